@@ -1,0 +1,47 @@
+# Every target installs what it needs; nothing but Python 3.11+ and make is expected.
+SHELL := /bin/bash
+export PYTHONDONTWRITEBYTECODE :=
+export DO_NOT_TRACK := 1
+export UV_LINK_MODE := copy
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null || echo .assay/uv/bin/uv)
+RUN := $(UV) run --no-sync
+
+.DEFAULT_GOAL := help
+.PHONY: help install check test demo test-live benchmark clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(UV) ## Install everything into .venv, as uv.lock says
+	@$(UV) sync --locked --compile-bytecode --quiet
+
+.assay/uv/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, $$($(PYTHON) --version) found; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .assay/uv
+	@.assay/uv/bin/pip install --quiet --disable-pip-version-check uv
+
+check: install ## Lint, types, import rules, SQL style
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check .
+	@$(RUN) mypy
+	@$(RUN) lint-imports --no-cache
+	@$(RUN) sqlfluff lint --processes 2 dbt_project/models dbt_project/tests dbt_project/macros
+	@$(RUN) assay check
+
+test: check ## Run every check and every test
+	@$(RUN) pytest
+
+demo: install ## Run the shipped task end to end on this machine
+	@$(RUN) assay demo
+
+test-live: install ## Run against a real project (ASSAY_LIVE_PROJECT, OPENAI_API_KEY, ASSAY_LIVE_CAP_USD)
+	@$(RUN) pytest -m live tests/live
+
+benchmark: install ## Measure memory of runs; prints a table
+	@$(RUN) python -m tests.benchmarks.run_memory
+
+clean: ## Remove the local stack's data and the environment
+	@-$(RUN) assay down
+	@rm -rf .assay .venv

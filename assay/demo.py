@@ -1,0 +1,77 @@
+"""The demo: the shipped task from an empty machine to its scorecard, through Dagster.
+
+Only the order of the steps belongs here; each step is a command of its own as well.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from assay.errors import AssayError
+from assay.evals.scorecard import read_scorecard
+from assay.local import stack
+from assay.settings import Settings, process_environment
+from assay.terminal import note, write_scorecard
+from assay.warehouse.client import Warehouse
+from assay.warehouse.migrate import migrate
+
+DEMO_TASK = "support_triage"
+DEFINITIONS = "orchestration.definitions"
+TELLING = re.compile(r"- (\d+ (?:answered|rows))$|(?:PASS|START|ERROR) .*?(?:test|model) \S+")
+LINES_SHOWN = 20
+
+
+def run_demo(settings: Settings) -> None:
+    """The golden set of the shipped task is answered by the local model, scored, modelled and shown.
+
+    Raises:
+        AssayError: a step failed; its log is named.
+    """
+    began = time.monotonic()
+    note("1/4 local stack")
+    stack.up(settings, report=lambda line: note(f"    {line}"))
+    warehouse = Warehouse(settings)
+    migrate(warehouse, report=lambda line: note(f"    {line}"))
+    day = datetime.now(UTC).date().isoformat()
+    note(f"2/4 {DEMO_TASK}: its golden set through Dagster, partition {day}")
+    config = orjson.dumps({"ops": {f"{DEMO_TASK}__records": {"config": {"input": "golden"}}}}).decode()
+    selection = f"group:{DEMO_TASK}"
+    _dagster(settings, "answers", "asset", "materialize", "--select", selection, "--partition", day, "--config-json", config)
+    note("3/4 marts: dbt builds and tests them, through Dagster")
+    _dagster(settings, "marts", "job", "execute", "--job", "marts")
+    note("4/4 scorecard")
+    write_scorecard(read_scorecard(warehouse, DEMO_TASK))
+    note(f"Done in {time.monotonic() - began:.0f} s. {_where(settings)}")
+
+
+def _dagster(settings: Settings, name: str, *command: str) -> None:
+    log = settings.state_dir / "logs" / f"demo-{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    program = Path(sys.executable).with_name("dagster")
+    with log.open("w", encoding="utf-8") as file:
+        running = subprocess.Popen(
+            [str(program), *command, "-m", DEFINITIONS],
+            cwd=settings.root,
+            env=process_environment(settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for line in running.stdout or ():
+            file.write(line)
+            if told := TELLING.search(line.rstrip()):
+                note(f"    {told[1] or told[0]}")
+    if running.wait():
+        tail = "\n".join(log.read_text("utf-8").splitlines()[-LINES_SHOWN:])
+        raise AssayError(f"Dagster could not finish the step '{name}' (whole log: {log}):\n{tail}")
+
+
+def _where(settings: Settings) -> str:
+    return f"Dagster is at http://127.0.0.1:{settings.ports.dagster}; `assay query` asks the marts; `assay down` stops everything."

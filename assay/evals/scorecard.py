@@ -1,0 +1,69 @@
+"""The scorecard of a task: what the reporting views say about its latest completed run.
+
+Reading the figures belongs here; showing them is `scorecard_views.py`. No rate or interval is computed here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from assay.errors import UsageError
+from assay.warehouse.client import Warehouse
+from assay.warehouse.statements import (
+    LATEST_RUN,
+    REFERENCE_MODEL,
+    REPORT_FAILURES,
+    REPORT_RELIABILITY,
+    REPORT_RUN,
+    REPORT_SCORES,
+    REPORTING,
+)
+
+Rows = tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """Figures of one task, as the reporting views give them."""
+
+    task: str
+    run: dict[str, Any]
+    reliability: Rows
+    scorers: Rows
+    failures: Rows
+    reference_model: str | None
+    reference_price_source: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return asdict(self)
+
+
+def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
+    """The scorecard of the task's latest completed run.
+
+    Raises:
+        UsageError: there is no completed run, or the marts do not hold it yet.
+    """
+    latest = next(warehouse.stream(LATEST_RUN.sql, {"task": task}), None)
+    run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": latest["run_id"]}), None) if latest else None
+    if run is None:
+        raise UsageError(
+            f"Task '{task}' has no completed run in the marts: expected one; run `assay run {task}`, then `assay report {task}`."
+        )
+    version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
+    reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))
+    return Scorecard(
+        task=task,
+        run=run,
+        reliability=tuple(_reporting(warehouse, REPORT_RELIABILITY.sql, version)),
+        scorers=tuple(_reporting(warehouse, REPORT_SCORES.sql, version)),
+        failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, {"run_id": run["run_id"]})),
+        reference_model=reference["reference_model"],
+        reference_price_source=reference["reference_price_source"],
+    )
+
+
+def _reporting(warehouse: Warehouse, sql: str, parameters: dict[str, object]) -> Any:
+    return warehouse.stream(sql, parameters, dataset=REPORTING)

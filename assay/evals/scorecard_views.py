@@ -1,0 +1,259 @@
+"""The scorecard as Markdown and as a web page; the terminal's view is in `terminal.py`.
+
+Words and layout belong here; figures come in ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from typing import Any, Protocol
+
+from assay.evals.scorecard import Scorecard
+
+NOTHING = "–"
+REASONS = {
+    "too_few": "too few",
+    "several_epochs": "several epochs",
+    "clustered": "clustered",
+    "unscored": "not scored",
+}
+METHODS = {"wilson": "Wilson", "clopper_pearson": "exact"}
+
+
+class Summary(Protocol):
+    """What a run's own scorecard needs of its summary."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def statuses(self) -> dict[str, int]: ...  # noqa: D102
+    @property
+    def reused(self) -> int: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage with one decimal."""
+    return NOTHING if value is None else f"{100 * value:.1f} %"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """The bounds of a rate, or why there are none."""
+    if row["low"] is None:
+        return REASONS.get(str(row.get("interval_status")), NOTHING)
+    return f"{100 * row['low']:.1f} – {100 * row['high']:.1f} %"
+
+
+def usd(value: Any) -> str:
+    """An amount of money with as many digits as it needs."""
+    return NOTHING if value is None else f"${float(value):.6f}"
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration, rounded to the millisecond."""
+    return NOTHING if value is None else f"{value:,.0f} ms"
+
+
+def facts(card: Scorecard) -> list[tuple[str, str]]:
+    """The scorecard's single figures, name and value."""
+    run = card.run
+    cost = (
+        usd(run["cost_per_correct_usd"])
+        if run["cost_status"] in ("ok", "billing_unknown")
+        else f"{NOTHING} ({run['cost_status']})"
+    )
+    reference = f"{usd(run['reference_cost_per_correct_usd'])} for the same tokens at {card.reference_model}, {card.reference_price_source}"
+    lines = [
+        (
+            "run",
+            f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
+        ),
+        ("inference version", run["inference_version"]),
+        (
+            "rows",
+            f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
+            + ("complete" if run["is_complete"] else "NOT complete"),
+        ),
+        (
+            "from the cache",
+            f"{run['n_reused']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
+        ),
+        ("cost per correct answer", cost),
+        (
+            "cost of the run",
+            f"{usd(run['cost_usd'])}"
+            + (f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""),
+        ),
+    ]
+    if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
+        lines.append(("hosted for comparison", reference))
+    if run["n_wire_answers"]:
+        lines.append(
+            (
+                "latency",
+                f"P50 {milliseconds(run['p50_ms'])} · P90 {milliseconds(run['p90_ms'])} · P99 {milliseconds(run['p99_ms'])}",
+            )
+        )
+    if run["share_within_sla"] is not None:
+        kept = "kept" if run["meets_sla"] else "MISSED"
+        lines.append(
+            (
+                "SLA",
+                f"{percent(run['share_within_sla'])} within {run['sla_latency_ms']:,} ms, {percent(run['sla_share'])} wanted: {kept}",
+            )
+        )
+    return lines
+
+
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval", "method")
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate")
+FAILURE_COLUMNS = ("status", "error", "predictions", "share")
+
+
+def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Reliability by population and slice; where too much is unscored, worst and best case."""
+    return [
+        (
+            row["population"],
+            row["slice"],
+            f"{row['n_eligible']:,}",
+            f"{row['n_correct']:,}",
+            percent(row["reliability"])
+            if row["reliability"] is not None
+            else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
+            interval(row),
+            METHODS.get(row["method"], row["method"] or NOTHING),
+        )
+        for row in card.reliability
+    ]
+
+
+def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Each check with how often it could say something, and what."""
+    return [
+        (
+            row["population"],
+            row["scorer"],
+            str(row["n_scored"]),
+            str(row["n_unscored"]),
+            str(row["n_failed"]),
+            str(row["n_passed"]),
+            percent(row["pass_rate"]),
+        )
+        for row in card.scorers
+    ]
+
+
+def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """What became of predictions that hold no valid answer of the model."""
+    return [
+        (row["status"], row["error_type"], str(row["n_predictions"]), percent(row["share_of_run"]))
+        for row in card.failures
+    ]
+
+
+def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """The tables of the scorecard: title, columns, rows; empty ones are left out."""
+    tables = [
+        ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        ("Checks", SCORER_COLUMNS, scorer_rows(card)),
+        ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+    ]
+    return [table for table in tables if table[2]]
+
+
+def markdown(card: Scorecard) -> str:
+    """The whole scorecard as Markdown."""
+    lines = [f"# {card.task}", "", *markdown_table(("", ""), facts(card))]
+    for title, columns, rows in sections(card):
+        lines += ["", f"## {title}", "", *markdown_table(columns, rows)]
+    return "\n".join(lines)
+
+
+def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> str:
+    """What is known of a run right after it was scored, before the marts are built."""
+    counts = [(name, str(count)) for name, count in summary.statuses.items()]
+    lines = [
+        f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} answers reused.",
+        "",
+        *markdown_table(("status", "predictions"), counts),
+    ]
+    rows = [
+        (
+            row["population"],
+            row["slice"],
+            str(row["n"]),
+            percent(row["value"]),
+            interval(row) if row["low"] is not None else row["reason"] or NOTHING,
+        )
+        for row in estimates
+    ]
+    return "\n".join([*lines, "", *markdown_table(("population", "slice", "n", "reliability", "95 % interval"), rows)])
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table, line by line."""
+    return [
+        _line(columns),
+        _line(["---"] * len(columns)),
+        *(_line([cell.replace("|", "\\|") for cell in row]) for row in rows),
+    ]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; color: #1c1e21; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
+h1 {{ font-size: 1.5rem; margin: 0 0 1rem }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
+table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e3e5e8; vertical-align: top }}
+th {{ font-weight: 600; color: #5b6168 }} tr.overall td {{ font-weight: 600 }}
+svg {{ display: block }} .axis {{ color: #5b6168; font-size: .8rem }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181b; color: #e6e8ea }} th, .axis {{ color: #9aa1a9 }} th, td {{ border-color: #2c3035 }} }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+BAR_WIDTH, BAR_HEIGHT = 220, 16
+
+
+def html(card: Scorecard) -> str:
+    """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
+    parts = [_html_table((), facts(card))]
+    for title, columns, rows in sections(card):
+        pictures = [_bar(row) for row in card.reliability] if columns is RELIABILITY_COLUMNS else None
+        parts += [f"<h2>{escape(title)}</h2>", _html_table(columns, rows, pictures)]
+    return PAGE.format(title=escape(f"{card.task} scorecard"), body="\n".join(parts))
+
+
+def _bar(row: Mapping[str, Any]) -> str:
+    x: Callable[[float], float] = lambda share: 2 + share * (BAR_WIDTH - 4)  # noqa: E731
+    low, high = (row["low"], row["high"]) if row["low"] is not None else (row["worst_case"], row["best_case"])
+    if low is None or high is None:
+        return ""
+    middle, point = BAR_HEIGHT / 2, row["reliability"]
+    dot = f'<circle cx="{x(point):.1f}" cy="{middle}" r="4" fill="#1a73e8"/>' if point is not None else ""
+    dashes = "" if row["low"] is not None else ' stroke-dasharray="3 3"'
+    return (
+        f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}" role="img" aria-label="{escape(interval(row))}">'
+        f'<line x1="2" x2="{BAR_WIDTH - 2}" y1="{middle}" y2="{middle}" stroke="#d4d7db"/>'
+        f'<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{middle}" y2="{middle}" stroke="#1a73e8" stroke-width="3"{dashes}/>{dot}</svg>'
+    )
+
+
+def _html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], pictures: Sequence[str] | None = None) -> str:
+    heads = [*(escape(column) for column in columns), *(["<span class=axis>0 % … 100 %</span>"] if pictures else [])]
+    head = f"<tr>{''.join(f'<th>{cell}</th>' for cell in heads)}</tr>" if columns else ""
+    body = []
+    for index, row in enumerate(rows):
+        cells = [*(escape(cell) for cell in row), *([pictures[index]] if pictures else [])]
+        style = ' class="overall"' if "overall" in row else ""
+        body.append(f"<tr{style}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return f"<table>{head}{''.join(body)}</table>"

@@ -1,0 +1,44 @@
+"""Keyed hashes of personal values: equal values can be recognised, none can be read back or guessed without the key.
+
+The key comes from settings; nothing here stores or logs a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+
+
+def keyed_hash(key: bytes, *parts: str) -> str:
+    """HMAC-SHA256 of the parts as 64 hex digits; each part goes in with its length, so ("ab", "c") is not ("a", "bc").
+
+    Raises:
+        ValueError: the key is empty, which would make the hash guessable.
+    """
+    if not key:
+        raise ValueError("The hash key is empty: expected the secret from settings (hash_key).")
+    digest = hmac.new(key, digestmod=hashlib.sha256)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+def input_hash(key: bytes, values: Mapping[str, object]) -> str:
+    """Keyed hash of a record's input, 64 hex digits; the order of names does not matter, the type of a value does.
+
+    Dates, decimals and other values without a JSON form go in as their type's name and text.
+
+    Raises:
+        ValueError: the key is empty, or a name is not text.
+    """
+    if strange := [name for name in values if not isinstance(name, str)]:
+        raise ValueError(f"An input has the name {strange[0]!r}: expected text.")
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_typed_text)
+    return keyed_hash(key, canonical)
+
+
+def _typed_text(value: object) -> dict[str, str]:
+    return {"type": type(value).__name__, "text": str(value)}

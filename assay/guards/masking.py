@@ -1,0 +1,217 @@
+"""Personal identifiers become placeholders before text leaves, and placeholders become the identifiers again.
+
+Belongs here: what is masked, under which placeholder, and how it is restored. Where identifiers stand is found by
+`recognisers`. Over-masking is the safe side: a value that is masked without need comes back on restore.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from assay.errors import AssayError, UsageError
+
+if TYPE_CHECKING:
+    from assay.guards.recognisers import Recognisers, Span
+
+RULE_VERSION = 1
+"""Rises with every change of what is found or of how a placeholder looks."""
+
+PLACEHOLDER_NAMES = {
+    "EMAIL_ADDRESS": "EMAIL",
+    "PHONE_NUMBER": "PHONE",
+    "US_SSN": "SSN",
+    "CREDIT_CARD": "CARD",
+    "IBAN_CODE": "IBAN",
+}
+WITHHELD = "<WITHHELD>"
+CHUNK = 50_000
+"""Characters decided on in one go."""
+OVERLAP = 1_000
+"""Characters more than any identifier and its context have."""
+
+_PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PLACEHOLDER_NAMES.values())})_\d+>", re.IGNORECASE | re.ASCII)
+
+
+class MaskingFailed(AssayError):
+    """A text could not be masked, so it must not leave; the message never quotes it."""
+
+
+@dataclass(frozen=True)
+class MaskingRules:
+    """Whether and what to mask.
+
+    Raises:
+        UsageError: an entity is not one of the five that can be found.
+    """
+
+    enabled: bool = True
+    entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
+
+    def __post_init__(self) -> None:
+        if unknown := [entity for entity in self.entities if entity not in PLACEHOLDER_NAMES]:
+            raise UsageError(
+                f"Masking entity {unknown[0]!r} is not known: expected any of {', '.join(PLACEHOLDER_NAMES)}; correct `masking`."
+            )
+
+    @property
+    def version(self) -> str:
+        """'off' when disabled, else 12 hex digits that change with the entities, the rules and the libraries beneath."""
+        if not self.enabled:
+            return "off"
+        stated = [f"rules {RULE_VERSION}", *_library_versions(), *sorted(set(self.entities))]
+        return hashlib.sha256("\n".join(stated).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Texts under their own names, each identifier replaced; `count` is how many places were replaced."""
+
+    texts: dict[str, str]
+    placeholders: dict[str, str] = field(repr=False)
+    count: int
+
+
+class Masker:
+    """Masks the texts of one record at a time; safe to share between threads."""
+
+    def __init__(self, rules: MaskingRules) -> None:
+        self.rules = rules
+
+    def mask(self, texts: Mapping[str, str]) -> Masked:
+        """The texts with identifiers as `<EMAIL_1>`, `<PHONE_2>`, …; equal values share a placeholder within the record.
+
+        Deterministic: names are gone through in sorted order, and numbers that stand in the input as literal
+        placeholders are left out, so that restoring is exact.
+
+        Raises:
+            MaskingFailed: whatever went wrong; no part of the text may be used then.
+        """
+        if not self.rules.enabled:
+            return Masked(dict(texts), {}, 0)
+        try:
+            return self._mask(texts)
+        # Whatever fails here, known or not, must end in a rejected record; the cause may quote the text.
+        except Exception as error:  # noqa: BLE001
+            raise MaskingFailed(
+                f"Masking failed with {type(error).__name__} on one of the texts {', '.join(map(repr, texts))}: "
+                "nothing of this record was sent; expected text that can be read as Unicode."
+            ) from None
+
+    def scrub(self, text: str) -> str:
+        """The text for logs, errors and explanations: identifiers as `<EMAIL>`, `<PHONE>`, … with no way back.
+
+        Never raises, as it serves where errors are reported: a text that cannot be masked becomes `<WITHHELD>`.
+        """
+        if not self.rules.enabled:
+            return text
+        try:
+            spans = self._spans(text)
+            return _replace(text, [(span, f"<{PLACEHOLDER_NAMES[span.entity]}>") for span in spans])
+        # The text is withheld instead, whatever fails.
+        except Exception:  # noqa: BLE001
+            return WITHHELD
+
+    def _mask(self, texts: Mapping[str, str]) -> Masked:
+        placeholders = _Placeholders(texts.values())
+        masked: dict[str, str] = {}
+        count = 0
+        for name in sorted(texts):
+            text = texts[name]
+            replacements = [
+                (span, placeholders.of(span.entity, text[span.start : span.end])) for span in self._spans(text)
+            ]
+            masked[name] = _replace(text, replacements)
+            count += len(replacements)
+        return Masked({name: masked[name] for name in texts}, placeholders.originals(), count)
+
+    def _spans(self, text: str) -> list[Span]:
+        found = _find(_recognisers(), text)
+        return [span for span in found if span.entity in self.rules.entities]
+
+
+def restore(value: object, placeholders: Mapping[str, str]) -> object:
+    """The JSON-like value with every known placeholder, in any letter case, replaced by its original; names too.
+
+    Unknown placeholders stay as they are. Originals are put in once, so one that looks like a placeholder is safe.
+    A name that would come to stand twice in an object is left masked.
+    """
+    if not placeholders:
+        return value
+    if isinstance(value, str):
+        return _PLACEHOLDER.sub(lambda match: placeholders.get(match.group().upper(), match.group()), value)
+    if isinstance(value, Mapping):
+        restored: dict[object, object] = {}
+        for name, item in value.items():
+            original = restore(name, placeholders) if isinstance(name, str) else name
+            restored[name if original in restored else original] = restore(item, placeholders)
+        return restored
+    if isinstance(value, list | tuple):
+        return [restore(item, placeholders) for item in value]
+    return value
+
+
+class _Placeholders:
+    """Gives out placeholders within one record, numbered from 1 per kind."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._taken = {match.upper() for text in texts for match in _PLACEHOLDER.findall(text)}
+        self._given: dict[tuple[str, str], str] = {}
+        self._last: dict[str, int] = {}
+
+    def of(self, entity: str, original: str) -> str:
+        if (entity, original) not in self._given:
+            self._given[entity, original] = self._next(PLACEHOLDER_NAMES[entity])
+        return self._given[entity, original]
+
+    def originals(self) -> dict[str, str]:
+        return {placeholder: original for (_, original), placeholder in self._given.items()}
+
+    def _next(self, name: str) -> str:
+        number = self._last.get(name, 0) + 1
+        while f"<{name}_{number}>" in self._taken:
+            number += 1
+        self._last[name] = number
+        return f"<{name}_{number}>"
+
+
+def _replace(text: str, replacements: list[tuple[Span, str]]) -> str:
+    pieces, done = [], 0
+    for span, replacement in replacements:
+        pieces += [text[done : span.start], replacement]
+        done = span.end
+    return "".join([*pieces, text[done:]])
+
+
+def _find(recognisers: Recognisers, text: str) -> list[Span]:
+    """Spans of a text of any length, in order; each chunk sees OVERLAP characters on both sides of what it decides."""
+    if len(text) <= CHUNK:
+        return recognisers.find(text)
+    spans: list[Span] = []
+    decided = 0
+    while decided < len(text):
+        begin, until = max(0, decided - OVERLAP), decided + CHUNK
+        for span in recognisers.find(text[begin : until + OVERLAP]):
+            found = span.moved(begin)
+            if decided < found.end and found.start < until:
+                spans.append(replace(found, start=max(decided, found.start)))
+        decided = max(until, spans[-1].end if spans else 0)
+    return spans
+
+
+@cache
+def _recognisers() -> Recognisers:
+    from assay.guards.recognisers import Recognisers
+
+    return Recognisers()
+
+
+@cache
+def _library_versions() -> tuple[str, ...]:
+    from importlib.metadata import version
+
+    return tuple(f"{package} {version(package)}" for package in ("presidio-analyzer", "phonenumbers"))

@@ -1,0 +1,41 @@
+"""Keys that recognise a repeat, and ids that name what happened.
+
+Only how keys are built belongs here; keyed hashes of personal values come from `guards`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+
+import orjson
+
+KEY_CHARACTERS = 32
+
+
+def request_key(*, inference_version: str, record_id: str, input_hash: str, epoch: int, tenant_id: str) -> str:
+    """The content key of a request: equal for equal questions, whichever run asks.
+
+    The inference version is that of the task with its variant applied, so it carries the variant's content.
+    """
+    return content_hash(inference_version, record_id, input_hash, epoch, tenant_id)
+
+
+def prediction_id(run_id: str, key: str) -> str:
+    """The occurrence id of the answer to a request within a run."""
+    return content_hash(run_id, key)
+
+
+def score_id(prediction: str, scorer: str, scorer_version: str) -> str:
+    """The id of a deterministic scorer's judgement: judging again replaces it."""
+    return content_hash(prediction, scorer, scorer_version)
+
+
+def new_id() -> str:
+    """A fresh id for a run, a call or a trace; made before the thing happens, never reused."""
+    return uuid.uuid4().hex
+
+
+def content_hash(*parts: str | int) -> str:
+    """A hash over the parts, unambiguous in their order and bounds."""
+    return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:KEY_CHARACTERS]

@@ -1,0 +1,130 @@
+"""One text for one row: the canonical JSON of its cells, and the record id among them.
+
+Belongs here: how a value of any source becomes JSON. Which rows are good belongs to the snapshot's checks.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+import orjson
+
+MAX_ID_BYTES = 1024
+
+
+class Unwritable(ValueError):
+    """A row has a value that JSON cannot hold; the message names no content."""
+
+
+class BadId(ValueError):
+    """A record id is there but cannot be one; the message names no content."""
+
+
+def canonical_json(cells: Mapping[str, object]) -> bytes:
+    """UTF-8 JSON of `cells`, keys sorted, the same bytes for the same values.
+
+    Dates and times are ISO 8601 text, decimals exact text, bytes base64, infinities text, NaN null.
+
+    Raises:
+        Unwritable: text is not Unicode, nesting is deeper than 254 levels, or a type has no JSON form.
+    """
+    plain = {name: _infinities_as_text(value) for name, value in cells.items()}
+    try:
+        return orjson.dumps(plain, default=_as_json, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise Unwritable(_why_unwritable(error)) from error
+
+
+def undecodable_column(cells: Mapping[str, object]) -> str | None:
+    """The first column whose text holds bytes that were no UTF-8 (lone surrogates), if one does."""
+    for name, value in cells.items():
+        if isinstance(value, str) and not _is_unicode(value):
+            return name
+    return None
+
+
+def oversize_column(cells: Mapping[str, object], max_cell_bytes: int) -> str | None:
+    """The first column whose cell has more than `max_cell_bytes` bytes, as UTF-8 text or as JSON, if one has."""
+    for name, value in cells.items():
+        if cell_bytes(value) > max_cell_bytes:
+            return name
+    return None
+
+
+def cell_bytes(value: object) -> int:
+    """Size of one cell in bytes: of its UTF-8 text, its bytes, or its JSON where it is nested; 0 for what is small."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, bytes):
+        return len(value)
+    if not isinstance(value, list | dict | tuple):
+        return 0
+    try:
+        return len(canonical_json({"": value}))
+    except Unwritable:
+        return 0
+
+
+def record_id_of(value: object) -> str | None:
+    """The record id a cell stands for, stripped; None where there is none.
+
+    Raises:
+        BadId: the value is neither text, number nor date, or is longer than 1024 bytes.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, list | dict | tuple | bytes):
+        raise BadId(f"expected text or a whole number as record id, found a value of type {type(value).__name__}")
+    text = (format(value, "f") if isinstance(value, Decimal) else str(value)).strip()
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_ID_BYTES:
+        raise BadId(f"expected a record id of at most {MAX_ID_BYTES} bytes, found {size}")
+    return text or None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _infinities_as_text(value: object) -> object:
+    if isinstance(value, float):
+        return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else value
+    if isinstance(value, list | tuple):
+        return [_infinities_as_text(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _infinities_as_text(item) for name, item in value.items()}
+    return value
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, datetime | date | time):  # subclasses, and times with a zone
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _why_unwritable(error: Exception) -> str:
+    reason = str(error)
+    if isinstance(error, RecursionError) or "ecursion" in reason:
+        return "expected at most 254 levels of nesting, found more"
+    if "UTF-8" in reason:
+        return "expected Unicode text, found a half of a surrogate pair"
+    cause = error.__cause__
+    return (
+        f"expected values that JSON can hold, found one of type {cause}"
+        if cause
+        else "expected values that JSON can hold"
+    )

@@ -1,0 +1,72 @@
+"""May a run go on with what is left of its input?
+
+Belongs here: the decision and the words for it. Stopping the run belongs to the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from assay.inputs.manifest import REJECTED
+from assay.inputs.rules import InputRules
+from assay.inputs.stored import RejectedRow, Snapshot
+
+POSITIONS_SHOWN = 3
+ADVICE = {
+    "undecodable_text": "save the input as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`",
+    "oversize_cell": "shorten the cells or raise max_cell_bytes",
+    "ragged_row": "quote cells that hold the delimiter or a line break",
+    "unreadable_row": "write one JSON object a line",
+    "missing_id": "fill the record id",
+    "duplicate_id": "make ids unique, or set on_duplicate: first to keep the first copy",
+    "value_not_allowed": "correct the values, or the expectations of the task",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """`warned`: the run may go on although rows were rejected. `message` is for people and holds no content."""
+
+    passed: bool
+    warned: bool
+    message: str
+
+
+def decide(snapshot: Snapshot, rules: InputRules) -> GateDecision:
+    """Passed if some record is left and the share of rejected rows is at most `max_rejected_share`."""
+    if not snapshot.rows_rejected:
+        return GateDecision(True, False, f"{snapshot.source_label}: all {snapshot.rows_read:,} rows became records.")
+    share = snapshot.rows_rejected / snapshot.rows_read
+    passed = snapshot.record_count > 0 and share <= rules.max_rejected_share
+    headline = (
+        f"{snapshot.source_label}: {snapshot.rows_rejected:,} of {snapshot.rows_read:,} rows rejected "
+        f"({share:.2%}; at most {rules.max_rejected_share:.2%} allowed)"
+    )
+    if not snapshot.record_count:
+        headline += ", no record is left"
+    lines = [f"{headline}:", *_reason_lines(snapshot), f"Every rejected row: {snapshot.directory / REJECTED}"]
+    return GateDecision(passed, passed, "\n".join(lines))
+
+
+def _reason_lines(snapshot: Snapshot) -> list[str]:
+    """A line per reason, the most frequent first: how many, where first, what was found, what to do."""
+    lines = []
+    examples = _first_rows(snapshot)
+    for reason, count in sorted(snapshot.rejected_by_reason.items(), key=lambda item: (-item[1], item[0])):
+        rows = examples[reason]
+        positions = ", ".join(str(row.position) for row in rows)
+        column = f" in column {rows[0].column_name!r}" if rows[0].column_name else ""
+        advice = ADVICE.get(reason, "see the explanation of each row")
+        lines.append(f"  {reason} {count:,}{column} (first at position {positions}): {rows[0].explanation}; {advice}")
+    return lines
+
+
+def _first_rows(snapshot: Snapshot) -> dict[str, list[RejectedRow]]:
+    found: dict[str, list[RejectedRow]] = {reason: [] for reason in snapshot.rejected_by_reason}
+    wanted = {reason: min(count, POSITIONS_SHOWN) for reason, count in snapshot.rejected_by_reason.items()}
+    for row in snapshot.rejected():
+        if len(found[row.reason]) < wanted[row.reason]:
+            found[row.reason].append(row)
+        if all(len(found[reason]) == wanted[reason] for reason in wanted):
+            break
+    return found

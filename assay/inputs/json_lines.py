@@ -1,0 +1,125 @@
+"""Rows of a JSON Lines file: one JSON object a line.
+
+Belongs here: what a line holds and what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+
+import orjson
+
+from assay.errors import UsageError
+from assay.inputs.canonical import oversize_column
+from assay.inputs.raw_rows import CHUNK_BYTES, LocalFile, RawRow
+
+ROWS_FOR_COLUMNS = 1_000
+CELLS_PER_LINE = 32
+LONG_NUMBER = re.compile(rb"\d{19}")
+SMALLEST, LARGEST = -(2**63), 2**64 - 1
+
+
+class JsonLinesFile(LocalFile):
+    """A `.jsonl` file: UTF-8, an object a line. Blank lines are no rows; a key that a line leaves out is a null.
+
+    A line longer than 32 cells of the largest size is passed over without being held.
+    """
+
+    def __init__(self, path: Path, *, label: str) -> None:
+        super().__init__(path, label=label)
+        with self._open_text() as file:
+            start = file.read(CHUNK_BYTES).lstrip()
+        first, _, rest = start.partition(b"\n")
+        if first.startswith(b"[") and not (first.rstrip().endswith(b"]") and rest):
+            raise UsageError(
+                f"{label} is one JSON array: expected one JSON object a line; "
+                "convert it, e.g. `jq -c '.[]' FILE > NEW.jsonl`."
+            )
+
+    def columns(self) -> tuple[str, ...]:
+        """Keys of the first 1,000 rows, in the order they turn up; empty if none of those rows can be read."""
+        names: dict[str, None] = {}
+        with self._open_text() as file:
+            for row in islice(self._rows_of(file, max_cell_bytes=1_000_000), ROWS_FOR_COLUMNS):
+                names.update(dict.fromkeys(row.cells or ()))
+        return tuple(names)
+
+    def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
+        with self._open_text() as file:
+            yield from self._rows_of(file, max_cell_bytes=max_cell_bytes)
+
+    def _rows_of(self, file: BufferedReader, *, max_cell_bytes: int) -> Iterator[RawRow]:
+        limit = CELLS_PER_LINE * max_cell_bytes
+        position, line_number = 0, 0
+        while line := file.readline(limit):
+            line_number += 1
+            if len(line) == limit and not line.endswith(b"\n"):
+                yield _passed_over(file, line, position=position, line_number=line_number, limit=limit)
+            elif line.isspace():
+                continue
+            else:
+                yield _row(position, line, line_number=line_number, max_cell_bytes=max_cell_bytes)
+            position += 1
+
+
+def _row(position: int, line: bytes, *, line_number: int, max_cell_bytes: int) -> RawRow:
+    where = f"line {line_number}"
+    try:
+        cells = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return _undecoded(RawRow(position, None, "unreadable_row", None, line), where, error.pos)
+    if not isinstance(cells, dict):
+        kind = type(cells).__name__
+        return RawRow(position, None, "unreadable_row", f"{where}: expected a JSON object, found a JSON {kind}", line)
+    if LONG_NUMBER.search(line) and _has_rounded_number(line):
+        explanation = (
+            f"{where}: expected whole numbers of at most 64 bits, found a longer one; write it as text in quotes"
+        )
+        return RawRow(position, None, "unreadable_row", explanation, line)
+    if len(line) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
+        explanation = f"{where}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
+        return RawRow(
+            position, {k: v for k, v in cells.items() if k != column}, "oversize_cell", explanation, line, column
+        )
+    return RawRow(position, cells, None, None, line)
+
+
+def _undecoded(row: RawRow, where: str, character: int) -> RawRow:
+    try:
+        row.raw.decode()
+    except UnicodeDecodeError as error:
+        explanation = f"{where}: expected UTF-8 text, found bytes that are none from byte {error.start} on"
+        return RawRow(row.position, None, "undecodable_text", explanation, row.raw)
+    explanation = f"{where}: expected a JSON object, found text that is no JSON at character {character}"
+    return RawRow(row.position, None, "unreadable_row", explanation, row.raw)
+
+
+def _has_rounded_number(line: bytes) -> bool:
+    """True if a whole number of the line has more than 64 bits, which the fast reader would round."""
+    rounded = False
+
+    def note(digits: str) -> int:
+        nonlocal rounded
+        rounded = rounded or len(digits) > len(str(SMALLEST)) or not SMALLEST <= int(digits) <= LARGEST
+        return 0
+
+    try:
+        json.loads(line, parse_int=note)
+    except RecursionError:
+        return False  # nested too deep to be a record; refused where it would be written
+    return rounded
+
+
+def _passed_over(file: BufferedReader, start: bytes, *, position: int, line_number: int, limit: int) -> RawRow:
+    digest, chunk = hashlib.sha256(start), start
+    while chunk and not chunk.endswith(b"\n"):
+        chunk = file.readline(CHUNK_BYTES)
+        digest.update(chunk)
+    explanation = f"line {line_number}: expected a line of at most {limit:,} bytes, found a longer one"
+    return RawRow(position, None, "oversize_cell", explanation, f"sha256:{digest.hexdigest()}".encode())

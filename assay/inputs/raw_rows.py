@@ -1,0 +1,128 @@
+"""What every source yields, and what every source promises.
+
+Belongs here: the row as it was found, and the base classes of sources. How a format is read belongs to its module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from assay.errors import UsageError
+
+MAX_CELL_BYTES = 1_000_000
+CHUNK_BYTES = 65_536
+UTF8_BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """One row of the input as it was found.
+
+    `position` counts rows from 0, without the header. With a `fault` (a reason of `rejected_records`),
+    `cells` holds what could be read, or None; `column` is the one at fault, where one is; `explanation`
+    holds no content. `raw` is the row's bytes, or `sha256:<hex>` of them where the row was too big to be held.
+    """
+
+    position: int
+    cells: dict[str, object] | None
+    fault: str | None
+    explanation: str | None
+    raw: bytes
+    column: str | None = None
+
+
+class Source(ABC):
+    """Rows of one input, streamed.
+
+    `label` names the input for people and for `runs.input_source`.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns found, in their order; empty where no row could be read to learn them."""
+
+    @abstractmethod
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the file's bytes in hex; None for an input that is no file."""
+
+    @abstractmethod
+    def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
+        """Every row, in order, positions from 0."""
+
+    def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
+        """Every row in order, each exactly once, a bad one with its fault; memory does not grow with their number.
+
+        Raises:
+            UsageError: there is no row, or the input as a whole cannot be read.
+        """
+        found = False
+        for row in self._read(max_cell_bytes):
+            found = True
+            yield row
+        if not found:
+            raise UsageError(
+                f"{self.label} has no rows: expected at least one row of data; check the file, table or query."
+            )
+
+
+class LocalFile(Source):
+    """A file that must stay as it is while it is read."""
+
+    def __init__(self, path: Path, *, label: str) -> None:
+        super().__init__(label)
+        self.path = path
+        self._stamp = self._stat()
+        if self._stamp[0] == 0:
+            raise UsageError(f"{label} is empty (0 bytes): expected rows of data; check that the export finished.")
+
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the file's bytes in hex."""
+        with self._open() as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _open(self) -> BufferedReader:
+        try:
+            return self.path.open("rb")
+        except OSError as error:
+            raise UsageError(
+                f"{self.label} cannot be read: {error.strerror}; check the path and its permissions."
+            ) from error
+
+    def _open_text(self) -> BufferedReader:
+        """The file behind its byte order mark, refused if it is UTF-16."""
+        file = self._open()
+        start = file.read(len(UTF8_BOM))
+        if start[:2] in UTF16_BOMS:
+            file.close()
+            raise UsageError(
+                f"{self.label} is UTF-16: expected UTF-8; save it as UTF-8, e.g. `iconv -f UTF-16 -t UTF-8 FILE > NEW`."
+            )
+        file.seek(len(UTF8_BOM) if start == UTF8_BOM else 0)
+        return file
+
+    def _stat(self) -> tuple[int, int, int]:
+        try:
+            found = os.stat(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"{self.label} cannot be read: {error.strerror}; check the path and its permissions."
+            ) from error
+        return found.st_size, found.st_mtime_ns, found.st_ino
+
+    def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
+        """As for every source; raises UsageError too if the file was changed since it was opened."""
+        yield from super().rows(max_cell_bytes=max_cell_bytes)
+        if self._stat() != self._stamp:
+            raise UsageError(
+                f"{self.label} changed while it was read: expected a finished file; run again when its writer is done."
+            )

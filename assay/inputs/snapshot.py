@@ -1,0 +1,227 @@
+"""From a source to a snapshot: every row read once, checked, written, counted.
+
+Belongs here: the pass over the source and the order of its checks. Reading a snapshot is in `stored`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.errors import UsageError
+from assay.inputs.canonical import BadId, Unwritable, canonical_json, record_id_of
+from assay.inputs.expectations import CHUNK_ROWS, Suite
+from assay.inputs.manifest import (
+    PARTIAL_SUFFIX,
+    REJECTED,
+    ROWS,
+    Lifetime,
+    Manifest,
+    ManifestHash,
+    described_rules,
+    file_hash,
+    private_file,
+    write_manifest,
+)
+from assay.inputs.raw_rows import RawRow, Source
+from assay.inputs.rejections import CANDIDATES, IDS, Fault, write_rejected
+from assay.inputs.rules import InputRules, require_columns
+from assay.inputs.stored import RejectedRow, Snapshot, SnapshotRow, open_snapshot, purge_expired, verify
+from assay.inputs.tables import CANDIDATE_COLUMNS, ID_COLUMNS, ROW_COLUMNS, TableWriter
+
+__all__ = [
+    "Lifetime",
+    "RejectedRow",
+    "Snapshot",
+    "SnapshotRow",
+    "open_snapshot",
+    "purge_expired",
+    "spool",
+    "verify",
+]
+
+CHUNK_BYTES = 32_000_000
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
+
+
+def spool(
+    source: Source,
+    rules: InputRules,
+    *,
+    directory: Path,
+    hash_key: bytes,
+    report: Callable[[int], None],
+    lifetime: Lifetime | None = None,
+) -> Snapshot:
+    """`directory` holds a complete snapshot of `source`: each row either a record or rejected with one reason.
+
+    `report` is called with the rows read so far. `lifetime` is 30 days from now unless given. Memory does not grow
+    with the number of rows. A spool that fails or is killed leaves nothing at `directory`.
+
+    Raises:
+        UsageError: `directory` exists, a column is missing, the input has no rows or cannot be read as a whole,
+            an expectation is not accepted, or the disk takes no more.
+    """
+    lifetime = lifetime or Lifetime.of_days()
+    require_columns(source.columns(), rules, label=source.label)
+    suite = Suite(rules.expectations) if rules.expectations else None
+    with _partial(directory) as partial:
+        fingerprint = source.fingerprint()
+        rows_read, manifest_hash = _write_rows(source, _Pass(rules, suite, hash_key), partial, report)
+        rejected = write_rejected(partial, rules)
+        manifest = Manifest(
+            manifest_hash=manifest_hash,
+            rows_read=rows_read,
+            records=rows_read - sum(rejected.values()),
+            rejected_by_reason=rejected,
+            source_label=source.label,
+            fingerprint=fingerprint,
+            lifetime=lifetime,
+            files={name: file_hash(partial / name) for name in (ROWS, REJECTED)},
+            rules=described_rules(rules),
+        )
+        write_manifest(partial, manifest)
+    return open_snapshot(directory, now=lifetime.created_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What a row is checked with."""
+
+    rules: InputRules
+    suite: Suite | None
+    hash_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckedRow:
+    """A row as it is written: `row` is None exactly where `written_fault` says why it could not be read."""
+
+    position: int
+    record_id: str | None
+    row: str | None
+    written_fault: str | None
+    fault: Fault | None
+    raw_hash: str
+    judged: tuple[object, ...]
+
+
+def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[int], None]) -> tuple[int, str]:
+    """Rows read and their manifest hash; the rows, ids and first candidates for rejection are on disk."""
+    manifest_hash, rows_read = ManifestHash(), 0
+    with (
+        private_file(partial / ROWS) as rows_path,
+        TableWriter(rows_path, ROW_COLUMNS) as rows,
+        TableWriter(partial / IDS, ID_COLUMNS) as ids,
+        TableWriter(partial / CANDIDATES, CANDIDATE_COLUMNS) as candidates,
+    ):
+        for chunk in _chunks(source.rows(max_cell_bytes=checks.rules.max_cell_bytes), checks):
+            for row in chunk:
+                manifest_hash.add(row.record_id, row.row, row.written_fault)
+            rows.write([(row.position, row.record_id, row.row, row.written_fault) for row in chunk])
+            sound = [row for row in chunk if row.fault is None]
+            ids.write([(row.position, row.record_id, row.raw_hash) for row in sound])
+            candidates.write(
+                [row.fault.candidate(row.position, row.record_id, row.raw_hash) for row in chunk if row.fault]
+            )
+            candidates.write(list(_not_allowed(sound, checks.suite)))
+            rows_read += len(chunk)
+            report(rows_read)
+    return rows_read, manifest_hash.hexdigest()
+
+
+def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]]:
+    """Checked rows in chunks of at most 20,000 rows and about 32 MB."""
+    chunk: list[_CheckedRow] = []
+    chunk_bytes = 0
+    for raw in rows:
+        chunk.append(_checked(raw, checks))
+        chunk_bytes += len(raw.raw)
+        if len(chunk) >= CHUNK_ROWS or chunk_bytes >= CHUNK_BYTES:
+            yield chunk
+            chunk, chunk_bytes = [], 0
+    if chunk:
+        yield chunk
+
+
+def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
+    """The row with its first fault, in the order: what the source found, no JSON form, no id, no usable id."""
+    rules = checks.rules
+    cells = _completed(raw.cells, rules) if raw.cells is not None else {}
+    record_id, id_fault = _identified(cells, rules.record_id)
+    fault = Fault.of_source(raw.fault, raw.column, raw.explanation or "") if raw.fault else None
+    row: str | None = None
+    if fault is None:
+        try:
+            row = canonical_json(cells).decode()
+        except Unwritable as error:
+            fault = Fault.of_source("unreadable_row", None, str(error))
+    written = f"{fault.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if fault else None
+    return _CheckedRow(
+        position=raw.position,
+        record_id=record_id,
+        row=row,
+        written_fault=written,
+        fault=fault or id_fault,
+        raw_hash=hmac.digest(checks.hash_key, raw.raw, "sha256").hex(),
+        judged=tuple(cells.get(column) for column in checks.suite.columns) if checks.suite else (),
+    )
+
+
+def _completed(cells: dict[str, object], rules: InputRules) -> dict[str, object]:
+    """The cells, with null for a column the task reads and a JSON line leaves out."""
+    absent = [column for column in rules.columns() if column not in cells]
+    return {**cells, **dict.fromkeys(absent)} if absent else cells
+
+
+def _identified(cells: dict[str, object], column: str) -> tuple[str | None, Fault | None]:
+    try:
+        record_id = record_id_of(cells.get(column))
+    except BadId as error:
+        return None, Fault.of_id("value_not_allowed", column, str(error))
+    if record_id is None:
+        return None, Fault.of_id("missing_id", column, f"expected a record id in column {column!r}, found none")
+    return record_id, None
+
+
+def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple[object, ...]]:
+    """A candidate for rejection for each of the rows that breaks an expectation."""
+    if suite is None or not rows:
+        return
+    cells = {column: [row.judged[index] for row in rows] for index, column in enumerate(suite.columns)}
+    for violation in suite.violations(cells):
+        row = rows[violation.index]
+        yield Fault.of_value(violation.column, violation.explanation).candidate(
+            row.position, row.record_id, row.raw_hash
+        )
+
+
+@contextmanager
+def _partial(directory: Path) -> Iterator[Path]:
+    """A folder beside `directory` that takes its place at the end, and is gone if anything fails."""
+    if directory.exists():
+        raise UsageError(
+            f"Input snapshot {directory} exists already: expected a new folder; a snapshot is never written twice."
+        )
+    partial = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial.mkdir(mode=0o700)
+        yield partial
+        os.rename(partial, directory)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise UsageError(
+            f"Input snapshot {directory} cannot be written: {error.strerror}; free space or fix permissions."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

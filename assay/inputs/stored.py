@@ -1,0 +1,192 @@
+"""Snapshots that exist: opened, streamed, verified, purged.
+
+Belongs here: reading. Making one belongs to `snapshot`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from assay.errors import UsageError
+from assay.inputs.manifest import (
+    DEFAULT_DAYS,
+    MANIFEST,
+    PARTIAL_SUFFIX,
+    REJECTED,
+    ROWS,
+    ManifestHash,
+    file_hash,
+    read_manifest,
+)
+
+READ_ROWS = 1_000
+ABANDONED_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """One row that became a record; `cells` are its values as JSON holds them, dates and decimals as text."""
+
+    position: int
+    record_id: str
+    cells: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """One row that did not, with a reason of `rejected_records`; `raw_hash` is keyed."""
+
+    position: int
+    record_id: str | None
+    reason: str
+    column_name: str | None
+    explanation: str
+    raw_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """An immutable copy of an input: rows_read = rows_rejected + record_count."""
+
+    directory: Path
+    manifest_hash: str
+    rows_read: int
+    rows_rejected: int
+    record_count: int
+    rejected_by_reason: Mapping[str, int]
+    source_label: str
+    fingerprint: str | None
+    created_at: datetime
+    expires_at: datetime
+
+    def records(self) -> Iterator[SnapshotRow]:
+        """Rows that became records, in order of position; memory does not grow with their number.
+
+        Raises:
+            UsageError: a file of the snapshot is gone or damaged.
+        """
+        rejected = (row["position"] for row in _stream(self.directory / REJECTED, ["position"]))
+        next_rejected = next(rejected, None)
+        for row in _stream(self.directory / ROWS, ["position", "record_id", "row"]):
+            if row["position"] == next_rejected:
+                next_rejected = next(rejected, None)
+                continue
+            yield SnapshotRow(row["position"], row["record_id"], orjson.loads(row["row"]))
+
+    def rejected(self) -> Iterator[RejectedRow]:
+        """Rows that were rejected, in order of position."""
+        for row in _stream(self.directory / REJECTED, list(RejectedRow.__slots__)):
+            yield RejectedRow(**row)
+
+
+def open_snapshot(directory: Path, *, now: datetime | None = None) -> Snapshot:
+    """The snapshot in `directory`, complete and not expired at `now` (the present unless given).
+
+    Raises:
+        UsageError: it is gone, incomplete, damaged or expired.
+    """
+    manifest = read_manifest(directory)
+    if manifest.lifetime.expires_at <= (now or datetime.now(UTC)):
+        raise UsageError(
+            f"Input snapshot {directory} expired on {manifest.lifetime.expires_at:%Y-%m-%d %H:%M} UTC: "
+            "expected one that may still be read; start a new run."
+        )
+    for name in manifest.files:
+        if not (directory / name).is_file():
+            raise UsageError(f"Input snapshot {directory} is incomplete: expected {name} in it; start a new run.")
+    return Snapshot(
+        directory=directory,
+        manifest_hash=manifest.manifest_hash,
+        rows_read=manifest.rows_read,
+        rows_rejected=manifest.rows_read - manifest.records,
+        record_count=manifest.records,
+        rejected_by_reason=dict(manifest.rejected_by_reason),
+        source_label=manifest.source_label,
+        fingerprint=manifest.fingerprint,
+        created_at=manifest.lifetime.created_at,
+        expires_at=manifest.lifetime.expires_at,
+    )
+
+
+def verify(snapshot: Snapshot) -> None:
+    """Returns if the snapshot's rows and rejections are those it was made with.
+
+    Raises:
+        UsageError: its manifest hash or a file differs, or a file cannot be read.
+    """
+    manifest = read_manifest(snapshot.directory)
+    found = ManifestHash()
+    for row in _stream(snapshot.directory / ROWS, ["record_id", "row", "fault"]):
+        found.add(row["record_id"], row["row"], row["fault"])
+    if not found.hexdigest() == manifest.manifest_hash == snapshot.manifest_hash:
+        raise UsageError(
+            f"Input snapshot {snapshot.directory} was changed: expected manifest hash {snapshot.manifest_hash}, "
+            f"found {found.hexdigest()} in its rows; start a new run."
+        )
+    for name, expected in manifest.files.items():
+        if file_hash(snapshot.directory / name) != expected:
+            raise UsageError(
+                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written; "
+                "start a new run."
+            )
+
+
+def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
+    """No snapshot that expired by `now`, and nothing a killed run left a day ago, is left; returns how many went."""
+    if not directory_of_snapshots.is_dir():
+        return 0
+    purged = 0
+    folders = (entry for entry in directory_of_snapshots.iterdir() if entry.is_dir() and not entry.is_symlink())
+    for folder in sorted(folders):
+        if _is_abandoned(folder, now) or _is_expired(folder, now):
+            _remove(folder)
+            purged += 1
+    return purged
+
+
+def _stream(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=READ_ROWS, columns=columns):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(
+            f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged "
+            f"({type(error).__name__}); start a new run."
+        ) from error
+
+
+def _is_expired(folder: Path, now: datetime) -> bool:
+    page = folder / MANIFEST
+    if not page.is_file():
+        return False
+    try:
+        return read_manifest(folder).lifetime.expires_at <= now
+    except UsageError:  # unreadable: nobody can open it, so its age decides
+        return datetime.fromtimestamp(page.stat().st_mtime, UTC) + timedelta(days=DEFAULT_DAYS) <= now
+
+
+def _is_abandoned(folder: Path, now: datetime) -> bool:
+    """True for a partial snapshot that nothing has written to for a day."""
+    if not folder.name.endswith(PARTIAL_SUFFIX):
+        return False
+    newest = max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*")))
+    return datetime.fromtimestamp(newest, UTC) + ABANDONED_AFTER <= now
+
+
+def _remove(folder: Path) -> None:
+    # Renamed first: a purge that is killed leaves nothing that could be opened.
+    doomed = folder if folder.name.endswith(PARTIAL_SUFFIX) else folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
+    os.replace(folder, doomed)
+    shutil.rmtree(doomed)

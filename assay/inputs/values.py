@@ -1,0 +1,33 @@
+"""Rows that arrive as typed values (Parquet, warehouse) and have no bytes of their own.
+
+Belongs here: their raw form and the faults of their cells.
+"""
+
+from __future__ import annotations
+
+from assay.inputs.canonical import Unwritable, canonical_json, oversize_column, undecodable_column
+from assay.inputs.raw_rows import RawRow
+
+
+def raw_row(position: int, cells: dict[str, object], *, max_cell_bytes: int) -> RawRow:
+    """The row with its canonical JSON as raw bytes, or with the fault that one of its cells has."""
+    try:
+        raw = canonical_json(cells)
+    except Unwritable as error:
+        return _unwritable(position, cells, str(error))
+    if len(raw) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
+        explanation = f"expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
+        return RawRow(position, _without(cells, column), "oversize_cell", explanation, raw, column)
+    return RawRow(position, cells, None, None, raw)
+
+
+def _unwritable(position: int, cells: dict[str, object], explanation: str) -> RawRow:
+    raw = repr(cells).encode("utf-8", "backslashreplace")
+    column = undecodable_column(cells)
+    if column is None:
+        return RawRow(position, None, "unreadable_row", explanation, raw)
+    return RawRow(position, _without(cells, column), "undecodable_text", explanation, raw, column)
+
+
+def _without(cells: dict[str, object], column: str) -> dict[str, object]:
+    return {name: value for name, value in cells.items() if name != column}

@@ -1,0 +1,1 @@
+"""The local stack: warehouse, model server and Dagster on this machine."""

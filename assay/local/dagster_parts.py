@@ -1,0 +1,117 @@
+"""Dagster in the local stack: its web page and its daemon, state in `<state_dir>/dagster`.
+
+Belongs here: how the two are started. What they run is `orchestration`; nothing here imports Dagster.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from assay.errors import UsageError
+from assay.local.part import HOST, Part, get_json, post_json
+from assay.settings import Settings
+
+DEFINITIONS_MODULE = "orchestration.definitions"
+INSTANCE_FILE = """\
+telemetry:
+  enabled: false
+storage:
+  sqlite:
+    base_dir:
+      env: DAGSTER_HOME
+"""
+LOAD_ERRORS = """
+{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
+  locationOrLoadError { __typename ... on PythonError { message } } } } } }
+"""
+
+
+def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
+    """Dagster's web page and API; it answers once the definitions are loaded."""
+    port = settings.ports.dagster
+    return Part(
+        name="dagster-webserver",
+        command=(
+            *(sys.executable, "-m", "dagster_webserver", "--host", HOST, "--port", str(port)),
+            *_code(settings, definitions_module),
+        ),
+        ports={"ASSAY_PORT_DAGSTER": port},
+        url=f"http://{HOST}:{port}",
+        modules=("dagster_webserver",),
+        answers=lambda _: get_json(port, "/server_info") is not None and definitions_loaded(port, definitions_module),
+        prepare=lambda: write_instance(settings.state_dir / "dagster"),
+    )
+
+
+def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
+    """Dagster's daemon (schedules, sensors, queue); it answers once it has reported to its storage.
+
+    It starts after the web server: two processes that create the same tables at once get in each other's way.
+    """
+    home = settings.state_dir / "dagster"
+    return Part(
+        name="dagster-daemon",
+        command=(sys.executable, "-m", "dagster._daemon", "run", *_code(settings, definitions_module)),
+        ports={},
+        url=None,
+        modules=("dagster",),
+        answers=lambda launched_at: has_heartbeat(home, since=launched_at),
+        prepare=lambda: write_instance(home),
+        after="dagster-webserver",
+    )
+
+
+def write_instance(home: Path) -> None:
+    """The folder has a dagster.yaml; one that is there already stays as it is."""
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / "dagster.yaml"
+    if not path.exists():
+        path.write_text(INSTANCE_FILE, encoding="utf-8")
+
+
+def definitions_loaded(port: int, module: str) -> bool:
+    """True when the module is loaded, False while it is being loaded.
+
+    Raises:
+        UsageError: it cannot be loaded; says why in one line.
+    """
+    answer = post_json(port, "/graphql", {"query": LOAD_ERRORS})
+    entries = ((answer or {}).get("data") or {}).get("workspaceOrError", {}).get("locationEntries")
+    if not entries or any(entry["loadStatus"] != "LOADED" for entry in entries):
+        return False
+    for entry in entries:
+        found = entry["locationOrLoadError"]
+        if found["__typename"] == "PythonError":
+            raise UsageError(
+                f"dagster-webserver runs on port {port}, but cannot load {module}: {_last_line(found['message'])}; "
+                "correct the module, then reload it on Dagster's Deployment page or run `assay down` and `assay up`."
+            )
+    return True
+
+
+def has_heartbeat(home: Path, *, since: float) -> bool:
+    """True when a daemon has reported after `since` (Unix seconds); always True with a storage that is not ours."""
+    if (home / "dagster.yaml").read_text(encoding="utf-8") != INSTANCE_FILE:
+        return True
+    path = home / "history" / "runs.db"
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as storage:
+            latest = storage.execute("select max(timestamp) from daemon_heartbeats").fetchone()[0]
+    except sqlite3.OperationalError:  # the table is being made, or is locked for a moment
+        return False
+    return latest is not None and datetime.fromisoformat(latest).replace(tzinfo=UTC).timestamp() >= since - 1
+
+
+def _code(settings: Settings, module: str) -> tuple[str, ...]:
+    return ("--module-name", module, "--working-directory", str(settings.root))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

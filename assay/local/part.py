@@ -1,0 +1,130 @@
+"""What any part of the stack is: a command, its ports, and how to see that it answers.
+
+Belongs here: the shape and the probes that several parts share. Each part's own facts are in its module.
+"""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from assay.errors import UsageError
+
+HOST = "127.0.0.1"
+PROBE_SECONDS = 2.0
+
+
+def _nothing() -> None:
+    """Most parts need no preparation."""
+
+
+def _no_explanation(_: str) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One service of the local stack.
+
+    `ports` names the environment variable that moves each port. `answers` takes the Unix time of the launch and
+    is True once the part does its work. `explain` finds the cause in a log's text, in words with a remedy.
+    `modules` must be importable before the command can run. `after` must answer first.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    ports: Mapping[str, int]
+    url: str | None
+    modules: tuple[str, ...]
+    answers: Callable[[float], bool]
+    prepare: Callable[[], None] = _nothing
+    explain: Callable[[str], str | None] = _no_explanation
+    after: str | None = None
+    grace_seconds: float = 20.0
+    child_variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def port_numbers(self) -> tuple[int, ...]:
+        """The ports it listens on, in the order they are declared."""
+        return tuple(self.ports.values())
+
+    @property
+    def remedy(self) -> str:
+        """How to move it elsewhere, for messages; empty for a part without ports."""
+        return ", ".join(f"{variable} (now {port})" for variable, port in self.ports.items())
+
+
+def require_modules(part: Part) -> None:
+    """Every module the part needs is installed.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for module in part.modules:
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(
+                f"{part.name} cannot start: the Python package {module!r} is not installed; run `uv sync --group local`."
+            )
+
+
+def require_free_ports(part: Part) -> None:
+    """No other program listens on the part's ports.
+
+    Raises:
+        UsageError: one does; names the port and the variable that moves it.
+    """
+    for variable, port in part.ports.items():
+        if not _is_free(port):
+            raise UsageError(
+                f"{part.name} cannot start: port {port} on {HOST} is in use by another program; end that program, "
+                f"or set {variable} to a free port."
+            )
+
+
+def is_open(port: int) -> bool:
+    """True when something listens on the port."""
+    try:
+        socket.create_connection((HOST, port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def get_json(port: int, path: str) -> Any:
+    """The document at the path, or None while there is no good answer."""
+    return _exchange(port, "GET", path, None)
+
+
+def post_json(port: int, path: str, document: object) -> Any:
+    """The document that answers this one, or None while there is no good answer."""
+    return _exchange(port, "POST", path, json.dumps(document))
+
+
+def _exchange(port: int, method: str, path: str, body: str | None) -> Any:
+    # http.client, unlike urllib, takes no notice of a proxy set in the environment.
+    connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_SECONDS)
+    try:
+        connection.request(method, path, body=body, headers={"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read()
+        return json.loads(text) if response.status == http.HTTPStatus.OK else None
+    except (OSError, http.client.HTTPException, json.JSONDecodeError):
+        return None
+    finally:
+        connection.close()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # A port whose last connections have just been closed is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

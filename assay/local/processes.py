@@ -1,0 +1,160 @@
+"""Starts, recognises and ends processes with all that they started themselves.
+
+Belongs here: what the operating system says about processes. What the parts of the stack are, and when they
+are ready, is told elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay.errors import Unreachable
+
+MARKER_VARIABLE = "ASSAY_STACK_PART"
+PROC = Path("/proc")
+KILL_SECONDS = 5.0
+POLL_SECONDS = 0.1
+ENDED_STATES = frozenset("ZX")  # a zombie runs no more, even while nobody has read its exit code
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One living process; `started` differs between two processes that had the same pid one after the other."""
+
+    pid: int
+    session: int
+    started: str
+
+
+def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str, log: Path, cwd: Path) -> Process:
+    """The command runs in a session of its own, writes to `log`, and outlives this process.
+
+    Raises:
+        Unreachable: it ended before it could be recognised.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env={**environment, MARKER_VARIABLE: marker},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    found = find(child.pid)
+    # Without a waiter an ended child stays a zombie for as long as this process lives.
+    threading.Thread(target=child.wait, daemon=True).start()
+    if found is None:
+        raise Unreachable(f"{command[0]} (pid {child.pid}) ended as soon as it was started: read {log}.")
+    return found
+
+
+def find(pid: int) -> Process | None:
+    """The living process of that id, or None."""
+    return _from_proc(pid) if _has_proc() else _from_ps("-p", str(pid)).get(pid)
+
+
+def is_alive(process: Process) -> bool:
+    """True while this very process lives; a later one of the same pid does not count."""
+    return (found := find(process.pid)) is not None and found.started == process.started
+
+
+def members(marker: str, leader: Process | None) -> list[Process]:
+    """Every living process that was started under the marker, by itself or by one that was.
+
+    Linux tells by the inherited environment, which also finds those that left the session or lost their parent.
+    Elsewhere the leader's session tells, unless its pid has gone to another process.
+    """
+    table = _living()
+    holder = table.get(leader.pid) if leader else None
+    session = leader.pid if leader and (holder is None or holder.started == leader.started) else None
+    if _has_proc():
+        belongs = {pid for pid in table if _carries(pid, marker)}
+        # With the leader gone its session's number proves nothing: the marker alone decides.
+        session = session if holder else None
+    else:
+        belongs = set()
+    belongs |= {pid for pid, process in table.items() if session is not None and process.session == session}
+    return [table[pid] for pid in sorted(belongs - {os.getpid()})]
+
+
+def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
+    """No process of the marker is left; returns how many there were.
+
+    Each is asked to end, and after the grace forced to.
+
+    Raises:
+        Unreachable: one cannot be ended.
+    """
+    seen: set[int] = set()
+    for sent, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, KILL_SECONDS)):
+        asked: set[int] = set()
+        deadline = time.monotonic() + seconds
+        while left := members(marker, leader):
+            for process in left:
+                if process.pid not in asked:
+                    _send(process, sent)
+            asked |= {process.pid for process in left}
+            seen |= asked
+            if time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+    if left:
+        pids = ", ".join(str(process.pid) for process in left)
+        raise Unreachable(f"Process {pids} does not end, even when killed: end it by hand and run `assay down` again.")
+    return len(seen)
+
+
+def _send(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        if is_alive(process):
+            os.kill(process.pid, number)
+
+
+def _living() -> dict[int, Process]:
+    if not _has_proc():
+        return _from_ps("-A")
+    pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+    return {process.pid: process for pid in pids if (process := _from_proc(pid)) is not None}
+
+
+def _has_proc() -> bool:
+    return (PROC / "self" / "stat").exists()
+
+
+def _from_proc(pid: int) -> Process | None:
+    try:
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name, in brackets, may hold spaces and brackets; the fields after it never do.
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in ENDED_STATES:
+        return None
+    boot = (PROC / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
+    return Process(pid=pid, session=int(fields[3]), started=f"{boot}:{fields[19]}")
+
+
+def _from_ps(*which: str) -> dict[int, Process]:
+    command = ["ps", *which, "-o", "pid=,pgid=,stat=,lstart="]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout.splitlines()
+    rows = [fields for line in lines if len(fields := line.split(maxsplit=3)) == 4 and fields[2][0] not in ENDED_STATES]
+    return {int(pid): Process(pid=int(pid), session=int(group), started=began) for pid, group, _, began in rows}
+
+
+def _carries(pid: int, marker: str) -> bool:
+    try:
+        variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # it ended, or belongs to somebody else
+        return False
+    return f"{MARKER_VARIABLE}={marker}".encode() in variables

@@ -1,0 +1,229 @@
+"""Starts, stops and reports the local stack; the same command twice changes nothing.
+
+Belongs here: the order of things and what a person is told. How a part is started is in the part's module, what
+a process is in `processes.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from assay.errors import AssayError, Unreachable, UsageError
+from assay.local import dagster_parts, emulator, model_server, processes, state
+from assay.local.part import Part, is_open, require_free_ports, require_modules
+from assay.settings import Settings, process_environment
+
+PARTS = ("warehouse", "model", "dagster-webserver", "dagster-daemon")
+POLL_SECONDS = 0.2
+TELL_EVERY_SECONDS = 5.0
+LOG_BYTES = 5_000_000
+REASON_CHARACTERS = 300
+
+Report = Callable[[str], None]
+
+
+class PartState(StrEnum):
+    """`dead` was started and ended by itself; `starting` lives but has not answered yet."""
+
+    RUNNING = "running"
+    STARTING = "starting"
+    STOPPED = "stopped"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """How one part is; `pid` is None unless it lives."""
+
+    name: str
+    state: PartState
+    url: str | None
+    pid: int | None
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """What the stack is made of; the defaults are what a user wants."""
+
+    definitions_module: str = dagster_parts.DEFINITIONS_MODULE
+    emulator_module: str = "bqemulator"
+    inference_module: str = "xllamacpp"
+    weights_package: str = model_server.WEIGHTS_PACKAGE
+    wait_seconds: float = 120.0
+
+
+def up(
+    settings: Settings, *, parts: Sequence[str] = PARTS, report: Report, options: StackOptions | None = None
+) -> tuple[PartStatus, ...]:
+    """The named parts run and answer; those that already did are left alone. Returns the status of all parts.
+
+    Raises:
+        UsageError: a part is unknown, a package is missing, a port or the data is in use by another program.
+        Unreachable: a part ended while starting, or did not answer in time.
+    """
+    if unknown := [name for name in parts if name not in PARTS]:
+        raise UsageError(f"No part of the local stack is called {unknown[0]!r}: expected one of {', '.join(PARTS)}.")
+    options = options or StackOptions()
+    stack = _Stack(settings, options, report)
+    wanted = [part for part in stack.parts if part.name in parts]
+    with state.lock(stack.run_dir, report=report):
+        due = [part for part in wanted if not stack.left_alone(part)]
+        for part in due:
+            stack.make_ready(part)
+        for wave in (
+            [part for part in wanted if part.after is None],
+            [part for part in wanted if part.after is not None],
+        ):
+            stack.bring_up(wave, due)
+    return status(settings)
+
+
+def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
+    """No process of the stack is left; its data stay. Returns the status of all parts.
+
+    Raises:
+        Unreachable: a process cannot be ended.
+    """
+    stack = _Stack(settings, StackOptions(), report)
+    with state.lock(stack.run_dir, report=report):
+        for part in reversed(stack.parts):  # what writes to the warehouse ends before it
+            ended = stack.clear(part)
+            report(f"{part.name}: stopped" if ended else f"{part.name}: was not running")
+    return status(settings)
+
+
+def status(settings: Settings) -> tuple[PartStatus, ...]:
+    """How each part is now, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
+    stack = _Stack(settings, StackOptions(), report=lambda _: None)
+    return tuple(stack.status(part) for part in stack.parts)
+
+
+class _Stack:
+    """The parts of one project folder, and the files that remember them."""
+
+    def __init__(self, settings: Settings, options: StackOptions, report: Report) -> None:
+        self.settings = settings
+        self.report = report
+        self.wait_seconds = options.wait_seconds
+        self.run_dir = settings.state_dir / "run"
+        self.parts = (
+            emulator.warehouse(settings, module=options.emulator_module),
+            model_server.model(
+                settings, module=options.inference_module, weights_package=options.weights_package
+            ),
+            dagster_parts.webserver(settings, definitions_module=options.definitions_module),
+            dagster_parts.daemon(settings, definitions_module=options.definitions_module),
+        )
+
+    def log(self, part: Part) -> Path:
+        return self.settings.state_dir / "logs" / f"{part.name}.log"
+
+    def file(self, part: Part) -> Path:
+        return self.run_dir / f"{part.name}.json"
+
+    def status(self, part: Part) -> PartStatus:
+        launch = state.read(self.file(part))
+        if launch is None:
+            return PartStatus(part.name, PartState.STOPPED, None, None, self.log(part))
+        if not processes.is_alive(launch.process):
+            return PartStatus(part.name, PartState.DEAD, None, None, self.log(part))
+        # A part at work may be slow to answer a probe: having answered once, an open port is enough.
+        at_work = launch.ready and all(is_open(port) for port in launch.ports)
+        now = PartState.RUNNING if at_work else PartState.STARTING
+        return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
+
+    def left_alone(self, part: Part) -> bool:
+        """True when the part lives on the ports that it should have."""
+        launch = state.read(self.file(part))
+        return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
+
+    def clear(self, part: Part) -> int:
+        """Nothing of the part is left, living or remembered; returns how many processes it had."""
+        launch = state.read(self.file(part))
+        leader = launch.process if launch else None
+        ended = processes.stop(str(self.file(part)), leader, grace_seconds=part.grace_seconds)
+        self.file(part).unlink(missing_ok=True)
+        return ended
+
+    def make_ready(self, part: Part) -> None:
+        """Nothing stands in the way of the part's start: leftovers ended, packages there, ports free."""
+        self.clear(part)
+        require_modules(part)
+        require_free_ports(part)
+        part.prepare()
+
+    def bring_up(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
+        """Starts those that are due, then waits for all; a failure is told after the others had their chance."""
+        for part in wave:
+            if part in due:
+                self.launch(part)
+        failures: list[AssayError] = []
+        for part in wave:
+            try:
+                self.wait(part, already=part not in due)
+            except AssayError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def launch(self, part: Part) -> None:
+        log = self.log(part)
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        launched_at = time.time()
+        process = processes.start(
+            part.command,
+            environment={**process_environment(self.settings), "PYTHONUNBUFFERED": "1"},
+            marker=str(self.file(part)),
+            log=log,
+            cwd=self.settings.root,
+        )
+        launch = state.Launch(process.pid, process.started, launched_at, part.port_numbers, part.url)
+        state.write(self.file(part), launch)
+
+    def wait(self, part: Part, *, already: bool) -> None:
+        """Returns when the part answers."""
+        launch = state.read(self.file(part))
+        if launch is None:
+            raise Unreachable(f"{part.name} has no file {self.file(part)} any more: run `assay up` again.")
+        begin = told = time.monotonic()
+        while not part.answers(launch.launched_at):
+            now = time.monotonic()
+            if not processes.is_alive(launch.process):
+                raise self.ended(part)
+            if now - begin > self.wait_seconds:
+                raise self.silent(part)
+            if now - told >= TELL_EVERY_SECONDS:
+                self.report(f"{part.name}: starting for {now - begin:.0f} s, log {self.log(part)}")
+                told = now
+            time.sleep(POLL_SECONDS)
+        if not processes.is_alive(launch.process):
+            raise self.ended(part)  # what answered is another program
+        state.write(self.file(part), replace(launch, ready=True))
+        how = "already running" if already else f"ready after {time.time() - launch.launched_at:.1f} s"
+        self.report(f"{part.name}: {how}{f' at {part.url}' if part.url else ''}")
+
+    def ended(self, part: Part) -> AssayError:
+        """The error for a part that ended while starting, with its own last words."""
+        log = self.log(part)
+        text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else ""
+        if cause := part.explain(text):
+            return UsageError(f"{part.name} cannot start: {cause}. Log: {log}")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        reason = lines[-1][:REASON_CHARACTERS] if lines else "it wrote nothing"
+        move = f"; if the port is the trouble set {part.remedy}" if part.ports else ""
+        return Unreachable(f"{part.name} ended while starting ({reason}): read {log} and run `assay up` again{move}.")
+
+    def silent(self, part: Part) -> AssayError:
+        """The error for a part that lives but does not answer in time."""
+        where = f" at {part.url}" if part.url else ""
+        move = f"; to use another port set {part.remedy}" if part.ports else ""
+        return Unreachable(
+            f"{part.name} does not answer{where} after {self.wait_seconds:.0f} s: read {self.log(part)}, then run "
+            f"`assay up` again to wait longer or `assay down` to give up{move}."
+        )

@@ -1,0 +1,239 @@
+"""Admits an input to a run: spool, gate, land the records. Not one call is paid for here.
+
+The first stage of a run, and the way back into one that was cut off; `answering.py` is next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import orjson
+
+from assay.errors import StoppedAtDoor, UsageError
+from assay.guards.keys import keyed_hash
+from assay.inputs.gate import decide
+from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, purge_expired, spool, verify
+from assay.inputs.sources import Source, open_source
+from assay.pipeline.buffer import RowSink
+from assay.pipeline.chunks import chunks
+from assay.pipeline.masked import MaskedRecord, MaskingFault, RecordGuard
+from assay.pipeline.project import Project, masker
+from assay.pipeline.run import (
+    GOLDEN,
+    Run,
+    RunOptions,
+    facts_of,
+    find_run,
+    finished_row,
+    input_of,
+    options_from,
+    purpose_of,
+    started_row,
+)
+from assay.pipeline.shape import GoldenSource, Limited, NaturallyKeyed, golden_rules, input_rules
+from assay.pipeline.version_rows import land_versions
+from assay.records import Record, RejectedRecord
+from assay.tasks.task import Task
+from assay.warehouse.landing import LandingWriter
+
+CHUNK_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What came through the door."""
+
+    run: Run
+    records: int
+    rejected: int
+    warning: str | None
+
+
+def admit(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
+    """A run whose records are landed, ready to be answered; `report` is told the rows read so far.
+
+    Raises:
+        UsageError: the input as a whole cannot be read.
+        StoppedAtDoor: too many rows were rejected; the rejected rows are landed with their reasons.
+        Unreachable: the warehouse is away; nothing was paid for, start again.
+    """
+    facts = facts_of(task, options)
+    project.warehouse.check()
+    purge_expired(project.snapshots_dir, datetime.now(UTC))
+    source, is_golden = _source(project, task, options), bool(GOLDEN.fullmatch(input_of(task, options)))
+    rules = golden_rules(task) if is_golden else input_rules(task)
+    snapshot = spool(
+        source,
+        rules,
+        directory=project.snapshot_dir(facts.run_id),
+        hash_key=project.settings.hash_key,
+        report=report,
+        lifetime=Lifetime.of_days(project.settings.snapshot_days),
+    )
+    run = Run(
+        facts=facts,
+        task=task,
+        options=options,
+        snapshot=snapshot,
+        is_golden=is_golden,
+        purpose=purpose_of(task, options),
+    )
+    sink = LandingWriter(project.warehouse)
+    land_versions(project, run, sink)
+    decision = decide(snapshot, rules)
+    records, faults = _land_records(project, run, sink) if decision.passed else (0, 0)
+    _land_rejected(project, run, sink)
+    rejected = snapshot.rows_rejected + faults
+    started = started_row(run, project, records=records, rejected=rejected)
+    sink.append([started])
+    if not decision.passed or records == 0 or faults > rules.max_rejected_share * snapshot.rows_read:
+        reason = (
+            decision.message if not decision.passed else f"{faults} of {snapshot.rows_read} rows could not be masked"
+        )
+        sink.append([finished_row(started, status="failed", predictions=0, calls=0, reason=reason)])
+        raise StoppedAtDoor(
+            f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
+            run_id=run.run_id,
+        )
+    return Admission(run, records, rejected, decision.message if decision.warned else None)
+
+
+def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> Run:
+    """A run that was cut off, as it stood: same task version, same snapshot.
+
+    Raises:
+        UsageError: no such run, its snapshot is gone or differs, or its task or input was changed since.
+    """
+    row = find_run(project, run_id)
+    options = options_from(row)
+    task = project.task(row["task"], variant=row["variant"])
+    _same_version(task, row)
+    snapshot = open_snapshot(project.snapshot_dir(run_id))
+    verify(snapshot)
+    if snapshot.manifest_hash != row["manifest_hash"]:
+        raise UsageError(f"The input snapshot of run {run_id} is not the one it was started with; start a new run.")
+    if input_spec is not None and input_spec != input_of(task, options):
+        raise UsageError(
+            f"Run {run_id} was started with {input_of(task, options)!r}, not {input_spec!r}; leave --input away, or start a new run."
+        )
+    _same_source(project, task, options, snapshot)
+    is_golden = bool(GOLDEN.fullmatch(input_of(task, options)))
+    return Run(
+        facts=facts_of(task, options, run_id=run_id),
+        task=task,
+        options=options,
+        snapshot=snapshot,
+        is_golden=is_golden,
+        purpose=row["purpose"],
+    )
+
+
+def _source(project: Project, task: Task, options: RunOptions) -> Source:
+    spec = input_of(task, options)
+    source: Source
+    if golden := GOLDEN.fullmatch(spec):
+        cases = tuple(case for case in task.cases if golden[2] in (None, case.split))
+        if not cases:
+            raise UsageError(
+                f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl; give --input."
+            )
+        source = GoldenSource(cases, label=f"{spec}@{task.versions.golden_set}")
+    else:
+        source = open_source(spec, root=project.settings.root, query=project.warehouse, data_date=options.data_date)
+        if not isinstance(task.spec.input.record_id, str):
+            source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=project.settings.hash_key)
+    return Limited(source, options.limit) if options.limit is not None else source
+
+
+def _same_version(task: Task, row: dict[str, Any]) -> None:
+    for what, now, then in (
+        ("what the model is asked", task.versions.inference, row["inference_version"]),
+        ("the golden set", task.versions.golden_set, row["golden_set_version"]),
+    ):
+        if now != then:
+            raise UsageError(
+                f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now): "
+                "start a new run; answers that are still right are not asked again."
+            )
+
+
+def _same_source(project: Project, task: Task, options: RunOptions, snapshot: Snapshot) -> None:
+    if snapshot.fingerprint is None:
+        return
+    source = _source(project, task, options)
+    if source.fingerprint() != snapshot.fingerprint:
+        raise UsageError(
+            f"{snapshot.source_label} changed since the run began: a resume would mix two inputs. "
+            "Put the file back, or start a new run; answers to unchanged rows are not asked again."
+        )
+
+
+def _land_records(project: Project, run: Run, sink: RowSink) -> tuple[int, int]:
+    guard, landed, faults = RecordGuard(run, project), 0, 0
+    for chunk in chunks(guard.records(), CHUNK_ROWS):
+        masked = [item for item in chunk if isinstance(item, MaskedRecord)]
+        failed = [item for item in chunk if isinstance(item, MaskingFault)]
+        sink.append([_record_row(run, record) for record in masked])
+        sink.append([_fault_row(project, run, fault) for fault in failed])
+        landed, faults = landed + len(masked), faults + len(failed)
+    return landed, faults
+
+
+def _land_rejected(project: Project, run: Run, sink: RowSink) -> None:
+    scrub = masker(run.task).scrub
+    for chunk in chunks(_rejected_rows(run, scrub), CHUNK_ROWS):
+        sink.append(chunk)
+
+
+def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRecord]:
+    for row in run.snapshot.rejected():
+        yield RejectedRecord(
+            **_common(run.facts.data_date, "default"),
+            run_id=run.run_id,
+            task=run.task.name,
+            position=row.position,
+            record_id=scrub(row.record_id) if row.record_id is not None else None,
+            reason=row.reason,
+            explanation=row.explanation,
+            column_name=row.column_name,
+            raw_hash=row.raw_hash,
+        )
+
+
+def _fault_row(project: Project, run: Run, fault: MaskingFault) -> RejectedRecord:
+    return RejectedRecord(
+        **_common(run.facts.data_date, "default"),
+        run_id=run.run_id,
+        task=run.task.name,
+        position=fault.position,
+        record_id=None,
+        reason="masking_failed",
+        explanation=fault.explanation,
+        raw_hash=keyed_hash(project.settings.hash_key, "row", fault.record_id),
+    )
+
+
+def _record_row(run: Run, record: MaskedRecord) -> Record:
+    return Record(
+        **_common(run.facts.data_date, record.tenant_id),
+        run_id=run.run_id,
+        task=run.task.name,
+        record_id=record.record_id,
+        position=record.position,
+        population=record.population,
+        input=orjson.dumps(record.fields).decode(),
+        input_hash=record.input_hash,
+        expected=orjson.dumps(record.expected).decode() if record.expected is not None else None,
+        cluster_id=record.cluster_id,
+        slices=record.slices,
+        masked_entities=record.masked_entities,
+        subject_key=record.subject_key,
+        masking_version=run.facts.masking_version,
+    )
+
+
+def _common(data_date: date, tenant_id: str) -> dict[str, Any]:
+    return {"data_date": data_date, "occurred_at": datetime.now(UTC), "tenant_id": tenant_id}

@@ -1,0 +1,148 @@
+"""A run from start to end: admit or reopen, answer, score, finish.
+
+Used by the command and, stage by stage, by the Dagster assets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from assay.errors import AssayError, Unreachable
+from assay.pipeline.answering import Answering, Interrupted, Progress
+from assay.pipeline.project import Project
+from assay.pipeline.run import Run, find_run, finished_row, row_of
+from assay.pipeline.scoring import score_run
+from assay.warehouse.landing import LandingWriter
+from assay.warehouse.statements import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended, counted in the warehouse; costs in USD, None where a model has no price."""
+
+    run_id: str
+    task: str
+    status: str
+    rows_read: int
+    rejected: int
+    records: int
+    predictions: int
+    expected_predictions: int
+    statuses: dict[str, int]
+    reused: int
+    errors: dict[str, int]
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal | None
+    unpriced_calls: int
+    unknown_billing_calls: int
+
+
+def answer(project: Project, run: Run, progress: Progress, *, handle_signals: bool = True) -> None:
+    """Every request of the run has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
+
+    Raises:
+        AssayError: the run cannot go on; its `finished` row says why, a resume continues it.
+    """
+    try:
+        asyncio.run(_answer(project, run, progress, handle_signals=handle_signals))
+    except AssayError as error:
+        _record_stop(project, run, error)
+        raise
+
+
+def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunSummary:
+    """The run is scored and its `finished` row landed: completed when every request has a prediction, else failed."""
+    score_run(project, run, report=report)
+    started = row_of(find_run(project, run.run_id))
+    counts = _one(project, RUN_COUNTS.sql, run)
+    complete = counts["predictions"] == started.expected_predictions
+    reason = None if complete else f"{counts['predictions']} of {started.expected_predictions} predictions landed"
+    status = "completed" if complete else "failed"
+    sink = LandingWriter(project.warehouse)
+    sink.append(
+        [finished_row(started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason)]
+    )
+    return summarise(project, run, status=status)
+
+
+def summarise(project: Project, run: Run, *, status: str) -> RunSummary:
+    """The run's figures as they stand in the warehouse."""
+    started = row_of(find_run(project, run.run_id))
+    counts, totals = _one(project, RUN_COUNTS.sql, run), _one(project, RUN_TOTALS.sql, run)
+    groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))
+    return RunSummary(
+        run_id=run.run_id,
+        task=run.task.name,
+        status=status,
+        rows_read=started.rows_read or 0,
+        rejected=counts["rejected"],
+        records=counts["records"],
+        predictions=counts["predictions"],
+        expected_predictions=started.expected_predictions or 0,
+        statuses=_summed(groups, "status"),
+        reused=_summed(groups, "answer_source").get("reused", 0),
+        errors={name: count for name, count in _summed(groups, "error_type").items() if name != "none"},
+        calls=totals["calls"],
+        input_tokens=totals["input_tokens"],
+        output_tokens=totals["output_tokens"],
+        cost_usd=totals["cost_usd"] if not totals["unpriced_calls"] else None,
+        unpriced_calls=totals["unpriced_calls"],
+        unknown_billing_calls=totals["unknown_billing_calls"],
+    )
+
+
+def open_requests(project: Project, run: Run) -> int:
+    """Requests of the run that have no prediction yet."""
+    started = row_of(find_run(project, run.run_id))
+    return (started.expected_predictions or 0) - int(_one(project, RUN_COUNTS.sql, run)["predictions"])
+
+
+async def _answer(project: Project, run: Run, progress: Progress, *, handle_signals: bool) -> None:
+    answering = Answering(project, run, progress)
+    loop = asyncio.get_running_loop()
+    if handle_signals:
+        for name in STOP_SIGNALS:
+            loop.add_signal_handler(name, answering.stop.set)
+    try:
+        await answering.answer_all()
+    finally:
+        if handle_signals:
+            for name in STOP_SIGNALS:
+                loop.remove_signal_handler(name)
+
+
+def _record_stop(project: Project, run: Run, error: AssayError) -> None:
+    status = "interrupted" if isinstance(error, Interrupted) else "failed"
+    try:
+        started, counts = row_of(find_run(project, run.run_id)), _one(project, RUN_COUNTS.sql, run)
+        row = finished_row(
+            started,
+            status=status,
+            predictions=counts["predictions"],
+            calls=counts["calls"],
+            reason=str(error).splitlines()[0],
+        )
+        LandingWriter(project.warehouse).append([row])
+    except Unreachable:
+        # The warehouse is what went away: the run stays without a finished row, which marts read as unfinished.
+        return
+
+
+def _one(project: Project, sql: str, run: Run) -> dict[str, Any]:
+    return next(project.warehouse.stream(sql, run.window))
+
+
+def _summed(groups: list[dict[str, Any]], column: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for group in groups:
+        sums[group[column]] = sums.get(group[column], 0) + group["predictions"]
+    return sums

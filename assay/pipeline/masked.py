@@ -1,0 +1,103 @@
+"""The records of a run with their personal details replaced, in the order of the input.
+
+Masking is deterministic, so each stage makes the same masked record from the snapshot; nothing unmasked is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from assay.guards.keys import input_hash, keyed_hash
+from assay.guards.masking import Masker, MaskingFailed
+from assay.inputs.snapshot import SnapshotRow
+from assay.pipeline.project import Project, masker
+from assay.pipeline.run import Run
+from assay.pipeline.shape import Shaped, shape_case, shape_row
+
+REMEMBERED = 4096
+EXPECTED_PREFIX = "expected:"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedRecord:
+    """One record after the guard; `placeholders` map back to the originals and never leave the process."""
+
+    position: int
+    record_id: str
+    fields: dict[str, str]
+    expected: dict[str, Any] | None
+    slices: tuple[str, ...]
+    cluster_id: str | None
+    subject_key: str | None
+    tenant_id: str
+    population: str
+    input_hash: str
+    placeholders: Mapping[str, str]
+    raw_expected: dict[str, Any] | None
+
+    @property
+    def masked_entities(self) -> int:
+        """Originals that were replaced."""
+        return len(self.placeholders)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskingFault:
+    """A record that the guard could not vouch for: it goes no further."""
+
+    position: int
+    record_id: str
+    explanation: str
+
+
+class RecordGuard:
+    """Masks the records of one run."""
+
+    def __init__(self, run: Run, project: Project) -> None:
+        self._run = run
+        self._key = project.settings.hash_key
+        self.masker: Masker = masker(run.task)
+        self._scrub_slice = lru_cache(maxsize=REMEMBERED)(self.masker.scrub)
+
+    def records(self) -> Iterator[MaskedRecord | MaskingFault]:
+        """Every admitted row of the snapshot, masked, by position."""
+        for row in self._run.snapshot.records():
+            try:
+                yield self._masked(row)
+            except MaskingFailed as error:
+                yield MaskingFault(row.position, row.record_id, str(error))
+
+    def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Fields of an example, masked by themselves."""
+        return self.masker.mask(fields).texts
+
+    def _masked(self, row: SnapshotRow) -> MaskedRecord:
+        shaped = shape_case(row.cells) if self._run.is_golden else shape_row(row.cells, self._run.task)
+        labels = {
+            f"{EXPECTED_PREFIX}{name}": value
+            for name, value in (shaped.expected or {}).items()
+            if isinstance(value, str)
+        }
+        masked = self.masker.mask({**shaped.fields, **labels})
+        return MaskedRecord(
+            position=row.position,
+            record_id=row.record_id,
+            fields={name: masked.texts[name] for name in shaped.fields},
+            expected=self._masked_expected(shaped, masked.texts),
+            slices=tuple(f"{name}={self._scrub_slice(value)}" for name, value in shaped.slices.items()),
+            cluster_id=keyed_hash(self._key, "cluster", shaped.cluster) if shaped.cluster else None,
+            subject_key=keyed_hash(self._key, "subject", shaped.subject) if shaped.subject else None,
+            tenant_id=shaped.tenant_id,
+            population=shaped.population,
+            input_hash=input_hash(self._key, shaped.fields),
+            placeholders=masked.placeholders,
+            raw_expected=shaped.expected,
+        )
+
+    def _masked_expected(self, shaped: Shaped, texts: Mapping[str, str]) -> dict[str, Any] | None:
+        if shaped.expected is None:
+            return None
+        return {name: texts.get(f"{EXPECTED_PREFIX}{name}", value) for name, value in shaped.expected.items()}

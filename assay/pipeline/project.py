@@ -1,0 +1,88 @@
+"""Composes the parts of one project: settings, providers, tasks, warehouse.
+
+Only wiring belongs here: which class plays which part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from assay.checks import build_scorer, parameter_errors, scorer_version
+from assay.errors import UsageError
+from assay.guards.masking import Masker, MaskingRules
+from assay.inference.prices import PriceBook
+from assay.inference.providers import Provider, load_providers
+from assay.settings import Settings
+from assay.tasks.loader import find_task, load_task
+from assay.tasks.spec import CheckSpec, MaskingSpec
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task
+from assay.warehouse.client import Warehouse
+
+SNAPSHOTS = "snapshots"
+
+
+@dataclass
+class Project:
+    """What a command or an asset works with; parts are made on first use."""
+
+    settings: Settings
+    warehouse: Warehouse
+    providers: Mapping[str, Provider]
+    prices: PriceBook = field(default_factory=PriceBook)
+
+    def catalog(self) -> Catalog:
+        """What the task loader must know of other rooms."""
+        return Catalog(
+            providers=frozenset(self.providers),
+            check_mistakes=_check_mistakes,
+            scorer_version=_scorer_version,
+            masking_version=lambda masking: masking_rules(masking).version,
+        )
+
+    def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
+        """The task, whole and valid; see `assay.tasks.loader`."""
+        return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
+
+    @property
+    def snapshots_dir(self) -> Path:
+        """Where input snapshots are, each until it expires."""
+        return self.settings.state_dir / SNAPSHOTS
+
+    def snapshot_dir(self, run_id: str) -> Path:
+        """Where a run's input snapshot is."""
+        return self.snapshots_dir / run_id
+
+
+def open_project(settings: Settings) -> Project:
+    """The project around the settings; nothing is connected yet.
+
+    Raises:
+        UsageError: providers.yml has mistakes.
+    """
+    return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
+
+
+def masking_rules(masking: MaskingSpec) -> MaskingRules:
+    """The guard's rules for a task's `masking` block."""
+    return MaskingRules(enabled=masking.enabled, entities=masking.entities)
+
+
+def masker(task: Task) -> Masker:
+    """The guard of one task."""
+    return Masker(masking_rules(task.spec.masking))
+
+
+def _check_mistakes(check: CheckSpec, folder: Path) -> list[str]:
+    if errors := parameter_errors(check.type, check.parameters):
+        return errors
+    try:
+        build_scorer(check.type, check.parameters, task_dir=folder)
+    except UsageError as error:
+        return [str(error)]
+    return []
+
+
+def _scorer_version(check: CheckSpec, folder: Path) -> str:
+    return scorer_version(check.type, check.parameters, task_dir=folder)

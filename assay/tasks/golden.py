@@ -1,0 +1,78 @@
+"""Reads `cases.jsonl`, the golden set of a task.
+
+Shape of a case and of the file belong here; whether a case fits its task is the loader's question.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from assay.tasks.mistakes import Mistake, shown
+from assay.tasks.task import Case
+
+
+class _CaseLine(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    case_id: str
+    split: Literal["dev", "gate"]
+    input: dict[str, str]
+    expected: dict[str, Any] | None = None
+    slices: dict[str, str] = {}
+    cluster_id: str | None = None
+    author: str | None = None
+    authored_on: date | None = None
+
+
+def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
+    """The cases of the file and the line of each; faults are added to `mistakes`. No file is no cases."""
+    if not path.exists():
+        return (), ()
+    cases: list[Case] = []
+    lines: list[int] = []
+    first_seen: dict[str, int] = {}
+    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+        if not raw.strip():
+            continue
+        case = _parse(raw, file=shown_as, line=number, mistakes=mistakes)
+        if case is None:
+            continue
+        if case.case_id in first_seen:
+            mistakes.append(
+                Mistake(
+                    shown_as, number, "each case_id once", f"{case.case_id!r}, first on line {first_seen[case.case_id]}"
+                )
+            )
+            continue
+        first_seen[case.case_id] = number
+        cases.append(case)
+        lines.append(number)
+    return tuple(cases), tuple(lines)
+
+
+def _parse(raw: bytes, *, file: str, line: int, mistakes: list[Mistake]) -> Case | None:
+    try:
+        content = _CaseLine.model_validate(orjson.loads(raw))
+    except orjson.JSONDecodeError as error:
+        mistakes.append(Mistake(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
+        return None
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            place = ".".join(str(step) for step in detail["loc"])
+            mistakes.append(Mistake(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
+        return None
+    return Case(
+        case_id=content.case_id,
+        split=content.split,
+        input=content.input,
+        expected=content.expected,
+        slices=content.slices,
+        cluster_id=content.cluster_id,
+        author=content.author,
+        authored_on=content.authored_on.isoformat() if content.authored_on else None,
+    )

@@ -1,0 +1,258 @@
+"""Reads a task folder into one frozen `Task`, or reports every mistake in it at once.
+
+Belongs here: files of the folder and what holds between them. What another room must judge (scorer types, masking,
+providers) comes in through the `Catalog`.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from assay.errors import UsageError
+from assay.tasks.golden import read_cases
+from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
+from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
+from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
+from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, versions_of
+from assay.tasks.templates import template_mistakes
+
+SPEC_FILE = "task.yml"
+CASES_FILE = "cases.jsonl"
+
+
+def task_names(tasks_dir: Path) -> tuple[str, ...]:
+    """Names of the folders under `tasks_dir` that hold a `task.yml`, sorted."""
+    return tuple(sorted(path.parent.name for path in tasks_dir.glob(f"*/{SPEC_FILE}")))
+
+
+def find_task(tasks_dir: Path, name: str) -> Path:
+    """The folder of the task.
+
+    Raises:
+        UsageError: there is no such task; names the nearest ones.
+    """
+    names = task_names(tasks_dir)
+    if name in names:
+        return tasks_dir / name
+    if (tasks_dir / name).is_dir():
+        raise UsageError(
+            f"Task '{name}': expected {tasks_dir.name}/{name}/{SPEC_FILE}, found a folder without it; `assay init` writes one."
+        )
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    raise UsageError(
+        f"Unknown task '{name}': expected one of {', '.join(names) or '(no task yet: assay init TASK)'}{hint}"
+    )
+
+
+def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT) -> Task:
+    """The task in `folder` with `variant` applied.
+
+    Raises:
+        TaskInvalid: the folder has mistakes; all of them are in the message.
+        UsageError: the task has no such variant.
+    """
+    reading = _Reading(folder, catalog)
+    spec = reading.spec()
+    if spec is None:
+        raise TaskInvalid(reading.mistakes)
+    reading.check_variants(spec)
+    if variant != DEFAULT_VARIANT and variant not in spec.variants:
+        raise UsageError(
+            f"Task '{spec.name}' has no variant '{variant}': expected default{''.join(f', {name}' for name in spec.variants)}"
+        )
+    spec = reading.with_variant(spec, variant) or spec
+    task = reading.whole(spec, variant)
+    if reading.mistakes or task is None:
+        raise TaskInvalid(reading.mistakes)
+    return task
+
+
+@dataclass
+class _Reading:
+    folder: Path
+    catalog: Catalog
+    mistakes: list[Mistake] = field(default_factory=list)
+    document: YamlDocument = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.document = YamlDocument(self.folder / SPEC_FILE, shown_as=self.shown(SPEC_FILE))
+        self.mistakes += self.document.mistakes
+
+    def shown(self, name: str) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}/{name}"
+
+    def report(self, path: list[str | int], expected: str, found: str) -> None:
+        self.mistakes.append(Mistake(self.document.file, self.document.line(path), expected, found))
+
+    def spec(self) -> TaskSpec | None:
+        if self.document.mistakes:
+            return None
+        if not isinstance(self.document.value, dict):
+            self.report([], "a mapping of keys", shown(self.document.value))
+            return None
+        try:
+            return TaskSpec.model_validate(self.document.value)
+        except ValidationError as error:
+            self.mistakes += self.document.mistakes_of(error)
+            return None
+
+    def check_variants(self, spec: TaskSpec) -> None:
+        for name, override in spec.variants.items():
+            for block in override.keys() - set(VARIABLE_BLOCKS):
+                self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
+            self.with_variant(spec, name)
+
+    def with_variant(self, spec: TaskSpec, variant: str) -> TaskSpec | None:
+        if variant == DEFAULT_VARIANT:
+            return spec
+        merged = _merge(spec.model_dump(), spec.variants[variant])
+        try:
+            return TaskSpec.model_validate(merged)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                place = ".".join(str(step) for step in detail["loc"])
+                self.report(
+                    ["variants", variant],
+                    f"variant '{variant}' to be right at `{place}`: {detail['msg']}",
+                    shown(detail["input"]),
+                )
+            return None
+
+    def whole(self, spec: TaskSpec, variant: str) -> Task | None:
+        if spec.name != self.folder.name:
+            self.report(["name"], f"the folder's name, {self.folder.name!r}", shown(spec.name))
+        self.check_references(spec)
+        templates = self.templates(spec)
+        self.mistakes += template_mistakes(templates, spec=spec, shown=self.shown)
+        model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, mistakes=self.mistakes)
+        if model is None:
+            return None
+        self.check_output(spec, model)
+        cases = self.cases(spec, model)
+        if self.mistakes:
+            return None
+        schema = strict_schema(model)
+        versions = versions_of(
+            spec, folder=self.folder, templates=templates, output_schema=schema, cases=cases, catalog=self.catalog
+        )
+        return Task(
+            name=spec.name,
+            folder=self.folder,
+            variant=variant,
+            spec=spec,
+            templates=templates,
+            output_model=model,
+            output_schema=schema,
+            cases=cases,
+            masking_version=self.catalog.masking_version(spec.masking),
+            versions=versions,
+        )
+
+    def check_references(self, spec: TaskSpec) -> None:
+        for index, route in enumerate(spec.routes):
+            if route.provider not in self.catalog.providers:
+                known = ", ".join(sorted(self.catalog.providers))
+                self.report(
+                    ["routes", index, "provider"], f"a provider of providers.yml ({known})", shown(route.provider)
+                )
+        for index, check in enumerate(spec.checks):
+            for fault in self.catalog.check_mistakes(check, self.folder):
+                self.report(["checks", index], f"check '{check.name}' to be right", fault)
+
+    def templates(self, spec: TaskSpec) -> dict[str, str]:
+        texts = {}
+        for role, name in (("system", spec.prompts.system), ("user", spec.prompts.user)):
+            if name is None:
+                continue
+            try:
+                texts[role] = (self.folder / name).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self.report(
+                    ["prompts", role],
+                    "a readable template file in the task folder",
+                    f"{name!r}: {type(error).__name__}",
+                )
+        return texts
+
+    def check_output(self, spec: TaskSpec, model: type[BaseModel]) -> None:
+        if spec.output.fallback is not None:
+            try:
+                model.model_validate(spec.output.fallback)
+            except ValidationError as error:
+                detail = error.errors(include_url=False)[0]
+                place = ".".join(str(step) for step in detail["loc"])
+                self.report(
+                    ["output", "fallback"],
+                    f"a value that {model.__name__} accepts ({place}: {detail['msg']})",
+                    shown(detail["input"]),
+                )
+        for name in spec.input.expected.keys() - model.model_fields.keys():
+            self.report(
+                ["input", "expected", name],
+                f"a field of {model.__name__} ({', '.join(model.model_fields)})",
+                f"`{name}`",
+            )
+
+    def cases(self, spec: TaskSpec, model: type[BaseModel]) -> tuple[Case, ...]:
+        cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
+        for case, line in zip(cases, lines, strict=True):
+            self._check_case(case, line, spec=spec, model=model)
+        by_id = {case.case_id: case for case in cases}
+        for index, case_id in enumerate(spec.prompts.few_shot):
+            place: list[str | int] = ["prompts", "few_shot", index]
+            if case_id not in by_id:
+                self.report(place, f"a case of {CASES_FILE}", shown(case_id))
+            elif by_id[case_id].split != "dev":
+                self.report(
+                    place,
+                    "a case of the dev split, so that the gate split stays unseen",
+                    f"{case_id!r} of split {by_id[case_id].split!r}",
+                )
+        return cases
+
+    def _check_case(self, case: Case, line: int, *, spec: TaskSpec, model: type[BaseModel]) -> None:
+        file = self.shown(CASES_FILE)
+        if set(case.input) != set(spec.input.fields):
+            wanted = ", ".join(spec.input.fields)
+            self.mistakes.append(
+                Mistake(file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input)))
+            )
+        for name, value in (case.expected or {}).items():
+            if fault := value_mistake(model, name, value):
+                self.mistakes.append(Mistake(file, line, f"expected.{name} {fault}", shown(value)))
+
+
+def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    merged = copy.deepcopy(dict(base))
+    for key, value in override.items():
+        inner = merged.get(key)
+        merged[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What a scheduler must know of a task before it runs; `fault` says that the folder has mistakes."""
+
+    name: str
+    description: str
+    owner: str | None
+    schedule: ScheduleSpec | None
+    fault: str | None
+
+
+def outline(folder: Path) -> Outline:
+    """The outline of the task, also of a broken one: the others must not suffer for it."""
+    reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
+    spec = reading.spec()
+    if spec is None:
+        return Outline(folder.name, "This task folder has mistakes.", None, None, str(TaskInvalid(reading.mistakes)))
+    return Outline(folder.name, spec.description, spec.owner, spec.schedule, None)

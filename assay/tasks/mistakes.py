@@ -1,0 +1,122 @@
+"""Mistakes in a task folder: each with file, line, expected and found, all reported at once.
+
+Finding the line of a value in YAML belongs here; deciding what is a mistake does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from assay.errors import UsageError
+
+SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One thing wrong in a task folder; `file` is relative to the project, `line` counts from 1."""
+
+    file: str
+    line: int
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: expected {self.expected}; found {self.found}"
+
+
+class TaskInvalid(UsageError):
+    """A task folder with mistakes; its message lists them all, a line each."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(sorted(mistakes))
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+def shown(value: object) -> str:
+    """The value as a person would recognise it, cut to one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
+
+
+class YamlDocument:
+    """A YAML file that knows the line of each of its values."""
+
+    def __init__(self, path: Path, *, shown_as: str) -> None:
+        self.file = shown_as
+        self.mistakes: list[Mistake] = []
+        self._root: yaml.Node | None = None
+        self.value: object = None
+        try:
+            text = path.read_text("utf-8")
+            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+            self.value = yaml.safe_load(text)
+        except FileNotFoundError:
+            self.mistakes.append(Mistake(self.file, 1, "the file", "nothing there; `assay init TASK` writes one"))
+        except UnicodeDecodeError as error:
+            self.mistakes.append(
+                Mistake(self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}")
+            )
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            self.mistakes.append(Mistake(self.file, line, "valid YAML", error.problem or "a syntax error"))
+        except yaml.YAMLError as error:
+            self.mistakes.append(Mistake(self.file, 1, "valid YAML", " ".join(str(error).split())))
+        if self._root is not None:
+            self._collect_repeated_keys(self._root)
+
+    def line(self, path: Sequence[str | int]) -> int:
+        """The line of the value at `path`, or of the deepest part of it that exists."""
+        node = self._root
+        line = 1
+        for step in path:
+            key, node = _child(node, step)
+            if node is None:
+                break
+            line = (key or node).start_mark.line + 1
+        return line
+
+    def mistakes_of(self, error: ValidationError) -> list[Mistake]:
+        """What Pydantic found, one mistake for each."""
+        found = []
+        for detail in error.errors(include_url=False):
+            place = ".".join(str(step) for step in detail["loc"]) or "the file"
+            line = self.line([step for step in detail["loc"] if isinstance(step, str | int)])
+            if detail["type"] == "missing":
+                found.append(Mistake(self.file, line, f"`{place}`", "nothing; add it"))
+            elif detail["type"] == "extra_forbidden":
+                found.append(Mistake(self.file, line, "a known key", f"`{place}`; remove it or correct its name"))
+            else:
+                message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+                value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
+                found.append(
+                    Mistake(self.file, line, f"`{place}` to be right: {message.removeprefix('expected ')}", value)
+                )
+        return found
+
+    def _collect_repeated_keys(self, node: yaml.Node) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if str(key.value) in seen:
+                    self.mistakes.append(
+                        Mistake(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
+                    )
+                seen.add(str(key.value))
+                self._collect_repeated_keys(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                self._collect_repeated_keys(item)
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if str(key.value) == str(step)), (None, None))
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return None, node.value[step]
+    return None, None

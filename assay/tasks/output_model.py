@@ -1,0 +1,107 @@
+"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for the wire.
+
+Loading the user's model belongs here; validating an answer with it is the engine's part.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+
+from assay.tasks.mistakes import Mistake, shown
+from assay.tasks.task import digest
+
+
+def load_output_model(
+    folder: Path, reference: str, *, shown_as: Callable[[str], str], mistakes: list[Mistake]
+) -> type[BaseModel] | None:
+    """The class that `file.py:Class` names, or None with the fault added to `mistakes`."""
+    file, _, name = reference.partition(":")
+    path = folder / file
+    if not path.is_file():
+        mistakes.append(Mistake(shown_as(file), 1, "the file that output.model names", "nothing there"))
+        return None
+    module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        if spec is None or spec.loader is None:
+            mistakes.append(Mistake(shown_as(file), 1, "a Python file", shown(file)))
+            return None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module  # Pydantic resolves annotations through it
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes a mistake with its line
+            del sys.modules[module_name]
+            mistakes.append(
+                Mistake(shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}")
+            )
+            return None
+    model = getattr(module, name, None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        mistakes.append(Mistake(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
+        return None
+    try:
+        model.model_json_schema()
+    except PydanticUserError as error:
+        mistakes.append(Mistake(shown_as(file), 1, f"{name} to have a JSON schema", error.message.splitlines()[0]))
+        return None
+    return model
+
+
+def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """The model's JSON schema, closed: no object takes a key that the model does not name."""
+    schema = copy.deepcopy(model.model_json_schema())
+    _close(schema)
+    return schema
+
+
+def is_strict(schema: Any) -> bool:
+    """True when every object requires all its properties, which providers' strict mode asks for."""
+    if isinstance(schema, list):
+        return all(is_strict(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    if isinstance(properties, dict) and set(properties) != set(schema.get("required", ())):
+        return False
+    return all(is_strict(value) for value in schema.values())
+
+
+def value_mistake(model: type[BaseModel], name: str, value: Any) -> str | None:
+    """What is wrong with an expected value of one field, or None."""
+    if name not in model.model_fields:
+        return f"to be a field of {model.__name__} ({', '.join(model.model_fields)})"
+    info = model.model_fields[name]
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated[info.annotation, info]))
+        adapter.validate_python(value)
+    except ValidationError as error:
+        return f"to be right: {error.errors(include_url=False)[0]['msg']}"
+    return None
+
+
+def _close(node: Any) -> None:
+    if isinstance(node, dict):
+        if node.get("type") == "object" and "properties" in node:
+            node.setdefault("additionalProperties", False)
+        for value in node.values():
+            _close(value)
+    elif isinstance(node, list):
+        for value in node:
+            _close(value)
+
+
+def _line_of(error: BaseException, path: Path) -> int:
+    if isinstance(error, SyntaxError) and error.lineno:
+        return error.lineno
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    return frames[-1].lineno or 1 if frames else 1

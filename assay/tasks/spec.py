@@ -1,0 +1,192 @@
+"""The shape of `task.yml`, one Pydantic model per block.
+
+Only shapes and rules that one block can check alone belong here; what needs several files is in `loader.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Block(BaseModel):
+    """A block of `task.yml`: immutable, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(Block):
+    """Where records come from and which columns mean what.
+
+    `fields` maps a prompt's variable to a column; `expected` maps a field of the answer to the column that
+    holds the right value, where the data have one; `slices` maps a slice's name to a column. `record_id` is a column,
+    or several whose values together name a row: their keyed hash is then the id.
+    """
+
+    source: str | None = None
+    record_id: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    fields: Annotated[dict[str, str], Field(min_length=1)]
+    expected: dict[str, str] = {}
+    cluster_id: str | None = None
+    subject: str | None = None
+    tenant: str | None = None
+    slices: dict[str, str] = {}
+    expectations: tuple[dict[str, Any], ...] = ()
+    on_duplicate: Literal["reject", "first"] = "reject"
+    max_rejected: Share = 0.05
+    max_cell_bytes: Annotated[int, Field(gt=0)] = 1_000_000
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The column or columns that name a row."""
+        return (self.record_id,) if isinstance(self.record_id, str) else self.record_id
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column the task reads, each once, in a stable order."""
+        optional = [column for column in (self.cluster_id, self.subject, self.tenant) if column]
+        named = [*self.id_columns, *self.fields.values(), *self.expected.values(), *optional, *self.slices.values()]
+        return tuple(dict.fromkeys(named))
+
+
+class OutputSpec(Block):
+    """The answer: `model` is `file.py:Class`; `fallback` is given when every route failed."""
+
+    model: Annotated[str, Field(pattern=r"^[\w/]+\.py:\w+$")]
+    fallback: dict[str, Any] | None = None
+
+
+class PromptSpec(Block):
+    """Templates relative to the task folder, and the dev cases that are shown as examples."""
+
+    system: str | None = None
+    user: str
+    few_shot: tuple[str, ...] = ()
+
+
+class RouteSpec(Block):
+    """One step of the way a request takes: the next is tried when this one gives no valid answer."""
+
+    name: Name
+    provider: str
+    model: str
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    repair: bool = True
+
+
+class CheckSpec(BaseModel):
+    """A deterministic scorer: its name, its type, and whatever that type takes."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: Name
+    type: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the type is given, without name and type."""
+        return dict(self.model_extra or {})
+
+
+class ThresholdSpec(Block):
+    """What the figures must reach: lower bound of reliability, upper bound of cost per correct answer."""
+
+    reliability: Share | None = None
+    cost_per_correct_usd: Annotated[float, Field(gt=0)] | None = None
+
+
+class SlaSpec(Block):
+    """`share` of the predictions must be final within `latency_ms`."""
+
+    latency_ms: Annotated[int, Field(gt=0)]
+    share: Share = 0.95
+
+
+class ScheduleSpec(Block):
+    """When the task runs; the schedule is stopped until somebody turns it on."""
+
+    cron: str
+    timezone: str = "UTC"
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if not re.fullmatch(r"(\S+\s+){4}\S+", value.strip()):
+            raise ValueError("expected five fields: minute hour day month weekday")
+        return value.strip()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("expected an IANA time zone such as UTC or Europe/Berlin") from error
+        return value
+
+
+class MaskingSpec(Block):
+    """Which entities are replaced before a call; on by default."""
+
+    enabled: bool = True
+    entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
+
+
+class BudgetSpec(Block):
+    """Most that one run may spend; what is left over lands as `skipped_budget`."""
+
+    run_usd: Annotated[float, Field(ge=0)] | None = None
+
+
+class TaskSpec(Block):
+    """The whole of `task.yml`."""
+
+    name: Name
+    description: str
+    owner: str
+    input: InputSpec
+    output: OutputSpec
+    prompts: PromptSpec
+    parameters: dict[str, Any] = {}
+    routes: Annotated[tuple[RouteSpec, ...], Field(min_length=1)]
+    checks: tuple[CheckSpec, ...] = ()
+    correct: tuple[str, ...] = ()
+    fallback_counts: bool = False
+    thresholds: ThresholdSpec = ThresholdSpec()
+    sla: SlaSpec | None = None
+    schedule: ScheduleSpec | None = None
+    stage: Literal["shadow", "beta", "ga"] = "shadow"
+    budget: BudgetSpec = BudgetSpec()
+    masking: MaskingSpec = MaskingSpec()
+    reuse: Annotated[str, Field(pattern=r"^(always|never|within \d+ (hours|days))$")] = "always"
+    variants: dict[str, dict[str, Any]] = {}
+
+    @field_validator("parameters")
+    @classmethod
+    def _parameters_of_ours_stay_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(value.keys() & {"messages", "model", "response_format", "stream", "n"}):
+            raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
+        return value
+
+    @model_validator(mode="after")
+    def _names_are_known_and_unique(self) -> TaskSpec:
+        checks = [check.name for check in self.checks]
+        if unknown := [name for name in self.correct if name not in checks]:
+            raise ValueError(
+                f"correct names {', '.join(unknown)}: expected names of checks ({', '.join(checks) or 'none declared'})"
+            )
+        for what, names in (("checks", checks), ("routes", [route.name for route in self.routes])):
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"{what} has {', '.join(twice)} twice: expected each name once")
+        return self
+
+
+VARIABLE_BLOCKS = ("prompts", "parameters", "routes", "output", "masking")
+"""Blocks that a variant may override: those that decide what reaches the wire."""

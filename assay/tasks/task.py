@@ -1,0 +1,131 @@
+"""The frozen `Task` and its four version hashes.
+
+What a loaded task is belongs here; reading it from a folder is `loader.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from assay.tasks.spec import CheckSpec, MaskingSpec, TaskSpec
+
+VERSION_CHARACTERS = 16
+DEFAULT_VARIANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What the loader must know of other rooms: providers, scorer types, masking rules.
+
+    `check_mistakes` returns one line for each fault of a check's parameters; `scorer_version` hashes a scorer with its
+    code; `masking_version` names the rules that content goes through.
+    """
+
+    providers: frozenset[str]
+    check_mistakes: Callable[[CheckSpec, Path], list[str]]
+    scorer_version: Callable[[CheckSpec, Path], str]
+    masking_version: Callable[[MaskingSpec], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden case as written in `cases.jsonl`."""
+
+    case_id: str
+    split: str
+    input: Mapping[str, str]
+    expected: Mapping[str, Any] | None
+    slices: Mapping[str, str]
+    cluster_id: str | None
+    author: str | None
+    authored_on: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The four hashes; `scorers` has one for each scorer by name."""
+
+    inference: str
+    scorers: Mapping[str, str]
+    golden_set: str
+    policy: str
+
+    @property
+    def task_version_id(self) -> str:
+        """One hash over the four."""
+        return digest([self.inference, dict(self.scorers), self.golden_set, self.policy])
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task folder, whole and valid, with one variant applied."""
+
+    name: str
+    folder: Path
+    variant: str
+    spec: TaskSpec
+    templates: Mapping[str, str]
+    output_model: type[BaseModel]
+    output_schema: Mapping[str, Any]
+    cases: tuple[Case, ...]
+    masking_version: str
+    versions: Versions
+
+    @property
+    def few_shot(self) -> tuple[Case, ...]:
+        """The dev cases shown to the model, in the order of `task.yml`."""
+        return few_shot_cases(self.spec, self.cases)
+
+
+def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """The cases that the prompts name, in that order."""
+    by_id = {case.case_id: case for case in cases}
+    return tuple(by_id[case_id] for case_id in spec.prompts.few_shot if case_id in by_id)
+
+
+def digest(value: object) -> str:
+    """A short SHA-256 of the value's canonical JSON."""
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    return hashlib.sha256(text).hexdigest()[:VERSION_CHARACTERS]
+
+
+def versions_of(
+    spec: TaskSpec,
+    *,
+    folder: Path,
+    templates: Mapping[str, str],
+    output_schema: Mapping[str, Any],
+    cases: tuple[Case, ...],
+    catalog: Catalog,
+) -> Versions:
+    """The four hashes of a task; each changes only with what its name says."""
+    asked = {
+        "templates": dict(templates),
+        "few_shot": [[dict(case.input), case.expected] for case in few_shot_cases(spec, cases)],
+        "output_schema": output_schema,
+        "parameters": spec.parameters,
+        "models": [[route.provider, route.model] for route in spec.routes],
+        "masking": catalog.masking_version(spec.masking),
+    }
+    policy = spec.model_dump(
+        mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
+    )
+    policy["fallback"] = spec.output.fallback
+    policy["routes"] = [[route.timeout_s, route.max_attempts, route.repair] for route in spec.routes]
+    return Versions(
+        inference=digest(asked),
+        scorers={check.name: catalog.scorer_version(check, folder) for check in spec.checks},
+        golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
+        policy=digest(policy),
+    )
+
+
+def _case_content(case: Case) -> list[Any]:
+    return [case.case_id, case.split, dict(case.input), case.expected, dict(case.slices), case.cluster_id]

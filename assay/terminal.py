@@ -1,0 +1,214 @@
+"""What a person sees while a run is going and when it ended: progress on stderr, results on stdout.
+
+Only presentation belongs here; rich is imported where it is needed, so that `assay --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from assay.evals.scorecard import Scorecard
+    from assay.inference.request import Answered
+    from assay.pipeline.execution import RunSummary
+
+ANSWERED_WELL = frozenset({"ok", "repaired"})
+
+
+def stderr_console() -> Console:
+    """A console on stderr; plain lines where stderr is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@dataclass
+class RunProgress:
+    """Counts of a run under way, shown as one line: answered, cost, errors by kind."""
+
+    bar: Progress
+    line: TaskID
+    cost_usd: Decimal = Decimal(0)
+    reused: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def answered(self, answered: Answered) -> None:
+        """One more request is answered."""
+        prediction = answered.prediction
+        if prediction is None:
+            return
+        self.cost_usd += sum((response.cost_usd or Decimal(0) for response in answered.responses), Decimal(0))
+        self.reused += prediction.answer_source == "reused"
+        if prediction.status not in ANSWERED_WELL:
+            kind = prediction.error_type or prediction.status
+            self.errors[kind] = self.errors.get(kind, 0) + 1
+        self.bar.update(self.line, advance=1, details=self._details())
+
+    def _details(self) -> str:
+        parts = [f"${self.cost_usd:.4f}"]
+        if self.reused:
+            parts.append(f"{self.reused} reused")
+        parts += [f"{kind}: {count}" for kind, count in sorted(self.errors.items())]
+        return " · ".join(parts)
+
+
+@contextmanager
+def run_progress(total: int, *, done: int = 0, quiet: bool = False) -> Iterator[RunProgress]:
+    """A live line with rows, rows per second, time left, cost and errors."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} rows/s" if task.speed else "– rows/s")
+
+    columns = (
+        TextColumn("answering"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[details]}"),
+    )
+    bar = Progress(*columns, console=stderr_console(), disable=quiet, refresh_per_second=4)
+    with bar:
+        yield RunProgress(bar, bar.add_task("answering", total=total, completed=done, details=""))
+
+
+def counter(what: str, *, every: int) -> Callable[[int], None]:
+    """A callback that says on stderr how far a count has come, each `every` items."""
+    last = 0
+
+    def report(count: int) -> None:
+        nonlocal last
+        if count - last >= every:
+            last = count
+            note(f"{what}: {count:,}")
+
+    return report
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and CSV take it: money and numbers exact as text, times in ISO 8601."""
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, dict | list | tuple):
+        return orjson.loads(orjson.dumps(value, default=plain))
+    return value
+
+
+def write_json(value: Any) -> None:
+    """The value as indented JSON on stdout."""
+    sys.stdout.write(orjson.dumps(value, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: str) -> None:
+    """A result on stdout as table, csv or json."""
+    if style == "json":
+        write_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    if style == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(["" if value is None else _cell(value) for value in row])
+        sys.stdout.write(text.getvalue())
+        return
+    write_table(columns, rows)
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on stdout for people."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    for row in rows:
+        table.add_row(*("–" if value is None else _cell(value) for value in row))
+    Console(highlight=False).print(table)
+
+
+def write_summary(summary: RunSummary, *, style: str) -> None:
+    """How a run ended, on stdout."""
+    if style == "json":
+        write_json(asdict(summary))
+        return
+    cost = (
+        "unpriced" if summary.cost_usd is None and summary.unpriced_calls else f"${summary.cost_usd or Decimal(0):.6f}"
+    )
+    rows = [
+        ("run", summary.run_id),
+        ("status", summary.status),
+        ("rows read", f"{summary.rows_read:,}"),
+        ("rejected", f"{summary.rejected:,}"),
+        ("records", f"{summary.records:,}"),
+        ("predictions", f"{summary.predictions:,} of {summary.expected_predictions:,}"),
+        ("by status", _counts(summary.statuses)),
+        ("reused, not asked again", f"{summary.reused:,}"),
+        ("errors", _counts(summary.errors)),
+        ("calls", f"{summary.calls:,}"),
+        ("tokens in / out", f"{summary.input_tokens:,} / {summary.output_tokens:,}"),
+        (
+            "cost",
+            cost
+            + (
+                f" ({summary.unknown_billing_calls} calls with unknown billing)"
+                if summary.unknown_billing_calls
+                else ""
+            ),
+        ),
+    ]
+    write_table((summary.task, ""), rows)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def _cell(value: Any) -> str:
+    simple = plain(value)
+    if isinstance(simple, float):
+        return f"{simple:.6g}"
+    return simple if isinstance(simple, str) else orjson.dumps(simple).decode()
+
+
+def write_scorecard(card: Scorecard) -> None:
+    """The scorecard on stdout for people."""
+    from assay.evals.scorecard_views import facts, sections
+
+    write_table((card.task, ""), facts(card))
+    for title, columns, rows in sections(card):
+        write_table(columns, rows, title=title)

@@ -1,0 +1,155 @@
+"""Appends landing rows through the Storage Write API, as Arrow, at least once.
+
+Encoding a record and sending it belongs here. When to flush, and in which order, is the buffer's part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from assay.errors import Unreachable, UsageError
+from assay.records import Row
+from assay.warehouse.client import CALL_SECONDS, Warehouse
+from assay.warehouse.schema import TableSchema, landing_tables
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from google.cloud.bigquery_storage_v1 import types
+
+REQUEST_BYTES = 4_000_000
+"""Well under the API's 10 MB a request, and under what one read message may carry."""
+ATTEMPTS = 4
+FIRST_WAIT_SECONDS = 0.5
+
+
+class LandingWriter:
+    """Writes records to the landing dataset of one environment."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        now: Callable[[], datetime] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._warehouse = warehouse
+        self._now = now or (lambda: datetime.now(UTC))
+        self._sleep = sleep
+        self._client = warehouse.write_client()
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """The rows, all of one table, are in the warehouse; returns how many.
+
+        A repeat after a broken connection may land a row twice; staging removes it by the table's key.
+
+        Raises:
+            Unreachable: the warehouse did not take them after several attempts.
+            UsageError: the warehouse refuses the rows, e.g. because a column is missing there.
+        """
+        if not rows:
+            return 0
+        schema = landing_tables()[rows[0].table]
+        arrow = schema.arrow_schema()
+        for batch in batches(rows, schema, arrow, landed_at=self._now()):
+            self._send(schema, arrow, batch)
+        return len(rows)
+
+    def _send(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> None:
+        from google.api_core import exceptions
+
+        request = self._request(schema, arrow, batch)
+        wait = FIRST_WAIT_SECONDS
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._append(schema, request)
+            except (
+                exceptions.ServiceUnavailable,
+                exceptions.DeadlineExceeded,
+                exceptions.Aborted,
+                exceptions.InternalServerError,
+            ) as error:
+                if attempt == ATTEMPTS:
+                    where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
+                    raise Unreachable(
+                        f"The warehouse at {where} took no rows for {schema.name} after {ATTEMPTS} attempts "
+                        f"({type(error).__name__}); see `assay status`."
+                    ) from error
+                self._sleep(wait)
+                wait *= 2
+            else:
+                return
+
+    def _append(self, schema: TableSchema, request: types.AppendRowsRequest) -> None:
+        from google.api_core import exceptions
+
+        try:
+            answers = list(self._client.append_rows(iter([request]), timeout=CALL_SECONDS))
+        except (exceptions.NotFound, exceptions.InvalidArgument, exceptions.PermissionDenied) as error:
+            raise UsageError(
+                f"Landing table {schema.name}: {error.message}; compare with `assay warehouse diff`."
+            ) from error
+        if not answers:
+            raise exceptions.ServiceUnavailable("the stream closed without an answer")
+        for answer in answers:
+            if answer.row_errors or answer.error.code:
+                detail = answer.row_errors[0].message if answer.row_errors else answer.error.message
+                raise UsageError(
+                    f"Landing table {schema.name} refused a row: {detail}; compare with `assay warehouse diff`."
+                )
+
+    def _request(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> types.AppendRowsRequest:
+        from google.cloud.bigquery_storage_v1 import types
+
+        settings = self._warehouse.settings
+        stream = f"projects/{settings.project}/datasets/{self._warehouse.landing}/tables/{schema.name}/streams/_default"
+        return types.AppendRowsRequest(
+            write_stream=stream,
+            arrow_rows=types.AppendRowsRequest.ArrowData(
+                writer_schema=types.ArrowSchema(serialized_schema=arrow.serialize().to_pybytes()),
+                rows=types.ArrowRecordBatch(serialized_record_batch=batch.serialize().to_pybytes()),
+            ),
+        )
+
+
+def batches(
+    rows: Sequence[Row], schema: TableSchema, arrow: pa.Schema, *, landed_at: datetime
+) -> Iterator[pa.RecordBatch]:
+    """The rows as Arrow batches, none larger than a request may be (a single huge row stands alone)."""
+    import pyarrow as pa
+
+    values = [row_values(row, schema, landed_at=landed_at) for row in rows]
+    columns = [pa.array([row[i] for row in values], type=field.type) for i, field in enumerate(arrow)]
+    batch = pa.RecordBatch.from_arrays(columns, schema=arrow)
+    pieces = min(len(rows), -(-batch.nbytes // REQUEST_BYTES)) or 1
+    size = -(-len(rows) // pieces)
+    for start in range(0, len(rows), size):
+        yield from _fitting(batch.slice(start, size))
+
+
+def _fitting(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    if batch.num_rows == 1 or batch.get_total_buffer_size() == 0 or batch.nbytes <= REQUEST_BYTES:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _fitting(batch.slice(0, half))
+    yield from _fitting(batch.slice(half))
+
+
+def row_values(row: Row, schema: TableSchema, *, landed_at: datetime) -> list[Any]:
+    """The row's values in the order of the schema, with `landed_at` and `row_hash` filled in."""
+    values = [
+        None if column.name in ("landed_at", "row_hash") else getattr(row, column.name) for column in schema.columns
+    ]
+    digest = hashlib.sha256(orjson.dumps(values, default=str)).hexdigest()
+    for index, column in enumerate(schema.columns):
+        if column.name == "landed_at":
+            values[index] = landed_at
+        elif column.name == "row_hash":
+            values[index] = digest
+    return values

@@ -1,0 +1,204 @@
+"""Holds the live tables against the schema files, and brings them up to date.
+
+A missing table is created and a missing nullable column added; anything else needs a numbered migration:
+`migrations/0001_what_it_does.sql`, applied in order, the last number kept as a label of the landing dataset.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assay.errors import UsageError
+from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable, short_retry
+from assay.warehouse.schema import TableSchema, landing_tables
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+MIGRATIONS_DIR = Path(__file__).parent / "migrations"
+VERSION_LABEL = "assay_migration"
+DATASETS = {
+    "landing": "What runs write: append-only, defined by the schema files.",
+    "staging": "Landing rows renamed, cast and without duplicates.",
+    "intermediate": "Steps between staging and marts.",
+    "marts": "Facts and dimensions.",
+    "reporting": "Views that people and dashboards read.",
+}
+SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference of a live table; `additive` ones are made by `migrate` by itself."""
+
+    table: str
+    what: str
+    additive: bool
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.what}" + ("" if self.additive else " (needs a numbered migration)")
+
+
+def diff(warehouse: Warehouse, *, tables: dict[str, TableSchema] | None = None) -> list[Difference]:
+    """What the live landing tables lack or have otherwise; empty when they equal the schema files."""
+    wanted = tables or landing_tables()
+    with reachable(warehouse.settings):
+        return [difference for schema in wanted.values() for difference in _differences(warehouse, schema)]
+
+
+def migrate(
+    warehouse: Warehouse,
+    *,
+    report: Callable[[str], None],
+    tables: dict[str, TableSchema] | None = None,
+    migrations_dir: Path = MIGRATIONS_DIR,
+) -> None:
+    """The live tables equal the schema files.
+
+    Raises:
+        UsageError: a difference is left that only a numbered migration may make; nothing was changed for that table.
+    """
+    wanted = tables or landing_tables()
+    with reachable(warehouse.settings):
+        for name, description in DATASETS.items():
+            _create_dataset(warehouse, name, description)
+        _apply_numbered(warehouse, migrations_dir, report)
+        for schema in wanted.values():
+            for difference in _differences(warehouse, schema):
+                if difference.additive:
+                    _add(warehouse, schema, report)
+                    break
+    if left := diff(warehouse, tables=wanted):
+        lines = "\n".join(f"  {difference}" for difference in left)
+        raise UsageError(
+            f"The landing tables still differ from the schema files:\n{lines}\nWrite a numbered migration in {migrations_dir.name}/."
+        )
+
+
+def table_sizes(warehouse: Warehouse) -> dict[str, int]:
+    """Rows of each landing table, from the tables' own metadata; costs no query."""
+    with reachable(warehouse.settings):
+        live = {name: _live(warehouse, schema) for name, schema in landing_tables().items()}
+    return {name: int(table.num_rows or 0) for name, table in live.items() if table is not None}
+
+
+def table_id(warehouse: Warehouse, schema: TableSchema) -> str:
+    """`project.dataset.table` of a landing table in this environment."""
+    return f"{warehouse.settings.project}.{warehouse.landing}.{schema.name}"
+
+
+def _create_dataset(warehouse: Warehouse, name: str, description: str) -> None:
+    from google.cloud import bigquery
+
+    dataset = bigquery.Dataset(f"{warehouse.settings.project}.{warehouse.settings.dataset(name)}")
+    dataset.location = warehouse.settings.location
+    dataset.description = description
+    warehouse.client.create_dataset(dataset, exists_ok=True, timeout=CALL_SECONDS, retry=short_retry())
+
+
+def _live(warehouse: Warehouse, schema: TableSchema) -> bigquery.Table | None:
+    from google.api_core.exceptions import NotFound
+
+    try:
+        return warehouse.client.get_table(table_id(warehouse, schema), timeout=CALL_SECONDS, retry=short_retry())
+    except NotFound:
+        return None
+
+
+def _differences(warehouse: Warehouse, schema: TableSchema) -> list[Difference]:
+    live = _live(warehouse, schema)
+    if live is None:
+        return [Difference(schema.name, "the table is missing", additive=True)]
+    found: list[Difference] = []
+    columns = {field.name: field for field in live.schema}
+    for column in schema.columns:
+        field = columns.pop(column.name, None)
+        if field is None:
+            can_add = column.mode in ("NULLABLE", "REPEATED")
+            found.append(
+                Difference(
+                    schema.name, f"column {column.name} ({column.type}, {column.mode}) is missing", additive=can_add
+                )
+            )
+            continue
+        have = (SAME_TYPES.get(field.field_type, field.field_type), field.mode or "NULLABLE")
+        if have != (column.type, column.mode):
+            want = f"{column.type} {column.mode}"
+            found.append(
+                Difference(schema.name, f"column {column.name} is {have[0]} {have[1]}, expected {want}", additive=False)
+            )
+    found += [
+        Difference(schema.name, f"column {name} is in the table and in no schema file", additive=False)
+        for name in columns
+    ]
+    partition = live.time_partitioning.field if live.time_partitioning else None
+    if partition != schema.partition:
+        found.append(
+            Difference(schema.name, f"partitioned by {partition}, expected {schema.partition}", additive=False)
+        )
+    if tuple(live.clustering_fields or ()) != schema.cluster:
+        found.append(
+            Difference(
+                schema.name, f"clustered by {live.clustering_fields}, expected {list(schema.cluster)}", additive=False
+            )
+        )
+    return found
+
+
+def _add(warehouse: Warehouse, schema: TableSchema, report: Callable[[str], None]) -> None:
+    live = _live(warehouse, schema)
+    if live is None:
+        warehouse.client.create_table(
+            _definition(warehouse, schema), exists_ok=True, timeout=CALL_SECONDS, retry=short_retry()
+        )
+        report(f"created {schema.name}")
+        return
+    have = {field.name for field in live.schema}
+    added = [field for field in schema.bigquery_fields() if field.name not in have and field.mode != "REQUIRED"]
+    live.schema = [*live.schema, *added]
+    warehouse.client.update_table(live, ["schema"], timeout=CALL_SECONDS, retry=short_retry())
+    report(f"added to {schema.name}: {', '.join(field.name for field in added)}")
+
+
+def _definition(warehouse: Warehouse, schema: TableSchema) -> bigquery.Table:
+    from google.cloud import bigquery
+
+    table = bigquery.Table(table_id(warehouse, schema), schema=schema.bigquery_fields())
+    table.description = f"{schema.description} Grain: {schema.grain}."
+    table.time_partitioning = bigquery.TimePartitioning(type_=bigquery.TimePartitioningType.DAY, field=schema.partition)
+    table.clustering_fields = list(schema.cluster)
+    return table
+
+
+def _apply_numbered(warehouse: Warehouse, folder: Path, report: Callable[[str], None]) -> None:
+    dataset_id = f"{warehouse.settings.project}.{warehouse.landing}"
+    dataset = warehouse.client.get_dataset(dataset_id, timeout=CALL_SECONDS, retry=short_retry())
+    done = int(dataset.labels.get(VERSION_LABEL, "0"))
+    for number, path in numbered(folder):
+        if number <= done:
+            continue
+        warehouse.query(path.read_text("utf-8"))
+        dataset.labels = {**dataset.labels, VERSION_LABEL: f"{number:04d}"}
+        dataset = warehouse.client.update_dataset(dataset, ["labels"], timeout=CALL_SECONDS, retry=short_retry())
+        report(f"applied migration {path.name}")
+
+
+def numbered(folder: Path) -> list[tuple[int, Path]]:
+    """The migrations of the folder in order.
+
+    Raises:
+        UsageError: a file's name has no number, or two have the same.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob("*.sql")):
+        match = re.match(r"(\d{4})_\w+\.sql$", path.name)
+        if not match or int(match[1]) in found:
+            raise UsageError(
+                f"Migration {path.name}: expected a name like 0001_what_it_does.sql with a number of its own."
+            )
+        found[int(match[1])] = path
+    return sorted(found.items())

@@ -1,0 +1,89 @@
+"""The landing tables as the schema files define them.
+
+Reading `schemas/*.json` and translating a table to BigQuery's and Arrow's terms belongs here; creating it does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from google.cloud import bigquery
+
+SCHEMAS_DIR = Path(__file__).parent / "schemas"
+LANDING = "landing"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: BigQuery's type and mode names, and what it means."""
+
+    name: str
+    type: str
+    mode: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableSchema:
+    """One landing table; `key` and `keep` say how staging removes duplicates."""
+
+    name: str
+    description: str
+    grain: str
+    key: tuple[str, ...]
+    keep: str
+    partition: str
+    cluster: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    def bigquery_fields(self) -> list[bigquery.SchemaField]:
+        """The columns as the client library wants them."""
+        from google.cloud import bigquery
+
+        return [bigquery.SchemaField(c.name, c.type, mode=c.mode, description=c.description) for c in self.columns]
+
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as Arrow fields, in the order of the file; JSON travels as text."""
+        import pyarrow as pa
+
+        types = {
+            "STRING": pa.string(),
+            "JSON": pa.string(),
+            "INTEGER": pa.int64(),
+            "FLOAT": pa.float64(),
+            "BOOLEAN": pa.bool_(),
+            "NUMERIC": pa.decimal128(38, 9),
+            "DATE": pa.date32(),
+            "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+        }
+        return pa.schema(
+            [pa.field(c.name, pa.list_(types[c.type]) if c.mode == "REPEATED" else types[c.type]) for c in self.columns]
+        )
+
+
+def read_schema(path: Path) -> TableSchema:
+    """The table that one schema file defines."""
+    content = orjson.loads(path.read_bytes())
+    return TableSchema(
+        name=content["table"],
+        description=content["description"],
+        grain=content["grain"],
+        key=tuple(content["key"]),
+        keep=content["keep"],
+        partition=content["partition"],
+        cluster=tuple(content["cluster"]),
+        columns=tuple(Column(**column) for column in content["fields"]),
+    )
+
+
+@lru_cache(maxsize=1)
+def landing_tables() -> dict[str, TableSchema]:
+    """All landing tables by name."""
+    return {schema.name: schema for schema in map(read_schema, sorted(SCHEMAS_DIR.glob("*.json")))}

@@ -1,0 +1,313 @@
+"""Every statement the engine runs, with the dataset its bare table names belong to.
+
+Tests hold each of them against the GoogleSQL analyzer and the emulator. Statements of the marts are dbt's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LANDING, REPORTING, MARTS = "landing", "reporting", "marts"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A named statement and its parameters' types."""
+
+    sql: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    dataset: str = LANDING
+
+
+RUN_STARTED = Statement(
+    """
+    select *
+    from runs
+    where run_id = @run_id and event = 'started'
+    order by landed_at desc
+    limit 1
+    """,
+    (("run_id", "STRING"),),
+)
+
+LATEST_RUN = Statement(
+    """
+    select run_id, data_date
+    from runs
+    where task = @task and event = 'finished' and status = 'completed'
+    order by occurred_at desc
+    limit 1
+    """,
+    (("task", "STRING"),),
+)
+
+KNOWN_TASK_VERSION = Statement(
+    """
+    select count(*) as found
+    from task_versions
+    where task = @task and task_version_id = @version
+    """,
+    (("task", "STRING"), ("version", "STRING")),
+)
+
+KNOWN_GOLDEN_SET = Statement(
+    """
+    select count(*) as found
+    from golden_cases
+    where task = @task and golden_set_version = @version
+    """,
+    (("task", "STRING"), ("version", "STRING")),
+)
+
+ANSWERED_IN_RUN = Statement(
+    """
+    select distinct
+        records.position as position,
+        predictions.epoch as epoch
+    from records
+    inner join predictions
+        on records.run_id = predictions.run_id and records.record_id = predictions.record_id
+    where records.run_id = @run_id and records.data_date = @data_date and predictions.data_date = @data_date
+    order by position, epoch
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+REUSABLE_ANSWERS = Statement(
+    """
+    select
+        records.position as position,
+        answers.epoch as epoch,
+        answers.output as output,
+        answers.status as status,
+        answers.route as route,
+        answers.call_id as call_id
+    from records
+    inner join predictions as answers
+        on
+            records.task = answers.task
+            and records.record_id = answers.record_id
+            and records.input_hash = answers.input_hash
+            and records.tenant_id = answers.tenant_id
+    where
+        records.run_id = @run_id
+        and records.data_date = @data_date
+        and answers.task = @task
+        and answers.inference_version = @inference_version
+        and answers.status in ('ok', 'repaired')
+        and answers.answer_source = 'wire'
+        and answers.finished_at >= @since
+    qualify row_number() over (
+        partition by records.position, answers.epoch
+        order by answers.finished_at desc, answers.prediction_id asc, answers.landed_at asc
+    ) = 1
+    order by position, epoch
+    """,
+    (
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("task", "STRING"),
+        ("inference_version", "STRING"),
+        ("since", "TIMESTAMP"),
+    ),
+)
+
+PREDICTIONS_TO_SCORE = Statement(
+    """
+    select
+        records.position as position,
+        predictions.prediction_id as prediction_id,
+        predictions.record_id as record_id,
+        predictions.epoch as epoch,
+        predictions.status as status,
+        predictions.output as output,
+        predictions.tenant_id as tenant_id,
+        predictions.subject_key as subject_key
+    from predictions
+    inner join records
+        on predictions.run_id = records.run_id and predictions.record_id = records.record_id
+    where predictions.run_id = @run_id and predictions.data_date = @data_date and records.data_date = @data_date
+    qualify row_number() over (
+        partition by predictions.prediction_id
+        order by predictions.landed_at asc, records.landed_at asc
+    ) = 1
+    order by position, epoch
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_COUNTS = Statement(
+    """
+    select
+        (select count(distinct record_id) from records where run_id = @run_id and data_date = @data_date) as records,
+        (select count(distinct position) from rejected_records where run_id = @run_id and data_date = @data_date) as rejected,
+        (select count(distinct prediction_id) from predictions where run_id = @run_id and data_date = @data_date) as predictions,
+        (select count(distinct call_id) from responses where run_id = @run_id and data_date = @data_date) as calls
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_TOTALS = Statement(
+    """
+    with calls as (
+        select distinct call_id, input_tokens, output_tokens, cost_usd, cost_upper_usd, billing, latency_ms
+        from responses
+        where run_id = @run_id and data_date = @data_date
+    )
+
+    select
+        count(*) as calls,
+        coalesce(sum(input_tokens), 0) as input_tokens,
+        coalesce(sum(output_tokens), 0) as output_tokens,
+        sum(cost_usd) as cost_usd,
+        countif(cost_usd is null and billing = 'known') as unpriced_calls,
+        countif(billing = 'unknown') as unknown_billing_calls
+    from calls
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_SPENT = Statement(
+    """
+    select coalesce(sum(coalesce(cost_usd, cost_upper_usd)), 0) as spent_usd
+    from (select distinct call_id, cost_usd, cost_upper_usd from responses where run_id = @run_id and data_date = @data_date)
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+PREDICTION_STATUSES = Statement(
+    """
+    select status, coalesce(answer_source, 'none') as answer_source, coalesce(error_type, 'none') as error_type, count(*) as predictions
+    from (
+        select distinct prediction_id, status, answer_source, error_type
+        from predictions
+        where run_id = @run_id and data_date = @data_date
+    )
+    group by status, answer_source, error_type
+    order by predictions desc, status, answer_source, error_type
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_ESTIMATES = Statement(
+    """
+    select population, slice, value, low, high, method, n, reason
+    from estimates
+    where run_id = @run_id and data_date = @data_date
+    qualify row_number() over (
+        partition by metric, population, slice
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+REPORT_RUN = Statement(
+    """
+    select
+        cost.run_id as run_id,
+        cost.data_date as data_date,
+        cost.variant as variant,
+        cost.stage as stage,
+        cost.purpose as purpose,
+        cost.inference_version as inference_version,
+        cost.n_eligible as n_eligible,
+        cost.n_correct as n_correct,
+        cost.n_unscored as n_unscored,
+        cost.n_reused as n_reused,
+        cost.calls as calls,
+        cost.n_unpriced_calls as n_unpriced_calls,
+        cost.n_billing_unknown_calls as n_billing_unknown_calls,
+        cost.cost_usd as cost_usd,
+        cost.cost_per_correct_usd as cost_per_correct_usd,
+        cost.cost_status as cost_status,
+        cost.reference_cost_usd as reference_cost_usd,
+        cost.reference_cost_per_correct_usd as reference_cost_per_correct_usd,
+        completeness.rows_read as rows_read,
+        completeness.rows_rejected as rows_rejected,
+        completeness.records as records,
+        completeness.is_complete as is_complete,
+        latency.n_wire_answers as n_wire_answers,
+        latency.end_to_end_p50_ms as p50_ms,
+        latency.end_to_end_p90_ms as p90_ms,
+        latency.end_to_end_p99_ms as p99_ms,
+        latency.sla_latency_ms as sla_latency_ms,
+        latency.sla_share as sla_share,
+        latency.share_within_sla as share_within_sla,
+        latency.meets_sla as meets_sla
+    from rpt_cost_per_correct as cost
+    left join rpt_completeness as completeness
+        on cost.run_id = completeness.run_id
+    left join rpt_latency as latency
+        on cost.run_id = latency.run_id
+    where cost.run_id = @run_id
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_RELIABILITY = Statement(
+    """
+    select
+        population,
+        slice,
+        n_eligible,
+        n_correct,
+        n_unscored,
+        reliability,
+        low,
+        high,
+        method,
+        interval_status,
+        worst_case,
+        best_case,
+        quality_when_answered
+    from rpt_reliability
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_FAILURES = Statement(
+    """
+    select status, error_type, n_predictions, share_of_run
+    from rpt_failures
+    where run_id = @run_id
+    order by n_predictions desc, status, error_type
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_SCORES = Statement(
+    """
+    select population, scorer, n_judgements, n_scored, n_unscored, n_failed, n_passed, pass_rate
+    from rpt_scores
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    order by population, scorer
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REFERENCE_MODEL = Statement(
+    """
+    select max(reference_model) as reference_model, max(reference_price_source) as reference_price_source
+    from responses
+    where task = @task and reference_model is not null
+    """,
+    (("task", "STRING"),),
+)
+
+RUN_IN_MARTS = Statement(
+    """
+    select count(*) as found
+    from fct_predictions
+    where run_id = @run_id and run_status = 'completed'
+    """,
+    (("run_id", "STRING"),),
+    MARTS,
+)

@@ -1,0 +1,44 @@
+with
+
+predictions as (
+
+    select * from {{ ref('int_predictions_placed') }}
+
+),
+
+-- A failed, interrupted or unfinished run never displaces a complete one.
+completed as (
+
+    select * from predictions
+    where run_status = 'completed'
+
+),
+
+-- Golden cases and input rows may share ids, so they are kept apart.
+current_predictions as (
+
+    select *
+    from completed
+    where true
+    qualify
+        row_number() over (
+            partition by
+                tenant_id, task, stage, variant, data_date, population_kind, record_id, epoch
+            order by run_finished_at desc, run_id desc
+        ) = 1
+
+),
+
+final as (
+
+    select
+        prediction_id,
+        data_date,
+        run_id,
+        task,
+        population_kind,
+    from current_predictions
+
+)
+
+select * from final

@@ -1,0 +1,79 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='prediction_id',
+        on_schema_change='append_new_columns',
+        partition_by={'field': 'data_date', 'data_type': 'date'},
+        cluster_by=['task', 'run_id'],
+    )
+}}
+
+with
+
+predictions as (
+
+    select * from {{ ref('int_predictions_placed') }}
+    {% if is_incremental() %}
+        where {{ in_touched_days([ref('int_predictions_judged')]) }}
+    {% endif %}
+
+),
+
+current_predictions as (
+
+    select * from {{ ref('int_predictions_current') }}
+
+),
+
+judged as (
+
+    select * from {{ ref('int_predictions_judged') }}
+
+),
+
+final as (
+
+    select
+        predictions.prediction_id,
+        predictions.data_date,
+        judged.landed_at,
+        predictions.tenant_id,
+        predictions.run_id,
+        predictions.task,
+        predictions.request_key,
+        predictions.record_id,
+        predictions.epoch,
+        predictions.variant,
+        predictions.stage,
+        predictions.purpose,
+        predictions.inference_version,
+        predictions.golden_set_version,
+        predictions.task_version_id,
+        predictions.run_status,
+        predictions.population,
+        predictions.population_kind,
+        predictions.cluster_id,
+        predictions.slices,
+        predictions.status,
+        predictions.answer_source,
+        predictions.route,
+        predictions.call_id,
+        predictions.calls,
+        predictions.error_type,
+        predictions.started_at,
+        predictions.finished_at,
+        predictions.end_to_end_ms,
+        current_predictions.prediction_id is not null as is_current,
+        judged.is_eligible,
+        judged.is_answered,
+        judged.is_correct,
+    from predictions
+    inner join judged
+        on predictions.prediction_id = judged.prediction_id
+    left join current_predictions
+        on predictions.prediction_id = current_predictions.prediction_id
+
+)
+
+select * from final

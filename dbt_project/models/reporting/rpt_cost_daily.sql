@@ -1,0 +1,78 @@
+with
+
+responses as (
+
+    select * from {{ ref('fct_responses') }}
+
+),
+
+summed as (
+
+    select
+        data_date,
+        task,
+        provider,
+        request_model,
+        count(*) as calls,
+        countif(is_judge) as n_judge_calls,
+        sum(coalesce(uncached_input_tokens, 0)) as uncached_input_tokens,
+        sum(coalesce(cached_input_tokens, 0)) as cached_input_tokens,
+        sum(coalesce(cache_write_tokens, 0)) as cache_write_tokens,
+        sum(coalesce(answer_tokens, 0)) as answer_tokens,
+        sum(coalesce(reasoning_tokens, 0)) as reasoning_tokens,
+        countif(is_unpriced) as n_unpriced_calls,
+        countif(billing = 'unknown') as n_billing_unknown_calls,
+        countif(is_unreferenced) as n_unreferenced_calls,
+        sum(coalesce(cost_usd, 0)) as cost_priced_usd,
+        sum(if(is_judge, coalesce(cost_usd, 0), 0)) as judge_cost_priced_usd,
+        sum(if(cost_usd is null, coalesce(cost_upper_usd, 0), 0)) as cost_unknown_upper_usd,
+        if(
+            count(distinct reference_model) > 1,
+            'several',
+            max(reference_model)
+        ) as reference_model,
+        sum(coalesce(reference_cost_usd, 0)) as reference_cost_priced_usd,
+        countif(reference_cost_usd is not null) as n_referenced_calls,
+    from responses
+    group by
+        data_date,
+        task,
+        provider,
+        request_model
+
+),
+
+-- A sum that lacks the price of a call is no cost: it is NULL, beside what is known of it.
+final as (
+
+    select
+        data_date,
+        task,
+        provider,
+        request_model,
+        calls,
+        n_judge_calls,
+        uncached_input_tokens,
+        cached_input_tokens,
+        cache_write_tokens,
+        answer_tokens,
+        reasoning_tokens,
+        if(n_unpriced_calls = 0, cost_priced_usd, null) as cost_usd,
+        if(n_unpriced_calls = 0, judge_cost_priced_usd, null) as judge_cost_usd,
+        cost_priced_usd,
+        n_unpriced_calls,
+        n_unpriced_calls > 0 as is_unpriced,
+        n_billing_unknown_calls,
+        if(n_unpriced_calls = 0, cost_priced_usd + cost_unknown_upper_usd, null)
+            as cost_upper_usd,
+        reference_model,
+        if(
+            n_unreferenced_calls = 0 and n_referenced_calls > 0,
+            reference_cost_priced_usd,
+            null
+        ) as reference_cost_usd,
+    from summed
+
+)
+
+select * from final

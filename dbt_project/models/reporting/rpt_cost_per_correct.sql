@@ -1,0 +1,105 @@
+with
+
+runs as (
+
+    select * from {{ ref('int_runs_collapsed') }}
+
+),
+
+calls as (
+
+    select * from {{ ref('int_run_costs_summed') }}
+
+),
+
+predictions as (
+
+    select
+        run_id,
+        case
+            when count(distinct population) > 1 then 'several'
+            else max(population)
+        end as population,
+        countif(is_eligible) as n_eligible,
+        countif(is_correct) as n_correct,
+        countif(is_eligible and is_correct is null) as n_unscored,
+        countif(answer_source = 'reused') as n_reused,
+        countif(answer_source in ('exact_cache', 'semantic_cache')) as n_cached,
+    from {{ ref('fct_predictions') }}
+    group by run_id
+
+),
+
+joined as (
+
+    select
+        runs.run_id,
+        runs.task,
+        runs.data_date,
+        runs.variant,
+        runs.stage,
+        runs.purpose,
+        runs.run_status,
+        runs.inference_version,
+        predictions.population,
+        coalesce(predictions.n_eligible, 0) as n_eligible,
+        coalesce(predictions.n_correct, 0) as n_correct,
+        coalesce(predictions.n_unscored, 0) as n_unscored,
+        coalesce(predictions.n_reused, 0) as n_reused,
+        coalesce(predictions.n_cached, 0) as n_cached,
+        coalesce(calls.calls, 0) as calls,
+        coalesce(calls.n_unpriced_calls, 0) as n_unpriced_calls,
+        coalesce(calls.n_billing_unknown_calls, 0) as n_billing_unknown_calls,
+        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_usd, 0), null)
+            as cost_usd,
+        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.judge_cost_usd, 0), null)
+            as judge_cost_usd,
+        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_upper_usd, 0), null)
+            as cost_upper_usd,
+        calls.reference_cost_usd,
+    from runs
+    left join calls
+        on runs.run_id = calls.run_id
+    left join predictions
+        on runs.run_id = predictions.run_id
+
+),
+
+-- Too many unscored answers leave the number of correct ones unknown, not small.
+judged as (
+
+    select
+        *,
+        case
+            when n_unpriced_calls > 0 then 'unpriced'
+            when
+                safe_divide(n_unscored, n_eligible) > {{ var('max_unscored_share') }}
+                then 'unscored'
+            when n_correct = 0 then 'none_correct'
+            when n_billing_unknown_calls > 0 then 'billing_unknown'
+            else 'ok'
+        end as cost_status,
+    from joined
+
+),
+
+final as (
+
+    select
+        *,
+        if(cost_status in ('ok', 'billing_unknown'), safe_divide(cost_usd, n_correct), null)
+            as cost_per_correct_usd,
+        if(cost_status in ('ok', 'billing_unknown'), safe_divide(cost_upper_usd, n_correct), null)
+            as cost_per_correct_upper_usd,
+        if(
+            cost_status in ('ok', 'billing_unknown', 'unpriced')
+            and coalesce(safe_divide(n_unscored, n_eligible), 0)
+            <= {{ var('max_unscored_share') }},
+            safe_divide(reference_cost_usd, n_correct),
+            null
+        ) as reference_cost_per_correct_usd,
+    from judged
+
+)
+
+select * from final

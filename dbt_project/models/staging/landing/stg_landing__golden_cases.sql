@@ -1,0 +1,38 @@
+with
+
+source as (
+
+    select * from {{ source('landing', 'golden_cases') }}
+
+),
+
+deduplicated as (
+
+    {{ deduplicate_landing('source', key=['task', 'golden_set_version', 'case_id'], keep='first') }}
+
+),
+
+final as (
+
+    select
+        data_date,
+        occurred_at,
+        landed_at,
+        row_hash,
+        tenant_id,
+        task,
+        golden_set_version,
+        case_id,
+        split,
+        input,
+        expected,
+        slices,
+        cluster_id,
+        author,
+        authored_on,
+        masking_version,
+    from deduplicated
+
+)
+
+select * from final

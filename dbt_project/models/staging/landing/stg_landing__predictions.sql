@@ -1,0 +1,50 @@
+with
+
+source as (
+
+    select * from {{ source('landing', 'predictions') }}
+
+),
+
+deduplicated as (
+
+    {{ deduplicate_landing('source', key=['prediction_id'], keep='first') }}
+
+),
+
+final as (
+
+    select
+        data_date,
+        occurred_at,
+        landed_at,
+        row_hash,
+        tenant_id,
+        prediction_id,
+        run_id,
+        task,
+        request_key,
+        record_id,
+        epoch,
+        variant,
+        stage,
+        inference_version,
+        input_hash,
+        status,
+        answer_source,
+        output,
+        route,
+        call_id,
+        calls,
+        error_type,
+        error_message,
+        started_at,
+        finished_at,
+        end_to_end_ms,
+        subject_key,
+        masking_version,
+    from deduplicated
+
+)
+
+select * from final

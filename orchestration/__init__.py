@@ -1,0 +1,1 @@
+"""When it runs: Dagster definitions, thin. No business logic, SQL, retries or parsing belong here."""

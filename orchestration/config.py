@@ -1,0 +1,27 @@
+"""What may be set when a task's job is launched."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+from pydantic import Field
+
+from assay.pipeline.run import RunOptions
+
+
+class RunConfig(dg.Config):
+    """Options of one run; what is left out is as `task.yml` says."""
+
+    input: str | None = Field(
+        default=None, description="Source instead of the task's own; golden, golden:dev, golden:gate for its cases."
+    )
+    variant: str = Field(default="default", description="Named overrides of task.yml.")
+    limit: int | None = Field(default=None, description="Only the first N rows.")
+    epochs: int = Field(default=1, description="Times each record is asked.")
+    budget_usd: float | None = Field(default=None, description="Most the run may spend, in USD.")
+    reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
+
+    def options(self, partition: str) -> RunOptions:
+        """The engine's options for the partition's day."""
+        return RunOptions(data_date=date.fromisoformat(partition), **self.model_dump())

@@ -1,0 +1,7 @@
+"""What Dagster loads."""
+
+from __future__ import annotations
+
+from orchestration.build import build_defs
+
+defs = build_defs()

@@ -1,0 +1,49 @@
+"""The landing tables that all tasks share: what dbt reads, downstream of every task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from assay.warehouse.migrate import table_sizes
+from assay.warehouse.schema import LANDING, landing_tables
+from orchestration.resources import AssayResource
+
+FED_BY = {
+    "records": "records",
+    "rejected_records": "records",
+    "task_versions": "records",
+    "golden_cases": "records",
+    "contents": "responses",
+    "responses": "responses",
+    "predictions": "predictions",
+    "scores": "scores",
+    "estimates": "scores",
+    "runs": "scores",
+}
+"""Landing table to the asset of each task that writes it."""
+
+
+def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
+    """One asset for each landing table; materialising them notes how many rows they hold."""
+
+    @dg.multi_asset(
+        name=LANDING,
+        specs=[
+            dg.AssetSpec(
+                key=dg.AssetKey([LANDING, table.name]),
+                group_name=LANDING,
+                description=f"{table.description} Grain: {table.grain}.",
+                kinds={"bigquery"},
+                deps=[dg.AssetDep(dg.AssetKey([task, FED_BY[table.name]])) for task in tasks],
+                owners=["team:assay"],
+            )
+            for table in landing_tables().values()
+        ],
+    )
+    def landing(assay: AssayResource) -> Iterator[dg.MaterializeResult[None]]:
+        for table, rows in table_sizes(assay.project().warehouse).items():
+            yield dg.MaterializeResult(asset_key=dg.AssetKey([LANDING, table]), metadata={"dagster/row_count": rows})
+
+    return landing

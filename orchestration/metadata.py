@@ -1,0 +1,61 @@
+"""What a materialisation shows: counts, tokens, cost, the scorecard. Never content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from assay.errors import StoppedAtDoor
+from assay.evals.scorecard_views import run_markdown
+from assay.pipeline.admission import Admission
+from assay.pipeline.execution import RunSummary
+
+GATE, COMPLETENESS = "inputs_gate", "completeness"
+
+
+def admitted(admission: Admission) -> dg.MaterializeResult[str]:
+    """Records came through the door; the run's id is what the next assets are given."""
+    counts: dict[str, Any] = {"run_id": admission.run.run_id, "rows": admission.records, "rejected_rows": admission.rejected}
+    note = {"note": admission.warning} if admission.warning else {}
+    check = dg.AssetCheckResult(check_name=GATE, passed=True, metadata={**counts, **note})
+    return dg.MaterializeResult(value=admission.run.run_id, metadata=counts, check_results=[check])
+
+
+def refused(stop: StoppedAtDoor) -> dg.MaterializeResult[str]:
+    """The input was stopped; the failed check keeps every later asset from running."""
+    check = dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
+    return dg.MaterializeResult(value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[check])
+
+
+def answered(summary: RunSummary) -> Mapping[str, Any]:
+    """Counts, tokens and cost of the calls; keys as dagster-openai has them, where it has them."""
+    metadata: dict[str, Any] = {
+        "run_id": summary.run_id,
+        "dagster/partition_row_count": summary.predictions,
+        "openai.calls": summary.calls,
+        "openai.total_tokens": summary.input_tokens + summary.output_tokens,
+        "openai.prompt_tokens": summary.input_tokens,
+        "openai.completion_tokens": summary.output_tokens,
+        "reused": summary.reused,
+        "unpriced_calls": summary.unpriced_calls,
+        **{f"status/{name}": count for name, count in summary.statuses.items()},
+    }
+    if summary.cost_usd is not None:
+        metadata["cost_usd"] = float(summary.cost_usd)
+    return metadata
+
+
+def completeness(summary: RunSummary) -> dg.AssetCheckResult:
+    """Every record has a prediction for each epoch."""
+    return dg.AssetCheckResult(
+        check_name=COMPLETENESS,
+        passed=summary.predictions == summary.expected_predictions,
+        metadata={"predictions": summary.predictions, "expected": summary.expected_predictions},
+    )
+
+
+def scored(summary: RunSummary, estimates: list[dict[str, Any]]) -> Mapping[str, Any]:
+    """The run's scorecard as Markdown beside its counts."""
+    return {**answered(summary), "scorecard": dg.MetadataValue.md(run_markdown(summary, estimates))}

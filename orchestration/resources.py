@@ -1,0 +1,31 @@
+"""Resources hold configuration and hand out engine objects."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from assay.pipeline.project import Project, open_project
+from assay.settings import Settings, load_settings
+
+DBT_PROJECT = "dbt_project"
+
+
+class AssayResource(dg.ConfigurableResource[None]):
+    """The Assay project in `root`; settings come from its environment when a step runs."""
+
+    root: str
+
+    def project(self) -> Project:
+        """The project's parts, connected on first use."""
+        return open_project(load_settings(cwd=Path(self.root)))
+
+
+def dbt_resource(settings: Settings) -> DbtCliResource:
+    """dbt on the project's models, from the environment that Dagster itself runs in."""
+    folder = settings.root / DBT_PROJECT
+    dbt = Path(sys.executable).with_name("dbt")
+    return DbtCliResource(project_dir=str(folder), profiles_dir=str(folder), dbt_executable=str(dbt))

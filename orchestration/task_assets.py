@@ -1,0 +1,155 @@
+"""The assets of one task, from a factory over the task folders: records, responses and predictions, scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import dagster as dg
+
+from assay.errors import StoppedAtDoor
+from assay.pipeline.admission import admit, reopen
+from assay.pipeline.execution import answer, finish, summarise
+from assay.pipeline.scoring import read_estimates
+from assay.tasks.loader import Outline
+from orchestration import metadata
+from orchestration.config import RunConfig
+from orchestration.progress import StepProgress
+from orchestration.resources import AssayResource
+
+FIRST_DAY = "2025-01-01"
+MODEL_POOL = "model_calls"
+DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
+ONE_RUN_A_DAY = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+
+
+def task_assets(task: Outline) -> list[dg.AssetsDefinition]:
+    """Records with a blocking gate, then answers with a blocking completeness check, then scores."""
+    return [_records(task), _answers(task), _scores(task)]
+
+
+def task_job(task: Outline) -> dg.UnresolvedAssetJobDefinition:
+    """A launchable job over the assets of the task, and of no other."""
+    return dg.define_asset_job(
+        task.name, selection=dg.AssetSelection.groups(task.name), partitions_def=DAYS, description=task.description
+    )
+
+
+def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
+    """The task's cron, stopped until it is turned on; it runs the day before the tick, which is over by then."""
+    if task.schedule is None:
+        return None
+
+    def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = (context.scheduled_execution_time - timedelta(days=1)).strftime("%Y-%m-%d")
+        return dg.RunRequest(run_key=f"{task.name}:{day}", partition_key=day)
+
+    return dg.ScheduleDefinition(
+        name=f"{task.name}_schedule",
+        job_name=task.name,
+        cron_schedule=task.schedule.cron,
+        execution_timezone=task.schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        execution_fn=yesterday,
+    )
+
+
+def _spec(task: Outline, name: str, description: str, *, kinds: set[str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=dg.AssetKey([task.name, name]),
+        group_name=task.name,
+        owners=_owners(task),
+        description=task.fault or description,
+        kinds=kinds,
+        partitions_def=DAYS,
+    )
+
+
+def _records(task: Outline) -> dg.AssetsDefinition:
+    key = dg.AssetKey([task.name, "records"])
+
+    @dg.asset(
+        key=key,
+        group_name=task.name,
+        owners=_owners(task),
+        description=task.fault or "Input rows admitted to the run, masked.",
+        kinds={"bigquery"},
+        partitions_def=DAYS,
+        backfill_policy=ONE_RUN_A_DAY,
+        check_specs=[
+            dg.AssetCheckSpec(metadata.GATE, asset=key, blocking=True, description="Few enough rows were rejected.")
+        ],
+    )
+    def records(
+        context: dg.AssetExecutionContext, config: RunConfig, assay: AssayResource
+    ) -> dg.MaterializeResult[str]:
+        project, options = assay.project(), config.options(context.partition_key)
+        try:
+            admission = admit(
+                project, project.task(task.name, variant=options.variant), options, report=_counter(context)
+            )
+        except StoppedAtDoor as stop:
+            return metadata.refused(stop)
+        return metadata.admitted(admission)
+
+    return records
+
+
+def _answers(task: Outline) -> dg.AssetsDefinition:
+    predictions = dg.AssetKey([task.name, "predictions"])
+
+    @dg.multi_asset(
+        name=f"{task.name}__answers",
+        specs=[
+            _spec(task, "responses", "Every call on the wire.", kinds={"openai", "bigquery"}),
+            _spec(task, "predictions", "The final answer to each record.", kinds={"openai", "bigquery"}),
+        ],
+        ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},
+        check_specs=[dg.AssetCheckSpec(metadata.COMPLETENESS, asset=predictions, blocking=True)],
+        backfill_policy=ONE_RUN_A_DAY,
+        pool=MODEL_POOL,
+    )
+    def answers(
+        context: dg.AssetExecutionContext, assay: AssayResource, run_id: str
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        project = assay.project()
+        run = reopen(project, run_id)
+        answer(project, run, StepProgress(context.log.info), handle_signals=False)
+        summary = summarise(project, run, status="answered")
+        yield dg.MaterializeResult(asset_key=dg.AssetKey([task.name, "responses"]), metadata=metadata.answered(summary))
+        yield dg.MaterializeResult(
+            asset_key=predictions, metadata=metadata.answered(summary), check_results=[metadata.completeness(summary)]
+        )
+
+    return answers
+
+
+def _scores(task: Outline) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey([task.name, "scores"]),
+        group_name=task.name,
+        owners=_owners(task),
+        description=task.fault or "Every prediction judged by every scorer; finishes the run.",
+        kinds={"bigquery"},
+        partitions_def=DAYS,
+        backfill_policy=ONE_RUN_A_DAY,
+        ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},
+        deps=[dg.AssetKey([task.name, "responses"]), dg.AssetKey([task.name, "predictions"])],
+    )
+    def scores(context: dg.AssetExecutionContext, assay: AssayResource, run_id: str) -> dg.MaterializeResult[None]:
+        project = assay.project()
+        run = reopen(project, run_id)
+        summary = finish(project, run, report=_counter(context))
+        return dg.MaterializeResult(metadata=metadata.scored(summary, read_estimates(project, run)))
+
+    return scores
+
+
+def _counter(context: dg.AssetExecutionContext) -> StepProgress:
+    return StepProgress(context.log.info)
+
+
+def _owners(task: Outline) -> list[str]:
+    team = re.sub(r"\W+", "_", task.owner or "").strip("_")
+    return [f"team:{team}"] if team else []

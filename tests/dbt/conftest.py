@@ -1,0 +1,59 @@
+"""The emulator and the project built once on a seeded scenario, shared by the tests of the marts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.dbt import expected
+from tests.dbt.landing import append, create_landing, read
+from tests.dbt.project import ENV, DbtProject
+from tests.dbt.scenario import landing_rows
+from tests.emulator import PROJECT, Endpoints, running_emulator
+from tests.oracles.googlesql import Analyzer
+
+SEED = 20260302
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The marts as built from the scenario, and the landing rows they must agree with."""
+
+    endpoints: Endpoints
+    project: DbtProject
+    tables: expected.Tables
+    empty_run: dict[str, str]
+    full_build: dict[str, str]
+
+    def frame(self, relation: str) -> pd.DataFrame:
+        """All rows of a relation, e.g. `reporting.rpt_latency`."""
+        return read(self.endpoints, f"{ENV}_{relation}")
+
+
+@pytest.fixture(scope="session")
+def analyzer() -> Analyzer:
+    return Analyzer()
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    with running_emulator(tmp_path_factory.mktemp("emulator")) as endpoints:
+        create_landing(endpoints, env=ENV)
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def built(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Every model made on empty tables; then everything built and tested, the facts merged, on the scenario."""
+    folder: Path = tmp_path_factory.mktemp("dbt")
+    project = DbtProject(folder, emulator.rest, PROJECT)
+    project.succeed("run")
+    empty_run = project.results()
+    rows = landing_rows(SEED)
+    append(emulator, rows, env=ENV)
+    project.succeed("build")
+    return Built(emulator, project, expected.clean(rows), empty_run, project.results())

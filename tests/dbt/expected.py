@@ -1,0 +1,255 @@
+"""What the marts must say of landing rows, computed with pandas, numpy and statsmodels from the words of the design.
+
+Belongs here: a second implementation that shares nothing with the SQL. It favours plain loops over speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
+
+KEYS = {
+    "task_versions": (["task_version_id"], "first"),
+    "runs": (["run_id", "event"], "last"),
+    "records": (["run_id", "record_id"], "first"),
+    "rejected_records": (["run_id", "position"], "first"),
+    "responses": (["call_id"], "first"),
+    "predictions": (["prediction_id"], "first"),
+    "scores": (["score_id"], "last"),
+    "estimates": (["estimate_id"], "last"),
+}
+RATE = ["task", "stage", "variant", "inference_version", "population", "slice"]
+Tables = dict[str, pd.DataFrame]
+
+
+def clean(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tables:
+    """The landing rows without duplicates, and `runs` as one row for each run."""
+    tables = {}
+    for table, (key, keep) in KEYS.items():
+        frame = pd.DataFrame(list(rows[table])).sort_values(["landed_at", "occurred_at"])
+        tables[table] = frame.drop_duplicates(key, keep=keep).reset_index(drop=True)  # type: ignore[arg-type]
+    events = tables["runs"]
+    started = events[events.event == "started"].set_index("run_id")
+    finished = events[events.event == "finished"].set_index("run_id")
+    runs = started.copy()
+    runs["run_status"] = finished.status.reindex(runs.index).fillna("running")
+    runs["run_finished_at"] = finished.occurred_at.reindex(runs.index)
+    for column in ("rows_read", "records", "rows_rejected", "expected_predictions"):
+        runs[column] = finished[column].reindex(runs.index).fillna(runs[column])
+    tables["runs"] = runs.reset_index()
+    return tables
+
+
+def predictions(tables: Tables) -> pd.DataFrame:
+    """Every prediction with is_current, is_eligible, is_answered and is_correct (None where unknown)."""
+    runs = tables["runs"].set_index("run_id")
+    frame = tables["predictions"].merge(
+        tables["records"][["run_id", "record_id", "population", "cluster_id", "slices"]], on=["run_id", "record_id"]
+    )
+    frame["run_status"] = frame.run_id.map(runs.run_status)
+    frame["run_finished_at"] = frame.run_id.map(runs.run_finished_at)
+    frame["population_kind"] = frame.population.str.split(":").str[0]
+    identity = ["tenant_id", "task", "stage", "variant", "data_date", "population_kind", "record_id", "epoch"]
+    completed = frame[frame.run_status == "completed"].sort_values("run_finished_at")
+    frame["is_current"] = frame.prediction_id.isin(completed.drop_duplicates(identity, keep="last").prediction_id)
+    frame["is_eligible"] = frame.status != "skipped_budget"
+    frame["is_answered"] = frame.status.isin(["ok", "repaired"])
+    verdicts = _verdicts(tables["scores"])
+    versions = tables["task_versions"].set_index("task_version_id")
+    version_of = runs.task_version_id.to_dict()
+    frame["is_correct"] = [
+        _is_correct(row.status, versions.loc[version_of[row.run_id]], verdicts.get(row.prediction_id, {}))
+        for row in frame.itertuples()
+    ]
+    return frame
+
+
+def _verdicts(scores: pd.DataFrame) -> dict[str, dict[str, bool | None]]:
+    """Prediction to scorer to passed; None where any judgement of the newest version is not scored."""
+    found: dict[str, dict[str, bool | None]] = {}
+    for (prediction, scorer), group in scores.groupby(["prediction_id", "scorer"]):
+        newest = group.sort_values("occurred_at").scorer_version.iloc[-1]
+        judgements = group[group.scorer_version == newest]
+        all_scored = (judgements.status == "scored").all()
+        found.setdefault(prediction, {})[scorer] = bool(judgements.passed.astype(bool).all()) if all_scored else None
+    return found
+
+
+def _is_correct(status: str, version: Any, verdicts: Mapping[str, bool | None]) -> bool | None:
+    if status == "skipped_budget" or not version.correct_scorers:
+        return None
+    if status in ("failed", "refused", "invalid_output") or (status == "fallback" and not version.fallback_counts):
+        return False
+    passed = [verdicts.get(scorer) for scorer in version.correct_scorers]
+    return None if None in passed else all(passed)
+
+
+def counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The current predictions, of a golden set only those of its newest day."""
+    current = frame[frame.is_current]
+    group = ["task", "stage", "variant", "inference_version", "population"]
+    newest = current.groupby(group).data_date.transform("max")
+    return current[(current.population_kind != "golden") | (current.data_date == newest)]
+
+
+def reliability(tables: Tables) -> pd.DataFrame:
+    """One row for each cell of the reliability report."""
+    frame = counted(predictions(tables)).copy()
+    frame["slice"] = [["overall", *dict.fromkeys(slices)] for slices in frame.slices]
+    frame = frame.explode("slice")
+    return pd.DataFrame([dict(zip(RATE, key, strict=True)) | _rates(key, cell, tables) for key, cell in frame.groupby(RATE)])
+
+
+def _rates(key: tuple[str, ...], cell: pd.DataFrame, tables: Tables) -> dict[str, Any]:
+    eligible = cell[cell.is_eligible]
+    n, correct = len(eligible), sum(value is True for value in eligible.is_correct)
+    unscored = sum(value is None for value in eligible.is_correct)
+    clusters = {("c", row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.record_id) for row in eligible.itertuples()}
+    epochs = eligible.epoch.nunique()
+    known = n > 0 and unscored / n <= 0.01
+    rates: dict[str, Any] = {
+        **{"n_predictions": len(cell), "n_skipped": len(cell) - n, "n_eligible": n, "n_correct": correct, "n_unscored": unscored},
+        **{"n_clusters": len(clusters), "epochs": epochs, "reliability": correct / (n - unscored) if known else None},
+        **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
+        **{"low": None, "high": None, "method": None},
+    }
+    incorrect = n - correct - unscored
+    estimate = _estimate(key, cell, tables) if known else None
+    if known and epochs == 1 and len(clusters) == n and min(correct, incorrect) >= 5:
+        low, high = proportion_confint(correct, n - unscored, method="wilson")
+        return rates | {"low": low, "high": high, "method": "wilson", "interval_status": "ok"}
+    if estimate is not None:
+        return rates | {"low": estimate.low, "high": estimate.high, "method": estimate.method, "interval_status": "ok"}
+    if n and not known:
+        return rates | {"interval_status": "unscored"}
+    reason = "several_epochs" if epochs > 1 else "clustered" if len(clusters) < n else "too_few"
+    return rates | {"interval_status": reason}
+
+
+def _estimate(key: tuple[str, ...], cell: pd.DataFrame, tables: Tables) -> Any:
+    task, _, _, inference_version, population, slice_name = key
+    if cell.run_id.nunique() != 1:
+        return None
+    found = tables["estimates"].query(
+        "task == @task and inference_version == @inference_version and population == @population and slice == @slice_name"
+    )
+    found = found[(found.run_id == cell.run_id.iloc[0]) & (found.metric == "reliability")].sort_values("occurred_at")
+    return None if found.empty or found.status.iloc[-1] != "ok" else found.iloc[-1]
+
+
+def calls(tables: Tables) -> pd.DataFrame:
+    """Every call with its figures as floats, and whether it used what has no price."""
+    frame = tables["responses"].copy()
+    for column in ("cost_usd", "cost_upper_usd", "reference_cost_usd"):
+        frame[column] = frame[column].astype(float)
+    billed = (frame.status != "error") | frame.input_tokens.notna()
+    gap = np.where(frame.billing == "unknown", frame.cost_upper_usd.isna(), billed)
+    frame["is_unpriced"] = frame.cost_usd.isna() & gap
+    return frame
+
+
+def cost_daily(tables: Tables) -> pd.DataFrame:
+    """One row for each day, task, provider and model."""
+    found = []
+    for key, cell in calls(tables).groupby(["data_date", "task", "provider", "request_model"]):
+        unpriced = int(cell.is_unpriced.sum())
+        cost = cell.cost_usd.sum()
+        upper = cost + cell.cost_upper_usd[cell.cost_usd.isna()].sum()
+        found.append(
+            dict(zip(["data_date", "task", "provider", "request_model"], key, strict=True))
+            | {"calls": len(cell), "cost_usd": None if unpriced else cost, "cost_upper_usd": None if unpriced else upper}
+            | {"n_unpriced_calls": unpriced, "is_unpriced": unpriced > 0, "cost_priced_usd": cost}
+            | {"n_billing_unknown_calls": int((cell.billing == "unknown").sum())}
+            | {"reference_cost_usd": cell.reference_cost_usd.sum(), "cached_input_tokens": cell.cached_input_tokens.sum()}
+            | {"judge_cost_usd": None if unpriced else cell.cost_usd[cell.purpose == "judge"].sum()}
+        )
+    return pd.DataFrame(found)
+
+
+def cost_per_correct(tables: Tables) -> pd.DataFrame:
+    """One row for each run."""
+    answers, all_calls, found = predictions(tables), calls(tables), []
+    for run_id in tables["runs"].run_id:
+        mine, cell = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
+        eligible = mine[mine.is_eligible]
+        correct = sum(value is True for value in eligible.is_correct)
+        unscored = sum(value is None for value in eligible.is_correct) / max(len(eligible), 1)
+        unknown = (cell.billing == "unknown").any()
+        status = "unpriced" if cell.is_unpriced.any() else "unscored" if unscored > 0.01 else "none_correct" if not correct else ""
+        status = status or ("billing_unknown" if unknown else "ok")
+        shown = status in ("ok", "billing_unknown")
+        found.append(
+            {"run_id": run_id, "n_correct": correct, "cost_status": status, "calls": len(cell)}
+            | {"n_reused": int((mine.answer_source == "reused").sum())}
+            | {"cost_per_correct_usd": cell.cost_usd.sum() / correct if shown else None}
+            | {"cost_per_correct_upper_usd": cell.cost_usd.fillna(cell.cost_upper_usd).sum() / correct if shown else None}
+            | {"reference_cost_per_correct_usd": cell.reference_cost_usd.sum() / correct if correct and unscored <= 0.01 else None}
+        )
+    return pd.DataFrame(found)
+
+
+def latency(tables: Tables) -> pd.DataFrame:
+    """One row for each run with a wire answer."""
+    runs, versions = tables["runs"].set_index("run_id"), tables["task_versions"].set_index("task_version_id")
+    wire, found = tables["predictions"].query("answer_source == 'wire'"), []
+    for run_id, cell in wire.groupby("run_id"):
+        version = versions.loc[runs.loc[run_id].task_version_id]
+        timed = tables["responses"].query("run_id == @run_id").latency_ms.dropna()
+        share = None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
+        row = {"run_id": run_id, "n_wire_answers": len(cell), "n_timed_calls": len(timed), "share_within_sla": share}
+        row["meets_sla"] = None if share is None else share >= version.sla_share
+        for percent in (50, 90, 99):
+            row[f"end_to_end_p{percent}_ms"] = np.percentile(cell.end_to_end_ms, percent)
+            row[f"call_latency_p{percent}_ms"] = np.percentile(timed, percent)
+        found.append(row)
+    return pd.DataFrame(found)
+
+
+def latency_daily(tables: Tables) -> pd.DataFrame:
+    """One row for each day, task, route, provider and model."""
+    key = ["data_date", "task", "route", "provider", "request_model"]
+    responses = tables["responses"]
+    wire = tables["predictions"].query("answer_source == 'wire'")[["call_id", "end_to_end_ms"]]
+    answered = wire.merge(responses[[*key, "call_id"]], on="call_id").groupby(key).end_to_end_ms
+    called = responses.dropna(subset=["latency_ms"]).groupby(key).latency_ms
+    parts = {f"call_latency_p{p}_ms": called.quantile(p / 100) for p in (50, 90, 99)}
+    parts |= {f"end_to_end_p{p}_ms": answered.quantile(p / 100) for p in (50, 90, 99)}
+    return pd.DataFrame(parts | {"n_timed_calls": called.size(), "n_wire_answers": answered.size()}).reset_index()
+
+
+def completeness(tables: Tables) -> pd.DataFrame:
+    """One row for each run."""
+    landed = {name: tables[name].groupby("run_id").size() for name in ("records", "rejected_records", "predictions")}
+    found = []
+    for run in tables["runs"].itertuples():
+        n = {name: int(sizes.get(run.run_id, 0)) for name, sizes in landed.items()}
+        whole = run.records == n["records"] and run.rows_rejected == n["rejected_records"]
+        missing = int(run.records * run.epochs - n["predictions"])
+        is_complete = whole and missing == 0 and run.rows_read == run.rows_rejected + run.records
+        found.append({"run_id": run.run_id, "run_status": run.run_status, "missing_predictions": missing, "is_complete": is_complete})
+    return pd.DataFrame(found)
+
+
+def failures(tables: Tables) -> pd.DataFrame:
+    """One row for each run, status and error type that is not an answer."""
+    frame = tables["predictions"].assign(error_type=tables["predictions"].error_type.fillna("none"))
+    sizes = frame.groupby("run_id").size()
+    bad = frame[~frame.status.isin(["ok", "repaired"])]
+    found = bad.groupby(["run_id", "status", "error_type"]).size().rename("n_predictions").reset_index()
+    return found.assign(share_of_run=found.n_predictions / found.run_id.map(sizes))
+
+
+def scores(tables: Tables) -> pd.DataFrame:
+    """One row for each scorer version and group of counted predictions."""
+    group = ["task", "stage", "variant", "inference_version", "population"]
+    shown = counted(predictions(tables))[[*group, "prediction_id"]]
+    frame = tables["scores"].drop(columns=["task"]).merge(shown, on="prediction_id")
+    frame["scored"] = frame.status == "scored"
+    frame["good"] = frame.scored & frame.passed.fillna(False).astype(bool)
+    cells = frame.groupby([*group, "scorer", "scorer_version"])
+    found = cells.agg(n_judgements=("scored", "size"), n_scored=("scored", "sum"), n_passed=("good", "sum")).reset_index()
+    return found.assign(pass_rate=[p / n if n else None for p, n in zip(found.n_passed, found.n_scored, strict=True)])

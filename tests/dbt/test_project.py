@@ -1,0 +1,90 @@
+"""The project as a whole: it builds, its SQL is BigQuery's, its sources are the schema files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from assay.warehouse.dbt_sources import RENDERERS, data_type
+from assay.warehouse.schema import SCHEMAS_DIR, landing_tables
+from tests.dbt.conftest import Built
+from tests.dbt.project import DBT_PROJECT, ENV
+from tests.emulator import PROJECT
+from tests.oracles.googlesql import Analyzer, Field, NotGoogleSQL
+
+LANDING = DBT_PROJECT / "models" / "staging" / "landing"
+GENERATED = {"sources": "_landing__sources.yml", "staging": "_landing__models.yml", "docs": "_landing__docs.md"}
+
+
+@pytest.mark.parametrize("kind", GENERATED)
+def test_generated_file_equals_what_the_schema_files_render(kind: str) -> None:
+    assert (LANDING / GENERATED[kind]).read_text(encoding="utf-8") == RENDERERS[kind](SCHEMAS_DIR)
+
+
+def test_sources_have_the_names_types_and_descriptions_of_the_schema_files() -> None:
+    (source,) = yaml.safe_load((LANDING / "_landing__sources.yml").read_text(encoding="utf-8"))["sources"]
+    have = {table["name"]: [(c["name"], c["data_type"], c["description"]) for c in table["columns"]] for table in source["tables"]}
+    want = {s.name: [(c.name, data_type(c), c.description) for c in s.columns] for s in landing_tables().values()}
+    assert source["name"] == "landing"
+    assert have == want
+
+
+def test_every_model_builds_on_empty_tables(built: Built) -> None:
+    assert len(built.empty_run) == len(list(in_build_order(built.project.manifest())))
+    assert set(built.empty_run.values()) == {"success"}
+
+
+def test_every_data_test_and_unit_test_passes_on_the_scenario(built: Built) -> None:
+    assert {name.split(".")[0] for name in built.full_build} == {"model", "test", "unit_test"}
+    assert set(built.full_build.values()) == {"success", "pass"}
+
+
+def test_every_model_is_googlesql_with_the_columns_it_declares(built: Built, analyzer: Analyzer) -> None:
+    for schema in landing_tables().values():
+        fields = [Field(column.name, data_type(column)) for column in schema.columns]
+        analyzer.add_table(f"{PROJECT}.{ENV}_landing.{schema.name}", fields)
+    for model in in_build_order(built.project.manifest()):
+        declared = [Field(name, column["data_type"].split("(")[0].upper()) for name, column in model["columns"].items()]
+        analyzer.add_table(f"{model['database']}.{model['schema']}.{model['alias']}", declared)  # a fact reads itself
+        assert sorted(analyzer.analyze(model["compiled_code"]), key=str) == sorted(declared, key=str), model["name"]
+
+
+def test_every_column_is_described_and_every_model_states_its_grain(built: Built) -> None:
+    models = list(in_build_order(built.project.manifest()))
+    assert [model["name"] for model in models if "Grain: " not in model["description"]] == []
+    bare = [f"{m['name']}.{name}" for m in models for name, column in m["columns"].items() if not column["description"]]
+    assert bare == []
+
+
+def test_staging_reads_sources_and_nothing_else_does(built: Built) -> None:
+    for model in in_build_order(built.project.manifest()):
+        reads_source = any(node.startswith("source.") for node in model["depends_on"]["nodes"])
+        assert reads_source == model["name"].startswith("stg_landing__"), model["name"]
+
+
+def test_no_model_is_longer_than_120_lines() -> None:
+    long = [path.name for path in DBT_PROJECT.glob("models/**/*.sql") if len(path.read_text(encoding="utf-8").splitlines()) > 120]
+    assert long == []
+
+
+def test_the_analyzer_refuses_what_bigquery_would(analyzer: Analyzer) -> None:
+    with pytest.raises(NotGoogleSQL, match="nope"):
+        analyzer.analyze("select nope")
+
+
+def test_the_analyzer_takes_the_types_of_parameters(analyzer: Analyzer) -> None:
+    assert analyzer.analyze("select @day as day", parameters={"day": "DATE"}) == [Field("day", "DATE")]
+
+
+def in_build_order(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The models, each after those it reads."""
+    models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
+    done: set[str] = set()
+    while len(done) < len(models):
+        ready = [n for n in sorted(models) if n not in done and not set(models[n]["depends_on"]["nodes"]) & (models.keys() - done)]
+        for name in ready:
+            yield models[name]
+        done.update(ready)

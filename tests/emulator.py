@@ -1,0 +1,94 @@
+"""A real BigQuery emulator for tests: a process of its own on free ports, ended with the block.
+
+Belongs here: starting and ending it. Tables and rows are made by the tests that need them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+READY_WITHIN_S = 60.0
+PROJECT = "assay-local"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where an emulator answers: `rest` is a URL, `grpc` is host:port."""
+
+    rest: str
+    grpc: str
+    pid: int
+
+
+@contextmanager
+def running_emulator(folder: Path, *, project: str = PROJECT) -> Iterator[Endpoints]:
+    """An emulator that answers; its data and log are in `folder` and it has ended after the block.
+
+    Raises:
+        RuntimeError: it did not answer within a minute; the message ends with its log.
+    """
+    from duckdb_extensions import import_extension
+
+    import_extension("spatial")  # the emulator loads it at start and would try to download it
+    folder.mkdir(parents=True, exist_ok=True)
+    rest_port, grpc_port = _free_ports(2)
+    command = [
+        *(str(Path(sys.executable).with_name("bqemulator")), "start", "--persistent", "--data-dir", str(folder / "data")),
+        *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", project, "--log-level", "warning"),
+    ]
+    log = folder / "emulator.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=dict(os.environ))
+    try:
+        _wait_until_ready(process, f"http://127.0.0.1:{rest_port}/bigquery/v2/projects/{project}/datasets", log)
+        yield Endpoints(rest=f"http://127.0.0.1:{rest_port}", grpc=f"127.0.0.1:{grpc_port}", pid=process.pid)
+    finally:
+        _end(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers(url):
+            return
+        time.sleep(0.1)
+    text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise RuntimeError(f"The emulator did not answer at {url} within {READY_WITHIN_S:.0f} s; its log ends with:\n{text}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=10)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

@@ -1,0 +1,1 @@
+"""Tests of the room that turns rows into a guarded snapshot."""

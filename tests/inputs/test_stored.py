@@ -1,0 +1,125 @@
+"""Snapshots that exist: opened, verified, purged."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from assay.errors import UsageError
+from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, purge_expired, verify
+from tests.inputs.conftest import Desk
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def snapshot(desk: Desk) -> Snapshot:
+    return desk.spool(desk.write("a.csv", "id,n\n1,a\n2,b\n2,c\n"))
+
+
+def replace(path: Path, content: bytes) -> None:
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_an_opened_snapshot_is_the_one_that_was_made(snapshot: Snapshot) -> None:
+    assert open_snapshot(snapshot.directory) == snapshot
+    verify(snapshot)
+
+
+def test_a_snapshot_that_is_gone_is_refused(desk: Desk) -> None:
+    with pytest.raises(UsageError, match=r"run-9 is gone.*start a new run"):
+        open_snapshot(desk.root / "run-9")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "rows.parquet", "rejected.parquet"])
+def test_a_snapshot_that_lacks_a_file_is_refused(snapshot: Snapshot, name: str) -> None:
+    (snapshot.directory / name).unlink()
+    with pytest.raises(UsageError, match=f"incomplete.*{name}"):
+        open_snapshot(snapshot.directory)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 99}'])
+def test_a_damaged_manifest_is_refused(snapshot: Snapshot, content: bytes) -> None:
+    replace(snapshot.directory / "manifest.json", content)
+    with pytest.raises(UsageError, match=r"damaged manifest|has format 99"):
+        open_snapshot(snapshot.directory)
+
+
+def test_an_expired_snapshot_is_refused_from_the_moment_it_expires(desk: Desk) -> None:
+    made = desk.spool(desk.write("a.csv", "id\n1\n"), lifetime=Lifetime.of_days(1, now=NOW))
+    open_snapshot(made.directory, now=NOW + timedelta(hours=23))
+    with pytest.raises(UsageError, match="expired on 2024-05-02"):
+        open_snapshot(made.directory, now=NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize(("column", "value"), [("row", '{"id":"1","n":"z"}'), ("record_id", "9")])
+def test_a_changed_row_is_noticed(snapshot: Snapshot, column: str, value: str) -> None:
+    path = snapshot.directory / "rows.parquet"
+    table = pq.read_table(path)
+    changed = pa.array([value, *table.column(column).to_pylist()[1:]], pa.string())
+    path.unlink()
+    pq.write_table(table.set_column(table.column_names.index(column), column, changed), path)
+    with pytest.raises(UsageError, match="was changed: expected manifest hash"):
+        verify(snapshot)
+
+
+def test_a_rejection_taken_back_is_noticed(snapshot: Snapshot) -> None:
+    path = snapshot.directory / "rejected.parquet"
+    table = pq.read_table(path)
+    path.unlink()
+    pq.write_table(table.slice(0, 1), path)
+    with pytest.raises(UsageError, match=r"rejected\.parquet is not the file that was written"):
+        verify(snapshot)
+
+
+def test_a_manifest_of_other_rows_is_noticed(snapshot: Snapshot) -> None:
+    path = snapshot.directory / "manifest.json"
+    replace(path, json.dumps({**json.loads(path.read_bytes()), "manifest_hash": "0" * 64}).encode())
+    with pytest.raises(UsageError, match="was changed"):
+        verify(open_snapshot(snapshot.directory))
+
+
+def test_a_damaged_file_is_refused_when_it_is_read(snapshot: Snapshot) -> None:
+    replace(snapshot.directory / "rows.parquet", b"PAR1")
+    with pytest.raises(UsageError, match=r"rows\.parquet is gone or damaged"):
+        list(snapshot.records())
+
+
+def test_a_purge_removes_what_has_expired_and_nothing_else(desk: Desk) -> None:
+    desk.write("a.csv", "id\n1\n")
+    old = desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
+    new = desk.spool("a.csv", lifetime=Lifetime.of_days(9, now=NOW))
+    (desk.root / "snapshots" / "mine").mkdir()
+    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=2)) == 1
+    assert sorted(path.name for path in (desk.root / "snapshots").iterdir()) == ["mine", new.directory.name]
+    assert not old.directory.exists()
+
+
+def test_a_purge_removes_what_a_killed_run_left_a_day_ago(desk: Desk) -> None:
+    left = desk.root / ".run.0badcafe.partial"
+    left.mkdir()
+    (left / "rows.parquet").write_bytes(b"half")
+    now = datetime.fromtimestamp(os.stat(left).st_mtime, UTC)
+    assert purge_expired(desk.root, now + timedelta(hours=1)) == 0
+    assert purge_expired(desk.root, now + timedelta(hours=25)) == 1
+    assert not left.exists()
+
+
+def test_a_purge_is_not_stopped_by_a_damaged_manifest(desk: Desk) -> None:
+    desk.write("a.csv", "id\n1\n")
+    damaged = desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
+    desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
+    replace(damaged.directory / "manifest.json", b"?")
+    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=2)) == 1
+    assert purge_expired(desk.root / "snapshots", datetime.now(UTC) + timedelta(days=31)) == 1
+
+
+def test_a_purge_where_no_snapshot_was_ever_made_removes_nothing(desk: Desk) -> None:
+    assert purge_expired(desk.root / "none", NOW) == 0

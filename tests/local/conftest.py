@@ -1,0 +1,60 @@
+"""Stacks on free ports in folders of their own, ended after the test, and one model server for the session."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from assay.local import stack
+from assay.settings import Ports, Settings
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def local_settings(root: Path) -> Settings:
+    rest, grpc, model, dagster = free_ports(4)
+    return Settings(
+        root=root,
+        bigquery_endpoint=f"http://127.0.0.1:{rest}",
+        bigquery_grpc_endpoint=f"127.0.0.1:{grpc}",
+        ports=Ports(bigquery_rest=rest, bigquery_grpc=grpc, model_server=model, dagster=dagster),
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    made = local_settings(tmp_path)
+    yield made
+    stack.down(made, report=lambda _: None)
+
+
+@pytest.fixture
+def up(settings: Settings) -> Callable[..., dict[str, stack.PartStatus]]:
+    """Brings up the named parts; returns the status by name."""
+
+    def bring(*parts: str, report: Callable[[str], None] = lambda _: None, **options: object) -> dict[str, stack.PartStatus]:
+        chosen = stack.StackOptions(**options)  # type: ignore[arg-type]
+        return {each.name: each for each in stack.up(settings, parts=parts, report=report, options=chosen)}
+
+    return bring
+
+
+@pytest.fixture(scope="session")
+def model_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a model server that answers."""
+    made = local_settings(tmp_path_factory.mktemp("model"))
+    stack.up(made, parts=["model"], report=lambda _: None)
+    yield made.ports.model_server
+    stack.down(made, report=lambda _: None)
