@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from assay.inference.request import Answered
     from assay.pipeline.execution import RunSummary
 
+PIPED_WIDTH = 120
 ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
@@ -155,10 +156,15 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*columns, title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("–" if value is None else _cell(value) for value in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    console.print(table)
 
 
 def write_summary(summary: RunSummary, *, style: str) -> None:

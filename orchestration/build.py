@@ -31,6 +31,8 @@ def build_defs(
         ],
         jobs=[*(task_job(task) for task in tasks), marts_job()],
         schedules=schedules,
+        # The steps of a task are a chain: a process for each would only add their starts.
+        executor=dg.in_process_executor,
         resources={
             "assay": AssayResource(root=str(project.root)),
             "dbt": dbt_resource(project),

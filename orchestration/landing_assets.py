@@ -1,8 +1,7 @@
 """The landing tables that all tasks share: what dbt reads, downstream of every task."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -42,7 +41,7 @@ def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
             for table in landing_tables().values()
         ],
     )
-    def landing(assay: AssayResource) -> Iterator[dg.MaterializeResult[None]]:
+    def landing(assay: AssayResource) -> Iterator[Any]:
         for table, rows in table_sizes(assay.project().warehouse).items():
             yield dg.MaterializeResult(asset_key=dg.AssetKey([LANDING, table]), metadata={"dagster/row_count": rows})
 

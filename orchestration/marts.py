@@ -1,11 +1,9 @@
 """The dbt models as assets, and the job that builds them."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
@@ -14,6 +12,10 @@ from assay.errors import UsageError
 from assay.settings import Settings, process_environment
 from assay.warehouse.marts import DBT_PROJECT, dbt_command
 from assay.warehouse.schema import LANDING
+
+if TYPE_CHECKING:
+    # Dagster gives this class no public name.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 MARTS_JOB = "marts"
 DBT_POOL = "dbt"
@@ -44,7 +46,7 @@ def marts_assets(settings: Settings) -> dg.AssetsDefinition:
     return marts
 
 
-def marts_job() -> dg.UnresolvedAssetJobDefinition:
+def marts_job() -> "UnresolvedAssetJobDefinition":
     """Landing tables counted, every model built, every dbt test run."""
     groups = (LANDING, "staging", "intermediate", "marts", "reporting")
     return dg.define_asset_job(

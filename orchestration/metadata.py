@@ -17,7 +17,11 @@ GATE, COMPLETENESS = "inputs_gate", "completeness"
 
 def admitted(admission: Admission) -> dg.MaterializeResult[str]:
     """Records came through the door; the run's id is what the next assets are given."""
-    counts: dict[str, Any] = {"run_id": admission.run.run_id, "rows": admission.records, "rejected_rows": admission.rejected}
+    counts: dict[str, Any] = {
+        "run_id": admission.run.run_id,
+        "rows": admission.records,
+        "rejected_rows": admission.rejected,
+    }
     note = {"note": admission.warning} if admission.warning else {}
     check = dg.AssetCheckResult(check_name=GATE, passed=True, metadata={**counts, **note})
     return dg.MaterializeResult(value=admission.run.run_id, metadata=counts, check_results=[check])

@@ -17,6 +17,7 @@ from assay.checks.scoring import (
     Judged,
     Scorer,
     Subject,
+    is_number,
     on_output,
     passed,
     shown,
@@ -115,7 +116,7 @@ def numeric_range(parameters: Parameters) -> Scorer:
 
     def judge(output: JsonObject, _: Subject) -> Judged:
         found = value_at(output, field, where="output")
-        if not _is_number(found):
+        if not is_number(found):
             return unscored(f"{field}: expected a number, found {shown(found)}")
         return passed(low <= cast(float, found) <= high, f"{field}: expected {_range(low, high)}, found {shown(found)}")
 
@@ -182,10 +183,6 @@ def _plain(value: object, *, strip: bool, ignore_case: bool) -> object:
         return value
     stripped = value.strip() if strip else value
     return stripped.casefold() if ignore_case else stripped
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _same(left: object, right: object) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from assay.checks import builtin
 from assay.checks.custom import FUNCTION, custom, source_of
-from assay.checks.scoring import Scorer, shown
+from assay.checks.scoring import Scorer, is_number, shown
 from assay.errors import UsageError
 
 
@@ -38,16 +37,12 @@ class CheckType:
     any_of: tuple[str, ...] = ()
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
 def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, str | bool) or _is_number(value)
+    return value is None or isinstance(value, str | bool) or is_number(value)
 
 
 def _is_list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
@@ -56,7 +51,7 @@ def _is_list_of(accepts: Callable[[object], bool]) -> Callable[[object], bool]:
 
 _FIELD = Kind("the name or dotted path of an output field", _is_text)
 _FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-_NUMBER = Kind("a number", _is_number)
+_NUMBER = Kind("a number", is_number)
 _COUNT = Kind(
     "a whole number from 0", lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= 0
 )

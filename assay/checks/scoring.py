@@ -119,6 +119,13 @@ def text_at(document: object, path: str) -> str:
     return value
 
 
+def is_number(value: object) -> bool:
+    """True for finite numbers; true and false are none."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def shown(value: object) -> str:
     """The value as it is quoted in an explanation, cut to 80 characters."""
     text = repr(value)

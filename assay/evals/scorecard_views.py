@@ -18,7 +18,7 @@ REASONS = {
     "clustered": "clustered",
     "unscored": "not scored",
 }
-METHODS = {"wilson": "Wilson", "clopper_pearson": "exact"}
+METHODS = {"wilson": "", "clopper_pearson": "(exact)"}
 
 
 class Summary(Protocol):
@@ -96,6 +96,13 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
                 f"P50 {milliseconds(run['p50_ms'])} · P90 {milliseconds(run['p90_ms'])} · P99 {milliseconds(run['p99_ms'])}",
             )
         )
+    if hidden := len(card.reliability) - len(shown_rates(card)):
+        lines.append(
+            (
+                "not shown below",
+                f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
+            )
+        )
     if run["share_within_sla"] is not None:
         kept = "kept" if run["meets_sla"] else "MISSED"
         lines.append(
@@ -107,7 +114,10 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
     return lines
 
 
-RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval", "method")
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
+SMALLEST_SLICE_SHOWN = 5
+OVERALL = "overall"
+SHOWN_TO_THE_MODEL = "golden:dev"
 SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate")
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
@@ -123,11 +133,19 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
             percent(row["reliability"])
             if row["reliability"] is not None
             else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
-            interval(row),
-            METHODS.get(row["method"], row["method"] or NOTHING),
+            f"{interval(row)} {METHODS.get(row['method'] or '', row['method'] or '')}".strip(),
         )
-        for row in card.reliability
+        for row in shown_rates(card)
     ]
+
+
+def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
+    """Overall rates, and slices large enough to say something; the dev split, which prompts may show, only overall."""
+    return [row for row in card.reliability if row["slice"] == OVERALL or _is_telling(row)]
+
+
+def _is_telling(row: Mapping[str, Any]) -> bool:
+    return bool(row["n_eligible"] >= SMALLEST_SLICE_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
 
 
 def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
@@ -228,7 +246,7 @@ def html(card: Scorecard) -> str:
     """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
     parts = [_html_table((), facts(card))]
     for title, columns, rows in sections(card):
-        pictures = [_bar(row) for row in card.reliability] if columns is RELIABILITY_COLUMNS else None
+        pictures = [_bar(row) for row in shown_rates(card)] if columns is RELIABILITY_COLUMNS else None
         parts += [f"<h2>{escape(title)}</h2>", _html_table(columns, rows, pictures)]
     return PAGE.format(title=escape(f"{card.task} scorecard"), body="\n".join(parts))
 

@@ -1,7 +1,7 @@
 """Where phone numbers stand in a text: international, in groups as people write them, or bare digits of a known plan.
 
 Bare digits are the hard case, as order and account numbers look the same: they count if the nearest word speaks of a
-phone, or if no word speaks of something else and they are a valid number of a plan below. Grouped digits count unless
+phone, if they are valid with a leading zero, or if no word speaks of something else and a plan below has them. Grouped digits count unless
 they read as a date, an amount, a range or a series. When in doubt a number is taken for a phone: it is masked and
 restored, which costs little, while one that is missed has left. Expects folded text. Other identifiers belong to
 `recognisers`.
@@ -13,9 +13,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "AU")
-"""Plans against which bare digits with a leading zero are checked."""
+if TYPE_CHECKING:
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+REGIONS = ("GB", "DE", "IT", "FR", "AU", "IN", "ES", "BR")
+"""Plans against which bare digits with a leading zero, and Indian mobiles, are checked, one after another."""
 
 Extent = tuple[int, int]
 
@@ -25,6 +29,7 @@ _GROUP = re.compile(r"\d+")
 _EXTENSION = re.compile(r" ?(?:x|ext\.?|extension) ?\d{1,6}(?!\w)", re.IGNORECASE)
 _INTERNATIONAL = re.compile(r"\(?\+\(?[1-9][\d ().\-/]*")
 _WITH_EXIT_CODE = re.compile(r"00[ \-]?\(?[1-9]|001[ \-]")
+_TRUNK = re.compile(r"0[1-9]\d{8,9}")
 _INDIAN_MOBILE = re.compile(r"[6-9]\d{9}")
 _MOST_TOKENS = 7
 _FEWEST_DIGITS, _MOST_DIGITS, _MOST_WITH_EXIT_CODE = 7, 13, 17
@@ -99,7 +104,7 @@ class PhoneFinder:
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
-        self._regional = PhoneRecognizer(supported_regions=REGIONS, leniency=1)
+        self._regional = tuple(PhoneRecognizer(supported_regions=(region,), leniency=1) for region in REGIONS)
         self._american = PhoneRecognizer(supported_regions=("US",), leniency=1)
 
     def __call__(self, text: str) -> Iterator[Extent]:
@@ -133,12 +138,19 @@ class PhoneFinder:
 
     def _is_bare_phone(self, candidate: Candidate) -> bool:
         digits, context = candidate.digits, candidate.context
+        if _TRUNK.fullmatch(digits) and self._is_valid(self._regional, digits):
+            return True
         if context or digits.startswith("000"):
             return context == "phone" and not digits.startswith("000") and len(digits) <= _MOST_DIGITS
         if len(digits) < 10 or _CODE_BEFORE.search(candidate.text[max(0, candidate.start - 2) : candidate.start]):
             return False
-        plan = self._regional if digits.startswith("0") or _INDIAN_MOBILE.fullmatch(digits) else self._american
-        return any(result.end - result.start == len(digits) for result in plan.analyze(digits, ["PHONE_NUMBER"]))
+        plans = self._regional if digits.startswith("0") or _INDIAN_MOBILE.fullmatch(digits) else (self._american,)
+        return self._is_valid(plans, digits)
+
+    @staticmethod
+    def _is_valid(plans: tuple[PhoneRecognizer, ...], digits: str) -> bool:
+        results = (result for plan in plans for result in plan.analyze(digits, ["PHONE_NUMBER"]))
+        return any(result.end - result.start == len(digits) for result in results)
 
 
 def _windows(text: str, tokens: list[Extent], first: int) -> Iterator[Candidate]:

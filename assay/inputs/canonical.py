@@ -32,7 +32,8 @@ def canonical_json(cells: Mapping[str, object]) -> bytes:
     Raises:
         Unwritable: text is not Unicode, nesting is deeper than 254 levels, or a type has no JSON form.
     """
-    plain = {name: _infinities_as_text(value) for name, value in cells.items()}
+    is_text = all(type(value) is str for value in cells.values())
+    plain = cells if is_text else {name: _infinities_as_text(value) for name, value in cells.items()}
     try:
         return orjson.dumps(plain, default=_as_json, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     except (orjson.JSONEncodeError, RecursionError) as error:

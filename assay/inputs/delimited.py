@@ -89,8 +89,9 @@ class _RowSplitter:
     def spans(self) -> Iterator[_Span]:
         while chunk := self.file.readline(CHUNK_BYTES):
             self.line += 1
-            simple = len(chunk) < CHUNK_BYTES and len(chunk) <= self.max_cell_bytes and b'"' not in chunk
-            span = _Span(self.line, chunk) if simple else self._span(chunk)
+            is_short = len(chunk) < CHUNK_BYTES and len(chunk) <= self.max_cell_bytes
+            is_whole = is_short and (b'"' not in chunk or self._is_whole(chunk))
+            span = _Span(self.line, chunk) if is_whole else self._span(chunk)
             if b"\0" in span.raw:
                 raise UsageError(
                     f"{self.label} has a NUL byte in line {span.line}: expected UTF-8 text; "
@@ -98,6 +99,14 @@ class _RowSplitter:
                 )
             if span.raw.strip(b"\r\n"):
                 yield span
+
+    def _is_whole(self, line: bytes) -> bool:
+        """True if the line is certainly a row of its own; the scan, which is slower, decides about the others."""
+        try:
+            next(csv.reader((line.decode("utf-8", "surrogateescape"),), delimiter=self.delimiter.decode(), strict=True))
+        except csv.Error:
+            return False
+        return True
 
     def _span(self, chunk: bytes) -> _Span:
         # A quote in a cell is written as two, so a cell takes at most twice its size, two quotes and a line end.

@@ -8,13 +8,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assay.errors import UsageError
 from assay.inputs.rules import expectation_columns
-
-if TYPE_CHECKING:
-    import great_expectations as gx
 
 CHUNK_ROWS = 20_000
 
@@ -33,25 +30,70 @@ class Suite:
 
     def __init__(self, expectations: Sequence[Mapping[str, object]]) -> None:
         """Raises UsageError where Great Expectations does not accept a configuration."""
-        self._expectations = list(expectations)
         self.columns = tuple(dict.fromkeys(column for one in expectations for column in expectation_columns(one)))
-        self._definitions = _definitions(self._expectations)
+        chunks = _chunks()
+        self._judges = [_Judge(str(one["type"]), expectation_columns(one), _load(one), chunks) for one in expectations]
 
     def violations(self, cells: Mapping[str, list[object]]) -> list[Violation]:
         """The first violation of each row of a chunk that has one.
 
         `cells` holds a list per column of `columns`, all of the same length.
         """
-        rows = len(next(iter(cells.values())))
         first: dict[int, Violation] = {}
-        for expectation, definition in zip(self._expectations, self._definitions, strict=True):
-            for violation in _judge(expectation, definition, cells, indexes=list(range(rows))):
+        for judge in self._judges:
+            for violation in judge.violations(cells):
                 first.setdefault(violation.index, violation)
         return list(first.values())
 
 
-def _definitions(expectations: Sequence[Mapping[str, object]]) -> list[gx.ValidationDefinition]:
-    """One validation per expectation, so that one that breaks off does not hide the others."""
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """One expectation, as Great Expectations knows it, and the definition of the chunks it is carried out on."""
+
+    kind: str
+    columns: tuple[str, ...]
+    expectation: Any
+    chunks: Any
+
+    def violations(self, cells: Mapping[str, list[object]]) -> Iterator[Violation]:
+        indexes = list(range(len(cells[self.columns[0]])))
+        broken = self._unexpected(cells, indexes)
+        if broken is not None:
+            yield from self._broken(broken)
+            return
+        # It raised: some type of value cannot be judged. Values of other types still can.
+        for types, group in _by_types(cells, self.columns, indexes).items():
+            judged = self._unexpected(cells, group)
+            if judged is not None:
+                yield from self._broken(judged)
+                continue
+            column = self.columns[0]
+            explanation = f"{self.kind} cannot judge values of type {' and '.join(types)} in column {column!r}"
+            yield from (Violation(index, column, explanation + _hint(types)) for index in group)
+
+    def _broken(self, indexes: list[int]) -> Iterator[Violation]:
+        column = self.columns[0]
+        return (Violation(index, column, f"{self.kind} does not hold for column {column!r}") for index in indexes)
+
+    def _unexpected(self, cells: Mapping[str, list[object]], indexes: list[int]) -> list[int] | None:
+        """Those of `indexes` whose rows break the expectation; None if it could not be carried out."""
+        import pandas as pd
+
+        # Object columns keep each value as it is: no type is guessed, no integer becomes a float.
+        columns = {name: [cells[name][index] for index in indexes] for name in self.columns}
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+        # A validation definition would keep every outcome for as long as it lives; a batch does not.
+        outcome = self.chunks.get_batch({"dataframe": frame}).validate(
+            self.expectation, result_format={"result_format": "COMPLETE", "partial_unexpected_count": 0}
+        )
+        found = outcome.result.get("unexpected_index_list")
+        if found is None:
+            return [] if outcome.success else None
+        return [indexes[place] for place in found]
+
+
+def _chunks() -> Any:
+    """A batch definition of data frames, which sends nothing anywhere and writes nothing to disk."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -67,13 +109,7 @@ def _definitions(expectations: Sequence[Mapping[str, object]]) -> list[gx.Valida
     )
     context = gx.get_context(mode="ephemeral", project_config=config)
     asset = context.data_sources.add_pandas("input").add_dataframe_asset("rows")
-    batch = asset.add_batch_definition_whole_dataframe("chunk")
-    definitions = []
-    for number, expectation in enumerate(expectations):
-        suite = context.suites.add(gx.ExpectationSuite(name=f"suite_{number}", expectations=[_load(expectation)]))
-        definition = gx.ValidationDefinition(name=f"validation_{number}", data=batch, suite=suite)
-        definitions.append(context.validation_definitions.add(definition))
-    return definitions
+    return asset.add_batch_definition_whole_dataframe("chunk")
 
 
 def _load(expectation: Mapping[str, object]) -> Any:
@@ -89,30 +125,6 @@ def _load(expectation: Mapping[str, object]) -> Any:
         ) from error
 
 
-def _judge(
-    expectation: Mapping[str, object],
-    definition: gx.ValidationDefinition,
-    cells: Mapping[str, list[object]],
-    *,
-    indexes: list[int],
-) -> Iterator[Violation]:
-    columns = expectation_columns(expectation)
-    kind, column = str(expectation["type"]), columns[0]
-    broken = _unexpected(definition, cells, indexes)
-    if broken is not None:
-        for index in broken:
-            yield Violation(index, column, f"{kind} does not hold for column {column!r}")
-        return
-    # It raised: some type of value cannot be judged. Values of other types still can.
-    for types, group in _by_types(cells, columns, indexes).items():
-        judged = _unexpected(definition, cells, group)
-        explanation = f"{kind} does not hold for column {column!r}"
-        if judged is None:
-            explanation = f"{kind} cannot judge values of type {' and '.join(types)} in column {column!r}{_hint(types)}"
-        for index in group if judged is None else judged:
-            yield Violation(index, column, explanation)
-
-
 def _hint(types: tuple[str, ...]) -> str:
     return "; cells of CSV and TSV are text: match a pattern, or give the input as Parquet" if "str" in types else ""
 
@@ -125,23 +137,3 @@ def _by_types(
         types = tuple(type(cells[column][index]).__name__ for column in columns)
         groups.setdefault(types, []).append(index)
     return groups
-
-
-def _unexpected(
-    definition: gx.ValidationDefinition, cells: Mapping[str, list[object]], indexes: list[int]
-) -> list[int] | None:
-    """Those of `indexes` whose rows break the expectation; None if it could not be carried out."""
-    import pandas as pd
-
-    # Object columns keep each value as it is: no type is guessed, no integer becomes a float.
-    frame = pd.DataFrame(
-        {name: pd.Series([values[index] for index in indexes], dtype=object) for name, values in cells.items()}
-    )
-    outcome = definition.run(
-        batch_parameters={"dataframe": frame},
-        result_format={"result_format": "COMPLETE", "partial_unexpected_count": 0},
-    ).results[0]
-    found = outcome.result.get("unexpected_index_list")
-    if found is None:
-        return [] if outcome.success else None
-    return [indexes[place] for place in found]

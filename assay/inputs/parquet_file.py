@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 16_000_000
 BATCH_ROWS = 4_096
+BUFFER_BYTES = 1_000_000
 
 
 class ParquetFile(LocalFile):
@@ -52,7 +53,8 @@ class ParquetFile(LocalFile):
         import pyarrow.parquet as pq
 
         try:
-            return pq.ParquetFile(self.path)
+            # Without a buffer a row group, which may be the whole file, would be read at once.
+            return pq.ParquetFile(self.path, buffer_size=BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
 

@@ -75,7 +75,7 @@ def spool(
     suite = Suite(rules.expectations) if rules.expectations else None
     with _partial(directory) as partial:
         fingerprint = source.fingerprint()
-        rows_read, manifest_hash = _write_rows(source, _Pass(rules, suite, hash_key), partial, report)
+        rows_read, manifest_hash = _write_rows(source, _Pass(rules, rules.columns(), suite, hash_key), partial, report)
         rejected = write_rejected(partial, rules)
         manifest = Manifest(
             manifest_hash=manifest_hash,
@@ -97,6 +97,7 @@ class _Pass:
     """What a row is checked with."""
 
     rules: InputRules
+    columns: tuple[str, ...]
     suite: Suite | None
     hash_key: bytes
 
@@ -155,7 +156,7 @@ def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]
 def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
     """The row with its first fault, in the order: what the source found, no JSON form, no id, no usable id."""
     rules = checks.rules
-    cells = _completed(raw.cells, rules) if raw.cells is not None else {}
+    cells = _completed(raw.cells, checks.columns) if raw.cells is not None else {}
     record_id, id_fault = _identified(cells, rules.record_id)
     fault = Fault.of_source(raw.fault, raw.column, raw.explanation or "") if raw.fault else None
     row: str | None = None
@@ -176,9 +177,9 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
     )
 
 
-def _completed(cells: dict[str, object], rules: InputRules) -> dict[str, object]:
+def _completed(cells: dict[str, object], columns: tuple[str, ...]) -> dict[str, object]:
     """The cells, with null for a column the task reads and a JSON line leaves out."""
-    absent = [column for column in rules.columns() if column not in cells]
+    absent = [column for column in columns if column not in cells]
     return {**cells, **dict.fromkeys(absent)} if absent else cells
 
 

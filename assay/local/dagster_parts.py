@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from assay.errors import UsageError
 from assay.local.part import HOST, Part, get_json, post_json
@@ -26,7 +27,7 @@ storage:
 """
 LOAD_ERRORS = """
 { workspaceOrError { ... on Workspace { locationEntries { name loadStatus
-  locationOrLoadError { __typename ... on PythonError { message } } } } } }
+  locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } } }
 """
 
 
@@ -87,7 +88,7 @@ def definitions_loaded(port: int, module: str) -> bool:
         found = entry["locationOrLoadError"]
         if found["__typename"] == "PythonError":
             raise UsageError(
-                f"dagster-webserver runs on port {port}, but cannot load {module}: {_last_line(found['message'])}; "
+                f"dagster-webserver runs on port {port}, but cannot load {module}: {_cause(found)}; "
                 "correct the module, then reload it on Dagster's Deployment page or run `assay down` and `assay up`."
             )
     return True
@@ -112,6 +113,8 @@ def _code(settings: Settings, module: str) -> tuple[str, ...]:
     return ("--module-name", module, "--working-directory", str(settings.root))
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+def _cause(error: dict[str, Any]) -> str:
+    # The outer error only names the module again; the innermost says what is wrong with it.
+    innermost = error["causes"][-1] if error["causes"] else error
+    lines = [line.strip() for line in str(innermost["message"]).splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

@@ -63,4 +63,6 @@ def explain_lock(log_text: str) -> str | None:
     if not (found := LOCKED.search(log_text)):
         return None
     path, pid = found.groups()
-    return f"its data file {Path(path)} is in use by process {pid}; end that process (another emulator on the same data)"
+    return (
+        f"its data file {Path(path)} is in use by process {pid}; end that process (another emulator on the same data)"
+    )

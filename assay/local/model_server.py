@@ -53,7 +53,9 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
     folder = Path(spec.submodule_search_locations[0])
     found = sorted(folder.glob("*.gguf"))
     if len(found) != 1:
-        raise UsageError(f"{folder} has {len(found)} .gguf files: expected one; run `uv sync --group local --reinstall`.")
+        raise UsageError(
+            f"{folder} has {len(found)} .gguf files: expected one; run `uv sync --group local --reinstall`."
+        )
     return found[0]
 
 
@@ -98,7 +100,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m assay.local.model_server", description="Serves SmolLM2-135M.")
     parser.add_argument("--port", type=int, required=True, help=f"TCP port on {HOST}")
     parser.add_argument("--threads", type=int, default=THREADS, help="CPU threads (default: %(default)s)")
-    parser.add_argument("--weights", default=WEIGHTS_PACKAGE, help="package that holds the .gguf (default: %(default)s)")
+    parser.add_argument(
+        "--weights", default=WEIGHTS_PACKAGE, help="package that holds the .gguf (default: %(default)s)"
+    )
     given = parser.parse_args(arguments)
     try:
         serve(parameters(weights_file(given.weights), port=given.port, threads=given.threads))

@@ -10,7 +10,7 @@ import importlib.util
 import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import UsageError
@@ -46,7 +46,6 @@ class Part:
     explain: Callable[[str], str | None] = _no_explanation
     after: str | None = None
     grace_seconds: float = 20.0
-    child_variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def port_numbers(self) -> tuple[int, ...]:

@@ -113,9 +113,7 @@ class _Stack:
         self.run_dir = settings.state_dir / "run"
         self.parts = (
             emulator.warehouse(settings, module=options.emulator_module),
-            model_server.model(
-                settings, module=options.inference_module, weights_package=options.weights_package
-            ),
+            model_server.model(settings, module=options.inference_module, weights_package=options.weights_package),
             dagster_parts.webserver(settings, definitions_module=options.definitions_module),
             dagster_parts.daemon(settings, definitions_module=options.definitions_module),
         )

@@ -1,4 +1,4 @@
--- The ledger of a completed run: rows read = rejected + records; records times epochs = predictions.
+-- A completed run's ledger: rows read = rejected + records; records times epochs = predictions.
 select
     run_id,
     rows_read,

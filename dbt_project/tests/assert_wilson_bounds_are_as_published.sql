@@ -1,4 +1,4 @@
--- Bounds of the 95 % Wilson score interval to seven digits, extremes included; no trials, no bounds.
+-- Bounds of the 95 % Wilson score interval to seven digits; without trials there are none.
 with
 
 published as (
@@ -7,7 +7,7 @@ published as (
         8 as successes,
         10 as trials,
         0.4901625 as low,
-        0.9433178 as high
+        0.9433178 as high,
 
     union all
 
@@ -15,7 +15,7 @@ published as (
         0 as successes,
         20 as trials,
         0.0 as low,
-        0.1611252 as high
+        0.1611252 as high,
 
     union all
 
@@ -23,7 +23,7 @@ published as (
         0 as successes,
         0 as trials,
         null as low,
-        null as high
+        null as high,
 
 ),
 

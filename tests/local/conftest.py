@@ -44,7 +44,9 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 def up(settings: Settings) -> Callable[..., dict[str, stack.PartStatus]]:
     """Brings up the named parts; returns the status by name."""
 
-    def bring(*parts: str, report: Callable[[str], None] = lambda _: None, **options: object) -> dict[str, stack.PartStatus]:
+    def bring(
+        *parts: str, report: Callable[[str], None] = lambda _: None, **options: object
+    ) -> dict[str, stack.PartStatus]:
         chosen = stack.StackOptions(**options)  # type: ignore[arg-type]
         return {each.name: each for each in stack.up(settings, parts=parts, report=report, options=chosen)}
 

@@ -28,7 +28,7 @@ def test_both_parts_answer_and_down_leaves_no_code_server(settings: Settings, up
 
 def test_definitions_that_cannot_be_loaded_are_told_in_one_line(settings: Settings, up: Up) -> None:
     (settings.root / "broken_defs.py").write_text("raise ValueError('no such task')\n")
-    with pytest.raises(UsageError, match="cannot load broken_defs: .*no such task") as stopped:
+    with pytest.raises(UsageError, match=r"cannot load broken_defs: .*no such task") as stopped:
         up("dagster-webserver", definitions_module="broken_defs")
     assert "\n" not in str(stopped.value)
 

@@ -72,9 +72,7 @@ def test_a_second_up_changes_nothing(up: Up) -> None:
     assert [line.startswith("warehouse: already running at http") for line in told] == [True]
 
 
-def test_data_in_use_by_another_emulator_give_one_line_with_its_pid(
-    tmp_path: Path, settings: Settings, up: Up
-) -> None:
+def test_data_in_use_by_another_emulator_give_one_line_with_its_pid(tmp_path: Path, settings: Settings, up: Up) -> None:
     duckdb = pytest.importorskip("duckdb")
     folder = settings.state_dir / "bigquery"
     folder.mkdir(parents=True)
