@@ -5,6 +5,7 @@ Heavy rooms are imported inside the command that needs them, so that `assay --he
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
+    from assay.pipeline.execution import RunSummary
     from assay.pipeline.project import Project
     from assay.pipeline.run import Run, RunOptions
     from assay.settings import Settings
@@ -32,13 +35,21 @@ class AssayGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; an `AssayError` becomes a line on stderr and its exit code."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a reader who left is noticed here, not when the interpreter ends
+            return result
         except AssayError as error:
             click.echo(f"assay: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("assay: interrupted", err=True)
             ctx.exit(INTERRUPTED)
+        except BrokenPipeError:  # whoever read the result has enough, e.g. `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except OSError as error:
+            click.echo(f"assay: {error.filename or 'system'}: {error.strerror or error}; see its permissions", err=True)
+            ctx.exit(AssayError.exit_code)
 
 
 def main() -> None:
@@ -74,7 +85,8 @@ def up() -> None:
     from assay.warehouse.migrate import migrate
 
     settings = _settings()
-    parts = stack.up(settings, report=note)
+    wanted = stack.PARTS if settings.is_local else [part for part in stack.PARTS if part != "warehouse"]
+    parts = stack.up(settings, parts=wanted, report=note)
     migrate(Warehouse(settings), report=note)
     _show_parts(parts)
 
@@ -138,9 +150,9 @@ def check(task: str | None, style: str) -> None:
     "--input",
     "input_spec",
     metavar="FILE|TABLE|SQL",
-    help="Source instead of the task's own; golden, golden:dev, golden:gate for its cases.",
+    help="Source instead of the task's own, files relative to the project folder; golden, golden:dev, golden:gate for its cases.",
 )
-@click.option("--limit", type=int, help="Only the first N rows.")
+@click.option("--limit", type=int, help="Only the first N rows, counted before any is rejected.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="Times each record is asked.")
 @click.option(
@@ -164,28 +176,27 @@ def check(task: str | None, style: str) -> None:
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def run(task: str, resume_id: str | None, output: Path | None, style: str, **options: Any) -> None:
     """Ask the model about every row of an input, and land everything."""
-    from assay.pipeline.execution import answer, finish
-    from assay.pipeline.scoring import write_answers
-    from assay.terminal import counter, note, run_progress, write_summary
+    from assay.pipeline.scoring import refuse_unwritable, write_answers
+    from assay.terminal import note, write_summary
 
     project = _project()
-    current, records = (
-        _resumed(project, task, resume_id, options["input_spec"]) if resume_id else _admitted(project, task, options)
+    if output is not None:
+        refuse_unwritable(output)
+    current, requests = (
+        _resumed(project, task, resume_id, options["input_spec"])
+        if resume_id is not None
+        else _admitted(project, task, options)
     )
-    note(f"run {current.run_id}: {records:,} requests")
-    try:
-        with run_progress(records) as progress:
-            answer(project, current, progress)
-        summary = finish(project, current, report=counter("scored", every=5000))
-    except AssayError as error:
-        if "--resume" not in str(error):
-            error.args = (
-                f"{error}\nWhat was answered is landed; go on with: assay run {task} --resume {current.run_id}",
-            )
-        raise
+    note(f"run {current.run_id}: {requests:,} requests")
+    summary = _answered(project, current, requests)
     if output is not None:
         note(f"{write_answers(project, current, output):,} answers in {output}")
     write_summary(summary, style=style)
+    if summary.status != "completed":
+        raise AssayError(
+            f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
+            f"predictions landed; {_go_on(current)}"
+        )
     if style == "table":
         note(f"next: assay report {task}")
 
@@ -222,11 +233,11 @@ def report(task: str, style: str, html_file: Path | None) -> None:
         write_scorecard(card)
 
 
-@cli.command()
+@cli.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment: -- …
 @click.argument("sql")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def query(sql: str, style: str) -> None:
-    """Run a SELECT; bare names are those of the reporting dataset, others are written with their dataset."""
+    """Run a SELECT; bare names are reporting views, others carry their dataset: dev_landing.runs."""
     from assay.terminal import write_rows
     from assay.warehouse.reading import read_only
 
@@ -309,13 +320,48 @@ def _admitted(project: Project, task: str, options: dict[str, Any]) -> tuple[Run
     return admission.run, admission.records * chosen.epochs
 
 
+def _answered(project: Project, current: Run, requests: int) -> RunSummary:
+    """Answers and scores; whatever stops it, the message says how to go on."""
+    from assay.pipeline.execution import answer, finish
+    from assay.terminal import counter, run_progress
+
+    try:
+        with run_progress(requests) as progress:
+            answer(project, current, progress)
+        return finish(project, current, report=counter("scored", every=5000))
+    except AssayError as error:
+        if "--resume" not in str(error):
+            error.args = (f"{error}\nWhat was answered is landed; {_go_on(current)}",)
+        raise
+    except KeyboardInterrupt:
+        click.echo(f"assay: interrupted; what was answered is landed, {_go_on(current)}", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def _go_on(current: Run) -> str:
+    return f"go on with: assay run {current.task.name} --resume {current.run_id}"
+
+
+def _refuse_options_of_a_resume() -> None:
+    context = click.get_current_context()
+    kept = ("limit", "variant", "epochs", "budget_usd", "reuse", "data_date", "stage")
+    given = [name for name in kept if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        option = f"--{given[0].removesuffix('_usd').replace('_', '-')}"
+        raise AssayError(
+            f"{option} beside --resume: expected it away, for a run goes on with the options it was started with; "
+            "leave it away, or start a new run."
+        )
+
+
 def _resumed(project: Project, task: str, run_id: str, input_spec: str | None) -> tuple[Run, int]:
     from assay.pipeline.admission import reopen
     from assay.pipeline.execution import open_requests
 
+    _refuse_options_of_a_resume()
     current = reopen(project, run_id, input_spec=input_spec)
     if current.task.name != task:
-        raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'.")
+        raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'; {_go_on(current)}")
     return current, open_requests(project, current)
 
 

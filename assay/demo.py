@@ -24,7 +24,7 @@ from assay.warehouse.migrate import migrate
 
 DEMO_TASK = "support_triage"
 DEFINITIONS = "orchestration.definitions"
-TELLING = re.compile(r"- (\d+ (?:answered|rows))$|(?:PASS|START|ERROR) .*?(?:test|model) \S+")
+TELLING = re.compile(r"- (\d+ (?:answered|rows))$|(?:START sql .*?model|ERROR) \S+")
 LINES_SHOWN = 20
 
 

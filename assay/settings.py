@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from assay.errors import UsageError
 ENVIRONMENTS = ("dev", "staging", "prod")
 LOCAL_PROJECT = "assay-local"
 KEY_BYTES = 32
+MOST_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +120,17 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
         model_server=_port(env, "ASSAY_PORT_MODEL_SERVER", 9070),
         dagster=_port(env, "ASSAY_PORT_DAGSTER", 3000),
     )
-    rest = f"http://127.0.0.1:{ports.bigquery_rest}" if local else None
-    grpc = f"127.0.0.1:{ports.bigquery_grpc}" if local else None
+    rest, grpc = _endpoints(env, ports, local=local)
     return Settings(
         root=root,
         env=name,
         project=project,
         location=env.get("ASSAY_LOCATION") or "US",
-        bigquery_endpoint=env.get("ASSAY_BIGQUERY_ENDPOINT") or rest,
-        bigquery_grpc_endpoint=env.get("ASSAY_BIGQUERY_GRPC_ENDPOINT") or grpc,
+        bigquery_endpoint=rest,
+        bigquery_grpc_endpoint=grpc,
         ports=ports,
         hash_key=_hash_key(env, root, required=name == "prod"),
-        snapshot_days=_whole_number(env, "ASSAY_SNAPSHOT_DAYS", 30),
+        snapshot_days=_days(env, "ASSAY_SNAPSHOT_DAYS", 30),
         started_by=env.get("ASSAY_STARTED_BY") or _account(),
         api_keys={k: v for k, v in env.items() if k.endswith("_API_KEY") and v},
     )
@@ -149,13 +150,34 @@ def export_environment(settings: Settings) -> None:
 def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
     """The project folder: ASSAY_ROOT, else the nearest folder upwards that holds `tasks/` and `providers.yml`."""
     if stated := environ.get("ASSAY_ROOT"):
+        if not _is_project(Path(stated)):
+            raise UsageError(
+                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml; correct it, or leave it unset."
+            )
         return Path(stated).resolve()
     for folder in (cwd, *cwd.parents):
-        if (folder / "tasks").is_dir() and (folder / "providers.yml").is_file():
+        if _is_project(folder):
             return folder.resolve()
     raise UsageError(
         f"No Assay project around {cwd}: expected a folder with tasks/ and providers.yml; change into the project or set ASSAY_ROOT."
     )
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "tasks").is_dir() and (folder / "providers.yml").is_file()
+
+
+def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
+    """Both of the warehouse's endpoints, or None for Google's own: never one of each, which would split reads and writes."""
+    names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
+    rest, grpc = (env.get(name) or None for name in names)
+    if local:
+        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
+    if (rest is None) != (grpc is None):
+        raise UsageError(
+            f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery; set or unset both."
+        )
+    return rest, grpc
 
 
 def _hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
@@ -170,13 +192,31 @@ def _hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
             "ASSAY_HASH_KEY is not set: in prod every hash is keyed with a secret of yours; set it from your secret manager."
         )
     path = root / ".assay" / "hash_key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
-                file.write(secrets.token_hex(KEY_BYTES))
-        except FileExistsError:
-            return path.read_bytes()  # another process made it in between
+    try:
+        key = path.read_bytes() if path.exists() else _new_hash_key(path)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read or made: {error.strerror}; fix its permissions, or set ASSAY_HASH_KEY."
+        ) from error
+    if len(key) < KEY_BYTES:
+        raise UsageError(
+            f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}; put it back from a copy, "
+            "or remove it (hashes of earlier runs are then not found again)."
+        )
+    return key
+
+
+def _new_hash_key(path: Path) -> bytes:
+    """A key of this project's own; of several processes that make one at a time, the first wins, and none sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
+    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(KEY_BYTES))
+    try:
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
     return path.read_bytes()
 
 
@@ -191,6 +231,13 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     value = _whole_number(env, name, default)
     if not 1 <= value <= 65535:
         raise UsageError(f"{name} is {value}: expected a port from 1 to 65535.")
+    return value
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> int:
+    value = _whole_number(env, name, default)
+    if not 1 <= value <= MOST_DAYS:
+        raise UsageError(f"{name} is {value}: expected 1 to {MOST_DAYS} days.")
     return value
 
 

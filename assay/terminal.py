@@ -5,13 +5,15 @@ Only presentation belongs here; rich is imported where it is needed, so that `as
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,14 @@ import orjson
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.text import Text
 
     from assay.evals.scorecard import Scorecard
     from assay.inference.request import Answered
     from assay.pipeline.execution import RunSummary
 
 PIPED_WIDTH = 120
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
@@ -33,7 +37,10 @@ def stderr_console() -> Console:
     """A console on stderr; plain lines where stderr is no terminal."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    return console
 
 
 def note(text: str) -> None:
@@ -120,14 +127,16 @@ def counter(what: str, *, every: int) -> Callable[[int], None]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON and CSV take it: money and numbers exact as text, times in ISO 8601."""
+    """A value as JSON and CSV take it: money exact as text, times in ISO 8601, bytes in base64."""
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
-    if isinstance(value, datetime | date):
+    if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     if isinstance(value, dict | list | tuple):
-        return orjson.loads(orjson.dumps(value, default=plain))
-    return value
+        return orjson.loads(orjson.dumps(value, default=plain, option=orjson.OPT_NON_STR_KEYS))
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def write_json(value: Any) -> None:
@@ -145,7 +154,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
         writer = csv.writer(text)
         writer.writerow(columns)
         for row in rows:
-            writer.writerow(["" if value is None else _cell(value) for value in row])
+            writer.writerow(["" if value is None else _exact(value) for value in row])
         sys.stdout.write(text.getvalue())
         return
     write_table(columns, rows)
@@ -158,9 +167,9 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
 
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(_literal(column), overflow="fold")
     for row in rows:
-        table.add_row(*("–" if value is None else _cell(value) for value in row))
+        table.add_row(*(_literal("–" if value is None else _cell(value)) for value in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
@@ -205,10 +214,23 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _cell(value: Any) -> str:
+    """A value for people: floats to six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else _exact(value)
+
+
+def _exact(value: Any) -> str:
+    """A value as text, nothing rounded."""
     simple = plain(value)
     if isinstance(simple, float):
-        return f"{simple:.6g}"
+        return repr(simple)
     return simple if isinstance(simple, str) else orjson.dumps(simple).decode()
+
+
+def _literal(text: str) -> Text:
+    """The text as it is: no markup in it is obeyed, and no control character reaches the terminal."""
+    from rich.text import Text
+
+    return Text(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def write_scorecard(card: Scorecard) -> None:

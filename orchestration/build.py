@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
 from assay.settings import Settings, export_environment, load_settings
-from assay.tasks.loader import outline, task_names
+from assay.tasks.loader import Outline, outline, task_names
 from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
+from orchestration.naming import names_in_dagster
 from orchestration.resources import AssayResource, dbt_resource
-from orchestration.task_assets import task_assets, task_job, task_schedule
+from orchestration.task_assets import schedule_fault, task_assets, task_job, task_schedule
 
 
 def build_defs(
@@ -21,15 +23,15 @@ def build_defs(
     """Fresh definitions of the project; connects to nothing."""
     project = settings or load_settings()
     export_environment(project)
-    tasks = [outline(project.tasks_dir / name) for name in task_names(project.tasks_dir)]
-    schedules = [schedule for task in tasks if (schedule := task_schedule(task)) is not None]
+    tasks = task_outlines(project)
+    schedules = [schedule for task in tasks.values() if (schedule := task_schedule(task)) is not None]
     return dg.Definitions(
         assets=[
-            *(asset for task in tasks for asset in task_assets(task)),
-            landing_assets([task.name for task in tasks]),
+            *(asset for folder, task in tasks.items() for asset in task_assets(task, folder=folder)),
+            landing_assets([task.name for task in tasks.values()]),
             marts_assets(project),
         ],
-        jobs=[*(task_job(task) for task in tasks), marts_job()],
+        jobs=[*(task_job(task) for task in tasks.values()), marts_job()],
         schedules=schedules,
         # The steps of a task are a chain: a process for each would only add their starts.
         executor=dg.in_process_executor,
@@ -39,3 +41,15 @@ def build_defs(
             **(resource_overrides or {}),
         },
     )
+
+
+def task_outlines(project: Settings) -> dict[str, Outline]:
+    """Task folder to its outline, under the name that Dagster knows it by."""
+    names = names_in_dagster(task_names(project.tasks_dir))
+    named = {folder: replace(outline(project.tasks_dir / folder), name=name) for folder, name in names.items()}
+    return {folder: _with_a_schedule_that_dagster_takes(task) for folder, task in named.items()}
+
+
+def _with_a_schedule_that_dagster_takes(task: Outline) -> Outline:
+    fault = schedule_fault(task)
+    return replace(task, schedule=None, fault=fault) if fault else task

@@ -29,6 +29,7 @@ def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=LANDING,
+        can_subset=True,
         specs=[
             dg.AssetSpec(
                 key=dg.AssetKey([LANDING, table.name]),
@@ -41,8 +42,10 @@ def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
             for table in landing_tables().values()
         ],
     )
-    def landing(assay: AssayResource) -> Iterator[Any]:
+    def landing(context: dg.AssetExecutionContext, assay: AssayResource) -> Iterator[Any]:
         for table, rows in table_sizes(assay.project().warehouse).items():
-            yield dg.MaterializeResult(asset_key=dg.AssetKey([LANDING, table]), metadata={"dagster/row_count": rows})
+            key = dg.AssetKey([LANDING, table])
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows})
 
     return landing

@@ -1,6 +1,9 @@
 """The dbt models as assets, and the job that builds them."""
 
+import hashlib
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +13,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from assay.errors import UsageError
 from assay.settings import Settings, process_environment
-from assay.warehouse.marts import DBT_PROJECT, dbt_command
+from assay.warehouse.marts import BUILD, DBT_PROJECT, dbt_command
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
@@ -18,7 +21,13 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 MARTS_JOB = "marts"
+GROUPS = (LANDING, "staging", "intermediate", "marts", "reporting")
+"""Groups of the shared assets, upstream first."""
 DBT_POOL = "dbt"
+MANIFEST = "manifest.json"
+MANIFESTS_KEPT = 3
+SOURCES = ("**/*.sql", "**/*.yml", "**/*.md")
+WRITTEN_BY_DBT = frozenset({"target", "logs"})
 PARSE_SECONDS = 300
 
 
@@ -41,31 +50,59 @@ def marts_assets(settings: Settings) -> dg.AssetsDefinition:
 
     @dbt_assets(manifest=manifest(settings), dagster_dbt_translator=MartsTranslator(), pool=DBT_POOL, name="dbt_models")
     def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-        yield from dbt.cli(["build"], context=context).stream()
+        target = settings.state_dir / "dbt" / "runs" / context.run.run_id
+        yield from dbt.cli(list(BUILD), context=context, target_path=target).stream()
+        shutil.rmtree(target, ignore_errors=True)  # kept when dbt failed: its log is there
 
     return marts
 
 
 def marts_job() -> "UnresolvedAssetJobDefinition":
     """Landing tables counted, every model built, every dbt test run."""
-    groups = (LANDING, "staging", "intermediate", "marts", "reporting")
     return dg.define_asset_job(
-        MARTS_JOB, selection=dg.AssetSelection.groups(*groups), description="Build and test the marts."
+        MARTS_JOB, selection=dg.AssetSelection.groups(*GROUPS), description="Build and test the marts."
     )
 
 
 def manifest(settings: Settings) -> Path:
-    """dbt's manifest, parsed anew when a file of the dbt project is younger; asks no warehouse.
+    """dbt's manifest of the project as its files are now; asks no warehouse.
+
+    It is parsed once for each state of the files and each warehouse, and only a whole one takes its place,
+    so that processes which start together may all ask for it.
 
     Raises:
         UsageError: dbt cannot parse the project; the message holds its last lines.
     """
-    project = settings.root / DBT_PROJECT
-    path = settings.state_dir / "dbt" / "manifest.json"
-    sources = (file for pattern in ("**/*.sql", "**/*.yml", "**/*.md") for file in project.glob(pattern))
-    if path.exists() and path.stat().st_mtime > max(file.stat().st_mtime for file in sources):
+    folder = settings.state_dir / "dbt" / "manifests"
+    path = folder / f"{_state_of(settings)}.json"
+    if path.exists():
         return path
-    command = [*dbt_command("parse", project, settings), "--log-path", str(settings.state_dir / "logs" / "dbt")]
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as partial:
+        _parse(settings, Path(partial))
+        (Path(partial) / MANIFEST).replace(path)
+    for old in sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)[:-MANIFESTS_KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def _state_of(settings: Settings) -> str:
+    """A hash of all that the manifest depends on: the project's files, and where its relations are."""
+    project = settings.root / DBT_PROJECT
+    files = (file for pattern in SOURCES for file in project.glob(pattern))
+    # What dbt writes itself lies in folders below `target/` and `logs/`.
+    own = sorted(file for file in files if file.relative_to(project).parts[0] not in WRITTEN_BY_DBT)
+    state = hashlib.sha256("\n".join([settings.project, settings.env, str(settings.is_local)]).encode())
+    for file in own:
+        state.update(f"\n{file.relative_to(project)}\n".encode() + file.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def _parse(settings: Settings, target: Path) -> None:
+    project = settings.root / DBT_PROJECT
+    logs = settings.state_dir / "logs" / "dbt"
+    # Of two target paths dbt takes the last.
+    command = [*dbt_command("parse", project, settings), "--target-path", str(target), "--log-path", str(logs)]
     parsed = subprocess.run(
         command,
         cwd=settings.root,
@@ -75,7 +112,6 @@ def manifest(settings: Settings) -> Path:
         timeout=PARSE_SECONDS,
         check=False,
     )
-    if parsed.returncode or not path.exists():
+    if parsed.returncode or not (target / MANIFEST).exists():
         tail = "\n".join((parsed.stdout + parsed.stderr).strip().splitlines()[-10:])
         raise UsageError(f"dbt cannot parse {DBT_PROJECT}/:\n{tail}")
-    return path

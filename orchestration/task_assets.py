@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -27,9 +28,12 @@ MODEL_POOL = "model_calls"
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
 
-def task_assets(task: Outline) -> list[dg.AssetsDefinition]:
-    """Records with a blocking gate, then answers with a blocking completeness check, then scores."""
-    return [_records(task), _answers(task), _scores(task)]
+def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
+    """Records with a blocking gate, then answers with a blocking completeness check, then scores.
+
+    `folder` is the task's name in the engine; `task.name` is its name in Dagster.
+    """
+    return [_records(task, folder), _answers(task), _scores(task)]
 
 
 def task_job(task: Outline) -> "UnresolvedAssetJobDefinition":
@@ -42,8 +46,10 @@ def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
     if task.schedule is None:
         return None
 
+    zone = ZoneInfo(task.schedule.timezone)
+
     def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = (context.scheduled_execution_time - timedelta(days=1)).strftime("%Y-%m-%d")
+        day = (context.scheduled_execution_time.astimezone(zone) - timedelta(days=1)).strftime("%Y-%m-%d")
         return dg.RunRequest(run_key=f"{task.name}:{day}", partition_key=day)
 
     return dg.ScheduleDefinition(
@@ -54,6 +60,16 @@ def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
         default_status=dg.DefaultScheduleStatus.STOPPED,
         execution_fn=yesterday,
     )
+
+
+def schedule_fault(task: Outline) -> str | None:
+    """Why Dagster does not take the task's cron, None when it does: a day or an hour that no calendar has."""
+    try:
+        task_schedule(task)
+    except dg.DagsterInvalidDefinitionError:
+        cron = task.schedule.cron if task.schedule else ""
+        return f"schedule.cron is {cron!r}: expected a cron expression with days and times that exist; the task has no schedule until then."
+    return None
 
 
 def _spec(task: Outline, name: str, description: str, *, kinds: set[str]) -> dg.AssetSpec:
@@ -68,7 +84,7 @@ def _spec(task: Outline, name: str, description: str, *, kinds: set[str]) -> dg.
     )
 
 
-def _records(task: Outline) -> dg.AssetsDefinition:
+def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
     key = dg.AssetKey([task.name, "records"])
 
     @dg.asset(
@@ -86,9 +102,7 @@ def _records(task: Outline) -> dg.AssetsDefinition:
     def records(context: dg.AssetExecutionContext, config: RunConfig, assay: AssayResource):  # type: ignore[no-untyped-def]
         project, options = assay.project(), config.options(context.partition_key)
         try:
-            admission = admit(
-                project, project.task(task.name, variant=options.variant), options, report=_counter(context)
-            )
+            admission = admit(project, project.task(folder, variant=options.variant), options, report=_counter(context))
         except StoppedAtDoor as stop:
             return metadata.refused(stop)
         return metadata.admitted(admission)

@@ -43,7 +43,13 @@ def running_emulator(folder: Path, *, project: str = PROJECT) -> Iterator[Endpoi
     folder.mkdir(parents=True, exist_ok=True)
     rest_port, grpc_port = _free_ports(2)
     command = [
-        *(str(Path(sys.executable).with_name("bqemulator")), "start", "--persistent", "--data-dir", str(folder / "data")),
+        *(
+            str(Path(sys.executable).with_name("bqemulator")),
+            "start",
+            "--persistent",
+            "--data-dir",
+            str(folder / "data"),
+        ),
         *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", project, "--log-level", "warning"),
     ]
     log = folder / "emulator.log"
@@ -63,7 +69,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
             return
         time.sleep(0.1)
     text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise RuntimeError(f"The emulator did not answer at {url} within {READY_WITHIN_S:.0f} s; its log ends with:\n{text}")
+    raise RuntimeError(
+        f"The emulator did not answer at {url} within {READY_WITHIN_S:.0f} s; its log ends with:\n{text}"
+    )
 
 
 def _answers(url: str) -> bool:

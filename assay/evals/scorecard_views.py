@@ -5,8 +5,10 @@ Words and layout belong here; figures come in ready.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
+from math import isfinite
 from typing import Any, Protocol
 
 from assay.evals.scorecard import Scorecard
@@ -18,6 +20,8 @@ REASONS = {
     "clustered": "clustered",
     "unscored": "not scored",
 }
+SMALLEST_WITH_SIX_DECIMALS = 0.000001
+MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 METHODS = {"wilson": "", "clopper_pearson": "(exact)"}
 
 
@@ -36,82 +40,87 @@ class Summary(Protocol):
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return NOTHING if value is None else f"{100 * value:.1f} %"
+    return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} %"
 
 
 def interval(row: Mapping[str, Any]) -> str:
     """The bounds of a rate, or why there are none."""
-    if row["low"] is None:
+    if not _has_bounds(row):
         return REASONS.get(str(row.get("interval_status")), NOTHING)
     return f"{100 * row['low']:.1f} – {100 * row['high']:.1f} %"
 
 
+def _has_bounds(row: Mapping[str, Any]) -> bool:
+    return all(row[name] is not None and isfinite(row[name]) for name in ("low", "high"))
+
+
 def usd(value: Any) -> str:
-    """An amount of money with as many digits as it needs."""
-    return NOTHING if value is None else f"${float(value):.6f}"
+    """An amount of money: six decimals, and nine for one that would look like nothing with six."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    return f"${float(value):.9f}" if 0 < value < SMALLEST_WITH_SIX_DECIMALS else f"${float(value):.6f}"
 
 
 def milliseconds(value: float | None) -> str:
     """A duration, rounded to the millisecond."""
-    return NOTHING if value is None else f"{value:,.0f} ms"
+    return NOTHING if value is None or not isfinite(value) else f"{value:,.0f} ms"
 
 
 def facts(card: Scorecard) -> list[tuple[str, str]]:
-    """The scorecard's single figures, name and value."""
-    run = card.run
-    cost = (
-        usd(run["cost_per_correct_usd"])
-        if run["cost_status"] in ("ok", "billing_unknown")
-        else f"{NOTHING} ({run['cost_status']})"
+    """The scorecard's single figures, name and value; what does not apply is left out."""
+    return [*_run_facts(card.run), *_cost_facts(card), *_latency_facts(card.run), *_hidden_facts(card)]
+
+
+def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield (
+        "run",
+        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
     )
-    reference = f"{usd(run['reference_cost_per_correct_usd'])} for the same tokens at {card.reference_model}, {card.reference_price_source}"
-    lines = [
-        (
-            "run",
-            f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
-        ),
-        ("inference version", run["inference_version"]),
-        (
-            "rows",
-            f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
-            + ("complete" if run["is_complete"] else "NOT complete"),
-        ),
-        (
-            "from the cache",
-            f"{run['n_reused']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
-        ),
-        ("cost per correct answer", cost),
-        (
-            "cost of the run",
-            f"{usd(run['cost_usd'])}"
-            + (f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""),
-        ),
-    ]
+    yield "inference version", run["inference_version"]
+    yield (
+        "rows",
+        f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
+        + ("complete" if run["is_complete"] else "NOT complete"),
+    )
+    yield (
+        "from the cache",
+        f"{run['n_reused']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
+    )
+
+
+def _cost_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    run = card.run
+    is_stated = run["cost_status"] in ("ok", "billing_unknown")
+    unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    yield (
+        "cost per correct answer",
+        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+    )
+    yield "cost of the run", usd(run["cost_usd"]) + unpriced
     if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
-        lines.append(("hosted for comparison", reference))
+        price = usd(run["reference_cost_per_correct_usd"])
+        yield (
+            "hosted for comparison",
+            f"{price} for the same tokens at {card.reference_model}, {card.reference_price_source}",
+        )
+
+
+def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if run["n_wire_answers"]:
-        lines.append(
-            (
-                "latency",
-                f"P50 {milliseconds(run['p50_ms'])} · P90 {milliseconds(run['p90_ms'])} · P99 {milliseconds(run['p99_ms'])}",
-            )
-        )
-    if hidden := len(card.reliability) - len(shown_rates(card)):
-        lines.append(
-            (
-                "not shown below",
-                f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
-            )
-        )
+        points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
+        yield "latency", " · ".join(points)
     if run["share_within_sla"] is not None:
         kept = "kept" if run["meets_sla"] else "MISSED"
-        lines.append(
-            (
-                "SLA",
-                f"{percent(run['share_within_sla'])} within {run['sla_latency_ms']:,} ms, {percent(run['sla_share'])} wanted: {kept}",
-            )
+        within, wanted = percent(run["share_within_sla"]), percent(run["sla_share"])
+        yield "SLA", f"{within} within {run['sla_latency_ms']:,} ms, {wanted} wanted: {kept}"
+
+
+def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if hidden := len(card.reliability) - len(shown_rates(card)):
+        yield (
+            "not shown below",
+            f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
         )
-    return lines
 
 
 RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
@@ -131,7 +140,7 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
             f"{row['n_eligible']:,}",
             f"{row['n_correct']:,}",
             percent(row["reliability"])
-            if row["reliability"] is not None
+            if row["reliability"] is not None and isfinite(row["reliability"])
             else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
             f"{interval(row)} {METHODS.get(row['method'] or '', row['method'] or '')}".strip(),
         )
@@ -204,7 +213,7 @@ def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> st
             row["slice"],
             str(row["n"]),
             percent(row["value"]),
-            interval(row) if row["low"] is not None else row["reason"] or NOTHING,
+            interval(row) if _has_bounds(row) else row["reason"] or NOTHING,
         )
         for row in estimates
     ]
@@ -216,8 +225,13 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
     return [
         _line(columns),
         _line(["---"] * len(columns)),
-        *(_line([cell.replace("|", "\\|") for cell in row]) for row in rows),
+        *(_line([_markdown_text(cell) for cell in row]) for row in rows),
     ]
+
+
+def _markdown_text(text: str) -> str:
+    """The text as Markdown that shows just it: no markup, no HTML, one line."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -253,12 +267,16 @@ def html(card: Scorecard) -> str:
 
 def _bar(row: Mapping[str, Any]) -> str:
     x: Callable[[float], float] = lambda share: 2 + share * (BAR_WIDTH - 4)  # noqa: E731
-    low, high = (row["low"], row["high"]) if row["low"] is not None else (row["worst_case"], row["best_case"])
-    if low is None or high is None:
+    low, high = (row["low"], row["high"]) if _has_bounds(row) else (row["worst_case"], row["best_case"])
+    if low is None or high is None or not isfinite(low) or not isfinite(high):
         return ""
     middle, point = BAR_HEIGHT / 2, row["reliability"]
-    dot = f'<circle cx="{x(point):.1f}" cy="{middle}" r="4" fill="#1a73e8"/>' if point is not None else ""
-    dashes = "" if row["low"] is not None else ' stroke-dasharray="3 3"'
+    dot = (
+        f'<circle cx="{x(point):.1f}" cy="{middle}" r="4" fill="#1a73e8"/>'
+        if point is not None and isfinite(point)
+        else ""
+    )
+    dashes = "" if _has_bounds(row) else ' stroke-dasharray="3 3"'
     return (
         f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}" role="img" aria-label="{escape(interval(row))}">'
         f'<line x1="2" x2="{BAR_WIDTH - 2}" y1="{middle}" y2="{middle}" stroke="#d4d7db"/>'

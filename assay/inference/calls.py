@@ -26,8 +26,11 @@ from assay.inference.usage import TokenUsage, token_usage
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
-CHARACTERS_PER_TOKEN = 3
+BYTES_PER_TOKEN = 3
 OUTPUT_TOKENS_UNSTATED = 1024
+CONTENT_CHARACTERS = 1_000_000
+"""What is kept of an answer at most, so that its row fits into one request to the warehouse."""
+STOPPED = CallFailure(FailureKind.CONNECT, "stopped while the call was under way", broke_off=True)
 NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 
 
@@ -69,31 +72,36 @@ class CallMaker:
     ) -> tuple[Reply | CallFailure, str]:
         """The outcome and the id of the call; its rows are in `log`.
 
+        A cancellation in the middle of the call goes on after its row, with billing unknown, is in the log.
+
         Raises:
             BudgetReached: the call was not made.
         """
         body = self.prompts.body(messages, route.model)
-        estimate = self._estimate(messages, route)
+        estimate = self._estimate(body, route)
         if not self.budget.reserve(estimate):
             raise BudgetReached
         call_id, actual = new_id(), Decimal(0)
+        identity = (call_id, purpose, len(log.responses) + 1, trace_id)
         try:
             async with self.limiter.slot(route.provider) as queue_ms:
                 started_at, began = self.now(), self.clock()
-                outcome = await self.clients[route.provider].complete(body, timeout_s=route.timeout_s)
-                timing = _Timing(started_at, (self.clock() - began) * 1000, queue_ms)
-            response = self._response(
-                request, route, outcome, timing, estimate, (call_id, purpose, len(log.responses) + 1, trace_id)
-            )
-            actual = response.cost_usd if response.cost_usd is not None else response.cost_upper_usd or Decimal(0)
-            log.responses.append(response)
-            log.contents.append(self._content(request, response, messages, outcome))
+                outcome: Reply | CallFailure = STOPPED
+                try:
+                    outcome = await self.clients[route.provider].complete(body, timeout_s=route.timeout_s)
+                finally:
+                    timing = _Timing(started_at, (self.clock() - began) * 1000, queue_ms)
+                    response = self._response(request, route, outcome, timing, estimate, identity)
+                    paid = response.cost_usd if response.cost_usd is not None else response.cost_upper_usd
+                    actual = paid or Decimal(0)
+                    log.responses.append(response)
+                    log.contents.append(self._content(request, response, messages, outcome))
         finally:
             self.budget.settle(estimate, actual)
         return outcome, call_id
 
-    def _estimate(self, messages: list[Message], route: RouteSpec) -> Decimal:
-        sent = sum(len(message["content"]) for message in messages) // CHARACTERS_PER_TOKEN
+    def _estimate(self, body: Mapping[str, Any], route: RouteSpec) -> Decimal:
+        sent = len(orjson.dumps(body)) // BYTES_PER_TOKEN
         parameters = self.prompts.parameters
         most = int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or OUTPUT_TOKENS_UNSTATED)
         usage = TokenUsage(uncached_input=sent, cached_input=0, cache_write=0, answer=most, reasoning=0)
@@ -186,6 +194,7 @@ class CallMaker:
     def _content(
         self, request: Request, response: Response, messages: list[Message], outcome: Reply | CallFailure
     ) -> Content:
+        text = outcome.text if isinstance(outcome, Reply) else None
         return Content(
             call_id=response.call_id,
             run_id=response.run_id,
@@ -196,7 +205,7 @@ class CallMaker:
             request_key=request.key,
             record_id=request.record_id,
             messages=orjson.dumps(messages).decode(),
-            output_text=outcome.text if isinstance(outcome, Reply) else None,
+            output_text=text[:CONTENT_CHARACTERS] if text is not None else None,
             subject_key=request.subject_key,
             masking_version=self.facts.masking_version,
         )

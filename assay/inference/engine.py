@@ -20,7 +20,7 @@ from assay.inference.calls import BudgetReached, CallLog, CallMaker
 from assay.inference.client import Reply
 from assay.inference.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
 from assay.inference.keys import new_id, prediction_id
-from assay.inference.prompts import Message, repair_messages
+from assay.inference.prompts import Message, PromptFailed, repair_messages
 from assay.inference.request import Answered, Request
 from assay.inference.router import Router
 from assay.inference.validation import Valid, validate
@@ -87,26 +87,38 @@ class Engine:
     async def answer(self, request: Request) -> Answered:
         """The final answer, with the rows of every call made for it.
 
+        Cancelled, it ends at once and gives the rows of the calls made, without a prediction: they may have cost money.
+
         Raises:
             RunCannotGoOn: the key is refused, the quota is used up, or no endpoint takes connections.
         """
         work = _Work(request, self.now())
-        messages = self.calls.prompts.messages(request.fields)
-        fault = _Fault("failed", "bad_request", "no route")
         try:
-            for route in self.router.routes():
-                outcome = await self._try_route(work, route, messages)
-                if isinstance(outcome, _Answer):
-                    return self._answered(work, outcome)
-                fault = outcome
+            return await self._through_routes(work)
         except BudgetReached:
-            return self._unanswered(work, _Fault("skipped_budget", "budget", "the run's budget is used up"))
-        if fault.never_sent:
+            return self._unanswered(work, _fault_at_cap(work.log))
+        except PromptFailed as error:
+            return self._unanswered(work, _Fault("failed", FailureKind.BAD_REQUEST.value, str(error)))
+        except asyncio.CancelledError:
+            if not work.log.responses:
+                raise
+            return Answered(None, tuple(work.log.responses), tuple(work.log.contents))
+
+    async def _through_routes(self, work: _Work) -> Answered:
+        messages = self.calls.prompts.messages(work.request.fields)
+        faults: list[_Fault] = []
+        for route in self.router.routes():
+            outcome = await self._try_route(work, route, messages)
+            if isinstance(outcome, _Answer):
+                return self._answered(work, outcome)
+            faults.append(outcome)
+        last = faults[-1]
+        if all(fault.never_sent for fault in faults):
             raise RunCannotGoOn(
-                Unreachable(f"No endpoint takes connections ({fault.message}): see `assay status` and providers.yml."),
+                Unreachable(f"No endpoint takes connections ({last.message}): see `assay status` and providers.yml."),
                 work.log,
             )
-        return self._unanswered(work, fault)
+        return self._unanswered(work, last)
 
     async def _try_route(self, work: _Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
         reply, call_id = await self._reply(work, route, messages, purpose="answer")
@@ -159,7 +171,7 @@ class Engine:
                 return outcome, call_id
             wait = self.backoff.wait_s(attempt, outcome.retry_after_s)
             if outcome.kind is FailureKind.RATE_LIMITED and outcome.retry_after_s:
-                self.calls.limiter.pause(route.provider, outcome.retry_after_s)
+                self.calls.limiter.pause(route.provider, min(outcome.retry_after_s, self.backoff.longest_s))
             await self.sleep(wait)
 
     def _answered(self, work: _Work, answer: _Answer) -> Answered:
@@ -209,3 +221,12 @@ class Engine:
             **columns,
         )
         return Answered(prediction, tuple(work.log.responses), tuple(work.log.contents))
+
+
+def _fault_at_cap(log: CallLog) -> _Fault:
+    """Skipped if nothing was sent; else what the last call showed, for a record that failed must not leave the rates."""
+    if not log.responses:
+        return _Fault("skipped_budget", "budget", "the run's budget is used up")
+    last = log.responses[-1]
+    status = last.status if last.status in ("refused", "invalid_output") else "failed"
+    return _Fault(status, last.error_type or last.status, last.error_message or "the run's budget is used up")

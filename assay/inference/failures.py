@@ -25,6 +25,8 @@ class FailureKind(StrEnum):
     OUT_OF_QUOTA = "out_of_quota"
 
 
+ANSWERED = 200
+
 RETRYABLE = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT, FailureKind.CONNECT, FailureKind.SERVER})
 """Worth the same call again on the same route."""
 
@@ -34,7 +36,10 @@ STOPS_THE_RUN = frozenset({FailureKind.AUTH, FailureKind.OUT_OF_QUOTA})
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """A call without an answer; `broke_off` says that the request had been sent when the connection ended."""
+    """A call without an answer; `broke_off` says that the request had been sent when the connection ended.
+
+    `http_status` 200 is an answer that could not be read.
+    """
 
     kind: FailureKind
     message: str
@@ -45,4 +50,4 @@ class CallFailure:
     @property
     def billing_known(self) -> bool:
         """False when the provider may have charged for what was not read."""
-        return not (self.kind is FailureKind.TIMEOUT or self.broke_off)
+        return not (self.kind is FailureKind.TIMEOUT or self.broke_off or self.http_status == ANSWERED)

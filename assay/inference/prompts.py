@@ -5,14 +5,24 @@ What is sent belongs here; masking has happened before, sending comes after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from assay.tasks.output_model import is_strict
-from assay.tasks.task import Task
+from assay.tasks.task import Case, Task
 from assay.tasks.templates import EXAMPLES_VARIABLE, compiled
 
 Message = dict[str, str]
+
+
+class PromptFailed(Exception):
+    """A template cannot be rendered with a record; says which and why."""
+
+
+Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
+
+REPAIR_CHARACTERS = 20_000
+"""What a repair turn shows of a faulty answer at most."""
 
 REPAIR = (
     "That answer does not follow the schema: {fault}. Give the corrected answer as one JSON object and nothing else."
@@ -22,8 +32,8 @@ REPAIR = (
 class PromptRenderer:
     """Renders the prompts of one task; the static parts are prepared once, examples go through `mask`."""
 
-    def __init__(self, task: Task, *, mask: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-        self._examples = [{"input": dict(mask(case.input)), "expected": case.expected} for case in task.few_shot]
+    def __init__(self, task: Task, *, mask: Mask) -> None:
+        self._examples = [_masked_example(case, mask) for case in task.few_shot]
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
         self._templates = {role: compiled(text) for role, text in task.templates.items()}
         self._frame: dict[str, Any] = {
@@ -39,11 +49,18 @@ class PromptRenderer:
         }
 
     def messages(self, fields: Mapping[str, str]) -> list[Message]:
-        """System and user message for one record's (masked) fields."""
-        return [
-            {"role": role, "content": template.render({**fields, EXAMPLES_VARIABLE: self._examples})}
-            for role, template in self._templates.items()
-        ]
+        """System and user message for one record's (masked) fields.
+
+        Raises:
+            PromptFailed: a template cannot be rendered with them.
+        """
+        context, messages = {**fields, EXAMPLES_VARIABLE: self._examples}, []
+        for role, template in self._templates.items():
+            try:
+                messages.append({"role": role, "content": template.render(context)})
+            except Exception as error:
+                raise PromptFailed(f"the {role} template: {type(error).__name__}: {error}") from error
+        return messages
 
     def body(self, messages: list[Message], model: str) -> dict[str, Any]:
         """The JSON body of the request."""
@@ -54,6 +71,30 @@ def repair_messages(messages: list[Message], *, answer: str, fault: str) -> list
     """The same conversation with the faulty answer and what is wrong with it."""
     return [
         *messages,
-        {"role": "assistant", "content": answer},
+        {"role": "assistant", "content": answer[:REPAIR_CHARACTERS]},
         {"role": "user", "content": REPAIR.format(fault=fault)},
     ]
+
+
+def _masked_example(case: Case, mask: Mask) -> dict[str, Any]:
+    """Input and expected answer masked as one, so that the answer names the placeholders of its input."""
+    example = {"input": dict(case.input), "expected": case.expected}
+    masked = mask({f"{number:06}": text for number, text in enumerate(_texts(example))})
+    replaced: dict[str, Any] = _with_texts(example, iter([masked[name] for name in sorted(masked)]))
+    return replaced
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
+
+
+def _with_texts(value: Any, texts: Iterator[str]) -> Any:
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, Mapping):
+        return {name: _with_texts(item, texts) for name, item in value.items()}
+    return [_with_texts(item, texts) for item in value] if isinstance(value, list) else value

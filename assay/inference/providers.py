@@ -6,12 +6,13 @@ Reading the file belongs here; speaking to an endpoint is the client's part.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from assay.errors import UsageError
 from assay.settings import Settings
-from assay.tasks.mistakes import TaskInvalid, YamlDocument
+from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument
 
 PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
@@ -20,7 +21,7 @@ NO_KEY = "none"
 class _ProviderBlock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_url: str
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
     api_key_env: str | None = None
     concurrency: PositiveInt = 8
 
@@ -61,12 +62,16 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
         raise TaskInvalid(document.mistakes)
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
-    providers = {}
+    providers: dict[str, Provider] = {}
+    mistakes: list[Mistake] = []
     for name, block in document.value.items():
         try:
             content = _ProviderBlock.model_validate(block)
         except ValidationError as error:
-            raise TaskInvalid(document.mistakes_of(error)) from error
+            mistakes += document.mistakes_of(error, under=[name])
+            continue
         url = content.base_url.replace("{model_server_port}", str(settings.ports.model_server))
         providers[str(name)] = Provider(str(name), url.rstrip("/"), content.api_key_env, content.concurrency)
+    if mistakes:
+        raise TaskInvalid(mistakes)
     return providers

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MOST_TOKENS = 10**9
+"""More than any call can have: a larger count is no count."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
@@ -44,8 +47,8 @@ def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
     )
     if total_in is None or total_out is None:
         return None
-    details_in = raw.get("prompt_tokens_details") or raw.get("input_tokens_details") or {}
-    details_out = raw.get("completion_tokens_details") or raw.get("output_tokens_details") or {}
+    details_in = _details(raw, "prompt_tokens_details", "input_tokens_details")
+    details_out = _details(raw, "completion_tokens_details", "output_tokens_details")
     cached = min(_count(details_in, "cached_tokens") or 0, total_in)
     written = min(_count(details_in, "cache_write_tokens", "cache_creation_tokens") or 0, total_in - cached)
     reasoning = min(_count(details_out, "reasoning_tokens") or 0, total_out)
@@ -58,9 +61,13 @@ def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
     )
 
 
+def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    return next((raw[name] for name in names if isinstance(raw.get(name), dict) and raw[name]), {})
+
+
 def _count(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = raw.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
             return value
     return None

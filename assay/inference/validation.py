@@ -6,12 +6,18 @@ Only judging the text belongs here; asking again is the engine's part.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from assay.tasks.output_model import is_closed, strict_schema
+
 FAULTS_SHOWN = 3
+FAULT_CHARACTERS = 500
+MOST_CHARACTERS = 1_000_000
+"""A longer answer is none: its row would not fit into one request to the warehouse."""
 REPAIR_NAME = "answer"
 
 
@@ -32,8 +38,11 @@ class Invalid:
 def validate(text: str, model: type[BaseModel]) -> Valid | Invalid:
     """The answer as a dict in JSON terms, or the fault.
 
-    A single JSON object is wanted; a Markdown fence around it is taken off, nothing else is guessed.
+    A single JSON object is wanted, without keys that the schema does not name; a Markdown fence around it is taken
+    off, nothing else is guessed.
     """
+    if len(text) > MOST_CHARACTERS:
+        return Invalid(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
     try:
         content = orjson.loads(_without_fence(text))
     except orjson.JSONDecodeError as error:
@@ -41,13 +50,22 @@ def validate(text: str, model: type[BaseModel]) -> Valid | Invalid:
     if not isinstance(content, dict):
         return Invalid(f"it is a JSON {type(content).__name__}, not an object")
     try:
-        accepted = model.model_validate(content)
+        output = model.model_validate(content, extra=_extra(model)).model_dump(mode="json")
+        orjson.dumps(output)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)[:FAULTS_SHOWN]
-        return Invalid(
-            "; ".join(f"{'.'.join(map(str, fault['loc'])) or REPAIR_NAME}: {fault['msg']}" for fault in faults)
-        )
-    return Valid(accepted.model_dump(mode="json"))
+        stated = "; ".join(f"{'.'.join(map(str, fault['loc'])) or REPAIR_NAME}: {fault['msg']}" for fault in faults)
+        return Invalid(stated[:FAULT_CHARACTERS])
+    # The task's own validators may raise anything, and what is nested too deep cannot be written again.
+    except Exception as error:  # noqa: BLE001
+        return Invalid(f"the model {model.__name__} cannot take it ({type(error).__name__})")
+    return Valid(output)
+
+
+@lru_cache(maxsize=64)
+def _extra(model: type[BaseModel]) -> Literal["forbid"] | None:
+    """As the schema on the wire has it: closed, unless the model itself opens an object."""
+    return "forbid" if is_closed(strict_schema(model)) else None
 
 
 def _without_fence(text: str) -> str:

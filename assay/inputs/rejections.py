@@ -6,66 +6,64 @@ Belongs here: uniqueness of ids and which reason wins. How a check finds its can
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from assay.errors import UsageError
 from assay.inputs.manifest import REJECTED, private_file
 from assay.inputs.rules import InputRules
-from assay.inputs.tables import REJECTED_COLUMNS, TableWriter, arrow_schema
+from assay.inputs.tables import CANDIDATE_COLUMNS, REJECTED_COLUMNS, TableWriter, arrow_schema
+
+if TYPE_CHECKING:
+    import duckdb
 
 IDS = "ids.parquet"
 CANDIDATES = "candidates.parquet"
+DUPLICATES = "duplicates.parquet"
 SPILL = "spill"
 MEMORY_LIMIT = "128MB"
 BATCH_ROWS = 10_000
 SOURCE_CHECK, ID_CHECK, DUPLICATE_CHECK, VALUE_CHECK = range(4)
 
-# Hashes are grouped first: numbers take a fraction of the memory of ids, and few ids are left to compare.
-REJECTED_SQL = """
+# Hashes come first: they take a fraction of the memory of ids, and mostly leave nothing to compare. Aggregates,
+# windows and sorts spill to disk when the limit is reached; joins of ids ran out of memory instead.
+DUPLICATES_SQL = """
 with suspects as (
-    select hash(record_id) as id_hash from read_parquet($ids) group by all having count(*) > 1
-),
-
-copies as (
     select position, record_id, raw_hash
     from read_parquet($ids)
-    where hash(record_id) in (select id_hash from suspects)
+    where hash(record_id) in (select hash(record_id) from read_parquet($ids) group by 1 having count(*) > 1)
 ),
 
-repeated as (
-    select record_id, count(*) as times, min(position) as first_position
-    from copies
-    group by record_id
-    having count(*) > 1
-),
-
-duplicates as (
+counted as (
     select
-        copies.position,
-        copies.record_id,
-        'duplicate_id' as reason,
-        $id_column as column_name,
-        'expected one row per record id, found ' || repeated.times || ', first at position '
-        || repeated.first_position as explanation,
-        copies.raw_hash,
-        $duplicate_check as check_order
-    from copies
-    inner join repeated on copies.record_id = repeated.record_id
-    where not ($keep_first and copies.position = repeated.first_position)
-),
-
-candidates as (
-    select * from duplicates
-    union all
-    select * from read_parquet($candidates)
+        position,
+        record_id,
+        raw_hash,
+        count(*) over (partition by record_id) as times,
+        min(position) over (partition by record_id) as first_position
+    from suspects
 )
 
+select
+    position,
+    record_id,
+    'duplicate_id' as reason,
+    $id_column as column_name,
+    'expected one row per record id, found ' || times || ', first at position ' || first_position as explanation,
+    raw_hash,
+    $check_order as check_order
+from counted
+where times > 1 and not ($keep_first and position = first_position)
+"""
+
+CANDIDATES_SQL = """
 select position, record_id, reason, column_name, explanation, raw_hash
-from candidates
-qualify row_number() over (partition by position order by check_order) = 1
-order by position
+from read_parquet([$duplicates, $candidates])
+order by position, check_order
 """
 
 
@@ -106,42 +104,62 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
     """
     import duckdb
 
-    counts: Counter[str] = Counter()
     try:
-        with private_file(partial / REJECTED) as path, TableWriter(path, REJECTED_COLUMNS) as writer:
-            _stream_rejected(partial, rules, writer, counts)
+        with _database(partial / SPILL) as database:
+            _write_duplicates(database, partial, rules)
+            counts = _write_in_order(database, partial)
     except duckdb.Error as error:
         raise UsageError(
             f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): "
-            "expected room on disk for about the size of the ids; free space."
+            f"expected {MEMORY_LIMIT} of memory and room on disk for about the size of the ids; free space, or make ids unique."
         ) from error
-    for name in (IDS, CANDIDATES):
+    for name in (IDS, CANDIDATES, DUPLICATES):
         (partial / name).unlink()
     return dict(sorted(counts.items()))
 
 
-def _stream_rejected(partial: Path, rules: InputRules, writer: TableWriter, counts: Counter[str]) -> None:
+def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
+    """Every row whose id another row has too is in the file of duplicates, but for first copies that are kept."""
+    parameters = {
+        "ids": str(partial / IDS),
+        "id_column": rules.record_id,
+        "keep_first": rules.on_duplicate == "first",
+        "check_order": DUPLICATE_CHECK,
+    }
+    with TableWriter(partial / DUPLICATES, CANDIDATE_COLUMNS) as writer:
+        for batch in database.execute(DUPLICATES_SQL, parameters).to_arrow_reader(BATCH_ROWS):
+            writer.write_batch(batch.cast(arrow_schema(CANDIDATE_COLUMNS)))
+
+
+def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Counter[str]:
+    """Each rejected row once, with its first reason, in order of position; returns how many by reason."""
+    counts: Counter[str] = Counter()
+    files = {"duplicates": str(partial / DUPLICATES), "candidates": str(partial / CANDIDATES)}
+    previous = -1
+    with private_file(partial / REJECTED) as path, TableWriter(path, REJECTED_COLUMNS) as writer:
+        for batch in database.execute(CANDIDATES_SQL, files).to_arrow_reader(BATCH_ROWS):
+            positions = [previous, *batch.column("position").to_pylist()]
+            first = batch.filter([later != earlier for earlier, later in pairwise(positions)])
+            writer.write_batch(first.cast(arrow_schema(REJECTED_COLUMNS)))
+            counts.update(first.column("reason").to_pylist())
+            previous = positions[-1]
+    return counts
+
+
+@contextmanager
+def _database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB in bounded memory, which spills to `spill`; the folder is gone afterwards."""
     import duckdb
 
-    spill = partial / SPILL
     spill.mkdir(mode=0o700)
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,
         "threads": 1,
+        "preserve_insertion_order": False,
         "temp_directory": str(spill),
         "autoinstall_known_extensions": False,
     }
-    parameters = {
-        "ids": str(partial / IDS),
-        "candidates": str(partial / CANDIDATES),
-        "id_column": rules.record_id,
-        "keep_first": rules.on_duplicate == "first",
-        "duplicate_check": DUPLICATE_CHECK,
-    }
-    with duckdb.connect(":memory:", config=config) as connection:
-        reader = connection.execute(REJECTED_SQL, parameters).to_arrow_reader(BATCH_ROWS)
-        for batch in reader:
-            writer.write_batch(batch.cast(arrow_schema(REJECTED_COLUMNS)))
-            counts.update(batch.column("reason").to_pylist())
+    with duckdb.connect(":memory:", config=config) as database:
+        yield database
     if spill.exists():  # DuckDB may have removed it when it closed
         spill.rmdir()

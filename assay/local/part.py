@@ -10,7 +10,7 @@ import importlib.util
 import json
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from assay.errors import UsageError
@@ -33,7 +33,7 @@ class Part:
 
     `ports` names the environment variable that moves each port. `answers` takes the Unix time of the launch and
     is True once the part does its work. `explain` finds the cause in a log's text, in words with a remedy.
-    `modules` must be importable before the command can run. `after` must answer first.
+    `modules` must be importable before the command can run. `after` must answer first. `environment` is added to its own.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Part:
     prepare: Callable[[], None] = _nothing
     explain: Callable[[str], str | None] = _no_explanation
     after: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 20.0
 
     @property

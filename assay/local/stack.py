@@ -176,7 +176,7 @@ class _Stack:
         launched_at = time.time()
         process = processes.start(
             part.command,
-            environment={**process_environment(self.settings), "PYTHONUNBUFFERED": "1"},
+            environment={**process_environment(self.settings), "PYTHONUNBUFFERED": "1", **part.environment},
             marker=str(self.file(part)),
             log=log,
             cwd=self.settings.root,

@@ -5,6 +5,7 @@ The first stage of a run, and the way back into one that was cut off; `answering
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,7 +15,7 @@ import orjson
 
 from assay.errors import StoppedAtDoor, UsageError
 from assay.guards.keys import keyed_hash
-from assay.inputs.gate import decide
+from assay.inputs.gate import GateDecision, decide
 from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, purge_expired, spool, verify
 from assay.inputs.sources import Source, open_source
 from assay.pipeline.buffer import RowSink
@@ -31,9 +32,10 @@ from assay.pipeline.run import (
     input_of,
     options_from,
     purpose_of,
+    rules_of,
     started_row,
 )
-from assay.pipeline.shape import GoldenSource, Limited, NaturallyKeyed, golden_rules, input_rules
+from assay.pipeline.shape import GoldenSource, Limited, NaturallyKeyed
 from assay.pipeline.version_rows import land_versions
 from assay.records import Record, RejectedRecord
 from assay.tasks.task import Task
@@ -64,7 +66,7 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
     project.warehouse.check()
     purge_expired(project.snapshots_dir, datetime.now(UTC))
     source, is_golden = _source(project, task, options), bool(GOLDEN.fullmatch(input_of(task, options)))
-    rules = golden_rules(task) if is_golden else input_rules(task)
+    rules = rules_of(task, is_golden=is_golden)
     snapshot = spool(
         source,
         rules,
@@ -81,24 +83,41 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         is_golden=is_golden,
         purpose=purpose_of(task, options),
     )
-    sink = LandingWriter(project.warehouse)
+    try:
+        return _land(project, run, decide(snapshot, rules))
+    except StoppedAtDoor:
+        raise
+    except BaseException:
+        # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
+        shutil.rmtree(snapshot.directory, ignore_errors=True)
+        raise
+
+
+def _land(project: Project, run: Run, decision: GateDecision) -> Admission:
+    """Records, rejected rows and at last the `started` row are landed."""
+    sink, snapshot = LandingWriter(project.warehouse), run.snapshot
     land_versions(project, run, sink)
-    decision = decide(snapshot, rules)
     records, faults = _land_records(project, run, sink) if decision.passed else (0, 0)
     _land_rejected(project, run, sink)
     rejected = snapshot.rows_rejected + faults
     started = started_row(run, project, records=records, rejected=rejected)
     sink.append([started])
-    if not decision.passed or records == 0 or faults > rules.max_rejected_share * snapshot.rows_read:
-        reason = (
-            decision.message if not decision.passed else f"{faults} of {snapshot.rows_read} rows could not be masked"
-        )
+    if reason := _why_stopped(run, decision, records=records, faults=faults):
         sink.append([finished_row(started, status="failed", predictions=0, calls=0, reason=reason)])
         raise StoppedAtDoor(
             f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
             run_id=run.run_id,
         )
     return Admission(run, records, rejected, decision.message if decision.warned else None)
+
+
+def _why_stopped(run: Run, decision: GateDecision, *, records: int, faults: int) -> str | None:
+    """Why the run must not go on, None when it may."""
+    if not decision.passed:
+        return decision.message
+    if records == 0 or faults > run.rules.max_rejected_share * run.snapshot.rows_read:
+        return f"{faults} of {run.snapshot.rows_read} rows could not be masked"
+    return None
 
 
 def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> Run:
@@ -120,15 +139,18 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
             f"Run {run_id} was started with {input_of(task, options)!r}, not {input_spec!r}; leave --input away, or start a new run."
         )
     _same_source(project, task, options, snapshot)
-    is_golden = bool(GOLDEN.fullmatch(input_of(task, options)))
-    return Run(
+    run = Run(
         facts=facts_of(task, options, run_id=run_id),
         task=task,
         options=options,
         snapshot=snapshot,
-        is_golden=is_golden,
+        is_golden=bool(GOLDEN.fullmatch(input_of(task, options))),
         purpose=row["purpose"],
     )
+    faults = row["rows_rejected"] - snapshot.rows_rejected
+    if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], faults=faults):
+        raise UsageError(f"Run {run_id} was stopped at the door and cannot go on: {reason}\nStart a new run.")
+    return run
 
 
 def _source(project: Project, task: Task, options: RunOptions) -> Source:

@@ -27,6 +27,7 @@ from assay.inference.router import OrderedRouter
 from assay.inference.usage import TokenUsage
 from assay.pipeline.buffer import AnswerBuffer
 from assay.pipeline.chunks import chunks
+from assay.pipeline.in_flight import InFlight
 from assay.pipeline.masked import MaskedRecord, RecordGuard
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
@@ -36,6 +37,7 @@ from assay.warehouse.statements import ANSWERED_IN_RUN, REUSABLE_ANSWERS, RUN_SP
 
 CHUNK_RECORDS = 100
 GRACE_SECONDS = 15.0
+"""How long a run that stops waits for the calls under way, which may have been paid for."""
 
 
 class Progress(Protocol):
@@ -88,43 +90,35 @@ class Answering:
             )
 
     async def _pass(self, engine: Engine, buffer: AnswerBuffer, guard: RecordGuard) -> None:
-        places = asyncio.Semaphore(self._in_flight())
         flusher = asyncio.create_task(buffer.flush_when_due())
-        under_way: set[asyncio.Task[None]] = set()
+        stopper = asyncio.create_task(self.stop.wait())
+
+        def stops() -> bool:
+            return self._failure is not None or flusher.done() or stopper.done()
+
+        in_flight = InFlight(self._in_flight(), stops=stops)
+        in_flight.watch(flusher)
+        in_flight.watch(stopper)
         try:
             async for item in self._items(guard):
-                if flusher.done():
-                    await flusher
-                if self.stop.is_set() or self._failure is not None:
-                    break
                 if isinstance(item, Answered):
                     await self._land(buffer, item)
-                    continue
-                await places.acquire()
-                task = asyncio.create_task(self._answer(engine, buffer, item, places))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-            await self._settle(under_way)
+                else:
+                    in_flight.start(self._answer(engine, buffer, item))
+                await in_flight.place()
+                if stops():
+                    break
+            await in_flight.all_ended(grace_s=GRACE_SECONDS)
+            if flusher.done():
+                await flusher
         finally:
             flusher.cancel()
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(flusher, *under_way, return_exceptions=True)
+            stopper.cancel()
+            await in_flight.cancel()
+            await asyncio.gather(flusher, stopper, return_exceptions=True)
             await buffer.flush()
 
-    async def _settle(self, under_way: set[asyncio.Task[None]]) -> None:
-        waiting = set(under_way)
-        while waiting:
-            in_a_hurry = self.stop.is_set() or self._failure is not None
-            done, waiting = await asyncio.wait(
-                waiting, timeout=GRACE_SECONDS if in_a_hurry else 1.0, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in done:
-                task.result()
-            if in_a_hurry and not done:
-                return
-
-    async def _answer(self, engine: Engine, buffer: AnswerBuffer, request: Request, places: asyncio.Semaphore) -> None:
+    async def _answer(self, engine: Engine, buffer: AnswerBuffer, request: Request) -> None:
         try:
             await self._land(buffer, await engine.answer(request))
         except RunCannotGoOn as stopped:
@@ -132,8 +126,6 @@ class Answering:
             await buffer.add(Answered(None, tuple(stopped.log.responses), tuple(stopped.log.contents)))
         except AssayError as error:
             self._failure = self._failure or error
-        finally:
-            places.release()
 
     async def _land(self, buffer: AnswerBuffer, answered: Answered) -> None:
         await buffer.add(answered)

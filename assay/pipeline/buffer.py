@@ -53,9 +53,21 @@ class AnswerBuffer:
     async def flush(self) -> None:
         """Everything added so far is in the warehouse.
 
+        An append that has begun is ended also when the caller is cancelled, so that no row lands twice for it.
+
         Raises:
             Unreachable: it is not; the rows stay in the buffer.
         """
+        landing = asyncio.create_task(self._flush())
+        try:
+            await asyncio.shield(landing)
+        except asyncio.CancelledError:
+            await asyncio.wait((landing,))
+            if not landing.cancelled():
+                landing.exception()  # its rows are back in the buffer, and the next flush meets the same fault
+            raise
+
+    async def _flush(self) -> None:
         async with self._flushing:
             batch, oldest = self._waiting, self._oldest
             if not batch:

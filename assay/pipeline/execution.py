@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from assay.errors import AssayError, Unreachable
+from assay.errors import AssayError, Unreachable, UsageError
 from assay.pipeline.answering import Answering, Interrupted, Progress
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run, find_run, finished_row, row_of
@@ -132,8 +132,9 @@ def _record_stop(project: Project, run: Run, error: AssayError) -> None:
             reason=str(error).splitlines()[0],
         )
         LandingWriter(project.warehouse).append([row])
-    except Unreachable:
-        # The warehouse is what went away: the run stays without a finished row, which marts read as unfinished.
+    except (Unreachable, UsageError):
+        # The warehouse is what went away, or refuses rows: the run stays without a finished row, which marts read
+        # as unfinished, and the error that stopped it is the one to be told.
         return
 
 

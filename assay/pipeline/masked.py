@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 from assay.guards.keys import input_hash, keyed_hash
-from assay.guards.masking import Masker, MaskingFailed
+from assay.guards.masking import Masked, Masker, MaskingFailed
 from assay.inputs.snapshot import SnapshotRow
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
-from assay.pipeline.shape import Shaped, shape_case, shape_row
+from assay.pipeline.shape import shape_case, shape_row
 
 REMEMBERED = 4096
 EXPECTED_PREFIX = "expected:"
@@ -76,17 +76,12 @@ class RecordGuard:
 
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
         shaped = shape_case(row.cells) if self._run.is_golden else shape_row(row.cells, self._run.task)
-        labels = {
-            f"{EXPECTED_PREFIX}{name}": value
-            for name, value in (shaped.expected or {}).items()
-            if isinstance(value, str)
-        }
-        masked = self.masker.mask({**shaped.fields, **labels})
+        masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
         return MaskedRecord(
             position=row.position,
             record_id=row.record_id,
             fields={name: masked.texts[name] for name in shaped.fields},
-            expected=self._masked_expected(shaped, masked.texts),
+            expected=expected,
             slices=tuple(f"{name}={self._scrub_slice(value)}" for name, value in shaped.slices.items()),
             cluster_id=keyed_hash(self._key, "cluster", shaped.cluster) if shaped.cluster else None,
             subject_key=keyed_hash(self._key, "subject", shaped.subject) if shaped.subject else None,
@@ -97,7 +92,39 @@ class RecordGuard:
             raw_expected=shaped.expected,
         )
 
-    def _masked_expected(self, shaped: Shaped, texts: Mapping[str, str]) -> dict[str, Any] | None:
-        if shaped.expected is None:
-            return None
-        return {name: texts.get(f"{EXPECTED_PREFIX}{name}", value) for name, value in shaped.expected.items()}
+
+def mask_pair(
+    guard: Masker, fields: Mapping[str, str], expected: Mapping[str, Any] | None
+) -> tuple[Masked, dict[str, Any] | None]:
+    """Fields and expected answer masked as one, so that equal values have one placeholder; whatever holds a value.
+
+    Raises:
+        MaskingFailed: nothing of the two may be used.
+    """
+    leaves = {f"{EXPECTED_PREFIX}{number:06}": str(leaf) for number, leaf in enumerate(_leaves(expected))}
+    masked = guard.mask({**fields, **leaves})
+    if expected is None:
+        return masked, None
+    replaced = iter([masked.texts[name] for name in leaves])
+    return masked, {name: _with_leaves(value, replaced) for name, value in expected.items()}
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Every text and number in a JSON value, in its order; names of keys are the schema's, not the record's."""
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield value
+
+
+def _with_leaves(value: Any, texts: Iterator[str]) -> Any:
+    """The value with the next text for each leaf; a number that nothing was found in stays a number."""
+    if isinstance(value, Mapping):
+        return {name: _with_leaves(item, texts) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_leaves(item, texts) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = next(texts)
+    return value if text == str(value) else text

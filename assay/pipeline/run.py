@@ -5,6 +5,7 @@ What a run is belongs here; admitting, answering and scoring are modules of thei
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -16,14 +17,18 @@ import orjson
 from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
+from assay.inputs.rules import InputRules
 from assay.inputs.snapshot import Snapshot
 from assay.pipeline.project import Project
+from assay.pipeline.shape import golden_rules, input_rules
 from assay.records import Run as RunRow
 from assay.tasks.task import DEFAULT_VARIANT, Task
 from assay.version import code_version, git_sha
 from assay.warehouse.statements import RUN_STARTED
 
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 GOLDEN = re.compile(r"golden(:(dev|gate))?")
+REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
 FRESH_PURPOSES = frozenset({"shadow", "canary"})
 
 
@@ -47,8 +52,14 @@ class RunOptions:
             ("epochs", self.epochs, 1),
             ("budget", self.budget_usd, 0),
         ):
-            if value is not None and value < least:
-                raise UsageError(f"--{name} is {value}: expected at least {least}")
+            if value is not None and not least <= value < math.inf:
+                raise UsageError(f"--{name} is {value}: expected at least {least}; correct it.")
+        if self.input is not None and not self.input.strip():
+            raise UsageError(
+                "--input is empty: expected a file, a table or a SQL query; leave it away for the task's own input."
+            )
+        if self.reuse is not None:
+            oldest_reused(self.reuse, now=datetime.now(UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,11 @@ class Run:
         return self.facts.run_id
 
     @property
+    def rules(self) -> InputRules:
+        """The door's rules for the run's input."""
+        return rules_of(self.task, is_golden=self.is_golden)
+
+    @property
     def window(self) -> dict[str, object]:
         """Parameters that every statement about this run takes."""
         return {"run_id": self.facts.run_id, "data_date": self.facts.data_date}
@@ -80,24 +96,37 @@ class Run:
         return self.options.reuse or self.task.spec.reuse
 
     def reuse_since(self, now: datetime) -> datetime | None:
-        """The oldest answer that may be reused, or None when none may be.
+        """The oldest answer that may be reused, or None when none may be."""
+        return oldest_reused(self.reuse, now=now)
 
-        Raises:
-            UsageError: the policy is none of `always`, `never`, `within N hours`, `within N days`.
-        """
-        if self.reuse == "never":
-            return None
-        if self.reuse == "always":
-            return datetime(1970, 1, 1, tzinfo=UTC)
-        match = re.fullmatch(r"within (\d+) (hours|days)", self.reuse)
-        if not match:
-            raise UsageError(f"reuse is {self.reuse!r}: expected always, never, or `within N hours|days`")
-        return now - timedelta(**{match[2]: int(match[1])})
+
+def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
+    """The oldest answer that the reuse policy lets through, or None when it lets none.
+
+    Raises:
+        UsageError: the policy is none of `always`, `never`, `within N hours`, `within N days`.
+    """
+    if policy == "never":
+        return None
+    if policy == "always":
+        return EVER
+    match = REUSE.fullmatch(policy)
+    if not match:
+        raise UsageError(f"reuse is {policy!r}: expected always, never, or `within N hours|days`; correct it.")
+    try:
+        return max(EVER, now - timedelta(**{match[2]: int(match[1])}))
+    except OverflowError:  # longer ago than there is a date for
+        return EVER
 
 
 def input_of(task: Task, options: RunOptions) -> str:
     """The source of the run: the option, else the task's own, else its golden set."""
     return options.input or task.spec.input.source or "golden"
+
+
+def rules_of(task: Task, *, is_golden: bool) -> InputRules:
+    """The door's rules: the task's, or those of its golden set."""
+    return golden_rules(task) if is_golden else input_rules(task)
 
 
 def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> RunFacts:
@@ -128,7 +157,7 @@ def find_run(project: Project, run_id: str) -> dict[str, Any]:
     if row is None:
         raise UsageError(
             f"No run '{run_id}' in {project.warehouse.landing}.runs: expected the id that `assay run` printed; "
-            '`assay query "select run_id, task, occurred_at from runs"` lists them.'
+            f'`assay query "select run_id, task, occurred_at from {project.warehouse.landing}.runs"` lists them.'
         )
     return row
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from assay.errors import UsageError
 from assay.evals.estimates import ReliabilityTallies, is_correct
 from assay.evals.scoring import Scoreboard, ToScore
 from assay.guards.masking import restore
@@ -51,10 +52,36 @@ def score_run(project: Project, run: Run, *, report: Callable[[int], None]) -> i
 
 
 def write_answers(project: Project, run: Run, path: Path) -> int:
-    """The answers are in a JSONL file that only the owner reads, personal details restored; returns the lines."""
+    """The answers are in a JSONL file that only the owner reads, personal details restored; returns the lines.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    try:
+        return _write_answers(project, run, path)
+    except OSError as error:
+        raise UsageError(
+            f"The answers cannot be written to {path}: {error.strerror}; name another file with "
+            f"`assay run {run.task.name} --resume {run.run_id} --output FILE`, nothing is asked again."
+        ) from error
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Returns if the answers can be written to `path`, as far as one can tell before there are any.
+
+    Raises:
+        UsageError: there is no such folder, or it takes no file.
+    """
+    folder = path.parent
+    if path.is_dir() or not path.name or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {str(path)!r}: expected a file in a folder that can be written; correct the path.")
+
+
+def _write_answers(project: Project, run: Run, path: Path) -> int:
     guard, lines = RecordGuard(run, project), 0
     partial = path.with_name(f"{path.name}.partial")
-    with open(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY), "wb") as file:
+    partial.unlink(missing_ok=True)  # a leftover may be open to others
+    with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
         for item in restored(project, run, guard):
             line = {
                 "record_id": item.record.record_id,

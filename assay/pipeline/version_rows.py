@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
 
+from assay.guards.keys import keyed_hash
+from assay.guards.masking import Masker
 from assay.pipeline.buffer import RowSink
+from assay.pipeline.masked import mask_pair
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
 from assay.pipeline.shape import DEFAULT_TENANT
@@ -24,7 +26,7 @@ def land_versions(project: Project, run: Run, sink: RowSink) -> None:
     if not _known(project, KNOWN_TASK_VERSION, task, versions.task_version_id):
         sink.append([_version_row(project, run)])
     if task.cases and not _known(project, KNOWN_GOLDEN_SET, task, versions.golden_set):
-        sink.append(_case_rows(run))
+        sink.append(_case_rows(project, run))
 
 
 def _known(project: Project, statement: Statement, task: Task, version: str) -> bool:
@@ -60,22 +62,23 @@ def _version_row(project: Project, run: Run) -> TaskVersion:
     )
 
 
-def _case_rows(run: Run) -> list[GoldenCase]:
-    guard = masker(run.task)
-    return [_case_row(run, case, guard.mask(case.input).texts) for case in run.task.cases]
+def _case_rows(project: Project, run: Run) -> list[GoldenCase]:
+    guard, key = masker(run.task), project.settings.hash_key
+    return [_case_row(run, case, guard, key) for case in run.task.cases]
 
 
-def _case_row(run: Run, case: Case, masked: Mapping[str, str]) -> GoldenCase:
+def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
+    masked, expected = mask_pair(guard, case.input, case.expected)
     return GoldenCase(
         **_common(run.facts.data_date),
         task=run.task.name,
         golden_set_version=run.task.versions.golden_set,
         case_id=case.case_id,
         split=case.split,
-        input=_json(dict(masked)),
-        expected=_json(case.expected) if case.expected is not None else None,
-        slices=tuple(f"{name}={value}" for name, value in case.slices.items()),
-        cluster_id=case.cluster_id,
+        input=_json({name: masked.texts[name] for name in case.input}),
+        expected=_json(expected) if expected is not None else None,
+        slices=tuple(f"{name}={guard.scrub(value)}" for name, value in case.slices.items()),
+        cluster_id=keyed_hash(key, "cluster", case.cluster_id) if case.cluster_id else None,
         author=case.author,
         authored_on=date.fromisoformat(case.authored_on) if case.authored_on else None,
         masking_version=run.facts.masking_version,

@@ -21,7 +21,7 @@ from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, versions_of
-from assay.tasks.templates import template_mistakes
+from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
 
 SPEC_FILE = "task.yml"
 CASES_FILE = "cases.jsonl"
@@ -62,6 +62,7 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
     reading = _Reading(folder, catalog)
     spec = reading.spec()
     if spec is None:
+        reading.check_the_rest()
         raise TaskInvalid(reading.mistakes)
     reading.check_variants(spec)
     if variant != DEFAULT_VARIANT and variant not in spec.variants:
@@ -104,7 +105,40 @@ class _Reading:
             self.mistakes += self.document.mistakes_of(error)
             return None
 
+    def check_the_rest(self) -> None:
+        """What can be judged although task.yml has mistakes is judged too."""
+        sound = self._sound_spec()
+        if sound is None:
+            read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
+        else:
+            self.whole(sound, DEFAULT_VARIANT)
+
+    def _sound_spec(self) -> TaskSpec | None:
+        """The spec with each block that has a mistake left out or filled in; None where others hang on the block."""
+        if self.document.mistakes or not isinstance(self.document.value, dict):
+            return None
+        provider = min(self.catalog.providers, default="none")
+        filler = {
+            "name": self.folder.name,
+            "description": "",
+            "owner": "",
+            "routes": [{"name": "none", "provider": provider, "model": "none"}],
+        }
+        content = dict(self.document.value)
+        try:
+            return TaskSpec.model_validate(content)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                for block in [detail["loc"][0]] if detail["loc"] else ["checks", "correct", "routes"]:
+                    content.pop(block, None)
+        try:
+            return TaskSpec.model_validate({**filler, **content})
+        except ValidationError:
+            return None
+
     def check_variants(self, spec: TaskSpec) -> None:
+        if DEFAULT_VARIANT in spec.variants:
+            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task as it stands")
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
                 self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
@@ -120,7 +154,7 @@ class _Reading:
             for detail in error.errors(include_url=False):
                 place = ".".join(str(step) for step in detail["loc"])
                 self.report(
-                    ["variants", variant],
+                    ["variants", variant, *detail["loc"]],
                     f"variant '{variant}' to be right at `{place}`: {detail['msg']}",
                     shown(detail["input"]),
                 )
@@ -133,12 +167,12 @@ class _Reading:
         templates = self.templates(spec)
         self.mistakes += template_mistakes(templates, spec=spec, shown=self.shown)
         model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, mistakes=self.mistakes)
-        if model is None:
-            return None
-        self.check_output(spec, model)
+        if model is not None:
+            self.check_output(spec, model)
         cases = self.cases(spec, model)
-        if self.mistakes:
+        if self.mistakes or model is None:
             return None
+        self.mistakes += rendering_mistakes(templates, spec=spec, cases=cases, shown=self.shown)
         schema = strict_schema(model)
         versions = versions_of(
             spec, folder=self.folder, templates=templates, output_schema=schema, cases=cases, catalog=self.catalog
@@ -166,15 +200,20 @@ class _Reading:
         for index, check in enumerate(spec.checks):
             for fault in self.catalog.check_mistakes(check, self.folder):
                 self.report(["checks", index], f"check '{check.name}' to be right", fault)
+        if EXAMPLES_VARIABLE in spec.input.fields:
+            self.report(["input", "fields", EXAMPLES_VARIABLE], "another name", "that of the examples in templates")
 
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
         for role, name in (("system", spec.prompts.system), ("user", spec.prompts.user)):
             if name is None:
                 continue
+            path = (self.folder / name).resolve()
             try:
-                texts[role] = (self.folder / name).read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
+                if not path.is_relative_to(self.folder.resolve()):
+                    raise FileNotFoundError(name)
+                texts[role] = path.read_text("utf-8")
+            except (OSError, ValueError) as error:
                 self.report(
                     ["prompts", role],
                     "a readable template file in the task folder",
@@ -201,7 +240,7 @@ class _Reading:
                 f"`{name}`",
             )
 
-    def cases(self, spec: TaskSpec, model: type[BaseModel]) -> tuple[Case, ...]:
+    def cases(self, spec: TaskSpec, model: type[BaseModel] | None) -> tuple[Case, ...]:
         cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
         for case, line in zip(cases, lines, strict=True):
             self._check_case(case, line, spec=spec, model=model)
@@ -218,13 +257,15 @@ class _Reading:
                 )
         return cases
 
-    def _check_case(self, case: Case, line: int, *, spec: TaskSpec, model: type[BaseModel]) -> None:
+    def _check_case(self, case: Case, line: int, *, spec: TaskSpec, model: type[BaseModel] | None) -> None:
         file = self.shown(CASES_FILE)
         if set(case.input) != set(spec.input.fields):
             wanted = ", ".join(spec.input.fields)
             self.mistakes.append(
                 Mistake(file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input)))
             )
+        if model is None:
+            return
         for name, value in (case.expected or {}).items():
             if fault := value_mistake(model, name, value):
                 self.mistakes.append(Mistake(file, line, f"expected.{name} {fault}", shown(value)))

@@ -34,7 +34,7 @@ class TaskInvalid(UsageError):
     """A task folder with mistakes; its message lists them all, a line each."""
 
     def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        self.mistakes = tuple(sorted(mistakes))
+        self.mistakes = tuple(sorted(set(mistakes)))
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
 
@@ -58,6 +58,10 @@ class YamlDocument:
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
             self.mistakes.append(Mistake(self.file, 1, "the file", "nothing there; `assay init TASK` writes one"))
+        except OSError as error:
+            self.mistakes.append(Mistake(self.file, 1, "a readable file", error.strerror or type(error).__name__))
+        except RecursionError:
+            self.mistakes.append(Mistake(self.file, 1, "YAML of a few levels", "levels without end"))
         except UnicodeDecodeError as error:
             self.mistakes.append(
                 Mistake(self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}")
@@ -68,7 +72,7 @@ class YamlDocument:
         except yaml.YAMLError as error:
             self.mistakes.append(Mistake(self.file, 1, "valid YAML", " ".join(str(error).split())))
         if self._root is not None:
-            self._collect_repeated_keys(self._root)
+            self._collect_repeated_keys(self._root, seen_nodes=set())
 
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the value at `path`, or of the deepest part of it that exists."""
@@ -81,12 +85,13 @@ class YamlDocument:
             line = (key or node).start_mark.line + 1
         return line
 
-    def mistakes_of(self, error: ValidationError) -> list[Mistake]:
-        """What Pydantic found, one mistake for each."""
+    def mistakes_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[Mistake]:
+        """What Pydantic found in the value at `under`, one mistake for each."""
         found = []
         for detail in error.errors(include_url=False):
-            place = ".".join(str(step) for step in detail["loc"]) or "the file"
-            line = self.line([step for step in detail["loc"] if isinstance(step, str | int)])
+            steps = [*under, *detail["loc"]]
+            place = ".".join(str(step) for step in steps) or "the file"
+            line = self.line(steps)
             if detail["type"] == "missing":
                 found.append(Mistake(self.file, line, f"`{place}`", "nothing; add it"))
             elif detail["type"] == "extra_forbidden":
@@ -99,7 +104,10 @@ class YamlDocument:
                 )
         return found
 
-    def _collect_repeated_keys(self, node: yaml.Node) -> None:
+    def _collect_repeated_keys(self, node: yaml.Node, *, seen_nodes: set[int]) -> None:
+        if id(node) in seen_nodes:  # an alias leads to where we have been
+            return
+        seen_nodes.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
@@ -108,10 +116,10 @@ class YamlDocument:
                         Mistake(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
                     )
                 seen.add(str(key.value))
-                self._collect_repeated_keys(value)
+                self._collect_repeated_keys(value, seen_nodes=seen_nodes)
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                self._collect_repeated_keys(item)
+                self._collect_repeated_keys(item, seen_nodes=seen_nodes)
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:

@@ -76,6 +76,17 @@ def is_strict(schema: Any) -> bool:
     return all(is_strict(value) for value in schema.values())
 
 
+def is_closed(schema: Any) -> bool:
+    """True when no object with named properties takes others too."""
+    if isinstance(schema, list):
+        return all(is_closed(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+    if "properties" in schema and schema.get("additionalProperties", False) is not False:
+        return False
+    return all(is_closed(value) for value in schema.values())
+
+
 def value_mistake(model: type[BaseModel], name: str, value: Any) -> str | None:
     """What is wrong with an expected value of one field, or None."""
     if name not in model.model_fields:

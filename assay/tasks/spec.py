@@ -5,11 +5,13 @@ Only shapes and rules that one block can check alone belong here; what needs sev
 
 from __future__ import annotations
 
-import re
+import json
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from assay.tasks.cron import cron_mistake
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -117,9 +119,9 @@ class ScheduleSpec(Block):
 
     @field_validator("cron")
     @classmethod
-    def _five_fields(cls, value: str) -> str:
-        if not re.fullmatch(r"(\S+\s+){4}\S+", value.strip()):
-            raise ValueError("expected five fields: minute hour day month weekday")
+    def _is_cron(cls, value: str) -> str:
+        if fault := cron_mistake(value):
+            raise ValueError(fault)
         return value.strip()
 
     @field_validator("timezone")
@@ -127,7 +129,7 @@ class ScheduleSpec(Block):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder of zones
             raise ValueError("expected an IANA time zone such as UTC or Europe/Berlin") from error
         return value
 
@@ -173,6 +175,13 @@ class TaskSpec(Block):
     def _parameters_of_ours_stay_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(value.keys() & {"messages", "model", "response_format", "stream", "n"}):
             raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
+        for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
+            if type(value[name]) is not int or value[name] < 1:
+                raise ValueError(f"expected {name} to be a whole number of at least 1, found {value[name]!r}")
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"expected values that JSON can write, found one that it cannot ({error})") from error
         return value
 
     @model_validator(mode="after")

@@ -5,12 +5,15 @@ Checking and rendering templates belongs here; which messages are made of them i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from assay.tasks.mistakes import Mistake
 from assay.tasks.spec import TaskSpec
+from assay.tasks.task import Case, few_shot_cases
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,14 +28,51 @@ def environment() -> ImmutableSandboxedEnvironment:
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(
+    shared = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
+    shared.filters["tojson"] = _json_text
+    return shared
+
+
+def _json_text(value: object) -> str:
+    """JSON as a model writes it; Jinja's own filter escapes `<`, `>`, `&` and `'` for HTML, which is no prompt."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def compiled(text: str) -> Template:
     """The template of `text`, which has been checked before."""
     return environment().from_string(text)
+
+
+def examples_of(cases: Sequence[Case]) -> list[dict[str, object]]:
+    """The cases as templates see them under `few_shot`."""
+    return [{"input": dict(case.input), "expected": case.expected} for case in cases]
+
+
+def rendering_mistakes(
+    templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
+) -> list[Mistake]:
+    """The first golden case that each template cannot be rendered with, and why."""
+    files = {"system": spec.prompts.system, "user": spec.prompts.user}
+    examples = examples_of(few_shot_cases(spec, cases))
+    found: list[Mistake] = []
+    for role, text in templates.items():
+        template = compiled(text)
+        for case in cases:
+            try:
+                template.render({**case.input, EXAMPLES_VARIABLE: examples})
+            except Exception as error:  # noqa: BLE001 - a template is the user's code and may raise anything
+                fault = f"{type(error).__name__}: {error}"
+                wanted = f"a template that case {case.case_id!r} can be put in"
+                found.append(Mistake(shown(files[role] or role), _line_of(error), wanted, fault))
+                break
+    return found
+
+
+def _line_of(error: Exception) -> int:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    return frames[-1].lineno or 1 if frames else 1
 
 
 def template_mistakes(templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]) -> list[Mistake]:
@@ -46,6 +86,7 @@ def template_mistakes(templates: Mapping[str, str], *, spec: TaskSpec, shown: Ca
         file = shown(files[role] or role)
         try:
             tree = environment().parse(text)
+            environment().compile(text)  # finds unknown filters and tests, which parsing does not
         except TemplateSyntaxError as error:
             found.append(Mistake(file, error.lineno, "a valid Jinja template", error.message or "a syntax error"))
             continue

@@ -6,6 +6,7 @@ appends in `landing.py`.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -18,6 +19,7 @@ from assay.settings import Settings
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
+    from google.api_core.exceptions import GoogleAPICallError
     from google.api_core.retry import Retry
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
@@ -27,6 +29,8 @@ CALL_SECONDS = 60.0
 QUERY_SECONDS = 1800.0
 RETRY_SECONDS = 30.0
 PAGE_ROWS = 5000
+REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")
+JOB_DETAILS = re.compile(r"\n\s*Location: .*\Z", re.DOTALL)
 
 
 class Warehouse:
@@ -35,6 +39,7 @@ class Warehouse:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._client: bigquery.Client | None = None
+        self._write_client: BigQueryWriteClient | None = None
 
     @property
     def landing(self) -> str:
@@ -67,17 +72,12 @@ class Warehouse:
             self._client = _connect(self.settings)
         return self._client
 
+    @property
     def write_client(self) -> BigQueryWriteClient:
-        """A new client of the Storage Write API."""
-        from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
-        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
-
-        endpoint = self.settings.bigquery_grpc_endpoint
-        if endpoint is None:
-            return BigQueryWriteClient()
-        import grpc
-
-        return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=grpc.insecure_channel(endpoint)))
+        """The client of the Storage Write API, made on first use; one connection serves every writer."""
+        if self._write_client is None:
+            self._write_client = _connect_writer(self.settings)
+        return self._write_client
 
     def stream(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
@@ -102,16 +102,17 @@ class Warehouse:
                 page_size=PAGE_ROWS, timeout=QUERY_SECONDS, retry=short_retry()
             )
 
-    def statement_type(self, sql: str, *, dataset: str = LANDING) -> str:
-        """BigQuery's word for the statement (SELECT, SCRIPT, …), from a dry run that costs nothing."""
+    def statement_type(self, sql: str, *, dataset: str = LANDING) -> str | None:
+        """BigQuery's word for the statement (SELECT, SCRIPT, …), from a dry run that costs nothing; None if it has none."""
         with reachable(self.settings):
-            return str(self._start(sql, None, dataset, dry_run=True).statement_type)
+            return self._start(sql, None, dataset, dry_run=True).statement_type or None
 
     def _start(
         self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool
     ) -> bigquery.QueryJob:
         from google.cloud import bigquery
 
+        self.check()
         config = bigquery.QueryJobConfig(
             query_parameters=[_parameter(name, value) for name, value in (parameters or {}).items()],
             default_dataset=f"{self.settings.project}.{self.settings.dataset(dataset)}",
@@ -126,7 +127,7 @@ def reachable(settings: Settings) -> Iterator[None]:
     """Failures of the client library inside come out as `Unreachable` or `UsageError`."""
     import requests
     from google.api_core import exceptions
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
 
     where = settings.bigquery_endpoint or f"BigQuery project {settings.project}"
     try:
@@ -134,8 +135,9 @@ def reachable(settings: Settings) -> Iterator[None]:
     except (
         exceptions.RetryError,
         exceptions.ServiceUnavailable,
-        exceptions.DeadlineExceeded,
         exceptions.GatewayTimeout,
+        exceptions.BadGateway,
+        TransportError,
     ) as error:
         raise Unreachable(
             f"The warehouse at {where} stopped answering: {_first_line(error)}; see `assay status`."
@@ -149,7 +151,7 @@ def reachable(settings: Settings) -> Iterator[None]:
             f"No credentials for {where}: {_first_line(error)}; run `gcloud auth application-default login`."
         ) from error
     except exceptions.GoogleAPICallError as error:
-        raise UsageError(f"{where} refused the request: {error.message}") from error
+        raise UsageError(f"The warehouse at {where} refused the request: {_words(error)}") from error
 
 
 Reachable = Callable[[Settings], AbstractContextManager[None]]
@@ -160,6 +162,19 @@ def short_retry() -> Retry:
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
     return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+
+
+def _connect_writer(settings: Settings) -> BigQueryWriteClient:
+    from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
+    from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
+
+    if settings.bigquery_grpc_endpoint is None:
+        with reachable(settings):
+            return BigQueryWriteClient()
+    import grpc
+
+    channel = grpc.insecure_channel(settings.bigquery_grpc_endpoint)
+    return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
 
 
 def _connect(settings: Settings) -> bigquery.Client:
@@ -174,7 +189,7 @@ def _connect(settings: Settings) -> bigquery.Client:
         project=settings.project,
         location=settings.location,
         credentials=AnonymousCredentials(),
-        client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint), 
+        client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
     )
 
 
@@ -195,6 +210,15 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
         kind = TYPE_NAMES[type(value[0])] if value else "STRING"
         return bigquery.ArrayQueryParameter(name, kind, list(value))
     return bigquery.ScalarQueryParameter(name, TYPE_NAMES.get(type(value), "STRING"), value)
+
+
+def _words(error: GoogleAPICallError) -> str:
+    """The warehouse's own words, without the request's address before them and the job's after them."""
+    from google.api_core.exceptions import NotFound
+
+    words = JOB_DETAILS.sub("", REQUEST_LINE.sub("", error.message or type(error).__name__)).strip()
+    advice = "; landing tables are made by `assay warehouse migrate`" if isinstance(error, NotFound) else ""
+    return words.rstrip(".") + advice
 
 
 def _first_line(error: Exception) -> str:

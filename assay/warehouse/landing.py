@@ -15,7 +15,7 @@ import orjson
 
 from assay.errors import Unreachable, UsageError
 from assay.records import Row
-from assay.warehouse.client import CALL_SECONDS, Warehouse
+from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
 from assay.warehouse.schema import TableSchema, landing_tables
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 REQUEST_BYTES = 4_000_000
 """Well under the API's 10 MB a request, and under what one read message may carry."""
+ROW_BYTES = 9_500_000
+"""What one row may have, so that it fits into a request with its schema."""
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 
@@ -41,7 +43,6 @@ class LandingWriter:
         self._warehouse = warehouse
         self._now = now or (lambda: datetime.now(UTC))
         self._sleep = sleep
-        self._client = warehouse.write_client()
 
     def append(self, rows: Sequence[Row]) -> int:
         """The rows, all of one table, are in the warehouse; returns how many.
@@ -50,14 +51,16 @@ class LandingWriter:
 
         Raises:
             Unreachable: the warehouse did not take them after several attempts.
-            UsageError: the warehouse refuses the rows, e.g. because a column is missing there.
+            UsageError: the warehouse refuses the rows, e.g. because a column is missing there, or a row is too big.
         """
         if not rows:
             return 0
         schema = landing_tables()[rows[0].table]
         arrow = schema.arrow_schema()
-        for batch in batches(rows, schema, arrow, landed_at=self._now()):
-            self._send(schema, arrow, batch)
+        with reachable(self._warehouse.settings):
+            for batch in batches(rows, schema, arrow, landed_at=self._now()):
+                _refuse_oversize(batch, schema)
+                self._send(schema, arrow, batch)
         return len(rows)
 
     def _send(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> None:
@@ -68,12 +71,7 @@ class LandingWriter:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._append(schema, request)
-            except (
-                exceptions.ServiceUnavailable,
-                exceptions.DeadlineExceeded,
-                exceptions.Aborted,
-                exceptions.InternalServerError,
-            ) as error:
+            except (exceptions.ServerError, exceptions.Aborted, exceptions.ResourceExhausted) as error:
                 if attempt == ATTEMPTS:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
                     raise Unreachable(
@@ -89,8 +87,12 @@ class LandingWriter:
         from google.api_core import exceptions
 
         try:
-            answers = list(self._client.append_rows(iter([request]), timeout=CALL_SECONDS))
-        except (exceptions.NotFound, exceptions.InvalidArgument, exceptions.PermissionDenied) as error:
+            # The library's own retry goes on for a day; `_send` knows when to give up.
+            client = self._warehouse.write_client
+            answers = list(client.append_rows(iter([request]), retry=None, timeout=CALL_SECONDS))
+        except exceptions.ResourceExhausted:
+            raise
+        except exceptions.ClientError as error:
             raise UsageError(
                 f"Landing table {schema.name}: {error.message}; compare with `assay warehouse diff`."
             ) from error
@@ -130,6 +132,18 @@ def batches(
     size = -(-len(rows) // pieces)
     for start in range(0, len(rows), size):
         yield from _fitting(batch.slice(start, size))
+
+
+def _refuse_oversize(batch: pa.RecordBatch, schema: TableSchema) -> None:
+    if batch.nbytes <= ROW_BYTES:
+        return
+    row = batch.to_pylist()[0]
+    name = ", ".join(f"{column} {row[column]}" for column in schema.key)
+    largest = max(batch.schema.names, key=lambda column: batch.column(column).nbytes)
+    raise UsageError(
+        f"A row for landing table {schema.name} ({name}) has {batch.nbytes:,} bytes, most of them in {largest}: "
+        f"expected at most {ROW_BYTES:,}; lower the task's input.max_cell_bytes."
+    )
 
 
 def _fitting(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

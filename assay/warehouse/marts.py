@@ -17,6 +17,8 @@ from assay.warehouse.client import Warehouse
 DBT_PROJECT = "dbt_project"
 BUILD_SECONDS = 1800
 LINES_SHOWN = 15
+BUILD = ("build", "--exclude-resource-type", "unit_test")
+"""dbt's words for building: unit tests hold the formulas when the project changes, not when its data do."""
 
 
 class MartsNotBuilt(AssayError):
@@ -36,7 +38,8 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
         raise UsageError(f"No {DBT_PROJECT}/dbt_project.yml in {settings.root}: expected the project's models there.")
     logs = settings.state_dir / "logs" / "dbt"
     command = [
-        *dbt_command("build", project, settings),
+        *dbt_command(BUILD[0], project, settings),
+        *BUILD[1:],
         "--log-path",
         str(logs),
         *(("--select", *select) if select else ()),

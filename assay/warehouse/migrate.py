@@ -6,6 +6,7 @@ A missing table is created and a missing nullable column added; anything else ne
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from assay.errors import UsageError
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable, short_retry
-from assay.warehouse.schema import TableSchema, landing_tables
+from assay.warehouse.schema import Column, TableSchema, landing_tables
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -28,7 +29,9 @@ DATASETS = {
     "marts": "Facts and dimensions.",
     "reporting": "Views that people and dashboards read.",
 }
+DAILY = "DAY"
 SAME_TYPES = {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}
+STANDARD_TYPES = {legacy: standard for standard, legacy in SAME_TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def migrate(
     """The live tables equal the schema files.
 
     Raises:
-        UsageError: a difference is left that only a numbered migration may make; nothing was changed for that table.
+        UsageError: a difference is left that only a numbered migration may make; what could be added is added.
     """
     wanted = tables or landing_tables()
     with reachable(warehouse.settings):
@@ -113,40 +116,42 @@ def _differences(warehouse: Warehouse, schema: TableSchema) -> list[Difference]:
     live = _live(warehouse, schema)
     if live is None:
         return [Difference(schema.name, "the table is missing", additive=True)]
-    found: list[Difference] = []
     columns = {field.name: field for field in live.schema}
-    for column in schema.columns:
-        field = columns.pop(column.name, None)
-        if field is None:
-            can_add = column.mode in ("NULLABLE", "REPEATED")
-            found.append(
-                Difference(
-                    schema.name, f"column {column.name} ({column.type}, {column.mode}) is missing", additive=can_add
-                )
-            )
-            continue
-        have = (SAME_TYPES.get(field.field_type, field.field_type), field.mode or "NULLABLE")
-        if have != (column.type, column.mode):
-            want = f"{column.type} {column.mode}"
-            found.append(
-                Difference(schema.name, f"column {column.name} is {have[0]} {have[1]}, expected {want}", additive=False)
-            )
+    found = [
+        difference
+        for column in schema.columns
+        if (difference := _column_difference(schema.name, column, columns.pop(column.name, None))) is not None
+    ]
     found += [
         Difference(schema.name, f"column {name} is in the table and in no schema file", additive=False)
         for name in columns
     ]
-    partition = live.time_partitioning.field if live.time_partitioning else None
-    if partition != schema.partition:
-        found.append(
-            Difference(schema.name, f"partitioned by {partition}, expected {schema.partition}", additive=False)
+    return found + _layout_differences(live, schema)
+
+
+def _column_difference(table: str, column: Column, field: bigquery.SchemaField | None) -> Difference | None:
+    if field is None:
+        what = f"column {column.name} ({column.type}, {column.mode}) is missing"
+        return Difference(table, what, additive=column.mode in ("NULLABLE", "REPEATED"))
+    have = (SAME_TYPES.get(field.field_type, field.field_type), field.mode or "NULLABLE")
+    if have == (column.type, column.mode):
+        return None
+    what = f"column {column.name} is {have[0]} {have[1]}, expected {column.type} {column.mode}"
+    return Difference(table, what, additive=False)
+
+
+def _layout_differences(live: bigquery.Table, schema: TableSchema) -> list[Difference]:
+    partition = (live.time_partitioning.field, live.time_partitioning.type_) if live.time_partitioning else None
+    cluster = tuple(live.clustering_fields or ())
+    differs = []
+    if partition != (schema.partition, DAILY):
+        found = f"by {partition[0]} ({partition[1]})" if partition else "not at all"
+        differs.append(f"partitioned {found}, expected by {schema.partition} ({DAILY})")
+    if cluster != schema.cluster:
+        differs.append(
+            f"clustered by {', '.join(cluster) or 'nothing'}, expected {', '.join(schema.cluster) or 'nothing'}"
         )
-    if tuple(live.clustering_fields or ()) != schema.cluster:
-        found.append(
-            Difference(
-                schema.name, f"clustered by {live.clustering_fields}, expected {list(schema.cluster)}", additive=False
-            )
-        )
-    return found
+    return [Difference(schema.name, what, additive=False) for what in differs]
 
 
 def _add(warehouse: Warehouse, schema: TableSchema, report: Callable[[str], None]) -> None:
@@ -158,10 +163,28 @@ def _add(warehouse: Warehouse, schema: TableSchema, report: Callable[[str], None
         report(f"created {schema.name}")
         return
     have = {field.name for field in live.schema}
-    added = [field for field in schema.bigquery_fields() if field.name not in have and field.mode != "REQUIRED"]
-    live.schema = [*live.schema, *added]
+    added = [column for column in schema.columns if column.name not in have and column.mode != "REQUIRED"]
+    for column in added:
+        warehouse.query(_add_column(schema, column))
+    _state_columns(warehouse, schema, {column.name for column in added})
+    report(f"added to {schema.name}: {', '.join(column.name for column in added)}")
+
+
+def _add_column(schema: TableSchema, column: Column) -> str:
+    # Names and types of a definition cannot be parameters; they come from the schema files, which are ours.
+    kind = STANDARD_TYPES.get(column.type, column.type)
+    whole = f"array<{kind}>" if column.mode == "REPEATED" else kind
+    described = f"options (description = {json.dumps(column.description)})"
+    return f"alter table `{schema.name}` add column if not exists `{column.name}` {whole} {described}"
+
+
+def _state_columns(warehouse: Warehouse, schema: TableSchema, added: set[str]) -> None:
+    """The table's metadata name the columns too: the emulator's do not follow its `alter table`, BigQuery's do."""
+    live = _live(warehouse, schema)
+    if live is None or not (unstated := added - {field.name for field in live.schema}):
+        return
+    live.schema = [*live.schema, *(field for field in schema.bigquery_fields() if field.name in unstated)]
     warehouse.client.update_table(live, ["schema"], timeout=CALL_SECONDS, retry=short_retry())
-    report(f"added to {schema.name}: {', '.join(field.name for field in added)}")
 
 
 def _definition(warehouse: Warehouse, schema: TableSchema) -> bigquery.Table:

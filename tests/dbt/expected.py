@@ -6,7 +6,7 @@ Belongs here: a second implementation that shares nothing with the SQL. It favou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,17 @@ KEYS = {
     "estimates": (["estimate_id"], "last"),
 }
 RATE = ["task", "stage", "variant", "inference_version", "population", "slice"]
-Tables = dict[str, pd.DataFrame]
+Frame: TypeAlias = Any
+"""A data frame; its stubs know nothing of columns that are made at run time."""
+Tables = dict[str, Frame]
 
 
 def clean(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tables:
     """The landing rows without duplicates, and `runs` as one row for each run."""
     tables = {}
     for table, (key, keep) in KEYS.items():
-        frame = pd.DataFrame(list(rows[table])).sort_values(["landed_at", "occurred_at"])
-        tables[table] = frame.drop_duplicates(key, keep=keep).reset_index(drop=True)  # type: ignore[arg-type]
+        frame: Frame = pd.DataFrame(list(rows[table])).sort_values(["landed_at", "occurred_at"])
+        tables[table] = frame.drop_duplicates(key, keep=keep).reset_index(drop=True)
     events = tables["runs"]
     started = events[events.event == "started"].set_index("run_id")
     finished = events[events.event == "finished"].set_index("run_id")
@@ -44,7 +46,7 @@ def clean(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tables:
     return tables
 
 
-def predictions(tables: Tables) -> pd.DataFrame:
+def predictions(tables: Tables) -> Frame:
     """Every prediction with is_current, is_eligible, is_answered and is_correct (None where unknown)."""
     runs = tables["runs"].set_index("run_id")
     frame = tables["predictions"].merge(
@@ -68,7 +70,7 @@ def predictions(tables: Tables) -> pd.DataFrame:
     return frame
 
 
-def _verdicts(scores: pd.DataFrame) -> dict[str, dict[str, bool | None]]:
+def _verdicts(scores: Frame) -> dict[str, dict[str, bool | None]]:
     """Prediction to scorer to passed; None where any judgement of the newest version is not scored."""
     found: dict[str, dict[str, bool | None]] = {}
     for (prediction, scorer), group in scores.groupby(["prediction_id", "scorer"]):
@@ -88,7 +90,7 @@ def _is_correct(status: str, version: Any, verdicts: Mapping[str, bool | None]) 
     return None if None in passed else all(passed)
 
 
-def counted(frame: pd.DataFrame) -> pd.DataFrame:
+def counted(frame: Frame) -> Frame:
     """The current predictions, of a golden set only those of its newest day."""
     current = frame[frame.is_current]
     group = ["task", "stage", "variant", "inference_version", "population"]
@@ -96,23 +98,34 @@ def counted(frame: pd.DataFrame) -> pd.DataFrame:
     return current[(current.population_kind != "golden") | (current.data_date == newest)]
 
 
-def reliability(tables: Tables) -> pd.DataFrame:
+def reliability(tables: Tables) -> Frame:
     """One row for each cell of the reliability report."""
     frame = counted(predictions(tables)).copy()
     frame["slice"] = [["overall", *dict.fromkeys(slices)] for slices in frame.slices]
     frame = frame.explode("slice")
-    return pd.DataFrame([dict(zip(RATE, key, strict=True)) | _rates(key, cell, tables) for key, cell in frame.groupby(RATE)])
+    return pd.DataFrame(
+        [dict(zip(RATE, key, strict=True)) | _rates(key, cell, tables) for key, cell in frame.groupby(RATE)]
+    )
 
 
-def _rates(key: tuple[str, ...], cell: pd.DataFrame, tables: Tables) -> dict[str, Any]:
+def _rates(key: tuple[str, ...], cell: Frame, tables: Tables) -> dict[str, Any]:
     eligible = cell[cell.is_eligible]
     n, correct = len(eligible), sum(value is True for value in eligible.is_correct)
     unscored = sum(value is None for value in eligible.is_correct)
-    clusters = {("c", row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.record_id) for row in eligible.itertuples()}
+    clusters = {
+        ("c", row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.record_id)
+        for row in eligible.itertuples()
+    }
     epochs = eligible.epoch.nunique()
     known = n > 0 and unscored / n <= 0.01
     rates: dict[str, Any] = {
-        **{"n_predictions": len(cell), "n_skipped": len(cell) - n, "n_eligible": n, "n_correct": correct, "n_unscored": unscored},
+        **{
+            "n_predictions": len(cell),
+            "n_skipped": len(cell) - n,
+            "n_eligible": n,
+            "n_correct": correct,
+            "n_unscored": unscored,
+        },
         **{"n_clusters": len(clusters), "epochs": epochs, "reliability": correct / (n - unscored) if known else None},
         **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
         **{"low": None, "high": None, "method": None},
@@ -130,18 +143,18 @@ def _rates(key: tuple[str, ...], cell: pd.DataFrame, tables: Tables) -> dict[str
     return rates | {"interval_status": reason}
 
 
-def _estimate(key: tuple[str, ...], cell: pd.DataFrame, tables: Tables) -> Any:
-    task, _, _, inference_version, population, slice_name = key
+def _estimate(key: tuple[str, ...], cell: Frame, tables: Tables) -> Any:
+    cells = dict(zip(RATE, key, strict=True))
     if cell.run_id.nunique() != 1:
         return None
-    found = tables["estimates"].query(
-        "task == @task and inference_version == @inference_version and population == @population and slice == @slice_name"
-    )
+    found = tables["estimates"]
     found = found[(found.run_id == cell.run_id.iloc[0]) & (found.metric == "reliability")].sort_values("occurred_at")
+    for column in ("task", "inference_version", "population", "slice"):
+        found = found[found[column] == cells[column]]
     return None if found.empty or found.status.iloc[-1] != "ok" else found.iloc[-1]
 
 
-def calls(tables: Tables) -> pd.DataFrame:
+def calls(tables: Tables) -> Frame:
     """Every call with its figures as floats, and whether it used what has no price."""
     frame = tables["responses"].copy()
     for column in ("cost_usd", "cost_upper_usd", "reference_cost_usd"):
@@ -152,7 +165,7 @@ def calls(tables: Tables) -> pd.DataFrame:
     return frame
 
 
-def cost_daily(tables: Tables) -> pd.DataFrame:
+def cost_daily(tables: Tables) -> Frame:
     """One row for each day, task, provider and model."""
     found = []
     for key, cell in calls(tables).groupby(["data_date", "task", "provider", "request_model"]):
@@ -161,16 +174,23 @@ def cost_daily(tables: Tables) -> pd.DataFrame:
         upper = cost + cell.cost_upper_usd[cell.cost_usd.isna()].sum()
         found.append(
             dict(zip(["data_date", "task", "provider", "request_model"], key, strict=True))
-            | {"calls": len(cell), "cost_usd": None if unpriced else cost, "cost_upper_usd": None if unpriced else upper}
+            | {
+                "calls": len(cell),
+                "cost_usd": None if unpriced else cost,
+                "cost_upper_usd": None if unpriced else upper,
+            }
             | {"n_unpriced_calls": unpriced, "is_unpriced": unpriced > 0, "cost_priced_usd": cost}
             | {"n_billing_unknown_calls": int((cell.billing == "unknown").sum())}
-            | {"reference_cost_usd": cell.reference_cost_usd.sum(), "cached_input_tokens": cell.cached_input_tokens.sum()}
+            | {
+                "reference_cost_usd": cell.reference_cost_usd.sum(),
+                "cached_input_tokens": cell.cached_input_tokens.sum(),
+            }
             | {"judge_cost_usd": None if unpriced else cell.cost_usd[cell.purpose == "judge"].sum()}
         )
     return pd.DataFrame(found)
 
 
-def cost_per_correct(tables: Tables) -> pd.DataFrame:
+def cost_per_correct(tables: Tables) -> Frame:
     """One row for each run."""
     answers, all_calls, found = predictions(tables), calls(tables), []
     for run_id in tables["runs"].run_id:
@@ -179,27 +199,45 @@ def cost_per_correct(tables: Tables) -> pd.DataFrame:
         correct = sum(value is True for value in eligible.is_correct)
         unscored = sum(value is None for value in eligible.is_correct) / max(len(eligible), 1)
         unknown = (cell.billing == "unknown").any()
-        status = "unpriced" if cell.is_unpriced.any() else "unscored" if unscored > 0.01 else "none_correct" if not correct else ""
+        status = (
+            "unpriced"
+            if cell.is_unpriced.any()
+            else "unscored"
+            if unscored > 0.01
+            else "none_correct"
+            if not correct
+            else ""
+        )
         status = status or ("billing_unknown" if unknown else "ok")
         shown = status in ("ok", "billing_unknown")
         found.append(
             {"run_id": run_id, "n_correct": correct, "cost_status": status, "calls": len(cell)}
             | {"n_reused": int((mine.answer_source == "reused").sum())}
             | {"cost_per_correct_usd": cell.cost_usd.sum() / correct if shown else None}
-            | {"cost_per_correct_upper_usd": cell.cost_usd.fillna(cell.cost_upper_usd).sum() / correct if shown else None}
-            | {"reference_cost_per_correct_usd": cell.reference_cost_usd.sum() / correct if correct and unscored <= 0.01 else None}
+            | {
+                "cost_per_correct_upper_usd": cell.cost_usd.fillna(cell.cost_upper_usd).sum() / correct
+                if shown
+                else None
+            }
+            | {
+                "reference_cost_per_correct_usd": cell.reference_cost_usd.sum() / correct
+                if correct and unscored <= 0.01
+                else None
+            }
         )
     return pd.DataFrame(found)
 
 
-def latency(tables: Tables) -> pd.DataFrame:
+def latency(tables: Tables) -> Frame:
     """One row for each run with a wire answer."""
     runs, versions = tables["runs"].set_index("run_id"), tables["task_versions"].set_index("task_version_id")
     wire, found = tables["predictions"].query("answer_source == 'wire'"), []
     for run_id, cell in wire.groupby("run_id"):
         version = versions.loc[runs.loc[run_id].task_version_id]
         timed = tables["responses"].query("run_id == @run_id").latency_ms.dropna()
-        share = None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
+        share = (
+            None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
+        )
         row = {"run_id": run_id, "n_wire_answers": len(cell), "n_timed_calls": len(timed), "share_within_sla": share}
         row["meets_sla"] = None if share is None else share >= version.sla_share
         for percent in (50, 90, 99):
@@ -209,7 +247,7 @@ def latency(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def latency_daily(tables: Tables) -> pd.DataFrame:
+def latency_daily(tables: Tables) -> Frame:
     """One row for each day, task, route, provider and model."""
     key = ["data_date", "task", "route", "provider", "request_model"]
     responses = tables["responses"]
@@ -221,7 +259,7 @@ def latency_daily(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame(parts | {"n_timed_calls": called.size(), "n_wire_answers": answered.size()}).reset_index()
 
 
-def completeness(tables: Tables) -> pd.DataFrame:
+def completeness(tables: Tables) -> Frame:
     """One row for each run."""
     landed = {name: tables[name].groupby("run_id").size() for name in ("records", "rejected_records", "predictions")}
     found = []
@@ -230,11 +268,18 @@ def completeness(tables: Tables) -> pd.DataFrame:
         whole = run.records == n["records"] and run.rows_rejected == n["rejected_records"]
         missing = int(run.records * run.epochs - n["predictions"])
         is_complete = whole and missing == 0 and run.rows_read == run.rows_rejected + run.records
-        found.append({"run_id": run.run_id, "run_status": run.run_status, "missing_predictions": missing, "is_complete": is_complete})
+        found.append(
+            {
+                "run_id": run.run_id,
+                "run_status": run.run_status,
+                "missing_predictions": missing,
+                "is_complete": is_complete,
+            }
+        )
     return pd.DataFrame(found)
 
 
-def failures(tables: Tables) -> pd.DataFrame:
+def failures(tables: Tables) -> Frame:
     """One row for each run, status and error type that is not an answer."""
     frame = tables["predictions"].assign(error_type=tables["predictions"].error_type.fillna("none"))
     sizes = frame.groupby("run_id").size()
@@ -243,7 +288,7 @@ def failures(tables: Tables) -> pd.DataFrame:
     return found.assign(share_of_run=found.n_predictions / found.run_id.map(sizes))
 
 
-def scores(tables: Tables) -> pd.DataFrame:
+def scores(tables: Tables) -> Frame:
     """One row for each scorer version and group of counted predictions."""
     group = ["task", "stage", "variant", "inference_version", "population"]
     shown = counted(predictions(tables))[[*group, "prediction_id"]]
@@ -251,5 +296,7 @@ def scores(tables: Tables) -> pd.DataFrame:
     frame["scored"] = frame.status == "scored"
     frame["good"] = frame.scored & frame.passed.fillna(False).astype(bool)
     cells = frame.groupby([*group, "scorer", "scorer_version"])
-    found = cells.agg(n_judgements=("scored", "size"), n_scored=("scored", "sum"), n_passed=("good", "sum")).reset_index()
+    found = cells.agg(
+        n_judgements=("scored", "size"), n_scored=("scored", "sum"), n_passed=("good", "sum")
+    ).reset_index()
     return found.assign(pass_rate=[p / n if n else None for p, n in zip(found.n_passed, found.n_scored, strict=True)])

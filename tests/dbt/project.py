@@ -31,7 +31,9 @@ class DbtProject:
             *("--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
             *("--target-path", str(self.folder / "target")),
         ]
-        return subprocess.run(command, check=False, env=self._environment(), cwd=ROOT, capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            command, check=False, env=self._environment(), cwd=ROOT, capture_output=True, text=True, timeout=240
+        )
 
     def succeed(self, *arguments: str) -> str:
         """The output of a dbt command that ended well; its whole output is the error otherwise."""

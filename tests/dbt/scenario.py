@@ -43,6 +43,15 @@ class PlannedRun:
     has_estimate: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A planned run, when it starts, and what decides its accidents."""
+
+    run: PlannedRun
+    started_at: datetime
+    rng: random.Random
+
+
 RUNS = (
     PlannedRun(run_id="r01", task="tickets", size=60),
     PlannedRun(run_id="r02", task="tickets", size=60, day=1),
@@ -52,7 +61,9 @@ RUNS = (
     PlannedRun(run_id="r06", task="tickets", size=50, population="input", status="interrupted", landed_share=0.7),
     PlannedRun(run_id="r07", task="tickets", size=40, population="input", day=1, status="running", landed_share=0.4),
     PlannedRun(run_id="r08", task="tickets", size=40, variant="short", inference_version="i2", unscored_share=0.3),
-    PlannedRun(run_id="r09", task="extract", size=30, population="golden:dev", stage="shadow", epochs=3, has_estimate=True),
+    PlannedRun(
+        run_id="r09", task="extract", size=30, population="golden:dev", stage="shadow", epochs=3, has_estimate=True
+    ),
     PlannedRun(run_id="r10", task="extract", size=40, population="input", model="unlisted"),
     PlannedRun(run_id="r11", task="extract", size=45, population="input", day=1, inference_version="i3", ok_share=0.5),
     PlannedRun(run_id="r12", task="chat", size=20, population="input"),
@@ -68,17 +79,28 @@ def landing_rows(seed: int) -> dict[str, list[Row]]:
     """Rows for every landing table but contents and golden cases, duplicates among them."""
     rng = random.Random(seed)
     rows: dict[str, list[Row]] = {
-        name: [] for name in ("task_versions", "runs", "records", "rejected_records", "responses", "predictions", "scores", "estimates")
+        name: []
+        for name in (
+            "task_versions",
+            "runs",
+            "records",
+            "rejected_records",
+            "responses",
+            "predictions",
+            "scores",
+            "estimates",
+        )
     }
     rows["task_versions"] = [_task_version(task) for task in ("tickets", "extract", "chat")]
     for number, run in enumerate(RUNS):
-        _add_run(rows, run, rng, started_at=START + timedelta(days=run.day, hours=number / 4))
+        _add_run(rows, Scene(run, START + timedelta(days=run.day, hours=number / 4), rng))
     return {table: _with_duplicates(table, table_rows, rng) for table, table_rows in rows.items()}
 
 
-def _add_run(rows: dict[str, list[Row]], run: PlannedRun, rng: random.Random, *, started_at: datetime) -> None:
+def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
+    run, rng, started_at = scene.run, scene.rng, scene.started_at
     prefix = "case" if run.population.startswith("golden") else "row"
-    records = [_record(run, f"{prefix}{i}", i, rng, started_at) for i in range(run.size)]
+    records = [_record(scene, f"{prefix}{i}", i) for i in range(run.size)]
     rows["records"] += records
     for i in range(run.rejected):
         common = _common(run, started_at, f"{run.run_id}/rejected/{i}")
@@ -90,35 +112,44 @@ def _add_run(rows: dict[str, list[Row]], run: PlannedRun, rng: random.Random, *,
         for epoch in range(run.epochs):
             if rng.random() < run.landed_share:
                 n_predictions += 1
-                _add_prediction(rows, run, record, epoch, rng, started_at)
+                _add_prediction(rows, scene, record, epoch)
     rows["runs"] += _run_events(run, n_predictions, started_at)
     if run.has_estimate:
         rows["estimates"] += _estimates(run, started_at)
 
 
-def _add_prediction(
-    rows: dict[str, list[Row]], run: PlannedRun, record: Row, epoch: int, rng: random.Random, started_at: datetime
-) -> None:
+def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch: int) -> None:
+    run, rng, started_at = scene.run, scene.rng, scene.started_at
     key = f"{run.run_id}/{record['record_id']}/{epoch}"
     status = rng.choices(("ok", "repaired", *STATUSES), weights=_weights(run.ok_share))[0]
     source = rng.choice(("wire", "wire", "wire", "exact_cache", "reused")) if status in ("ok", "repaired") else None
     n_calls = 0 if source in ("exact_cache", "reused") or status == "skipped_budget" else 1 + (status == "repaired")
-    calls = [_response(run, record, epoch, attempt, rng, started_at) for attempt in range(1, n_calls + 1)]
+    calls = [_response(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
     rows["responses"] += calls
     rows["predictions"].append(
         _common(run, started_at + timedelta(minutes=5), key)
         | {
             **{"prediction_id": key, "request_key": key, "record_id": record["record_id"], "epoch": epoch},
             **{"variant": run.variant, "stage": run.stage, "inference_version": run.inference_version},
-            **{"input_hash": "h", "status": status, "answer_source": source, "calls": n_calls, "masking_version": "off"},
+            **{
+                "input_hash": "h",
+                "status": status,
+                "answer_source": source,
+                "calls": n_calls,
+                "masking_version": "off",
+            },
             **{"route": "first", "call_id": calls[-1]["call_id"] if source == "wire" else None},
             "error_type": rng.choice(("timeout", "server", None)) if status in ("failed", "invalid_output") else None,
-            **{"started_at": started_at, "finished_at": started_at, "end_to_end_ms": round(rng.lognormvariate(6, 0.7), 3)},
+            **{
+                "started_at": started_at,
+                "finished_at": started_at,
+                "end_to_end_ms": round(rng.lognormvariate(6, 0.7), 3),
+            },
         }
     )
     if status in ANSWERED:
         for scorer in SCORERS[run.task]:
-            rows["scores"] += _scores(run, key, record, epoch, scorer, rng, started_at)
+            rows["scores"] += _scores(scene, key, record, epoch, scorer)
 
 
 def _weights(ok_share: float) -> list[float]:
@@ -126,15 +157,19 @@ def _weights(ok_share: float) -> list[float]:
     return [ok_share * 0.9, ok_share * 0.1, *([rest / len(STATUSES)] * len(STATUSES))]
 
 
-def _scores(
-    run: PlannedRun, key: str, record: Row, epoch: int, scorer: str, rng: random.Random, started_at: datetime
-) -> list[Row]:
+def _scores(scene: Scene, key: str, record: Row, epoch: int, scorer: str) -> list[Row]:
+    run, rng, started_at = scene.run, scene.rng, scene.started_at
     found = []
     for repeat in range(2 if scorer == "judge" else 1):
         is_scored = rng.random() >= run.unscored_share
         passed = rng.random() < run.passing_share if is_scored else None
         score = _common(run, started_at + timedelta(minutes=9), f"{key}/{scorer}/{repeat}") | {
-            **{"score_id": f"{key}/{scorer}/{repeat}", "prediction_id": key, "record_id": record["record_id"], "epoch": epoch},
+            **{
+                "score_id": f"{key}/{scorer}/{repeat}",
+                "prediction_id": key,
+                "record_id": record["record_id"],
+                "epoch": epoch,
+            },
             **{"scorer": scorer, "scorer_kind": "judge" if scorer == "judge" else "check", "scorer_version": "s2"},
             **{"judge_epoch": repeat if scorer == "judge" else None, "masking_version": "off"},
             **{"value": float(passed) if passed is not None else None, "passed": passed},
@@ -142,22 +177,43 @@ def _scores(
         }
         found.append(score)
     if rng.random() < 0.1:  # what an older version of the scorer once said
-        old = found[0] | {"score_id": f"{key}/{scorer}/old", "scorer_version": "s1", "status": "scored", "passed": False, "value": 0.0}
+        old = found[0] | {
+            "score_id": f"{key}/{scorer}/old",
+            "scorer_version": "s1",
+            "status": "scored",
+            "passed": False,
+            "value": 0.0,
+        }
         found.append(old | {"occurred_at": started_at, "row_hash": f"{key}/{scorer}/old"})
     return found
 
 
-def _response(run: PlannedRun, record: Row, epoch: int, attempt: int, rng: random.Random, started_at: datetime) -> Row:
+def _response(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
+    run, rng, started_at = scene.run, scene.rng, scene.started_at
     call_id = f"{run.run_id}/{record['record_id']}/{epoch}/call{attempt}"
     kind = rng.choices(("known", "unknown", "rate_limited"), weights=(0.94, 0.02, 0.04))[0]
     is_priced, used = run.model != "unlisted", kind == "known"
     tokens = rng.randint(50, 900)
     price = Decimal(tokens) / Decimal(1_000_000)
     return _common(run, started_at + timedelta(minutes=4), call_id) | {
-        **{"call_id": call_id, "request_key": "k", "record_id": record["record_id"], "epoch": epoch, "attempt": attempt},
+        **{
+            "call_id": call_id,
+            "request_key": "k",
+            "record_id": record["record_id"],
+            "epoch": epoch,
+            "attempt": attempt,
+        },
         **{"purpose": "judge" if rng.random() < 0.1 else "answer", "route": "first", "provider": "local"},
-        **{"request_model": run.model, "status": "ok" if used else "error", "started_at": started_at, "is_batch": False},
-        **{"error_type": None if used else "timeout", "latency_ms": round(rng.lognormvariate(5, 0.5), 3) if used else None},
+        **{
+            "request_model": run.model,
+            "status": "ok" if used else "error",
+            "started_at": started_at,
+            "is_batch": False,
+        },
+        **{
+            "error_type": None if used else "timeout",
+            "latency_ms": round(rng.lognormvariate(5, 0.5), 3) if used else None,
+        },
         **{"input_tokens": tokens if used else None, "output_tokens": 20 if used else None},
         **{"uncached_input_tokens": tokens - 10 if used else None, "cached_input_tokens": 10 if used else None},
         **{"answer_tokens": 15 if used else None, "reasoning_tokens": 5 if used else None},
@@ -167,9 +223,16 @@ def _response(run: PlannedRun, record: Row, epoch: int, attempt: int, rng: rando
     }
 
 
-def _record(run: PlannedRun, record_id: str, position: int, rng: random.Random, started_at: datetime) -> Row:
+def _record(scene: Scene, record_id: str, position: int) -> Row:
+    run, rng, started_at = scene.run, scene.rng, scene.started_at
     return _common(run, started_at, f"{run.run_id}/{record_id}") | {
-        **{"record_id": record_id, "position": position, "population": run.population, "input": "{}", "input_hash": "h"},
+        **{
+            "record_id": record_id,
+            "position": position,
+            "population": run.population,
+            "input": "{}",
+            "input_hash": "h",
+        },
         "cluster_id": f"customer{rng.randint(0, 9)}" if rng.random() < run.clustered_share else None,
         "slices": [f"lang={rng.choice(('de', 'en', 'fr'))}", *(["vip=yes"] if rng.random() < 0.2 else [])],
         **{"masked_entities": 0, "masking_version": "off"},
@@ -180,7 +243,12 @@ def _run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> li
     shared = {
         **{"purpose": "eval", "variant": run.variant, "stage": run.stage, "task_version_id": f"{run.task}-v1"},
         **{"inference_version": run.inference_version, "golden_set_version": "g1", "policy_version": "p1"},
-        **{"epochs": run.epochs, "rows_read": run.size + run.rejected, "rows_rejected": run.rejected, "records": run.size},
+        **{
+            "epochs": run.epochs,
+            "rows_read": run.size + run.rejected,
+            "rows_rejected": run.rejected,
+            "records": run.size,
+        },
         **{"expected_predictions": run.size * run.epochs, "config": "{}", "code_version": "1"},
     }
     started = _common(run, started_at, f"{run.run_id}/started") | shared | {"event": "started", "status": "running"}
@@ -192,8 +260,21 @@ def _run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> li
 
 def _estimates(run: PlannedRun, started_at: datetime) -> list[Row]:
     newest = _common(run, started_at + timedelta(minutes=20), f"{run.run_id}/estimate") | {
-        **{"estimate_id": f"{run.run_id}/new", "evaluation_id": "e", "metric": "reliability", "population": run.population},
-        **{"slice": "overall", "method": "bca_bootstrap", "value": 0.7, "low": 0.61, "high": 0.79, "level": 0.95, "n": 50},
+        **{
+            "estimate_id": f"{run.run_id}/new",
+            "evaluation_id": "e",
+            "metric": "reliability",
+            "population": run.population,
+        },
+        **{
+            "slice": "overall",
+            "method": "bca_bootstrap",
+            "value": 0.7,
+            "low": 0.61,
+            "high": 0.79,
+            "level": 0.95,
+            "n": 50,
+        },
         **{"inference_version": run.inference_version, "golden_set_version": "g1", "policy_version": "p1"},
         **{"status": "ok", "code_version": "1"},
     }

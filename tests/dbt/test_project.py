@@ -26,7 +26,10 @@ def test_generated_file_equals_what_the_schema_files_render(kind: str) -> None:
 
 def test_sources_have_the_names_types_and_descriptions_of_the_schema_files() -> None:
     (source,) = yaml.safe_load((LANDING / "_landing__sources.yml").read_text(encoding="utf-8"))["sources"]
-    have = {table["name"]: [(c["name"], c["data_type"], c["description"]) for c in table["columns"]] for table in source["tables"]}
+    have = {
+        table["name"]: [(c["name"], c["data_type"], c["description"]) for c in table["columns"]]
+        for table in source["tables"]
+    }
     want = {s.name: [(c.name, data_type(c), c.description) for c in s.columns] for s in landing_tables().values()}
     assert source["name"] == "landing"
     assert have == want
@@ -66,7 +69,11 @@ def test_staging_reads_sources_and_nothing_else_does(built: Built) -> None:
 
 
 def test_no_model_is_longer_than_120_lines() -> None:
-    long = [path.name for path in DBT_PROJECT.glob("models/**/*.sql") if len(path.read_text(encoding="utf-8").splitlines()) > 120]
+    long = [
+        path.name
+        for path in DBT_PROJECT.glob("models/**/*.sql")
+        if len(path.read_text(encoding="utf-8").splitlines()) > 120
+    ]
     assert long == []
 
 
@@ -84,7 +91,11 @@ def in_build_order(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     done: set[str] = set()
     while len(done) < len(models):
-        ready = [n for n in sorted(models) if n not in done and not set(models[n]["depends_on"]["nodes"]) & (models.keys() - done)]
+        ready = [
+            n
+            for n in sorted(models)
+            if n not in done and not set(models[n]["depends_on"]["nodes"]) & (models.keys() - done)
+        ]
         for name in ready:
             yield models[name]
         done.update(ready)

@@ -12,14 +12,19 @@ from tests.dbt.landing import append
 from tests.dbt.project import ENV
 from tests.dbt.scenario import landing_rows
 
+Facts = dict[str, pd.DataFrame]
 FACTS = ("marts.fct_predictions", "marts.fct_scores", "marts.fct_responses")
 
 
 @pytest.fixture(scope="module")
-def rebuilt(built: Built) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], str]:
+def rebuilt(built: Built) -> tuple[Facts, Facts, str]:
     """Facts after a crashed run of the first day is found completed: merged, then rebuilt; and what tests say."""
-    finished = [row for row in landing_rows(SEED)["runs"] if row["run_id"] == "r06" and row["event"] == "finished"][0]
-    late = finished | {"status": "completed", "landed_at": finished["landed_at"] + timedelta(days=9), "row_hash": "late"}
+    finished = next(row for row in landing_rows(SEED)["runs"] if row["run_id"] == "r06" and row["event"] == "finished")
+    late = finished | {
+        "status": "completed",
+        "landed_at": finished["landed_at"] + timedelta(days=9),
+        "row_hash": "late",
+    }
     append(built.endpoints, {"runs": [late]}, env=ENV)
     built.project.succeed("run", "--select", "config.materialized:incremental")
     merged = {fact: built.frame(fact) for fact in FACTS}
@@ -29,9 +34,7 @@ def rebuilt(built: Built) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFra
 
 
 @pytest.mark.parametrize("fact", FACTS)
-def test_merging_what_landed_later_equals_a_rebuild(
-    rebuilt: tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], str], fact: str
-) -> None:
+def test_merging_what_landed_later_equals_a_rebuild(rebuilt: tuple[Facts, Facts, str], fact: str) -> None:
     merged, fresh, _ = rebuilt
     key = fresh[fact].columns[0]
     pd.testing.assert_frame_equal(
@@ -40,7 +43,7 @@ def test_merging_what_landed_later_equals_a_rebuild(
 
 
 def test_a_run_that_is_now_complete_displaces_the_older_one(
-    rebuilt: tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], str],
+    rebuilt: tuple[Facts, Facts, str],
 ) -> None:
     merged, _, _ = rebuilt
     frame = merged["marts.fct_predictions"].set_index("run_id")
@@ -49,6 +52,6 @@ def test_a_run_that_is_now_complete_displaces_the_older_one(
 
 
 def test_a_completed_run_that_lacks_predictions_fails_the_ledger(
-    rebuilt: tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], str],
+    rebuilt: tuple[Facts, Facts, str],
 ) -> None:
     assert "FAIL 1 assert_completed_runs_are_complete" in rebuilt[2]

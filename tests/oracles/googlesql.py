@@ -111,7 +111,7 @@ def _type(data_type: str) -> Any:
 
 
 def _type_name(resolved: Any) -> str:
-    kind = resolved.type_kind.name
+    kind: str = resolved.type_kind.name
     if kind == "TYPE_ARRAY":
         return f"ARRAY<{_type_name(resolved.array_type.element_type)}>"
     return NAMES.get(kind, kind.removeprefix("TYPE_"))

@@ -7,7 +7,7 @@ predictions as (
 
 ),
 
--- A golden set asked on two days is the same set twice, not twice the sample: its newest day counts.
+-- A golden set asked on two days is one set, not twice the sample: its newest day counts.
 newest_golden_sets as (
 
     select

@@ -20,7 +20,7 @@ finished as (
 
 ),
 
--- A killed run has only its first row; a run taken over from another machine may have only its last.
+-- A killed run has only its first row; where that was lost, a run has only its last.
 final as (
 
     select

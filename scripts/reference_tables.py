@@ -1,0 +1,101 @@
+"""Writes docs/reference/tables.md from the schema files and the descriptions of the reporting views.
+
+    python scripts/reference_tables.py           # writes the page
+    python scripts/reference_tables.py --check   # exit 1 when the page is out of date
+
+Only the page's text belongs here; what a table is, is said in `assay/warehouse/schemas` and in `dbt_project`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from assay.warehouse.schema import TableSchema, landing_tables
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "reference" / "tables.md"
+MODELS = ROOT / "dbt_project" / "models"
+REPORTING = MODELS / "reporting" / "_reporting__models.yml"
+BLOCK = re.compile(r"{% docs (\w+) %}\s*(.*?)\s*{% enddocs %}", re.DOTALL)
+REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
+HEAD = """# Tables and views
+
+<!-- Written by `python scripts/reference_tables.py`; do not edit. -->
+
+Dataset names carry the environment: with `ASSAY_ENV=dev` they are `dev_landing`, `dev_staging`, `dev_intermediate`,
+`dev_marts` and `dev_reporting`. Times are UTC, durations end in `_ms`, money is NUMERIC in USD.
+
+- [Landing tables](#landing-tables): what runs write. Append-only; a row may land twice.
+- [Reporting views](#reporting-views): what people and dashboards read. Duplicates are gone.
+
+How one becomes the other is in [Architecture](../architecture.md); how to ask is in
+[Query the marts](../how-to/query-the-marts.md).
+"""
+
+
+def page() -> str:
+    """The whole page, ending with a line break."""
+    lines = [HEAD, "## Landing tables", ""]
+    for table in landing_tables().values():
+        lines += _landing(table)
+    lines += ["## Reporting views", ""]
+    for view in yaml.safe_load(REPORTING.read_text("utf-8"))["models"]:
+        lines += _reporting(view, _blocks())
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _landing(table: TableSchema) -> Iterator[str]:
+    yield from (f"### `{table.name}`", "", f"{table.description} Grain: {table.grain}.", "")
+    yield (
+        f"Key: {_names(table.key)}; of duplicates staging keeps the {table.keep}. "
+        f"Partitioned by `{table.partition}`, clustered by {_names(table.cluster)}."
+    )
+    yield from ("", "| column | type | mode | meaning |", "|---|---|---|---|")
+    for column in table.columns:
+        mode = column.mode.lower()
+        yield f"| `{column.name}` | {column.type} | {mode} | {_cell(column.description)} |"
+    yield ""
+
+
+def _reporting(view: dict[str, Any], blocks: dict[str, str]) -> Iterator[str]:
+    yield from (f"### `{view['name']}`", "", view["description"], "", "| column | type | meaning |", "|---|---|---|")
+    for column in view["columns"]:
+        meaning = REFERENCE.sub(lambda found: blocks[found[1]], column["description"])
+        yield f"| `{column['name']}` | {column['data_type'].upper()} | {_cell(meaning)} |"
+    yield ""
+
+
+def _blocks() -> dict[str, str]:
+    """Every description of the dbt project by name."""
+    texts = (path.read_text("utf-8") for path in sorted(MODELS.rglob("*.md")))
+    return {name: text for page in texts for name, text in BLOCK.findall(page)}
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"`{column}`" for column in columns)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the page, or with `--check` says whether it is current; returns the exit code."""
+    wanted = page()
+    if "--check" not in arguments:
+        PAGE.write_text(wanted, "utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text("utf-8") == wanted:
+        return 0
+    print(f"{PAGE.relative_to(ROOT)} is out of date: run `python scripts/reference_tables.py`.", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""The budgets and habits that every file of the engine and of the orchestration keeps."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from tests.architecture.source import ROOT, functions, modules
+
+FUNCTION_LINES, FILE_LINES, NESTING, ASSET_LINES = 40, 400, 3, 25
+READS_ENVIRONMENT = {"environ", "getenv", "environb", "getenvb"}
+SQL = re.compile(r"\s*(select|insert|update|delete|merge|create|drop|with)\s", re.IGNORECASE)
+TARGETS = {"install", "check", "test", "demo", "test-live", "benchmark", "clean"}
+
+
+def test_every_file_says_what_belongs_there() -> None:
+    assert [module.name for module in modules() if not ast.get_docstring(module.tree)] == []
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    assert [module.name for module in modules() if len(module.text.splitlines()) > FILE_LINES] == []
+
+
+def test_no_function_is_longer_than_40_lines() -> None:
+    assert [f.place for module in modules() for f in functions(module) if f.lines > FUNCTION_LINES] == []
+
+
+def test_no_function_nests_deeper_than_three_blocks() -> None:
+    assert [f.place for module in modules() for f in functions(module) if f.nesting > NESTING] == []
+
+
+def test_no_asset_body_is_longer_than_25_lines() -> None:
+    assets = [f for module in modules("orchestration") for f in functions(module) if is_asset(f.node)]
+    assert len(assets) == 5
+    assert [asset.place for asset in assets if asset.lines > ASSET_LINES] == []
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = {
+        module.name
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Attribute) and node.attr in READS_ENVIRONMENT)
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and _names(node) & READS_ENVIRONMENT)
+    }
+    assert readers == {"assay/settings.py"}
+
+
+def test_no_statement_is_put_together_from_strings() -> None:
+    formatted = [
+        f"{module.name}:{node.lineno}"
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.JoinedStr) and _starts_as_sql(node)
+    ]
+    assert formatted == []
+
+
+def test_makefile_has_the_targets_that_the_documents_name() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert set(re.findall(r"^([a-z-]+):", text, re.MULTILINE)) >= TARGETS
+
+
+def is_asset(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for a function that Dagster makes assets of."""
+    return any("asset" in ast.unparse(decorator).split("(")[0] for decorator in node.decorator_list)
+
+
+def _names(node: ast.ImportFrom) -> set[str]:
+    return {alias.name for alias in node.names}
+
+
+def _starts_as_sql(node: ast.JoinedStr) -> bool:
+    first = node.values[0] if node.values else None
+    return isinstance(first, ast.Constant) and SQL.match(str(first.value)) is not None

@@ -1,0 +1,181 @@
+"""A scorecard shows what it is given and nothing that the data smuggle in."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from assay.evals.scorecard import Scorecard
+from assay.evals.scorecard_views import html, interval, markdown, milliseconds, percent, run_markdown, usd
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '" onmouseover="alert(1)',
+    "![x](http://evil.test/pixel.png)",
+    "[click](javascript:alert(1))",
+    "a | b \\| c",
+    "line\n\n# heading\r\n| row |",
+    "{body} {0.__class__}",
+    "&lt;b&gt; `code` **bold** ~~gone~~",
+    "</td></tr></table><h1>owned",
+]
+NAN = float("nan")
+RUN: dict[str, Any] = {
+    "run_id": "run-1", "data_date": "2026-11-23", "purpose": "score", "stage": "shadow", "variant": "default",
+    "inference_version": "abc", "rows_read": 1000, "rows_rejected": 10, "records": 990, "is_complete": True,
+    "n_reused": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
+    "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
+    "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
+    "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95,
+}  # fmt: skip
+RATE: dict[str, Any] = {
+    "population": "input", "slice": "overall", "n_eligible": 990, "n_correct": 800, "reliability": 0.808, "low": 0.782,
+    "high": 0.831, "method": "wilson", "interval_status": "ok", "worst_case": 0.8, "best_case": 0.82,
+}  # fmt: skip
+CHECK = {
+    "population": "input",
+    "scorer": "label_right",
+    "n_scored": 990,
+    "n_unscored": 0,
+    "n_failed": 0,
+    "n_passed": 800,
+}
+FAILURE = {"status": "failed", "error_type": "timeout", "n_predictions": 3, "share_of_run": 0.003}
+
+
+def card(
+    *, run: dict[str, Any] | None = None, rate: dict[str, Any] | None = None, text: str = "kind=plain"
+) -> Scorecard:
+    return Scorecard(
+        task="sorting",
+        run={**RUN, **(run or {})},
+        reliability=({**RATE, **(rate or {})}, {**RATE, "slice": text}),
+        scorers=({**CHECK, "scorer": text, "pass_rate": 0.808},),
+        failures=({**FAILURE, "error_type": text},),
+        reference_model=text,
+        reference_price_source="genai-prices",
+    )
+
+
+class Elements(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_has_no_script_no_handler_and_no_outside_resource() -> None:
+    page = Elements(html(card()))
+
+    assert not page.tags & {"script", "img", "iframe", "link", "object", "a"}
+    assert not [name for name in page.attributes if name.startswith("on") or name in ("src", "href")]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_adds_nothing_to_the_page_and_is_shown(text: str) -> None:
+    plain, hostile = Elements(html(card())), Elements(html(card(text=text)))
+
+    assert (hostile.tags, hostile.attributes) == (plain.tags, plain.attributes)
+    assert text.replace("\r\n", "\n") in hostile.text.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_adds_nothing_to_the_markdown(text: str) -> None:
+    plain, hostile = markdown(card()).splitlines(), markdown(card(text=text)).splitlines()
+
+    assert len(hostile) == len(plain)
+    assert [_cells(line) for line in hostile] == [_cells(line) for line in plain]
+    assert not re.search(r"<\w|(?<!\\)[`*\[]|(?<!\\)!\[", "\n".join(hostile))
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), None, Decimal("NaN")])
+def test_a_figure_that_is_none_is_shown_as_nothing(value: Any) -> None:
+    assert {percent(value), usd(value), milliseconds(value)} == {"–"}
+
+
+def test_no_nan_reaches_a_page() -> None:
+    figures = ("cost_per_correct_usd", "cost_usd", "p50_ms", "p90_ms", "p99_ms", "share_within_sla")
+    broken = card(
+        run=dict.fromkeys(figures, NAN), rate=dict.fromkeys(("low", "high", "reliability", "worst_case"), NAN)
+    )
+
+    assert not re.search(r"\b(nan|inf)\b", (html(broken) + markdown(broken)).lower())
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("too_few", "too few"), ("clustered", "clustered"), ("several_epochs", "several epochs"), (None, "–")]
+)  # fmt: skip
+def test_a_rate_without_bounds_says_why(status: str | None, words: str) -> None:
+    assert interval({"low": None, "high": None, "interval_status": status}) == words
+
+
+def test_worst_and_best_case_stand_where_the_rate_cannot_be_stated() -> None:
+    shown = markdown(card(rate={"reliability": None, "low": None, "high": None, "interval_status": "unscored"}))
+
+    assert "80.0 % to 82.0 % | not scored" in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0, "$0.000000"), (Decimal("0.00012"), "$0.000120"), (Decimal("0.0000004"), "$0.000000400"), (12, "$12.000000")],
+)
+def test_an_amount_that_is_not_nothing_never_looks_like_nothing(value: Any, shown: str) -> None:
+    assert usd(value) == shown
+
+
+def test_a_cost_that_cannot_be_stated_gives_its_status() -> None:
+    assert "| cost per correct answer | – (none\\_correct) |" in markdown(card(run={"cost_status": "none_correct"}))
+
+
+def test_an_incomplete_run_says_so() -> None:
+    assert "NOT complete" in markdown(card(run={"is_complete": False}))
+
+
+def test_small_slices_and_slices_of_the_dev_split_are_counted_but_not_shown() -> None:
+    small = {**RATE, "slice": "kind=rare", "n_eligible": 4}
+    dev = {**RATE, "slice": "kind=plain", "population": "golden:dev"}
+    shown = card()
+    whole = Scorecard(**{**shown.as_dict(), "reliability": (RATE, small, dev)})
+
+    assert "kind=rare" not in html(whole)
+    assert "2 slices of the dev split or under 5 predictions" in html(whole)
+
+
+def test_a_runs_own_markdown_gives_the_reason_for_no_interval() -> None:
+    class Summary:
+        run_id = "run-1"
+        statuses = {"ok": 2}  # noqa: RUF012
+        reused = 0
+        calls = 2
+
+    row = {
+        "population": "input",
+        "slice": "<b>x",
+        "n": 2,
+        "value": None,
+        "low": None,
+        "high": None,
+        "reason": "no prediction",
+    }
+
+    shown = run_markdown(Summary(), [row])
+
+    assert "| input | &lt;b&gt;x | 2 | – | no prediction |" in shown
+
+
+def _cells(line: str) -> int:
+    return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))

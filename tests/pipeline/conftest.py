@@ -1,0 +1,67 @@
+"""Runs inside this process, against a real warehouse and a real endpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+
+from assay.inference.request import Answered
+from assay.pipeline.admission import admit, reopen
+from assay.pipeline.execution import RunSummary, answer, finish
+from assay.pipeline.project import Project, open_project
+from assay.pipeline.run import Run, RunOptions
+from tests.end_to_end.stage import endpoints, model, name, place
+from tests.end_to_end.workplace import Workplace
+
+__all__ = ["Bench", "bench", "endpoints", "model", "name", "place"]
+
+DAY = date(2024, 5, 1)
+
+
+class Told:
+    """Keeps what a run reports."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answered] = []
+
+    def answered(self, answered: Answered) -> None:
+        self.answers.append(answered)
+
+
+@dataclass
+class Bench:
+    """The stages of a run, one after the other, in the project of a workplace."""
+
+    place: Workplace
+
+    @property
+    def project(self) -> Project:
+        return open_project(self.place.settings())
+
+    def admit(self, task: str, **options: Any) -> Run:
+        """A run that is admitted and not yet answered."""
+        chosen = RunOptions(**{"data_date": DAY, **options})
+        project = self.project
+        return admit(project, project.task(task, variant=chosen.variant), chosen, report=lambda _: None).run
+
+    def go_on(self, run_id: str, **options: Any) -> RunSummary:
+        """The run, reopened and brought to its end."""
+        return self.end(reopen(self.project, run_id, **options))
+
+    def end(self, run: Run) -> RunSummary:
+        """Answers and scores."""
+        project = self.project
+        answer(project, run, Told(), handle_signals=False)
+        return finish(project, run, report=lambda _: None)
+
+    def run(self, task: str, **options: Any) -> RunSummary:
+        """A whole run."""
+        return self.end(self.admit(task, **options))
+
+
+@pytest.fixture
+def bench(place: Workplace) -> Bench:
+    return Bench(place)
