@@ -55,12 +55,11 @@ class AssayGroup(click.Group):
 def main() -> None:
     """The entry point of `assay`; mistakes in use exit 3."""
     try:
-        cli.main(standalone_mode=False)
+        # Outside its standalone mode click returns the code that a command left with; commands return nothing else.
+        sys.exit(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
-        sys.exit(3)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
+        sys.exit(AssayError.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("assay: interrupted", err=True)
         sys.exit(INTERRUPTED)
