@@ -37,7 +37,7 @@ from assay.warehouse.statements import ANSWERED_IN_RUN, REUSABLE_ANSWERS, RUN_SP
 
 CHUNK_RECORDS = 100
 GRACE_SECONDS = 15.0
-"""How long a run that stops waits for the calls under way, which may have been paid for."""
+"""How long a run that stops waits for the calls under way, which may be paid for already."""
 
 
 class Progress(Protocol):
@@ -63,6 +63,7 @@ class Answering:
     progress: Progress
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     clients: Mapping[str, ModelClient] | None = None
+    grace_s: float = GRACE_SECONDS
     _failure: AssayError | None = None
 
     async def answer_all(self) -> None:
@@ -108,7 +109,7 @@ class Answering:
                 await in_flight.place()
                 if stops():
                     break
-            await in_flight.all_ended(grace_s=GRACE_SECONDS)
+            await in_flight.all_ended(grace_s=self.grace_s)
             if flusher.done():
                 await flusher
         finally:

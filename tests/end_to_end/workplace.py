@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,19 @@ class Workplace:
     def query(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         """Rows of a statement on the landing dataset."""
         return list(self.warehouse().stream(sql, parameters))
+
+
+def until(reached: Callable[[], object], *, within_s: float = 60) -> None:
+    """Returns when it is so.
+
+    Raises:
+        TimeoutError: it was not, in that time.
+    """
+    deadline = time.monotonic() + within_s
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"still waiting after {within_s:.0f} s")
+        time.sleep(0.02)
 
 
 def numbered_rows(count: int, *, start: int = 0) -> list[dict[str, str]]:

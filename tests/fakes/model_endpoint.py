@@ -98,6 +98,8 @@ class ModelEndpoint:
         self.react = react
         self.asked: list[Asked] = []
         self.port = 0
+        self.most_at_a_time = 0
+        self._under_way = 0
         self._attempts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -149,7 +151,14 @@ class ModelEndpoint:
             asked = Asked(body, headers, len(self.asked) + 1)
             self._attempts[asked.prompt] += 1
             self.asked.append(asked)
+            self._under_way += 1
+            self.most_at_a_time = max(self.most_at_a_time, self._under_way)
         return asked
+
+    def ended(self) -> None:
+        """A request is under way no more."""
+        with self._lock:
+            self._under_way -= 1
 
     def wait(self, seconds: float | None) -> bool:
         """Lets time pass; True when the endpoint was closed meanwhile."""
@@ -199,7 +208,9 @@ def _handler_of(endpoint: ModelEndpoint) -> type[BaseHTTPRequestHandler]:
                 return
             asked = endpoint.record(body, dict(self.headers))
             reaction = endpoint.react(asked)
-            if endpoint.wait(None if reaction.hangs else reaction.delay_s):
+            broke_off = endpoint.wait(None if reaction.hangs else reaction.delay_s)
+            endpoint.ended()
+            if broke_off:
                 self.close_connection = True
                 return
             self._send(reaction.status, _content(asked, reaction), reaction.headers)

@@ -101,7 +101,7 @@ def test_the_local_model_costs_nothing_because_its_price_row_says_so(task: Task)
     endpoint = ScriptedEndpoint([completion(GOOD)])
     row = only(Rig(task, openai=endpoint, local=endpoint, routes=(SECOND,)).answer().responses)
 
-    assert (row.cost_usd, row.billing) == (0, "known")
+    assert (row.cost_usd, row.billing) == (FREE, "known")
     assert (row.price_source or "").startswith("prices.yml (runs on your own machine")
 
 
@@ -153,7 +153,7 @@ def test_a_call_that_may_have_been_charged_has_unknown_billing_and_an_upper_esti
 @pytest.mark.parametrize("answer", [error(400), error(500), error(429)])
 def test_an_error_of_the_endpoint_is_known_to_cost_nothing(task: Task, answer: Answer) -> None:
     for row in rig(task, answer).answer().responses:
-        assert (row.billing, row.cost_usd, row.cost_upper_usd) == ("known", 0, None)
+        assert (row.billing, row.cost_usd, row.cost_upper_usd) == ("known", FREE, None)
 
 
 def test_a_call_that_drips_meets_its_time_limit(task: Task) -> None:

@@ -1,0 +1,129 @@
+"""Whatever dies in the middle of a run, a resume ends it: nothing lost, nothing twice, little sent again."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from assay.errors import Unreachable
+from tests.emulator import running_emulator
+from tests.end_to_end.stage import migrate_dev
+from tests.end_to_end.workplace import CONCURRENCY, Workplace, numbered_rows, until
+from tests.fakes.model_endpoint import ModelEndpoint, late, well
+
+ROWS = 300
+DELAY_S = 0.15
+RUN_LINE = re.compile(r"run ([0-9a-f]{32}): ")
+
+
+def start(place: Workplace, task: str) -> subprocess.Popen[str]:
+    place.model.react = late(DELAY_S)
+    file = place.rows("in.csv", numbered_rows(ROWS))
+    return place.start("run", place.task(task), "--input", file)
+
+
+def landed(place: Workplace, task: str) -> int:
+    sql = "select count(distinct prediction_id) as n from predictions where task = @task"
+    return int(place.query(sql, task=task)[0]["n"])
+
+
+def run_of(place: Workplace, task: str) -> str:
+    [row] = place.query("select distinct run_id from runs where task = @task", task=task)
+    return str(row["run_id"])
+
+
+def whole(place: Workplace, task: str) -> None:
+    """Every record has one prediction, whose call and content are there, and every call happened once."""
+    sql = """
+    select
+        count(*) as n,
+        count(distinct predictions.record_id) as records,
+        count(distinct predictions.prediction_id) as predictions,
+        count(distinct responses.call_id) as calls,
+        count(distinct contents.call_id) as contents
+    from predictions
+    left join responses on predictions.call_id = responses.call_id
+    left join contents on predictions.call_id = contents.call_id
+    where predictions.task = @task
+    """
+    assert place.query(sql, task=task) == [dict.fromkeys(("n", "records", "predictions", "calls", "contents"), ROWS)]
+
+
+def finished(place: Workplace, task: str) -> list[str]:
+    sql = "select status from runs where task = @task and event = 'finished' order by occurred_at"
+    return [row["status"] for row in place.query(sql, task=task)]
+
+
+@pytest.mark.parametrize("sent", [3, 180, ROWS], ids=["at_the_start", "in_the_middle", "at_the_end"])
+def test_a_killed_run_is_resumed_without_loss_or_double(
+    place: Workplace, model: ModelEndpoint, name: str, sent: int, record_property: pytest.RecordProperty
+) -> None:
+    with start(place, name) as process:
+        until(lambda: model.count >= sent)
+        process.kill()
+    assert finished(place, name) == []
+    before, at_kill = model.count, landed(place, name)
+    model.react = well
+    summary = place.run(name, "--resume", run_of(place, name))
+    again = model.count - before - (ROWS - before)
+    record_property("sent_again", again)
+    assert (summary["status"], summary["predictions"]) == ("completed", ROWS)
+    assert again == before - at_kill
+    assert max(model.prompts.values()) <= 2
+    whole(place, name)
+
+
+def test_ctrl_c_lands_what_was_sent_and_says_how_to_go_on(place: Workplace, model: ModelEndpoint, name: str) -> None:
+    with start(place, name) as process:
+        until(lambda: model.count >= 100)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=40)
+    assert (process.returncode, out) == (130, "")
+    run_id = run_of(place, name)
+    assert f"go on with: assay run {name} --resume {run_id}" in err
+    assert "Traceback" not in err
+    assert landed(place, name) == model.count < ROWS
+    assert finished(place, name) == ["interrupted"]
+    place.run(name, "--resume", run_id)
+    assert model.count == ROWS
+    assert finished(place, name) == ["interrupted", "completed"]
+    whole(place, name)
+
+
+def test_a_warehouse_that_is_killed_stops_the_run_and_a_resume_ends_it(
+    tmp_path: Path, model: ModelEndpoint, name: str, record_property: pytest.RecordProperty
+) -> None:
+    with running_emulator(tmp_path / "emulator") as endpoints:
+        migrate_dev(endpoints)
+        place = Workplace(tmp_path / "project", endpoints, model)
+        with start(place, name) as process:
+            until(lambda: landed(place, name) > 0)
+            os.kill(endpoints.pid, signal.SIGKILL)
+            _, err = process.communicate(timeout=60)
+    assert process.returncode == 5
+    assert "Traceback" not in err
+    run_id = RUN_LINE.search(err)
+    assert run_id is not None
+    assert f"--resume {run_id[1]}" in err
+    with pytest.raises(Unreachable):
+        landed(place, name)
+    sent = model.count
+    model.react = well
+    with running_emulator(tmp_path / "emulator") as place.endpoints:
+        kept = landed(place, name)
+        assert kept > 0
+        summary = place.run(name, "--resume", run_id[1])
+        record_property("sent_again", model.count - ROWS)
+        assert (summary["predictions"], summary["records"]) == (ROWS, ROWS)
+        assert model.count - sent == ROWS - kept
+        whole(place, name)
+
+
+def test_at_most_so_many_requests_are_under_way(place: Workplace, model: ModelEndpoint, name: str) -> None:
+    place.run(place.task(name), "--input", place.rows("in.csv", numbered_rows(60)))
+    assert 1 < model.most_at_a_time <= CONCURRENCY
