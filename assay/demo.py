@@ -9,8 +9,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import orjson
 
@@ -43,7 +45,9 @@ def run_demo(settings: Settings) -> None:
     note(f"2/4 {DEMO_TASK}: its golden set through Dagster, partition {day}")
     config = orjson.dumps({"ops": {f"{DEMO_TASK}__records": {"config": {"input": "golden"}}}}).decode()
     selection = f"group:{DEMO_TASK}"
-    _dagster(settings, "answers", "asset", "materialize", "--select", selection, "--partition", day, "--config-json", config)
+    _dagster(
+        settings, "answers", "asset", "materialize", "--select", selection, "--partition", day, "--config-json", config
+    )
     note("3/4 marts: dbt builds and tests them, through Dagster")
     _dagster(settings, "marts", "job", "execute", "--job", "marts")
     note("4/4 scorecard")
@@ -64,13 +68,22 @@ def _dagster(settings: Settings, name: str, *command: str) -> None:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for line in running.stdout or ():
-            file.write(line)
-            if told := TELLING.search(line.rstrip()):
-                note(f"    {told[1] or told[0]}")
-    if running.wait():
+        try:
+            _follow(running.stdout or (), file)
+            failed = running.wait()
+        finally:
+            running.terminate()  # does nothing to one that has ended
+    if failed:
         tail = "\n".join(log.read_text("utf-8").splitlines()[-LINES_SHOWN:])
         raise AssayError(f"Dagster could not finish the step '{name}' (whole log: {log}):\n{tail}")
+
+
+def _follow(lines: Iterable[str], log: TextIO) -> None:
+    for line in lines:
+        log.write(line)
+        log.flush()
+        if told := TELLING.search(line.rstrip()):
+            note(f"    {told[1] or told[0]}")
 
 
 def _where(settings: Settings) -> str:

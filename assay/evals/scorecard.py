@@ -14,6 +14,7 @@ from assay.warehouse.statements import (
     LATEST_RUN,
     REFERENCE_MODEL,
     REPORT_FAILURES,
+    REPORT_LAST_ASKED,
     REPORT_RELIABILITY,
     REPORT_RUN,
     REPORT_SCORES,
@@ -25,7 +26,10 @@ Rows = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """Figures of one task, as the reporting views give them."""
+    """Figures of one task, as the reporting views give them.
+
+    `asked` is the last run that made calls, where the latest one only reused answers: cost and latency speak of it.
+    """
 
     task: str
     run: dict[str, Any]
@@ -34,6 +38,7 @@ class Scorecard:
     failures: Rows
     reference_model: str | None
     reference_price_source: str | None
+    asked: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -53,6 +58,7 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
             f"Task '{task}' has no completed run in the marts: expected one; run `assay run {task}`, then `assay report {task}`."
         )
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
+    asked = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_ASKED.sql, version), None)
     reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))
     return Scorecard(
         task=task,
@@ -62,6 +68,7 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
         failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, {"run_id": run["run_id"]})),
         reference_model=reference["reference_model"],
         reference_price_source=reference["reference_price_source"],
+        asked=asked,
     )
 
 

@@ -68,7 +68,14 @@ def milliseconds(value: float | None) -> str:
 
 def facts(card: Scorecard) -> list[tuple[str, str]]:
     """The scorecard's single figures, name and value; what does not apply is left out."""
-    return [*_run_facts(card.run), *_cost_facts(card), *_latency_facts(card.run), *_hidden_facts(card)]
+    paid = card.asked or card.run
+    return [
+        *_run_facts(card.run),
+        *_paid_by(card),
+        *_cost_facts(card, paid),
+        *_latency_facts(paid),
+        *_hidden_facts(card),
+    ]
 
 
 def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -88,8 +95,15 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
 
 
-def _cost_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
-    run = card.run
+def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if card.asked is not None:
+        yield (
+            "nothing was paid",
+            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, which asked",
+        )
+
+
+def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     is_stated = run["cost_status"] in ("ok", "billing_unknown")
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
     yield (

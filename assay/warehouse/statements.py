@@ -203,8 +203,7 @@ RUN_ESTIMATES = Statement(
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
-REPORT_RUN = Statement(
-    """
+_RUN_FIGURES = """
     select
         cost.run_id as run_id,
         cost.data_date as data_date,
@@ -241,9 +240,31 @@ REPORT_RUN = Statement(
         on cost.run_id = completeness.run_id
     left join rpt_latency as latency
         on cost.run_id = latency.run_id
+"""
+
+REPORT_RUN = Statement(
+    _RUN_FIGURES
+    + """
     where cost.run_id = @run_id
     """,
     (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_LAST_ASKED = Statement(
+    _RUN_FIGURES
+    + """
+    where
+        cost.task = @task
+        and cost.variant = @variant
+        and cost.stage = @stage
+        and cost.inference_version = @inference_version
+        and cost.run_status = 'completed'
+        and cost.calls > 0
+    order by cost.data_date desc, cost.calls desc
+    limit 1
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
     REPORTING,
 )
 

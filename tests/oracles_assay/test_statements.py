@@ -41,9 +41,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
     root: Path = tmp_path_factory.mktemp("oracle")
     with running_emulator(root / "emulator") as endpoints:
-        made = Warehouse(
-            Settings(root=root, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
-        )
+        made = Warehouse(Settings(root=root, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc))
         for dataset, tables in relations().items():
             place = f"{made.settings.project}.{made.settings.dataset(dataset)}"
             made.client.create_dataset(place, timeout=TIMEOUT_S)
