@@ -3,6 +3,8 @@ SHELL := /bin/bash
 export PYTHONDONTWRITEBYTECODE :=
 export DO_NOT_TRACK := 1
 export UV_LINK_MODE := copy
+# Certificates of the machine, so that a company's own proxy is trusted as by every other program.
+export UV_SYSTEM_CERTS := 1
 
 PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .assay/uv/bin/uv)

@@ -86,9 +86,11 @@ def render_staging(schemas_dir: Path = SCHEMAS_DIR) -> str:
 def render_docs(schemas_dir: Path = SCHEMAS_DIR) -> str:
     """The Markdown of one docs block for each landing column, named `landing__<table>__<column>`."""
     blocks = [f"<!-- {NOTICE.format(' docs').removeprefix('# ')} -->"]
-    for table in load_tables(schemas_dir):
-        for column in table.columns:
-            blocks.append(f"{{% docs landing__{table.name}__{column.name} %}}\n{column.description}\n{{% enddocs %}}")
+    blocks += [
+        f"{{% docs landing__{table.name}__{column.name} %}}\n{column.description}\n{{% enddocs %}}"
+        for table in load_tables(schemas_dir)
+        for column in table.columns
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
