@@ -24,6 +24,10 @@ storage:
   sqlite:
     base_dir:
       env: DAGSTER_HOME
+concurrency:
+  pools:
+    granularity: op
+    default_limit: 1
 """
 LOAD_ERRORS = """
 { workspaceOrError { ... on Workspace { locationEntries { name loadStatus

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +101,7 @@ def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
         asked: set[int] = set()
         deadline = time.monotonic() + seconds
         while left := members(marker, leader):
-            for process in left:
-                if process.pid not in asked:
-                    _send(process, sent)
+            _send([process for process in left if process.pid not in asked], sent)
             asked |= {process.pid for process in left}
             seen |= asked
             if time.monotonic() > deadline:
@@ -115,10 +113,11 @@ def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
     return len(seen)
 
 
-def _send(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if is_alive(process):
-            os.kill(process.pid, number)
+def _send(targets: Iterable[Process], number: signal.Signals) -> None:
+    for process in targets:
+        with suppress(ProcessLookupError, PermissionError):
+            if is_alive(process):
+                os.kill(process.pid, number)
 
 
 def _living() -> dict[int, Process]:

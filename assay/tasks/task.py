@@ -50,8 +50,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The four hashes; `scorers` has one for each scorer by name."""
+    """The four hashes of a task; `scorers` has one for each scorer by name."""
 
+    task: str
     inference: str
     scorers: Mapping[str, str]
     golden_set: str
@@ -59,8 +60,8 @@ class Versions:
 
     @property
     def task_version_id(self) -> str:
-        """One hash over the four."""
-        return digest([self.inference, dict(self.scorers), self.golden_set, self.policy])
+        """One hash over the four, and the task's name: two tasks may ask the same."""
+        return digest([self.task, self.inference, dict(self.scorers), self.golden_set, self.policy])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def versions_of(
     policy["fallback"] = spec.output.fallback
     policy["routes"] = [[route.timeout_s, route.max_attempts, route.repair] for route in spec.routes]
     return Versions(
+        task=spec.name,
         inference=digest(asked),
         scorers={check.name: catalog.scorer_version(check, folder) for check in spec.checks},
         golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),

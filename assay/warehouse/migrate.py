@@ -71,10 +71,8 @@ def migrate(
             _create_dataset(warehouse, name, description)
         _apply_numbered(warehouse, migrations_dir, report)
         for schema in wanted.values():
-            for difference in _differences(warehouse, schema):
-                if difference.additive:
-                    _add(warehouse, schema, report)
-                    break
+            if any(difference.additive for difference in _differences(warehouse, schema)):
+                _add(warehouse, schema, report)
     if left := diff(warehouse, tables=wanted):
         lines = "\n".join(f"  {difference}" for difference in left)
         raise UsageError(

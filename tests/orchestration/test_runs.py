@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -123,7 +124,8 @@ def test_metadata_shows_no_content(daily: Daily) -> None:
 @pytest.mark.parametrize(("option", "value", "predictions"), [("limit", 2, 2), ("epochs", 2, 12)])
 def test_options_of_the_launch_reach_the_run(daily: Daily, option: str, value: int, predictions: int) -> None:
     task = daily.task(f"sorting_{option}")
-    assert daily.materialise(task, **{option: value}).success
+    config: dict[str, Any] = {option: value}
+    assert daily.materialise(task, **config).success
     assert len(daily.landed("predictions", task)) == predictions
 
 
