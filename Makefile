@@ -29,7 +29,7 @@ check: install ## Lint, types, import rules, SQL style
 	@$(RUN) ruff format --check .
 	@$(RUN) mypy
 	@$(RUN) lint-imports --no-cache
-	@$(RUN) sqlfluff lint --processes 2 dbt_project/models dbt_project/tests dbt_project/macros
+	@$(RUN) sqlfluff lint --processes 2 dbt_project/models dbt_project/tests/*.sql
 	@$(RUN) assay check
 
 test: check ## Run every check and every test

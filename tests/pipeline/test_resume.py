@@ -127,9 +127,7 @@ def test_a_snapshot_of_another_run_is_refused(bench: Bench, name: str) -> None:
         ({"cases": [{"case_id": "c", "split": "dev", "input": {"text": "t"}}]}, "the golden set"),
     ],
 )
-def test_a_changed_task_is_refused_with_what_changed(
-    bench: Bench, name: str, edits: dict[str, Any], what: str
-) -> None:
+def test_a_changed_task_is_refused_with_what_changed(bench: Bench, name: str, edits: dict[str, Any], what: str) -> None:
     run_id = interrupted(bench, name)
     bench.place.task(name, **edits)
     refused(bench, run_id, rf"Task '{name}' changed since run {run_id} began \({what}: ")
@@ -195,4 +193,3 @@ def test_an_endpoint_that_leaves_in_the_middle_stops_the_run_and_a_resume_ends_i
     # A request that broke off was sent and may be answered by a failure of its own, never by nothing.
     assert summary.predictions == 60
     assert sum(summary.statuses.values()) == 60
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_a_budget_of_nothing_sends_nothing_and_says_so_for_each_record(
 def test_a_budget_for_a_model_without_a_price_is_refused(bench: Bench, model: ModelEndpoint, name: str) -> None:
     routes = [{"name": "first", "provider": "openai", "model": "a-model-of-my-own"}]
     task = bench.place.task(name, routes=routes)
-    with pytest.raises(UsageError, match="openai:a-model-of-my-own .* has no price"):
+    with pytest.raises(UsageError, match=r"openai:a-model-of-my-own .* has no price"):
         bench.run(task, input=bench.place.rows("in.csv", EIGHT), budget_usd=1)
     assert model.count == 0
 
@@ -170,7 +171,9 @@ def test_a_query_is_an_input_and_knows_the_day(bench: Bench, model: ModelEndpoin
     sql = "select 'one' as id, concat('the day is ', cast(@data_date as string)) as text"
     summary = bench.run(bench.place.task(name), input=sql, data_date=DAY)
     assert list(model.prompts) == ["the day is 2024-05-01"]
-    [row] = bench.place.query("select input_source, data_date from runs where run_id = @run limit 1", run=summary.run_id)
+    [row] = bench.place.query(
+        "select input_source, data_date from runs where run_id = @run limit 1", run=summary.run_id
+    )
     assert row["input_source"].startswith("query:")
     assert row["data_date"] == DAY
 
@@ -202,10 +205,10 @@ def test_a_record_whose_answer_is_never_valid_ends_with_a_status_and_the_run_goe
     assert model.count == 9  # one repair turn
 
 
-@pytest.mark.parametrize("text", ["\ud800", '{"label": "question", "note": "\\u0000\\ud83d"}', '{"label": 1e400}', "[" * 5000])
-def test_a_hostile_answer_costs_its_own_record_only(
-    bench: Bench, model: ModelEndpoint, name: str, text: str
-) -> None:
+@pytest.mark.parametrize(
+    "text", ["\ud800", '{"label": "question", "note": "\\u0000\\ud83d"}', '{"label": 1e400}', "[" * 5000]
+)
+def test_a_hostile_answer_costs_its_own_record_only(bench: Bench, model: ModelEndpoint, name: str, text: str) -> None:
     def react(asked: Asked) -> Reaction:
         return Reaction(text=text) if asked.prompt.endswith("3") else well(asked)
 
@@ -234,7 +237,7 @@ def test_a_number_that_makes_no_sense_is_refused(option: str, value: float) -> N
 
 @pytest.mark.parametrize("policy", ["sometimes", "within 3 weeks", "within -1 days", "within ٣ days", ""])
 def test_a_reuse_policy_that_is_none_is_refused_before_anything_is_read(policy: str) -> None:
-    with pytest.raises(UsageError, match="expected always, never, or `within N hours|days`"):
+    with pytest.raises(UsageError, match=re.escape("expected always, never, or `within N hours|days`")):
         RunOptions(data_date=DAY, reuse=policy)
 
 

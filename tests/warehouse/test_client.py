@@ -60,9 +60,7 @@ def test_a_warehouse_that_leaves_between_two_queries_is_unreachable(warehouse: W
     assert list(mine.stream("select 1 as n")) == [{"n": 1}]
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        mine.settings = replace(
-            mine.settings, bigquery_endpoint=f"http://127.0.0.1:{unused.getsockname()[1]}"
-        )
+        mine.settings = replace(mine.settings, bigquery_endpoint=f"http://127.0.0.1:{unused.getsockname()[1]}")
         with pytest.raises(Unreachable):
             list(mine.stream("select 1 as n"))
 
