@@ -44,11 +44,8 @@ def running_emulator(folder: Path, *, project: str = PROJECT) -> Iterator[Endpoi
     rest_port, grpc_port = _free_ports(2)
     command = [
         *(
-            str(Path(sys.executable).with_name("bqemulator")),
-            "start",
-            "--persistent",
-            "--data-dir",
-            str(folder / "data"),
+            *(sys.executable, "-m", "assay.local.emulator_server", "start", "--persistent"),
+            *("--data-dir", str(folder / "data")),
         ),
         *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", project, "--log-level", "warning"),
     ]

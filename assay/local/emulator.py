@@ -16,7 +16,10 @@ from assay.settings import Settings
 LOCKED = re.compile(r"Could not set lock on file \\*\"([^\"\\]+).*?PID (\d+)", re.DOTALL)
 
 
-def warehouse(settings: Settings, *, module: str = "bqemulator") -> Part:
+SERVER_MODULE = "assay.local.emulator_server"
+
+
+def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
     """The emulator as a part: persistent, both its APIs on this machine only."""
     ports = settings.ports
     folder = settings.state_dir / "bigquery"
@@ -30,7 +33,7 @@ def warehouse(settings: Settings, *, module: str = "bqemulator") -> Part:
         ),
         ports={"ASSAY_PORT_BIGQUERY_REST": ports.bigquery_rest, "ASSAY_PORT_BIGQUERY_GRPC": ports.bigquery_grpc},
         url=f"http://{HOST}:{ports.bigquery_rest}",
-        modules=(module, "duckdb", "duckdb_extensions", "duckdb_extension_spatial"),
+        modules=(module, "bqemulator", "duckdb", "duckdb_extensions", "duckdb_extension_spatial"),
         answers=lambda _: get_json(ports.bigquery_rest, "/readyz") is not None and is_open(ports.bigquery_grpc),
         prepare=install_spatial,
         explain=explain_lock,

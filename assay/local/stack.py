@@ -51,7 +51,7 @@ class StackOptions:
     """What the stack is made of; the defaults are what a user wants."""
 
     definitions_module: str = dagster_parts.DEFINITIONS_MODULE
-    emulator_module: str = "bqemulator"
+    emulator_module: str = emulator.SERVER_MODULE
     inference_module: str = "xllamacpp"
     weights_package: str = model_server.WEIGHTS_PACKAGE
     wait_seconds: float = 120.0
