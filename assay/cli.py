@@ -125,12 +125,13 @@ def init(task: str) -> None:
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def check(task: str | None, style: str) -> None:
     """Validate task folders; each mistake has its file and line, what was expected and found."""
+    from assay.pipeline.project import check_tasks
     from assay.tasks.loader import find_task, task_names
     from assay.terminal import write_json, write_table
 
     project = _project()
     names = [find_task(project.settings.tasks_dir, task).name] if task else list(task_names(project.settings.tasks_dir))
-    good, mistakes = _checked(project, names)
+    good, mistakes = check_tasks(project, names)
     if style == "json":
         write_json({"tasks": good, "mistakes": mistakes})
     elif good:
@@ -179,6 +180,7 @@ def run(task: str, resume_id: str | None, output: Path | None, style: str, **opt
     from assay.terminal import note, write_summary
 
     project = _project()
+    options["input_spec"] = _seen_from_here(options["input_spec"], project.settings.root)
     if output is not None:
         refuse_unwritable(output)
     current, requests = (
@@ -299,6 +301,14 @@ def _project() -> Project:
     return open_project(_settings())
 
 
+def _seen_from_here(spec: str | None, root: Path) -> str | None:
+    """A file of the folder the command was given in, for names are else read from the project's folder."""
+    # os.path and not Path: a long SQL text is no file name, which Path answers with an error.
+    if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):
+        return spec
+    return os.path.abspath(spec)
+
+
 def _options(options: dict[str, Any]) -> RunOptions:
     from assay.pipeline.run import RunOptions
 
@@ -362,31 +372,6 @@ def _resumed(project: Project, task: str, run_id: str, input_spec: str | None) -
     if current.task.name != task:
         raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'; {_go_on(current)}")
     return current, open_requests(project, current)
-
-
-def _checked(project: Project, names: list[str]) -> tuple[list[dict[str, Any]], list[Any]]:
-    from assay.tasks.mistakes import TaskInvalid
-
-    good: list[dict[str, Any]] = []
-    mistakes: list[Any] = []
-    for name in names:
-        try:
-            task = project.task(name)
-        except TaskInvalid as error:
-            mistakes += error.mistakes
-            continue
-        versions = task.versions
-        good.append(
-            {
-                "task": name,
-                "inference_version": versions.inference,
-                "golden_set_version": versions.golden_set,
-                "policy_version": versions.policy,
-                "cases": len(task.cases),
-                "variants": ["default", *task.spec.variants],
-            }
-        )
-    return good, mistakes
 
 
 def _show_parts(parts: Any, *, style: str = "table") -> None:

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
     from rich.text import Text
 
     from assay.evals.scorecard import Scorecard
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from assay.pipeline.execution import RunSummary
 
 PIPED_WIDTH = 120
+SECONDS_BETWEEN_LINES = 5.0
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 ANSWERED_WELL = frozenset({"ok", "repaired"})
 
@@ -53,8 +55,7 @@ def note(text: str) -> None:
 class RunProgress:
     """Counts of a run under way, shown as one line: answered, cost, errors by kind."""
 
-    bar: Progress
-    line: TaskID
+    show: Callable[[str], None]
     cost_usd: Decimal = Decimal(0)
     reused: int = 0
     errors: dict[str, int] = field(default_factory=dict)
@@ -69,7 +70,7 @@ class RunProgress:
         if prediction.status not in ANSWERED_WELL:
             kind = prediction.error_type or prediction.status
             self.errors[kind] = self.errors.get(kind, 0) + 1
-        self.bar.update(self.line, advance=1, details=self._details())
+        self.show(self._details())
 
     def _details(self) -> str:
         parts = [f"${self.cost_usd:.4f}"]
@@ -80,8 +81,34 @@ class RunProgress:
 
 
 @contextmanager
-def run_progress(total: int, *, done: int = 0, quiet: bool = False) -> Iterator[RunProgress]:
-    """A live line with rows, rows per second, time left, cost and errors."""
+def run_progress(total: int) -> Iterator[RunProgress]:
+    """How far a run is: a live line on a terminal, else a line every few seconds, as a log wants it."""
+    console = stderr_console()
+    if not console.is_terminal:
+        yield RunProgress(_in_lines(total))
+        return
+    with _live_line(console) as bar:
+        line = bar.add_task("answering", total=total, details="")
+        yield RunProgress(lambda details: bar.update(line, advance=1, details=details))
+
+
+def _in_lines(total: int, *, clock: Callable[[], float] = monotonic) -> Callable[[str], None]:
+    began = last = clock()
+    done = 0
+
+    def show(details: str) -> None:
+        nonlocal done, last
+        done, now = done + 1, clock()
+        if done == total or now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            rate = done / max(now - began, 0.001)
+            note(f"answered {done:,} of {total:,} · {rate:.1f} rows/s · {(total - done) / rate:.0f} s left · {details}")
+
+    return show
+
+
+def _live_line(console: Console) -> Progress:
+    """Rows, rows per second, time left, cost and errors."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -108,9 +135,7 @@ def run_progress(total: int, *, done: int = 0, quiet: bool = False) -> Iterator[
         TimeRemainingColumn(),
         TextColumn("{task.fields[details]}"),
     )
-    bar = Progress(*columns, console=stderr_console(), disable=quiet, refresh_per_second=4)
-    with bar:
-        yield RunProgress(bar, bar.add_task("answering", total=total, completed=done, details=""))
+    return Progress(*columns, console=console, refresh_per_second=4)
 
 
 def counter(what: str, *, every: int) -> Callable[[int], None]:

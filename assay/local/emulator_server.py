@@ -1,8 +1,9 @@
-"""Runs the BigQuery emulator with its one DuckDB connection used by one thread at a time.
+"""Runs the BigQuery emulator with a DuckDB connection for each of its threads, used one at a time.
 
-The emulator answers queries in one thread and takes appends in others, on the same connection. DuckDB's `unregister`
-waits for a running query with Python's global lock held, while that query needs the lock to end: both wait for ever.
-Belongs here: that one repair, for bqemulator 1.4.0; everything else of the emulator stays as it is.
+Version 1.4.0 answers queries in one thread and takes appends in others, all on one connection. A statement of one thread
+can then be handed the result of another's, and DuckDB's `unregister` waits for a running query with Python's global
+lock held, while that query needs the lock to end: both wait for ever.
+Belongs here: that one repair; everything else of the emulator stays as it is.
 """
 
 from __future__ import annotations
@@ -11,21 +12,37 @@ import functools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
 
 
-def take_turns() -> None:
-    """The emulator's statements and appends in this process wait for each other."""
+def separate_threads() -> None:
+    """In this process each thread of the emulator has its own connection, and statements wait for each other."""
     from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler
     from bqemulator.storage.engine import DuckDBEngine
 
+    own = threading.local()
+    first_thread = threading.get_ident()
+
+    def connection(engine: Any) -> duckdb.DuckDBPyConnection:
+        if engine._connection is None or threading.get_ident() == first_thread:
+            return engine._connection
+        if not hasattr(own, "connection"):
+            own.connection = engine._connection.cursor()
+            own.connection.execute("SET TimeZone = 'UTC'")  # as the emulator sets it on its own
+        return own.connection
+
     turn = threading.RLock()
-    for owner, name in (
-        (DuckDBEngine, "execute"),
-        (DuckDBEngine, "fetch_arrow"),
-        (BigQueryWriteHandler, "_flush_to_target"),
-    ):
-        setattr(owner, name, _in_turn(getattr(owner, name), turn))
+    repairs: tuple[tuple[type[Any], str, Any], ...] = (
+        (DuckDBEngine, "connection", property(connection)),
+        (DuckDBEngine, "execute", _in_turn(DuckDBEngine.execute, turn)),
+        (DuckDBEngine, "fetch_arrow", _in_turn(DuckDBEngine.fetch_arrow, turn)),
+        (BigQueryWriteHandler, "_flush_to_target", _in_turn(BigQueryWriteHandler._flush_to_target, turn)),
+    )
+    for owner, name, repaired in repairs:
+        setattr(owner, name, repaired)
 
 
 def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> Callable[..., Any]:
@@ -38,10 +55,10 @@ def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> C
 
 
 def main() -> None:
-    """The emulator's own command line, taking turns."""
+    """The emulator's own command line, with its threads kept apart."""
     from bqemulator.cli import main as emulator
 
-    take_turns()
+    separate_threads()
     emulator()
 
 

@@ -5,9 +5,10 @@ Only wiring belongs here: which class plays which part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from assay.checks import build_scorer, parameter_errors, scorer_version
 from assay.errors import UsageError
@@ -16,6 +17,7 @@ from assay.inference.prices import PriceBook
 from assay.inference.providers import Provider, load_providers
 from assay.settings import Settings
 from assay.tasks.loader import find_task, load_task
+from assay.tasks.mistakes import Mistake, TaskInvalid
 from assay.tasks.spec import CheckSpec, MaskingSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task
 from assay.warehouse.client import Warehouse
@@ -62,6 +64,29 @@ def open_project(settings: Settings) -> Project:
         UsageError: providers.yml has mistakes.
     """
     return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
+
+
+def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[Mistake]]:
+    """The good tasks with their version hashes, and every mistake of the others."""
+    good: list[dict[str, Any]] = []
+    mistakes: list[Mistake] = []
+    for name in names:
+        try:
+            good.append(_overview(project.task(name)))
+        except TaskInvalid as error:
+            mistakes += error.mistakes
+    return good, mistakes
+
+
+def _overview(task: Task) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "inference_version": task.versions.inference,
+        "golden_set_version": task.versions.golden_set,
+        "policy_version": task.versions.policy,
+        "cases": len(task.cases),
+        "variants": [DEFAULT_VARIANT, *task.spec.variants],
+    }
 
 
 def masking_rules(masking: MaskingSpec) -> MaskingRules:

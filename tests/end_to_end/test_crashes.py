@@ -121,7 +121,6 @@ def test_a_warehouse_that_is_killed_stops_the_run_and_a_resume_ends_it(
     model.react = well
     with running_emulator(tmp_path / "emulator") as place.endpoints:
         kept = landed(place, name)
-        assert kept > 0
         summary = place.run(name, "--resume", run_id[1])
         LOG.info("%s requests were sent again", model.count - ROWS)
         assert (summary["predictions"], summary["records"]) == (ROWS, ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import pytest
 
 from assay.errors import StoppedAtDoor, Unreachable, UsageError
 from assay.pipeline.admission import reopen
+from assay.pipeline.answering import Answering, Interrupted
 from assay.pipeline.execution import open_requests
 from tests.end_to_end.workplace import Workplace, numbered_rows
-from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, well
-from tests.pipeline.conftest import Bench
+from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, hanging, well
+from tests.pipeline.conftest import Bench, Told
 
 TWENTY = numbered_rows(20)
 
@@ -193,3 +195,22 @@ def test_an_endpoint_that_leaves_in_the_middle_stops_the_run_and_a_resume_ends_i
     # A request that broke off was sent and may be answered by a failure of its own, never by nothing.
     assert summary.predictions == 60
     assert sum(summary.statuses.values()) == 60
+
+
+def test_a_run_that_is_told_to_stop_does_not_wait_for_an_endpoint_that_hangs(
+    bench: Bench, model: ModelEndpoint, name: str
+) -> None:
+    run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", TWENTY))
+    model.react = lambda asked: hanging(asked) if asked.number > 4 else well(asked)
+
+    async def stopped() -> None:
+        answering = Answering(bench.project, run, Told(), grace_s=0.1)
+        asyncio.get_running_loop().call_later(1.0, answering.stop.set)
+        await asyncio.wait_for(answering.answer_all(), timeout=10)
+
+    with pytest.raises(Interrupted, match=f"--resume {run.run_id}"):
+        asyncio.run(stopped())
+    sql = "select billing, count(*) as n from responses where run_id = @run group by billing order by billing"
+    assert bench.place.query(sql, run=run.run_id) == [{"billing": "known", "n": 4}, {"billing": "unknown", "n": 16}]
+    model.react = well
+    assert bench.go_on(run.run_id).predictions == 20
