@@ -12,10 +12,7 @@ import functools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import duckdb
+from typing import Any
 
 
 def separate_threads() -> None:
@@ -26,7 +23,7 @@ def separate_threads() -> None:
     own = threading.local()
     first_thread = threading.get_ident()
 
-    def connection(engine: Any) -> duckdb.DuckDBPyConnection:
+    def connection(engine: Any) -> Any:
         if engine._connection is None or threading.get_ident() == first_thread:
             return engine._connection
         if not hasattr(own, "connection"):
