@@ -19,12 +19,11 @@ from assay.inference.backoff import Backoff
 from assay.inference.calls import BudgetReached, CallLog, CallMaker
 from assay.inference.client import Reply
 from assay.inference.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
-from assay.inference.keys import new_id, prediction_id
+from assay.inference.keys import new_id
 from assay.inference.prompts import Message, PromptFailed, repair_messages
-from assay.inference.request import Answered, Request
+from assay.inference.request import Answered, Request, prediction_row
 from assay.inference.router import Router
 from assay.inference.validation import Valid, validate
-from assay.records import Prediction
 from assay.tasks.spec import RouteSpec
 
 STOP_ADVICE = {
@@ -195,29 +194,14 @@ class Engine:
     def _final(
         self, work: _Work, *, status: str, output: Mapping[str, Any] | None = None, **columns: str | None
     ) -> Answered:
-        request, facts, finished_at = work.request, self.calls.facts, self.now()
-        prediction = Prediction(
-            prediction_id=prediction_id(facts.run_id, request.key),
-            run_id=facts.run_id,
-            task=facts.task,
-            data_date=facts.data_date,
-            occurred_at=finished_at,
-            tenant_id=request.tenant_id,
-            request_key=request.key,
-            record_id=request.record_id,
-            epoch=request.epoch,
-            variant=facts.variant,
-            stage=facts.stage,
-            inference_version=facts.inference_version,
-            input_hash=request.input_hash,
+        prediction = prediction_row(
+            self.calls.facts,
+            work.request,
+            started_at=work.started_at,
+            finished_at=self.now(),
             status=status,
             output=orjson.dumps(output).decode() if output is not None else None,
             calls=len(work.log.responses),
-            started_at=work.started_at,
-            finished_at=finished_at,
-            end_to_end_ms=(finished_at - work.started_at).total_seconds() * 1000,
-            subject_key=request.subject_key,
-            masking_version=facts.masking_version,
             **columns,
         )
         return Answered(prediction, tuple(work.log.responses), tuple(work.log.contents))

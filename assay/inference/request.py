@@ -1,14 +1,16 @@
 """What the engine is given and what it gives back.
 
-Only the shapes belong here.
+Only the shapes belong here, and how a prediction's row follows from them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
+from assay.inference.keys import prediction_id
 from assay.records import Content, Prediction, Response
 
 
@@ -46,3 +48,30 @@ class Answered:
     prediction: Prediction | None
     responses: tuple[Response, ...] = ()
     contents: tuple[Content, ...] = ()
+
+
+def prediction_row(
+    facts: RunFacts, request: Request, *, started_at: datetime, finished_at: datetime, **columns: Any
+) -> Prediction:
+    """The row of the request's final answer; `columns` are those that tell how it came about."""
+    return Prediction(
+        prediction_id=prediction_id(facts.run_id, request.key),
+        run_id=facts.run_id,
+        task=facts.task,
+        data_date=facts.data_date,
+        occurred_at=finished_at,
+        tenant_id=request.tenant_id,
+        request_key=request.key,
+        record_id=request.record_id,
+        epoch=request.epoch,
+        variant=facts.variant,
+        stage=facts.stage,
+        inference_version=facts.inference_version,
+        input_hash=request.input_hash,
+        started_at=started_at,
+        finished_at=finished_at,
+        end_to_end_ms=(finished_at - started_at).total_seconds() * 1000,
+        subject_key=request.subject_key,
+        masking_version=facts.masking_version,
+        **columns,
+    )

@@ -19,10 +19,10 @@ from assay.inference.budget import RunBudget
 from assay.inference.calls import CallMaker
 from assay.inference.client import ModelClient, OpenAIClient
 from assay.inference.engine import Engine, RunCannotGoOn
-from assay.inference.keys import prediction_id, request_key
+from assay.inference.keys import request_key
 from assay.inference.limiter import ConcurrencyLimiter
 from assay.inference.prompts import PromptRenderer
-from assay.inference.request import Answered, Request
+from assay.inference.request import Answered, Request, prediction_row
 from assay.inference.router import OrderedRouter
 from assay.inference.usage import TokenUsage
 from assay.pipeline.buffer import AnswerBuffer
@@ -31,7 +31,6 @@ from assay.pipeline.in_flight import InFlight
 from assay.pipeline.masked import MaskedRecord, RecordGuard
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
-from assay.records import Prediction
 from assay.warehouse.landing import LandingWriter
 from assay.warehouse.statements import ANSWERED_IN_RUN, REUSABLE_ANSWERS, RUN_SPENT
 
@@ -187,33 +186,19 @@ class Answering:
         )
 
     def _reused(self, request: Request, answer: Mapping[str, Any]) -> Answered:
-        now, facts = datetime.now(UTC), self.run.facts
+        now = datetime.now(UTC)
         output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
-        prediction = Prediction(
-            prediction_id=prediction_id(facts.run_id, request.key),
-            run_id=facts.run_id,
-            task=facts.task,
-            data_date=facts.data_date,
-            occurred_at=now,
-            tenant_id=request.tenant_id,
-            request_key=request.key,
-            record_id=request.record_id,
-            epoch=request.epoch,
-            variant=facts.variant,
-            stage=facts.stage,
-            inference_version=facts.inference_version,
-            input_hash=request.input_hash,
+        prediction = prediction_row(
+            self.run.facts,
+            request,
+            started_at=now,
+            finished_at=now,
             status=answer["status"],
             answer_source="reused",
             output=output,
             route=answer["route"],
             call_id=answer["call_id"],
             calls=0,
-            started_at=now,
-            finished_at=now,
-            end_to_end_ms=0.0,
-            subject_key=request.subject_key,
-            masking_version=facts.masking_version,
         )
         return Answered(prediction)
 
