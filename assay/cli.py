@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 STYLES = click.Choice(["table", "json"])
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class AssayGroup(click.Group):

@@ -35,11 +35,11 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
-def stderr_console() -> Console:
-    """A console on stderr; plain lines where stderr is no terminal."""
+def console_on(*, stderr: bool) -> Console:
+    """A console on stderr or stdout; plain lines of a fixed width where that is no terminal."""
     from rich.console import Console
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     return console
@@ -83,7 +83,7 @@ class RunProgress:
 @contextmanager
 def run_progress(total: int) -> Iterator[RunProgress]:
     """How far a run is: a live line on a terminal, else a line every few seconds, as a log wants it."""
-    console = stderr_console()
+    console = console_on(stderr=True)
     if not console.is_terminal:
         yield RunProgress(_in_lines(total))
         return
@@ -187,7 +187,6 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """A table on stdout for people."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -195,10 +194,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
         table.add_column(_literal(column), overflow="fold")
     for row in rows:
         table.add_row(*(_literal("–" if value is None else _cell(value)) for value in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = PIPED_WIDTH
-    console.print(table)
+    console_on(stderr=False).print(table)
 
 
 def write_summary(summary: RunSummary, *, style: str) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,8 +11,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from assay.errors import UsageError
-from assay.settings import Settings, process_environment
-from assay.warehouse.marts import BUILD, DBT_PROJECT, dbt_command
+from assay.settings import Settings
+from assay.warehouse.marts import BUILD, DBT_PROJECT, last_words, run_dbt
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
@@ -99,19 +98,6 @@ def _state_of(settings: Settings) -> str:
 
 
 def _parse(settings: Settings, target: Path) -> None:
-    project = settings.root / DBT_PROJECT
-    logs = settings.state_dir / "logs" / "dbt"
-    # Of two target paths dbt takes the last.
-    command = [*dbt_command("parse", project, settings), "--target-path", str(target), "--log-path", str(logs)]
-    parsed = subprocess.run(
-        command,
-        cwd=settings.root,
-        env=process_environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=PARSE_SECONDS,
-        check=False,
-    )
+    parsed = run_dbt(settings, "parse", target=target, timeout_s=PARSE_SECONDS)
     if parsed.returncode or not (target / MANIFEST).exists():
-        tail = "\n".join((parsed.stdout + parsed.stderr).strip().splitlines()[-10:])
-        raise UsageError(f"dbt cannot parse {DBT_PROJECT}/:\n{tail}")
+        raise UsageError(f"dbt cannot parse {DBT_PROJECT}/:\n{last_words(parsed)}")

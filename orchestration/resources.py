@@ -10,8 +10,7 @@ from dagster_dbt import DbtCliResource
 
 from assay.pipeline.project import Project, open_project
 from assay.settings import Settings, load_settings
-
-DBT_PROJECT = "dbt_project"
+from assay.warehouse.marts import DBT_PROJECT
 
 
 class AssayResource(dg.ConfigurableResource[None]):

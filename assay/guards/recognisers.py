@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from presidio_analyzer import PatternRecognizer
     from presidio_analyzer.predefined_recognizers import UsSsnRecognizer
 
-ENTITIES = ("EMAIL_ADDRESS", "IBAN_CODE", "CREDIT_CARD", "US_SSN", "PHONE_NUMBER")
-"""Strongest evidence first: what one kind has claimed is not offered to the next, so a card is never a phone."""
-
 SCORE_THRESHOLD = 0.4
 """Presidio's score for a phone number, and its least score for a weak pattern that stands beside a context word."""
 
@@ -50,6 +47,7 @@ class Recognisers:
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import CreditCardRecognizer, IbanRecognizer, UsSsnRecognizer
 
+        # Strongest evidence first: what one kind has claimed is not offered to the next, so a card is never a phone.
         self._finders: tuple[tuple[str, Callable[[str], Iterator[Extent]]], ...] = (
             ("EMAIL_ADDRESS", _emails),
             ("IBAN_CODE", IbanFinder(IbanRecognizer(exact_match=True))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -26,6 +26,7 @@ from assay.pipeline.run import (
     GOLDEN,
     Run,
     RunOptions,
+    asks_golden_set,
     facts_of,
     find_run,
     finished_row,
@@ -65,7 +66,7 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
     facts = facts_of(task, options)
     project.warehouse.check()
     purge_expired(project.snapshots_dir, datetime.now(UTC))
-    source, is_golden = _source(project, task, options), bool(GOLDEN.fullmatch(input_of(task, options)))
+    source, is_golden = _source(project, task, options), asks_golden_set(task, options)
     rules = rules_of(task, is_golden=is_golden)
     snapshot = spool(
         source,
@@ -144,7 +145,7 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
         task=task,
         options=options,
         snapshot=snapshot,
-        is_golden=bool(GOLDEN.fullmatch(input_of(task, options))),
+        is_golden=asks_golden_set(task, options),
         purpose=row["purpose"],
     )
     faults = row["rows_rejected"] - snapshot.rows_rejected
@@ -213,7 +214,7 @@ def _land_rejected(project: Project, run: Run, sink: RowSink) -> None:
 def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRecord]:
     for row in run.snapshot.rejected():
         yield RejectedRecord(
-            **_common(run.facts.data_date, "default"),
+            **run.columns(),
             run_id=run.run_id,
             task=run.task.name,
             position=row.position,
@@ -227,7 +228,7 @@ def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRe
 
 def _fault_row(project: Project, run: Run, fault: MaskingFault) -> RejectedRecord:
     return RejectedRecord(
-        **_common(run.facts.data_date, "default"),
+        **run.columns(),
         run_id=run.run_id,
         task=run.task.name,
         position=fault.position,
@@ -240,7 +241,7 @@ def _fault_row(project: Project, run: Run, fault: MaskingFault) -> RejectedRecor
 
 def _record_row(run: Run, record: MaskedRecord) -> Record:
     return Record(
-        **_common(run.facts.data_date, record.tenant_id),
+        **run.columns(record.tenant_id),
         run_id=run.run_id,
         task=run.task.name,
         record_id=record.record_id,
@@ -255,7 +256,3 @@ def _record_row(run: Run, record: MaskedRecord) -> Record:
         subject_key=record.subject_key,
         masking_version=run.facts.masking_version,
     )
-
-
-def _common(data_date: date, tenant_id: str) -> dict[str, Any]:
-    return {"data_date": data_date, "occurred_at": datetime.now(UTC), "tenant_id": tenant_id}

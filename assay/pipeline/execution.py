@@ -17,6 +17,7 @@ from assay.pipeline.answering import Answering, Interrupted, Progress
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run, find_run, finished_row, row_of
 from assay.pipeline.scoring import score_run
+from assay.records import Run as RunRow
 from assay.warehouse.landing import LandingWriter
 from assay.warehouse.statements import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS
 
@@ -71,13 +72,17 @@ def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunS
     sink.append(
         [finished_row(started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason)]
     )
-    return summarise(project, run, status=status)
+    return _summary(project, run, started, counts, status=status)
 
 
 def summarise(project: Project, run: Run, *, status: str) -> RunSummary:
     """The run's figures as they stand in the warehouse."""
     started = row_of(find_run(project, run.run_id))
-    counts, totals = _one(project, RUN_COUNTS.sql, run), _one(project, RUN_TOTALS.sql, run)
+    return _summary(project, run, started, _one(project, RUN_COUNTS.sql, run), status=status)
+
+
+def _summary(project: Project, run: Run, started: RunRow, counts: dict[str, Any], *, status: str) -> RunSummary:
+    totals = _one(project, RUN_TOTALS.sql, run)
     groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))
     return RunSummary(
         run_id=run.run_id,

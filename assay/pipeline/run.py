@@ -9,7 +9,6 @@ import math
 import re
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,7 +19,7 @@ from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
 from assay.inputs.snapshot import Snapshot
 from assay.pipeline.project import Project
-from assay.pipeline.shape import golden_rules, input_rules
+from assay.pipeline.shape import DEFAULT_TENANT, golden_rules, input_rules
 from assay.records import Run as RunRow
 from assay.tasks.task import DEFAULT_VARIANT, Task
 from assay.version import code_version, git_sha
@@ -88,6 +87,10 @@ class Run:
         """Parameters that every statement about this run takes."""
         return {"run_id": self.facts.run_id, "data_date": self.facts.data_date}
 
+    def columns(self, tenant_id: str = DEFAULT_TENANT) -> dict[str, Any]:
+        """What every row that the run lands now has in common."""
+        return {"data_date": self.facts.data_date, "occurred_at": datetime.now(UTC), "tenant_id": tenant_id}
+
     @property
     def reuse(self) -> str:
         """The reuse policy: the option, else the task's; runs that measure the present never reuse."""
@@ -124,6 +127,11 @@ def input_of(task: Task, options: RunOptions) -> str:
     return options.input or task.spec.input.source or "golden"
 
 
+def asks_golden_set(task: Task, options: RunOptions) -> bool:
+    """True when the run's input is the task's golden set, or a split of it."""
+    return GOLDEN.fullmatch(input_of(task, options)) is not None
+
+
 def rules_of(task: Task, *, is_golden: bool) -> InputRules:
     """The door's rules: the task's, or those of its golden set."""
     return golden_rules(task) if is_golden else input_rules(task)
@@ -144,7 +152,7 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
 
 def purpose_of(task: Task, options: RunOptions) -> str:
     """`eval` over a golden set, else `score`, unless the options say otherwise."""
-    return options.purpose or ("eval" if GOLDEN.fullmatch(input_of(task, options)) else "score")
+    return options.purpose or ("eval" if asks_golden_set(task, options) else "score")
 
 
 def find_run(project: Project, run_id: str) -> dict[str, Any]:
@@ -179,9 +187,7 @@ def started_row(run: Run, project: Project, *, records: int, rejected: int) -> R
     return RunRow(
         run_id=run.run_id,
         task=run.task.name,
-        data_date=run.facts.data_date,
-        occurred_at=datetime.now(UTC),
-        tenant_id="default",
+        **run.columns(),
         event="started",
         status="running",
         purpose=run.purpose,
@@ -224,8 +230,3 @@ def row_of(kept: dict[str, Any]) -> RunRow:
     values = {name: kept[name] for name in names}
     values["config"] = orjson.dumps(kept["config"]).decode() if not isinstance(kept["config"], str) else kept["config"]
     return RunRow(**values)
-
-
-def shown_path(path: Path, root: Path) -> str:
-    """The path relative to the project where it lies inside it."""
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

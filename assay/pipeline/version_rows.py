@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date
 
 import orjson
 
@@ -13,7 +12,6 @@ from assay.pipeline.buffer import RowSink
 from assay.pipeline.masked import mask_pair
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
-from assay.pipeline.shape import DEFAULT_TENANT
 from assay.records import GoldenCase, TaskVersion
 from assay.tasks.task import Case, Task
 from assay.version import code_version, git_sha
@@ -37,7 +35,7 @@ def _known(project: Project, statement: Statement, task: Task, version: str) -> 
 def _version_row(project: Project, run: Run) -> TaskVersion:
     task, spec = run.task, run.task.spec
     return TaskVersion(
-        **_common(run.facts.data_date),
+        **run.columns(),
         task=task.name,
         task_version_id=task.versions.task_version_id,
         inference_version=task.versions.inference,
@@ -70,7 +68,7 @@ def _case_rows(project: Project, run: Run) -> list[GoldenCase]:
 def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
     masked, expected = mask_pair(guard, case.input, case.expected)
     return GoldenCase(
-        **_common(run.facts.data_date),
+        **run.columns(),
         task=run.task.name,
         golden_set_version=run.task.versions.golden_set,
         case_id=case.case_id,
@@ -83,10 +81,6 @@ def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
         authored_on=date.fromisoformat(case.authored_on) if case.authored_on else None,
         masking_version=run.facts.masking_version,
     )
-
-
-def _common(data_date: date) -> dict[str, Any]:
-    return {"data_date": data_date, "occurred_at": datetime.now(UTC), "tenant_id": DEFAULT_TENANT}
 
 
 def _json(value: object) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -94,11 +94,11 @@ class Warehouse:
                 yield dict(row.items())
 
     def query(
-        self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING, dry_run: bool = False
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> bigquery.table.RowIterator:
         """The result of the query with its schema; see `stream`."""
         with reachable(self.settings):
-            return self._start(sql, parameters, dataset, dry_run=dry_run).result(
+            return self._start(sql, parameters, dataset).result(
                 page_size=PAGE_ROWS, timeout=QUERY_SECONDS, retry=short_retry()
             )
 
@@ -108,7 +108,7 @@ class Warehouse:
             return self._start(sql, None, dataset, dry_run=True).statement_type or None
 
     def _start(
-        self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool
+        self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool = False
     ) -> bigquery.QueryJob:
         from google.cloud import bigquery
 
@@ -152,9 +152,6 @@ def reachable(settings: Settings) -> Iterator[None]:
         ) from error
     except exceptions.GoogleAPICallError as error:
         raise UsageError(f"The warehouse at {where} refused the request: {_words(error)}") from error
-
-
-Reachable = Callable[[Settings], AbstractContextManager[None]]
 
 
 def short_retry() -> Retry:

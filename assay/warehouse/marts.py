@@ -33,35 +33,38 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
         Unreachable: the warehouse does not answer.
     """
     Warehouse(settings).check()
-    project = settings.root / DBT_PROJECT
-    if not (project / "dbt_project.yml").is_file():
+    if not (settings.root / DBT_PROJECT / "dbt_project.yml").is_file():
         raise UsageError(f"No {DBT_PROJECT}/dbt_project.yml in {settings.root}: expected the project's models there.")
-    logs = settings.state_dir / "logs" / "dbt"
-    command = [
-        *dbt_command(BUILD[0], project, settings),
-        *BUILD[1:],
-        "--log-path",
-        str(logs),
-        *(("--select", *select) if select else ()),
-    ]
-    ended = subprocess.run(
-        command,
+    chosen = ("--select", *select) if select else ()
+    ended = run_dbt(settings, *BUILD, *chosen, target=settings.state_dir / "dbt", timeout_s=BUILD_SECONDS)
+    if ended.returncode:
+        raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_words(ended)}")
+
+
+def run_dbt(
+    settings: Settings, verb: str, *options: str, target: Path, timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """dbt has ended, on the project's models, with the settings of this process; what it makes is in `target`."""
+    project = settings.root / DBT_PROJECT
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "dbt.cli.main", verb, *options),
+            *("--project-dir", str(project), "--profiles-dir", str(project)),
+            *("--target-path", str(target), "--log-path", str(_logs(settings))),
+        ],
         cwd=settings.root,
         env=process_environment(settings),
         capture_output=True,
         text=True,
-        timeout=BUILD_SECONDS,
+        timeout=timeout_s,
         check=False,
     )
-    if ended.returncode:
-        tail = "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-LINES_SHOWN:])
-        raise MartsNotBuilt(f"dbt build failed (see {logs / 'dbt.log'}):\n{tail}")
 
 
-def dbt_command(verb: str, project: Path, settings: Settings) -> list[str]:
-    """The command line of dbt for this project."""
-    target = settings.state_dir / "dbt"
-    return [
-        *(sys.executable, "-m", "dbt.cli.main", verb),
-        *("--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(target)),
-    ]
+def last_words(ended: subprocess.CompletedProcess[str]) -> str:
+    """The end of what dbt printed, where it says what went wrong."""
+    return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-LINES_SHOWN:])
+
+
+def _logs(settings: Settings) -> Path:
+    return settings.state_dir / "logs" / "dbt"

@@ -1,18 +1,7 @@
+"""The task of these tests is the one that the engine's tests have."""
+
 from __future__ import annotations
 
-from pathlib import Path
+from tests.inference.conftest import folder, task
 
-import pytest
-
-from assay.tasks.task import Task
-from tests.fakes.task_folder import TaskFolder
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> TaskFolder:
-    return TaskFolder(tmp_path)
-
-
-@pytest.fixture
-def task(folder: TaskFolder) -> Task:
-    return folder.load()
+__all__ = ["folder", "task"]

@@ -17,11 +17,10 @@ with warnings.catch_warnings():
     import dagster_dbt  # noqa: F401
 
 from assay.settings import Settings
-from assay.warehouse.client import Warehouse
-from assay.warehouse.migrate import migrate
 from orchestration.marts import manifest
 from tests.architecture.source import ROOT
 from tests.emulator import Endpoints, running_emulator
+from tests.end_to_end.stage import migrate_dev
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.orchestration.daily import Daily
@@ -32,8 +31,7 @@ NOBODY_LISTENS = Endpoints(rest="http://127.0.0.1:9", grpc="127.0.0.1:9", pid=0)
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     with running_emulator(tmp_path_factory.mktemp("emulator")) as endpoints:
-        settings = Settings(root=Path("."), bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
-        migrate(Warehouse(settings), report=lambda _: None)
+        migrate_dev(endpoints)
         yield endpoints
 
 
