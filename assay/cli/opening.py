@@ -1,0 +1,28 @@
+"""What several commands share: the project they work with, and the shape of their options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from assay.pipeline.project import Project
+    from assay.settings import Settings
+
+DAY = click.DateTime(formats=["%Y-%m-%d"])
+STYLES = click.Choice(["table", "json"])
+
+
+def open_settings() -> Settings:
+    """Settings of this process."""
+    from assay.settings import load_settings
+
+    return load_settings()
+
+
+def opened_project() -> Project:
+    """The project around the working folder; nothing is connected yet."""
+    from assay.pipeline.project import open_project
+
+    return open_project(open_settings())
