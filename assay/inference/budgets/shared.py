@@ -1,0 +1,222 @@
+"""The budget that runs and workers share: a call is paid from the worker's lease, and the lease grows ahead of need.
+
+Who may spend and who waits belongs here; the lease's dealings with the ledger are in `worker_lease.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+
+from assay.errors import AssayError, Unreachable
+from assay.inference.budgets.ledger import Extension
+from assay.inference.budgets.worker_lease import LeaseParts, WorkerLease
+
+ZERO = Decimal(0)
+CALLS_AHEAD = 32
+"""Calls that a lease is to cover at least, where the caps have room."""
+CALLS_WORTH_A_ROW = 4
+"""Ahead of need, a lease grows by so many calls or not at all: near the cap, no row a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTimes:
+    """Seconds: a lease is renewed each `renew_s`, and is to last for `ahead_s` of calls.
+
+    At the cap, a worker asks again each `poll_s`, for `patience_s` where only others hold money. A ledger that does not
+    answer for `unreachable_s` stops the run.
+    """
+
+    renew_s: float = 10.0
+    ahead_s: float = 10.0
+    poll_s: float = 0.5
+    patience_s: float = 20.0
+    unreachable_s: float = 30.0
+
+
+class SharedBudget:
+    """See `Budget`; `open_shared_budget` makes one. Nothing suspends while the lease lasts."""
+
+    def __init__(
+        self, lease: WorkerLease, *, times: LeaseTimes, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._lease = lease
+        self._times = times
+        self._sleep = sleep
+        self._clock = lease.parts.clock
+        self._turn = asyncio.Lock()
+        self._settled = asyncio.Event()
+        self._taken_usd = ZERO
+        self._taken_since = self._granted_at = self._clock()
+        self._quiet_until = self._denied_until = self._clock()
+        self._low_usd = ZERO
+        self._failure: AssayError | None = None
+        self._topping_up: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+
+    @property
+    def cap_usd(self) -> Decimal | None:
+        """See `Budget.cap_usd`."""
+        return self._lease.cap_usd
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """See `Budget.spent_usd`."""
+        return self._lease.run_spent_usd
+
+    @property
+    def held_usd(self) -> Decimal:
+        """See `Budget.held_usd`."""
+        return self._lease.held_usd
+
+    def start(self) -> None:
+        """The lease is renewed until the budget is closed."""
+        self._renewing = asyncio.create_task(self._keep_renewing())
+
+    async def reserve(self, estimate_usd: Decimal) -> bool:
+        """See `Budget.reserve`; those that have to wait get their turn in the order in which they asked."""
+        if not self._turn.locked() and self._lease.fits(estimate_usd):
+            self._take(estimate_usd)
+            if self._lease.free_usd < self._low_usd and self._topping_up is None:
+                self._top_up(estimate_usd)
+            return True
+        async with self._turn:
+            return await self._reserve_in_turn(estimate_usd)
+
+    def settle(self, estimate_usd: Decimal, actual_usd: Decimal) -> None:
+        """See `Budget.settle`."""
+        self._lease.settle(estimate_usd, actual_usd)
+        self._settled.set()
+
+    async def close(self) -> None:
+        """See `Budget.close`; where the ledger is away, the lease expires and is settled by what landed."""
+        under_way = [task for task in (self._renewing, self._topping_up) if task is not None]
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        try:
+            await self._lease.close()
+        except Unreachable:
+            return
+
+    async def _reserve_in_turn(self, estimate_usd: Decimal) -> bool:
+        while not self._lease.fits(estimate_usd):
+            if self._failure is not None:
+                raise self._failure
+            if self._clock() < self._denied_until and not self._lease.held_usd:
+                return False
+            found = await self._asked(estimate_usd)
+            if self._lease.fits(estimate_usd):
+                break
+            if not await self._may_come_free(estimate_usd, found):
+                self._denied_until = self._clock() + self._times.poll_s
+                return False
+        self._take(estimate_usd)
+        return True
+
+    async def _asked(self, estimate_usd: Decimal) -> Extension:
+        """The ledger's word on a lease that covers the estimate; waits for a ledger that is away for a while."""
+        gives_up_at = self._clock() + self._times.unreachable_s
+        while True:
+            least = max(ZERO, estimate_usd - self._lease.free_usd)
+            try:
+                return await self._grown(least, max(least, self._ahead(estimate_usd)))
+            except Unreachable:
+                if self._clock() >= gives_up_at:
+                    raise
+                await self._sleep(self._times.poll_s)
+
+    async def _may_come_free(self, estimate_usd: Decimal, found: Extension) -> bool:
+        """After a while in which money may have come back: True when it is worth asking again."""
+        cap = self._lease.cap_usd
+        if cap is not None and self._lease.run_spent_usd + estimate_usd > cap:
+            return False
+        if found.expired:  # and settled by now
+            return True
+        if self._lease.held_usd:
+            self._settled.clear()
+            await self._settled_within(self._times.poll_s)
+            return True
+        if self._lease.free_usd > 0:  # too little for us, and with what another holds enough for one of us
+            with suppress(Unreachable):  # the next to ask says so
+                await self._lease.renew(ZERO)
+            return True
+        if not found.lent or self._clock() - self._granted_at > self._times.patience_s:
+            return False
+        await self._sleep(self._times.poll_s)
+        return True
+
+    async def _settled_within(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settled.wait()
+        except TimeoutError:
+            return
+
+    async def _grown(self, least_usd: Decimal, wanted_usd: Decimal) -> Extension:
+        found = await self._lease.grow(least_usd, wanted_usd=wanted_usd)
+        now = self._clock()
+        if found.granted:
+            self._granted_at = now
+        else:
+            self._quiet_until = now + self._times.poll_s
+        self._low_usd = self._lease.free_usd / 2
+        return found
+
+    def _ahead(self, estimate_usd: Decimal) -> Decimal:
+        """What the lease is to grow by: so many calls, or what so many seconds take at the present rate."""
+        elapsed = max(self._clock() - self._taken_since, self._times.poll_s)
+        a_while = self._taken_usd * Decimal(self._times.ahead_s / elapsed)
+        return max(estimate_usd * CALLS_AHEAD, a_while)
+
+    def _take(self, estimate_usd: Decimal) -> None:
+        self._lease.hold(estimate_usd)
+        self._taken_usd += estimate_usd
+
+    def _top_up(self, estimate_usd: Decimal) -> None:
+        if self._clock() < self._quiet_until:
+            return
+        self._topping_up = asyncio.create_task(self._grow_ahead(estimate_usd))
+
+    async def _grow_ahead(self, estimate_usd: Decimal) -> None:
+        try:
+            await self._grown(CALLS_WORTH_A_ROW * estimate_usd, self._ahead(estimate_usd))
+        except Unreachable:  # the lease may last until the ledger is back; whoever runs out of it asks again
+            self._quiet_until = self._clock() + self._times.poll_s
+        except AssayError as error:
+            self._failure = error
+        finally:
+            self._topping_up = None
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await self._sleep(self._times.renew_s)
+            keep, self._taken_usd, self._taken_since = 2 * self._taken_usd, ZERO, self._clock()
+            try:
+                await self._lease.renew(keep)
+            except Unreachable:  # the lease runs out by itself, and whoever needs it then asks again
+                continue
+            except AssayError as error:
+                self._failure = error
+                return
+
+
+async def open_shared_budget(
+    parts: LeaseParts,
+    *,
+    times: LeaseTimes | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> SharedBudget:
+    """A budget under the caps of `parts`, with its lease open and kept.
+
+    Raises:
+        Unreachable: the ledger or the warehouse does not answer.
+    """
+    lease = WorkerLease(parts)
+    await lease.open()
+    budget = SharedBudget(lease, times=times or LeaseTimes(), sleep=sleep)
+    budget.start()
+    return budget

@@ -1,0 +1,275 @@
+"""One worker's lease: its money, and its dealings with the ledger and the landing table.
+
+Who may spend how much of it, and who waits, is in `shared.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Protocol
+
+from assay.errors import Unreachable
+from assay.inference.budgets.ledger import Extension, Lease, Ledger, nano, usd
+from assay.inference.keys import new_id
+from assay.inference.request import RunFacts
+from assay.records import BudgetEntry
+
+ZERO = Decimal(0)
+OPENINGS = 3
+"""Times in a row that a ledger may have lost its memory before something else is wrong."""
+ENTRY_TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The most that a run, its task in a calendar month (UTC), and the project in that month may spend; None is no cap."""
+
+    run_usd: Decimal | None = None
+    task_usd: Decimal | None = None
+    month_usd: Decimal | None = None
+
+    @property
+    def any(self) -> bool:
+        """True when there is a cap at all."""
+        return any(cap is not None for cap in (self.run_usd, self.task_usd, self.month_usd))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """What the warehouse says was spent, and the leases that its entries show as not settled; None where no cap asks."""
+
+    run_usd: Decimal
+    task_usd: Decimal = ZERO
+    month_usd: Decimal = ZERO
+    leases: tuple[Lease, ...] = ()
+
+
+class Spending(Protocol):
+    """The warehouse's word; both are asked in a thread."""
+
+    def landed(self, facts: RunFacts, *, month: date) -> Landed:
+        """What the run has spent ever, and its task and the project in the month that begins on that day."""
+        ...
+
+    def of_run(self, run_id: str, *, data_date: date) -> Decimal:
+        """What the run has landed, in USD."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseParts:
+    """What a lease is made of; `ttl_s` is the ledger's, `land` takes the rows of `budget_entries`."""
+
+    facts: RunFacts
+    caps: Caps
+    ledger: Ledger
+    ttl_s: float
+    spending: Spending
+    land: Callable[[Sequence[BudgetEntry]], Awaitable[None]]
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    new_id: Callable[[], str] = new_id
+
+
+@dataclass
+class WorkerLease:
+    """The money of one worker in one month; amounts in USD. `good_until` is when others may take it for dead."""
+
+    parts: LeaseParts
+    amount_usd: Decimal = ZERO
+    spent_usd: Decimal = ZERO
+    held_usd: Decimal = ZERO
+    run_spent_usd: Decimal = ZERO
+    cap_usd: Decimal | None = None
+    good_until: float = 0.0
+    _lease_id: str = ""
+    _month: date = date.min
+    _run_landed: Decimal = ZERO
+    _entries: int = 0
+    _begins: bool = True
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def free_usd(self) -> Decimal:
+        """What may be held without asking."""
+        return self.amount_usd - self.spent_usd - self.held_usd
+
+    def fits(self, estimate_usd: Decimal) -> bool:
+        """True when the estimate may be held now."""
+        return estimate_usd <= self.free_usd and self.parts.clock() < self.good_until
+
+    def hold(self, estimate_usd: Decimal) -> None:
+        """The estimate is held."""
+        self.held_usd += estimate_usd
+
+    def settle(self, estimate_usd: Decimal, actual_usd: Decimal) -> None:
+        """The estimate is no longer held, and the actual amount spent."""
+        self.held_usd -= estimate_usd
+        self.spent_usd += actual_usd
+        self.run_spent_usd += actual_usd
+
+    async def open(self) -> None:
+        """The ledger knows the accounts, and what the warehouse says of them."""
+        self._begin()
+        landed = await self._landed()
+        self.run_spent_usd = self._run_landed = landed.run_usd
+        await self._open_accounts(landed)
+        await self.grow(ZERO, wanted_usd=ZERO)
+
+    async def grow(self, least_usd: Decimal, *, wanted_usd: Decimal) -> Extension:
+        """The lease is good for another while and has grown by `least_usd` to `wanted_usd`, or by nothing.
+
+        Raises:
+            Unreachable: the ledger or the warehouse does not answer.
+        """
+        async with self._asking:
+            if self._month != self._month_now():
+                await self._turn_the_month()
+            self.amount_usd = max(self.amount_usd, self.spent_usd + self.held_usd)
+            asked_at, spent = self.parts.clock(), self.run_spent_usd
+            found = await self._extended(least_usd, wanted_usd)
+            self.good_until = asked_at + self.parts.ttl_s
+            self.amount_usd += usd(found.granted)
+            self.cap_usd = spent + usd(found.room)
+            if found.granted:
+                self._entries += 1
+                await self.parts.land([self._entry("reserve", usd(found.granted), sequence=self._entries)])
+            for lease in found.expired:
+                await self._settle_expired(lease)
+            return found
+
+    async def renew(self, keep_usd: Decimal) -> None:
+        """The lease is good for another while; of what is free, no more than `keep_usd` is kept."""
+        self.amount_usd -= max(ZERO, self.free_usd - keep_usd)
+        await self.grow(ZERO, wanted_usd=ZERO)
+
+    async def close(self) -> None:
+        """The lease is settled at what was spent."""
+        async with self._asking:
+            await self._settle_own()
+            await self.parts.ledger.close()
+
+    async def _extended(self, least_usd: Decimal, wanted_usd: Decimal) -> Extension:
+        for _ in range(OPENINGS):
+            found = await self.parts.ledger.extend(
+                self._stated(), caps=self._accounts(), least=nano(least_usd), wanted=nano(wanted_usd)
+            )
+            if found is not None:
+                self._begins = False
+                return found
+            await self._begin_again()
+        raise Unreachable(
+            "The budget's ledger loses its accounts as soon as they are opened: expected a Redis that keeps what it is "
+            "given (maxmemory-policy noeviction); correct it, and go on with the run."
+        )
+
+    async def _begin_again(self) -> None:
+        """A new lease for what is not on the accounts: calls under way, and what was spent and has not landed."""
+        landed = await self._landed()
+        others = replace(landed, leases=tuple(lease for lease in landed.leases if lease.lease_id != self._lease_id))
+        counted = min(self.spent_usd, max(ZERO, landed.run_usd - self._run_landed))
+        ended, had_entries = self._stated(), self._entries > 0
+        self._begin()
+        self._run_landed = landed.run_usd
+        self.spent_usd -= counted
+        self.amount_usd = self.spent_usd + self.held_usd
+        await self._open_accounts(others)
+        await self.parts.ledger.settle(ended.lease_id, 0)  # where others held it again from the warehouse
+        if had_entries:
+            await self.parts.land([self._entry("settle", counted, of=ended)])
+
+    async def _turn_the_month(self) -> None:
+        """A lease is on the accounts of one month: the old one is settled, calls under way go on in the new one."""
+        settled = await self._settle_own()
+        self._begin()
+        self.spent_usd -= settled
+        self.amount_usd = self.spent_usd + self.held_usd
+        landed = await self._landed()
+        self._run_landed = landed.run_usd
+        await self._open_accounts(landed)
+
+    async def _landed(self) -> Landed:
+        return await asyncio.to_thread(self.parts.spending.landed, self.parts.facts, month=self._month)
+
+    async def _open_accounts(self, landed: Landed) -> None:
+        by_account = dict(zip(self._names(), (landed.run_usd, landed.task_usd, landed.month_usd), strict=True))
+        await self.parts.ledger.open({name: nano(by_account[name]) for name in self._accounts()}, landed.leases)
+
+    async def _settle_own(self) -> Decimal:
+        spent = self.spent_usd
+        await self.parts.ledger.settle(self._lease_id, nano(spent))
+        if self._entries:
+            await self.parts.land([self._entry("settle", spent)])
+        return spent
+
+    async def _settle_expired(self, lease: Lease) -> None:
+        """A lease of a worker that is gone is settled at what landed since, with its calls under way at their estimate."""
+        landed = await asyncio.to_thread(self.parts.spending.of_run, lease.run_id, data_date=lease.data_date)
+        due = lease.due(nano(landed))
+        if await self.parts.ledger.settle(lease.lease_id, due):
+            await self.parts.land([self._entry("settle", usd(due), of=lease, is_expired=True)])
+
+    def _begin(self) -> None:
+        self._lease_id, self._month, self._entries, self._begins = self.parts.new_id(), self._month_now(), 0, True
+
+    def _month_now(self) -> date:
+        return self.parts.now().astimezone(UTC).date().replace(day=1)
+
+    def _names(self) -> tuple[str, str, str]:
+        return account_names(self.parts.facts.run_id, self.parts.facts.task, month=self._month)
+
+    def _accounts(self) -> Mapping[str, int]:
+        caps = (self.parts.caps.run_usd, self.parts.caps.task_usd, self.parts.caps.month_usd)
+        return {name: nano(cap) for name, cap in zip(self._names(), caps, strict=True) if cap is not None}
+
+    def _stated(self) -> Lease:
+        facts = self.parts.facts
+        return Lease(
+            lease_id=self._lease_id,
+            run_id=facts.run_id,
+            task=facts.task,
+            data_date=facts.data_date,
+            accounts=tuple(self._accounts()),
+            run_landed=nano(self._run_landed),
+            begins=self._begins,
+            amount=nano(self.amount_usd),
+            spent=nano(self.spent_usd),
+            held=nano(self.held_usd),
+        )
+
+    def _entry(
+        self,
+        event: str,
+        amount_usd: Decimal,
+        *,
+        sequence: int = 0,
+        of: Lease | None = None,
+        is_expired: bool = False,
+    ) -> BudgetEntry:
+        lease, caps = of or self._stated(), Caps() if is_expired else self.parts.caps
+        return BudgetEntry(
+            data_date=lease.data_date,
+            occurred_at=self.parts.now(),
+            tenant_id=ENTRY_TENANT,
+            run_id=lease.run_id,
+            task=lease.task,
+            lease_id=lease.lease_id,
+            event=event,
+            sequence=sequence,
+            month=self._month,
+            amount_usd=amount_usd,
+            is_expired=is_expired,
+            run_cap_usd=caps.run_usd,
+            task_cap_usd=caps.task_usd,
+            month_cap_usd=caps.month_usd,
+        )
+
+
+def account_names(run_id: str, task: str, *, month: date) -> tuple[str, str, str]:
+    """The accounts of a run, of its task in the month, and of the project in the month."""
+    return f"run:{run_id}", f"task:{task}:{month:%Y-%m}", f"month:{month:%Y-%m}"
