@@ -5,12 +5,14 @@ Reading the file belongs here; speaking to an endpoint is the client's part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from assay.errors import UsageError
+from assay.inference.limits.protocol import LaneLimits
 from assay.settings import Settings
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument
 
@@ -18,22 +20,69 @@ PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
 
 
+class Limits(BaseModel):
+    """Limits of one model at a provider: requests and tokens a minute, requests a day; None is found out while running."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rpm: PositiveInt | None = None
+    tpm: PositiveInt | None = None
+    rpd: PositiveInt | None = None
+
+
+class ModelLimits(Limits):
+    """What differs for one model from the rest of its provider."""
+
+    concurrency: PositiveInt | None = None
+
+
+class BatchLimits(BaseModel):
+    """That a provider has a Batch API, and what it takes: requests and bytes in one file, batches open at a time."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # What OpenAI takes in one file, by its reference of `input_file_id`.
+    max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
+    max_file_bytes: Annotated[int, Field(ge=1, le=200_000_000)] = 200_000_000
+    max_open: PositiveInt | None = None
+
+
 class _ProviderBlock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
     api_key_env: str | None = None
-    concurrency: PositiveInt = 8
+    # Enough for 300 calls a second at 200 ms; a rate limit holds a faster lane back by itself.
+    concurrency: PositiveInt = 64
+    limits: Limits = Limits()
+    models: dict[str, ModelLimits] = {}
+    batch: BatchLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One OpenAI-compatible endpoint; `concurrency` is the most calls in flight."""
+    """One OpenAI-compatible endpoint; `concurrency` is the most calls in flight to one of its models.
+
+    `limits` hold for each model by itself, as providers count; `models` says what differs for one.
+    """
 
     name: str
     base_url: str
     api_key_env: str | None
     concurrency: int
+    limits: Limits = field(default_factory=Limits)
+    models: Mapping[str, ModelLimits] = field(default_factory=dict)
+    batch: BatchLimits | None = None
+
+    def lane_limits(self, model: str) -> LaneLimits:
+        """What is stated for that model: its own block first, then the provider's."""
+        own = self.models.get(model) or ModelLimits()
+        return LaneLimits(
+            rpm=own.rpm or self.limits.rpm,
+            tpm=own.tpm or self.limits.tpm,
+            rpd=own.rpd or self.limits.rpd,
+            concurrency=own.concurrency or self.concurrency,
+        )
 
     def api_key(self, settings: Settings) -> str:
         """The key, or a filler for an endpoint that wants none.
@@ -71,7 +120,15 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
             mistakes += document.mistakes_of(error, under=[name])
             continue
         url = content.base_url.replace("{model_server_port}", str(settings.ports.model_server))
-        providers[str(name)] = Provider(str(name), url.rstrip("/"), content.api_key_env, content.concurrency)
+        providers[str(name)] = Provider(
+            name=str(name),
+            base_url=url.rstrip("/"),
+            api_key_env=content.api_key_env,
+            concurrency=content.concurrency,
+            limits=content.limits,
+            models=content.models,
+            batch=content.batch,
+        )
     if mistakes:
         raise TaskInvalid(mistakes)
     return providers

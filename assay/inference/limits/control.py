@@ -1,0 +1,302 @@
+"""Decides how fast a lane may go, from what is stated, what headers say and what the provider refuses.
+
+Stated or learnt limits are paced at just below them and trimmed by what the provider says remains. Without any,
+calls in flight grow quickly (slow start) until a refusal; the rate then reached is the first limit, decreased by a
+factor on each later refusal and increased a little every second (AIMD). Failures other than refusals change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from assay.inference.limits.headers import RateHeaders
+from assay.inference.limits.pacing import DAY_S, MINUTE_S, PACE, Bucket, RateMeter, burst
+from assay.inference.limits.protocol import LaneLimits
+from assay.inference.limits.quota import Flight, Quota
+
+FIRST_WINDOW = 16
+"""Calls in flight before anything is known: within the burst of every provider that is worth a batch."""
+WIDEN = 3
+"""Places that a good answer adds in slow start: fourfold each round trip."""
+DECREASE = 0.9
+FIRST_DECREASE = 0.85
+RECOVER_PER_S = 0.02
+RECOVER_EVERY_S = 0.25
+LOWEST_FACTOR = 0.05
+LOWEST_RPS = 0.1
+MINUTE_WINDOW_S = 90.0
+"""A reset further away than this belongs to a limit per day, which some providers send under the same name."""
+LONGEST_PAUSE_S = 3600.0
+KEPT_AT_PROVIDER_S = 0.1
+"""Seconds of the rate that stay in the provider's bucket as a reserve for calls that overtake each other."""
+
+
+@dataclass(slots=True)
+class Noticed:
+    """What this worker saw of the provider since it last told the others; levels are of the provider's own buckets."""
+
+    refused_sent_at: float | None = None
+    paused_until: float | None = None
+    requests_at_provider: float | None = None
+    tokens_at_provider: float | None = None
+    day_at_provider: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What holds for all workers of a lane: limits a second (a day for `rpd`), None where unknown, and this one's share."""
+
+    share: float
+    factor: float
+    found: bool
+    requests_per_s: float | None
+    tokens_per_s: float | None
+    rpd: float | None
+    day_level: float | None
+
+
+class Controller:
+    """Sets the buckets of one lane's quota and how many calls may be in flight.
+
+    `share` is the part of every limit that this worker has; `leased` says that buckets are filled by leases
+    (`shared.py`) and not by time.
+    """
+
+    __slots__ = (
+        "_common",
+        "_daily",
+        "_decreased_at",
+        "_learnt_rpd",
+        "_learnt_rpm",
+        "_learnt_tpm",
+        "_most",
+        "_recovered_at",
+        "_seen",
+        "factor",
+        "found_rps",
+        "leased",
+        "meter",
+        "noticed",
+        "quota",
+        "share",
+        "told",
+        "window",
+    )
+
+    def __init__(self, told: LaneLimits, *, now: float, leased: bool = False) -> None:
+        self.told = told
+        self.quota = Quota()
+        self.meter = RateMeter(now)
+        self.factor = 1.0
+        self.share = 1.0
+        self.leased = leased
+        self.noticed = Noticed()
+        self.found_rps: float | None = None
+        self._common: Common | None = None
+        self._learnt_rpm: int | None = None
+        self._learnt_tpm: int | None = None
+        self._learnt_rpd: int | None = None
+        self._seen: tuple[int | None, int | None] = (None, None)
+        self._daily = False
+        self._decreased_at = -1.0
+        self._recovered_at = now
+        self._most = told.concurrency
+        self.window = min(FIRST_WINDOW, told.concurrency)
+        self._apply(now)
+
+    @property
+    def rpm(self) -> float | None:
+        """Requests a minute that the lane may make, over all workers; None while not known."""
+        if self.found_rps is not None:
+            return self.found_rps * MINUTE_S
+        shared = self._common.requests_per_s if self._common else None
+        return _least(self.own_rpm, None if shared is None else shared * MINUTE_S)
+
+    @property
+    def tpm(self) -> float | None:
+        """Tokens a minute that the lane may use, over all workers; None while not known."""
+        shared = self._common.tokens_per_s if self._common else None
+        return _least(self.own_tpm, None if shared is None else shared * MINUTE_S)
+
+    @property
+    def rpd(self) -> float | None:
+        """Requests a day that the lane may make, over all workers; None while not known."""
+        return _least(self.own_rpd, self._common.rpd if self._common else None)
+
+    @property
+    def own_rpm(self) -> float | None:
+        """Requests a minute, as stated to this worker or learnt by itself."""
+        return _least(self.told.rpm, self._learnt_rpm)
+
+    @property
+    def own_tpm(self) -> float | None:
+        """Tokens a minute, as stated to this worker or learnt by itself."""
+        return _least(self.told.tpm, self._learnt_tpm)
+
+    @property
+    def own_rpd(self) -> float | None:
+        """Requests a day, as stated to this worker or learnt by itself."""
+        return _least(self.told.rpd, self._learnt_rpd)
+
+    @property
+    def day_level(self) -> float | None:
+        """Requests that are left of the day, over all workers, as last known."""
+        return self._common.day_level if self._common else None
+
+    @property
+    def knows_a_rate(self) -> bool:
+        """True once a limit per minute is stated or learnt."""
+        return self.rpm is not None or self.tpm is not None
+
+    def answered(self, flight: Flight, headers: RateHeaders | None, *, now: float) -> None:
+        """The provider took a call and answered it."""
+        self.meter.count(now)
+        if headers is not None:
+            self._read(flight, headers, now)
+        if self.window < self._most:
+            self.window = min(self._most, self.window + WIDEN)
+        if self._may_recover() and now - self._recovered_at >= RECOVER_EVERY_S:
+            self._recover(now)
+
+    def refused(self, flight: Flight, headers: RateHeaders | None, *, retry_after_s: float | None, now: float) -> None:
+        """The provider refused a call because of its rate (429); calls that left before a decrease count to it."""
+        if headers is not None:
+            self._read(flight, headers, now)
+        if retry_after_s is not None:
+            self.quota.paused_until = max(self.quota.paused_until, now + min(retry_after_s, LONGEST_PAUSE_S))
+            self.noticed.paused_until = self.quota.paused_until
+        if flight.sent_at >= self._decreased_at:
+            self._decreased_at = now
+            self.noticed.refused_sent_at = flight.sent_at
+            self._decrease(now)
+
+    def follow(self, common: Common, *, now: float) -> None:
+        """Limits, factor and share are those of all workers together, and quota comes by leases only."""
+        if self.leased and common == self._common:
+            return
+        self._common = common
+        self.leased = True
+        self.share = common.share
+        self.factor = common.factor
+        self.found_rps = common.requests_per_s if common.found else None
+        self._apply(now)
+
+    def stand_alone(self, *, now: float) -> None:
+        """This worker goes on with its last share of the limits, filled by its own clock."""
+        if self.leased:
+            self.leased = False
+            self._apply(now)
+
+    def _read(self, flight: Flight, headers: RateHeaders, now: float) -> None:
+        reset_s = headers.reset_requests_s
+        if (headers.limit_requests, headers.limit_tokens) != self._seen or (
+            not self._daily and reset_s is not None and reset_s > MINUTE_WINDOW_S
+        ):
+            self._learn(headers, now)
+        if headers.remaining_requests is not None and headers.limit_requests is not None:
+            self._trim_requests(flight, headers.remaining_requests, headers, now)
+        if headers.remaining_tokens is not None and headers.limit_tokens is not None:
+            self._trim_tokens(flight, headers.remaining_tokens, headers, now)
+
+    def _learn(self, headers: RateHeaders, now: float) -> None:
+        if headers.limit_requests is None and headers.limit_tokens is None:
+            return
+        self._seen = (headers.limit_requests, headers.limit_tokens)
+        self._daily = self._daily or (headers.reset_requests_s or 0.0) > MINUTE_WINDOW_S
+        self._learnt_rpm = None if self._daily else headers.limit_requests
+        self._learnt_rpd = headers.limit_requests if self._daily else None
+        self._learnt_tpm = headers.limit_tokens
+        if self._learnt_rpm is not None:
+            self.found_rps = None
+            self.factor = min(self.factor, 1.0)
+        self._apply(now)
+
+    def _trim_requests(self, flight: Flight, remaining: int, headers: RateHeaders, now: float) -> None:
+        limit = headers.limit_requests or 0
+        rate = limit * self.share / (DAY_S if self._daily else MINUTE_S)
+        level = self.quota.at_provider(flight, remaining=remaining, rate=rate, now=now)
+        if self._daily:
+            self.noticed.day_at_provider = level
+            _bound(self.quota.day, level, lowest=0.0, now=now)
+            return
+        level -= _reserve(rate, remaining=remaining, reset_s=headers.reset_requests_s)
+        self.noticed.requests_at_provider = level
+        _bound(self.quota.requests, level, lowest=0.0 if self.leased else -rate, now=now)
+
+    def _trim_tokens(self, flight: Flight, remaining: int, headers: RateHeaders, now: float) -> None:
+        rate = (headers.limit_tokens or 0) * self.share / MINUTE_S
+        level = self.quota.tokens_at_provider(flight, remaining=remaining, rate=rate, now=now)
+        level -= _reserve(rate, remaining=remaining, reset_s=headers.reset_tokens_s)
+        self.noticed.tokens_at_provider = level
+        _bound(self.quota.tokens, level, lowest=0.0 if self.leased else -rate, now=now)
+
+    def _decrease(self, now: float) -> None:
+        if self.leased:
+            pass  # decided for all workers together
+        elif self.knows_a_rate and self.found_rps is None:
+            self.factor = max(LOWEST_FACTOR, self.factor * DECREASE)
+        elif self.found_rps is None:
+            self.found_rps = max(LOWEST_RPS, self.meter.per_second(now) * FIRST_DECREASE)
+        else:
+            self.found_rps = max(LOWEST_RPS, self.found_rps * FIRST_DECREASE)
+        self._recovered_at = now
+        self._apply(now)
+        for bucket in (self.quota.requests, self.quota.tokens):
+            _bound(bucket, 0.0, lowest=0.0, now=now)
+
+    def _may_recover(self) -> bool:
+        return not self.leased and (self.factor < 1.0 or self.found_rps is not None)
+
+    def _recover(self, now: float) -> None:
+        gain = RECOVER_PER_S * (now - self._recovered_at)
+        self._recovered_at = now
+        if self.found_rps is not None:
+            self.found_rps *= 1.0 + gain
+        else:
+            self.factor = min(1.0, self.factor + gain)
+        self._apply(now)
+
+    def _apply(self, now: float) -> None:
+        """Buckets have the rates that follow from limits, factor and share."""
+        quota, usable = self.quota, PACE * self.factor * self.share / MINUTE_S
+        leased_by_day = self.rpd if self.leased else None
+        quota.requests = self._bucket(quota.requests, self.rpm or leased_by_day, usable, now)
+        quota.tokens = self._bucket(quota.tokens, self.tpm, usable, now)
+        quota.day = None if self.leased else self._day(now)
+        if self.knows_a_rate:
+            self.window = self._most
+
+    def _day(self, now: float) -> Bucket | None:
+        if self.rpd is None:
+            return None
+        allowed = self.rpd * self.share
+        left = allowed if self.day_level is None else min(allowed, self.day_level * self.share)
+        return self.quota.day or Bucket(allowed / DAY_S, capacity=allowed, level=left, now=now)
+
+    def _bucket(self, bucket: Bucket | None, limit: float | None, usable: float, now: float) -> Bucket | None:
+        if limit is None:
+            return None
+        rate = 0.0 if self.leased else limit * usable
+        most = math.inf if self.leased else burst(rate)
+        if bucket is None:
+            return Bucket(rate, capacity=most, level=0.0 if self.leased else most, now=now)
+        bucket.refill_at(rate, capacity=most, now=now)
+        return bucket
+
+
+def _least(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _reserve(rate: float, *, remaining: int, reset_s: float | None) -> float:
+    """Quota to leave at the provider: a tenth of a second's, none where the provider's own bucket is as small as ours."""
+    if reset_s is None:
+        return 0.0
+    return min(rate, max(0.0, remaining + reset_s * rate - burst(rate))) * KEPT_AT_PROVIDER_S
+
+
+def _bound(bucket: Bucket | None, level: float, *, lowest: float, now: float) -> None:
+    if bucket is not None:
+        bucket.wait_s(0.0, now)
+        bucket.bound(max(level, lowest))

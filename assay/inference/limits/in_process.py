@@ -1,0 +1,48 @@
+"""The limiter of one process: lanes in memory, adapted by what each of them sees.
+
+Several workers on one limit need `shared.py`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from assay.inference.limits.control import Controller
+from assay.inference.limits.lane import Lane
+from assay.inference.limits.protocol import LaneLimits, LaneState
+
+if TYPE_CHECKING:
+    from assay.inference.failures import CallFailure
+    from assay.inference.replies import Reply
+
+
+class InProcessLimiter:
+    """See `Limiter`; belongs to one event loop. `told` gives what is stated of a lane that is used for the first time."""
+
+    def __init__(self, told: Callable[[str], LaneLimits], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._told = told
+        self._clock = clock
+        self._lanes: dict[str, Lane] = {}
+
+    async def acquire(self, lane: str, tokens: int) -> float:
+        """See `Limiter.acquire`."""
+        place = self._lanes.get(lane)
+        if place is None:
+            place = self._lanes[lane] = Lane(Controller(self._told(lane), now=self._clock()), clock=self._clock)
+        return 0.0 if place.enter(tokens) else await place.wait(tokens)
+
+    def release(self, lane: str, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
+        """See `Limiter.release`."""
+        self._lanes[lane].leave(held_tokens=held_tokens, used_tokens=used_tokens, outcome=outcome)
+
+    def states(self) -> Mapping[str, LaneState]:
+        """See `Limiter.states`."""
+        now = self._clock()
+        return {name: lane.state(now) for name, lane in self._lanes.items()}
+
+    async def close(self) -> None:
+        """See `Limiter.close`."""
+        for lane in self._lanes.values():
+            lane.stop()

@@ -1,0 +1,139 @@
+"""Asks Redis for a lane's next lease of quota: what is asked, what comes back, and the question on the wire.
+
+The arithmetic of all workers together is in `lease.lua`, which runs inside Redis, one question at a time. When a
+worker asks is decided in `shared.py`. A lane's key in Redis ends in its name and is dropped after two idle days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from assay.inference.limits import control, pacing
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+KEY = "assay:limits:{%s}"
+LIVES_S = 2.0
+"""A worker that has not asked for so long is dead; its share is then divided among the others."""
+KEPT_S = 172_800
+TIMEOUT_S = 1.0
+RULES = {
+    "pace": pacing.PACE,
+    "burst_s": pacing.BURST_S,
+    "decrease": control.DECREASE,
+    "first_decrease": control.FIRST_DECREASE,
+    "recover_per_s": control.RECOVER_PER_S,
+    "lowest_factor": control.LOWEST_FACTOR,
+    "lowest_rps": control.LOWEST_RPS,
+    "lives_s": LIVES_S,
+    "kept_s": KEPT_S,
+}
+
+
+class RedisAway(Exception):
+    """Redis did not answer, or not as Redis does; the message says how, without the URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amounts:
+    """So much of each kind."""
+
+    requests: float = 0.0
+    tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One number for each kind of limit, None where there is none."""
+
+    requests: float | None = None
+    tokens: float | None = None
+    day: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a worker tells and wants of one lane.
+
+    `limits` are a second (a day for `day`), stated or learnt by itself; `at_provider` is what the provider's own
+    buckets hold by the latest headers; `need` is the least that helps the first in the queue; `back` was leased and
+    is not used; `refused_age_s` is how long ago a call left that the provider refused.
+    """
+
+    worker: str
+    run: str
+    wants: bool
+    want: Amounts = field(default_factory=Amounts)
+    need: Amounts = field(default_factory=Amounts)
+    back: Amounts = field(default_factory=Amounts)
+    limits: Known = field(default_factory=Known)
+    at_provider: Known = field(default_factory=Known)
+    day_level: float | None = None
+    refused_age_s: float | None = None
+    pause_s: float | None = None
+    answered_rps: float = 0.0
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What a worker may spend and what holds for all; `found` says that the rate was found by refusals."""
+
+    requests: float
+    tokens: float
+    share: float
+    factor: float
+    paused_s: float
+    found: bool = False
+    requests_per_s: float | None = None
+    tokens_per_s: float | None = None
+    day_limit: float | None = None
+    day_level: float | None = None
+
+
+class RedisLeases:
+    """Leases from one Redis; the connection is opened with the first question and again after a failure."""
+
+    def __init__(self, url: str) -> None:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        self._redis: Redis = Redis.from_url(
+            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 1)
+        )
+        self._script = self._redis.register_script(files(__package__).joinpath("lease.lua").read_text("utf-8"))
+
+    async def ask(self, lane: str, question: Question) -> Lease:
+        """The lease is taken.
+
+        Raises:
+            RedisAway: nothing was leased, or nobody can know.
+        """
+        from redis.exceptions import RedisError
+
+        try:
+            answer = await self._script(keys=[KEY % lane], args=[orjson.dumps({**_written(question), "rules": RULES})])
+        except (RedisError, OSError) as error:
+            raise RedisAway(f"{type(error).__name__}") from error
+        return Lease(**orjson.loads(answer))
+
+    async def close(self) -> None:
+        """The connection is closed."""
+        await self._redis.aclose()
+
+
+def _written(question: Question) -> dict[str, Any]:
+    """The question without what is None: an absent field is nil in Lua, a null is not."""
+    written = asdict(question)
+    for name, value in list(written.items()):
+        if value is None:
+            del written[name]
+        elif isinstance(value, dict):
+            written[name] = {kind: amount for kind, amount in value.items() if amount is not None}
+    return written

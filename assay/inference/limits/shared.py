@@ -1,0 +1,236 @@
+"""The limiter of many workers on one Redis: each leases quota for the next moment, so that they stay within one limit.
+
+Belongs here: when to ask for a lease, and what to do while Redis is away (this worker's last fair share, by its own
+clock). The division among workers is in `lease.lua`, the words spoken with it in `leases.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from assay.inference.limits.control import Common, Controller, Noticed
+from assay.inference.limits.lane import Lane
+from assay.inference.limits.leases import Amounts, Known, Lease, Question, RedisAway, RedisLeases
+from assay.inference.limits.pacing import MINUTE_S
+from assay.inference.limits.protocol import LaneLimits, LaneState
+
+if TYPE_CHECKING:
+    from assay.inference.failures import CallFailure
+    from assay.inference.replies import Reply
+
+SLICE_S = 0.1
+"""Between two leases: short, so that little is held by a worker that dies, and what is held is no burst."""
+STOCK_S = 2 * SLICE_S
+IDLE_S = 1.0
+RETRY_S = 1.0
+LOG = logging.getLogger(__name__)
+
+
+class Leases(Protocol):
+    """Where leases come from."""
+
+    async def ask(self, lane: str, question: Question) -> Lease:
+        """The lease is taken, or `RedisAway` is raised."""
+        ...
+
+    async def close(self) -> None:
+        """The connection is closed."""
+        ...
+
+
+class SharedLimiter:
+    """See `Limiter`; belongs to one event loop. `run_id` is whose part it takes: runs share fairly, then their workers."""
+
+    def __init__(
+        self,
+        told: Callable[[str], LaneLimits],
+        leases: Leases,
+        *,
+        run_id: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._told = told
+        self._leases = leases
+        self._run = run_id
+        self._worker = f"{run_id}/{secrets.token_hex(6)}"
+        self._clock = clock
+        self._lanes: dict[str, Lane] = {}
+        self._busy: set[str] = set()
+        self._away = False
+        self._woken = asyncio.Event()
+        self._asking: asyncio.Task[None] | None = None
+
+    @classmethod
+    def through(cls, url: str, told: Callable[[str], LaneLimits], *, run_id: str) -> SharedLimiter:
+        """A limiter that shares with every other on the same Redis."""
+        return cls(told, RedisLeases(url), run_id=run_id)
+
+    async def acquire(self, lane: str, tokens: int) -> float:
+        """See `Limiter.acquire`."""
+        place = self._lanes.get(lane) or self._open(lane)
+        if lane not in self._busy:
+            self._busy.add(lane)
+            self._woken.set()
+        return 0.0 if place.enter(tokens) else await place.wait(tokens)
+
+    def release(self, lane: str, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
+        """See `Limiter.release`."""
+        self._lanes[lane].leave(held_tokens=held_tokens, used_tokens=used_tokens, outcome=outcome)
+
+    def states(self) -> Mapping[str, LaneState]:
+        """See `Limiter.states`."""
+        now = self._clock()
+        return {name: lane.state(now) for name, lane in self._lanes.items()}
+
+    async def close(self) -> None:
+        """See `Limiter.close`."""
+        if self._asking is not None:
+            self._asking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._asking
+        for name, lane in self._lanes.items():
+            lane.stop()
+            if not self._away:
+                with suppress(RedisAway):
+                    await self._leases.ask(name, self._question(lane, wants=False, leaving=True))
+        await self._leases.close()
+
+    def _open(self, name: str) -> Lane:
+        now = self._clock()
+        control = Controller(self._told(name), now=now, leased=not self._away)
+        lane = self._lanes[name] = Lane(control, clock=self._clock)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._keep_asking())
+            self._asking.add_done_callback(self._ended)
+        return lane
+
+    async def _keep_asking(self) -> None:
+        while True:
+            if not self._busy:
+                await self._woken.wait()
+            self._woken.clear()
+            for name in tuple(self._busy):
+                await self._ask(name, self._lanes[name])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S if self._away else SLICE_S):
+                    await self._woken.wait()
+
+    async def _ask(self, name: str, lane: Lane) -> None:
+        wants = lane.next_tokens() is not None or self._clock() - lane.used_at < IDLE_S
+        question = self._question(lane, wants=wants, leaving=False)
+        lane.control.noticed = Noticed()
+        try:
+            lease = await self._leases.ask(name, question)
+        except RedisAway as away:
+            self._go_alone(away)
+            return
+        self._return()
+        self._take(lane, question, lease)
+        if not wants and lane.next_tokens() is None:
+            self._busy.discard(name)
+
+    def _question(self, lane: Lane, *, wants: bool, leaving: bool) -> Question:
+        now, control = self._clock(), lane.control
+        noticed = control.noticed
+        held = Amounts() if self._away else _held(control)
+        want, need = _wanted(lane) if wants else (Amounts(), Amounts())
+        refused, paused = noticed.refused_sent_at, noticed.paused_until
+        return Question(
+            worker=self._worker,
+            run=self._run,
+            wants=wants,
+            want=want,
+            need=need,
+            back=Amounts() if wants else held,
+            limits=Known(
+                requests=_per_second(control.own_rpm), tokens=_per_second(control.own_tpm), day=control.own_rpd
+            ),
+            at_provider=Known(
+                requests=noticed.requests_at_provider,
+                tokens=noticed.tokens_at_provider,
+                day=noticed.day_at_provider,
+            ),
+            day_level=control.day_level,
+            refused_age_s=None if refused is None else now - refused,
+            pause_s=None if paused is None or paused <= now else paused - now,
+            answered_rps=control.meter.per_second(now),
+            leaving=leaving,
+        )
+
+    def _take(self, lane: Lane, question: Question, lease: Lease) -> None:
+        now, control = self._clock(), lane.control
+        control.follow(
+            Common(
+                share=lease.share,
+                factor=lease.factor,
+                found=lease.found,
+                requests_per_s=lease.requests_per_s,
+                tokens_per_s=lease.tokens_per_s,
+                rpd=lease.day_limit,
+                day_level=lease.day_level,
+            ),
+            now=now,
+        )
+        quota = control.quota
+        if quota.requests is not None:
+            quota.requests.level += lease.requests - question.back.requests
+        if quota.tokens is not None:
+            quota.tokens.level += lease.tokens - question.back.tokens
+        if lease.paused_s > 0.0:
+            quota.paused_until = max(quota.paused_until, now + lease.paused_s)
+        lane.advance()
+
+    def _ended(self, asking: asyncio.Task[None]) -> None:
+        """Callers that wait for a lease are not left waiting, whatever ended the asking."""
+        if not asking.cancelled() and (error := asking.exception()) is not None:
+            self._go_alone(RedisAway(type(error).__name__))
+
+    def _go_alone(self, away: RedisAway) -> None:
+        if not self._away:
+            LOG.warning("Redis is away (%s): rate limits go on with this worker's last share until it is back.", away)
+        self._away = True
+        for lane in self._lanes.values():
+            lane.control.stand_alone(now=self._clock())
+            lane.advance()
+
+    def _return(self) -> None:
+        if self._away:
+            LOG.info("Redis is back: rate limits are shared again.")
+        self._away = False
+
+
+def _held(control: Controller) -> Amounts:
+    """What was leased and not spent; what was overspent is owed."""
+    requests, tokens = control.quota.requests, control.quota.tokens
+    return Amounts(requests=requests.level if requests else 0.0, tokens=tokens.level if tokens else 0.0)
+
+
+def _wanted(lane: Lane) -> tuple[Amounts, Amounts]:
+    """What fills the stock for the next slices, and the least that lets the first in the queue go."""
+    control = lane.control
+    requests, tokens = control.quota.requests, control.quota.tokens
+    first = lane.next_tokens()
+    need_requests = need_tokens = want_requests = want_tokens = 0.0
+    if requests is not None:
+        need_requests = 1.0 if first is not None and requests.level < 1.0 else 0.0
+        stock = math.floor((_per_second(control.rpm) or 0.0) * control.factor * STOCK_S)
+        want_requests = math.floor(max(stock - requests.level, need_requests))
+    if tokens is not None:
+        need_tokens = max(0.0, math.ceil((first or 0) - tokens.level))
+        stock_tokens = (_per_second(control.tpm) or 0.0) * control.factor * STOCK_S
+        want_tokens = math.floor(max(stock_tokens - tokens.level, need_tokens))
+    return (
+        Amounts(requests=want_requests, tokens=want_tokens),
+        Amounts(requests=need_requests, tokens=need_tokens),
+    )
+
+
+def _per_second(per_minute: float | None) -> float | None:
+    return None if per_minute is None else per_minute / MINUTE_S
