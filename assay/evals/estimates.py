@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from assay.evals.statistics import LEVEL, proportion_interval
 from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
-from assay.records import Estimate, Score
+from assay.records import Estimate
 from assay.tasks.task import Task
 from assay.version import code_version
 
@@ -40,7 +41,21 @@ class Tally:
         return len(self.clusters) + self.unclustered
 
 
-def is_correct(task: Task, status: str, scores: Mapping[str, Score]) -> bool | None:
+class Verdict(Protocol):
+    """What one scorer said, as a record or as it landed."""
+
+    @property
+    def status(self) -> str:
+        """scored, or why not."""
+        ...
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether it passed; None where that was not decided."""
+        ...
+
+
+def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool | None:
     """Whether a prediction counts as correct: every scorer of `correct:` passed; None when that cannot be said.
 
     A failed, refused or invalid answer is not correct; a fallback only where the task says that it may be.

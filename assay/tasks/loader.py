@@ -19,6 +19,7 @@ from assay.errors import UsageError
 from assay.tasks.golden import read_cases
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
+from assay.tasks.route_mistakes import route_mistakes
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
@@ -142,7 +143,9 @@ class _Reading:
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
                 self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
-            self.with_variant(spec, name)
+            varied = self.with_variant(spec, name)
+            if varied is not None and "routes" in override:
+                self.check_routes(varied, None, under=["variants", name])
 
     def with_variant(self, spec: TaskSpec, variant: str) -> TaskSpec | None:
         if variant == DEFAULT_VARIANT:
@@ -169,6 +172,8 @@ class _Reading:
         model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, mistakes=self.mistakes)
         if model is not None:
             self.check_output(spec, model)
+        own_routes = variant != DEFAULT_VARIANT and "routes" in spec.variants[variant]
+        self.check_routes(spec, model, under=["variants", variant] if own_routes else [])
         cases = self.cases(spec, model)
         if self.mistakes or model is None:
             return None
@@ -190,6 +195,10 @@ class _Reading:
             versions=versions,
         )
 
+    def check_routes(self, spec: TaskSpec, model: type[BaseModel] | None, *, under: list[str | int]) -> None:
+        for place, expected, found in route_mistakes(spec, model):
+            self.report([*under, *place], expected, found)
+
     def check_references(self, spec: TaskSpec) -> None:
         for index, route in enumerate(spec.routes):
             if route.provider not in self.catalog.providers:
@@ -197,6 +206,12 @@ class _Reading:
                 self.report(
                     ["routes", index, "provider"], f"a provider of providers.yml ({known})", shown(route.provider)
                 )
+        semantic = spec.cache.semantic
+        if semantic is not None and semantic.provider not in self.catalog.providers:
+            known = ", ".join(sorted(self.catalog.providers))
+            self.report(
+                ["cache", "semantic", "provider"], f"a provider of providers.yml ({known})", shown(semantic.provider)
+            )
         for index, check in enumerate(spec.checks):
             for fault in self.catalog.check_mistakes(check, self.folder):
                 self.report(["checks", index], f"check '{check.name}' to be right", fault)

@@ -12,15 +12,26 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.tasks.cron import cron_mistake
+from assay.tasks.patterns import pattern_mistake
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Lifetime = Annotated[str, Field(pattern=r"^[1-9]\d{0,4} (minutes|hours|days)$")]
+SECONDS_IN = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
+LOGPROB = "logprob"
+"""The confidence that comes from token probabilities, not from a field of the answer."""
 
 
 class Block(BaseModel):
     """A block of `task.yml`: immutable, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def lifetime_s(lifetime: str) -> float:
+    """Seconds of a lifetime such as `12 hours`."""
+    count, unit = lifetime.split()
+    return int(count) * SECONDS_IN[unit]
 
 
 class InputSpec(Block):
@@ -72,8 +83,62 @@ class PromptSpec(Block):
     few_shot: tuple[str, ...] = ()
 
 
+class Condition(Block):
+    """What one field of a record must be for a route to take it: all that is stated holds.
+
+    Texts are compared as they are, lengths count characters; `matches` is RE2 syntax, found anywhere in the text.
+    """
+
+    equals: str | None = None
+    one_of: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    contains: Annotated[str, Field(min_length=1)] | None = None
+    matches: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    longer_than: Annotated[int, Field(ge=0)] | None = None
+    shorter_than: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Condition:
+        if all(getattr(self, name) is None for name in type(self).model_fields):
+            raise ValueError(f"expected at least one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @field_validator("matches")
+    @classmethod
+    def _is_pattern(cls, value: str | None) -> str | None:
+        if value is not None and (fault := pattern_mistake(value)):
+            raise ValueError(f"expected a regular expression in RE2 syntax ({fault})")
+        return value
+
+
+class ConfidenceSpec(Block):
+    """An answer less sure than `below` escalates.
+
+    `source` (`from` in the file) is `logprob`, the probability of the answer's least sure token, or the output field in
+    which the model states its confidence from 0 to 1.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    source: Annotated[str, Field(alias="from", min_length=1)]
+    below: Annotated[float, Field(gt=0, le=1)]
+
+
+class EscalateSpec(Block):
+    """When an answer of a route is not kept but the next route asked: any of these is enough.
+
+    `checks` are checks of the task that need no expected value.
+    """
+
+    on_invalid: bool = True
+    checks: tuple[str, ...] = ()
+    confidence: ConfidenceSpec | None = None
+
+
 class RouteSpec(Block):
-    """One step of the way a request takes: the next is tried when this one gives no valid answer."""
+    """One step of the way a request takes: the next is tried when this one gives no answer to keep.
+
+    `when` maps a field of the record to its condition; a route is left out where one does not hold.
+    """
 
     name: Name
     provider: str
@@ -81,6 +146,13 @@ class RouteSpec(Block):
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     repair: bool = True
+    when: dict[str, Condition] = {}
+    escalate: EscalateSpec = EscalateSpec()
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """True when the request must ask for the tokens' log probabilities."""
+        return self.escalate.confidence is not None and self.escalate.confidence.source == LOGPROB
 
 
 class CheckSpec(BaseModel):
@@ -142,9 +214,50 @@ class MaskingSpec(Block):
 
 
 class BudgetSpec(Block):
-    """Most that one run may spend; what is left over lands as `skipped_budget`."""
+    """Most that one run may spend, and all runs of the task in a calendar month (UTC); the rest lands as `skipped_budget`."""
 
     run_usd: Annotated[float, Field(ge=0)] | None = None
+    # Left out where it is not set, so that a policy without it keeps its version.
+    task_usd: Annotated[float | None, Field(ge=0, exclude_if=lambda value: value is None)] = None
+
+
+class ExactCacheSpec(Block):
+    """Answers to the very same request are given again for `ttl`."""
+
+    ttl: Lifetime
+
+    @property
+    def ttl_s(self) -> float:
+        """The lifetime in seconds."""
+        return lifetime_s(self.ttl)
+
+
+class SemanticCacheSpec(Block):
+    """Answers to requests that mean the same are given again for `ttl`; off until `threshold` is set.
+
+    `provider` and `model` make the embeddings. `threshold` is the least cosine similarity of a hit, and `margin` how much
+    more similar it must be than the nearest question with another answer; `assay cache tune` measures both. Answers are
+    other ones where they differ in the fields `compare`, or in any field if none is named.
+    """
+
+    provider: str
+    model: str
+    threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    margin: Annotated[float, Field(ge=0, le=1)] = 0.0
+    compare: tuple[str, ...] = ()
+    ttl: Lifetime = "7 days"
+
+    @property
+    def ttl_s(self) -> float:
+        """The lifetime in seconds."""
+        return lifetime_s(self.ttl)
+
+
+class CacheSpec(Block):
+    """Which caches the task uses: none unless it is named."""
+
+    exact: ExactCacheSpec | None = None
+    semantic: SemanticCacheSpec | None = None
 
 
 class TaskSpec(Block):
@@ -166,6 +279,7 @@ class TaskSpec(Block):
     schedule: ScheduleSpec | None = None
     stage: Literal["shadow", "beta", "ga"] = "shadow"
     budget: BudgetSpec = BudgetSpec()
+    cache: CacheSpec = CacheSpec()
     masking: MaskingSpec = MaskingSpec()
     reuse: Annotated[str, Field(pattern=r"^(always|never|within \d+ (hours|days))$")] = "always"
     variants: dict[str, dict[str, Any]] = {}

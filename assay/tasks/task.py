@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from assay.tasks.spec import CheckSpec, MaskingSpec, TaskSpec
+from assay.tasks.spec import CheckSpec, MaskingSpec, RouteSpec, TaskSpec
 
 VERSION_CHARACTERS = 16
 DEFAULT_VARIANT = "default"
@@ -112,14 +112,16 @@ def versions_of(
         "few_shot": [[dict(case.input), case.expected] for case in few_shot_cases(spec, cases)],
         "output_schema": output_schema,
         "parameters": spec.parameters,
-        "models": [[route.provider, route.model] for route in spec.routes],
+        "models": [_asked_of(route) for route in spec.routes],
         "masking": catalog.masking_version(spec.masking),
     }
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
     policy["fallback"] = spec.output.fallback
-    policy["routes"] = [[route.timeout_s, route.max_attempts, route.repair] for route in spec.routes]
+    policy["routes"] = [_policy_of(route) for route in spec.routes]
+    if cache := spec.cache.model_dump(mode="json", exclude_defaults=True):
+        policy["cache"] = cache
     return Versions(
         task=spec.name,
         inference=digest(asked),
@@ -127,6 +129,17 @@ def versions_of(
         golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
         policy=digest(policy),
     )
+
+
+def _asked_of(route: RouteSpec) -> list[str]:
+    """What a route changes on the wire; log probabilities are asked for only where a confidence needs them."""
+    return [route.provider, route.model, *(["logprobs"] if route.asks_logprobs else [])]
+
+
+def _policy_of(route: RouteSpec) -> list[Any]:
+    """What a route changes in the way of a request; rules that are not stated leave the hash as it was without them."""
+    rules = route.model_dump(mode="json", include={"when", "escalate"}, exclude_defaults=True)
+    return [route.timeout_s, route.max_attempts, route.repair, *([rules] if rules else [])]
 
 
 def _case_content(case: Case) -> list[Any]:

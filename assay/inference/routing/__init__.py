@@ -1,0 +1,23 @@
+"""Which routes a request takes, and whether an answer is kept: rules on fields, cascades, what they would have cost.
+
+Making the calls belongs to the engine; fitting thresholds from landed scores to `evals`.
+"""
+
+from assay.inference.routing.confidence import answer_confidence, stated_confidence
+from assay.inference.routing.counterfactual import counterfactual_cost
+from assay.inference.routing.protocol import Router
+from assay.inference.routing.record import Escalation, landed_confidence, routing_column
+from assay.inference.routing.rules import RuleRouter, rule_router, wire_parameters
+
+__all__ = [
+    "Escalation",
+    "Router",
+    "RuleRouter",
+    "answer_confidence",
+    "counterfactual_cost",
+    "landed_confidence",
+    "routing_column",
+    "rule_router",
+    "stated_confidence",
+    "wire_parameters",
+]

@@ -1,0 +1,52 @@
+"""What a request would have cost without its router.
+
+Prices come from the price book; what was really paid is in the rows of the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from assay.inference.prices import PriceBook
+from assay.inference.usage import TokenUsage
+from assay.records import Response
+from assay.tasks.spec import RouteSpec
+
+ANSWER = "answer"
+
+
+def counterfactual_cost(
+    responses: Sequence[Response], *, route: str | None, last: RouteSpec, prices: PriceBook
+) -> Decimal | None:
+    """USD that one call to the last route would have cost: the tokens of the kept answer's call at that model's price.
+
+    `route` is the one whose answer is kept; of a repaired answer the first turn counts, for the last route might not
+    have needed the second. Tokens are those that the route itself counted: another model's tokenizer may count others.
+    None without a kept answer, without usage (a cached answer), or where the last route's model has no price.
+    """
+    asked = [row for row in responses if row.route == route and row.purpose == ANSWER and row.input_tokens is not None]
+    usage = _usage(asked[-1]) if asked else None
+    if usage is None:
+        return None
+    kept = asked[-1]
+    priced = prices.price(
+        usage, provider=last.provider, model=last.model, on=kept.started_at.date(), is_batch=kept.is_batch
+    )
+    return priced.usd
+
+
+def _usage(row: Response) -> TokenUsage | None:
+    classes = (
+        row.uncached_input_tokens,
+        row.cached_input_tokens,
+        row.cache_write_tokens,
+        row.answer_tokens,
+        row.reasoning_tokens,
+    )
+    if any(count is None for count in classes):
+        return None
+    uncached, cached, written, answer, reasoning = (count or 0 for count in classes)
+    return TokenUsage(
+        uncached_input=uncached, cached_input=cached, cache_write=written, answer=answer, reasoning=reasoning
+    )

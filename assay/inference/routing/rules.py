@@ -1,0 +1,106 @@
+"""The routes of a task: `when` picks them by the record's fields, `escalate` says which answers are not kept.
+
+What a field must be and what a check says belongs here; asking the routes in turn is the engine's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from assay.checks import Scorer, Subject, build_scorer
+from assay.inference.routing.confidence import stated_confidence
+from assay.tasks.patterns import compiled_pattern
+from assay.tasks.spec import LOGPROB, Condition, ConfidenceSpec, RouteSpec
+from assay.tasks.task import Task
+
+LOW_CONFIDENCE = "low_confidence"
+NO_CONFIDENCE = "no_confidence"
+Holds = Callable[[str], bool]
+
+
+class RuleRouter:
+    """The routes as `task.yml` lists them, less those whose `when` does not hold.
+
+    `checks` has a scorer for each name that an `escalate` block uses.
+    """
+
+    def __init__(self, routes: Sequence[RouteSpec], *, checks: Mapping[str, Scorer]) -> None:
+        self._routes = tuple(routes)
+        self._checks = checks
+        self._rules = tuple((route, _rules(route.when)) for route in self._routes)
+        self._is_same_for_all = not any(route.when for route in self._routes)
+
+    def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
+        """See `Router.routes`; a field that a record lacks is an empty text."""
+        if self._is_same_for_all:
+            return self._routes
+        return tuple(
+            route for route, rules in self._rules if all(holds(fields.get(name) or "") for name, holds in rules)
+        )
+
+    def escalates(
+        self,
+        route: RouteSpec,
+        *,
+        output: Mapping[str, Any],
+        confidence: float | None,
+        fields: Mapping[str, str] | None = None,
+    ) -> str | None:
+        """See `Router.escalates`: `check:NAME`, `unscored:NAME`, `low_confidence` or `no_confidence`.
+
+        An answer is kept only where every check passed and the confidence is known: a check that could not judge and a
+        missing confidence escalate too.
+        """
+        for name in route.escalate.checks:
+            judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), "ok"))
+            if judged.passed is not True:
+                return f"check:{name}" if judged.status == "scored" else f"unscored:{name}"
+        rule = route.escalate.confidence
+        return None if rule is None else _unsure(rule, output, confidence)
+
+
+def rule_router(task: Task) -> RuleRouter:
+    """The router of the task with the scorers that its routes name, ready to be asked."""
+    used = {name for route in task.spec.routes for name in route.escalate.checks}
+    checks = {
+        check.name: build_scorer(check.type, check.parameters, task_dir=task.folder)
+        for check in task.spec.checks
+        if check.name in used
+    }
+    return RuleRouter(task.spec.routes, checks=checks)
+
+
+def wire_parameters(route: RouteSpec) -> dict[str, Any]:
+    """What a route adds to the body of its requests: log probabilities where its confidence comes from them."""
+    return {"logprobs": True} if route.asks_logprobs else {}
+
+
+def _unsure(rule: ConfidenceSpec, output: Mapping[str, Any], confidence: float | None) -> str | None:
+    sure = confidence if rule.source == LOGPROB else stated_confidence(output, rule.source)
+    if sure is None:
+        return NO_CONFIDENCE
+    return LOW_CONFIDENCE if sure < rule.below else None
+
+
+def _rules(when: Mapping[str, Condition]) -> tuple[tuple[str, Holds], ...]:
+    return tuple((name, holds) for name, condition in when.items() for holds in _tests(condition))
+
+
+def _tests(condition: Condition) -> list[Holds]:
+    """One test for each thing that the condition states."""
+    tests: list[Holds] = []
+    if condition.equals is not None:
+        tests.append(condition.equals.__eq__)
+    if condition.one_of is not None:
+        tests.append(frozenset(condition.one_of).__contains__)
+    if (part := condition.contains) is not None:
+        tests.append(lambda text: part in text)
+    if condition.matches is not None:
+        pattern = compiled_pattern(condition.matches)
+        tests.append(lambda text: pattern.search(text) is not None)
+    if (most := condition.longer_than) is not None:
+        tests.append(lambda text: len(text) > most)
+    if (least := condition.shorter_than) is not None:
+        tests.append(lambda text: len(text) < least)
+    return tests

@@ -1,0 +1,113 @@
+"""Rules of routes in task.yml: mistakes with their line, and which hash each rule moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.task_folder import TaskFolder
+
+MODEL = "    model: gpt-5-nano\n"
+SECOND = "  - name: second\n    provider: dear\n    model: gpt-5\n"
+LINE = 26
+"""Of what is put under the first route's model."""
+
+
+def add(folder: TaskFolder, rules: str, *, second: bool = True) -> None:
+    folder.edit(MODEL, MODEL + rules + (SECOND if second else ""))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "    when: {message: {longer_than: 400, contains: refund}}\n",
+        "    when: {message: {one_of: [a, b]}}\n    escalate: {on_invalid: false}\n",
+        "    escalate: {checks: [mine]}\n",
+        "    escalate: {confidence: {from: logprob, below: 0.8}}\n",
+    ],
+)
+def test_right_rules_load(folder: TaskFolder, rules: str) -> None:
+    add(folder, rules)
+
+    assert folder.mistakes() == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected", "found"),
+    [
+        ("    when: {massage: {equals: x}}\n", "a field of the input (message)", "'massage'"),
+        ("    when: {message: {}}\n", "at least one of equals, one_of", "see there"),
+        ("    when: {message: {longer: 3}}\n", "a known key", "`routes.0.when.message.longer`"),
+        ("    when: {message: {longer_than: -1}}\n", "greater than or equal to 0", "-1"),
+        ("    when: {message: {one_of: []}}\n", "at least 1 item", "[]"),
+        ("    when: {message: {matches: '(?=a)'}}\n", "a regular expression in RE2 syntax", "'(?=a)'"),
+        (f"    when: {{message: {{matches: '{'a' * 501}'}}}}\n", "at most 500 characters", "aaa"),
+        ("    escalate: {checks: [minne]}\n", "a check of the task that needs no expected value (mine)", "'minne'"),
+        ("    escalate: {checks: [label_right]}\n", "a check of the task that needs no expected value (mine)", "which needs one"),
+        ("    escalate: {confidence: {from: sure, below: 0.8}}\n", "logprob or a field of Answer (label)", "'sure'"),
+        ("    escalate: {confidence: {from: label, below: 0.8}}\n", "holds a number from 0 to 1", "'label'"),
+        ("    escalate: {confidence: {from: logprob, below: 80}}\n", "less than or equal to 1", "80"),
+        ("    escalate: {confidence: {source: logprob, below: 0.8}}\n", "`routes.0.escalate.confidence.from`", "nothing; add it"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_rule_names_line_expected_and_found(
+    folder: TaskFolder, rules: str, expected: str, found: str
+) -> None:
+    add(folder, rules)
+
+    mistakes = folder.mistakes()
+
+    assert {mistake.line for mistake in mistakes} == {LINE}
+    assert any(expected in mistake.expected and found in mistake.found for mistake in mistakes), mistakes
+
+
+def test_a_record_must_have_a_route(folder: TaskFolder) -> None:
+    add(folder, "    when: {message: {equals: x}}\n", second=False)
+
+    [mistake] = folder.mistakes()
+    assert "a route without `when`" in mistake.expected
+
+
+def test_a_mistake_in_the_routes_of_a_variant_is_found_there(folder: TaskFolder) -> None:
+    folder.edit(
+        "  warm:\n",
+        "  ruled:\n    routes:\n      - {name: a, provider: cheap, model: m, escalate: {checks: [nothing]}}\n  warm:\n",
+    )
+
+    [mistake] = folder.mistakes()
+    assert (mistake.line, mistake.found) == (42, "'nothing'")
+
+
+@pytest.mark.parametrize(
+    ("rules", "moved"),
+    [
+        ("    when: {message: {longer_than: 400}}\n", {"policy"}),
+        ("    escalate: {on_invalid: false}\n", {"policy"}),
+        ("    escalate: {checks: [mine]}\n", {"policy"}),
+        ("    escalate: {confidence: {from: logprob, below: 0.8}}\n", {"policy", "inference"}),
+        ("    escalate: {on_invalid: true, checks: []}\n", set()),
+    ],
+)
+def test_a_rule_moves_the_policy_and_what_the_wire_carries_the_inference_hash(
+    folder: TaskFolder, rules: str, moved: set[str]
+) -> None:
+    add(folder, "")
+    before = folder.load().versions
+    folder.edit(MODEL, MODEL + rules)
+    after = folder.load().versions
+
+    assert {name for name in ("inference", "policy", "golden_set", "scorers") if getattr(before, name) != getattr(after, name)} == moved  # fmt: skip
+
+
+def test_another_threshold_asks_the_same_question(folder: TaskFolder) -> None:
+    add(folder, "    escalate: {confidence: {from: logprob, below: 0.8}}\n")
+    before = folder.load().versions
+    folder.edit("below: 0.8", "below: 0.9")
+    after = folder.load().versions
+
+    assert (before.inference == after.inference, before.policy == after.policy) == (True, False)
+
+
+def test_rules_survive_a_variant_that_changes_something_else(folder: TaskFolder) -> None:
+    add(folder, "    escalate: {confidence: {from: logprob, below: 0.8}}\n")
+
+    assert folder.load("warm").spec.routes == folder.load().spec.routes
