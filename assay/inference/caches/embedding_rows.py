@@ -1,0 +1,62 @@
+"""Embedding calls as landing rows: they are calls, they cost money, and no record has them alone.
+
+Only the row belongs here; calls to chat models have theirs in `call_rows.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import orjson
+
+from assay.inference.caches.embeddings import EmbeddingCall
+from assay.inference.caches.protocol import SEMANTIC
+from assay.inference.prices import PriceBook
+from assay.inference.request import RunFacts
+from assay.inference.usage import TokenUsage
+from assay.records import Response
+
+EMBEDDING = "embedding"
+NO_RECORD = ""
+"""One call serves many records, so the row names none."""
+MANY_TENANTS = "default"
+
+
+def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
+    """The row of one embedding call; without usage its cost is unknown, not 0."""
+    tokens = call.input_tokens
+    usage = TokenUsage(uncached_input=tokens, cached_input=0, cache_write=0, answer=0, reasoning=0) if tokens else None
+    price = prices.price(usage, provider=call.provider, model=call.model, on=call.started_at.date()) if usage else None
+    return Response(
+        call_id=call.call_id,
+        run_id=facts.run_id,
+        task=facts.task,
+        data_date=facts.data_date,
+        occurred_at=call.started_at + timedelta(milliseconds=call.latency_ms),
+        tenant_id=MANY_TENANTS,
+        request_key=NO_RECORD,
+        record_id=NO_RECORD,
+        epoch=0,
+        attempt=1,
+        purpose=EMBEDDING,
+        route=SEMANTIC,
+        provider=call.provider,
+        request_model=call.model,
+        status="error" if call.fault else "ok",
+        error_type="server" if call.fault else None,
+        error_message=call.fault,
+        usage=orjson.dumps({"prompt_tokens": tokens}).decode() if usage else None,
+        input_tokens=tokens if usage else None,
+        output_tokens=0 if usage else None,
+        uncached_input_tokens=tokens if usage else None,
+        cached_input_tokens=0 if usage else None,
+        cache_write_tokens=0 if usage else None,
+        answer_tokens=0 if usage else None,
+        reasoning_tokens=0 if usage else None,
+        started_at=call.started_at,
+        latency_ms=call.latency_ms,
+        is_batch=False,
+        cost_usd=price.usd if price else None,
+        price_source=price.source if price else None,
+        billing="known" if usage else "unknown",
+    )

@@ -1,0 +1,173 @@
+"""Embeddings of texts over an OpenAI-compatible `/v1/embeddings`, many texts to a call.
+
+Asking and checking what comes back belongs here; what the vectors are for does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assay.inference.caches.gathering import Gathering
+from assay.inference.keys import new_id
+
+if TYPE_CHECKING:
+    import httpx2
+    import numpy as np
+    from numpy.typing import NDArray
+    from openai.types import CreateEmbeddingResponse
+
+    Vector = NDArray[np.float32]
+    """A row of float32 of length 1."""
+
+BATCH_TEXTS = 64
+CALL_SECONDS = 10.0
+REST_SECONDS = 30.0
+"""How long an endpoint that failed is left alone."""
+
+
+class EmbeddingFailed(Exception):
+    """The endpoint gave no usable embedding; says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingCall:
+    """One call on the wire for `texts` texts; `input_tokens` None where the endpoint does not say, `fault` None if it went well."""
+
+    call_id: str
+    provider: str
+    model: str
+    texts: int
+    started_at: datetime
+    latency_ms: float
+    input_tokens: int | None
+    fault: str | None
+
+
+class Embedder(Protocol):
+    """Turns a text into a vector."""
+
+    async def embed(self, text: str) -> Vector:
+        """The text's vector, of length 1.
+
+        Raises:
+            EmbeddingFailed: there is none.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Connections are released."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingEndpoint:
+    """Where embeddings come from; `http_client` is the library's own unless given."""
+
+    provider: str
+    base_url: str
+    api_key: str
+    model: str
+    http_client: httpx2.AsyncClient | None = None
+
+
+class OpenAIEmbedder:
+    """Asks one endpoint through the `openai` package; `note` is told of every call, because calls cost money."""
+
+    def __init__(
+        self,
+        endpoint: EmbeddingEndpoint,
+        *,
+        note: Callable[[EmbeddingCall], None],
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        from openai import AsyncOpenAI
+
+        self._endpoint = endpoint
+        self._client = AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key,
+            max_retries=0,
+            timeout=CALL_SECONDS,
+            http_client=endpoint.http_client,
+        )
+        self._note = note
+        self._clock = clock
+        self._now = now
+        self._back_at = float("-inf")
+        self._texts: Gathering[str, Vector] = Gathering(self._embed, most=BATCH_TEXTS)
+
+    async def embed(self, text: str) -> Vector:
+        """See `Embedder.embed`."""
+        if self._clock() < self._back_at:
+            raise EmbeddingFailed(f"{self._endpoint.provider} failed a moment ago")
+        return await self._texts.ask(text)
+
+    async def close(self) -> None:
+        """See `Embedder.close`."""
+        await self._client.close()
+
+    async def _embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        started_at, began = self._now(), self._clock()
+        answer, vectors, fault = None, None, None
+        try:
+            answer = await self._asked(texts)
+            vectors = _vectors(answer, len(texts))
+        except EmbeddingFailed as error:
+            fault = error
+            self._back_at = self._clock() + REST_SECONDS
+        tokens = answer.usage.prompt_tokens if answer is not None and answer.usage is not None else None
+        self._note(
+            EmbeddingCall(
+                call_id=new_id(),
+                provider=self._endpoint.provider,
+                model=self._endpoint.model,
+                texts=len(texts),
+                started_at=started_at,
+                latency_ms=(self._clock() - began) * 1000,
+                input_tokens=tokens,
+                fault=str(fault) if fault else None,
+            )
+        )
+        if vectors is None:
+            raise fault or EmbeddingFailed("no vectors")
+        return vectors
+
+    async def _asked(self, texts: Sequence[str]) -> CreateEmbeddingResponse:
+        import openai
+
+        try:
+            return await self._client.embeddings.create(
+                model=self._endpoint.model, input=list(texts), encoding_format="float"
+            )
+        except openai.APIStatusError as error:
+            raise EmbeddingFailed(f"HTTP {error.status_code} from {self._endpoint.provider}") from error
+        except (openai.OpenAIError, ValueError) as error:
+            raise EmbeddingFailed(f"{type(error).__name__} from {self._endpoint.provider}") from error
+
+
+def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
+    """One vector for each text, in the order of the texts.
+
+    Raises:
+        EmbeddingFailed: another number of vectors came, of unequal lengths, or one without a direction.
+    """
+    import numpy as np
+
+    entries = sorted(answer.data or (), key=lambda entry: entry.index)
+    if [entry.index for entry in entries] != list(range(wanted)):
+        raise EmbeddingFailed(f"the endpoint gave {len(entries)} embeddings for {wanted} texts")
+    if len({len(entry.embedding) for entry in entries}) != 1:
+        raise EmbeddingFailed("the endpoint gave embeddings of unequal lengths")
+    try:
+        matrix: Any = np.asarray([entry.embedding for entry in entries], dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise EmbeddingFailed("the endpoint gave embeddings that are no numbers") from error
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
+        raise EmbeddingFailed("the endpoint gave an embedding without a direction")
+    return list(matrix / lengths)

@@ -1,0 +1,183 @@
+"""The exact cache: an answer is given again when everything that reaches the wire is the same.
+
+Keys, seals and lifetimes belong here; where entries are kept is the store's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from assay.inference.caches.key_value import Item, KeyValue
+from assay.inference.caches.keys import MAC_BYTES, CacheKeys
+from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
+from assay.inference.request import Request
+
+LANE_SECONDS = 1.0
+"""How long a process goes by the response model it knew before it looks what others have seen."""
+LANE_DAYS_S = 3650 * 86_400.0
+TRACES_OUTLIVE = 4
+"""A trace lives so many times as long as its entry, so that an expired one can still be explained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactPolicy:
+    """How long answers are given again; `not_before` is the oldest answer, in seconds since 1970, that a run may reuse."""
+
+    task: str
+    ttl_s: float
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """The parts of the key under which a record's latest answer was kept, and of the one before it."""
+
+    key: bytes
+    stored_at: float
+    expires_at: float
+    call_id: str
+    response_model: str | None
+    parts: dict[str, str]
+    before: dict[str, str] | None
+
+
+class ExactCache:
+    """Answers to the very same request, of one task; `now` in seconds since 1970."""
+
+    def __init__(
+        self, store: KeyValue, keys: CacheKeys, *, policy: ExactPolicy, now: Callable[[], float] = time.time
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._policy = policy
+        self._now = now
+        self._lanes: dict[str, tuple[str | None, float]] = {}
+
+    async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
+        """See `AnswerCache.find`."""
+        key = self._keys.entry(request, body, lane=lane)
+        entry = self._opened(key, await self._store.get(key))
+        if entry is None or not self._is_fresh(entry["t"]):
+            return None
+        known = self._lanes.get(lane)
+        recent = known is not None and self._now() - known[1] < LANE_SECONDS
+        if entry["m"] != (known[0] if known is not None and recent else await self._model_of(lane)):
+            return None
+        return CachedAnswer(
+            output=entry["o"],
+            route=entry["r"],
+            call_id=entry["c"],
+            response_model=entry["m"],
+            source=EXACT,
+            confidence=entry["f"],
+        )
+
+    async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
+        """See `AnswerCache.store`; answers of another model under the same alias are not found any more."""
+        now = self._now()
+        key, expires_at = self._keys.entry(request, body, lane=answer.lane), now + self._policy.ttl_s
+        await self._note_model(answer.lane, answer.response_model, now)
+        entry = {
+            "o": answer.output,
+            "r": answer.route,
+            "c": answer.call_id,
+            "m": answer.response_model,
+            "t": now,
+            "f": answer.confidence,
+        }
+        self._put(key, entry, expires_at=expires_at, tag=request.subject_key)
+        await self._keep_trace(request, body, answer, key=key, now=now)
+
+    async def close(self) -> None:
+        """See `AnswerCache.close`."""
+        await self._store.close()
+
+    async def trace(self, request: Request, lane: str) -> Trace | None:
+        """What is known of the record's latest kept answer by this lane."""
+        place = self._trace_key(request, lane)
+        kept = self._opened(place, await self._store.get(place))
+        if kept is None:
+            return None
+        return Trace(
+            key=bytes.fromhex(kept["k"]),
+            stored_at=kept["t"],
+            expires_at=kept["e"],
+            call_id=kept["c"],
+            response_model=kept["m"],
+            parts=kept["p"],
+            before=kept["b"],
+        )
+
+    async def lane_model(self, lane: str) -> str | None:
+        """The model that answered last under the lane's name, None when none is known."""
+        return await self._model_of(lane)
+
+    def parts(self, request: Request, body: bytes, *, lane: str) -> dict[str, str]:
+        """A short hash of each part of the key by the part's name; equal parts have equal hashes."""
+        return self._keys.parts(request, body, lane=lane)
+
+    def _is_fresh(self, stored_at: float) -> bool:
+        # A lifetime that was shortened since holds for what is kept already, too.
+        return stored_at > self._now() - self._policy.ttl_s and stored_at >= self._policy.not_before
+
+    async def _model_of(self, lane: str) -> str | None:
+        known = self._lanes.get(lane)
+        now = self._now()
+        if known is not None and now - known[1] < LANE_SECONDS:
+            return known[0]
+        key = self._lane_key(lane)
+        kept = self._opened(key, await self._store.get(key))
+        model = kept["m"] if kept is not None else None
+        self._lanes[lane] = (model, now)
+        return model
+
+    async def _note_model(self, lane: str, model: str | None, now: float) -> None:
+        if await self._model_of(lane) == model and model is not None:
+            return
+        self._lanes[lane] = (model, now)
+        self._put(self._lane_key(lane), {"m": model}, expires_at=now + LANE_DAYS_S, tag=None)
+
+    async def _keep_trace(self, request: Request, body: bytes, answer: PaidAnswer, *, key: bytes, now: float) -> None:
+        before = await self.trace(request, answer.lane)
+        parts = self.parts(request, body, lane=answer.lane)
+        kept = {
+            "k": key.hex(),
+            "t": now,
+            "e": now + self._policy.ttl_s,
+            "c": answer.call_id,
+            "m": answer.response_model,
+            "p": parts,
+            "b": _changed(before, parts),
+        }
+        expires_at = now + TRACES_OUTLIVE * self._policy.ttl_s
+        self._put(self._trace_key(request, answer.lane), kept, expires_at=expires_at, tag=request.subject_key)
+
+    def _lane_key(self, lane: str) -> bytes:
+        return self._keys.named("lane", lane)
+
+    def _trace_key(self, request: Request, lane: str) -> bytes:
+        return self._keys.named("trace", self._policy.task, request.tenant_id, request.record_id, request.epoch, lane)
+
+    def _put(self, key: bytes, content: dict[str, Any], *, expires_at: float, tag: str | None) -> None:
+        value = orjson.dumps(content)
+        self._store.put(Item(key, self._keys.mac(key, value) + value, expires_at, tag))
+
+    def _opened(self, key: bytes, sealed: bytes | None) -> dict[str, Any] | None:
+        """The content, or None when there is none or its seal does not fit: it was altered, or is of another key."""
+        if sealed is None or sealed[:MAC_BYTES] != self._keys.mac(key, sealed[MAC_BYTES:]):
+            return None
+        content: dict[str, Any] = orjson.loads(sealed[MAC_BYTES:])
+        return content
+
+
+def _changed(before: Trace | None, parts: dict[str, str]) -> dict[str, str] | None:
+    """The parts of the earlier key that are other ones now; {} when the same key was asked for again."""
+    if before is None:
+        return None
+    names = before.parts.keys() | parts.keys()
+    return {name: before.parts.get(name, "") for name in names if before.parts.get(name) != parts.get(name)}

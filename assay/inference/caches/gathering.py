@@ -1,0 +1,59 @@
+"""Gathers questions that arrive one by one into batches, for whoever answers many at the price of one.
+
+Only the gathering belongs here. No timer: a batch goes out when none is under way, and who comes meanwhile goes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+
+class Gathering(Generic[Q, A]):
+    """Calls `answer` with up to `most` questions; it gives one answer for each, in their order."""
+
+    def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, most: int) -> None:
+        self._answer = answer
+        self._most = most
+        self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
+        self._sending: asyncio.Task[None] | None = None
+
+    async def ask(self, question: Q) -> A:
+        """The answer to one question; what `answer` raises is raised to all who were in the batch."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[A] = loop.create_future()
+        self._waiting.append((question, future))
+        if self._sending is None or self._sending.done():
+            self._sending = loop.create_task(self._send())
+        return await future
+
+    async def _send(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            await self._settle([(question, future) for question, future in batch if not future.done()])
+
+    async def _settle(self, batch: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
+        try:
+            answers = await self._answer([question for question, _ in batch])
+        except BaseException as error:
+            for _, future in batch:
+                _fail(future, error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():  # whoever asked may have gone
+                future.set_result(answer)
+
+
+def _fail(future: asyncio.Future[A], error: BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(error, Exception):
+        future.set_exception(error)
+    else:
+        future.cancel()

@@ -1,0 +1,103 @@
+"""Where a cache keeps its entries: a small Protocol, and the buffering that every store shares.
+
+What an entry means is the cache's business. A store loses entries rather than stop a run, and never makes one up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+BATCH_ITEMS = 500
+FLUSH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry; `expires_at` in seconds since 1970 UTC, `tag` names whose data it is, for erasure."""
+
+    key: bytes
+    value: bytes
+    expires_at: float
+    tag: str | None = None
+
+
+class KeyValue(Protocol):
+    """A store of expiring entries, used by several processes at once."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """The value, if there is one that has not expired."""
+        ...
+
+    def put(self, item: Item) -> None:
+        """The entry is found by this process from now on, and by others after the next flush."""
+        ...
+
+    async def remove(self, tag: str) -> int:
+        """No entry with the tag is left; returns how many there were."""
+        ...
+
+    async def flush(self) -> None:
+        """Every entry is written."""
+        ...
+
+    async def close(self) -> None:
+        """Every entry is written and the store is let go."""
+        ...
+
+
+class WriteBehind(ABC):
+    """A store that writes in batches: when `BATCH_ITEMS` wait, or one for `FLUSH_SECONDS` while others come."""
+
+    def __init__(self, *, now: Callable[[], float]) -> None:
+        self._now = now
+        self._waiting: dict[bytes, Item] = {}
+        self._being_written: dict[bytes, Item] = {}
+        self._since = 0.0
+        self._flushing: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def _write(self, items: Sequence[Item]) -> None:
+        """The items are in the store, or lost with a warning."""
+
+    def put(self, item: Item) -> None:
+        """See `KeyValue.put`."""
+        now = self._now()
+        if not self._waiting:
+            self._since = now
+        self._waiting[item.key] = item
+        due = len(self._waiting) >= BATCH_ITEMS or now - self._since >= FLUSH_SECONDS
+        if due and (self._flushing is None or self._flushing.done()):
+            self._flushing = asyncio.get_running_loop().create_task(self._write_waiting())
+
+    async def flush(self) -> None:
+        """See `KeyValue.flush`."""
+        if self._flushing is not None:
+            await asyncio.gather(self._flushing, return_exceptions=True)
+        await self._write_waiting()
+
+    def unwritten(self, key: bytes) -> Item | None:
+        """The entry, if it waits to be written and has not expired."""
+        if not self._waiting and not self._being_written:
+            return None
+        item = self._waiting.get(key) or self._being_written.get(key)
+        return item if item is not None and item.expires_at > self._now() else None
+
+    def drop_unwritten(self, tag: str) -> int:
+        """Entries with the tag do not wait any more; returns how many did."""
+        tagged = [key for key, item in self._waiting.items() if item.tag == tag]
+        for key in tagged:
+            del self._waiting[key]
+        return len(tagged)
+
+    async def _write_waiting(self) -> None:
+        if not self._waiting:
+            return
+        self._being_written, self._waiting = self._waiting, {}
+        try:
+            await self._write(list(self._being_written.values()))
+        finally:
+            self._being_written = {}

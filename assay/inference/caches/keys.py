@@ -1,0 +1,89 @@
+"""Keys that recognise an exact repeat, and the parts of a request by which a miss is explained.
+
+Everything is a keyed hash: neither a text nor a tenant can be read back or guessed from what a cache stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from assay.inference.request import Request
+
+KEY_BYTES = 20
+"""Cut digests: a cut SHA-256 of a secret and a text cannot be extended by who does not know the secret."""
+PART_BYTES = 6
+MAC_BYTES = 16
+
+
+class CacheKeys:
+    """Keys of one project, from a secret of its own."""
+
+    def __init__(self, hash_key: bytes) -> None:
+        if not hash_key:
+            raise ValueError("The hash key is empty: expected the secret from settings (hash_key).")
+        self._secret = hashlib.sha256(b"assay cache\0" + hash_key).digest()
+        self._start = hashlib.sha256(self._secret + b"key")
+        self._seal = hashlib.sha256(self._secret + b"seal")
+        # The same tenants, lanes and epochs come again and again: their part of the hash is made once.
+        self._scopes: dict[tuple[str, int, str], Any] = {}
+
+    def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
+        """The key of an answer: all that reaches the wire in canonical form, the lane, the epoch and the tenant.
+
+        Raises:
+            ValueError: the body is no JSON.
+        """
+        place = (request.tenant_id, request.epoch, lane)
+        scope = self._scopes.get(place)
+        digest = (scope if scope is not None else self._scope(place)).copy()
+        digest.update(orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS))
+        key: bytes = digest.digest()[:KEY_BYTES]
+        return key
+
+    def named(self, *parts: str | int) -> bytes:
+        """A key that is made of these parts, unambiguous in their order and bounds."""
+        digest = self._start.copy()
+        digest.update(orjson.dumps(["named", *parts]))
+        return digest.digest()[:KEY_BYTES]
+
+    def mac(self, key: bytes, value: bytes) -> bytes:
+        """A seal over a stored value: what was altered or moved to another key is not given out."""
+        digest = self._seal.copy()
+        digest.update(key + value)
+        return digest.digest()[:MAC_BYTES]
+
+    def parts(self, request: Request, body: bytes, *, lane: str) -> dict[str, str]:
+        """A short hash of each part of the key by the part's name."""
+        content = orjson.loads(body)
+        named = {"lane": lane, "epoch": request.epoch, "tenant": request.tenant_id, **dict(_parts(content))}
+        return {name: self._part(value) for name, value in named.items()}
+
+    def _part(self, value: object) -> str:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return hashlib.blake2b(text, digest_size=PART_BYTES, key=self._secret).hexdigest()
+
+    def _scope(self, place: tuple[str, int, str]) -> Any:
+        if len(self._scopes) > 10_000:  # tenants without end: starting again costs less than keeping them all
+            self._scopes.clear()
+        digest = self._start.copy()
+        digest.update(orjson.dumps(["entry", *place]))
+        self._scopes[place] = digest
+        return digest
+
+
+def _parts(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if name == "messages" and isinstance(value, list):
+            for number, message in enumerate(value, start=1):
+                role = message.get("role", "?") if isinstance(message, dict) else "?"
+                yield f"message {number} ({role})", message
+        elif name == "response_format":
+            yield "output schema", value
+        elif name == "model":
+            yield "model", value
+        else:
+            yield f"parameter {name}", value

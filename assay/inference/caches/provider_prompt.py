@@ -1,0 +1,19 @@
+"""The provider's own prompt cache: what tells it that requests share a prefix.
+
+The stable prefix itself is made in `prompts.py`; what cached tokens cost is in `prices.py`.
+"""
+
+from __future__ import annotations
+
+from assay.guards.keys import keyed_hash
+
+PROMPT_CACHE_KEY = "prompt_cache_key"
+KEY_CHARACTERS = 32
+
+
+def prompt_cache_key(hash_key: bytes, *, task: str, inference_version: str, tenant_id: str) -> str:
+    """The value of `prompt_cache_key`: equal for requests that share their prefix, and different between tenants.
+
+    A keyed hash, so that the provider learns neither the task's name nor the tenant's.
+    """
+    return keyed_hash(hash_key, PROMPT_CACHE_KEY, task, inference_version, tenant_id)[:KEY_CHARACTERS]

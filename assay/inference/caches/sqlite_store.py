@@ -1,0 +1,240 @@
+"""Cache entries of one machine: a SQLite file that several processes use at once.
+
+A file that cannot be read is set aside and begun anew; an entry that was lost costs a call, never a wrong answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from assay.errors import UsageError
+from assay.inference.caches.key_value import Item, WriteBehind
+
+FORMAT = 1
+BUSY_SECONDS = 5.0
+MAP_BYTES = 256 * 1024 * 1024
+MOST_BYTES = 2 * 1024**3
+"""What the file may grow to; beyond, entries that expire soonest make room."""
+PURGE_SECONDS = 60.0
+MADE_ROOM = 10
+"""One entry in so many goes when the file is full."""
+
+SETTINGS = ("pragma journal_mode = wal", "pragma synchronous = normal", f"pragma mmap_size = {MAP_BYTES}")
+TABLE = """
+create table if not exists entries (
+    id integer primary key,
+    value blob not null,
+    expires_at real not null,
+    tag text
+)
+"""
+INDEXES = (
+    "create index if not exists entries_by_expiry on entries (expires_at)",
+    "create index if not exists entries_by_tag on entries (tag) where tag is not null",
+)
+FIND = "select value from entries where id = ? and expires_at > ?"
+PUT = "insert or replace into entries (id, value, expires_at, tag) values (?, ?, ?, ?)"
+PURGE = "delete from entries where expires_at <= ?"
+FORGET = "delete from entries where tag = ?"
+MAKE_ROOM = "delete from entries where id in (select id from entries order by expires_at limit ?)"
+COUNT = "select count(*) from entries"
+
+
+class SqliteStore(WriteBehind):
+    """Entries in the file at `path`, which is made if need be, readable by its owner only.
+
+    `warn` is told once for each kind of trouble that costs entries.
+
+    Raises:
+        UsageError: the file cannot be opened or made, e.g. for its permissions.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        warn: Callable[[str], None],
+        now: Callable[[], float] = time.time,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        super().__init__(now=now)
+        self._path = path
+        self._warn = warn
+        self._told: set[str] = set()
+        self._most_bytes = most_bytes
+        self._purged_at = 0.0
+        self._writing = threading.Lock()
+        self._open()
+
+    async def get(self, key: bytes) -> bytes | None:
+        """See `KeyValue.get`."""
+        item = self.unwritten(key)
+        if item is not None:
+            return item.value
+        try:
+            row = self._finder.execute(FIND, (_row_id(key), self._now())).fetchone()
+        except sqlite3.DatabaseError as error:
+            self._recover(error)
+            return None
+        return row[0] if row is not None else None
+
+    async def remove(self, tag: str) -> int:
+        """See `KeyValue.remove`."""
+        await self.flush()
+
+        def forget() -> int:
+            with self._writing, self._writer as writer:
+                count: int = writer.execute(FORGET, (tag,)).rowcount
+            self._writer.execute("pragma wal_checkpoint(truncate)")  # erased means gone from the log, too
+            return count
+
+        return await asyncio.to_thread(forget)
+
+    async def close(self) -> None:
+        """See `KeyValue.close`."""
+        await self.flush()
+        self._reader.close()
+        self._writer.close()
+
+    async def _write(self, items: Sequence[Item]) -> None:
+        rows = [(_row_id(item.key), item.value, item.expires_at, item.tag) for item in items]
+        try:
+            await asyncio.to_thread(self._write_rows, rows)
+        except sqlite3.DatabaseError as error:
+            self._recover(error)
+
+    def _write_rows(self, rows: Sequence[tuple[int, bytes, float, str | None]]) -> None:
+        with self._writing:
+            with self._writer:
+                self._writer.executemany(PUT, rows)
+            if self._now() - self._purged_at >= PURGE_SECONDS:
+                self._purge()
+
+    def _purge(self) -> None:
+        self._purged_at = self._now()
+        with self._writer:
+            self._writer.execute(PURGE, (self._purged_at,))
+            if self._used_bytes() > self._most_bytes:
+                (count,) = self._writer.execute(COUNT).fetchone()
+                self._writer.execute(MAKE_ROOM, (count // MADE_ROOM + 1,))
+
+    def _used_bytes(self) -> int:
+        pages, free, size = (
+            self._writer.execute(f"pragma {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+    def _open(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._alone():
+                self._writer = self._ready()
+        except OSError as error:
+            raise self._unusable(error.strerror or str(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise self._unusable(str(error)) from error
+        self._reader = _connected(self._path)
+        self._finder = self._reader.cursor()
+        self._purge()
+
+    def _ready(self) -> sqlite3.Connection:
+        """A connection to a sound file: this one, or a new one where this one is damaged."""
+        connection = _connected(self._path)
+        try:
+            _prepare(connection)
+        except sqlite3.OperationalError:  # locked, read-only, no room: no sign of damage
+            connection.close()
+            raise
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            self._set_aside(str(error))
+            connection = _connected(self._path)
+            _prepare(connection)
+        return connection
+
+    def _recover(self, error: sqlite3.DatabaseError) -> None:
+        """A damaged file is replaced; other trouble costs the entries at hand and is told once."""
+        damaged = not isinstance(error, sqlite3.OperationalError) or "disk I/O" in str(error)
+        if not damaged:
+            self._tell(f"The answer cache {self._path} lost entries ({error}); the run goes on without them.")
+            return
+        with self._writing, suppress(sqlite3.Error):
+            self._reader.close()
+            self._writer.close()
+        with self._alone():
+            if not _is_sound(self._path):  # another process may have been first
+                self._set_aside(str(error))
+        self._open()
+
+    def _set_aside(self, reason: str) -> None:
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        self._tell(
+            f"The answer cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and begun anew; "
+            "answers in it are paid for again."
+        )
+
+    def _tell(self, message: str) -> None:
+        if message not in self._told:
+            self._told.add(message)
+            self._warn(message)
+
+    def _unusable(self, reason: str) -> UsageError:
+        return UsageError(
+            f"The answer cache {self._path} cannot be opened: {reason}; fix its permissions, or remove `cache.exact` "
+            "from task.yml."
+        )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process opens or replaces the file meanwhile."""
+        import fcntl
+
+        with open(self._path.with_name(f"{self._path.name}.lock"), "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _row_id(key: bytes) -> int:
+    """The key's first 8 bytes, by which SQLite finds a row fastest; two keys that share them lose one entry of the two.
+
+    The wrong one is never given out: the cache's seal is over the whole key.
+    """
+    return int.from_bytes(key[:8], "big", signed=True)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    if not path.exists():
+        path.touch(mode=0o600)
+    # Batches are written in a thread; a lock of the store's own keeps it to one at a time.
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """The file has the table and the indexes of this format; an older format's entries are let go."""
+    for statement in SETTINGS:
+        connection.execute(statement)
+    (found,) = connection.execute("pragma user_version").fetchone()
+    with connection:
+        if found != FORMAT:
+            connection.execute("drop table if exists entries")
+        for statement in (TABLE, *INDEXES, f"pragma user_version = {FORMAT}"):
+            connection.execute(statement)
+    connection.execute(FIND, (0, 0.0)).fetchone()
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        with closing(_connected(path)) as connection:
+            return bool(connection.execute("pragma quick_check(1)").fetchone() == ("ok",))
+    except sqlite3.DatabaseError:
+        return False

@@ -1,0 +1,44 @@
+"""The nearest of many vectors, in this process, by usearch.
+
+Only vectors and their numbers belong here; what a number stands for is the cache's business. docs/adr/0005 says why usearch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.inference.caches.embeddings import Vector
+
+NEIGHBOURS = 64
+EXPANSION = 64
+
+
+class VectorIndex:
+    """Vectors of one width; `number` is whatever the caller knows a vector by."""
+
+    def __init__(self, width: int) -> None:
+        from usearch.index import Index
+
+        self.width = width
+        self._index = Index(ndim=width, metric="cos", dtype="f32", expansion_add=EXPANSION, expansion_search=EXPANSION)
+
+    def add(self, number: int, vector: Vector) -> None:
+        """The vector is found from now on."""
+        self._index.add(number, vector, threads=1)
+
+    def remove(self, number: int) -> None:
+        """The vector is not found any more."""
+        self._index.remove(number)
+
+    def nearest(self, vector: Vector) -> Iterator[tuple[int, float]]:
+        """Numbers of the nearest vectors with their cosine similarity, nearest first, `NEIGHBOURS` at most.
+
+        The search is approximate: now and then a near one is missed, but a similarity is exact to float32.
+        """
+        if not len(self._index):
+            return
+        found = self._index.search(vector, NEIGHBOURS, threads=1)
+        for number, distance in zip(found.keys, found.distances, strict=True):
+            yield int(number), min(1.0, 1.0 - float(distance))
