@@ -10,6 +10,7 @@ import dagster as dg
 
 from assay.settings import Settings, export_environment, load_settings
 from assay.tasks.loader import Outline, outline, task_names
+from orchestration.batch_sensor import batch_sensor
 from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
 from orchestration.naming import names_in_dagster
@@ -25,14 +26,16 @@ def build_defs(
     export_environment(project)
     tasks = task_outlines(project)
     schedules = [schedule for task in tasks.values() if (schedule := task_schedule(task)) is not None]
+    jobs = [task_job(task) for task in tasks.values()]
     return dg.Definitions(
         assets=[
             *(asset for folder, task in tasks.items() for asset in task_assets(task, folder=folder)),
             landing_assets([task.name for task in tasks.values()]),
             marts_assets(project),
         ],
-        jobs=[*(task_job(task) for task in tasks.values()), marts_job()],
+        jobs=[*jobs, marts_job()],
         schedules=schedules,
+        sensors=[batch_sensor(jobs)] if jobs else [],
         # The steps of a task are a chain: a process for each would only add their starts.
         executor=dg.in_process_executor,
         resources={

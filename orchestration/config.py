@@ -20,6 +20,7 @@ class RunConfig(dg.Config):
     limit: int | None = Field(default=None, description="Only the first N rows.")
     epochs: int = Field(default=1, description="Times each record is asked.")
     budget_usd: float | None = Field(default=None, description="Most the run may spend, in USD.")
+    batch: bool = Field(default=False, description="By the provider's Batch API: slower, at a lower price.")
     reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
 
     def options(self, partition: str) -> RunOptions:

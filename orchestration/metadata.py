@@ -10,6 +10,7 @@ import dagster as dg
 from assay.errors import StoppedAtDoor
 from assay.evals.scorecard_views import run_markdown
 from assay.pipeline.admission import Admission
+from assay.pipeline.batch_ledger import BatchStand
 from assay.pipeline.execution import RunSummary
 
 GATE, COMPLETENESS = "inputs_gate", "completeness"
@@ -57,6 +58,18 @@ def completeness(summary: RunSummary) -> dg.AssetCheckResult:
         check_name=COMPLETENESS,
         passed=summary.predictions == summary.expected_predictions,
         metadata={"predictions": summary.predictions, "expected": summary.expected_predictions},
+    )
+
+
+def waiting(stand: BatchStand, predictions: dg.AssetKey) -> dg.AssetCheckResult:
+    """Providers still have batches: a warning and not a failure, for the sensor goes on with the run."""
+    return dg.AssetCheckResult(
+        asset_key=predictions,
+        check_name=COMPLETENESS,
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="Sent as batches; the sensor goes on when the providers have finished them.",
+        metadata={"open_batches": stand.open, "batches": stand.batches, "open_requests": stand.open_requests},
     )
 
 

@@ -10,12 +10,13 @@ import dagster as dg
 
 from assay.errors import StoppedAtDoor
 from assay.pipeline.admission import admit, reopen
-from assay.pipeline.execution import answer, finish, summarise
+from assay.pipeline.execution import answer, finish, open_requests, summarise
 from assay.pipeline.scoring import read_estimates
 from assay.tasks.loader import Outline
 from orchestration import metadata
+from orchestration.batch_sensor import batches_out
 from orchestration.config import RunConfig
-from orchestration.progress import StepProgress
+from orchestration.progress import StepProgress, answering
 from orchestration.resources import AssayResource
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ def schedule_fault(task: Outline) -> str | None:
     return None
 
 
-def _spec(task: Outline, name: str, description: str, *, kinds: set[str]) -> dg.AssetSpec:
+def _spec(task: Outline, name: str, description: str, *, kinds: set[str], skippable: bool = False) -> dg.AssetSpec:
     return dg.AssetSpec(
+        skippable=skippable,
         key=dg.AssetKey([task.name, name]),
         group_name=task.name,
         owners=_owners(task),
@@ -116,8 +118,10 @@ def _answers(task: Outline) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{task.name}__answers",
         specs=[
-            _spec(task, "responses", "Every call on the wire.", kinds={"openai", "bigquery"}),
-            _spec(task, "predictions", "The final answer to each record.", kinds={"openai", "bigquery"}),
+            _spec(task, "responses", "Every call on the wire.", kinds={"openai", "bigquery"}, skippable=True),
+            _spec(
+                task, "predictions", "The final answer to each record.", kinds={"openai", "bigquery"}, skippable=True
+            ),
         ],
         ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},
         check_specs=[dg.AssetCheckSpec(metadata.COMPLETENESS, asset=predictions, blocking=True)],
@@ -126,7 +130,11 @@ def _answers(task: Outline) -> dg.AssetsDefinition:
     def answers(context: dg.AssetExecutionContext, assay: AssayResource, run_id: str) -> Iterator[Any]:
         project = assay.project()
         run = reopen(project, run_id)
-        answer(project, run, StepProgress(context.log.info), handle_signals=False)
+        if out := batches_out(context, project, run, task=task.name):
+            yield metadata.waiting(out, predictions)  # neither asset is made, so nothing after them runs
+            return
+        with answering(context.log.info, open_requests(project, run)) as progress:
+            answer(project, run, progress, handle_signals=False)
         summary = summarise(project, run, status="answered")
         yield dg.MaterializeResult(asset_key=dg.AssetKey([task.name, "responses"]), metadata=metadata.answered(summary))
         yield dg.MaterializeResult(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from assay.cli.batching import by_batch
 from assay.cli.opening import DAY, STYLES, opened_project
 from assay.errors import AssayError
 
@@ -44,6 +45,12 @@ INTERRUPTED = 130
 )
 @click.option("--data-date", type=DAY, help="Logical day of the run; today (UTC) without.")
 @click.option("--stage", type=click.Choice(["shadow", "beta", "ga"]), help="Stage the run is recorded under.")
+@click.option(
+    "--batch",
+    is_flag=True,
+    help="By the provider's Batch API: slower, at a lower price. With --resume: send again what a batch did not answer.",
+)
+@click.option("--wait", is_flag=True, help="With --batch: stay until every batch is landed.")
 @click.option("--resume", "resume_id", metavar="RUN", help="Go on with a run that was cut off.")
 @click.option(
     "--output",
@@ -51,7 +58,7 @@ INTERRUPTED = 130
     help="Also write the answers to this JSONL file, personal details restored.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
-def run(task: str, resume_id: str | None, output: Path | None, style: str, **options: Any) -> None:
+def run(task: str, resume_id: str | None, output: Path | None, style: str, wait: bool, **options: Any) -> None:
     """Ask the model about every row of an input, and land everything."""
     from assay.pipeline.scoring import refuse_unwritable, write_answers
     from assay.terminal import note, write_summary
@@ -60,12 +67,21 @@ def run(task: str, resume_id: str | None, output: Path | None, style: str, **opt
     options["input_spec"] = _seen_from_here(options["input_spec"], project.settings.root)
     if output is not None:
         refuse_unwritable(output)
+    again = resume_id is not None and options["batch"]
+    if wait and resume_id is None and not options["batch"]:
+        raise AssayError("--wait without --batch: expected both, for without a batch a run waits anyway; add --batch.")
     current, requests = (
         _resumed(project, task, resume_id, options["input_spec"])
         if resume_id is not None
         else _admitted(project, task, options)
     )
+    _refuse_options_of_a_batch(current, again=again, wait=wait)
     note(f"run {current.run_id}: {requests:,} requests")
+    if current.options.batch:
+        left = by_batch(project, current, again=again, wait=wait, style=style)
+        if left is None:
+            return
+        requests = left
     summary = _answered(project, current, requests)
     if output is not None:
         note(f"{write_answers(project, current, output):,} answers in {output}")
@@ -98,10 +114,14 @@ def _options(options: dict[str, Any]) -> RunOptions:
 
 def _admitted(project: Project, task: str, options: dict[str, Any]) -> tuple[Run, int]:
     from assay.pipeline.admission import admit
+    from assay.pipeline.batch_desk import refuse_unbatchable
     from assay.terminal import counter, note
 
     chosen = _options(options)
-    admission = admit(project, project.task(task, variant=chosen.variant), chosen, report=counter("read", every=20000))
+    loaded = project.task(task, variant=chosen.variant)
+    if chosen.batch:
+        refuse_unbatchable(project, loaded)
+    admission = admit(project, loaded, chosen, report=counter("read", every=20000))
     if admission.warning:
         note(f"warning: {admission.warning}")
     return admission.run, admission.records * chosen.epochs
@@ -138,6 +158,14 @@ def _refuse_options_of_a_resume() -> None:
         raise AssayError(
             f"{option} beside --resume: expected it away, for a run goes on with the options it was started with; "
             "leave it away, or start a new run."
+        )
+
+
+def _refuse_options_of_a_batch(current: Run, *, again: bool, wait: bool) -> None:
+    option = "--batch" if again else "--wait" if wait else None
+    if option is not None and not current.options.batch:
+        raise AssayError(
+            f"{option} for run {current.run_id}: expected a run that was started with --batch; leave {option} away."
         )
 
 

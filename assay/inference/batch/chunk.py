@@ -1,0 +1,186 @@
+"""Writes requests into files that a provider takes as batches, each with a list of its calls beside it.
+
+The file is written line by line, so memory does not grow with it. Sending it is `client.py`'s part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import orjson
+
+from assay.errors import UsageError
+from assay.inference.providers import BatchLimits
+
+BATCH_URL: Final = "/v1/chat/completions"
+OWNER_ONLY = 0o600
+HASH_CHARACTERS = 32
+CUSTOM_ID = re.compile(r"(\d{1,18})\.(\d{1,9})\.([0-9a-f]{1,64})", re.ASCII)
+PARTIAL = ".partial"
+
+Place = tuple[int, int]
+"""Position of a record in the input, and epoch: the order in which requests are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomId:
+    """The name of a line: which request of the run it is, and the id of its call."""
+
+    position: int
+    epoch: int
+    call_id: str
+
+    @property
+    def place(self) -> Place:
+        """The request's place in the run."""
+        return self.position, self.epoch
+
+    def __str__(self) -> str:
+        return f"{self.position}.{self.epoch}.{self.call_id}"
+
+
+def read_custom_id(text: object) -> CustomId | None:
+    """The name of a line, None when it is none of ours."""
+    match = CUSTOM_ID.fullmatch(text) if isinstance(text, str) else None
+    return CustomId(int(match[1]), int(match[2]), match[3]) if match else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A file of requests, complete on disk; `estimate_usd` is None where the model has no price."""
+
+    chunk_hash: str
+    path: Path
+    requests: int
+    first: Place
+    last: Place
+    estimate_usd: Decimal | None
+
+
+class ChunkFile:
+    """A file of requests under way; `close` completes it, `discard` leaves nothing of it."""
+
+    def __init__(self, directory: Path, *, run_id: str, lane: str, limits: BatchLimits) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._hash = hashlib.sha256(orjson.dumps([run_id, lane]))
+        self._partial = directory / f"{hashlib.sha256(lane.encode()).hexdigest()[:8]}{PARTIAL}"
+        self._lines: BinaryIO | None = None
+        self._names: BinaryIO | None = None
+        self._bytes = 0
+        self._requests = 0
+        self._first: Place | None = None
+        self._last: Place = (0, 0)
+        self._estimate_usd: Decimal | None = Decimal(0)
+
+    @property
+    def requests(self) -> int:
+        """Requests in it so far."""
+        return self._requests
+
+    @property
+    def estimate_usd(self) -> Decimal:
+        """Upper estimate of what is in it so far; what has no price counts nothing."""
+        return self._estimate_usd or Decimal(0)
+
+    def takes(self, line: bytes) -> bool:
+        """True when there is room for the line."""
+        return self._requests < self._limits.max_requests and self._bytes + len(line) <= self._limits.max_file_bytes
+
+    def add(self, custom_id: CustomId, *, key: str, line: bytes, estimate_usd: Decimal | None) -> None:
+        """The request is in the file, and its name in the list.
+
+        Raises:
+            UsageError: the disk takes no more.
+        """
+        try:
+            if self._lines is None or self._names is None:
+                self._lines, self._names = self._open(self._partial), self._open(names_of(self._partial))
+            self._lines.write(line)
+            self._names.write(f"{custom_id}\n".encode())
+        except OSError as error:
+            raise _cannot_write(self._directory, error) from error
+        self._hash.update(f"{custom_id} {key}\n".encode())
+        self._bytes += len(line)
+        self._requests += 1
+        self._first = self._first or custom_id.place
+        self._last = custom_id.place
+        known = self._estimate_usd is not None and estimate_usd is not None
+        self._estimate_usd = (self._estimate_usd or Decimal(0)) + (estimate_usd or Decimal(0)) if known else None
+
+    def close(self) -> Chunk | None:
+        """The file under its own name, None when nothing was added.
+
+        Raises:
+            UsageError: the disk takes no more.
+        """
+        if self._lines is None or self._names is None or self._first is None:
+            return None
+        chunk_hash = self._hash.hexdigest()[:HASH_CHARACTERS]
+        path = chunk_path(self._directory, chunk_hash)
+        try:
+            self._lines.close()
+            self._names.close()
+            names_of(self._partial).replace(names_of(path))
+            self._partial.replace(path)
+        except OSError as error:
+            raise _cannot_write(self._directory, error) from error
+        return Chunk(
+            chunk_hash=chunk_hash,
+            path=path,
+            requests=self._requests,
+            first=self._first,
+            last=self._last,
+            estimate_usd=self._estimate_usd,
+        )
+
+    def discard(self) -> None:
+        """Nothing of it is left."""
+        for file in (self._lines, self._names):
+            if file is not None:
+                file.close()
+        for path in (self._partial, names_of(self._partial)):
+            path.unlink(missing_ok=True)
+
+    def _open(self, path: Path) -> BinaryIO:
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.unlink(missing_ok=True)  # of a process that was killed
+        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb")
+
+
+def request_line(custom_id: CustomId, body: bytes) -> bytes:
+    """The line of a batch file around a request's JSON body."""
+    head = b'{"custom_id":"' + str(custom_id).encode() + b'","method":"POST","url":"' + BATCH_URL.encode()
+    return head + b'","body":' + body + b"}\n"
+
+
+def chunk_path(directory: Path, chunk_hash: str) -> Path:
+    """Where the chunk's file is, on the machine that wrote it."""
+    return directory / f"{chunk_hash}.jsonl"
+
+
+def names_of(path: Path) -> Path:
+    """The list of the file's lines by name, which is kept until the batch is landed."""
+    return path.with_suffix(path.suffix + ".names")
+
+
+def read_names(path: Path) -> list[CustomId] | None:
+    """The names of a chunk's lines, None when the list is not on this machine or is damaged."""
+    try:
+        found = [read_custom_id(line) for line in names_of(path).read_text("ascii").splitlines()]
+    except (OSError, UnicodeDecodeError):
+        return None
+    names = [name for name in found if name is not None]
+    return names if names and len(names) == len(found) else None
+
+
+def _cannot_write(directory: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"Batch files in {directory} cannot be written: {error.strerror}; free space or fix permissions, then resume."
+    )

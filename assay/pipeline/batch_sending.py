@@ -1,0 +1,188 @@
+"""Sends the open requests of a run as batches, and gives up none that a provider may have.
+
+The intent is landed before anything is sent. After a crash a batch that was intended is looked for at its provider by
+the chunk hash it carries; only what the provider does not have is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, read_names, request_line
+from assay.inference.batch.client import ProviderBatch
+from assay.inference.calls import BYTES_PER_TOKEN, OUTPUT_TOKENS_UNSTATED
+from assay.inference.keys import new_id
+from assay.inference.prompts import PromptFailed
+from assay.inference.request import Answered, Request
+from assay.inference.usage import TokenUsage
+from assay.pipeline.batch_desk import BatchDesk
+from assay.pipeline.batch_ledger import BatchState
+from assay.pipeline.buffer import land_answers
+from assay.pipeline.requests import RunRequests
+from assay.records import Batch
+from assay.tasks.spec import RouteSpec
+from assay.warehouse.landing import LandingWriter
+from assay.warehouse.statements import RUN_SPENT
+
+REUSED_ROWS = 500
+MANY = 1000
+NEVER_SENT = "the provider has no such batch, and its file of requests is not on this machine"
+
+
+def adopt(desk: BatchDesk) -> None:
+    """Batches that were sent by a process that died before it could say so are known as submitted."""
+    for batch in _intended(desk):
+        if found := desk.ask(desk.api(batch.provider).find(batch.chunk_hash)):
+            desk.ledger.submitted(batch, found)
+
+
+def settle_intents(desk: BatchDesk) -> None:
+    """No batch is merely intended: each is adopted, or sent for the first time, or abandoned."""
+    adopt(desk)
+    if not (left := _intended(desk)):
+        return
+    desk.ask(desk.pause())
+    adopt(desk)
+    still = {batch.chunk_hash for batch in _intended(desk)}
+    for batch in (batch for batch in left if batch.chunk_hash in still):
+        if desk.ledger.path(batch).is_file() and read_names(desk.ledger.path(batch)) is not None:
+            _submit(desk, batch)
+        else:
+            desk.ledger.abandoned(batch, reason=NEVER_SENT)
+
+
+def _intended(desk: BatchDesk) -> list[Batch]:
+    return [batch for batch in desk.ledger.open() if batch.state == BatchState.INTENT]
+
+
+def _submit(desk: BatchDesk, batch: Batch) -> ProviderBatch:
+    path = desk.ledger.path(batch)
+    sent = desk.ask(desk.api(batch.provider).submit(path, chunk_hash=batch.chunk_hash, run_id=batch.run_id))
+    desk.ledger.submitted(batch, sent)
+    path.unlink(missing_ok=True)  # its list of names stays until the batch is landed
+    return sent
+
+
+@dataclass
+class Sender:
+    """One pass over the open requests; `again` also sends those that a batch had and did not answer."""
+
+    desk: BatchDesk
+    again: bool = False
+    _files: dict[tuple[str, str], tuple[ChunkFile, RouteSpec]] = field(default_factory=dict)
+    _reused: list[Answered] = field(default_factory=list)
+    _rates: dict[tuple[str, str], tuple[Decimal, Decimal] | None] = field(default_factory=dict)
+    _room_usd: Decimal | None = None
+    _is_full: bool = False
+
+    def send_all(self) -> None:
+        """Every open request that may go by batch is in one, as far as the budget and the provider's limits reach.
+
+        Raises:
+            Unreachable: the warehouse or the provider does not answer; what was intended is taken up by a resume.
+            UsageError: the provider refuses the batch, or a budget is set and a model has no price.
+        """
+        self._room_usd = self._room()
+        try:
+            for item in RunRequests(self.desk.project, self.desk.run, self.desk.guard):
+                self._take(item)
+            for lane in list(self._files):
+                self._send(lane)
+        finally:
+            for file, _ in self._files.values():
+                file.discard()
+            self._land_reused()
+
+    def _take(self, item: Request | Answered) -> None:
+        if isinstance(item, Answered):
+            self._reused.append(item)
+            if len(self._reused) >= REUSED_ROWS:
+                self._land_reused()
+        elif not self._is_full:
+            self._add(item)
+
+    def _add(self, request: Request) -> None:
+        engine, place = self.desk.engine, (request.position, request.epoch)
+        routes = engine.router.routes(request.fields)
+        if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
+            return
+        route, name = routes[0], CustomId(request.position, request.epoch, new_id())
+        try:
+            turn = engine.calls.turn(route, engine.calls.prompts.messages(request.fields), purpose="answer")
+        except PromptFailed:  # online it becomes a failed prediction that says so
+            return
+        line, estimate = request_line(name, turn.body), self._estimate(route, len(turn.body))
+        file = self._file(route, line)
+        if file is None or not self._fits(estimate):
+            return
+        file.add(name, key=request.key, line=line, estimate_usd=estimate)
+
+    def _file(self, route: RouteSpec, line: bytes) -> ChunkFile | None:
+        """A file of the route's provider and model with room for the line; None when the line goes online."""
+        lane, limits = (route.provider, route.model), self.desk.project.providers[route.provider].batch
+        if limits is None or len(line) > limits.max_file_bytes:
+            return None
+        if lane in self._files and not self._files[lane][0].takes(line):
+            self._send(lane)
+        if lane not in self._files:
+            under_way = sum(provider == route.provider for provider, _ in self._files)
+            if limits.max_open is not None and self.desk.ledger.open_at(route.provider) + under_way >= limits.max_open:
+                return None
+            directory, run_id = self.desk.ledger.directory, self.desk.run.run_id
+            file = ChunkFile(directory, run_id=run_id, lane=":".join(lane), limits=limits)
+            self._files[lane] = (file, route)
+        return self._files[lane][0]
+
+    def _send(self, lane: tuple[str, str]) -> None:
+        file, route = self._files.pop(lane)
+        chunk: Chunk | None = file.close()
+        if chunk is not None:
+            _submit(self.desk, self.desk.ledger.intend(chunk, route))
+
+    def _land_reused(self) -> None:
+        land_answers(LandingWriter(self.desk.project.warehouse), self._reused)
+        self._reused.clear()
+
+    def _room(self) -> Decimal | None:
+        """What the run may still spend beside what its open batches may cost; None without a budget."""
+        run = self.desk.run
+        cap = run.options.budget_usd if run.options.budget_usd is not None else run.task.spec.budget.run_usd
+        if cap is None:
+            return None
+        spent = next(self.desk.project.warehouse.stream(RUN_SPENT.sql, run.window))["spent_usd"]
+        return Decimal(str(cap)) - Decimal(spent) - self.desk.ledger.held_usd()
+
+    def _fits(self, estimate_usd: Decimal | None) -> bool:
+        if self._room_usd is None:
+            return True
+        self._is_full = estimate_usd is None or estimate_usd > self._room_usd
+        self._room_usd -= estimate_usd or Decimal(0)
+        return not self._is_full
+
+    def _estimate(self, route: RouteSpec, body_bytes: int) -> Decimal | None:
+        """What a request may cost at most at the batch tier: its bytes as tokens, its answer as long as it may be."""
+        lane = (route.provider, route.model)
+        if lane not in self._rates:
+            self._rates[lane] = self._rate(route)
+        rates = self._rates[lane]
+        return None if rates is None else rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]
+
+    def _rate(self, route: RouteSpec) -> tuple[Decimal, Decimal] | None:
+        parameters, prices = self.desk.engine.calls.prompts.parameters, self.desk.project.prices
+        most = int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or OUTPUT_TOKENS_UNSTATED)
+        asked, said = (
+            prices.price(
+                usage, provider=route.provider, model=route.model, on=datetime.now(UTC).date(), is_batch=True
+            ).usd
+            for usage in (TokenUsage(MANY, 0, 0, 0, 0), TokenUsage(0, 0, 0, most, 0))
+        )
+        return None if asked is None or said is None else (asked / MANY, said)
+
+
+def _is_cascade(routes: Sequence[RouteSpec]) -> bool:
+    """True when a valid answer of the first route may not be kept: the next must be asked at once then."""
+    escalate = routes[0].escalate
+    return len(routes) > 1 and (bool(escalate.checks) or escalate.confidence is not None)

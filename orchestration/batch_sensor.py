@@ -1,0 +1,99 @@
+"""Waits for batches without a worker: a run that sent them ends, and a sensor goes on with it when providers are done.
+
+The run's tags say that it awaits batches; the sensor looks there first, so it asks neither the warehouse nor a provider
+while nothing is out. That is why it is on by default: it costs one look into Dagster's own storage a minute.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from assay.errors import AssayError
+from assay.pipeline.batch_ledger import BatchStand
+from assay.pipeline.batching import advance_batches, batches_running
+from assay.pipeline.project import Project
+from assay.pipeline.run import Run
+from orchestration.resources import AssayResource
+
+if TYPE_CHECKING:
+    # Dagster gives this class no public name.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+BATCHES_TAG, RUN_TAG, TASK_TAG, DAY_TAG = "assay/batches", "assay/run_id", "assay/task", "assay/day"
+OUT, COLLECTED = "out", "collected"
+SENSOR = "finished_batches"
+EVERY_SECONDS = 60
+REST = ("responses", "predictions", "scores")
+"""What is left of a task's assets when its batches are done."""
+
+
+def batches_out(context: dg.AssetExecutionContext, project: Project, run: Run, *, task: str) -> BatchStand | None:
+    """How the run's batches stand when some are open, and this Dagster run says so; None when the rest is for online.
+
+    Raises:
+        AssayError: the warehouse or a provider stopped it; executing the step again goes on, nothing is sent twice.
+    """
+    if not run.options.batch:
+        return None
+    stand = advance_batches(project, run)
+    if stand.open:
+        tags = {BATCHES_TAG: OUT, RUN_TAG: run.run_id, TASK_TAG: task, DAY_TAG: context.partition_key}
+        context.instance.add_run_tags(context.run.run_id, tags)
+        return stand
+    for waiting in context.instance.get_runs(dg.RunsFilter(tags={BATCHES_TAG: OUT, RUN_TAG: run.run_id})):
+        context.instance.add_run_tags(waiting.run_id, {BATCHES_TAG: COLLECTED})
+    return None
+
+
+def batch_sensor(jobs: "Sequence[UnresolvedAssetJobDefinition]") -> dg.SensorDefinition:
+    """The sensor over the jobs of all tasks."""
+
+    @dg.sensor(
+        name=SENSOR,
+        jobs=list(jobs),
+        minimum_interval_seconds=EVERY_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Goes on with a run whose batches the providers have finished.",
+    )
+    def finished_batches(context: dg.SensorEvaluationContext, assay: AssayResource) -> Iterator[Any]:
+        waiting = _waiting(context.instance)
+        project = assay.project() if waiting else None
+        for run in waiting:
+            if project is not None and _is_done(context, project, run):
+                yield _rest_of(run)
+        if not waiting:
+            yield dg.SkipReason("No run awaits batches.")
+
+    return finished_batches
+
+
+def _waiting(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """The latest Dagster run of each Assay run that awaits batches."""
+    latest: dict[str, dg.DagsterRun] = {}
+    for run in instance.get_runs(dg.RunsFilter(tags={BATCHES_TAG: OUT})):  # newest first
+        latest.setdefault(run.tags[RUN_TAG], run)
+    return list(latest.values())
+
+
+def _is_done(context: dg.SensorEvaluationContext, project: Project, run: dg.DagsterRun) -> bool:
+    """True when no provider works on the run's batches any more; a fault is told, and looked at again next time."""
+    try:
+        running, total = batches_running(project, run.tags[RUN_TAG], data_date=date.fromisoformat(run.tags[DAY_TAG]))
+    except AssayError as error:
+        context.log.warning(f"{run.tags[TASK_TAG]}, run {run.tags[RUN_TAG]}: {error}")
+        return False
+    context.log.info(f"{run.tags[TASK_TAG]}, run {run.tags[RUN_TAG]}: {running} of {total} batches still run")
+    return running == 0
+
+
+def _rest_of(run: dg.DagsterRun) -> dg.RunRequest:
+    """The rest of the task's job, once for each time that its run was left waiting."""
+    task = run.tags[TASK_TAG]
+    return dg.RunRequest(
+        run_key=run.run_id,
+        job_name=task,
+        partition_key=run.tags[DAY_TAG],
+        asset_selection=[dg.AssetKey([task, name]) for name in REST],
+    )
