@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from assay.errors import UsageError
 
@@ -20,6 +22,15 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 LOCAL_PROJECT = "assay-local"
 KEY_BYTES = 32
 MOST_DAYS = 3650
+SAMPLERS = (
+    "parentbased_always_on",
+    "parentbased_traceidratio",
+    "parentbased_always_off",
+    "always_on",
+    "traceidratio",
+    "always_off",
+)
+TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +44,34 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceParent:
+    """The span that started this process, as W3C Trace Context names it."""
+
+    trace_id: int
+    span_id: int
+    is_sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """Where spans go, from the standard variables of OpenTelemetry; `endpoint` None is off.
+
+    `sample` is the share of a run's requests that are traced, from 0 to 1.
+    """
+
+    endpoint: str | None = None
+    sample: float = 1.0
+    service: str = "assay"
+    parent: TraceParent | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Values the engine is given.
 
     `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both.
     `hash_key` keys every hash of personal values and never leaves the process.
+    `redis_url` is None where one process has the rate limits to itself; it may hold a password.
     """
 
     root: Path
@@ -50,7 +84,9 @@ class Settings:
     hash_key: bytes = field(default=b"", repr=False)
     snapshot_days: int = 30
     started_by: str = "unknown"
+    redis_url: str | None = field(default=None, repr=False)
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    traces: TraceSettings = field(default_factory=TraceSettings)
 
     @property
     def state_dir(self) -> Path:
@@ -87,6 +123,7 @@ class Settings:
             "ASSAY_PORT_BIGQUERY_GRPC": str(self.ports.bigquery_grpc),
             "ASSAY_PORT_MODEL_SERVER": str(self.ports.model_server),
             "ASSAY_PORT_DAGSTER": str(self.ports.dagster),
+            "ASSAY_REDIS_URL": self.redis_url or "",
             "DAGSTER_HOME": str(self.state_dir / "dagster"),
         }
 
@@ -132,7 +169,9 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
         hash_key=_hash_key(env, root, required=name == "prod"),
         snapshot_days=_days(env, "ASSAY_SNAPSHOT_DAYS", 30),
         started_by=env.get("ASSAY_STARTED_BY") or _account(),
+        redis_url=_redis_url(env),
         api_keys={k: v for k, v in env.items() if k.endswith("_API_KEY") and v},
+        traces=_traces(env),
     )
 
 
@@ -145,6 +184,14 @@ def process_environment(settings: Settings) -> dict[str, str]:
 def export_environment(settings: Settings) -> None:
     """The settings stand in this process's own environment, for libraries that start children by themselves."""
     os.environ.update(settings.child_environment())
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that this process's environment names for the URL (HTTPS_PROXY, NO_PROXY, …), None for none."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
@@ -178,6 +225,18 @@ def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[st
             f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery; set or unset both."
         )
     return rest, grpc
+
+
+def _redis_url(env: Mapping[str, str]) -> str | None:
+    for name in ("ASSAY_REDIS_URL", "REDIS_URL"):
+        if url := env.get(name):
+            if not url.startswith(("redis://", "rediss://", "unix://")):
+                # The value is not shown: it may hold a password.
+                raise UsageError(
+                    f"{name} is no Redis URL: expected redis://host:port/db, rediss:// or unix://; correct it."
+                )
+            return url
+    return None
 
 
 def _hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
@@ -246,6 +305,55 @@ def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     if not re.fullmatch(r"\d+", value):
         raise UsageError(f"{name} is {value!r}: expected a whole number.")
     return int(value)
+
+
+def _traces(env: Mapping[str, str]) -> TraceSettings:
+    """Tracing as the standard variables say; what is not stated is on, once there is an endpoint."""
+    base, endpoint = env.get("OTEL_EXPORTER_OTLP_ENDPOINT"), env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    endpoint = endpoint or (f"{base.rstrip('/')}/v1/traces" if base else None)
+    if (
+        endpoint is None
+        or env.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        or env.get("OTEL_TRACES_EXPORTER") == "none"
+    ):
+        return TraceSettings()
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
+        raise UsageError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…; correct it, or unset it."
+        )
+    name = (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+        if env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        else "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    if (env.get(name) or "http/protobuf") != "http/protobuf":
+        raise UsageError(
+            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318; correct it, or leave it unset."
+        )
+    parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
+    if sampler not in SAMPLERS:
+        raise UsageError(f"OTEL_TRACES_SAMPLER is {sampler!r}: expected one of {', '.join(SAMPLERS)}.")
+    asked = (
+        parent is not None and parent.is_sampled if parent and "parentbased" in sampler else "always_off" not in sampler
+    )
+    share = _share(env, "OTEL_TRACES_SAMPLER_ARG") if "ratio" in sampler else 1.0
+    service = env.get("OTEL_SERVICE_NAME") or "assay"
+    return TraceSettings(endpoint=endpoint if asked else None, sample=share, service=service, parent=parent)
+
+
+def _traceparent(text: str) -> TraceParent | None:
+    """The span named; None when there is none, or the text is not as https://www.w3.org/TR/trace-context/ has it."""
+    match = TRACEPARENT.fullmatch(text.strip())
+    if match is None or match[1] == "ff" or not int(match[2], 16) or not int(match[3], 16):
+        return None
+    return TraceParent(int(match[2], 16), int(match[3], 16), is_sampled=bool(int(match[4], 16) & 1))
+
+
+def _share(env: Mapping[str, str], name: str) -> float:
+    value = env.get(name) or "1"
+    if not re.fullmatch(r"(0|1)(\.\d+)?|\.\d+", value) or float(value) > 1:
+        raise UsageError(f"{name} is {value!r}: expected a share from 0 to 1.")
+    return float(value)
 
 
 def _account() -> str:

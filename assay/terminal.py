@@ -12,27 +12,25 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import date, datetime, time
 from decimal import Decimal
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.text import Text
 
     from assay.evals.scorecard import Scorecard
-    from assay.inference.request import Answered
     from assay.pipeline.execution import RunSummary
+    from assay.pipeline.progress import RunProgress, Snapshot
 
 PIPED_WIDTH = 120
-SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LINES = 10.0
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
 def console_on(*, stderr: bool) -> Console:
@@ -51,91 +49,45 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-@dataclass
-class RunProgress:
-    """Counts of a run under way, shown as one line: answered, cost, errors by kind."""
-
-    show: Callable[[str], None]
-    cost_usd: Decimal = Decimal(0)
-    reused: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-
-    def answered(self, answered: Answered) -> None:
-        """One more request is answered."""
-        prediction = answered.prediction
-        if prediction is None:
-            return
-        self.cost_usd += sum((response.cost_usd or Decimal(0) for response in answered.responses), Decimal(0))
-        self.reused += prediction.answer_source == "reused"
-        if prediction.status not in ANSWERED_WELL:
-            kind = prediction.error_type or prediction.status
-            self.errors[kind] = self.errors.get(kind, 0) + 1
-        self.show(self._details())
-
-    def _details(self) -> str:
-        parts = [f"${self.cost_usd:.4f}"]
-        if self.reused:
-            parts.append(f"{self.reused} reused")
-        parts += [f"{kind}: {count}" for kind, count in sorted(self.errors.items())]
-        return " · ".join(parts)
-
-
 @contextmanager
 def run_progress(total: int) -> Iterator[RunProgress]:
-    """How far a run is: a live line on a terminal, else a line every few seconds, as a log wants it."""
-    console = console_on(stderr=True)
-    if not console.is_terminal:
-        yield RunProgress(_in_lines(total))
+    """How far a run is, on stderr: live on a terminal, else a line every ten seconds, as a log wants it."""
+    from assay.pipeline.progress import RunProgress, run_line, sampling
+
+    progress, console = RunProgress(total), console_on(stderr=True)
+    if console.is_terminal:
+        with _live(console, progress):
+            yield progress
         return
-    with _live_line(console) as bar:
-        line = bar.add_task("answering", total=total, details="")
-        yield RunProgress(lambda details: bar.update(line, advance=1, details=details))
+    with sampling(progress, lambda snapshot: note(f"answered {run_line(snapshot)}"), every_s=SECONDS_BETWEEN_LINES):
+        yield progress
 
 
-def _in_lines(total: int, *, clock: Callable[[], float] = monotonic) -> Callable[[str], None]:
-    began = last = clock()
-    done = 0
+def _live(console: Console, progress: RunProgress) -> Live:
+    """A view that samples the run four times a second, and stays as it was last."""
+    from rich.live import Live
 
-    def show(details: str) -> None:
-        nonlocal done, last
-        done, now = done + 1, clock()
-        if done == total or now - last >= SECONDS_BETWEEN_LINES:
-            last = now
-            rate = done / max(now - began, 0.001)
-            note(f"answered {done:,} of {total:,} · {rate:.1f} rows/s · {(total - done) / rate:.0f} s left · {details}")
-
-    return show
-
-
-def _live_line(console: Console) -> Progress:
-    """Rows, rows per second, time left, cost and errors."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
+    return Live(
+        console=console,
+        get_renderable=lambda: run_view(progress.snapshot()),
+        refresh_per_second=4,
+        redirect_stdout=False,
     )
-    from rich.text import Text
 
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f} rows/s" if task.speed else "– rows/s")
 
-    columns = (
-        TextColumn("answering"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[details]}"),
+def run_view(snapshot: Snapshot) -> Group:
+    """A bar and the run's figures, and a line for each lane of the limiter."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    from assay.pipeline.progress import lane_lines, run_line
+
+    first = Table.grid(padding=(0, 1))
+    first.add_row(
+        "answering", ProgressBar(max(snapshot.total, 1), snapshot.done, width=24), _literal(run_line(snapshot))
     )
-    return Progress(*columns, console=console, refresh_per_second=4)
+    return Group(first, *(_literal(f"  {line}") for line in lane_lines(snapshot)))
 
 
 def counter(what: str, *, every: int) -> Callable[[int], None]:

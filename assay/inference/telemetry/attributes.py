@@ -1,0 +1,123 @@
+"""Names and values of span attributes: the GenAI semantic conventions of OpenTelemetry, and Assay's own under `assay.`.
+
+Only what may be said belongs here: a string that an endpoint chose is said only when it looks like a name, so that
+no word of an answer gets into a span. Names as of https://github.com/open-telemetry/semantic-conventions-genai
+(status Development), read 2026-11-25; the constants in `opentelemetry-semantic-conventions` are deprecated for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from assay.inference.request import RunFacts
+from assay.records import Prediction, Response
+
+CHAT = "chat"
+INVOKE_WORKFLOW = "invoke_workflow"
+FINISH_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls", "function_call"})
+ANSWERED = frozenset({"ok", "repaired"})
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,99}")
+PORTS = {"http": 80, "https": 443}
+
+Value = str | int | float | tuple[str, ...]
+Server = tuple[str, int]
+"""Host and port of a provider."""
+
+
+def server_of(base_url: str) -> Server | None:
+    """Host and port of an endpoint, nothing else of its URL; None when it has none."""
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port or PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    return (parts.hostname, port) if parts.hostname and port else None
+
+
+def of_run(facts: RunFacts) -> dict[str, Value]:
+    """What every span of a run carries."""
+    return {"assay.run_id": facts.run_id, "assay.task": facts.task}
+
+
+def of_workflow(facts: RunFacts) -> dict[str, Value]:
+    """What the run's own span tells from the start."""
+    return {
+        **of_run(facts),
+        "gen_ai.operation.name": INVOKE_WORKFLOW,
+        "gen_ai.workflow.name": facts.task,
+        "assay.variant": facts.variant,
+        "assay.stage": facts.stage,
+        "assay.data_date": facts.data_date.isoformat(),
+        "assay.inference_version": facts.inference_version,
+    }
+
+
+def of_request(prediction: Prediction | None) -> dict[str, Value]:
+    """How a request ended."""
+    if prediction is None:
+        return {"assay.status": "stopped", "error.type": "stopped"}
+    return _stated(
+        {
+            "assay.status": prediction.status,
+            "assay.prediction_id": prediction.prediction_id,
+            "assay.answer_source": prediction.answer_source,
+            "assay.route": prediction.route,
+            "assay.calls": prediction.calls,
+            "error.type": None if prediction.status in ANSWERED else prediction.error_type or prediction.status,
+        }
+    )
+
+
+def of_call(response: Response, server: Server | None) -> dict[str, Value]:
+    """One call, as its row tells it, without messages."""
+    host, port = server or (None, None)
+    reason = response.finish_reason
+    stated = _stated(
+        {
+            "gen_ai.operation.name": CHAT,
+            "gen_ai.provider.name": response.provider,
+            "gen_ai.request.model": response.request_model,
+            "gen_ai.output.type": "json",
+            "gen_ai.response.model": _name(response.response_model),
+            "gen_ai.response.id": _name(response.response_id),
+            "gen_ai.response.finish_reasons": (reason,) if reason in FINISH_REASONS else None,
+            "gen_ai.usage.input_tokens": response.input_tokens,
+            "gen_ai.usage.output_tokens": response.output_tokens,
+            "gen_ai.usage.cache_read.input_tokens": response.cached_input_tokens,
+            "gen_ai.usage.cache_creation.input_tokens": response.cache_write_tokens,
+            "gen_ai.usage.reasoning.output_tokens": response.reasoning_tokens,
+            "server.address": host,
+            "server.port": port,
+            "http.response.status_code": response.http_status,
+            "error.type": None if response.status == "ok" else response.error_type or response.status,
+        }
+    )
+    return stated | _of_call_here(response)
+
+
+def _of_call_here(response: Response) -> dict[str, Value]:
+    """What only Assay knows of a call; amounts in USD, times in ms."""
+    return _stated(
+        {
+            "assay.call_id": response.call_id,
+            "assay.attempt": response.attempt,
+            "assay.purpose": response.purpose,
+            "assay.route": response.route,
+            "assay.status": response.status,
+            "assay.queue_ms": response.queue_ms,
+            "assay.billing": response.billing,
+            "assay.cost_usd": None if response.cost_usd is None else float(response.cost_usd),
+            "assay.is_batch": response.is_batch,
+        }
+    )
+
+
+def _name(text: str | None) -> str | None:
+    """The text if it can be a model's name or an id; an address, a sentence or a control character is none."""
+    return text if text is not None and NAME.fullmatch(text) else None
+
+
+def _stated(values: Mapping[str, Value | None]) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,134 @@
+"""The log of a run: one JSON line for each event, figures and names only.
+
+Which events and fields there are belongs here. Everything else stays out: a field that is not named below, or a text
+that does not look like a name, is left out of the line, which then says which fields were withheld.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import orjson
+
+from assay.inference.telemetry.protocol import Field
+
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "run_started": ("task", "variant", "stage", "purpose", "requests", "records", "rejected", "epochs", "trace_id"),
+    "stage_started": ("stage", "shard"),
+    "stage_ended": ("stage", "shard", "ms", "error_type"),
+    "limit_changed": ("lane", "reason", "rpm", "tpm", "rate", "concurrency"),
+    "lane_paused": ("lane", "reason", "paused_s"),
+    "circuit_opened": ("lane", "route", "failures", "open_s"),
+    "circuit_closed": ("lane", "route", "open_s"),
+    "call_failed": (
+        "lane",
+        "route",
+        "kind",
+        "http_status",
+        "attempt",
+        "purpose",
+        "retry_after_s",
+        "call_id",
+        "trace_id",
+    ),
+    "route_escalated": ("route", "next_route", "reason", "trace_id"),
+    "budget_reached": ("spent_usd", "cap_usd"),
+    "batch_changed": ("batch_id", "lane", "state", "requests", "failed"),
+    "flush": ("rows", "ms", "waiting", "error_type"),
+    "spans_delivered": ("exported", "lost"),
+    "run_finished": ("status", "records", "predictions", "calls", "cost_usd", "ms", "error_type"),
+}
+"""Event to the fields that its line may hold, besides `at`, `event`, `run_id`, `withheld` and `left_out`."""
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/+-]{0,99}")
+CONFIGURED = frozenset({"task", "variant", "lane", "route", "next_route"})
+"""Fields that the project's own files name, as freely as they like, e.g. the model `@cf/meta/llama`."""
+LINES_PER_SECOND = 100
+"""Of one event; what is more is counted in the field `left_out` of the next line."""
+FILE_BYTES, OLDER_FILES = 10_000_000, 2
+SECONDS_PER_DAY = 86400
+
+
+class RunLog:
+    """A run's log in a file that holds 10 MB and has two older ones beside it; safe to use from several threads."""
+
+    def __init__(
+        self, path: Path, run_id: str, *, clock: Callable[[], float] = time.time, file_bytes: int = FILE_BYTES
+    ) -> None:
+        self._file = _LogFile(path, file_bytes)
+        self._run_id = run_id
+        self._clock = clock
+        self._second: dict[str, tuple[int, int]] = {}
+        self._left_out: dict[str, int] = {}
+
+    def emit(self, name: str, **fields: Field) -> None:
+        """See `Events.emit`."""
+        now, name = self._clock(), name if NAME.fullmatch(name) else "unnamed"
+        second, count = self._second.get(name, (0, 0))
+        count = count + 1 if second == int(now) else 1
+        self._second[name] = (int(now), count)
+        if count > LINES_PER_SECOND:
+            self._left_out[name] = self._left_out.get(name, 0) + 1
+            return
+        line = {"at": datetime.fromtimestamp(now, UTC), "event": name, "run_id": self._run_id, **_sayable(name, fields)}
+        if left_out := self._left_out.pop(name, 0):
+            line["left_out"] = left_out
+        text = orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
+        self._file.handle(logging.LogRecord("assay.run", logging.INFO, __file__, 0, text, None, None))
+
+    def close(self) -> None:
+        """The file is closed."""
+        self._file.close()
+
+
+class _LogFile(RotatingFileHandler):
+    """A file that is made at the first line; a fault is told once on stderr, and stops nothing."""
+
+    def __init__(self, path: Path, file_bytes: int) -> None:
+        self._told = False
+        super().__init__(path, maxBytes=file_bytes, backupCount=OLDER_FILES, encoding="utf-8", delay=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class names it
+        """See `logging.Handler.handleError`."""
+        if not self._told:
+            self._told = True
+            sys.stderr.write(f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); the run goes on.\n")
+
+
+def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: int = 30) -> RunLog:
+    """The log of the run in `folder`, one file for each shard; logs of runs older than `keep_days` are removed.
+
+    A folder that cannot be made or read is told at the first line, and stops nothing.
+    """
+    part = "" if shard is None else f".shard-{shard}"
+    oldest = time.time() - keep_days * SECONDS_PER_DAY
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.glob("*.jsonl*"):
+            if file.stat().st_mtime < oldest:
+                file.unlink(missing_ok=True)
+    except OSError:
+        pass  # the log file meets the same fault, and tells it
+    return RunLog(folder / f"{run_id}{part}.jsonl", run_id)
+
+
+def _sayable(name: str, fields: Mapping[str, Field]) -> dict[str, object]:
+    """The fields that the event has, in their order, and the names of those withheld."""
+    known = EVENTS.get(name, ())
+    said: dict[str, object] = {
+        field: fields[field] for field in known if field in fields and _is_sayable(field, fields[field])
+    }
+    if withheld := sorted(fields.keys() - said.keys()):
+        said["withheld"] = [field for field in withheld if NAME.fullmatch(field)]
+    return said
+
+
+def _is_sayable(name: str, value: Field) -> bool:
+    return name in CONFIGURED or not isinstance(value, str) or NAME.fullmatch(value) is not None

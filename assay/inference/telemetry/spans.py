@@ -1,0 +1,266 @@
+"""Spans of a run over the OpenTelemetry SDK: run, stage, shard, request, call.
+
+What a span is and where it hangs belongs here; attributes are in `attributes.py`, delivery in `export.py`. The SDK is
+imported here, so this module is imported only when tracing is on. The provider is never made the process' own:
+libraries that trace through that one would put statements, and so content, into spans.
+
+A request's spans are made when it ends, out of its rows: they say what the rows say, and a request that is left out of
+the sample costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from assay.inference.request import RunFacts
+from assay.inference.telemetry import attributes
+from assay.inference.telemetry.attributes import Server
+from assay.inference.telemetry.protocol import Delivery, RequestTracing, RunEnd
+from assay.records import Prediction, Response
+
+SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+FAILED = frozenset({"failed", "refused", "invalid_output", "fallback"})
+FAILURES_PER_SECOND = 20
+"""Failed requests traced beside the sample, so that an outage does not become a flood of spans."""
+SPREAD, PLACES = 2654435761, 1 << 32
+"""2^32 over the golden ratio: multiples of it, modulo 2^32, fill every stretch of the range evenly."""
+
+
+class RunIds(IdGenerator):
+    """Ids from the system's randomness, which no seed repeats; the run's own span has the ids that were fixed for it."""
+
+    def __init__(self) -> None:
+        self._fixed = threading.local()
+
+    @contextmanager
+    def fixed(self, trace_id: int, span_id: int) -> Iterator[None]:
+        """The span that this thread starts inside has these ids."""
+        self._fixed.ids = (trace_id, span_id)
+        try:
+            yield
+        finally:
+            del self._fixed.ids
+
+    def generate_trace_id(self) -> int:
+        """An id that is not zero."""
+        ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
+        return ids[0] if ids else int.from_bytes(os.urandom(16)) or 1
+
+    def generate_span_id(self) -> int:
+        """An id that is not zero."""
+        ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
+        return ids[1] if ids else int.from_bytes(os.urandom(8)) or 1
+
+    def is_trace_id_random(self) -> bool:
+        """False: a run's trace has the run's id, of which some bits are always the same."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRun:
+    """The run, and how much of it is traced: `sample` of its requests, from 0 to 1, and failures beside them."""
+
+    facts: RunFacts
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    sample: float = 1.0
+    parent: SpanContext | None = None
+
+    @property
+    def trace_id(self) -> int:
+        """The id of the trace that is continued, else the run's own."""
+        if self.parent is not None:
+            return self.parent.trace_id
+        digits = (
+            self.facts.run_id
+            if _is_trace_id(self.facts.run_id)
+            else hashlib.sha256(self.facts.run_id.encode()).hexdigest()
+        )
+        return int(digits[:32], 16)
+
+    @property
+    def span_id(self) -> int:
+        """The id of the run's own span, the same in every process that works on the run."""
+        return int(hashlib.sha256(f"run:{self.facts.run_id}".encode()).hexdigest()[:16], 16)
+
+
+class OpenTelemetryTracing:
+    """The spans of one run in this process; `close` delivers them."""
+
+    def __init__(
+        self,
+        provider: TracerProvider,
+        run: TracedRun,
+        *,
+        ids: RunIds,
+        close: Callable[[], Delivery],
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._tracer = provider.get_tracer("assay")
+        self._run = run
+        self._ids = ids
+        self._close = close
+        self._common = attributes.of_run(run.facts)
+        self._above = _below(SpanContext(run.trace_id, run.span_id, is_remote=True, trace_flags=SAMPLED))
+        self._sampled_places = round(run.sample * PLACES)
+        self._second = self._failures = 0
+        self.now_ns = now_ns
+        self.trace_id = format(run.trace_id, "032x")
+
+    @property
+    def per_request(self) -> RequestTracing | None:
+        """See `Tracing.per_request`."""
+        return self
+
+    def start_request(self, position: int, *, epoch: int) -> TracedRequest:
+        """See `RequestTracing.start_request`."""
+        return TracedRequest(self, self._above, (position, epoch))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """See `Tracing.stage`."""
+        with self._block(name, {}):
+            yield
+
+    @contextmanager
+    def shard(self, number: int) -> Iterator[None]:
+        """See `Tracing.shard`."""
+        with self._block(f"shard {number}", {"assay.shard": number}):
+            yield
+
+    def finish_run(self, end: RunEnd) -> None:
+        """See `Tracing.finish_run`."""
+        above = _below(self._run.parent) if self._run.parent is not None else Context()
+        stated: dict[str, attributes.Value] = {
+            **attributes.of_workflow(self._run.facts),
+            "assay.status": end.status,
+            "assay.records": end.records,
+            "assay.predictions": end.predictions,
+            "assay.calls": end.calls,
+        }
+        with self._ids.fixed(self._run.trace_id, self._run.span_id):
+            span = self._tracer.start_span(
+                f"{attributes.INVOKE_WORKFLOW} {self._run.facts.task}",
+                above,
+                attributes=stated,
+                start_time=_ns(end.started_at),
+            )
+        if end.status != "completed":
+            _failed(span, end.status)
+        span.end(_ns(end.ended_at))
+
+    def close(self) -> Delivery:
+        """See `Tracing.close`."""
+        return self._close()
+
+    def is_traced(self, place: tuple[int, int], *, failed: bool) -> bool:
+        """True for a request of the sample, the same ones in every process and attempt, and for so many failures a second."""
+        position, epoch = place
+        if ((position + 1) * SPREAD + epoch * 40503) % PLACES < self._sampled_places:
+            return True
+        if not failed:
+            return False
+        second = self.now_ns() // 1_000_000_000
+        self._failures = self._failures + 1 if second == self._second else 1
+        self._second = second
+        return self._failures <= FAILURES_PER_SECOND
+
+    def emit_request(
+        self, request: TracedRequest, prediction: Prediction | None, responses: Sequence[Response]
+    ) -> None:
+        """The spans of a request that has just ended are on their way."""
+        position, epoch = request.place
+        stated = {**self._common, **attributes.of_request(prediction), "assay.position": position, "assay.epoch": epoch}
+        span = self._tracer.start_span("request", request.above, attributes=stated, start_time=request.began_ns)
+        inside = _below(span.get_span_context())
+        for response in responses:
+            self._emit_call(response, inside)
+        if "error.type" in stated:
+            span.set_status(StatusCode.ERROR)
+        span.end(self.now_ns())
+
+    def _emit_call(self, response: Response, above: Context) -> None:
+        stated = self._common | attributes.of_call(response, self._run.servers.get(response.provider))
+        began = response.started_at
+        span = self._tracer.start_span(
+            f"{attributes.CHAT} {response.request_model}",
+            above,
+            kind=SpanKind.CLIENT,
+            attributes=stated,
+            start_time=_ns(began),
+        )
+        if "error.type" in stated:
+            span.set_status(StatusCode.ERROR)
+        span.end(_ns(began + timedelta(milliseconds=response.latency_ms or 0.0)))
+
+    @contextmanager
+    def _block(self, name: str, stated: Mapping[str, attributes.Value]) -> Iterator[None]:
+        above = self._above
+        span = self._tracer.start_span(name, above, attributes={**self._common, **stated}, start_time=self.now_ns())
+        self._above = _below(span.get_span_context())
+        try:
+            yield
+        except BaseException as error:
+            # The name of the fault only: its message, which the SDK would record, may quote a record.
+            _failed(span, type(error).__name__)
+            raise
+        finally:
+            self._above = above
+            span.end(self.now_ns())
+
+
+class TracedRequest:
+    """One request under way: what its span needs, kept until it ends."""
+
+    __slots__ = ("_tracing", "above", "began_ns", "place", "trace_id")
+
+    def __init__(self, tracing: OpenTelemetryTracing, above: Context, place: tuple[int, int]) -> None:
+        self._tracing = tracing
+        self.above = above
+        self.place = place
+        self.began_ns = tracing.now_ns()
+        self.trace_id = tracing.trace_id
+
+    def end(self, prediction: Prediction | None, responses: Sequence[Response] = ()) -> None:
+        """See `RequestSpan.end`."""
+        failed = prediction is None or prediction.status in FAILED
+        if self._tracing.is_traced(self.place, failed=failed):
+            self._tracing.emit_request(self, prediction, responses)
+
+
+def _failed(span: Span, kind: str) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(StatusCode.ERROR)
+
+
+def _below(above: SpanContext) -> Context:
+    """The context in which a new span hangs below this one."""
+    return set_span_in_context(NonRecordingSpan(above), Context())
+
+
+def _is_trace_id(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef") and text.strip("0") != ""
+
+
+def _ns(moment: datetime) -> int:
+    """Nanoseconds since 1970, exact to the microsecond."""
+    return round(moment.timestamp() * 1_000_000) * 1000
