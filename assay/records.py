@@ -231,6 +231,8 @@ class Prediction(Row):
     answer_source: str | None = None
     output: JsonText | None = None
     route: str | None = None
+    routing: JsonText | None = None
+    counterfactual_cost_usd: Decimal | None = None
     call_id: str | None = None
     calls: int
     error_type: str | None = None
@@ -300,6 +302,84 @@ class Estimate(Row):
     code_version: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch(Row):
+    """Batches given to a provider's Batch API: one row per batch and state."""
+
+    table: ClassVar[str] = "batches"
+
+    chunk_hash: str
+    run_id: str
+    task: str
+    state: str
+    provider: str
+    request_model: str
+    route: str
+    requests: int
+    first_position: int
+    first_epoch: int
+    last_position: int
+    last_epoch: int
+    estimate_usd: Decimal | None = None
+    provider_batch_id: str | None = None
+    input_file_id: str | None = None
+    output_file_id: str | None = None
+    error_file_id: str | None = None
+    provider_status: str | None = None
+    submitted_at: datetime | None = None
+    finished_at: datetime | None = None
+    lines_answered: int | None = None
+    lines_failed: int | None = None
+    lines_missing: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemanticCacheEntry(Row):
+    """Answers that the semantic cache may give again, with the embedding of their question: one row per entry."""
+
+    table: ClassVar[str] = "semantic_cache"
+
+    entry_id: str
+    run_id: str
+    task: str
+    record_id: str
+    epoch: int
+    inference_version: str
+    provider: str
+    request_model: str
+    response_model: str | None = None
+    embedding_provider: str
+    embedding_model: str
+    embedding: tuple[float, ...] = ()
+    output: JsonText
+    confidence: float | None = None
+    route: str
+    call_id: str
+    expires_at: datetime
+    subject_key: str | None = None
+    masking_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEntry(Row):
+    """Money lent to a worker under a cap, and what became of it: one row per lease, event and sequence."""
+
+    table: ClassVar[str] = "budget_entries"
+
+    run_id: str
+    task: str
+    lease_id: str
+    event: str
+    sequence: int
+    month: date
+    amount_usd: Decimal
+    is_expired: bool
+    run_cap_usd: Decimal | None = None
+    task_cap_usd: Decimal | None = None
+    month_cap_usd: Decimal | None = None
+
+
 LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
@@ -313,6 +393,9 @@ LANDING_RECORDS: dict[str, type[Row]] = {
         Prediction,
         Score,
         Estimate,
+        BudgetEntry,
+        Batch,
+        SemanticCacheEntry,
     )
 }
 """Landing table name to the record that it holds."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from assay.cli import reading, run, stack, tasks, warehouse
+from assay.cli import cache, reading, route, run, stack, tasks, warehouse
 from assay.errors import AssayError
 
 INTERRUPTED = 130
@@ -68,6 +68,8 @@ for command in (
     *(tasks.init, tasks.check),
     run.run,
     *(reading.report, reading.query),
+    route.route,
+    cache.cache,
     warehouse.warehouse,
 ):
     cli.add_command(command)

@@ -1,4 +1,4 @@
-"""Makes one call and its rows: reserve, wait for a slot, send, price, settle.
+"""Makes one call: reserve money, wait for its turn, note it in the journal, send, settle.
 
 What to do with the outcome (retry, repair, next route) is decided in `engine.py`.
 """
@@ -6,220 +6,167 @@ What to do with the outcome (retry, repair, next route) is decided in `engine.py
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Protocol
 
 import orjson
 
-from assay.inference.budget import Budget
-from assay.inference.client import ModelClient, Reply
+from assay.inference.budgets.protocol import Budget
+from assay.inference.call_rows import CallFacts, CallRows
+from assay.inference.client import ModelClient
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.keys import new_id
-from assay.inference.limiter import Limiter
-from assay.inference.prices import Price, PriceBook
+from assay.inference.limits.protocol import Limiter
 from assay.inference.prompts import Message, PromptRenderer
-from assay.inference.request import Request, RunFacts
-from assay.inference.usage import TokenUsage, token_usage
+from assay.inference.replies import Reply
+from assay.inference.request import Request
+from assay.inference.routing.record import Escalation
+from assay.inference.usage import TokenUsage
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
 BYTES_PER_TOKEN = 3
 OUTPUT_TOKENS_UNSTATED = 1024
-CONTENT_CHARACTERS = 1_000_000
-"""What is kept of an answer at most, so that its row fits into one request to the warehouse."""
+MANY = 1000
 STOPPED = CallFailure(FailureKind.CONNECT, "stopped while the call was under way", broke_off=True)
-NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 
 
 class BudgetReached(Exception):
     """The budget holds no room for the call; nothing was sent."""
 
 
-@dataclass
-class CallLog:
-    """The calls of one request so far."""
+class CallJournal(Protocol):
+    """Who is told of a call before it is sent."""
 
+    def dispatched(self, call: CallFacts) -> None:
+        """Should this process die now, the call is known to have been made."""
+        ...
+
+
+@dataclass(slots=True)
+class Work:
+    """One request under way, with the rows of its calls so far; `deadline` is a time of the engine's clock."""
+
+    request: Request
+    started_at: datetime
+    deadline: float
+    trace_id: str = field(default_factory=new_id)
     responses: list[Response] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)
+    escalations: list[Escalation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class _Timing:
-    started_at: datetime
-    latency_ms: float
-    queue_ms: float
+class Turn:
+    """What is sent on one route: the messages as JSON, and the body around them."""
+
+    route: RouteSpec
+    purpose: str
+    messages: bytes
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CallMaker:
-    """Makes calls for one run; parts are injected, `scrub` masks messages of errors."""
+    """Makes calls for one run; parts are injected."""
 
-    facts: RunFacts
+    rows: CallRows
     prompts: PromptRenderer
     clients: Mapping[str, ModelClient]
     limiter: Limiter
     budget: Budget
-    prices: PriceBook
-    scrub: Callable[[str], str]
+    journal: CallJournal | None = None
     clock: Callable[[], float] = time.perf_counter
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _rates: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
 
-    async def call(
-        self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: str, log: CallLog, trace_id: str
-    ) -> tuple[Reply | CallFailure, str]:
-        """The outcome and the id of the call; its rows are in `log`.
+    def turn(self, route: RouteSpec, messages: list[Message], *, purpose: str) -> Turn:
+        """The turn as it will be sent."""
+        encoded = orjson.dumps(messages)
+        return Turn(route, purpose, encoded, self.prompts.body(encoded, route))
 
-        A cancellation in the middle of the call goes on after its row, with billing unknown, is in the log.
+    async def call(self, work: Work, turn: Turn) -> tuple[Reply | CallFailure, str]:
+        """The outcome and the id of the call; its rows are with the work.
+
+        A cancellation in the middle of the call goes on after its row, with billing unknown, is there.
 
         Raises:
             BudgetReached: the call was not made.
         """
-        body = self.prompts.body(messages, route.model)
-        estimate = self._estimate(body, route)
-        if not self.budget.reserve(estimate):
+        estimate = self.estimate(turn)
+        if not await self.budget.reserve(estimate):
             raise BudgetReached
-        call_id, actual = new_id(), Decimal(0)
-        identity = (call_id, purpose, len(log.responses) + 1, trace_id)
+        made = len(work.responses)
         try:
-            async with self.limiter.slot(route.provider) as queue_ms:
-                started_at, began = self.now(), self.clock()
-                outcome: Reply | CallFailure = STOPPED
-                try:
-                    outcome = await self.clients[route.provider].complete(body, timeout_s=route.timeout_s)
-                finally:
-                    timing = _Timing(started_at, (self.clock() - began) * 1000, queue_ms)
-                    response = self._response(request, route, outcome, timing, estimate, identity)
-                    paid = response.cost_usd if response.cost_usd is not None else response.cost_upper_usd
-                    actual = paid or Decimal(0)
-                    log.responses.append(response)
-                    log.contents.append(self._content(request, response, messages, outcome))
+            outcome = await self._in_turn(work, turn, estimate)
         finally:
-            self.budget.settle(estimate, actual)
-        return outcome, call_id
+            self.budget.settle(estimate, _paid(work.responses[made:]))
+        return outcome, work.responses[-1].call_id
 
-    def _estimate(self, body: Mapping[str, Any], route: RouteSpec) -> Decimal:
-        sent = len(orjson.dumps(body)) // BYTES_PER_TOKEN
-        parameters = self.prompts.parameters
+    def estimate(self, turn: Turn) -> Decimal:
+        """What the call may cost at most, in USD: its bytes as tokens, its answer as long as it may be."""
+        key = (turn.route.provider, turn.route.model)
+        rate = self._rates.get(key)
+        if rate is None:
+            rate = self._rates[key] = self._rate(*key)
+        return rate[0] * (len(turn.body) // BYTES_PER_TOKEN) + rate[1]
+
+    def _rate(self, provider: str, model: str) -> tuple[Decimal, Decimal]:
+        """USD for an input token, and for the longest answer."""
+        parameters, day = self.prompts.parameters, self.now().date()
         most = int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or OUTPUT_TOKENS_UNSTATED)
-        usage = TokenUsage(uncached_input=sent, cached_input=0, cache_write=0, answer=most, reasoning=0)
-        price = self.prices.price(usage, provider=route.provider, model=route.model, on=self.now().date())
-        return price.usd or Decimal(0)
+        asked = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
+        said = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
+        return (asked.usd or Decimal(0)) / MANY, said.usd or Decimal(0)
 
-    def _response(
-        self,
-        request: Request,
-        route: RouteSpec,
-        outcome: Reply | CallFailure,
-        timing: _Timing,
-        estimate: Decimal,
-        identity: tuple[str, str, int, str],
-    ) -> Response:
-        call_id, purpose, attempt, trace_id = identity
-        ended_at = timing.started_at + timedelta(milliseconds=timing.latency_ms)
-        return Response(
-            call_id=call_id,
-            run_id=self.facts.run_id,
-            task=self.facts.task,
-            data_date=self.facts.data_date,
-            occurred_at=ended_at,
-            tenant_id=request.tenant_id,
-            request_key=request.key,
-            record_id=request.record_id,
-            epoch=request.epoch,
-            attempt=attempt,
-            purpose=purpose,
-            route=route.name,
-            provider=route.provider,
-            request_model=route.model,
-            started_at=timing.started_at,
-            latency_ms=timing.latency_ms,
-            queue_ms=timing.queue_ms,
-            is_batch=False,
-            trace_id=trace_id,
-            **self._outcome_columns(route, outcome, timing, estimate),
-        )
+    async def _in_turn(self, work: Work, turn: Turn, estimate: Decimal) -> Reply | CallFailure:
+        lane, tokens = f"{turn.route.provider}:{turn.route.model}", len(turn.body) // BYTES_PER_TOKEN
+        queue_ms = await self.limiter.acquire(lane, tokens)
+        outcome: Reply | CallFailure = STOPPED
+        made = len(work.responses)
+        try:
+            call = CallFacts(
+                call_id=new_id(),
+                request=work.request,
+                route=turn.route,
+                purpose=turn.purpose,
+                attempt=made + 1,
+                trace_id=work.trace_id,
+                started_at=self.now(),
+                estimate_usd=estimate,
+                queue_ms=queue_ms,
+            )
+            outcome = await self._send(work, turn, call)
+        finally:
+            used = _used(work.responses[made:])
+            self.limiter.release(lane, held_tokens=tokens, used_tokens=used, outcome=outcome)
+        return outcome
 
-    def _outcome_columns(
-        self, route: RouteSpec, outcome: Reply | CallFailure, timing: _Timing, estimate: Decimal
-    ) -> dict[str, Any]:
-        if isinstance(outcome, CallFailure):
-            unknown = not outcome.billing_known
-            return {
-                "status": "refused" if outcome.kind is FailureKind.CONTENT_FILTER else "error",
-                "error_type": outcome.kind.value,
-                "error_message": self.scrub(outcome.message),
-                "http_status": outcome.http_status,
-                "billing": "unknown" if unknown else "known",
-                "cost_usd": None if unknown else NOT_BILLED.usd,
-                "price_source": None if unknown else NOT_BILLED.source,
-                "cost_upper_usd": estimate if unknown else None,
-            }
-        return {
-            "status": _reply_status(outcome),
-            "error_type": _reply_error(outcome),
-            "http_status": 200,
-            "finish_reason": outcome.finish_reason,
-            "response_id": outcome.response_id,
-            "response_model": outcome.response_model,
-            "service_tier": outcome.service_tier,
-            "usage": orjson.dumps(outcome.usage).decode() if outcome.usage else None,
-            **self._money_columns(route, outcome, timing, estimate),
-        }
-
-    def _money_columns(self, route: RouteSpec, reply: Reply, timing: _Timing, estimate: Decimal) -> dict[str, Any]:
-        usage, day = token_usage(reply.usage), timing.started_at.date()
-        if usage is None:
-            return {"billing": "unknown", "cost_upper_usd": estimate}
-        price = self.prices.price(usage, provider=route.provider, model=route.model, on=day, tier=reply.service_tier)
-        reference = self.prices.reference_price(usage, on=day)
-        return {
-            "billing": "known",
-            "cost_usd": price.usd,
-            "price_source": price.source,
-            "input_tokens": usage.input,
-            "output_tokens": usage.output,
-            "uncached_input_tokens": usage.uncached_input,
-            "cached_input_tokens": usage.cached_input,
-            "cache_write_tokens": usage.cache_write,
-            "answer_tokens": usage.answer,
-            "reasoning_tokens": usage.reasoning,
-            "reference_model": self.prices.reference_model,
-            "reference_cost_usd": reference.usd,
-            "reference_price_source": reference.source,
-        }
-
-    def _content(
-        self, request: Request, response: Response, messages: list[Message], outcome: Reply | CallFailure
-    ) -> Content:
-        text = outcome.text if isinstance(outcome, Reply) else None
-        return Content(
-            call_id=response.call_id,
-            run_id=response.run_id,
-            task=response.task,
-            data_date=response.data_date,
-            occurred_at=response.occurred_at,
-            tenant_id=request.tenant_id,
-            request_key=request.key,
-            record_id=request.record_id,
-            messages=orjson.dumps(messages).decode(),
-            output_text=text[:CONTENT_CHARACTERS] if text is not None else None,
-            subject_key=request.subject_key,
-            masking_version=self.facts.masking_version,
-        )
+    async def _send(self, work: Work, turn: Turn, call: CallFacts) -> Reply | CallFailure:
+        if self.journal is not None:
+            self.journal.dispatched(call)
+        outcome: Reply | CallFailure = STOPPED
+        began = self.clock()
+        try:
+            outcome = await self.clients[turn.route.provider].complete(turn.body, timeout_s=turn.route.timeout_s)
+        finally:
+            latency_ms = (self.clock() - began) * 1000
+            work.responses.append(self.rows.response(call, outcome, latency_ms=latency_ms))
+            work.contents.append(self.rows.content(call, turn.messages, outcome, latency_ms=latency_ms))
+        return outcome
 
 
-def _reply_status(reply: Reply) -> str:
-    if reply.refusal or reply.finish_reason == "content_filter":
-        return "refused"
-    return "truncated" if reply.finish_reason == "length" else "ok"
+def _paid(responses: Sequence[Response]) -> Decimal:
+    """What calls cost, known or feared."""
+    costs = (row.cost_usd if row.cost_usd is not None else row.cost_upper_usd for row in responses)
+    return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
-def _reply_error(reply: Reply) -> str | None:
-    if reply.finish_reason == "content_filter":
-        return FailureKind.CONTENT_FILTER.value
-    if reply.refusal:
-        return FailureKind.REFUSED.value
-    return FailureKind.TRUNCATED.value if reply.finish_reason == "length" else None
+def _used(responses: Sequence[Response]) -> int | None:
+    """Tokens that the provider counted, None where it did not say."""
+    if not responses or responses[0].input_tokens is None or responses[0].output_tokens is None:
+        return None
+    return responses[0].input_tokens + responses[0].output_tokens

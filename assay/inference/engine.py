@@ -6,7 +6,8 @@ Only the order of things belongs here; each thing is a part of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,20 +17,27 @@ from pydantic import BaseModel
 
 from assay.errors import AssayError, Unreachable, UsageError
 from assay.inference.backoff import Backoff
-from assay.inference.calls import BudgetReached, CallLog, CallMaker
-from assay.inference.client import Reply
+from assay.inference.call_rows import CallFacts
+from assay.inference.calls import BudgetReached, CallMaker, Turn, Work
+from assay.inference.circuit import Circuits
 from assay.inference.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
-from assay.inference.keys import new_id
 from assay.inference.prompts import Message, PromptFailed, repair_messages
+from assay.inference.replies import Reply
 from assay.inference.request import Answered, Request, prediction_row
-from assay.inference.router import Router
-from assay.inference.validation import Valid, validate
+from assay.inference.routing.counterfactual import counterfactual_cost
+from assay.inference.routing.protocol import Router
+from assay.inference.routing.record import Escalation, routing_column
+from assay.inference.validation import Invalid, Valid, validate
 from assay.tasks.spec import RouteSpec
 
 STOP_ADVICE = {
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
 }
+DEADLINE_S = 900.0
+REPAIRED_BY_ASKING = frozenset({FailureKind.INVALID_OUTPUT.value, FailureKind.TRUNCATED.value})
+CUT_OFF = "it was cut off at the limit of tokens; be shorter"
+CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class _Answer:
     output: Mapping[str, Any]
     route: str
     call_id: str
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +61,13 @@ class _Fault:
     never_sent: bool = False
 
 
-@dataclass
-class _Work:
-    """One request under way."""
-
-    request: Request
-    started_at: datetime
-    log: CallLog = field(default_factory=CallLog)
-    trace_id: str = field(default_factory=new_id)
-
-
 class RunCannotGoOn(Exception):
     """Going on would spoil every record alike; holds the error for the user and the rows of the calls made."""
 
-    def __init__(self, error: AssayError, log: CallLog) -> None:
+    def __init__(self, error: AssayError, work: Work) -> None:
         super().__init__(str(error))
         self.error = error
-        self.log = log
+        self.work = work
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +78,11 @@ class Engine:
     router: Router
     output_model: type[BaseModel]
     fallback: Mapping[str, Any] | None = None
+    deadline_s: float = DEADLINE_S
     backoff: Backoff = field(default_factory=Backoff)
+    circuits: Circuits = field(default_factory=Circuits)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def answer(self, request: Request) -> Answered:
@@ -91,89 +93,154 @@ class Engine:
         Raises:
             RunCannotGoOn: the key is refused, the quota is used up, or no endpoint takes connections.
         """
-        work = _Work(request, self.now())
+        work = Work(request, self.now(), self.clock() + self.deadline_s)
         try:
             return await self._through_routes(work)
         except BudgetReached:
-            return self._unanswered(work, _fault_at_cap(work.log))
+            return self._unanswered(work, _fault_at_cap(work))
         except PromptFailed as error:
             return self._unanswered(work, _Fault("failed", FailureKind.BAD_REQUEST.value, str(error)))
         except asyncio.CancelledError:
-            if not work.log.responses:
+            if not work.responses:
                 raise
-            return Answered(None, tuple(work.log.responses), tuple(work.log.contents))
+            return Answered(None, tuple(work.responses), tuple(work.contents))
 
-    async def _through_routes(self, work: _Work) -> Answered:
+    def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> Answered:
+        """The rows of a call of a batch, with the prediction if its answer is valid; else it is to be asked online."""
+        work = Work(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
+        work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
+        work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
+        if isinstance(outcome, Reply):
+            judged = self._judge(work, outcome, call.route, status="ok")
+            if isinstance(judged, _Answer):
+                return self._answered(work, judged, (call.route,))
+        return Answered(None, tuple(work.responses), tuple(work.contents))
+
+    async def _through_routes(self, work: Work) -> Answered:
         messages = self.calls.prompts.messages(work.request.fields)
+        routes = self.router.routes(work.request.fields)
         faults: list[_Fault] = []
-        for route in self.router.routes():
-            outcome = await self._try_route(work, route, messages)
+        kept: _Answer | None = None
+        for route in routes:
+            outcome = await self._try_route(work, route, messages, doubted=kept)
             if isinstance(outcome, _Answer):
-                return self._answered(work, outcome)
-            faults.append(outcome)
-        last = faults[-1]
-        if all(fault.never_sent for fault in faults):
-            raise RunCannotGoOn(
-                Unreachable(f"No endpoint takes connections ({last.message}): see `assay status` and providers.yml."),
-                work.log,
-            )
-        return self._unanswered(work, last)
+                kept = outcome
+            else:
+                faults.append(outcome)
+            if route is routes[-1] or not self._goes_on(work, route, outcome):
+                break
+        if kept is not None:
+            return self._answered(work, kept, routes)
+        self._refuse_if_nothing_connects(work, faults)
+        return self._unanswered(work, faults[-1])
 
-    async def _try_route(self, work: _Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
-        reply, call_id = await self._reply(work, route, messages, purpose="answer")
+    def _goes_on(self, work: Work, route: RouteSpec, outcome: _Answer | _Fault) -> bool:
+        """True when the next route is to be asked, which is noted with its reason."""
+        if isinstance(outcome, _Fault):
+            reason = outcome.error_type if route.escalate.on_invalid else None
+        else:
+            fields = work.request.fields
+            reason = self.router.escalates(route, output=outcome.output, confidence=outcome.confidence, fields=fields)
+        if reason is None:
+            return False
+        confidence = outcome.confidence if isinstance(outcome, _Answer) else None
+        work.escalations.append(Escalation(route=route.name, reason=reason, confidence=confidence))
+        return True
+
+    async def _try_route(
+        self, work: Work, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
+    ) -> _Answer | _Fault:
+        """The route's answer; where the budget ends, an answer of an earlier route that was doubted still stands."""
+        try:
+            return await self._ask(work, route, messages)
+        except BudgetReached:
+            if doubted is None:
+                raise
+            return _Fault("skipped_budget", "budget", "the run's budget is used up")
+
+    async def _ask(self, work: Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
+        reply = await self._reply(work, self.calls.turn(route, messages, purpose="answer"))
         if isinstance(reply, CallFailure):
             status = "refused" if reply.kind is FailureKind.CONTENT_FILTER else "failed"
             never_sent = reply.kind is FailureKind.CONNECT and not reply.broke_off
             return _Fault(status, reply.kind.value, reply.message, never_sent=never_sent)
-        judged = self._judge(work, reply, route, call_id, status="ok")
-        if isinstance(judged, _Answer) or judged.status != "invalid_output" or not route.repair:
+        judged = self._judge(work, reply, route, status="ok")
+        if isinstance(judged, _Answer) or judged.error_type not in REPAIRED_BY_ASKING or not route.repair:
             return judged
         again = repair_messages(messages, answer=reply.text or "", fault=judged.message)
-        repaired, repair_id = await self._reply(work, route, again, purpose="repair")
+        repaired = await self._reply(work, self.calls.turn(route, again, purpose="repair"))
         if isinstance(repaired, CallFailure):
             return judged
-        return self._judge(work, repaired, route, repair_id, status="repaired")
+        return self._judge(work, repaired, route, status="repaired")
 
-    def _judge(self, work: _Work, reply: Reply, route: RouteSpec, call_id: str, *, status: str) -> _Answer | _Fault:
-        response = work.log.responses[-1]
-        if response.status in ("refused", "truncated"):
-            fault = "refused" if response.status == "refused" else "failed"
-            return _Fault(
-                fault, response.error_type or response.status, reply.refusal or f"finish_reason {reply.finish_reason}"
-            )
+    def _judge(self, work: Work, reply: Reply, route: RouteSpec, *, status: str) -> _Answer | _Fault:
+        """What the last call of the work is worth."""
+        response = work.responses[-1]
+        if response.status == "refused":
+            return _Fault("refused", response.error_type or "refused", reply.refusal or "finish_reason content_filter")
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
-            return _Answer(status, validated.output, route.name, call_id)
-        message = self.calls.scrub(validated.fault)
-        work.log.responses[-1] = replace(
-            response, status="invalid_output", error_type=FailureKind.INVALID_OUTPUT.value, error_message=message
+            status = "repaired" if validated.rescued else status
+            return _Answer(status, validated.output, route.name, response.call_id, reply.confidence)
+        if response.status == "truncated":
+            return _Fault("failed", FailureKind.TRUNCATED.value, CUT_OFF)
+        return self._invalid(work, validated)
+
+    def _invalid(self, work: Work, found: Invalid) -> _Fault:
+        work.responses[-1] = replace(
+            work.responses[-1],
+            status="invalid_output",
+            error_type=FailureKind.INVALID_OUTPUT.value,
+            error_message=self.calls.rows.scrub(found.fault),
         )
-        return _Fault("invalid_output", FailureKind.INVALID_OUTPUT.value, validated.fault)
+        return _Fault("invalid_output", FailureKind.INVALID_OUTPUT.value, found.fault)
 
-    async def _reply(
-        self, work: _Work, route: RouteSpec, messages: list[Message], *, purpose: str
-    ) -> tuple[Reply | CallFailure, str]:
-        attempt = 0
-        while True:
-            attempt += 1
-            outcome, call_id = await self.calls.call(
-                work.request, route, messages, purpose=purpose, log=work.log, trace_id=work.trace_id
-            )
+    async def _reply(self, work: Work, turn: Turn) -> Reply | CallFailure:
+        """The outcome of the turn, after as many attempts as its kind of failure is worth."""
+        route, attempt, limited = turn.route, 0, 0
+        while await self._closed_circuit(work, route):
+            outcome, _ = await self.calls.call(work, turn)
+            self.circuits.note(route.name, outcome)
             if isinstance(outcome, Reply):
-                return outcome, call_id
-            if outcome.kind in STOPS_THE_RUN:
-                error = UsageError(
-                    f"Provider '{route.provider}': {self.calls.scrub(outcome.message)}; {STOP_ADVICE[outcome.kind]}."
-                )
-                raise RunCannotGoOn(error, work.log)
+                return outcome
+            self._refuse_if_hopeless(work, route, outcome)
+            # What was refused for the rate has cost nothing: the deadline bounds it, not the number of attempts.
+            limited += outcome.kind is FailureKind.RATE_LIMITED
+            attempt += outcome.kind is not FailureKind.RATE_LIMITED
             if outcome.kind not in RETRYABLE or attempt >= route.max_attempts:
-                return outcome, call_id
-            wait = self.backoff.wait_s(attempt, outcome.retry_after_s)
-            if outcome.kind is FailureKind.RATE_LIMITED and outcome.retry_after_s:
-                self.calls.limiter.pause(route.provider, min(outcome.retry_after_s, self.backoff.longest_s))
+                return outcome
+            wait = self.backoff.wait_s(attempt or limited, outcome.retry_after_s)
+            if self.clock() + wait > work.deadline:
+                return outcome
             await self.sleep(wait)
+        return CallFailure(FailureKind.SERVER, CIRCUIT_OPEN)
 
-    def _answered(self, work: _Work, answer: _Answer) -> Answered:
+    async def _closed_circuit(self, work: Work, route: RouteSpec) -> bool:
+        """True when a call may be made; waits for it on the last route, for there is no other to go to."""
+        while (wait := self.circuits.wait_s(route.name)) > 0:
+            is_last = self.router.routes(work.request.fields)[-1].name == route.name
+            if not is_last or self.clock() + wait > work.deadline:
+                return False
+            await self.sleep(wait)
+        return True
+
+    def _refuse_if_hopeless(self, work: Work, route: RouteSpec, failure: CallFailure) -> None:
+        if failure.kind in STOPS_THE_RUN:
+            stated = self.calls.rows.scrub(failure.message)
+            error = UsageError(f"Provider '{route.provider}': {stated}; {STOP_ADVICE[failure.kind]}.")
+            raise RunCannotGoOn(error, work)
+
+    def _refuse_if_nothing_connects(self, work: Work, faults: list[_Fault]) -> None:
+        if all(fault.never_sent for fault in faults):
+            message = f"No endpoint takes connections ({faults[-1].message}): see `assay status` and providers.yml."
+            raise RunCannotGoOn(Unreachable(message), work)
+
+    def _answered(self, work: Work, answer: _Answer, routes: Sequence[RouteSpec]) -> Answered:
+        counterfactual = None
+        if len(routes) > 1:
+            counterfactual = counterfactual_cost(
+                work.responses, route=answer.route, last=routes[-1], prices=self.calls.rows.prices
+            )
         return self._final(
             work,
             status=answer.status,
@@ -181,36 +248,36 @@ class Engine:
             route=answer.route,
             call_id=answer.call_id,
             answer_source="wire",
+            routing=routing_column(routes, work.escalations, confidence=answer.confidence),
+            counterfactual_cost_usd=counterfactual,
         )
 
-    def _unanswered(self, work: _Work, fault: _Fault) -> Answered:
-        message = self.calls.scrub(fault.message)
+    def _unanswered(self, work: Work, fault: _Fault) -> Answered:
+        message = self.calls.rows.scrub(fault.message)
         if self.fallback is not None and fault.status != "skipped_budget":
             return self._final(
                 work, status="fallback", output=self.fallback, error_type=fault.error_type, error_message=message
             )
         return self._final(work, status=fault.status, error_type=fault.error_type, error_message=message)
 
-    def _final(
-        self, work: _Work, *, status: str, output: Mapping[str, Any] | None = None, **columns: str | None
-    ) -> Answered:
+    def _final(self, work: Work, *, status: str, output: Mapping[str, Any] | None = None, **columns: Any) -> Answered:
         prediction = prediction_row(
-            self.calls.facts,
+            self.calls.rows.facts,
             work.request,
             started_at=work.started_at,
             finished_at=self.now(),
             status=status,
             output=orjson.dumps(output).decode() if output is not None else None,
-            calls=len(work.log.responses),
+            calls=len(work.responses),
             **columns,
         )
-        return Answered(prediction, tuple(work.log.responses), tuple(work.log.contents))
+        return Answered(prediction, tuple(work.responses), tuple(work.contents))
 
 
-def _fault_at_cap(log: CallLog) -> _Fault:
+def _fault_at_cap(work: Work) -> _Fault:
     """Skipped if nothing was sent; else what the last call showed, for a record that failed must not leave the rates."""
-    if not log.responses:
+    if not work.responses:
         return _Fault("skipped_budget", "budget", "the run's budget is used up")
-    last = log.responses[-1]
+    last = work.responses[-1]
     status = last.status if last.status in ("refused", "invalid_output") else "failed"
     return _Fault(status, last.error_type or last.status, last.error_message or "the run's budget is used up")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from assay.inference.limits.headers import RateHeaders
+
 
 class FailureKind(StrEnum):
     """Why a call gave no usable answer."""
@@ -38,7 +40,7 @@ STOPS_THE_RUN = frozenset({FailureKind.AUTH, FailureKind.OUT_OF_QUOTA})
 class CallFailure:
     """A call without an answer; `broke_off` says that the request had been sent when the connection ended.
 
-    `http_status` 200 is an answer that could not be read.
+    `http_status` 200 is an answer that could not be read; `headers` say what the endpoint told of its limits.
     """
 
     kind: FailureKind
@@ -46,6 +48,7 @@ class CallFailure:
     http_status: int | None = None
     retry_after_s: float | None = None
     broke_off: bool = False
+    headers: RateHeaders | None = None
 
     @property
     def billing_known(self) -> bool:

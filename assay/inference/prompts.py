@@ -5,12 +5,17 @@ What is sent belongs here; masking has happened before, sending comes after.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
+from assay.inference.routing.rules import wire_parameters
 from assay.tasks.output_model import is_strict
+from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Case, Task
-from assay.tasks.templates import EXAMPLES_VARIABLE, compiled
+from assay.tasks.templates import EXAMPLES_VARIABLE, reads, renderer
 
 Message = dict[str, str]
 
@@ -30,13 +35,13 @@ REPAIR = (
 
 
 class PromptRenderer:
-    """Renders the prompts of one task; the static parts are prepared once, examples go through `mask`."""
+    """Renders the prompts of one task; what is the same for every record is prepared once, examples go through `mask`."""
 
     def __init__(self, task: Task, *, mask: Mask) -> None:
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
-        self._templates = {role: compiled(text) for role, text in task.templates.items()}
-        self._frame: dict[str, Any] = {
+        self._renders = {role: self._render(role, text, task) for role, text in task.templates.items()}
+        self._settings: dict[str, Any] = {
             **task.spec.parameters,
             "response_format": {
                 "type": "json_schema",
@@ -47,24 +52,40 @@ class PromptRenderer:
                 },
             },
         }
+        self._frames: dict[str, tuple[bytes, bytes]] = {}
 
-    def messages(self, fields: Mapping[str, str]) -> list[Message]:
-        """System and user message for one record's (masked) fields.
+    def messages(self, fields: Mapping[str, str], *, history: Sequence[Message] = ()) -> list[Message]:
+        """System message, the turns before and the user message for one record's (masked) fields.
 
         Raises:
             PromptFailed: a template cannot be rendered with them.
         """
-        context, messages = {**fields, EXAMPLES_VARIABLE: self._examples}, []
-        for role, template in self._templates.items():
+        context = {**fields, EXAMPLES_VARIABLE: self._examples}
+        messages = [{"role": role, "content": render(context)} for role, render in self._renders.items()]
+        return [*messages[:-1], *history, messages[-1]] if history else messages
+
+    def body(self, messages: bytes, route: RouteSpec) -> bytes:
+        """The JSON body of the request around the messages, which are JSON already."""
+        frame = self._frames.get(route.name)
+        if frame is None:
+            head = b'{"model":' + orjson.dumps(route.model) + b',"messages":'
+            tail = b"," + orjson.dumps({**self._settings, **wire_parameters(route)})[1:]
+            frame = self._frames[route.name] = (head, tail)
+        return frame[0] + messages + frame[1]
+
+    def _render(self, role: str, text: str, task: Task) -> Callable[[Mapping[str, Any]], str]:
+        rendered = renderer(text)
+
+        def render(context: Mapping[str, Any]) -> str:
             try:
-                messages.append({"role": role, "content": template.render(context)})
+                return rendered(context)
             except Exception as error:
                 raise PromptFailed(f"the {role} template: {type(error).__name__}: {error}") from error
-        return messages
 
-    def body(self, messages: list[Message], model: str) -> dict[str, Any]:
-        """The JSON body of the request."""
-        return {"model": model, "messages": messages, **self._frame}
+        if reads(text) & task.spec.input.fields.keys():
+            return render
+        same = lru_cache(maxsize=1)(lambda: render({EXAMPLES_VARIABLE: self._examples}))
+        return lambda _: same()
 
 
 def repair_messages(messages: list[Message], *, answer: str, fault: str) -> list[Message]:

@@ -35,9 +35,10 @@ class TokenUsage:
 
 
 def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
-    """The classes of an OpenAI-style usage object, or None when it has no token counts.
+    """The classes of a usage object of a chat completion, a response or an Anthropic message, or None without counts.
 
-    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says.
+    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says;
+    Anthropic's `input_tokens` includes neither what was read from its cache nor what was written to it.
     """
     if not raw:
         return None
@@ -49,20 +50,28 @@ def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
         return None
     details_in = _details(raw, "prompt_tokens_details", "input_tokens_details")
     details_out = _details(raw, "completion_tokens_details", "output_tokens_details")
-    cached = min(_count(details_in, "cached_tokens") or 0, total_in)
-    written = min(_count(details_in, "cache_write_tokens", "cache_creation_tokens") or 0, total_in - cached)
-    reasoning = min(_count(details_out, "reasoning_tokens") or 0, total_out)
+    cached = written = reasoning = 0
+    if details_in:
+        cached = min(_count(details_in, "cached_tokens") or 0, total_in)
+        written = min(_count(details_in, "cache_write_tokens", "cache_creation_tokens") or 0, total_in - cached)
+    if details_out:
+        reasoning = min(_count(details_out, "reasoning_tokens", "thinking_tokens") or 0, total_out)
+    beside = raw if "input_tokens" in raw and not details_in else {}
     return TokenUsage(
         uncached_input=total_in - cached - written,
-        cached_input=cached,
-        cache_write=written,
+        cached_input=cached + ((_count(beside, "cache_read_input_tokens") or 0) if beside else 0),
+        cache_write=written + ((_count(beside, "cache_creation_input_tokens") or 0) if beside else 0),
         answer=total_out - reasoning,
         reasoning=reasoning,
     )
 
 
 def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((raw[name] for name in names if isinstance(raw.get(name), dict) and raw[name]), {})
+    for name in names:
+        found = raw.get(name)
+        if isinstance(found, dict) and found:
+            return found
+    return {}
 
 
 def _count(raw: Mapping[str, Any], *names: str) -> int | None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ValidationError
 
+from assay.inference.rescue import completed, unwrapped
 from assay.tasks.output_model import is_closed, strict_schema
 
 FAULTS_SHOWN = 3
@@ -23,9 +24,10 @@ REPAIR_NAME = "answer"
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """An accepted answer, as the model normalised it."""
+    """An accepted answer, as the model normalised it; `rescued` says that the text had to be completed or unwrapped."""
 
     output: dict[str, Any]
+    rescued: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,36 @@ def validate(text: str, model: type[BaseModel]) -> Valid | Invalid:
     """The answer as a dict in JSON terms, or the fault.
 
     A single JSON object is wanted, without keys that the schema does not name; a Markdown fence around it is taken
-    off, nothing else is guessed.
+    off. A text that is not JSON is completed or unwrapped only where one reading is possible, see `rescue.py`.
     """
     if len(text) > MOST_CHARACTERS:
         return Invalid(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
     try:
         content = orjson.loads(_without_fence(text))
     except orjson.JSONDecodeError as error:
-        return Invalid(f"it is not JSON ({error.msg} at character {error.pos})")
+        fault = Invalid(f"it is not JSON ({error.msg} at character {error.pos})")
+        return _rescued(text, model) or fault
     if not isinstance(content, dict):
         return Invalid(f"it is a JSON {type(content).__name__}, not an object")
+    return _accepted(content, model)
+
+
+def _rescued(text: str, model: type[BaseModel]) -> Valid | None:
+    content = unwrapped(text)
+    if content is None and not _has_everything(content := completed(text), model):
+        return None
+    accepted = _accepted(content, model) if isinstance(content, dict) else None
+    return Valid(accepted.output, rescued=True) if isinstance(accepted, Valid) else None
+
+
+def _has_everything(content: object, model: type[BaseModel]) -> bool:
+    """True when no property of the schema is missing: one that is optional might have been cut off."""
+    if not isinstance(content, dict):
+        return False
+    return all((field.alias or name) in content for name, field in model.model_fields.items())
+
+
+def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invalid:
     try:
         output = model.model_validate(content, extra=_extra(model)).model_dump(mode="json")
         orjson.dumps(output)

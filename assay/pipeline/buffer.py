@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from assay.inference.request import Answered
@@ -26,29 +27,63 @@ class RowSink(Protocol):
         """The rows, all of one table, are kept."""
         ...
 
+    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
+        """Keeps the rows, all of one table, when it is called, which may be in a thread; encoding them is done by now."""
+        ...
+
+
+class AnswerJournal(Protocol):
+    """Who keeps answers until they are landed; see `journal.py`."""
+
+    def answered(self, answered: Answered) -> None:
+        """The answer is kept."""
+        ...
+
+    def turn_page(self) -> int:
+        """What comes now is kept apart; gives the number of the page that was full."""
+        ...
+
+    def forget(self, page: int) -> None:
+        """The pages up to this one are landed."""
+        ...
+
 
 class AnswerBuffer:
     """Answers waiting to be landed; one flush at a time, in a thread, while others go on being answered."""
 
-    def __init__(self, sink: RowSink, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, sink: RowSink, *, journal: AnswerJournal | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._sink = sink
+        self._journal = journal
         self._clock = clock
         self._waiting: list[Answered] = []
         self._oldest: float | None = None
         self._flushing = asyncio.Lock()
+        self._enough = asyncio.Event()
         self.landed = 0
 
     async def add(self, answered: Answered) -> None:
         """The answer will be landed at the next flush; waits while the warehouse is behind."""
+        if self._journal is not None and answered.responses:
+            self._journal.answered(answered)
         self._waiting.append(answered)
         if self._oldest is None:
             self._oldest = self._clock()
-        if len(self._waiting) >= FULL_ROWS or (len(self._waiting) >= FLUSH_ROWS and not self._flushing.locked()):
-            await self.flush()
+        if len(self._waiting) >= FLUSH_ROWS:
+            self._enough.set()
+            if len(self._waiting) >= FULL_ROWS:
+                await self.flush()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything added is in the warehouse."""
+        return not self._waiting
 
     def is_due(self) -> bool:
-        """True when the oldest waiting answer has waited long enough."""
-        return self._oldest is not None and self._clock() - self._oldest >= FLUSH_SECONDS
+        """True when enough answers wait, or the oldest has waited long enough."""
+        waited = self._oldest is not None and self._clock() - self._oldest >= FLUSH_SECONDS
+        return waited or len(self._waiting) >= FLUSH_ROWS
 
     async def flush(self) -> None:
         """Everything added so far is in the warehouse.
@@ -73,25 +108,42 @@ class AnswerBuffer:
             if not batch:
                 return
             self._waiting, self._oldest = [], None
+            page = self._journal.turn_page() if self._journal is not None else 0
             try:
-                await asyncio.to_thread(land_answers, self._sink, batch)
+                # Encoded here, sent in a thread: two threads that both want the CPU only take it from each other.
+                sends = [self._sink.prepared(rows) for rows in rows_of(batch)]
+                await asyncio.to_thread(_all, sends)
             except BaseException:
                 self._waiting, self._oldest = [*batch, *self._waiting], oldest
                 raise
             self.landed += len(batch)
+            if self._journal is not None:
+                self._journal.forget(page)
 
     async def flush_when_due(self, *, tick_s: float = 0.25) -> None:
-        """Flushes by time until it is cancelled."""
+        """Flushes by number and by time until it is cancelled."""
         while True:
-            await asyncio.sleep(tick_s)
+            self._enough.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), tick_s)
             if self.is_due():
                 await self.flush()
 
 
 def land_answers(sink: RowSink, answers: Sequence[Answered]) -> None:
     """The rows of the answers are in the warehouse, in the order that makes the prediction the commit marker."""
-    contents: list[Content] = [row for answered in answers for row in answered.contents]
-    responses: list[Response] = [row for answered in answers for row in answered.responses]
-    predictions: list[Prediction] = [answered.prediction for answered in answers if answered.prediction is not None]
-    for rows in (contents, responses, predictions):
+    for rows in rows_of(answers):
         sink.append(rows)
+
+
+def rows_of(answers: Sequence[Answered]) -> tuple[list[Content], list[Response], list[Prediction]]:
+    """The rows of the answers, table by table, in the order in which they are landed."""
+    contents = [row for answered in answers for row in answered.contents]
+    responses = [row for answered in answers for row in answered.responses]
+    predictions = [answered.prediction for answered in answers if answered.prediction is not None]
+    return contents, responses, predictions
+
+
+def _all(sends: Sequence[Callable[[], None]]) -> None:
+    for send in sends:
+        send()

@@ -5,7 +5,7 @@ Masking is deterministic, so each stage makes the same masked record from the sn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -62,9 +62,11 @@ class RecordGuard:
         self.masker: Masker = masker(run.task)
         self._scrub_slice = lru_cache(maxsize=REMEMBERED)(self.masker.scrub)
 
-    def records(self) -> Iterator[MaskedRecord | MaskingFault]:
-        """Every admitted row of the snapshot, masked, by position."""
+    def records(self, *, wanted: Callable[[int], bool] | None = None) -> Iterator[MaskedRecord | MaskingFault]:
+        """Every admitted row of the snapshot, masked, by position; of those at `wanted` positions if that is given."""
         for row in self._run.snapshot.records():
+            if wanted is not None and not wanted(row.position):
+                continue
             try:
                 yield self._masked(row)
             except MaskingFailed as error:

@@ -23,6 +23,7 @@ from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task
 from assay.warehouse.client import Warehouse
 
 SNAPSHOTS = "snapshots"
+JOURNALS = "journals"
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Project:
     def snapshots_dir(self) -> Path:
         """Where input snapshots are, each until it expires."""
         return self.settings.state_dir / SNAPSHOTS
+
+    def journal_dir(self, run_id: str) -> Path:
+        """Where the journals of a run are while it is being answered."""
+        return self.settings.state_dir / JOURNALS / run_id
 
     def snapshot_dir(self, run_id: str) -> Path:
         """Where a run's input snapshot is."""

@@ -28,7 +28,7 @@ from assay.warehouse.statements import RUN_STARTED
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 GOLDEN = re.compile(r"golden(:(dev|gate))?")
 REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
-FRESH_PURPOSES = frozenset({"shadow", "canary"})
+FRESH_PURPOSES = frozenset({"shadow", "canary", "latency"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class RunOptions:
     reuse: str | None = None
     stage: str | None = None
     purpose: str | None = None
+    batch: bool = False
 
     def __post_init__(self) -> None:
         for name, value, least in (

@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -28,6 +29,8 @@ ROW_BYTES = 9_500_000
 """What one row may have, so that it fits into a request with its schema."""
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
+STAMPS = ("landed_at", "row_hash")
+"""Columns that no record has: the writer fills them in."""
 
 
 class LandingWriter:
@@ -53,20 +56,33 @@ class LandingWriter:
             Unreachable: the warehouse did not take them after several attempts.
             UsageError: the warehouse refuses the rows, e.g. because a column is missing there, or a row is too big.
         """
-        if not rows:
-            return 0
-        schema = landing_tables()[rows[0].table]
-        arrow = schema.arrow_schema()
-        with reachable(self._warehouse.settings):
-            for batch in batches(rows, schema, arrow, landed_at=self._now()):
-                _refuse_oversize(batch, schema)
-                self._send(schema, arrow, batch)
+        self.prepared(rows)()
         return len(rows)
 
-    def _send(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> None:
+    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
+        """Appends the rows, all of one table, when it is called, in any thread; they are encoded by now.
+
+        Raises:
+            UsageError: a row is too big. What is given raises as `append` does.
+        """
+        if not rows:
+            return lambda: None
+        schema = landing_tables()[rows[0].table]
+        arrow, requests = schema.arrow_schema(), []
+        for batch in batches(rows, schema, arrow, landed_at=self._now()):
+            _refuse_oversize(batch, schema)
+            requests.append(self._request(schema, arrow, batch))
+
+        def send() -> None:
+            with reachable(self._warehouse.settings):
+                for request in requests:
+                    self._send(schema, request)
+
+        return send
+
+    def _send(self, schema: TableSchema, request: types.AppendRowsRequest) -> None:
         from google.api_core import exceptions
 
-        request = self._request(schema, arrow, batch)
         wait = FIRST_WAIT_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -125,9 +141,9 @@ def batches(
     """The rows as Arrow batches, none larger than a request may be (a single huge row stands alone)."""
     import pyarrow as pa
 
-    values = [row_values(row, schema, landed_at=landed_at) for row in rows]
-    columns = [pa.array([row[i] for row in values], type=field.type) for i, field in enumerate(arrow)]
-    batch = pa.RecordBatch.from_arrays(columns, schema=arrow)
+    columns = column_values(rows, schema, landed_at=landed_at)
+    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, arrow, strict=True)]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=arrow)
     pieces = min(len(rows), -(-batch.nbytes // REQUEST_BYTES)) or 1
     size = -(-len(rows) // pieces)
     for start in range(0, len(rows), size):
@@ -155,15 +171,18 @@ def _fitting(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     yield from _fitting(batch.slice(half))
 
 
-def row_values(row: Row, schema: TableSchema, *, landed_at: datetime) -> list[Any]:
-    """The row's values in the order of the schema, with `landed_at` and `row_hash` filled in."""
-    values = [
-        None if column.name in ("landed_at", "row_hash") else getattr(row, column.name) for column in schema.columns
-    ]
-    digest = hashlib.sha256(orjson.dumps(values, default=str)).hexdigest()
-    for index, column in enumerate(schema.columns):
-        if column.name == "landed_at":
-            values[index] = landed_at
-        elif column.name == "row_hash":
-            values[index] = digest
-    return values
+def column_values(rows: Sequence[Row], schema: TableSchema, *, landed_at: datetime) -> list[Sequence[Any]]:
+    """The rows' values column by column in the order of the schema, with `landed_at` and `row_hash` filled in."""
+    names = [column.name for column in schema.columns]
+    pick = attrgetter(*(name for name in names if name not in STAMPS))
+    values = [pick(row) for row in rows]
+    picked = iter(zip(*values, strict=True))
+    stamps: dict[str, Sequence[Any]] = {
+        "landed_at": [landed_at] * len(rows),
+        "row_hash": [_hash(row) for row in values],
+    }
+    return [stamps[name] if name in STAMPS else next(picked) for name in names]
+
+
+def _hash(values: tuple[Any, ...]) -> str:
+    return hashlib.sha256(orjson.dumps(values, default=str)).hexdigest()

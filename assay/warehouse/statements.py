@@ -175,6 +175,62 @@ RUN_SPENT = Statement(
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
+MONTH_SPENT = Statement(
+    """
+    select
+        coalesce(sum(if(task = @task, coalesce(cost_usd, cost_upper_usd), 0)), 0) as task_usd,
+        coalesce(sum(coalesce(cost_usd, cost_upper_usd)), 0) as month_usd
+    from (
+        select distinct call_id, task, cost_usd, cost_upper_usd
+        from responses
+        where started_at >= @month_begins and started_at < @month_ends
+    )
+    """,
+    (("task", "STRING"), ("month_begins", "TIMESTAMP"), ("month_ends", "TIMESTAMP")),
+)
+
+OPEN_LEASES = Statement(
+    """
+    with entries as (
+        select distinct lease_id, run_id, task, data_date, event, sequence, amount_usd
+        from budget_entries
+        where month = @month
+    ),
+
+    leases as (
+        select lease_id, run_id, task, data_date, sum(amount_usd) as lent_usd
+        from entries
+        group by lease_id, run_id, task, data_date
+        having countif(event = 'settle') = 0
+    ),
+
+    calls as (
+        select distinct call_id, run_id, cost_usd, cost_upper_usd
+        from responses
+        where run_id in (select run_id from leases)
+    ),
+
+    paid as (
+        select run_id, sum(coalesce(cost_usd, cost_upper_usd)) as landed_usd
+        from calls
+        group by run_id
+    )
+
+    select
+        leases.lease_id as lease_id,
+        leases.run_id as run_id,
+        leases.task as task,
+        leases.data_date as data_date,
+        leases.lent_usd as lent_usd,
+        coalesce(paid.landed_usd, 0) as landed_usd
+    from leases
+    left join paid
+        on leases.run_id = paid.run_id
+    order by lease_id
+    """,
+    (("month", "DATE"),),
+)
+
 PREDICTION_STATUSES = Statement(
     """
     select status, coalesce(answer_source, 'none') as answer_source, coalesce(error_type, 'none') as error_type, count(*) as predictions
@@ -199,6 +255,20 @@ RUN_ESTIMATES = Statement(
         order by occurred_at desc, landed_at desc
     ) = 1
     order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+BATCHES_OF_RUN = Statement(
+    """
+    select *
+    from batches
+    where run_id = @run_id and data_date = @data_date
+    qualify row_number() over (
+        partition by chunk_hash, state
+        order by landed_at desc, occurred_at desc
+    ) = 1
+    order by occurred_at, chunk_hash, state
     """,
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
@@ -331,4 +401,97 @@ RUN_IN_MARTS = Statement(
     """,
     (("run_id", "STRING"),),
     MARTS,
+)
+
+ROUTE_RUN = Statement(
+    """
+    select run_id, data_date, variant, inference_version
+    from runs
+    where task = @task and event = 'finished' and status = 'completed' and (run_id = @which or variant = @which)
+    order by if(run_id = @which, 0, 1), occurred_at desc
+    limit 1
+    """,
+    (("task", "STRING"), ("which", "STRING")),
+)
+
+ROUTE_ANSWERS = Statement(
+    """
+    with answers as (
+        select *
+        from predictions
+        where run_id = @run_id and data_date = @data_date and epoch = 0
+        qualify row_number() over (partition by prediction_id order by landed_at) = 1
+    ),
+
+    inputs as (
+        select
+            record_id,
+            any_value(cluster_id) as cluster_id,
+            any_value(population) as population,
+            logical_or(expected is not null) as is_labelled
+        from records
+        where run_id = @run_id and data_date = @data_date
+        group by record_id
+    ),
+
+    calls as (
+        select distinct run_id, call_id, request_key, coalesce(cost_usd, cost_upper_usd) as usd
+        from responses
+        where task = @task
+    ),
+
+    paid as (
+        select request_key, if(countif(usd is null) = 0, sum(usd), null) as usd
+        from calls
+        where run_id = @run_id
+        group by request_key
+    ),
+
+    told as (
+        select call_id, any_value(routing) as routing
+        from predictions
+        where
+            task = @task
+            and routing is not null
+            and call_id in (select call_id from answers where routing is null)
+        group by call_id
+    )
+
+    select
+        answers.prediction_id as prediction_id,
+        answers.tenant_id as tenant_id,
+        answers.record_id as record_id,
+        answers.input_hash as input_hash,
+        answers.status as status,
+        answers.route as route,
+        answers.output as output,
+        if(answers.routing is not null, answers.routing, told.routing) as routing,
+        inputs.cluster_id as cluster_id,
+        inputs.population as population,
+        inputs.is_labelled as is_labelled,
+        if(paid.request_key is not null, paid.usd, earlier.usd) as cost_usd
+    from answers
+    inner join inputs
+        on answers.record_id = inputs.record_id
+    left join paid
+        on answers.request_key = paid.request_key
+    left join calls as earlier
+        on answers.call_id = earlier.call_id
+    left join told
+        on answers.call_id = told.call_id
+    """,
+    (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+ROUTE_SCORES = Statement(
+    """
+    select prediction_id, scorer, scorer_version, status, passed
+    from scores
+    where run_id = @run_id and data_date = @data_date and epoch = 0
+    qualify row_number() over (
+        partition by prediction_id, scorer
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
 )

@@ -131,9 +131,13 @@ class ModelEndpoint:
     def open(self) -> None:
         """The port is open: a free one at first, later the same again."""
         self._closing.clear()
-        self._server = _Server(("127.0.0.1", self.port), _handler_of(self))
+        self._server = _Server(("127.0.0.1", self.port), self.handler())
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def handler(self) -> type[BaseHTTPRequestHandler]:
+        """What speaks to those who connect."""
+        return handler_of(self)
 
     def close(self) -> None:
         """Nobody listens on the port any more; requests under way break off."""
@@ -196,7 +200,9 @@ class _Server(ThreadingHTTPServer):
         """A client that hung up is no fault of the endpoint."""
 
 
-def _handler_of(endpoint: ModelEndpoint) -> type[BaseHTTPRequestHandler]:
+def handler_of(endpoint: ModelEndpoint) -> type[BaseHTTPRequestHandler]:
+    """Receives for the endpoint, and answers as it reacts."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
@@ -213,7 +219,7 @@ def _handler_of(endpoint: ModelEndpoint) -> type[BaseHTTPRequestHandler]:
             if broke_off:
                 self.close_connection = True
                 return
-            self._send(reaction.status, _content(asked, reaction), reaction.headers)
+            self._send(reaction.status, content_of(asked, reaction), reaction.headers)
 
         def _send(self, status: int, content: object, headers: Mapping[str, str]) -> None:
             text = json.dumps(content).encode()
@@ -230,7 +236,8 @@ def _handler_of(endpoint: ModelEndpoint) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _content(asked: Asked, reaction: Reaction) -> dict[str, Any]:
+def content_of(asked: Asked, reaction: Reaction) -> dict[str, Any]:
+    """The body of the answer: a completion, or an error."""
     if reaction.status != 200:
         return {"error": {"message": reaction.message, "code": reaction.code, "type": "error"}}
     sent = sum(len(message["content"]) for message in asked.body["messages"]) // CHARACTERS_PER_TOKEN

@@ -11,20 +11,23 @@ from typing import Any
 
 from assay.guards.masking import Masker, MaskingRules
 from assay.inference.backoff import Backoff
-from assay.inference.budget import RunBudget
+from assay.inference.budgets.run_budget import RunBudget
+from assay.inference.call_rows import CallRows
 from assay.inference.calls import CallMaker
+from assay.inference.circuit import Circuits
 from assay.inference.engine import Engine
 from assay.inference.keys import request_key
-from assay.inference.limiter import ConcurrencyLimiter
+from assay.inference.limits.protocol import Limiter
 from assay.inference.prices import PriceBook
 from assay.inference.prompts import PromptRenderer
 from assay.inference.request import Answered, Request, RunFacts
-from assay.inference.router import OrderedRouter
+from assay.inference.routing.rules import RuleRouter
 from assay.records import Prediction, Response
 from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Task
 from tests.fakes.clock import Clock
 from tests.fakes.endpoint import ScriptedEndpoint
+from tests.fakes.limiter import FreeLimiter
 
 FIRST = RouteSpec(name="first", provider="openai", model="gpt-5-nano", timeout_s=5, max_attempts=3)
 SECOND = RouteSpec(name="second", provider="local", model="smollm2-135m", timeout_s=5, max_attempts=3)
@@ -43,13 +46,14 @@ class Rig:
         routes: tuple[RouteSpec, ...] = (),
         fallback: Mapping[str, Any] | None = None,
         budget: RunBudget | None = None,
-        concurrency: int = 8,
+        limiter: Limiter | None = None,
     ) -> None:
         clock = Clock()
         self.waits = clock.waits
         self.endpoints = {"openai": openai, **({"local": local} if local else {})}
         self.clients = {name: endpoint.client() for name, endpoint in self.endpoints.items()}
         self.budget = budget or RunBudget(None)
+        self.limiter = limiter or FreeLimiter()
         facts = RunFacts(
             run_id="run-1",
             task=task.name,
@@ -60,21 +64,21 @@ class Rig:
             masking_version=task.masking_version,
         )
         self.calls = CallMaker(
-            facts=facts,
+            rows=CallRows(facts, PriceBook(), MASKER.scrub),
             prompts=PromptRenderer(task, mask=lambda fields: MASKER.mask(fields).texts),
             clients=self.clients,
-            limiter=ConcurrencyLimiter(dict.fromkeys(self.clients, concurrency), clock=clock.time, sleep=clock.sleep),
+            limiter=self.limiter,
             budget=self.budget,
-            prices=PriceBook(),
-            scrub=MASKER.scrub,
         )
         self.engine = Engine(
             calls=self.calls,
-            router=OrderedRouter(routes or ((FIRST, SECOND) if local else (FIRST,))),
+            router=RuleRouter(routes or ((FIRST, SECOND) if local else (FIRST,)), checks={}),
             output_model=task.output_model,
             fallback=fallback,
             backoff=Backoff(rng=Random(1)),
+            circuits=Circuits(clock=clock.time),
             sleep=clock.sleep,
+            clock=clock.time,
         )
 
     async def run(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:

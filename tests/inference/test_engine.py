@@ -88,7 +88,7 @@ def test_the_declared_fallback_is_the_answer_when_every_route_failed(task: Task)
         (completion(None, refusal="I can't help with that."), "refused", "refused", "refused"),
         (completion("", finish_reason="content_filter"), "refused", "content_filter", "refused"),
         (error(400, code="content_filter"), "refused", "content_filter", "refused"),
-        (completion('{"label": "billing"}', finish_reason="length"), "failed", "truncated", "truncated"),
+        (completion('{"label": "bill', finish_reason="length"), "failed", "truncated", "truncated"),
         (httpx2.Response(200, json={"choices": []}), "failed", "server", "error"),
         (httpx2.Response(200, json={"choices": [{"message": "text"}]}), "invalid_output", "invalid_output", "invalid_output"),
         (httpx2.Response(200, json=[1]), "failed", "server", "error"),
@@ -115,10 +115,30 @@ def test_without_a_fallback_the_status_says_what_happened(
     assert set(statuses(answered)) == {call_status}
 
 
-def test_a_truncated_answer_is_not_taken_even_if_it_reads_well(task: Task) -> None:
-    answered = rig(task, completion('{"label": "billing"}', finish_reason="length"), local=[GOOD]).answer()
+def test_an_answer_cut_off_after_its_last_brace_is_whole(task: Task) -> None:
+    answered = rig(task, completion('{"label": "billing"}', finish_reason="length")).answer()
 
-    assert prediction(answered).route == "second"
+    assert (prediction(answered).status, statuses(answered)) == ("ok", ["truncated"])
+
+
+def test_an_answer_that_lacks_only_its_last_brace_is_completed_without_another_call(task: Task) -> None:
+    answered = rig(task, completion('{"label": "billing"', finish_reason="length")).answer()
+
+    assert (prediction(answered).status, prediction(answered).output) == ("repaired", '{"label":"billing"}')
+    assert len(answered.responses) == 1
+
+
+def test_a_truncated_answer_is_asked_for_again_shorter_and_then_on_the_next_route(task: Task) -> None:
+    cut = completion('{"label": "bill', finish_reason="length")
+    made = rig(task, cut, local=[GOOD])
+    answered = made.answer()
+
+    assert [(row.route, row.purpose) for row in answered.responses] == [
+        ("first", "answer"),
+        ("first", "repair"),
+        ("second", "answer"),
+    ]
+    assert "cut off at the limit of tokens" in made.endpoints["openai"].calls[1]["messages"][-1]["content"]
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
@@ -183,7 +203,7 @@ def test_a_stopped_run_keeps_the_rows_of_the_calls_made(task: Task) -> None:
     with pytest.raises(RunCannotGoOn) as stopped:
         rig(task, error(500), error(401)).answer()
 
-    assert [row.error_type for row in stopped.value.log.responses] == ["server", "auth"]
+    assert [row.error_type for row in stopped.value.work.responses] == ["server", "auth"]
 
 
 @pytest.mark.parametrize("fault", [httpx2.ConnectError("refused"), httpx2.ConnectTimeout("silent")])
@@ -192,7 +212,7 @@ def test_a_run_stops_when_no_endpoint_takes_connections(task: Task, fault: Excep
         rig(task, fault, local=[fault], fallback=FALLBACK).answer()
 
     assert isinstance(stopped.value.error, Unreachable)
-    assert {row.billing for row in stopped.value.log.responses} == {"known"}
+    assert {row.billing for row in stopped.value.work.responses} == {"known"}
 
 
 def test_a_run_goes_on_when_one_route_answers_badly_and_the_other_is_down(task: Task) -> None:

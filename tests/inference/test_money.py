@@ -12,7 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from assay.inference.budget import RunBudget
+from assay.inference.budgets.run_budget import RunBudget
+from assay.inference.limits.in_process import InProcessLimiter
+from assay.inference.limits.protocol import LaneLimits
 from assay.inference.prices import PriceBook
 from assay.inference.usage import TokenUsage, token_usage
 from assay.tasks.task import Task
@@ -191,7 +193,7 @@ def test_a_cancelled_call_is_spent_as_far_as_it_may_have_cost(task: Task) -> Non
 
 def test_a_request_cancelled_before_its_first_call_is_cancelled_like_any_other(task: Task) -> None:
     slow = ScriptedEndpoint([completion(GOOD)], taking=30)
-    made = Rig(task, openai=slow, concurrency=1)
+    made = Rig(task, openai=slow, limiter=InProcessLimiter(lambda _: LaneLimits(concurrency=1)))
 
     async def second_of_two() -> None:
         first = asyncio.create_task(made.engine.answer(request()))
@@ -214,29 +216,6 @@ async def cancelled(made: Rig, reached: ScriptedEndpoint) -> Any:
     await reached.reached.wait()
     task.cancel()
     return await task
-
-
-def test_reserve_holds_the_estimate_until_it_is_settled() -> None:
-    budget = RunBudget(Decimal("1.00"))
-
-    assert budget.reserve(Decimal("0.60"))
-    assert not budget.reserve(Decimal("0.60"))
-    budget.settle(Decimal("0.60"), Decimal("0.10"))
-    assert budget.reserve(Decimal("0.60"))
-    assert budget.spent_usd == Decimal("0.10")
-
-
-def test_what_a_run_has_spent_before_counts() -> None:
-    assert not RunBudget(Decimal("1.00"), spent_usd=Decimal("0.99")).reserve(Decimal("0.02"))
-
-
-def test_a_cap_of_nothing_lets_what_is_free_through() -> None:
-    assert RunBudget(FREE).reserve(FREE)
-    assert not RunBudget(FREE).reserve(DEAR)
-
-
-def test_a_run_without_a_cap_is_never_stopped() -> None:
-    assert RunBudget(None).reserve(Decimal(10**9))
 
 
 def test_beyond_the_cap_requests_are_skipped_and_nothing_is_sent(task: Task) -> None:

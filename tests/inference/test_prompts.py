@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import orjson
 import pytest
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 
 from assay.guards.masking import Masker, MaskingRules
 from assay.inference.prompts import PromptFailed, PromptRenderer, repair_messages
+from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Task
 from assay.tasks.templates import compiled
 from tests.fakes.task_folder import TaskFolder, case
+
+ROUTE = RouteSpec(name="first", provider="openai", model="gpt-5-nano")
 
 
 def unmasked(fields: Mapping[str, str]) -> Mapping[str, str]:
@@ -33,7 +37,7 @@ def test_messages_are_the_system_and_the_user_template(task: Task) -> None:
 
 
 def test_the_body_has_the_parameters_and_the_closed_schema(task: Task) -> None:
-    body = PromptRenderer(task, mask=unmasked).body([], "gpt-5-nano")
+    body = orjson.loads(PromptRenderer(task, mask=unmasked).body(b"[]", ROUTE))
 
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("gpt-5-nano", 0, 60)
     schema = body["response_format"]["json_schema"]
@@ -43,7 +47,7 @@ def test_the_body_has_the_parameters_and_the_closed_schema(task: Task) -> None:
 def test_a_schema_with_an_optional_field_is_not_called_strict(folder: TaskFolder) -> None:
     folder.edit('"other"]\n', '"other"]\n    note: str = ""\n', file="output.py")
 
-    body = PromptRenderer(folder.load(), mask=unmasked).body([], "m")
+    body = orjson.loads(PromptRenderer(folder.load(), mask=unmasked).body(b"[]", ROUTE))
 
     assert body["response_format"]["json_schema"]["strict"] is False
 

@@ -64,8 +64,9 @@ def test_one_json_object_is_taken_with_or_without_a_fence(text: str) -> None:
     [
         ("", "it is not JSON"),
         ("billing", "it is not JSON"),
-        ('Sure! {"label": "billing"}', "it is not JSON"),
-        ('{"label": "billing"} Hope this helps.', "it is not JSON"),
+        ('Either {"label": "billing"} or {"label": "other"}.', "it is not JSON"),
+        ('Sure! {"label": "refund"}', "it is not JSON"),
+        ('{"label": "bill', "it is not JSON"),
         ('{"label": "billing"}{"label": "other"}', "it is not JSON"),
         ("{'label': 'billing'}", "it is not JSON"),
         ("```\n```", "it is not JSON"),
@@ -140,3 +141,35 @@ def test_what_the_json_test_suite_calls_wrong_is_never_taken() -> None:
 def test_naughty_strings_come_back_as_they_were() -> None:
     for text in json.loads((TEXTS / "blns.json").read_text("utf-8")):
         assert validate(json.dumps({"value": text}), Anything) == Valid({"value": text})
+
+
+class Parts(BaseModel):
+    items: list[str]
+    count: int
+    note: str = ""
+
+
+@pytest.mark.parametrize(
+    "text", ['Sure! {"label": "billing"}', '{"label": "billing"} Hope this helps.', '{"label": "billing"']
+)
+def test_the_one_reading_that_a_text_can_have_is_taken(text: str) -> None:
+    assert validate(text, Label) == Valid({"label": "billing"}, rescued=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"items": ["a", "b"',  # there may have been more items
+        '{"items": ["a"], "note": "", "count": 1',  # the number may have had more digits
+        '{"items": ["a"], "count": 1, "note": "so',  # cut inside a text
+        '{"count": 1, "items": ["a"]',  # an optional property may have been cut off
+    ],
+)
+def test_what_may_have_gone_on_is_not_completed(text: str) -> None:
+    assert isinstance(validate(text, Parts), Invalid)
+
+
+def test_a_text_with_every_property_is_completed() -> None:
+    assert validate('{"items": ["}"], "count": 1, "note": "a \\" {"', Parts) == Valid(
+        {"items": ["}"], "count": 1, "note": 'a " {'}, rescued=True
+    )

@@ -10,15 +10,25 @@ from pathlib import Path
 import pytest
 
 from assay.settings import Settings
-from assay.warehouse import statements
+from assay.warehouse import cache_statements, statements
 from assay.warehouse.client import Warehouse
 from assay.warehouse.statements import Statement
 from tests.emulator import running_emulator
 from tests.oracles.googlesql import Analyzer, Field, NotGoogleSQL
 from tests.oracles_assay.relations import relations
 
-STATEMENTS = {name: value for name, value in vars(statements).items() if isinstance(value, Statement)}
-VALUES = {"STRING": "nobody", "DATE": date(2026, 3, 2), "TIMESTAMP": datetime(2026, 3, 2, tzinfo=UTC)}
+STATEMENTS = {
+    name: value
+    for name, value in {**vars(statements), **vars(cache_statements)}.items()
+    if isinstance(value, Statement)
+}
+VALUES = {
+    "STRING": "nobody",
+    "DATE": date(2026, 3, 2),
+    "TIMESTAMP": datetime(2026, 3, 2, tzinfo=UTC),
+    "INT64": 0,
+    "ARRAY<FLOAT64>": [0.6, 0.8],
+}
 CLIENT_TYPES = {"STRING": "STRING", "JSON": "JSON", "BOOL": "BOOLEAN", "INT64": "INTEGER", "FLOAT64": "FLOAT"}
 TIMEOUT_S = 30.0
 

@@ -13,7 +13,7 @@ import pytest
 from assay.errors import Unreachable, UsageError
 from assay.records import LANDING_RECORDS, Row
 from assay.warehouse.client import Warehouse
-from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, row_values
+from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, column_values
 from assay.warehouse.schema import landing_tables
 from tests.warehouse.examples import columns, full, sparse
 
@@ -86,9 +86,9 @@ def test_a_row_that_no_request_can_hold_is_refused_by_name(warehouse: Warehouse)
 def test_row_hash_speaks_of_the_record_and_not_of_the_landing() -> None:
     schema, record = landing_tables()["runs"], full("runs")
     place = [column.name for column in schema.columns].index("row_hash")
-    first = row_values(record, schema, landed_at=NOW)[place]
-    later = row_values(record, schema, landed_at=datetime(2025, 1, 1, tzinfo=UTC))[place]
-    other = row_values(replace(record, tenant_id="other"), schema, landed_at=NOW)[place]
+    first = column_values(record, schema, landed_at=NOW)[place]
+    later = column_values(record, schema, landed_at=datetime(2025, 1, 1, tzinfo=UTC))[place]
+    other = column_values(replace(record, tenant_id="other"), schema, landed_at=NOW)[place]
     assert first == later != other
 
 

@@ -34,6 +34,8 @@ final as (
         answer_source,
         output,
         route,
+        routing,
+        counterfactual_cost_usd,
         call_id,
         calls,
         error_type,

@@ -1,0 +1,71 @@
+"""Completes an answer that was cut off or wrapped in prose, where only one completion is possible.
+
+What may be completed is decided here; whether the result is the answer is `validation.py`'s question, which also wants
+every property of the schema to be there. Nothing is guessed: a text cut inside a value, a number that might have had
+more digits, a list that might have had more items are left alone.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import orjson
+
+BRACES = {"{": "}", "[": "]"}
+ENDS_OF_A_WHOLE_VALUE = ('"', "}", "]", "true", "false", "null")
+
+
+class _Place(Enum):
+    OUTSIDE = auto()
+    TEXT = auto()
+    ESCAPE = auto()
+
+
+def unwrapped(text: str) -> object | None:
+    """The one JSON object that stands whole in other words, None when there is none or more than one."""
+    start = text.find("{")
+    end, _ = _scan(text, start) if start >= 0 else (None, None)
+    return None if end is None or "{" in text[end:] else _parsed(text[start:end])
+
+
+def completed(text: str) -> object | None:
+    """The JSON object of a text that lacks nothing but its last brace, None when it lacks anything else."""
+    start = text.find("{")
+    end, opened = _scan(text, start) if start >= 0 else (None, None)
+    body = text[start:].rstrip()
+    if end is not None or opened != ["{"] or not body.endswith(ENDS_OF_A_WHOLE_VALUE):
+        return None
+    return _parsed(body + "}")
+
+
+def _scan(text: str, start: int) -> tuple[int | None, list[str] | None]:
+    """Where the object that begins at `start` ends, or the braces still open at the end; both None inside a text."""
+    place, opened = _Place.OUTSIDE, []
+    for index in range(start, len(text)):
+        character = text[index]
+        place = _next(place, character)
+        if place is not _Place.OUTSIDE:
+            continue
+        if character in BRACES:
+            opened.append(character)
+        elif character in BRACES.values():
+            opened.pop()
+            if not opened:
+                return index + 1, None
+    return None, opened if place is _Place.OUTSIDE else None
+
+
+def _next(place: _Place, character: str) -> _Place:
+    if place is _Place.ESCAPE:
+        return _Place.TEXT
+    if place is _Place.TEXT:
+        return {"\\": _Place.ESCAPE, '"': _Place.OUTSIDE}.get(character, _Place.TEXT)
+    return _Place.TEXT if character == '"' else _Place.OUTSIDE
+
+
+def _parsed(text: str) -> object | None:
+    try:
+        found: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found

@@ -1,0 +1,106 @@
+"""Pages of a journal: files that are mapped into memory, so that writing a line is no call to the system.
+
+The layout of a page belongs here: the page's number, how many bytes are written, the bytes. What they say is
+`journal.py`'s matter.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from assay.errors import UsageError
+
+HEAD = struct.Struct("<QQQ")
+"""The page's number, the end of what is written, and the layout of the lines."""
+PAGE_BYTES = 4_000_000
+PAGES = "*.journal"
+OWNER_ONLY = 0o600
+
+
+class Page:
+    """One page; what is written outlives this process from the moment `write` returns."""
+
+    def __init__(self, path: Path, at_least: int, *, layout: int) -> None:
+        self.path = path
+        self._layout = layout
+        self._size = max(PAGE_BYTES, HEAD.size + at_least)
+        with open(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
+            file.truncate(self._size)
+            self._map = mmap.mmap(file.fileno(), self._size)
+        self.number = 0
+        self._end = HEAD.size
+
+    @property
+    def room(self) -> int:
+        """Bytes that an empty page takes."""
+        return self._size - HEAD.size
+
+    def begin(self, number: int) -> None:
+        """The page is empty and has this number."""
+        self.number, self._end = number, HEAD.size
+        self._state()
+
+    def write(self, content: bytes) -> bool:
+        """True when the bytes are on the page, False when it has no room for them."""
+        end = self._end + len(content)
+        if end > self._size:
+            return False
+        self._map[self._end : end] = content
+        self._end = end
+        self._state()
+        return True
+
+    def clear(self) -> None:
+        """The page holds nothing."""
+        self.begin(0)
+
+    def close(self) -> None:
+        """The page is no longer in memory; the file stays."""
+        self._map.close()
+
+    def _state(self) -> None:
+        # After the bytes: a process that is killed in between leaves a page without them.
+        HEAD.pack_into(self._map, 0, self.number, self._end, self._layout)
+
+
+def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
+    """What the pages in the folder hold, in the order of their numbers.
+
+    Raises:
+        UsageError: a page has lines of another layout.
+    """
+    for (_, end, found), path in sorted((_head(path), path) for path in _files(folder)):
+        if end > HEAD.size and found != layout:
+            raise UsageError(
+                f"The journal {path} was written by another version of Assay: expected the one that began the run; "
+                "resume with that version, or remove the file and what it holds is asked again."
+            )
+        yield path.read_bytes()[HEAD.size : end]
+
+
+def last_numbers(folder: Path) -> tuple[int, int]:
+    """The highest page number in the folder, and the highest number of a file; 0 where there is none."""
+    files = _files(folder)
+    return max((_head(path)[0] for path in files), default=0), max((int(path.stem) for path in files), default=0)
+
+
+def forget_pages(folder: Path, *, but: Iterable[Path]) -> None:
+    """Only these files are left."""
+    kept = frozenset(but)
+    for path in _files(folder):
+        if path not in kept:
+            path.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.glob(PAGES))
+
+
+def _head(path: Path) -> tuple[int, int, int]:
+    with path.open("rb") as file:
+        number, end, layout = HEAD.unpack(file.read(HEAD.size).ljust(HEAD.size, b"\0"))
+    return number, end, layout

@@ -1,0 +1,61 @@
+"""Rows as the journal writes them, without their names, and as records again.
+
+The order is that of the records' fields, so a journal is only read by the code that has the same fields:
+`LAYOUT` tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from assay.records import Content, Prediction, Response, Row
+
+KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content)}
+NAMES = {table: tuple(kind.__dataclass_fields__) for table, kind in KINDS.items()}
+LAYOUT = int.from_bytes(hashlib.sha256(repr(NAMES).encode()).digest()[:4], "big")
+READERS: dict[Any, Callable[[Any], Any]] = {
+    datetime: datetime.fromisoformat,
+    date: date.fromisoformat,
+    Decimal: Decimal,
+    tuple: tuple,
+}
+_PICKS = {table: attrgetter(*names) for table, names in NAMES.items()}
+
+
+def values_of(row: Row) -> tuple[Any, ...]:
+    """The row's values in the order of its fields."""
+    values: tuple[Any, ...] = _PICKS[row.table](row)
+    return values
+
+
+def record_from(table: str, values: Sequence[Any]) -> Row:
+    """The record that was written as these JSON values."""
+    readers = _readers(table)
+    named = zip(NAMES[table], values, strict=True)
+    return KINDS[table](**{name: _read(readers.get(name), value) for name, value in named})
+
+
+def _read(reader: Callable[[Any], Any] | None, value: Any) -> Any:
+    return value if reader is None or value is None else reader(value)
+
+
+@lru_cache(maxsize=16)
+def _readers(table: str) -> dict[str, Callable[[Any], Any]]:
+    """By the records' own annotations: text to dates, times, money and tuples."""
+    hints = get_type_hints(KINDS[table])
+    named = ((name, _plain(hint)) for name, hint in hints.items())
+    return {name: READERS[plain] for name, plain in named if plain in READERS}
+
+
+def _plain(hint: Any) -> Any:
+    """The type without `| None` and without what a tuple holds."""
+    if isinstance(hint, UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    return get_origin(hint) or hint

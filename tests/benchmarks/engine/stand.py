@@ -1,0 +1,87 @@
+"""Where the engine is measured: a project with the workload's tasks, a fresh emulator, and the endpoint.
+
+Admission happens here, before the clock starts; what a run does after it is measured by a child (`driver.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from assay.inference.prompts import PromptRenderer
+from assay.pipeline.admission import admit
+from assay.pipeline.project import Project, open_project
+from assay.pipeline.run import Run, RunOptions
+from assay.settings import Settings, load_settings, process_environment
+from assay.warehouse.client import Warehouse
+from assay.warehouse.migrate import migrate
+from tests.benchmarks.engine import workload
+from tests.benchmarks.engine.endpoint import Endpoint, running_endpoint
+from tests.emulator import running_emulator
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAIN, MASKED, IMPATIENT = "plain", "masked", "impatient"
+IMPATIENT_S = 1.5
+HASH_KEY = "benchmark" * 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A project on disk whose provider is the endpoint and whose warehouse is an emulator."""
+
+    settings: Settings
+    endpoint: Endpoint
+
+    def project(self, *, in_flight: int) -> Project:
+        """The project, with so many calls in flight at most."""
+        provider = f"{workload.PROVIDER}:\n  base_url: {self.endpoint.base_url}\n  concurrency: {in_flight}\n"
+        (self.settings.root / "providers.yml").write_text(provider, encoding="utf-8")
+        return open_project(self.settings)
+
+    def admitted(self, task: str, rows: int, *, in_flight: int, prefix: str = "r") -> Run:
+        """A run over so many rows whose records are landed; no answer of another run may serve it."""
+        project = self.project(in_flight=in_flight)
+        source = workload.write_rows(self.settings.root / f"{prefix}-{rows}.csv", rows, prefix=prefix)
+        options = RunOptions(data_date=datetime.now(UTC).date(), input=str(source), reuse="within 1 hours")
+        return admit(project, project.task(task), options, report=lambda _: None).run
+
+    def frame(self, task: str) -> dict[str, Any]:
+        """What all request bodies of the task share; a bare loop's body is then the engine's, byte for byte.
+
+        Raises:
+            AssertionError: it is not.
+        """
+        loaded = self.project(in_flight=1).task(task)
+        renderer = PromptRenderer(loaded, mask=lambda fields: fields)
+        messages = renderer.messages({"row": workload.row_id(0), "text": workload.text(0)})
+        body: dict[str, Any] = orjson.loads(renderer.body(orjson.dumps(messages), loaded.spec.routes[0]))
+        frame = {name: value for name, value in body.items() if name not in ("model", "messages")}
+        assert workload.body(0, frame) == body
+        return frame
+
+    def environment(self) -> dict[str, str]:
+        """What a child process is given."""
+        return {**process_environment(self.settings), "ASSAY_HASH_KEY": HASH_KEY}
+
+
+@contextmanager
+def standing(folder: Path, script: Path) -> Iterator[Stand]:
+    """A stand in `folder`; its emulator and endpoint have ended after the block."""
+    root = folder / "project"
+    for name, masking, timeout_s in ((PLAIN, False, 60.0), (MASKED, True, 60.0), (IMPATIENT, False, IMPATIENT_S)):
+        workload.write_task(root / "tasks", name, masking=masking, timeout_s=timeout_s)
+    (root / "providers.yml").write_text("", encoding="utf-8")
+    with running_emulator(folder / "emulator") as warehouse, running_endpoint(script) as endpoint:
+        environment = {**os.environ, "ASSAY_ROOT": str(root), "ASSAY_HASH_KEY": HASH_KEY}
+        settings = replace(
+            load_settings(environment), bigquery_endpoint=warehouse.rest, bigquery_grpc_endpoint=warehouse.grpc
+        )
+        migrate(Warehouse(settings), report=lambda _: None)
+        yield Stand(settings, endpoint)
