@@ -41,8 +41,8 @@ demo: install ## Run the shipped task end to end on this machine
 test-live: install ## Run against a real project (ASSAY_LIVE_PROJECT, OPENAI_API_KEY, ASSAY_LIVE_CAP_USD)
 	@$(RUN) pytest -m live tests/live
 
-benchmark: install ## Measure memory of runs; prints a table
-	@$(RUN) python -m tests.benchmarks.run_memory
+benchmark: install ## Measure the engine, all of it or PARTS="cpu limits"; prints tables
+	@$(RUN) python -m tests.benchmarks $(PARTS)
 
 clean: ## Remove the local stack's data and the environment
 	@-$(RUN) assay down

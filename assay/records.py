@@ -122,6 +122,8 @@ class Record(Row):
     input_hash: str
     expected: JsonText | None = None
     cluster_id: str | None = None
+    conversation_key: str | None = None
+    turn: int | None = None
     slices: tuple[str, ...] = ()
     requester: str | None = None
     access_tags: tuple[str, ...] = ()
@@ -234,6 +236,7 @@ class Prediction(Row):
     routing: JsonText | None = None
     counterfactual_cost_usd: Decimal | None = None
     call_id: str | None = None
+    history_turns: int | None = None
     calls: int
     error_type: str | None = None
     error_message: str | None = None
@@ -383,19 +386,8 @@ class BudgetEntry(Row):
 LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
-        TaskVersion,
-        GoldenCase,
-        Run,
-        Record,
-        RejectedRecord,
-        Response,
-        Content,
-        Prediction,
-        Score,
-        Estimate,
-        BudgetEntry,
-        Batch,
-        SemanticCacheEntry,
+        TaskVersion, GoldenCase, Run, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
+        BudgetEntry, Batch, SemanticCacheEntry,
     )
-}
+}  # fmt: skip
 """Landing table name to the record that it holds."""

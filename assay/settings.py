@@ -8,20 +8,21 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from assay.errors import UsageError
+from assay.hash_key import hash_key
 
 ENVIRONMENTS = ("dev", "staging", "prod")
+EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 LOCAL_PROJECT = "assay-local"
-KEY_BYTES = 32
 MOST_DAYS = 3650
+DAY_SECONDS = 86_400
 SAMPLERS = (
     "parentbased_always_on",
     "parentbased_traceidratio",
@@ -66,12 +67,23 @@ class TraceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Who works on a run's steps in Dagster; a Celery worker without a sign of life for `lost_after_s` is given up."""
+
+    executor: str = "in_process"
+    broker: str | None = field(default=None, repr=False)
+    backend: str | None = field(default=None, repr=False)
+    lost_after_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Values the engine is given.
 
     `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both.
     `hash_key` keys every hash of personal values and never leaves the process.
     `redis_url` is None where one process has the rate limits to itself; it may hold a password.
+    `month_budget_usd` is the most that all runs together may spend in a calendar month (UTC), None without a cap.
     """
 
     root: Path
@@ -85,12 +97,26 @@ class Settings:
     snapshot_days: int = 30
     started_by: str = "unknown"
     redis_url: str | None = field(default=None, repr=False)
+    month_budget_usd: Decimal | None = None
     api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     traces: TraceSettings = field(default_factory=TraceSettings)
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+    shared: Path | None = None
+    stated_dagster_home: Path | None = None
+
+    @property
+    def shared_dir(self) -> Path:
+        """What all workers of a run must see: input snapshots, and what a step of Dagster hands to the next."""
+        return self.shared or self.state_dir
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster finds its own configuration."""
+        return self.stated_dagster_home or self.state_dir / "dagster"
 
     @property
     def state_dir(self) -> Path:
-        """Where local state lives: data of the local stack, logs, snapshots."""
+        """Where this machine's own state lives: data of the local stack, logs, journals."""
         return self.root / ".assay"
 
     @property
@@ -124,7 +150,12 @@ class Settings:
             "ASSAY_PORT_MODEL_SERVER": str(self.ports.model_server),
             "ASSAY_PORT_DAGSTER": str(self.ports.dagster),
             "ASSAY_REDIS_URL": self.redis_url or "",
-            "DAGSTER_HOME": str(self.state_dir / "dagster"),
+            "ASSAY_MONTH_BUDGET_USD": "" if self.month_budget_usd is None else str(self.month_budget_usd),
+            "ASSAY_SHARED_DIR": str(self.shared or ""),
+            "ASSAY_DAGSTER_EXECUTOR": self.workers.executor,
+            "ASSAY_CELERY_BROKER": self.workers.broker or "",
+            "ASSAY_CELERY_BACKEND": self.workers.backend or "",
+            "DAGSTER_HOME": str(self.dagster_home),
         }
 
 
@@ -166,12 +197,16 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
         bigquery_endpoint=rest,
         bigquery_grpc_endpoint=grpc,
         ports=ports,
-        hash_key=_hash_key(env, root, required=name == "prod"),
+        hash_key=hash_key(env, root, required=name == "prod"),
         snapshot_days=_days(env, "ASSAY_SNAPSHOT_DAYS", 30),
         started_by=env.get("ASSAY_STARTED_BY") or _account(),
         redis_url=_redis_url(env),
+        month_budget_usd=_amount(env, "ASSAY_MONTH_BUDGET_USD"),
         api_keys={k: v for k, v in env.items() if k.endswith("_API_KEY") and v},
         traces=_traces(env),
+        workers=_workers(env),
+        shared=_shared(env),
+        stated_dagster_home=Path(home) if (home := env.get("ASSAY_DAGSTER_HOME")) else None,
     )
 
 
@@ -239,44 +274,32 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
     return None
 
 
-def _hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
-    if stated := env.get("ASSAY_HASH_KEY"):
-        if len(stated) < KEY_BYTES:
-            raise UsageError(
-                f"ASSAY_HASH_KEY has {len(stated)} characters: expected at least {KEY_BYTES}; use the secret's full value."
-            )
-        return stated.encode()
-    if required:
+def _workers(env: Mapping[str, str]) -> WorkerSettings:
+    executor = _one_of(env, "ASSAY_DAGSTER_EXECUTOR", EXECUTORS, default="in_process")
+    broker = env.get("ASSAY_CELERY_BROKER") or _redis_url(env)
+    backend = env.get("ASSAY_CELERY_BACKEND") or _redis_url(env)
+    if executor == "celery" and (broker is None or backend is None):
         raise UsageError(
-            "ASSAY_HASH_KEY is not set: in prod every hash is keyed with a secret of yours; set it from your secret manager."
+            "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND; set them."
         )
-    path = root / ".assay" / "hash_key"
-    try:
-        key = path.read_bytes() if path.exists() else _new_hash_key(path)
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read or made: {error.strerror}; fix its permissions, or set ASSAY_HASH_KEY."
-        ) from error
-    if len(key) < KEY_BYTES:
-        raise UsageError(
-            f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}; put it back from a copy, "
-            "or remove it (hashes of earlier runs are then not found again)."
-        )
-    return key
+    lost_after_s = _whole_number(env, "ASSAY_CELERY_LOST_AFTER", 120)
+    if not 5 <= lost_after_s <= DAY_SECONDS:
+        raise UsageError(f"ASSAY_CELERY_LOST_AFTER is {lost_after_s}: expected 5 to {DAY_SECONDS} seconds.")
+    return WorkerSettings(executor, broker, backend, lost_after_s)
 
 
-def _new_hash_key(path: Path) -> bytes:
-    """A key of this project's own; of several processes that make one at a time, the first wins, and none sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(KEY_BYTES))
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    return path.read_bytes()
+def _shared(env: Mapping[str, str]) -> Path | None:
+    if not (stated := env.get("ASSAY_SHARED_DIR")):
+        return None
+    if not Path(stated).is_absolute() or not Path(stated).is_dir():
+        raise UsageError(
+            f"ASSAY_SHARED_DIR is {stated!r}: expected the full path of a folder that every worker sees; mount it, or correct it."
+        )
+    if not env.get("ASSAY_HASH_KEY"):
+        raise UsageError(
+            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, for they must recognise the same records; set it from your secret manager."
+        )
+    return Path(stated)
 
 
 def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...], *, default: str) -> str:
@@ -305,6 +328,17 @@ def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
     if not re.fullmatch(r"\d+", value):
         raise UsageError(f"{name} is {value!r}: expected a whole number.")
     return int(value)
+
+
+def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
+    value = env.get(name)
+    if not value:
+        return None
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        raise UsageError(
+            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50; correct it, or unset it."
+        )
+    return Decimal(value)
 
 
 def _traces(env: Mapping[str, str]) -> TraceSettings:

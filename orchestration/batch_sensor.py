@@ -29,7 +29,7 @@ REST = ("responses", "predictions", "scores")
 """What is left of a task's assets when its batches are done."""
 
 
-def batches_out(context: dg.AssetExecutionContext, project: Project, run: Run, *, task: str) -> BatchStand | None:
+def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStand | None:
     """How the run's batches stand when some are open, and this Dagster run says so; None when the rest is for online.
 
     Raises:

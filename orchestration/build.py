@@ -11,6 +11,7 @@ import dagster as dg
 from assay.settings import Settings, export_environment, load_settings
 from assay.tasks.loader import Outline, outline, task_names
 from orchestration.batch_sensor import batch_sensor
+from orchestration.executors import executor_of
 from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
 from orchestration.naming import names_in_dagster
@@ -36,11 +37,12 @@ def build_defs(
         jobs=[*jobs, marts_job()],
         schedules=schedules,
         sensors=[batch_sensor(jobs)] if jobs else [],
-        # The steps of a task are a chain: a process for each would only add their starts.
-        executor=dg.in_process_executor,
+        executor=executor_of(project),
         resources={
             "assay": AssayResource(root=str(project.root)),
             "dbt": dbt_resource(project),
+            # What a step hands to the next: run ids and counts, for whichever machine works on it.
+            "io_manager": dg.FilesystemIOManager(base_dir=str(project.shared_dir / "dagster" / "storage")),
             **(resource_overrides or {}),
         },
     )

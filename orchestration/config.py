@@ -21,6 +21,7 @@ class RunConfig(dg.Config):
     epochs: int = Field(default=1, description="Times each record is asked.")
     budget_usd: float | None = Field(default=None, description="Most the run may spend, in USD.")
     batch: bool = Field(default=False, description="By the provider's Batch API: slower, at a lower price.")
+    shards: int = Field(default=1, description="Parts that workers answer at the same time.")
     reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
 
     def options(self, partition: str) -> RunOptions:

@@ -12,12 +12,14 @@ from assay.evals.scorecard_views import run_markdown
 from assay.pipeline.admission import Admission
 from assay.pipeline.batch_ledger import BatchStand
 from assay.pipeline.execution import RunSummary
+from assay.pipeline.forecast import Forecast
+from assay.pipeline.forecast_lines import forecast_lines
 
 GATE, COMPLETENESS = "inputs_gate", "completeness"
 
 
-def admitted(admission: Admission) -> dg.MaterializeResult[str]:
-    """Records came through the door; the run's id is what the next assets are given."""
+def admitted(admission: Admission, forecast: Forecast) -> dg.MaterializeResult[str]:
+    """Records came through the door, and what asking will cost; the run's id is what the next assets are given."""
     counts: dict[str, Any] = {
         "run_id": admission.run.run_id,
         "rows": admission.records,
@@ -25,7 +27,16 @@ def admitted(admission: Admission) -> dg.MaterializeResult[str]:
     }
     note = {"note": admission.warning} if admission.warning else {}
     check = dg.AssetCheckResult(check_name=GATE, passed=True, metadata={**counts, **note})
-    return dg.MaterializeResult(value=admission.run.run_id, metadata=counts, check_results=[check])
+    return dg.MaterializeResult(
+        value=admission.run.run_id, metadata={**counts, **_forecast(forecast)}, check_results=[check]
+    )
+
+
+def _forecast(forecast: Forecast) -> dict[str, Any]:
+    """The forecast in words, and its ends in USD where it has any."""
+    ends = {"low": forecast.low_usd, "expected": forecast.expected_usd, "high": forecast.high_usd}
+    amounts = {f"forecast/{end}_usd": float(usd) for end, usd in ends.items() if usd is not None}
+    return {"forecast": "\n".join(forecast_lines(forecast)), "forecast/requests": forecast.requests, **amounts}
 
 
 def refused(stop: StoppedAtDoor) -> dg.MaterializeResult[str]:
@@ -52,16 +63,22 @@ def answered(summary: RunSummary) -> Mapping[str, Any]:
     return metadata
 
 
-def completeness(summary: RunSummary) -> dg.AssetCheckResult:
+def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheckResult:
     """Every record has a prediction for each epoch."""
     return dg.AssetCheckResult(
+        asset_key=predictions,
         check_name=COMPLETENESS,
         passed=summary.predictions == summary.expected_predictions,
         metadata={"predictions": summary.predictions, "expected": summary.expected_predictions},
     )
 
 
-def waiting(stand: BatchStand, predictions: dg.AssetKey) -> dg.AssetCheckResult:
+def batch_counts(stand: BatchStand) -> dict[str, int]:
+    """How the run's batches stand, in numbers."""
+    return {"open_batches": stand.open, "batches": stand.batches, "open_requests": stand.open_requests}
+
+
+def waiting(counts: Mapping[str, int], predictions: dg.AssetKey) -> dg.AssetCheckResult:
     """Providers still have batches: a warning and not a failure, for the sensor goes on with the run."""
     return dg.AssetCheckResult(
         asset_key=predictions,
@@ -69,7 +86,7 @@ def waiting(stand: BatchStand, predictions: dg.AssetKey) -> dg.AssetCheckResult:
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
         description="Sent as batches; the sensor goes on when the providers have finished them.",
-        metadata={"open_batches": stand.open, "batches": stand.batches, "open_requests": stand.open_requests},
+        metadata=counts,
     )
 
 

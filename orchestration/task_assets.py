@@ -1,22 +1,22 @@
 """The assets of one task, from a factory over the task folders: records, responses and predictions, scores."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from assay.errors import StoppedAtDoor
 from assay.pipeline.admission import admit, reopen
-from assay.pipeline.execution import answer, finish, open_requests, summarise
+from assay.pipeline.execution import finish
+from assay.pipeline.forecast import forecast
 from assay.pipeline.scoring import read_estimates
 from assay.tasks.loader import Outline
 from orchestration import metadata
-from orchestration.batch_sensor import batches_out
+from orchestration.answers_asset import answers_asset
 from orchestration.config import RunConfig
-from orchestration.progress import StepProgress, answering
+from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 FIRST_DAY = "2025-01-01"
-MODEL_POOL = "model_calls"
 # A backfill starts one run for each day, which is Dagster's default; stating the policy is still in beta and warns.
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
@@ -34,7 +33,7 @@ def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
 
     `folder` is the task's name in the engine; `task.name` is its name in Dagster.
     """
-    return [_records(task, folder), _answers(task), _scores(task)]
+    return [_records(task, folder), answers_asset(task, partitions=DAYS, owners=_owners(task)), _scores(task)]
 
 
 def task_job(task: Outline) -> "UnresolvedAssetJobDefinition":
@@ -73,19 +72,6 @@ def schedule_fault(task: Outline) -> str | None:
     return None
 
 
-def _spec(task: Outline, name: str, description: str, *, kinds: set[str], skippable: bool = False) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        skippable=skippable,
-        key=dg.AssetKey([task.name, name]),
-        group_name=task.name,
-        owners=_owners(task),
-        description=task.fault or description,
-        kinds=kinds,
-        partitions_def=DAYS,
-        deps=[dg.AssetKey([task.name, "records"])],
-    )
-
-
 def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
     key = dg.AssetKey([task.name, "records"])
 
@@ -107,41 +93,9 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
             admission = admit(project, project.task(folder, variant=options.variant), options, report=_counter(context))
         except StoppedAtDoor as stop:
             return metadata.refused(stop)
-        return metadata.admitted(admission)
+        return metadata.admitted(admission, forecast(project, admission.run))
 
     return records
-
-
-def _answers(task: Outline) -> dg.AssetsDefinition:
-    predictions = dg.AssetKey([task.name, "predictions"])
-
-    @dg.multi_asset(
-        name=f"{task.name}__answers",
-        specs=[
-            _spec(task, "responses", "Every call on the wire.", kinds={"openai", "bigquery"}, skippable=True),
-            _spec(
-                task, "predictions", "The final answer to each record.", kinds={"openai", "bigquery"}, skippable=True
-            ),
-        ],
-        ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},
-        check_specs=[dg.AssetCheckSpec(metadata.COMPLETENESS, asset=predictions, blocking=True)],
-        pool=MODEL_POOL,
-    )
-    def answers(context: dg.AssetExecutionContext, assay: AssayResource, run_id: str) -> Iterator[Any]:
-        project = assay.project()
-        run = reopen(project, run_id)
-        if out := batches_out(context, project, run, task=task.name):
-            yield metadata.waiting(out, predictions)  # neither asset is made, so nothing after them runs
-            return
-        with answering(context.log.info, open_requests(project, run)) as progress:
-            answer(project, run, progress, handle_signals=False)
-        summary = summarise(project, run, status="answered")
-        yield dg.MaterializeResult(asset_key=dg.AssetKey([task.name, "responses"]), metadata=metadata.answered(summary))
-        yield dg.MaterializeResult(
-            asset_key=predictions, metadata=metadata.answered(summary), check_results=[metadata.completeness(summary)]
-        )
-
-    return answers
 
 
 def _scores(task: Outline) -> dg.AssetsDefinition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,66 @@ def test_telemetry_is_off_in_child_processes(root: Path) -> None:
     assert environment["DBT_SEND_ANONYMOUS_USAGE_STATS"] == "false"
     assert environment["DAGSTER_DISABLE_TELEMETRY"] == "yes"
     assert environment["GX_ANALYTICS_ENABLED"] == "false"
+
+
+def test_a_month_s_budget_is_read_to_the_cent_and_handed_to_children(root: Path) -> None:
+    settings = loaded(root, ASSAY_MONTH_BUDGET_USD="250.10")
+    assert settings.month_budget_usd == Decimal("250.10")
+    assert settings.child_environment()["ASSAY_MONTH_BUDGET_USD"] == "250.10"
+    assert loaded(root, ASSAY_MONTH_BUDGET_USD="0").month_budget_usd == 0
+    assert loaded(root).month_budget_usd is None
+
+
+@pytest.mark.parametrize("value", ["-1", "ten", "1e3", "inf", "1,5", "\N{ARABIC-INDIC DIGIT FIVE}"])
+def test_a_month_s_budget_that_is_no_amount_is_refused(root: Path, value: str) -> None:
+    with pytest.raises(UsageError, match="ASSAY_MONTH_BUDGET_USD .* expected an amount in USD"):
+        loaded(root, ASSAY_MONTH_BUDGET_USD=value)
+
+
+def test_steps_run_in_one_process_and_state_is_of_this_machine_unless_told(root: Path) -> None:
+    settings = loaded(root)
+    assert settings.workers.executor == "in_process"
+    assert settings.shared_dir == settings.state_dir == root / ".assay"
+    assert settings.dagster_home == root / ".assay" / "dagster"
+
+
+def test_celery_takes_redis_for_its_broker_and_its_results_unless_told(root: Path) -> None:
+    url = "redis://:secret@127.0.0.1/0"
+    workers = loaded(root, ASSAY_DAGSTER_EXECUTOR="celery", REDIS_URL=url).workers
+    assert (workers.broker, workers.backend) == (url, url)
+    stated = loaded(root, REDIS_URL=url, ASSAY_CELERY_BROKER="pyamqp://h//", ASSAY_CELERY_BACKEND="rpc://").workers
+    assert (stated.broker, stated.backend) == ("pyamqp://h//", "rpc://")
+    assert "secret" not in repr(workers)
+
+
+def test_celery_without_a_broker_is_refused(root: Path) -> None:
+    with pytest.raises(UsageError, match="without a broker and a backend: expected REDIS_URL"):
+        loaded(root, ASSAY_DAGSTER_EXECUTOR="celery")
+
+
+def test_an_unknown_executor_is_refused(root: Path) -> None:
+    with pytest.raises(UsageError, match="expected one of in_process, multiprocess, celery, k8s"):
+        loaded(root, ASSAY_DAGSTER_EXECUTOR="threads")
+
+
+@pytest.mark.parametrize("seconds", ["0", "4", "86401", "soon"])
+def test_a_time_after_which_a_worker_is_lost_must_be_right(root: Path, seconds: str) -> None:
+    with pytest.raises(UsageError, match=r"ASSAY_CELERY_LOST_AFTER is .*: expected"):
+        loaded(root, ASSAY_CELERY_LOST_AFTER=seconds)
+
+
+def test_a_shared_folder_holds_what_all_workers_must_see(root: Path, tmp_path: Path) -> None:
+    settings = loaded(root, ASSAY_SHARED_DIR=str(tmp_path), ASSAY_HASH_KEY=KEY)
+    assert settings.shared_dir == tmp_path
+    assert settings.state_dir == root / ".assay"
+    assert settings.child_environment()["ASSAY_SHARED_DIR"] == str(tmp_path)
+
+
+def test_a_shared_folder_that_this_machine_does_not_see_is_refused(root: Path) -> None:
+    with pytest.raises(UsageError, match=r"ASSAY_SHARED_DIR is .*: expected the full path of a folder"):
+        loaded(root, ASSAY_SHARED_DIR=str(root / "absent"), ASSAY_HASH_KEY=KEY)
+
+
+def test_several_machines_need_one_hash_key(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected one key for all machines"):
+        loaded(root, ASSAY_SHARED_DIR=str(tmp_path))

@@ -29,7 +29,7 @@ def cache() -> None:
     "--pairs",
     required=True,
     metavar="FILE",
-    help="Labelled pairs of questions: columns a, b, same (docs/how-to/cache.md).",
+    help="Labelled pairs of questions: columns a, b, same (docs/how-to/caching.md).",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def tune(task: str, pairs: str, style: str) -> None:

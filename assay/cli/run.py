@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from assay.cli.batching import by_batch
+from assay.cli.forecasting import forecast_of_new, tell_forecast, write_forecast
 from assay.cli.opening import DAY, STYLES, opened_project
 from assay.errors import AssayError
 
@@ -51,6 +52,7 @@ INTERRUPTED = 130
     help="By the provider's Batch API: slower, at a lower price. With --resume: send again what a batch did not answer.",
 )
 @click.option("--wait", is_flag=True, help="With --batch: stay until every batch is landed.")
+@click.option("--dry-run", is_flag=True, help="Only say what the run would probably cost; nothing is sent or landed.")
 @click.option("--resume", "resume_id", metavar="RUN", help="Go on with a run that was cut off.")
 @click.option(
     "--output",
@@ -58,13 +60,18 @@ INTERRUPTED = 130
     help="Also write the answers to this JSONL file, personal details restored.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
-def run(task: str, resume_id: str | None, output: Path | None, style: str, wait: bool, **options: Any) -> None:
+def run(
+    task: str, resume_id: str | None, output: Path | None, style: str, wait: bool, dry_run: bool, **options: Any
+) -> None:
     """Ask the model about every row of an input, and land everything."""
     from assay.pipeline.scoring import refuse_unwritable, write_answers
     from assay.terminal import note, write_summary
 
     project = opened_project()
     options["input_spec"] = _seen_from_here(options["input_spec"], project.settings.root)
+    if dry_run:
+        _forecast_only(project, task, resume_id, options, style=style)
+        return
     if output is not None:
         refuse_unwritable(output)
     again = resume_id is not None and options["batch"]
@@ -77,6 +84,7 @@ def run(task: str, resume_id: str | None, output: Path | None, style: str, wait:
     )
     _refuse_options_of_a_batch(current, again=again, wait=wait)
     note(f"run {current.run_id}: {requests:,} requests")
+    tell_forecast(project, current)
     if current.options.batch:
         left = by_batch(project, current, again=again, wait=wait, style=style)
         if left is None:
@@ -93,6 +101,16 @@ def run(task: str, resume_id: str | None, output: Path | None, style: str, wait:
         )
     if style == "table":
         note(f"next: assay report {task}")
+
+
+def _forecast_only(project: Project, task: str, resume_id: str | None, options: dict[str, Any], *, style: str) -> None:
+    if resume_id is None:
+        forecast_of_new(project, task, _options(options), style=style)
+        return
+    from assay.pipeline.forecast import forecast
+
+    current, _ = _resumed(project, task, resume_id, options["input_spec"])
+    write_forecast(forecast(project, current), style=style)
 
 
 def _seen_from_here(spec: str | None, root: Path) -> str | None:

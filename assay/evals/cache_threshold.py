@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from assay.evals.exact_tests import rate_bounds
@@ -167,18 +167,14 @@ def hits_needed(rate: float, *, most_false: float, delta: float) -> int | None:
     """The fewest hits whose bound gets to `most_false` if so large a share of them is false; None if no number does."""
     if rate >= most_false:
         return None
-    enough, too_few = 1, 0
-    while upper_bound(math.ceil(rate * enough), enough, delta=delta) > most_false:
-        enough, too_few = enough * 2, enough
-        if enough > MOST_HITS_SAID:
-            return None
-    while enough - too_few > 1:
-        middle = (enough + too_few) // 2
-        if upper_bound(math.ceil(rate * middle), middle, delta=delta) > most_false:
-            too_few = middle
-        else:
-            enough = middle
-    return enough
+
+    def enough(false_hits: int) -> int | None:
+        """Hits whose bound holds with so many false ones."""
+        return _first(lambda hits: hits > false_hits and upper_bound(false_hits, hits, delta=delta) <= most_false)
+
+    # Each false hit more takes some hits more, but ever fewer for one.
+    false_hits = _first(lambda count: (hits := enough(count)) is None or rate * hits <= count)
+    return None if false_hits is None else enough(false_hits)
 
 
 def questions_needed(chosen: HitCounts, held_out: HitCounts, *, most_false: float, delta: float) -> int | None:
@@ -189,6 +185,19 @@ def questions_needed(chosen: HitCounts, held_out: HitCounts, *, most_false: floa
     wanted = hits_needed((chosen.false_hits + held_out.false_hits) / hits, most_false=most_false, delta=delta)
     # More than there are: these did not do.
     return None if wanted is None else max(questions + 1, math.ceil(2 * wanted * questions / hits))
+
+
+def _first(holds: Callable[[int], bool]) -> int | None:
+    """The least number from 0 on for which it holds, as it does for all that follow; None beyond `MOST_HITS_SAID`."""
+    last, number = -1, 0
+    while not holds(number):
+        last, number = number, max(1, 2 * number)
+        if number > MOST_HITS_SAID:
+            return None
+    while number - last > 1:
+        middle = (number + last) // 2
+        last, number = (last, middle) if holds(middle) else (middle, number)
+    return number
 
 
 def _in_order(bounds: Mapping[Rule, HitCounts], *, most_false: float) -> list[Rule]:

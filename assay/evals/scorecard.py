@@ -10,16 +10,16 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.warehouse.client import Warehouse
-from assay.warehouse.statements import (
-    LATEST_RUN,
-    REFERENCE_MODEL,
+from assay.warehouse.report_statements import (
+    REPORT_CACHING,
     REPORT_FAILURES,
     REPORT_LAST_ASKED,
     REPORT_RELIABILITY,
+    REPORT_ROUTING,
     REPORT_RUN,
     REPORT_SCORES,
-    REPORTING,
 )
+from assay.warehouse.statements import LATEST_RUN, REFERENCE_MODEL, REPORTING
 
 Rows = tuple[dict[str, Any], ...]
 
@@ -29,6 +29,7 @@ class Scorecard:
     """Figures of one task, as the reporting views give them.
 
     `asked` is the last run that made calls, where the latest one only reused answers: cost and latency speak of it.
+    `routing` has a row for each route of the run, `caching` says where its answers came from; None without predictions.
     """
 
     task: str
@@ -39,6 +40,8 @@ class Scorecard:
     reference_model: str | None
     reference_price_source: str | None
     asked: dict[str, Any] | None = None
+    routing: Rows = ()
+    caching: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -60,15 +63,18 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
     asked = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_ASKED.sql, version), None)
     reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))
+    of_run = {"run_id": run["run_id"]}
     return Scorecard(
         task=task,
         run=run,
         reliability=tuple(_reporting(warehouse, REPORT_RELIABILITY.sql, version)),
         scorers=tuple(_reporting(warehouse, REPORT_SCORES.sql, version)),
-        failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, {"run_id": run["run_id"]})),
+        failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, of_run)),
         reference_model=reference["reference_model"],
         reference_price_source=reference["reference_price_source"],
         asked=asked,
+        routing=tuple(_reporting(warehouse, REPORT_ROUTING.sql, of_run)),
+        caching=next(_reporting(warehouse, REPORT_CACHING.sql, of_run), None),
     )
 
 

@@ -11,16 +11,18 @@ from html import escape
 from math import isfinite
 from typing import Any, Protocol
 
+from assay.evals.figures import NOTHING, milliseconds, percent, usd
 from assay.evals.scorecard import Scorecard
+from assay.evals.scorecard_sources import COLUMNS as SOURCE_COLUMNS
+from assay.evals.scorecard_sources import TITLE as SOURCES
+from assay.evals.scorecard_sources import source_rows
 
-NOTHING = "–"
 REASONS = {
     "too_few": "too few",
     "several_epochs": "several epochs",
     "clustered": "clustered",
     "unscored": "not scored",
 }
-SMALLEST_WITH_SIX_DECIMALS = 0.000001
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 METHODS = {"wilson": "", "clopper_pearson": "(exact)"}
 
@@ -38,11 +40,6 @@ class Summary(Protocol):
     def calls(self) -> int: ...  # noqa: D102
 
 
-def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal."""
-    return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} %"
-
-
 def interval(row: Mapping[str, Any]) -> str:
     """The bounds of a rate, or why there are none."""
     if not _has_bounds(row):
@@ -52,18 +49,6 @@ def interval(row: Mapping[str, Any]) -> str:
 
 def _has_bounds(row: Mapping[str, Any]) -> bool:
     return all(row[name] is not None and isfinite(row[name]) for name in ("low", "high"))
-
-
-def usd(value: Any) -> str:
-    """An amount of money: six decimals, and nine for one that would look like nothing with six."""
-    if value is None or not isfinite(value):
-        return NOTHING
-    return f"${float(value):.9f}" if 0 < value < SMALLEST_WITH_SIX_DECIMALS else f"${float(value):.6f}"
-
-
-def milliseconds(value: float | None) -> str:
-    """A duration, rounded to the millisecond."""
-    return NOTHING if value is None or not isfinite(value) else f"{value:,.0f} ms"
 
 
 def facts(card: Scorecard) -> list[tuple[str, str]]:
@@ -91,7 +76,7 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield (
         "from the cache",
-        f"{run['n_reused']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
+        f"{run['n_reused'] + run['n_cached']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
     )
 
 
@@ -201,6 +186,7 @@ def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str
         ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         ("Checks", SCORER_COLUMNS, scorer_rows(card)),
         ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+        (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
     ]
     return [table for table in tables if table[2]]
 

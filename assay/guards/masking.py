@@ -155,6 +155,15 @@ def restore(value: object, placeholders: Mapping[str, str]) -> object:
     return value
 
 
+def of_turn(text: str, turn: int) -> str:
+    """The text with its placeholders named after the turn it was said in, as `<EMAIL_1_OF_TURN_3>`.
+
+    Each record numbers its own, so that another turn's `<EMAIL_1>` is somebody else: an answer that repeats one from an
+    earlier turn must not be given this turn's original.
+    """
+    return _PLACEHOLDER.sub(lambda match: f"{match.group()[:-1]}_OF_TURN_{turn}>", text)
+
+
 class _Placeholders:
     """Gives out placeholders within one record, numbered from 1 per kind."""
 

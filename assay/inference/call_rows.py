@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 import orjson
 
 from assay.inference.failures import CallFailure, FailureKind
-from assay.inference.prices import Price, PriceBook
+from assay.inference.prices import PLACES, Price, PriceBook
 from assay.inference.replies import Reply
 from assay.inference.request import Request, RunFacts
 from assay.inference.usage import token_usage
@@ -107,7 +107,7 @@ class CallRows:
             "billing": "unknown" if unknown else "known",
             "cost_usd": None if unknown else NOT_BILLED.usd,
             "price_source": None if unknown else NOT_BILLED.source,
-            "cost_upper_usd": call.estimate_usd if unknown else None,
+            "cost_upper_usd": _upper(call) if unknown else None,
         }
 
     def _reply(self, call: CallFacts, reply: Reply) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class CallRows:
     def _money(self, call: CallFacts, reply: Reply) -> dict[str, Any]:
         usage, day, route = token_usage(reply.usage), call.started_at.date(), call.route
         if usage is None:
-            return {"billing": "unknown", "cost_upper_usd": call.estimate_usd}
+            return {"billing": "unknown", "cost_upper_usd": _upper(call)}
         price = self.prices.price(
             usage,
             provider=route.provider,
@@ -151,6 +151,11 @@ class CallRows:
             "reference_cost_usd": reference.usd,
             "reference_price_source": reference.source,
         }
+
+
+def _upper(call: CallFacts) -> Decimal:
+    """What the call may have cost at most, in the places that the warehouse keeps."""
+    return call.estimate_usd.quantize(PLACES, ROUND_CEILING)
 
 
 def _reply_status(reply: Reply) -> str:

@@ -20,6 +20,7 @@ from assay.inference.client import ModelClient
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.keys import new_id
 from assay.inference.limits.protocol import Limiter
+from assay.inference.limits.tokens import TokenEstimator
 from assay.inference.prompts import Message, PromptRenderer
 from assay.inference.replies import Reply
 from assay.inference.request import Request
@@ -82,11 +83,13 @@ class CallMaker:
     clock: Callable[[], float] = time.perf_counter
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _rates: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
+    _tokens: dict[str, TokenEstimator] = field(default_factory=dict)
 
-    def turn(self, route: RouteSpec, messages: list[Message], *, purpose: str) -> Turn:
+    def turn(self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: str) -> Turn:
         """The turn as it will be sent."""
         encoded = orjson.dumps(messages)
-        return Turn(route, purpose, encoded, self.prompts.body(encoded, route))
+        body = self.prompts.body(encoded, route, request)
+        return Turn(route, purpose, encoded, body)
 
     async def call(self, work: Work, turn: Turn) -> tuple[Reply | CallFailure, str]:
         """The outcome and the id of the call; its rows are with the work.
@@ -103,7 +106,7 @@ class CallMaker:
         try:
             outcome = await self._in_turn(work, turn, estimate)
         finally:
-            self.budget.settle(estimate, _paid(work.responses[made:]))
+            self.budget.settle(estimate, paid(work.responses[made:]))
         return outcome, work.responses[-1].call_id
 
     def estimate(self, turn: Turn) -> Decimal:
@@ -116,14 +119,14 @@ class CallMaker:
 
     def _rate(self, provider: str, model: str) -> tuple[Decimal, Decimal]:
         """USD for an input token, and for the longest answer."""
-        parameters, day = self.prompts.parameters, self.now().date()
-        most = int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or OUTPUT_TOKENS_UNSTATED)
+        day, most = self.now().date(), self.prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
         asked = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
         said = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
         return (asked.usd or Decimal(0)) / MANY, said.usd or Decimal(0)
 
     async def _in_turn(self, work: Work, turn: Turn, estimate: Decimal) -> Reply | CallFailure:
-        lane, tokens = f"{turn.route.provider}:{turn.route.model}", len(turn.body) // BYTES_PER_TOKEN
+        lane, estimator = turn.route.lane, self._estimator(turn.route.lane)
+        tokens = estimator.estimate(len(turn.body), max_tokens=self.prompts.max_tokens)
         queue_ms = await self.limiter.acquire(lane, tokens)
         outcome: Reply | CallFailure = STOPPED
         made = len(work.responses)
@@ -141,9 +144,15 @@ class CallMaker:
             )
             outcome = await self._send(work, turn, call)
         finally:
-            used = _used(work.responses[made:])
+            used = _learn(estimator, turn, work.responses[made:])
             self.limiter.release(lane, held_tokens=tokens, used_tokens=used, outcome=outcome)
         return outcome
+
+    def _estimator(self, lane: str) -> TokenEstimator:
+        found = self._tokens.get(lane)
+        if found is None:
+            found = self._tokens[lane] = TokenEstimator()
+        return found
 
     async def _send(self, work: Work, turn: Turn, call: CallFacts) -> Reply | CallFailure:
         if self.journal is not None:
@@ -159,14 +168,16 @@ class CallMaker:
         return outcome
 
 
-def _paid(responses: Sequence[Response]) -> Decimal:
+def paid(responses: Sequence[Response]) -> Decimal:
     """What calls cost, known or feared."""
     costs = (row.cost_usd if row.cost_usd is not None else row.cost_upper_usd for row in responses)
     return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
-def _used(responses: Sequence[Response]) -> int | None:
-    """Tokens that the provider counted, None where it did not say."""
+def _learn(estimator: TokenEstimator, turn: Turn, responses: Sequence[Response]) -> int | None:
+    """Tokens that the provider counted, by which the next call is estimated; None where it did not say."""
     if not responses or responses[0].input_tokens is None or responses[0].output_tokens is None:
         return None
-    return responses[0].input_tokens + responses[0].output_tokens
+    asked, said = responses[0].input_tokens, responses[0].output_tokens
+    estimator.learn(len(turn.body), input_tokens=asked, output_tokens=said)
+    return asked + said

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.replies import Reply
+from assay.inference.telemetry.protocol import Events, NoEvents
 
 FAILURES_IN_A_ROW = 20
 FIRST_PAUSE_S = 2.0
@@ -24,6 +25,7 @@ class _Circuit:
     failures: int = 0
     pause_s: float = 0.0
     open_until: float = 0.0
+    opened_at: float = 0.0
     is_being_tried: bool = True
 
 
@@ -31,9 +33,14 @@ class Circuits:
     """One circuit for each route."""
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, failures_in_a_row: int = FAILURES_IN_A_ROW
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        failures_in_a_row: int = FAILURES_IN_A_ROW,
+        events: Events | None = None,
     ) -> None:
         self._clock = clock
+        self._events = events or NoEvents()
         self._most = failures_in_a_row
         self._circuits: dict[str, _Circuit] = {}
 
@@ -51,10 +58,15 @@ class Circuits:
     def note(self, route: str, outcome: Reply | CallFailure) -> None:
         """The outcome of a call is counted."""
         if isinstance(outcome, Reply) or outcome.kind not in OF_THE_ENDPOINT:
-            self._circuits.pop(route, None)
+            ended = self._circuits.pop(route, None)
+            if ended is not None and ended.failures >= self._most:
+                self._events.emit("circuit_closed", route=route, open_s=round(self._clock() - ended.opened_at, 1))
             return
         circuit = self._circuits.setdefault(route, _Circuit())
         circuit.failures += 1
         if circuit.failures >= self._most and circuit.is_being_tried:  # not for calls that were under way as it opened
+            now = self._clock()
+            circuit.opened_at = circuit.opened_at if circuit.pause_s else now
             circuit.pause_s = min(LONGEST_PAUSE_S, circuit.pause_s * 2 or FIRST_PAUSE_S)
-            circuit.open_until, circuit.is_being_tried = self._clock() + circuit.pause_s, False
+            circuit.open_until, circuit.is_being_tried = now + circuit.pause_s, False
+            self._events.emit("circuit_opened", route=route, failures=circuit.failures, open_s=circuit.pause_s)

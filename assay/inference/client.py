@@ -15,6 +15,7 @@ from assay.inference.replies import Reply, broken_off, never_connected, read_ans
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
+    from openai._types import RequestOptions
 
 CHAT_PATH = "/chat/completions"
 CONNECT_SECONDS = 10.0
@@ -47,21 +48,24 @@ class OpenAIClient:
         import httpx2
         import openai
 
-        limits = httpx2.Timeout(timeout_s, connect=connect_seconds(timeout_s))
-        headers = {"Content-Type": "application/json"}
+        options: RequestOptions = {
+            "timeout": httpx2.Timeout(timeout_s, connect=connect_seconds(timeout_s)),
+            "headers": {"Content-Type": "application/json"},
+            "follow_redirects": False,
+        }
         try:
             # The library's limit is for each read: an endpoint that sends a byte now and then would never meet it.
             async with asyncio.timeout(timeout_s):
-                answer = await self._client.post(
-                    CHAT_PATH, content=body, cast_to=httpx2.Response, options={"timeout": limits, "headers": headers}
-                )
+                answer = await self._client.post(CHAT_PATH, content=body, cast_to=httpx2.Response, options=options)
         except TimeoutError:
             return timed_out(timeout_s)
         except openai.APIConnectionError as error:
             return _connection_failure(error, timeout_s)
         except openai.APIStatusError as error:
             answer = error.response
-        return read_answer(answer.status_code, answer.headers, answer.content)
+        # Of a header that came twice the first counts; the library would join the two.
+        first = dict(reversed(answer.headers.multi_items()))
+        return read_answer(answer.status_code, first, answer.content)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

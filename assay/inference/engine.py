@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from assay.errors import AssayError, Unreachable, UsageError
 from assay.inference.backoff import Backoff
+from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
 from assay.inference.calls import BudgetReached, CallMaker, Turn, Work
 from assay.inference.circuit import Circuits
@@ -27,6 +28,7 @@ from assay.inference.request import Answered, Request, prediction_row
 from assay.inference.routing.counterfactual import counterfactual_cost
 from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, routing_column
+from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
 from assay.tasks.spec import RouteSpec
 
@@ -45,10 +47,11 @@ class _Answer:
     """A valid answer and how it came about."""
 
     status: str
-    output: Mapping[str, Any]
+    valid: Valid
     route: str
     call_id: str
     confidence: float | None = None
+    source: str = "wire"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,9 @@ class Engine:
     router: Router
     output_model: type[BaseModel]
     fallback: Mapping[str, Any] | None = None
+    cache: AnswerCache = field(default_factory=NoCache)
+    tracing: RequestTracing | None = None
+    events: Events = field(default_factory=NoEvents)
     deadline_s: float = DEADLINE_S
     backoff: Backoff = field(default_factory=Backoff)
     circuits: Circuits = field(default_factory=Circuits)
@@ -94,9 +100,21 @@ class Engine:
             RunCannotGoOn: the key is refused, the quota is used up, or no endpoint takes connections.
         """
         work = Work(request, self.now(), self.clock() + self.deadline_s)
+        if self.tracing is None:
+            return await self._answer(work)
+        span, answered = self.tracing.start_request(request.position, epoch=request.epoch), None
+        work.trace_id = span.trace_id
+        try:
+            answered = await self._answer(work)
+        finally:
+            span.end(answered.prediction if answered is not None else None, work.responses)
+        return answered
+
+    async def _answer(self, work: Work) -> Answered:
         try:
             return await self._through_routes(work)
         except BudgetReached:
+            self.events.emit("budget_reached", **self._money())
             return self._unanswered(work, _fault_at_cap(work))
         except PromptFailed as error:
             return self._unanswered(work, _Fault("failed", FailureKind.BAD_REQUEST.value, str(error)))
@@ -117,7 +135,7 @@ class Engine:
         return Answered(None, tuple(work.responses), tuple(work.contents))
 
     async def _through_routes(self, work: Work) -> Answered:
-        messages = self.calls.prompts.messages(work.request.fields)
+        messages = self.calls.prompts.messages(work.request.fields, history=work.request.history)
         routes = self.router.routes(work.request.fields)
         faults: list[_Fault] = []
         kept: _Answer | None = None
@@ -140,11 +158,14 @@ class Engine:
             reason = outcome.error_type if route.escalate.on_invalid else None
         else:
             fields = work.request.fields
-            reason = self.router.escalates(route, output=outcome.output, confidence=outcome.confidence, fields=fields)
+            reason = self.router.escalates(
+                route, output=outcome.valid.output, confidence=outcome.confidence, fields=fields
+            )
         if reason is None:
             return False
         confidence = outcome.confidence if isinstance(outcome, _Answer) else None
         work.escalations.append(Escalation(route=route.name, reason=reason, confidence=confidence))
+        self.events.emit("route_escalated", route=route.name, reason=reason, trace_id=work.trace_id)
         return True
 
     async def _try_route(
@@ -159,19 +180,47 @@ class Engine:
             return _Fault("skipped_budget", "budget", "the run's budget is used up")
 
     async def _ask(self, work: Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
-        reply = await self._reply(work, self.calls.turn(route, messages, purpose="answer"))
+        turn = self.calls.turn(work.request, route, messages, purpose="answer")
+        found = await self.cache.find(work.request, turn.body, lane=route.lane)
+        if found is not None and (answer := self._given_again(found, route)) is not None:
+            return answer
+        reply = await self._reply(work, turn)
         if isinstance(reply, CallFailure):
             status = "refused" if reply.kind is FailureKind.CONTENT_FILTER else "failed"
             never_sent = reply.kind is FailureKind.CONNECT and not reply.broke_off
             return _Fault(status, reply.kind.value, reply.message, never_sent=never_sent)
         judged = self._judge(work, reply, route, status="ok")
-        if isinstance(judged, _Answer) or judged.error_type not in REPAIRED_BY_ASKING or not route.repair:
+        if isinstance(judged, _Answer):
+            await self._keep(work, turn, reply, judged)
+            return judged
+        if judged.error_type not in REPAIRED_BY_ASKING or not route.repair:
             return judged
         again = repair_messages(messages, answer=reply.text or "", fault=judged.message)
-        repaired = await self._reply(work, self.calls.turn(route, again, purpose="repair"))
+        repaired = await self._reply(work, self.calls.turn(work.request, route, again, purpose="repair"))
         if isinstance(repaired, CallFailure):
             return judged
         return self._judge(work, repaired, route, status="repaired")
+
+    def _given_again(self, found: CachedAnswer, route: RouteSpec) -> _Answer | None:
+        """The answer of a cache, if the output model as it is today takes it."""
+        validated = validate(found.output, self.output_model)
+        if not isinstance(validated, Valid):
+            return None
+        return _Answer("ok", validated, route.name, found.call_id, found.confidence, found.source)
+
+    async def _keep(self, work: Work, turn: Turn, reply: Reply, answer: _Answer) -> None:
+        """The cache, if there is one, has the answer, unless it had to be repaired."""
+        if answer.status != "ok" or isinstance(self.cache, NoCache):
+            return
+        paid = PaidAnswer(
+            output=answer.valid.written,
+            route=answer.route,
+            lane=turn.route.lane,
+            call_id=answer.call_id,
+            response_model=reply.response_model,
+            confidence=answer.confidence,
+        )
+        await self.cache.store(work.request, turn.body, paid)
 
     def _judge(self, work: Work, reply: Reply, route: RouteSpec, *, status: str) -> _Answer | _Fault:
         """What the last call of the work is worth."""
@@ -181,7 +230,7 @@ class Engine:
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
             status = "repaired" if validated.rescued else status
-            return _Answer(status, validated.output, route.name, response.call_id, reply.confidence)
+            return _Answer(status, validated, route.name, response.call_id, reply.confidence)
         if response.status == "truncated":
             return _Fault("failed", FailureKind.TRUNCATED.value, CUT_OFF)
         return self._invalid(work, validated)
@@ -199,10 +248,11 @@ class Engine:
         """The outcome of the turn, after as many attempts as its kind of failure is worth."""
         route, attempt, limited = turn.route, 0, 0
         while await self._closed_circuit(work, route):
-            outcome, _ = await self.calls.call(work, turn)
+            outcome, call_id = await self.calls.call(work, turn)
             self.circuits.note(route.name, outcome)
             if isinstance(outcome, Reply):
                 return outcome
+            self._tell_failure(work, turn, outcome, call_id)
             self._refuse_if_hopeless(work, route, outcome)
             # What was refused for the rate has cost nothing: the deadline bounds it, not the number of attempts.
             limited += outcome.kind is FailureKind.RATE_LIMITED
@@ -214,6 +264,24 @@ class Engine:
                 return outcome
             await self.sleep(wait)
         return CallFailure(FailureKind.SERVER, CIRCUIT_OPEN)
+
+    def _tell_failure(self, work: Work, turn: Turn, failure: CallFailure, call_id: str) -> None:
+        self.events.emit(
+            "call_failed",
+            lane=turn.route.lane,
+            route=turn.route.name,
+            kind=failure.kind.value,
+            http_status=failure.http_status,
+            attempt=len(work.responses),
+            purpose=turn.purpose,
+            retry_after_s=failure.retry_after_s,
+            call_id=call_id,
+            trace_id=work.trace_id,
+        )
+
+    def _money(self) -> dict[str, float | None]:
+        spent, cap = self.calls.budget.spent_usd, self.calls.budget.cap_usd
+        return {"spent_usd": float(spent), "cap_usd": None if cap is None else float(cap)}
 
     async def _closed_circuit(self, work: Work, route: RouteSpec) -> bool:
         """True when a call may be made; waits for it on the last route, for there is no other to go to."""
@@ -244,10 +312,10 @@ class Engine:
         return self._final(
             work,
             status=answer.status,
-            output=answer.output,
+            output=answer.valid.written,
             route=answer.route,
             call_id=answer.call_id,
-            answer_source="wire",
+            answer_source=answer.source,
             routing=routing_column(routes, work.escalations, confidence=answer.confidence),
             counterfactual_cost_usd=counterfactual,
         )
@@ -255,19 +323,20 @@ class Engine:
     def _unanswered(self, work: Work, fault: _Fault) -> Answered:
         message = self.calls.rows.scrub(fault.message)
         if self.fallback is not None and fault.status != "skipped_budget":
+            fallback = orjson.dumps(self.fallback).decode()
             return self._final(
-                work, status="fallback", output=self.fallback, error_type=fault.error_type, error_message=message
+                work, status="fallback", output=fallback, error_type=fault.error_type, error_message=message
             )
         return self._final(work, status=fault.status, error_type=fault.error_type, error_message=message)
 
-    def _final(self, work: Work, *, status: str, output: Mapping[str, Any] | None = None, **columns: Any) -> Answered:
+    def _final(self, work: Work, *, status: str, output: str | None = None, **columns: Any) -> Answered:
         prediction = prediction_row(
             self.calls.rows.facts,
             work.request,
             started_at=work.started_at,
             finished_at=self.now(),
             status=status,
-            output=orjson.dumps(output).decode() if output is not None else None,
+            output=output,
             calls=len(work.responses),
             **columns,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 
 import orjson
 
@@ -19,12 +20,21 @@ _fresh: list[str] = []
 os.register_at_fork(after_in_child=_fresh.clear)
 
 
-def request_key(*, inference_version: str, record_id: str, input_hash: str, epoch: int, tenant_id: str) -> str:
-    """The content key of a request: equal for equal questions, whichever run asks.
+def request_key(
+    *,
+    inference_version: str,
+    record_id: str,
+    input_hash: str,
+    epoch: int,
+    tenant_id: str,
+    history: Sequence[Mapping[str, str]] = (),
+) -> str:
+    """The content key of a request: equal for equal questions after an equal history, whichever run asks.
 
     The inference version is that of the task with its variant applied, so it carries the variant's content.
     """
-    return content_hash(inference_version, record_id, input_hash, epoch, tenant_id)
+    said = [message[name] for message in history for name in ("role", "content")]
+    return content_hash(inference_version, record_id, input_hash, epoch, tenant_id, *said)
 
 
 def prediction_id(run_id: str, key: str) -> str:

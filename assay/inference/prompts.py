@@ -11,11 +11,13 @@ from typing import Any
 
 import orjson
 
+from assay.inference.caches.provider_prompt import PROMPT_CACHE_KEY
+from assay.inference.request import Request
 from assay.inference.routing.rules import wire_parameters
 from assay.tasks.output_model import is_strict
 from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Case, Task
-from assay.tasks.templates import EXAMPLES_VARIABLE, reads, renderer
+from assay.tasks.templates import EXAMPLES_VARIABLE, PREDICTION, reads, renderer
 
 Message = dict[str, str]
 
@@ -25,6 +27,9 @@ class PromptFailed(Exception):
 
 
 Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
+PrefixKey = Callable[[RouteSpec, str], str | None]
+"""A route and a tenant to the `prompt_cache_key` of their requests, None where the provider takes none."""
+FRAMES_KEPT = 10_000
 
 REPAIR_CHARACTERS = 20_000
 """What a repair turn shows of a faulty answer at most."""
@@ -37,10 +42,13 @@ REPAIR = (
 class PromptRenderer:
     """Renders the prompts of one task; what is the same for every record is prepared once, examples go through `mask`."""
 
-    def __init__(self, task: Task, *, mask: Mask) -> None:
+    def __init__(self, task: Task, *, mask: Mask, prefix_key: PrefixKey = lambda *_: None) -> None:
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
+        self._prefix_key = prefix_key
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
+        self.max_tokens = most_tokens(self.parameters)
         self._renders = {role: self._render(role, text, task) for role, text in task.templates.items()}
+        self._predict = self._renders.pop(PREDICTION, None)
         self._settings: dict[str, Any] = {
             **task.spec.parameters,
             "response_format": {
@@ -52,9 +60,9 @@ class PromptRenderer:
                 },
             },
         }
-        self._frames: dict[str, tuple[bytes, bytes]] = {}
+        self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
-    def messages(self, fields: Mapping[str, str], *, history: Sequence[Message] = ()) -> list[Message]:
+    def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
         """System message, the turns before and the user message for one record's (masked) fields.
 
         Raises:
@@ -62,16 +70,31 @@ class PromptRenderer:
         """
         context = {**fields, EXAMPLES_VARIABLE: self._examples}
         messages = [{"role": role, "content": render(context)} for role, render in self._renders.items()]
-        return [*messages[:-1], *history, messages[-1]] if history else messages
+        return [*messages[:-1], *map(dict, history), messages[-1]] if history else messages
 
-    def body(self, messages: bytes, route: RouteSpec) -> bytes:
-        """The JSON body of the request around the messages, which are JSON already."""
-        frame = self._frames.get(route.name)
-        if frame is None:
-            head = b'{"model":' + orjson.dumps(route.model) + b',"messages":'
-            tail = b"," + orjson.dumps({**self._settings, **wire_parameters(route)})[1:]
-            frame = self._frames[route.name] = (head, tail)
-        return frame[0] + messages + frame[1]
+    def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
+        """The JSON body of the request around its messages, which are JSON already.
+
+        Raises:
+            PromptFailed: the template of the predicted output cannot be rendered with the record's fields.
+        """
+        frame = self._frames.get((route.name, request.tenant_id)) or self._frame(route, request.tenant_id)
+        if self._predict is None or not route.predicted_output:
+            return frame[0] + messages + frame[1]
+        content = self._predict({**request.fields, EXAMPLES_VARIABLE: self._examples})
+        prediction = orjson.dumps({"type": "content", "content": content})
+        return frame[0] + messages + b',"prediction":' + prediction + frame[1]
+
+    def _frame(self, route: RouteSpec, tenant_id: str) -> tuple[bytes, bytes]:
+        """What stands before and after the messages: the same for all records of a tenant, so that it is made once."""
+        settings = {**self._settings, **wire_parameters(route)}
+        if (key := self._prefix_key(route, tenant_id)) is not None:
+            settings[PROMPT_CACHE_KEY] = key
+        if len(self._frames) >= FRAMES_KEPT:  # tenants without end
+            self._frames.clear()
+        head = b'{"model":' + orjson.dumps(route.model) + b',"messages":'
+        frame = self._frames[route.name, tenant_id] = (head, b"," + orjson.dumps(settings)[1:])
+        return frame
 
     def _render(self, role: str, text: str, task: Task) -> Callable[[Mapping[str, Any]], str]:
         rendered = renderer(text)
@@ -86,6 +109,12 @@ class PromptRenderer:
             return render
         same = lru_cache(maxsize=1)(lambda: render({EXAMPLES_VARIABLE: self._examples}))
         return lambda _: same()
+
+
+def most_tokens(parameters: Mapping[str, Any]) -> int | None:
+    """The longest answer that the task's parameters allow, in tokens; None where they do not say."""
+    stated = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
+    return None if stated is None else int(stated)
 
 
 def repair_messages(messages: list[Message], *, answer: str, fault: str) -> list[Message]:

@@ -50,20 +50,23 @@ class BatchLimits(BaseModel):
 class _ProviderBlock(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
     api_key_env: str | None = None
     # Enough for 300 calls a second at 200 ms; a rate limit holds a faster lane back by itself.
     concurrency: PositiveInt = 64
     limits: Limits = Limits()
     models: dict[str, ModelLimits] = {}
     batch: BatchLimits | None = None
+    # Off, because endpoints that do not know a parameter may refuse the request for it.
+    prompt_cache_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One OpenAI-compatible endpoint; `concurrency` is the most calls in flight to one of its models.
 
-    `limits` hold for each model by itself, as providers count; `models` says what differs for one.
+    `limits` hold for each model by itself, as providers count; `models` says what differs for one. `prompt_cache_key`
+    says that it takes that parameter, by which it finds the cache of a prompt's prefix.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Provider:
     limits: Limits = field(default_factory=Limits)
     models: Mapping[str, ModelLimits] = field(default_factory=dict)
     batch: BatchLimits | None = None
+    prompt_cache_key: bool = False
 
     def lane_limits(self, model: str) -> LaneLimits:
         """What is stated for that model: its own block first, then the provider's."""
@@ -88,14 +92,19 @@ class Provider:
         """The key, or a filler for an endpoint that wants none.
 
         Raises:
-            UsageError: the variable that holds the key is not set.
+            UsageError: the variable that holds the key is not set, or holds what cannot be sent.
         """
         if self.api_key_env is None:
             return NO_KEY
-        key = settings.api_keys.get(self.api_key_env)
+        key = settings.api_keys.get(self.api_key_env, "").strip()
         if not key:
             raise UsageError(
                 f"Provider '{self.name}' ({PROVIDERS_FILE}) wants its key in {self.api_key_env}: expected that variable, found nothing; set it."
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(
+                f"Provider '{self.name}' ({PROVIDERS_FILE}) has its key in {self.api_key_env}: expected printable ASCII, "
+                "found a character that no HTTP header can carry; set it again."
             )
         return key
 
@@ -128,6 +137,7 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
             limits=content.limits,
             models=content.models,
             batch=content.batch,
+            prompt_cache_key=content.prompt_cache_key,
         )
     if mistakes:
         raise TaskInvalid(mistakes)

@@ -34,6 +34,7 @@ CODE_KINDS = {
     "content_policy_violation": FailureKind.CONTENT_FILTER,
 }
 FORBIDDEN = 403
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 FIRST_SERVER_ERROR = 500
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -141,8 +142,10 @@ def _usage(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
 
 
 def _status_failure(status: int, headers: Mapping[str, str], content: bytes, limits: RateHeaders | None) -> CallFailure:
-    is_page = "html" in headers.get("content-type", "")
+    is_page = "html" in headers.get("content-type", "").lower()
     code, stated = _stated(content, is_page=is_page)
+    if status in REDIRECTS:
+        stated = f"the endpoint sends on to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
     kind = CODE_KINDS.get(code) or _status_kind(status, is_page=is_page)
     message = (_text(stated) or "")[:MESSAGE_CHARACTERS]
     return CallFailure(

@@ -5,7 +5,7 @@ Only the shapes belong here, and how a prediction's row follows from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -29,7 +29,11 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One record asked once; `fields` are masked, `key` is its content key."""
+    """One record asked once; `fields` are masked, `key` is its content key.
+
+    `history` are the messages of the conversation's earlier turns, each with its role and content; `history_turns` counts
+    those turns, and is None where the record is of no conversation.
+    """
 
     record_id: str
     position: int
@@ -39,6 +43,8 @@ class Request:
     input_hash: str
     tenant_id: str
     subject_key: str | None
+    history: Sequence[Mapping[str, str]] = ()
+    history_turns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ def prediction_row(
         stage=facts.stage,
         inference_version=facts.inference_version,
         input_hash=request.input_hash,
+        history_turns=request.history_turns,
         started_at=started_at,
         finished_at=finished_at,
         end_to_end_ms=(finished_at - started_at).total_seconds() * 1000,

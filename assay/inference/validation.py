@@ -5,7 +5,7 @@ Only judging the text belongs here; asking again is the engine's part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -24,9 +24,13 @@ REPAIR_NAME = "answer"
 
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """An accepted answer, as the model normalised it; `rescued` says that the text had to be completed or unwrapped."""
+    """An accepted answer, as the model normalised it, and as JSON.
+
+    `rescued` says that the text had to be completed or unwrapped.
+    """
 
     output: dict[str, Any]
+    written: str
     rescued: bool = False
 
 
@@ -60,7 +64,7 @@ def _rescued(text: str, model: type[BaseModel]) -> Valid | None:
     if content is None and not _has_everything(content := completed(text), model):
         return None
     accepted = _accepted(content, model) if isinstance(content, dict) else None
-    return Valid(accepted.output, rescued=True) if isinstance(accepted, Valid) else None
+    return replace(accepted, rescued=True) if isinstance(accepted, Valid) else None
 
 
 def _has_everything(content: object, model: type[BaseModel]) -> bool:
@@ -73,7 +77,7 @@ def _has_everything(content: object, model: type[BaseModel]) -> bool:
 def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invalid:
     try:
         output = model.model_validate(content, extra=_extra(model)).model_dump(mode="json")
-        orjson.dumps(output)
+        written = orjson.dumps(output).decode()
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)[:FAULTS_SHOWN]
         stated = "; ".join(f"{'.'.join(map(str, fault['loc'])) or REPAIR_NAME}: {fault['msg']}" for fault in faults)
@@ -81,7 +85,7 @@ def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invali
     # The task's own validators may raise anything, and what is nested too deep cannot be written again.
     except Exception as error:  # noqa: BLE001
         return Invalid(f"the model {model.__name__} cannot take it ({type(error).__name__})")
-    return Valid(output)
+    return Valid(output, written)
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,9 @@ ADVICE = {
     "unreadable_row": "write one JSON object a line",
     "missing_id": "fill the record id",
     "duplicate_id": "make ids unique, or set on_duplicate: first to keep the first copy",
+    "missing_conversation": "fill the conversation id",
+    "bad_turn": "number the turns of each conversation: 1, 2, 3",
+    "duplicate_turn": "give each turn of a conversation a number of its own",
     "value_not_allowed": "correct the values, or the expectations of the task",
 }
 

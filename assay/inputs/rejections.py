@@ -1,6 +1,6 @@
 """One rejection per row: candidates of all checks are brought together out of core.
 
-Belongs here: uniqueness of ids and which reason wins. How a check finds its candidates belongs to the check.
+Belongs here: uniqueness of ids and turns, and which reason wins. How a check finds its candidates belongs to the check.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from assay.errors import UsageError
 from assay.inputs.manifest import REJECTED, private_file
 from assay.inputs.rules import InputRules
 from assay.inputs.tables import CANDIDATE_COLUMNS, REJECTED_COLUMNS, TableWriter, arrow_schema
+from assay.inputs.turns import BadPlace
 
 if TYPE_CHECKING:
     import duckdb
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 IDS = "ids.parquet"
 CANDIDATES = "candidates.parquet"
 DUPLICATES = "duplicates.parquet"
+DUPLICATE_TURNS = "duplicate_turns.parquet"
 SPILL = "spill"
 MEMORY_LIMIT = "128MB"
 BATCH_ROWS = 10_000
-SOURCE_CHECK, ID_CHECK, DUPLICATE_CHECK, VALUE_CHECK = range(4)
+SOURCE_CHECK, ID_CHECK, DUPLICATE_CHECK, TURN_CHECK, VALUE_CHECK = range(5)
 
 # Hashes come first: they take a fraction of the memory of ids, and mostly leave nothing to compare. Aggregates,
 # windows and sorts spill to disk when the limit is reached; joins of ids ran out of memory instead.
@@ -60,9 +62,44 @@ from counted
 where times > 1 and not ($keep_first and position = first_position)
 """
 
+# The same for turns, among rows whose ids stand for one record each.
+DUPLICATE_TURNS_SQL = """
+with suspects as (
+    select position, record_id, raw_hash, place
+    from read_parquet($ids)
+    where
+        hash(place) in (
+            select hash(place) from read_parquet($ids) where place is not null group by 1 having count(*) > 1
+        )
+        and place is not null
+        and position not in (select position from read_parquet($duplicates))
+),
+
+counted as (
+    select
+        position,
+        record_id,
+        raw_hash,
+        count(*) over (partition by place) as times,
+        min(position) over (partition by place) as first_position
+    from suspects
+)
+
+select
+    position,
+    record_id,
+    'duplicate_turn' as reason,
+    $turn_column as column_name,
+    'expected one row per turn of a conversation, found ' || times || ', first at position ' || first_position as explanation,
+    raw_hash,
+    $check_order as check_order
+from counted
+where times > 1 and not ($keep_first and position = first_position)
+"""
+
 CANDIDATES_SQL = """
 select position, record_id, reason, column_name, explanation, raw_hash
-from read_parquet([$duplicates, $candidates])
+from read_parquet([$duplicates, $duplicate_turns, $candidates])
 order by position, check_order
 """
 
@@ -87,6 +124,11 @@ class Fault:
         return cls(reason, column, explanation, ID_CHECK)
 
     @classmethod
+    def of_place(cls, fault: BadPlace) -> Self:
+        """A row without a usable conversation or turn."""
+        return cls(fault.reason, fault.column, str(fault), ID_CHECK)
+
+    @classmethod
     def of_value(cls, column: str, explanation: str) -> Self:
         """A row that breaks an expectation."""
         return cls("value_not_allowed", column, explanation, VALUE_CHECK)
@@ -105,15 +147,16 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
     import duckdb
 
     try:
-        with _database(partial / SPILL) as database:
+        with spilling_database(partial / SPILL) as database:
             _write_duplicates(database, partial, rules)
+            _write_duplicate_turns(database, partial, rules)
             counts = _write_in_order(database, partial)
     except duckdb.Error as error:
         raise UsageError(
             f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): "
             f"expected {MEMORY_LIMIT} of memory and room on disk for about the size of the ids; free space, or make ids unique."
         ) from error
-    for name in (IDS, CANDIDATES, DUPLICATES):
+    for name in (IDS, CANDIDATES, DUPLICATES, DUPLICATE_TURNS):
         (partial / name).unlink()
     return dict(sorted(counts.items()))
 
@@ -131,10 +174,27 @@ def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules:
             writer.write_batch(batch.cast(arrow_schema(CANDIDATE_COLUMNS)))
 
 
+def _write_duplicate_turns(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
+    """Every row whose turn another row has too is in the file of duplicate turns, but for first ones that are kept."""
+    with TableWriter(partial / DUPLICATE_TURNS, CANDIDATE_COLUMNS) as writer:
+        if rules.conversation is None:
+            return
+        parameters = {
+            "ids": str(partial / IDS),
+            "duplicates": str(partial / DUPLICATES),
+            "turn_column": rules.conversation.turn,
+            "keep_first": rules.on_duplicate == "first",
+            "check_order": TURN_CHECK,
+        }
+        for batch in database.execute(DUPLICATE_TURNS_SQL, parameters).to_arrow_reader(BATCH_ROWS):
+            writer.write_batch(batch.cast(arrow_schema(CANDIDATE_COLUMNS)))
+
+
 def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Counter[str]:
     """Each rejected row once, with its first reason, in order of position; returns how many by reason."""
     counts: Counter[str] = Counter()
-    files = {"duplicates": str(partial / DUPLICATES), "candidates": str(partial / CANDIDATES)}
+    names = {"duplicates": DUPLICATES, "duplicate_turns": DUPLICATE_TURNS, "candidates": CANDIDATES}
+    files = {name: str(partial / file) for name, file in names.items()}
     previous = -1
     with private_file(partial / REJECTED) as path, TableWriter(path, REJECTED_COLUMNS) as writer:
         for batch in database.execute(CANDIDATES_SQL, files).to_arrow_reader(BATCH_ROWS):
@@ -147,7 +207,7 @@ def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Count
 
 
 @contextmanager
-def _database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def spilling_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB in bounded memory, which spills to `spill`; the folder is gone afterwards."""
     import duckdb
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from assay.errors import UsageError
 from assay.inputs.raw_rows import MAX_CELL_BYTES
+from assay.inputs.turns import TurnColumns
 
 COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
     "expect_column_pair_values_a_to_be_greater_than_b": ("column_A", "column_B"),
@@ -44,7 +45,8 @@ class InputRules:
     """Which rows become records.
 
     `required_columns` are all that the task reads; `expectations` are Great Expectations configurations;
-    `max_rejected_share` is from 0 to 1. Raises UsageError where a rule cannot be followed.
+    `max_rejected_share` is from 0 to 1; with `conversation` each row is a turn of one. Raises UsageError where a rule
+    cannot be followed.
     """
 
     record_id: str
@@ -53,6 +55,7 @@ class InputRules:
     on_duplicate: Literal["reject", "first"] = "reject"
     max_rejected_share: float = 0.0
     max_cell_bytes: int = field(default=MAX_CELL_BYTES)
+    conversation: TurnColumns | None = None
 
     def __post_init__(self) -> None:
         if not self.record_id:

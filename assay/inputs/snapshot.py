@@ -35,7 +35,8 @@ from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.rejections import CANDIDATES, IDS, Fault, write_rejected
 from assay.inputs.rules import InputRules, require_columns
 from assay.inputs.stored import RejectedRow, Snapshot, SnapshotRow, open_snapshot, purge_expired, verify
-from assay.inputs.tables import CANDIDATE_COLUMNS, ID_COLUMNS, ROW_COLUMNS, TableWriter
+from assay.inputs.tables import CANDIDATE_COLUMNS, ID_COLUMNS, ROW_COLUMNS, TURN_COLUMNS, TableWriter
+from assay.inputs.turns import BadPlace, TurnColumns, group_of, place_of
 
 __all__ = [
     "Lifetime",
@@ -113,23 +114,31 @@ class _CheckedRow:
     fault: Fault | None
     raw_hash: str
     judged: tuple[object, ...]
+    conversation: str | None
+    turn: int | None
+
+    @property
+    def place(self) -> str | None:
+        """What no other row may have too: the turn of a conversation."""
+        return None if self.turn is None else f"{self.turn} {self.conversation}"
 
 
 def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[int], None]) -> tuple[int, str]:
     """Rows read and their manifest hash; the rows, ids and first candidates for rejection are on disk."""
     manifest_hash, rows_read = ManifestHash(), 0
+    with_turns = checks.rules.conversation is not None
     with (
         private_file(partial / ROWS) as rows_path,
-        TableWriter(rows_path, ROW_COLUMNS) as rows,
+        TableWriter(rows_path, (*ROW_COLUMNS, *TURN_COLUMNS) if with_turns else ROW_COLUMNS) as rows,
         TableWriter(partial / IDS, ID_COLUMNS) as ids,
         TableWriter(partial / CANDIDATES, CANDIDATE_COLUMNS) as candidates,
     ):
         for chunk in _chunks(source.rows(max_cell_bytes=checks.rules.max_cell_bytes), checks):
             for row in chunk:
                 manifest_hash.add(row.record_id, row.row, row.written_fault)
-            rows.write([(row.position, row.record_id, row.row, row.written_fault) for row in chunk])
+            rows.write([_written(row, with_turns=with_turns) for row in chunk])
             sound = [row for row in chunk if row.fault is None]
-            ids.write([(row.position, row.record_id, row.raw_hash) for row in sound])
+            ids.write([(row.position, row.record_id, row.raw_hash, row.place) for row in sound])
             candidates.write(
                 [row.fault.candidate(row.position, row.record_id, row.raw_hash) for row in chunk if row.fault]
             )
@@ -137,6 +146,11 @@ def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[
             rows_read += len(chunk)
             report(rows_read)
     return rows_read, manifest_hash.hexdigest()
+
+
+def _written(row: _CheckedRow, *, with_turns: bool) -> tuple[object, ...]:
+    plain = (row.position, row.record_id, row.row, row.written_fault)
+    return (*plain, row.conversation, row.turn) if with_turns else plain
 
 
 def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]]:
@@ -154,7 +168,7 @@ def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]
 
 
 def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
-    """The row with its first fault, in the order: what the source found, no JSON form, no id, no usable id."""
+    """The row with its first fault, in the order: what the source found, no JSON form, no usable id, no usable turn."""
     rules = checks.rules
     cells = _completed(raw.cells, checks.columns) if raw.cells is not None else {}
     record_id, id_fault = _identified(cells, rules.record_id)
@@ -165,15 +179,18 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
             row = canonical_json(cells).decode()
         except Unwritable as error:
             fault = Fault.of_source("unreadable_row", None, str(error))
+    conversation, turn, place_fault = _placed(cells, rules.conversation, record_id)
     written = f"{fault.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if fault else None
     return _CheckedRow(
         position=raw.position,
         record_id=record_id,
         row=row,
         written_fault=written,
-        fault=fault or id_fault,
+        fault=fault or id_fault or place_fault,
         raw_hash=hmac.digest(checks.hash_key, raw.raw, "sha256").hex(),
         judged=tuple(cells.get(column) for column in checks.suite.columns) if checks.suite else (),
+        conversation=conversation,
+        turn=turn,
     )
 
 
@@ -191,6 +208,20 @@ def _identified(cells: dict[str, object], column: str) -> tuple[str | None, Faul
     if record_id is None:
         return None, Fault.of_id("missing_id", column, f"expected a record id in column {column!r}, found none")
     return record_id, None
+
+
+def _placed(
+    cells: dict[str, object], columns: TurnColumns | None, record_id: str | None
+) -> tuple[str | None, int | None, Fault | None]:
+    """The row's conversation, its turn, and what is wrong with them; a row of no conversation has no turn."""
+    if columns is None or record_id is None:
+        return None, None, None
+    try:
+        place = place_of(cells, columns)
+    except BadPlace as error:
+        return None, None, Fault.of_place(error)
+    group = group_of(place, cells, columns=columns, record_id=record_id)
+    return group, place.turn if place is not None else None, None
 
 
 def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple[object, ...]]:

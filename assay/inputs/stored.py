@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from assay.inputs.manifest import (
     PARTIAL_SUFFIX,
     REJECTED,
     ROWS,
+    Manifest,
     ManifestHash,
     file_hash,
     read_manifest,
@@ -67,8 +68,10 @@ class Snapshot:
     created_at: datetime
     expires_at: datetime
 
-    def records(self) -> Iterator[SnapshotRow]:
+    def records(self, *, holds: Callable[[str], bool] | None = None) -> Iterator[SnapshotRow]:
         """Rows that became records, in order of position; memory does not grow with their number.
+
+        Only those whose id `holds`, if that is given: the cells of the others are not even parsed.
 
         Raises:
             UsageError: a file of the snapshot is gone or damaged.
@@ -79,7 +82,16 @@ class Snapshot:
             if row["position"] == next_rejected:
                 next_rejected = next(rejected, None)
                 continue
+            if holds is not None and not holds(row["record_id"]):
+                continue
             yield SnapshotRow(row["position"], row["record_id"], orjson.loads(row["row"]))
+
+    def records_at(self, positions: Collection[int]) -> Iterator[SnapshotRow]:
+        """Rows at these positions that became records, in order; the other rows are passed over unread."""
+        rejected = {row["position"] for row in _stream(self.directory / REJECTED, ["position"], only=positions)}
+        for row in _stream(self.directory / ROWS, ["position", "record_id", "row"], only=positions):
+            if row["position"] not in rejected:
+                yield SnapshotRow(row["position"], row["record_id"], orjson.loads(row["row"]))
 
     def rejected(self) -> Iterator[RejectedRow]:
         """Rows that were rejected, in order of position."""
@@ -116,13 +128,24 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> Snapshot:
     )
 
 
-def verify(snapshot: Snapshot) -> None:
-    """Returns if the snapshot's rows and rejections are those it was made with.
+def verify(snapshot: Snapshot, *, by_row: bool = True) -> None:
+    """Returns if the snapshot's rows and rejections are those it was made with; `by_row` hashes each row once more.
 
     Raises:
         UsageError: its manifest hash or a file differs, or a file cannot be read.
     """
     manifest = read_manifest(snapshot.directory)
+    if by_row:
+        _verify_rows(snapshot, manifest)
+    for name, expected in manifest.files.items():
+        if file_hash(snapshot.directory / name) != expected:
+            raise UsageError(
+                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written; "
+                "start a new run."
+            )
+
+
+def _verify_rows(snapshot: Snapshot, manifest: Manifest) -> None:
     found = ManifestHash()
     for row in _stream(snapshot.directory / ROWS, ["record_id", "row", "fault"]):
         found.add(row["record_id"], row["row"], row["fault"])
@@ -131,12 +154,6 @@ def verify(snapshot: Snapshot) -> None:
             f"Input snapshot {snapshot.directory} was changed: expected manifest hash {snapshot.manifest_hash}, "
             f"found {found.hexdigest()} in its rows; start a new run."
         )
-    for name, expected in manifest.files.items():
-        if file_hash(snapshot.directory / name) != expected:
-            raise UsageError(
-                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written; "
-                "start a new run."
-            )
 
 
 def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
@@ -152,14 +169,18 @@ def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
     return purged
 
 
-def _stream(path: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
+def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of the file, of those at the positions `only` if that is given."""
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    places = None if only is None else pa.array(sorted(only), pa.int64())
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=READ_ROWS, columns=columns):
-                yield from batch.to_pylist()
+                rows = batch if places is None else batch.filter(pc.is_in(batch.column("position"), value_set=places))
+                yield from rows.to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
             f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged "

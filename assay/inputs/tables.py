@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Columns = tuple[tuple[str, str], ...]
 
 ROW_COLUMNS: Columns = (("position", "int64"), ("record_id", "string"), ("row", "string"), ("fault", "string"))
-ID_COLUMNS: Columns = (("position", "int64"), ("record_id", "string"), ("raw_hash", "string"))
+TURN_COLUMNS: Columns = (("conversation", "string"), ("turn", "int64"))
+"""Follow the columns of rows that are turns of conversations."""
+ID_COLUMNS: Columns = (("position", "int64"), ("record_id", "string"), ("raw_hash", "string"), ("place", "string"))
 REJECTED_COLUMNS: Columns = (
     ("position", "int64"),
     ("record_id", "string"),

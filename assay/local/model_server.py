@@ -26,6 +26,8 @@ SLOTS = 4
 SLOT_TOKENS = 2048
 THREADS = 2
 PROMPT_CACHE_MIB = 256
+SPECULATIONS = ("none", "ngram_simple", "ngram_map_k", "ngram_mod", "ngram_cache")
+"""Ways to guess tokens ahead from those that were there before; llama.cpp's names. All of them give the same answers."""
 # Threads that wait for each other must sleep, not spin: on two busy cores spinning made it a hundred times slower.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
@@ -62,14 +64,15 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
     return found[0]
 
 
-def parameters(weights: Path, *, port: int, threads: int = THREADS) -> CommonParams:
+def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation: str = "none") -> CommonParams:
     """What the server is started with: `SLOTS` requests at a time, each with a context of `SLOT_TOKENS`.
 
     A prompt that does not fit is refused with HTTP 400; nothing is dropped from it to make it fit.
     """
-    from xllamacpp import CommonParams
+    from xllamacpp import CommonParams, common_speculative_type
 
     params = CommonParams()
+    params.speculative.types = [common_speculative_type[f"COMMON_SPECULATIVE_TYPE_{speculation.upper()}"]]
     params.model.path = str(weights)
     params.model_alias = {MODEL_ID}
     params.hostnames = [HOST]
@@ -106,9 +109,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--weights", default=WEIGHTS_PACKAGE, help="package that holds the .gguf (default: %(default)s)"
     )
+    parser.add_argument(
+        "--speculation",
+        choices=SPECULATIONS,
+        default="none",
+        help="how tokens are guessed ahead (default: %(default)s)",
+    )
     given = parser.parse_args(arguments)
     try:
-        serve(parameters(weights_file(given.weights), port=given.port, threads=given.threads))
+        weights = weights_file(given.weights)
+        serve(parameters(weights, port=given.port, threads=given.threads, speculation=given.speculation))
     except AssayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +16,14 @@ import orjson
 
 from assay.errors import StoppedAtDoor, UsageError
 from assay.guards.keys import keyed_hash
+from assay.inference.request import RunFacts
 from assay.inputs.gate import GateDecision, decide
 from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, purge_expired, spool, verify
 from assay.inputs.sources import Source, open_source
 from assay.pipeline.buffer import RowSink
 from assay.pipeline.chunks import chunks
 from assay.pipeline.masked import MaskedRecord, MaskingFault, RecordGuard
+from assay.pipeline.observing import Observed, observed
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import (
     GOLDEN,
@@ -46,6 +49,14 @@ CHUNK_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Admitting:
+    """Who is told how the admission goes: `report` of the rows read so far, `seen` of the run's beginning."""
+
+    report: Callable[[int], None]
+    seen: Observed
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
     """What came through the door."""
 
@@ -64,6 +75,49 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         Unreachable: the warehouse is away; nothing was paid for, start again.
     """
     facts = facts_of(task, options)
+    with observed(project, facts, "admit") as seen:
+        return _admit(project, task, options, facts=facts, admitting=Admitting(report, seen))
+
+
+def _admit(project: Project, task: Task, options: RunOptions, *, facts: RunFacts, admitting: Admitting) -> Admission:
+    if options.batch:
+        _refuse_batch_of_turns(task)
+    run = _spooled(project, task, options, facts=facts, report=admitting.report)
+    try:
+        return _land(project, run, decide(run.snapshot, run.rules), admitting.seen)
+    except StoppedAtDoor:
+        raise
+    except BaseException:
+        # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
+        shutil.rmtree(run.snapshot.directory, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def previewed(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Iterator[Run]:
+    """A run over the input as it is now, for the block alone: nothing is landed, and its snapshot is gone afterwards.
+
+    Raises:
+        UsageError: the input as a whole cannot be read.
+        StoppedAtDoor: too many rows were rejected.
+        Unreachable: the warehouse is away.
+    """
+    if options.batch:
+        _refuse_batch_of_turns(task)
+    run = _spooled(project, task, options, facts=facts_of(task, options), report=report)
+    try:
+        decision = decide(run.snapshot, run.rules)
+        if not decision.passed:
+            raise StoppedAtDoor(f"{decision.message}\nNothing was sent or landed.", run_id=run.run_id)
+        yield run
+    finally:
+        shutil.rmtree(run.snapshot.directory, ignore_errors=True)
+
+
+def _spooled(
+    project: Project, task: Task, options: RunOptions, *, facts: RunFacts, report: Callable[[int], None]
+) -> Run:
+    """The run with its input in a snapshot, every row checked."""
     project.warehouse.check()
     purge_expired(project.snapshots_dir, datetime.now(UTC))
     source, is_golden = _source(project, task, options), asks_golden_set(task, options)
@@ -76,7 +130,7 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         report=report,
         lifetime=Lifetime.of_days(project.settings.snapshot_days),
     )
-    run = Run(
+    return Run(
         facts=facts,
         task=task,
         options=options,
@@ -84,17 +138,9 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         is_golden=is_golden,
         purpose=purpose_of(task, options),
     )
-    try:
-        return _land(project, run, decide(snapshot, rules))
-    except StoppedAtDoor:
-        raise
-    except BaseException:
-        # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
-        shutil.rmtree(snapshot.directory, ignore_errors=True)
-        raise
 
 
-def _land(project: Project, run: Run, decision: GateDecision) -> Admission:
+def _land(project: Project, run: Run, decision: GateDecision, seen: Observed) -> Admission:
     """Records, rejected rows and at last the `started` row are landed."""
     sink, snapshot = LandingWriter(project.warehouse), run.snapshot
     land_versions(project, run, sink)
@@ -103,8 +149,11 @@ def _land(project: Project, run: Run, decision: GateDecision) -> Admission:
     rejected = snapshot.rows_rejected + faults
     started = started_row(run, project, records=records, rejected=rejected)
     sink.append([started])
+    seen.run_started(started)
     if reason := _why_stopped(run, decision, records=records, faults=faults):
-        sink.append([finished_row(started, status="failed", predictions=0, calls=0, reason=reason)])
+        finished = finished_row(started, status="failed", predictions=0, calls=0, reason=reason)
+        sink.append([finished])
+        seen.run_finished(started, finished)
         raise StoppedAtDoor(
             f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
             run_id=run.run_id,
@@ -127,19 +176,34 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
     Raises:
         UsageError: no such run, its snapshot is gone or differs, or its task or input was changed since.
     """
+    run = _as_it_stood(project, run_id, by_row=True)
+    if input_spec is not None and input_spec != input_of(run.task, run.options):
+        raise UsageError(
+            f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}; "
+            "leave --input away, or start a new run."
+        )
+    _same_source(project, run.task, run.options, run.snapshot)
+    return run
+
+
+def join(project: Project, run_id: str) -> Run:
+    """A run that this worker answers a shard of, reopened by another just now: the source is not looked at again.
+
+    Raises:
+        UsageError: this machine does not see the run's snapshot, or the snapshot or the task differs.
+    """
+    return _as_it_stood(project, run_id, by_row=False)
+
+
+def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     row = find_run(project, run_id)
     options = options_from(row)
     task = project.task(row["task"], variant=row["variant"])
     _same_version(task, row)
-    snapshot = open_snapshot(project.snapshot_dir(run_id))
-    verify(snapshot)
+    snapshot = _snapshot(project, run_id)
+    verify(snapshot, by_row=by_row)
     if snapshot.manifest_hash != row["manifest_hash"]:
         raise UsageError(f"The input snapshot of run {run_id} is not the one it was started with; start a new run.")
-    if input_spec is not None and input_spec != input_of(task, options):
-        raise UsageError(
-            f"Run {run_id} was started with {input_of(task, options)!r}, not {input_spec!r}; leave --input away, or start a new run."
-        )
-    _same_source(project, task, options, snapshot)
     run = Run(
         facts=facts_of(task, options, run_id=run_id),
         task=task,
@@ -152,6 +216,16 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
     if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], faults=faults):
         raise UsageError(f"Run {run_id} was stopped at the door and cannot go on: {reason}\nStart a new run.")
     return run
+
+
+def _snapshot(project: Project, run_id: str) -> Snapshot:
+    directory = project.snapshot_dir(run_id)
+    if not directory.is_dir():
+        raise UsageError(
+            f"Input snapshot {directory} is gone: expected it on the machine that started the run, or in the "
+            "folder that ASSAY_SHARED_DIR names on all machines; mount that folder here, or start a new run."
+        )
+    return open_snapshot(directory)
 
 
 def _source(project: Project, task: Task, options: RunOptions) -> Source:
@@ -169,6 +243,19 @@ def _source(project: Project, task: Task, options: RunOptions) -> Source:
         if not isinstance(task.spec.input.record_id, str):
             source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=project.settings.hash_key)
     return Limited(source, options.limit) if options.limit is not None else source
+
+
+def _refuse_batch_of_turns(task: Task) -> None:
+    """Returns when no request of the task waits for the answer to another.
+
+    Raises:
+        UsageError: its rows are turns of conversations.
+    """
+    if task.spec.input.conversation is not None:
+        raise UsageError(
+            f"--batch for task '{task.name}': expected rows that can be asked all at once, found turns of conversations "
+            "(`input.conversation`), each of which needs the answers before it; run without --batch."
+        )
 
 
 def _same_version(task: Task, row: dict[str, Any]) -> None:
@@ -251,6 +338,8 @@ def _record_row(run: Run, record: MaskedRecord) -> Record:
         input_hash=record.input_hash,
         expected=orjson.dumps(record.expected).decode() if record.expected is not None else None,
         cluster_id=record.cluster_id,
+        conversation_key=record.conversation_key,
+        turn=record.turn,
         slices=record.slices,
         masked_entities=record.masked_entities,
         subject_key=record.subject_key,

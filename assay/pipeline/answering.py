@@ -6,20 +6,31 @@ The second stage. Bounded memory: two chunks of records wait masked, so many are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol
+from decimal import Decimal
+from functools import partial
+from typing import Any, Protocol
 
 from assay.errors import AssayError
+from assay.inference.call_rows import CallRows
 from assay.inference.client import ModelClient
 from assay.inference.engine import Engine, RunCannotGoOn
 from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.limits.protocol import LaneState
 from assay.inference.request import Answered, Request
+from assay.inference.telemetry.lanes import tell_of_lanes
+from assay.pipeline.budgeting import open_budget
 from assay.pipeline.buffer import AnswerBuffer, RowSink, land_answers
+from assay.pipeline.caching import CacheSinks, open_cache
+from assay.pipeline.conversations import Conversations, Settle, open_conversations
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
 from assay.pipeline.masked import RecordGuard
-from assay.pipeline.parts import EngineParts, connect, open_parts
+from assay.pipeline.observing import UNOBSERVED, Observed
+from assay.pipeline.parts import EngineParts, call_rows, connect, open_parts
 from assay.pipeline.project import Project
 from assay.pipeline.requests import RunRequests
 from assay.pipeline.run import Run
@@ -29,11 +40,23 @@ from assay.warehouse.landing import LandingWriter
 
 GRACE_SECONDS = 15.0
 """How long a run that stops waits for the calls under way, which may be paid for already."""
+EXCHANGES_AHEAD = 40
+"""Pieces of conversations that wait at a time, twice: each is several records."""
+Work = Callable[[Any], Awaitable[object]]
+LOG = logging.getLogger(__name__)
 KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was under way", broke_off=True)
 
 
 class Progress(Protocol):
     """Who is told how a run goes."""
+
+    def watch(
+        self,
+        limiter_states: Callable[[], Mapping[str, LaneState]],
+        budget: Callable[[], tuple[Decimal, Decimal | None]],
+    ) -> None:
+        """Where the limiter's lanes can be looked at, and what is spent of which cap (None: no cap), in USD."""
+        ...
 
     def answered(self, answered: Answered) -> None:
         """One more request is answered."""
@@ -57,6 +80,7 @@ class Answering:
     clients: Mapping[str, ModelClient] | None = None
     sink: RowSink | None = None
     shard: Shard = WHOLE
+    observed: Observed = UNOBSERVED
     grace_s: float = GRACE_SECONDS
     _failure: AssayError | None = None
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,15 +96,19 @@ class Answering:
         guard = RecordGuard(self.run, self.project)
         sink = self.sink or LandingWriter(self.project.warehouse)
         journal = Journal(self.project.journal_dir(self.run.run_id) / str(self.shard))
-        parts = open_parts(self.project, self.run, guard, clients=self.clients or connect(self.project, self.run))
         journal.open()
-        buffer = AnswerBuffer(sink, journal=journal)
+        buffer, recovered = AnswerBuffer(sink, journal=journal, events=self.observed.events), False
         try:
-            await asyncio.to_thread(self._land_recovered, journal, parts, sink)
-            await self._pass(parts.engine(journal), buffer, guard)
+            rows = call_rows(self.project, self.run, guard)
+            await asyncio.to_thread(self._land_recovered, journal, rows, sink)
+            recovered = True
+            async with AsyncExitStack() as closing:
+                parts = await self._open(closing, buffer, guard)
+                requests = RunRequests(self.project, self.run, guard, self.shard)
+                conversations = await self._recall(closing, requests, parts)
+                await self._pass(parts, journal, buffer, conversations or requests)
         finally:
-            journal.close(everything_landed=buffer.is_empty)
-            await parts.close()
+            journal.close(everything_landed=recovered and buffer.is_empty)
         if self._failure is not None:
             raise self._failure
         if self.stop.is_set():
@@ -88,22 +116,54 @@ class Answering:
                 f"Stopped. Everything answered so far is landed; go on with: assay run {self.run.task.name} --resume {self.run.run_id}"
             )
 
-    def _land_recovered(self, journal: Journal, parts: EngineParts, sink: RowSink) -> None:
+    async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordGuard) -> EngineParts:
+        """The parts of the engine, to be closed with `closing`; what is noted as they close is flushed after it."""
+        closing.push_async_callback(buffer.flush)
+        sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
+        cache = await asyncio.to_thread(open_cache, self.project, self.run, sinks)
+        closing.push_async_callback(cache.close)
+        budget = await open_budget(self.project, self.run)
+        closing.push_async_callback(budget.close)
+        parts = open_parts(
+            self.project,
+            self.run,
+            guard,
+            clients=self.clients or connect(self.project, self.run),
+            budget=budget,
+            cache=cache,
+            observed=self.observed,
+        )
+        closing.push_async_callback(parts.close)
+        self.progress.watch(parts.limiter.states, parts.money)
+        return parts
+
+    def _land_recovered(self, journal: Journal, rows: CallRows, sink: RowSink) -> None:
         """What a process that was killed had answered is landed, and what it had sent is told of."""
         recovered = journal.recover({route.name: route for route in self.run.task.spec.routes})
-        lost = [parts.rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
+        lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
         land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
         journal.forget_earlier()
 
-    async def _pass(self, engine: Engine, buffer: AnswerBuffer, guard: RecordGuard) -> None:
+    async def _recall(self, closing: AsyncExitStack, requests: RunRequests, parts: EngineParts) -> Conversations | None:
+        """The conversations to go on with, where the task's rows are turns; to be closed with `closing`."""
+        conversations = open_conversations(requests, parts.prompts)
+        if conversations is not None:
+            closing.push_async_callback(conversations.close)
+            await asyncio.to_thread(conversations.recall)
+        return conversations
+
+    async def _pass(
+        self, parts: EngineParts, journal: Journal, buffer: AnswerBuffer, source: RunRequests | Conversations
+    ) -> None:
+        feed, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
         flusher = asyncio.create_task(buffer.flush_when_due())
         flusher.add_done_callback(lambda _: self._halt.set())
         stopper = asyncio.create_task(self._halt_when_stopped())
-        feed = Feed(iter(RunRequests(self.project, self.run, guard, self.shard)))
+        teller = asyncio.create_task(tell_of_lanes(self.observed.events, parts.limiter.states))
         try:
             await work_off(
                 feed,
-                lambda item: self._settle(engine, buffer, item),
+                work,
                 count=self._in_flight(),
                 halt=self._halt,
                 grace_s=self.grace_s,
@@ -111,25 +171,36 @@ class Answering:
             if flusher.done():
                 await flusher
         finally:
-            flusher.cancel()
-            stopper.cancel()
-            await asyncio.gather(flusher, stopper, return_exceptions=True)
+            beside = (flusher, stopper, teller)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await buffer.flush()
+
+    def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[Feed[Any], Work]:
+        """What the workers take one by one, and what each does with it: a request, or the turns of a conversation."""
+        if isinstance(source, RunRequests):
+            return Feed(iter(source)), settle
+        halted = self._halt.is_set
+        return Feed(source.exchanges(), chunk=EXCHANGES_AHEAD), lambda item: source.hold(item, settle, halted=halted)
 
     async def _halt_when_stopped(self) -> None:
         await self.stop.wait()
         self._halt.set()
 
-    async def _settle(self, engine: Engine, buffer: AnswerBuffer, item: Request | Answered) -> None:
+    async def _settle(self, engine: Engine, buffer: AnswerBuffer, item: Request | Answered) -> Answered | None:
+        """The answer, on its way to the warehouse; None where the run cannot go on."""
         try:
             answered = item if isinstance(item, Answered) else await engine.answer(item)
             await buffer.add(answered)
             self.progress.answered(answered)
+            return answered
         except RunCannotGoOn as stopped:
             self._fail(stopped.error)
             await buffer.add(Answered(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
         except AssayError as error:
             self._fail(error)
+        return None
 
     def _fail(self, error: AssayError) -> None:
         self._failure = self._failure or error

@@ -20,7 +20,9 @@ from assay.inference.batch.client import BatchClient, ProviderBatch
 from assay.inference.engine import Engine
 from assay.inference.providers import PROVIDERS_FILE, Provider
 from assay.pipeline.batch_ledger import BatchLedger, batches_dir
+from assay.pipeline.batch_money import BatchMoney, open_batch_money
 from assay.pipeline.masked import RecordGuard
+from assay.pipeline.observing import observed
 from assay.pipeline.parts import open_parts
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
@@ -87,6 +89,7 @@ class BatchDesk:
     guard: RecordGuard
     engine: Engine
     runner: asyncio.Runner
+    money: BatchMoney
     _apis: dict[str, BatchApi] = field(default_factory=dict)
 
     def api(self, provider: str) -> BatchApi:
@@ -104,9 +107,10 @@ class BatchDesk:
         await self.tools.sleep(self.tools.look_again_s)
 
     def close(self) -> None:
-        """Connections are released."""
+        """Connections are released, and money that no batch holds."""
         for api in self._apis.values():
             self.ask(api.close())
+        self.money.close()
 
 
 @contextmanager
@@ -114,14 +118,18 @@ def open_desk(project: Project, run: Run, tools: BatchTools) -> Iterator[BatchDe
     """The desk of the run, which no other process on this machine has at the same time.
 
     Raises:
-        UsageError: another process has it.
-        Unreachable: the warehouse does not answer.
+        UsageError: another process has it, or there is a cap and a model has no price.
+        Unreachable: the warehouse does not answer, or the budget's ledger.
     """
-    with _alone(batches_dir(project, run.run_id), run), asyncio.Runner() as runner:
+    alone = _alone(batches_dir(project, run.run_id), run)
+    with alone, observed(project, run.facts, "batch") as seen, asyncio.Runner() as runner:
         guard = RecordGuard(run, project)
-        parts = open_parts(project, run, guard, clients={})
-        desk = BatchDesk(project, run, tools, BatchLedger.of(project, run), guard, parts.engine(None), runner)
+        parts = open_parts(project, run, guard, clients={}, observed=seen)
+        ledger = BatchLedger.of(project, run, events=seen.events)
+        money = open_batch_money(project, run, runner)
+        desk = BatchDesk(project, run, tools, ledger, guard, parts.engine(None), runner, money)
         try:
+            money.hold_all(ledger.open())
             yield desk
         finally:
             desk.close()

@@ -16,6 +16,7 @@ import orjson
 from assay.inference.batch.chunk import names_of, read_names
 from assay.inference.batch.results import BatchResults, not_in_results
 from assay.inference.call_rows import CallFacts
+from assay.inference.calls import paid
 from assay.inference.failures import CallFailure
 from assay.inference.replies import Reply
 from assay.inference.request import Answered, Request
@@ -45,10 +46,13 @@ def land_batch(desk: BatchDesk, batch: Batch) -> Batch:
     files = _downloaded(desk, batch)
     names = read_names(desk.ledger.path(batch))
     counts: Counter[str] = Counter()
+    paid_usd = Decimal(0)
     sink = LandingWriter(desk.project.warehouse)
     with BatchResults(files, names=names) as results:
         for answers in chunks(_answers(desk, batch, results, counts), CHUNK_ANSWERS):
             land_answers(sink, answers)
+            paid_usd += sum((paid(answered.responses) for answered in answers), Decimal(0))
+    desk.money.settle(batch, paid_usd)
     given = counts[ANSWERED] + counts[FAILED]
     landed = desk.ledger.landed(
         batch, answered=counts[ANSWERED], failed=counts[FAILED], missing=max(batch.requests - given, 0)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
 from assay.inference.batch.chunk import Chunk, Place, chunk_path
 from assay.inference.batch.client import ProviderBatch
+from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
 from assay.records import Batch
@@ -56,16 +56,17 @@ class BatchLedger:
 
     project: Project
     run: Run
+    events: Events = field(default_factory=NoEvents)
     _batches: dict[str, Batch] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, run: Run) -> BatchLedger:
+    def of(cls, project: Project, run: Run, *, events: Events | None = None) -> BatchLedger:
         """The ledger as the warehouse has it.
 
         Raises:
             Unreachable: the warehouse does not answer.
         """
-        return cls(project, run, latest(project, run.run_id, run.facts.data_date))
+        return cls(project, run, events or NoEvents(), latest(project, run.run_id, run.facts.data_date))
 
     @property
     def directory(self) -> Path:
@@ -84,10 +85,6 @@ class BatchLedger:
     def open_at(self, provider: str) -> int:
         """How many batches the provider holds or is about to."""
         return sum(batch.provider == provider for batch in self.open())
-
-    def held_usd(self) -> Decimal:
-        """What open batches may cost at most, as far as it is known."""
-        return sum((batch.estimate_usd or Decimal(0) for batch in self.open()), Decimal(0))
 
     def holds(self, place: Place, route: RouteSpec, *, ever: bool) -> bool:
         """True when an open batch of the route has the request, with `ever` also when a landed one had it.
@@ -176,6 +173,14 @@ class BatchLedger:
         row = replace(batch, occurred_at=datetime.now(UTC))
         LandingWriter(self.project.warehouse).append([row])
         self._batches[row.chunk_hash] = row
+        self.events.emit(
+            "batch_changed",
+            batch_id=row.provider_batch_id,
+            lane=f"{row.provider}:{row.request_model}",
+            state=str(row.state),
+            requests=row.requests,
+            failed=row.lines_failed,
+        )
         return row
 
 

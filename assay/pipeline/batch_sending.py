@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
-from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, read_names, request_line
-from assay.inference.batch.client import ProviderBatch
+from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_names, request_line
 from assay.inference.calls import BYTES_PER_TOKEN, OUTPUT_TOKENS_UNSTATED
 from assay.inference.keys import new_id
+from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
 from assay.inference.request import Answered, Request
 from assay.inference.usage import TokenUsage
@@ -25,11 +25,11 @@ from assay.pipeline.requests import RunRequests
 from assay.records import Batch
 from assay.tasks.spec import RouteSpec
 from assay.warehouse.landing import LandingWriter
-from assay.warehouse.statements import RUN_SPENT
 
 REUSED_ROWS = 500
 MANY = 1000
 NEVER_SENT = "the provider has no such batch, and its file of requests is not on this machine"
+NO_ROOM = "the budget has no room for it any more"
 
 
 def adopt(desk: BatchDesk) -> None:
@@ -48,22 +48,36 @@ def settle_intents(desk: BatchDesk) -> None:
     adopt(desk)
     still = {batch.chunk_hash for batch in _intended(desk)}
     for batch in (batch for batch in left if batch.chunk_hash in still):
-        if desk.ledger.path(batch).is_file() and read_names(desk.ledger.path(batch)) is not None:
+        if not (desk.ledger.path(batch).is_file() and read_names(desk.ledger.path(batch)) is not None):
+            _abandon(desk, batch, reason=NEVER_SENT)
+            continue
+        desk.money.settle(batch, Decimal(0))  # to be held anew: while nobody had it in hand, caps may have been reached
+        if desk.money.takes(batch.estimate_usd):
             _submit(desk, batch)
         else:
-            desk.ledger.abandoned(batch, reason=NEVER_SENT)
+            _abandon(desk, batch, reason=NO_ROOM)
 
 
 def _intended(desk: BatchDesk) -> list[Batch]:
     return [batch for batch in desk.ledger.open() if batch.state == BatchState.INTENT]
 
 
-def _submit(desk: BatchDesk, batch: Batch) -> ProviderBatch:
+def _submit(desk: BatchDesk, batch: Batch) -> None:
+    """The batch is sent, with its money held; where there is none any more, it is abandoned."""
     path = desk.ledger.path(batch)
+    if not desk.money.pledge(batch):
+        _abandon(desk, batch, reason=NO_ROOM)
+        return
     sent = desk.ask(desk.api(batch.provider).submit(path, chunk_hash=batch.chunk_hash, run_id=batch.run_id))
     desk.ledger.submitted(batch, sent)
     path.unlink(missing_ok=True)  # its list of names stays until the batch is landed
-    return sent
+
+
+def _abandon(desk: BatchDesk, batch: Batch, *, reason: str) -> None:
+    desk.ledger.abandoned(batch, reason=reason)
+    desk.money.settle(batch, Decimal(0))
+    for path in (desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
+        path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -75,7 +89,6 @@ class Sender:
     _files: dict[tuple[str, str], tuple[ChunkFile, RouteSpec]] = field(default_factory=dict)
     _reused: list[Answered] = field(default_factory=list)
     _rates: dict[tuple[str, str], tuple[Decimal, Decimal] | None] = field(default_factory=dict)
-    _room_usd: Decimal | None = None
     _is_full: bool = False
 
     def send_all(self) -> None:
@@ -83,9 +96,8 @@ class Sender:
 
         Raises:
             Unreachable: the warehouse or the provider does not answer; what was intended is taken up by a resume.
-            UsageError: the provider refuses the batch, or a budget is set and a model has no price.
+            UsageError: the provider refuses the batch.
         """
-        self._room_usd = self._room()
         try:
             for item in RunRequests(self.desk.project, self.desk.run, self.desk.guard):
                 self._take(item)
@@ -111,7 +123,8 @@ class Sender:
             return
         route, name = routes[0], CustomId(request.position, request.epoch, new_id())
         try:
-            turn = engine.calls.turn(route, engine.calls.prompts.messages(request.fields), purpose="answer")
+            messages = engine.calls.prompts.messages(request.fields, history=request.history)
+            turn = engine.calls.turn(request, route, messages, purpose="answer")
         except PromptFailed:  # online it becomes a failed prediction that says so
             return
         line, estimate = request_line(name, turn.body), self._estimate(route, len(turn.body))
@@ -146,20 +159,8 @@ class Sender:
         land_answers(LandingWriter(self.desk.project.warehouse), self._reused)
         self._reused.clear()
 
-    def _room(self) -> Decimal | None:
-        """What the run may still spend beside what its open batches may cost; None without a budget."""
-        run = self.desk.run
-        cap = run.options.budget_usd if run.options.budget_usd is not None else run.task.spec.budget.run_usd
-        if cap is None:
-            return None
-        spent = next(self.desk.project.warehouse.stream(RUN_SPENT.sql, run.window))["spent_usd"]
-        return Decimal(str(cap)) - Decimal(spent) - self.desk.ledger.held_usd()
-
     def _fits(self, estimate_usd: Decimal | None) -> bool:
-        if self._room_usd is None:
-            return True
-        self._is_full = estimate_usd is None or estimate_usd > self._room_usd
-        self._room_usd -= estimate_usd or Decimal(0)
+        self._is_full = not self.desk.money.takes(estimate_usd)
         return not self._is_full
 
     def _estimate(self, route: RouteSpec, body_bytes: int) -> Decimal | None:
@@ -168,11 +169,13 @@ class Sender:
         if lane not in self._rates:
             self._rates[lane] = self._rate(route)
         rates = self._rates[lane]
-        return None if rates is None else rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]
+        if rates is None:
+            return None
+        return (rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]).quantize(PLACES, ROUND_CEILING)
 
     def _rate(self, route: RouteSpec) -> tuple[Decimal, Decimal] | None:
-        parameters, prices = self.desk.engine.calls.prompts.parameters, self.desk.project.prices
-        most = int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or OUTPUT_TOKENS_UNSTATED)
+        prompts, prices = self.desk.engine.calls.prompts, self.desk.project.prices
+        most = prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
         asked, said = (
             prices.price(
                 usage, provider=route.provider, model=route.model, on=datetime.now(UTC).date(), is_batch=True

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from assay.inference.request import Answered
-from assay.records import Content, Prediction, Response, Row
+from assay.inference.telemetry.protocol import Events, NoEvents
+from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 2.0
@@ -52,12 +53,19 @@ class AnswerBuffer:
     """Answers waiting to be landed; one flush at a time, in a thread, while others go on being answered."""
 
     def __init__(
-        self, sink: RowSink, *, journal: AnswerJournal | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        sink: RowSink,
+        *,
+        journal: AnswerJournal | None = None,
+        events: Events | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sink = sink
         self._journal = journal
+        self._events = events or NoEvents()
         self._clock = clock
         self._waiting: list[Answered] = []
+        self._entries: list[SemanticCacheEntry] = []
         self._oldest: float | None = None
         self._flushing = asyncio.Lock()
         self._enough = asyncio.Event()
@@ -65,15 +73,25 @@ class AnswerBuffer:
 
     async def add(self, answered: Answered) -> None:
         """The answer will be landed at the next flush; waits while the warehouse is behind."""
+        self._keep(answered)
+        if len(self._waiting) >= FLUSH_ROWS:
+            self._enough.set()
+            if len(self._waiting) >= FULL_ROWS:
+                await self.flush()
+
+    def note(self, row: SemanticCacheEntry | Response) -> None:
+        """A row that belongs to no answer will be landed at the next flush."""
+        if isinstance(row, SemanticCacheEntry):  # the answer it repeats is kept; of a killed process it is no loss
+            self._entries.append(row)
+        else:
+            self._keep(Answered(None, (row,)))
+
+    def _keep(self, answered: Answered) -> None:
         if self._journal is not None and answered.responses:
             self._journal.answered(answered)
         self._waiting.append(answered)
         if self._oldest is None:
             self._oldest = self._clock()
-        if len(self._waiting) >= FLUSH_ROWS:
-            self._enough.set()
-            if len(self._waiting) >= FULL_ROWS:
-                await self.flush()
 
     @property
     def is_empty(self) -> bool:
@@ -105,20 +123,28 @@ class AnswerBuffer:
     async def _flush(self) -> None:
         async with self._flushing:
             batch, oldest = self._waiting, self._oldest
-            if not batch:
+            if not batch and not self._entries:
                 return
             self._waiting, self._oldest = [], None
+            entries, self._entries, began = self._entries, [], self._clock()
             page = self._journal.turn_page() if self._journal is not None else 0
             try:
                 # Encoded here, sent in a thread: two threads that both want the CPU only take it from each other.
-                sends = [self._sink.prepared(rows) for rows in rows_of(batch)]
+                sends = [self._sink.prepared(rows) for rows in (entries, *rows_of(batch))]
                 await asyncio.to_thread(_all, sends)
-            except BaseException:
+            except BaseException as error:
                 self._waiting, self._oldest = [*batch, *self._waiting], oldest
+                self._entries[:0] = entries
+                self._tell(len(batch), began, type(error).__name__)
                 raise
             self.landed += len(batch)
+            self._tell(len(batch), began)
             if self._journal is not None:
                 self._journal.forget(page)
+
+    def _tell(self, rows: int, began: float, error_type: str | None = None) -> None:
+        lasted_ms = round((self._clock() - began) * 1000)
+        self._events.emit("flush", rows=rows, ms=lasted_ms, waiting=len(self._waiting), error_type=error_type)
 
     async def flush_when_due(self, *, tick_s: float = 0.25) -> None:
         """Flushes by number and by time until it is cancelled."""

@@ -16,9 +16,9 @@ import orjson
 from assay.errors import UsageError
 from assay.inference.caches.exact import ExactCache, Trace
 from assay.inference.keys import request_key
-from assay.inference.prompts import PromptRenderer
 from assay.inference.request import Request
 from assay.pipeline.caching import exact_cache
+from assay.pipeline.parts import prompts_of
 from assay.pipeline.project import Project, masker
 from assay.tasks.task import Task
 from assay.warehouse.cache_statements import LATEST_RECORD
@@ -50,6 +50,11 @@ def explain(
         UsageError: the task has no exact cache, or no run has landed the record.
     """
     spec = task.spec.cache.exact
+    if task.spec.input.conversation is not None:
+        raise UsageError(
+            f"The records of task '{task.name}' are turns of conversations: expected records whose request can be made "
+            "again without the answers of a run; the messages of each call are in the table contents."
+        )
     if spec is None:
         raise UsageError(
             f"tasks/{task.name}/task.yml has no cache.exact: expected e.g. `cache: {{exact: {{ttl: 7 days}}}}`; "
@@ -57,17 +62,17 @@ def explain(
         )
     request = _request(project, task, record_id, epoch=epoch)
     cache = exact_cache(project.settings, task.name, spec, warn=warn)
-    return asyncio.run(_explained(task, request, cache))
+    return asyncio.run(_explained(project, task, request, cache))
 
 
-async def _explained(task: Task, request: Request, cache: ExactCache) -> list[RouteExplanation]:
+async def _explained(project: Project, task: Task, request: Request, cache: ExactCache) -> list[RouteExplanation]:
     guard = masker(task)
-    prompts = PromptRenderer(task, mask=lambda fields: guard.mask(fields).texts)
+    prompts = prompts_of(project, task, mask=lambda fields: guard.mask(fields).texts)
     messages = orjson.dumps(prompts.messages(request.fields))
     try:
         return [
             await explain_route(
-                cache, request, prompts.body(messages, route), route=route.name, lane=f"{route.provider}:{route.model}"
+                cache, request, prompts.body(messages, route, request), route=route.name, lane=route.lane
             )
             for route in task.spec.routes
         ]
@@ -105,7 +110,7 @@ def _why_missed(trace: Trace | None, changed: tuple[str, ...], *, model: str | N
     kept = datetime.fromtimestamp(trace.stored_at, UTC)
     if changed:
         return f"since the answer of {kept:%Y-%m-%d %H:%M} UTC these parts of the request changed: {', '.join(changed)}"
-    if trace.expires_at <= datetime.now(UTC).timestamp():
+    if trace.has_expired:
         return f"the answer of {kept:%Y-%m-%d %H:%M} UTC expired at {datetime.fromtimestamp(trace.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
     if trace.response_model != model:
         return f"the answer came from {trace.response_model}; {model} answers under the same name now"

@@ -135,7 +135,10 @@ def neighbourhoods(asked: Iterable[tuple[str, str, QuestionPair]], vectors: dict
     """
     found: dict[str, dict[str, Neighbour]] = {}
     for a, b, pair in asked:
-        found.setdefault(a, {})[b] = Neighbour(min(1.0, float(vectors[a] @ vectors[b])), pair.same, pair.answer)
+        known = found.setdefault(a, {})
+        # Labelled both ways, e.g. because masking made two pairs one: rather a false hit than one that is not counted.
+        same = pair.same and (b not in known or known[b].same)
+        known[b] = Neighbour(min(1.0, float(vectors[a] @ vectors[b])), same, pair.answer)
     return [
         tuple(sorted(near.values(), key=lambda neighbour: -neighbour.similarity)[:NEIGHBOURS])
         for near in found.values()

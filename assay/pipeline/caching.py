@@ -105,8 +105,7 @@ def kept_entries(project: Project, facts: RunFacts, spec: SemanticCacheSpec) -> 
         "embedding_model": spec.model,
         "now": datetime.now(UTC),
     }
-    rows = list(project.warehouse.stream(SEMANTIC_ENTRIES.sql, parameters))
-    for row in reversed(rows):
+    for row in project.warehouse.stream(SEMANTIC_ENTRIES.sql, parameters):
         yield _entry(row)
 
 

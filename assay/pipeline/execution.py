@@ -16,11 +16,14 @@ from typing import Any
 
 from assay.errors import AssayError, Unreachable, UsageError
 from assay.pipeline.answering import Answering, Interrupted, Progress
+from assay.pipeline.observing import Observed, observed
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run, find_run, finished_row, row_of
 from assay.pipeline.scoring import score_run
+from assay.pipeline.shards import WHOLE, Shard
 from assay.records import Run as RunRow
 from assay.warehouse.landing import LandingWriter
+from assay.warehouse.shard_statements import SHARD_COUNTS
 from assay.warehouse.statements import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -49,32 +52,45 @@ class RunSummary:
     unknown_billing_calls: int
 
 
-def answer(project: Project, run: Run, progress: Progress, *, handle_signals: bool = True) -> None:
-    """Every request of the run has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
+def answer(
+    project: Project, run: Run, progress: Progress, *, shard: Shard = WHOLE, handle_signals: bool = True
+) -> None:
+    """Every request of the run, or of the shard, has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
 
     Raises:
-        AssayError: the run cannot go on; its `finished` row says why, a resume continues it.
+        AssayError: the run cannot go on; its `finished` row says why, a resume continues it. A shard lands no such row:
+            the others may go on, and the run ends with all of them.
     """
-    try:
-        with asyncio.Runner(loop_factory=_fast_loop()) as runner, _settled_memory():
-            runner.run(_answer(project, run, progress, handle_signals=handle_signals))
-    except AssayError as error:
-        _record_stop(project, run, error)
-        raise
+    number = None if shard == WHOLE else shard.index
+    with observed(project, run.facts, "answer", shard=number) as seen:
+        answering = Answering(project, run, progress, shard=shard, observed=seen)
+        try:
+            with asyncio.Runner(loop_factory=_fast_loop()) as runner, _settled_memory():
+                runner.run(_answer(answering, handle_signals=handle_signals))
+        except AssayError as error:
+            if shard == WHOLE:
+                _record_stop(project, run, error, seen)
+            raise
 
 
 def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunSummary:
     """The run is scored and its `finished` row landed: completed when every request has a prediction, else failed."""
+    with observed(project, run.facts, "score") as seen:
+        return _finish(project, run, seen, report)
+
+
+def _finish(project: Project, run: Run, seen: Observed, report: Callable[[int], None]) -> RunSummary:
     score_run(project, run, report=report)
     started = row_of(find_run(project, run.run_id))
     counts = _one(project, RUN_COUNTS.sql, run)
     complete = counts["predictions"] == started.expected_predictions
     reason = None if complete else f"{counts['predictions']} of {started.expected_predictions} predictions landed"
     status = "completed" if complete else "failed"
-    sink = LandingWriter(project.warehouse)
-    sink.append(
-        [finished_row(started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason)]
+    finished = finished_row(
+        started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason
     )
+    LandingWriter(project.warehouse).append([finished])
+    seen.run_finished(started, finished)
     return _summary(project, run, started, counts, status=status)
 
 
@@ -108,8 +124,11 @@ def _summary(project: Project, run: Run, started: RunRow, counts: dict[str, Any]
     )
 
 
-def open_requests(project: Project, run: Run) -> int:
-    """Requests of the run that have no prediction yet."""
+def open_requests(project: Project, run: Run, *, shard: Shard = WHOLE) -> int:
+    """Requests of the run, or of the shard, that have no prediction yet."""
+    if shard != WHOLE:
+        counts = next(project.warehouse.stream(SHARD_COUNTS.sql, {**run.window, **shard.parameters}))
+        return int(counts["records"]) * run.options.epochs - int(counts["predictions"])
     started = row_of(find_run(project, run.run_id))
     return (started.expected_predictions or 0) - int(_one(project, RUN_COUNTS.sql, run)["predictions"])
 
@@ -134,8 +153,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _answer(project: Project, run: Run, progress: Progress, *, handle_signals: bool) -> None:
-    answering = Answering(project, run, progress)
+async def _answer(answering: Answering, *, handle_signals: bool) -> None:
     loop = asyncio.get_running_loop()
     if handle_signals:
         for name in STOP_SIGNALS:
@@ -148,7 +166,7 @@ async def _answer(project: Project, run: Run, progress: Progress, *, handle_sign
                 loop.remove_signal_handler(name)
 
 
-def _record_stop(project: Project, run: Run, error: AssayError) -> None:
+def _record_stop(project: Project, run: Run, error: AssayError, seen: Observed) -> None:
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
     try:
         started, counts = row_of(find_run(project, run.run_id)), _one(project, RUN_COUNTS.sql, run)
@@ -160,6 +178,7 @@ def _record_stop(project: Project, run: Run, error: AssayError) -> None:
             reason=str(error).splitlines()[0],
         )
         LandingWriter(project.warehouse).append([row])
+        seen.run_stopped(row)
     except (Unreachable, UsageError):
         # The warehouse is what went away, or refuses rows: the run stays without a finished row, which marts read
         # as unfinished, and the error that stopped it is the one to be told.

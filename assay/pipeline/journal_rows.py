@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from assay.records import Content, Prediction, Response, Row
 
 KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content)}
-NAMES = {table: tuple(kind.__dataclass_fields__) for table, kind in KINDS.items()}
+NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
 LAYOUT = int.from_bytes(hashlib.sha256(repr(NAMES).encode()).digest()[:4], "big")
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,

@@ -16,6 +16,7 @@ from assay.inputs.snapshot import SnapshotRow
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
 from assay.pipeline.shape import shape_case, shape_row
+from assay.pipeline.shards import WHOLE, Shard
 
 REMEMBERED = 4096
 EXPECTED_PREFIX = "expected:"
@@ -37,6 +38,8 @@ class MaskedRecord:
     input_hash: str
     placeholders: Mapping[str, str]
     raw_expected: dict[str, Any] | None
+    conversation_key: str | None = None
+    turn: int | None = None
 
     @property
     def masked_entities(self) -> int:
@@ -62,15 +65,21 @@ class RecordGuard:
         self.masker: Masker = masker(run.task)
         self._scrub_slice = lru_cache(maxsize=REMEMBERED)(self.masker.scrub)
 
-    def records(self, *, wanted: Callable[[int], bool] | None = None) -> Iterator[MaskedRecord | MaskingFault]:
-        """Every admitted row of the snapshot, masked, by position; of those at `wanted` positions if that is given."""
-        for row in self._run.snapshot.records():
+    def records(
+        self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
+    ) -> Iterator[MaskedRecord | MaskingFault]:
+        """Every admitted row of the snapshot, masked, by position; only those of the shard, and at `wanted` positions."""
+        for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
             if wanted is not None and not wanted(row.position):
                 continue
-            try:
-                yield self._masked(row)
-            except MaskingFailed as error:
-                yield MaskingFault(row.position, row.record_id, str(error))
+            yield self.masked(row)
+
+    def masked(self, row: SnapshotRow) -> MaskedRecord | MaskingFault:
+        """One row of the snapshot, masked."""
+        try:
+            return self._masked(row)
+        except MaskingFailed as error:
+            return MaskingFault(row.position, row.record_id, str(error))
 
     def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """Fields of an example, masked by themselves."""
@@ -79,6 +88,7 @@ class RecordGuard:
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
         shaped = shape_case(row.cells) if self._run.is_golden else shape_row(row.cells, self._run.task)
         masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
+        said = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
         return MaskedRecord(
             position=row.position,
             record_id=row.record_id,
@@ -92,6 +102,8 @@ class RecordGuard:
             input_hash=input_hash(self._key, shaped.fields),
             placeholders=masked.placeholders,
             raw_expected=shaped.expected,
+            conversation_key=keyed_hash(self._key, "conversation", *said) if said else None,
+            turn=shaped.place.turn if shaped.place else None,
         )
 
 

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from assay.inference.request import RunFacts
-from assay.inference.telemetry.events import RunLog, open_log
+from assay.inference.telemetry.events import open_log
 from assay.inference.telemetry.opening import open_tracing
-from assay.inference.telemetry.protocol import RequestTracing, RunEnd, Tracing
+from assay.inference.telemetry.protocol import Events, NoEvents, NoTracing, RequestTracing, RunEnd, Tracing
 from assay.pipeline.project import Project
 from assay.records import Run as RunRow
 
@@ -25,7 +25,7 @@ LOGS = ("logs", "runs")
 class Observed:
     """What a stage under way is told to: `events` for its log, `requests` for the engine, None when it is not traced."""
 
-    events: RunLog
+    events: Events
     tracing: Tracing
 
     @property
@@ -45,6 +45,17 @@ class Observed:
             rejected=started.rows_rejected,
             epochs=started.epochs,
             requests=started.expected_predictions,
+            trace_id=self.tracing.trace_id,
+        )
+
+    def run_stopped(self, finished: RunRow) -> None:
+        """The run was cut off and may be gone on with: a line, and no span, for the run has not ended."""
+        self.events.emit(
+            "run_stopped",
+            status=finished.status,
+            records=finished.records,
+            predictions=finished.predictions,
+            calls=finished.calls,
         )
 
     def run_finished(self, started: RunRow, finished: RunRow) -> None:
@@ -67,6 +78,10 @@ class Observed:
             calls=end.calls,
             ms=lasted_ms,
         )
+
+
+UNOBSERVED = Observed(NoEvents(), NoTracing())
+"""A stage that nobody looks at."""
 
 
 @contextmanager
@@ -95,7 +110,7 @@ def observed(project: Project, facts: RunFacts, stage: str, *, shard: int | None
 
 
 @contextmanager
-def _lines(events: RunLog, stage: str, *, shard: int | None) -> Iterator[None]:
+def _lines(events: Events, stage: str, *, shard: int | None) -> Iterator[None]:
     """The stage's first and last line."""
     began = time.monotonic()
     error_type: str | None = None

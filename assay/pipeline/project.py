@@ -51,10 +51,10 @@ class Project:
     @property
     def snapshots_dir(self) -> Path:
         """Where input snapshots are, each until it expires."""
-        return self.settings.state_dir / SNAPSHOTS
+        return self.settings.shared_dir / SNAPSHOTS
 
     def journal_dir(self, run_id: str) -> Path:
-        """Where the journals of a run are while it is being answered."""
+        """Where the journals of a run are while it is being answered: on this machine's own disk, which can lock files."""
         return self.settings.state_dir / JOURNALS / run_id
 
     def snapshot_dir(self, run_id: str) -> Path:

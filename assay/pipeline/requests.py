@@ -5,7 +5,7 @@ Only which requests there are belongs here; asking them is `answering.py`'s part
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from assay.pipeline.masked import MaskedRecord, RecordGuard
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
 from assay.pipeline.shards import WHOLE, Shard
+from assay.warehouse.shard_statements import ANSWERED_IN_SHARD, REUSABLE_IN_SHARD
 from assay.warehouse.statements import ANSWERED_IN_RUN, REUSABLE_ANSWERS
 
 
@@ -33,8 +34,8 @@ class RunRequests:
     def __iter__(self) -> Iterator[Request | Answered]:
         done = _Ordered(self._stream_done())
         reusable = _Ordered(self._stream_reusable())
-        for record in self.guard.records():
-            if not isinstance(record, MaskedRecord) or not self.shard.holds(record.record_id):
+        for record in self.guard.records(shard=self.shard):
+            if not isinstance(record, MaskedRecord):
                 continue
             for epoch in range(self.run.options.epochs):
                 place = (record.position, epoch)
@@ -42,10 +43,12 @@ class RunRequests:
                     continue
                 request = self.request(record, epoch)
                 answer = reusable.at(place)
-                yield self._reused(request, answer) if answer is not None else request
+                yield self.reused(request, answer) if answer is not None else request
 
     def _stream_done(self) -> Iterator[dict[str, Any]]:
-        return self.project.warehouse.stream(ANSWERED_IN_RUN.sql, self.run.window)
+        if self.shard == WHOLE:
+            return self.project.warehouse.stream(ANSWERED_IN_RUN.sql, self.run.window)
+        return self.project.warehouse.stream(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
 
     def _stream_reusable(self) -> Iterator[dict[str, Any]]:
         since = self.run.reuse_since(datetime.now(UTC))
@@ -58,10 +61,12 @@ class RunRequests:
             "inference_version": facts.inference_version,
             "since": since,
         }
-        return self.project.warehouse.stream(REUSABLE_ANSWERS.sql, parameters)
+        if self.shard == WHOLE:
+            return self.project.warehouse.stream(REUSABLE_ANSWERS.sql, parameters)
+        return self.project.warehouse.stream(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
-    def request(self, record: MaskedRecord, epoch: int) -> Request:
-        """The record asked for the `epoch`-th time, whether it is answered or not."""
+    def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
+        """The record asked for the `epoch`-th time after what was said before, whether it is answered or not."""
         return Request(
             record_id=record.record_id,
             position=record.position,
@@ -72,14 +77,18 @@ class RunRequests:
                 input_hash=record.input_hash,
                 epoch=epoch,
                 tenant_id=record.tenant_id,
+                history=history,
             ),
             fields=record.fields,
             input_hash=record.input_hash,
             tenant_id=record.tenant_id,
             subject_key=record.subject_key,
+            history=history,
+            history_turns=len(history) // 2 if record.turn is not None else None,
         )
 
-    def _reused(self, request: Request, answer: Mapping[str, Any]) -> Answered:
+    def reused(self, request: Request, answer: Mapping[str, Any]) -> Answered:
+        """The request with an answer that was paid for before."""
         now = datetime.now(UTC)
         output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
         prediction = prediction_row(

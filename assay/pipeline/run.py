@@ -45,11 +45,13 @@ class RunOptions:
     stage: str | None = None
     purpose: str | None = None
     batch: bool = False
+    shards: int = 1
 
     def __post_init__(self) -> None:
         for name, value, least in (
             ("limit", self.limit, 1),
             ("epochs", self.epochs, 1),
+            ("shards", self.shards, 1),
             ("budget", self.budget_usd, 0),
         ):
             if value is not None and not least <= value < math.inf:

@@ -15,12 +15,16 @@ import orjson
 from assay.guards.keys import keyed_hash
 from assay.inputs.rules import InputRules
 from assay.inputs.sources import RawRow, Source
+from assay.inputs.turns import Place, TurnColumns, place_of
+from assay.tasks.spec import InputSpec
 from assay.tasks.task import Case, Task
 
 CASE_ID = "case_id"
 DEFAULT_TENANT = "default"
 POPULATION_OF_INPUT = "input"
 NATURAL_KEY = "assay_natural_key"
+CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=False)
+"""Where a case says that it is a turn of a conversation; others stand for themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Shaped:
     subject: str | None
     tenant_id: str
     population: str
+    place: Place | None = None
 
 
 class GoldenSource(Source):
@@ -60,8 +65,13 @@ class GoldenSource(Source):
                 "expected": dict(case.expected) if case.expected is not None else None,
                 "slices": dict(case.slices),
                 "cluster_id": case.cluster_id,
+                **_turn_cells(case),
             }
             yield RawRow(position=position, cells=cells, fault=None, explanation=None, raw=orjson.dumps(cells))
+
+
+def _turn_cells(case: Case) -> dict[str, object]:
+    return {} if case.conversation is None else {CASE_TURNS.conversation: case.conversation, CASE_TURNS.turn: case.turn}
 
 
 def golden_rules(task: Task) -> InputRules:
@@ -73,6 +83,7 @@ def golden_rules(task: Task) -> InputRules:
         on_duplicate="reject",
         max_rejected_share=0.0,
         max_cell_bytes=task.spec.input.max_cell_bytes,
+        conversation=CASE_TURNS if task.spec.input.conversation else None,
     )
 
 
@@ -87,19 +98,28 @@ def input_rules(task: Task) -> InputRules:
         on_duplicate=spec.on_duplicate,
         max_rejected_share=spec.max_rejected,
         max_cell_bytes=spec.max_cell_bytes,
+        conversation=turn_columns(spec),
     )
+
+
+def turn_columns(spec: InputSpec) -> TurnColumns | None:
+    """The columns that make rows turns of conversations, None for a task without them."""
+    stated = spec.conversation
+    return TurnColumns(conversation=stated.id, turn=stated.turn, tenant=spec.tenant) if stated else None
 
 
 def shape_case(cells: Mapping[str, Any]) -> Shaped:
     """A row of the golden set."""
+    place = place_of(cells, CASE_TURNS)
     return Shaped(
         fields=dict(cells["input"]),
         expected=cells["expected"],
         slices=dict(cells["slices"]),
-        cluster=cells["cluster_id"],
+        cluster=cells["cluster_id"] or (place.conversation if place else None),
         subject=None,
         tenant_id=DEFAULT_TENANT,
         population=f"golden:{cells['split']}",
+        place=place,
     )
 
 
@@ -107,14 +127,17 @@ def shape_row(cells: Mapping[str, Any], task: Task) -> Shaped:
     """A row of a source, read by the task's columns."""
     spec = task.spec.input
     expected = {name: cells.get(column) for name, column in spec.expected.items()}
+    turns = turn_columns(spec)
+    place = place_of(cells, turns) if turns else None
     return Shaped(
         fields={name: as_text(cells.get(column)) for name, column in spec.fields.items()},
         expected={name: value for name, value in expected.items() if value not in (None, "")} or None,
         slices={name: as_text(cells.get(column)) for name, column in spec.slices.items()},
-        cluster=_optional(cells, spec.cluster_id),
+        cluster=_optional(cells, spec.cluster_id) or (place.conversation if place else None),
         subject=_optional(cells, spec.subject),
         tenant_id=_optional(cells, spec.tenant) or DEFAULT_TENANT,
         population=POPULATION_OF_INPUT,
+        place=place,
     )
 
 

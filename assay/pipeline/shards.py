@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from assay.errors import UsageError
 
-HASH_BYTES = 8
+HASH_DIGITS = 15
+"""Hex digits of the hash that count: as many as a signed 64-bit number takes, for the warehouse reckons the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,13 @@ class Shard:
         """True when the record, or the conversation, of that id is of this part."""
         if self.count == 1:
             return True
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest()
-        return int.from_bytes(digest, "big") % self.count == self.index
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return int(digest[:HASH_DIGITS], 16) % self.count == self.index
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        """What every statement about a shard takes beside the run's own."""
+        return {"shard": self.index, "shards": self.count}
 
     def __str__(self) -> str:
         return f"{self.index}-of-{self.count}"

@@ -67,6 +67,7 @@ def _case_rows(project: Project, run: Run) -> list[GoldenCase]:
 
 def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
     masked, expected = mask_pair(guard, case.input, case.expected)
+    cluster = case.cluster_id or case.conversation
     return GoldenCase(
         **run.columns(),
         task=run.task.name,
@@ -76,7 +77,7 @@ def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
         input=_json({name: masked.texts[name] for name in case.input}),
         expected=_json(expected) if expected is not None else None,
         slices=tuple(f"{name}={guard.scrub(value)}" for name, value in case.slices.items()),
-        cluster_id=keyed_hash(key, "cluster", case.cluster_id) if case.cluster_id else None,
+        cluster_id=keyed_hash(key, "cluster", cluster) if cluster else None,
         author=case.author,
         authored_on=date.fromisoformat(case.authored_on) if case.authored_on else None,
         masking_version=run.facts.masking_version,

@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 async def work_off(
-    feed: Feed[T], work: Callable[[T], Awaitable[None]], *, count: int, halt: asyncio.Event, grace_s: float
+    feed: Feed[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
 ) -> None:
     """Every item was worked on; or `halt` was set, no item was begun after it, and those begun had `grace_s` to end.
 
     A fault in the work ends all of it and is raised.
     """
-    workers = {asyncio.create_task(_worker(feed, work)) for _ in range(count)}
+    workers = {asyncio.create_task(_worker(feed, work, halt)) for _ in range(count)}
     halted = asyncio.create_task(halt.wait())
     try:
         await _until_done(workers, halted)
@@ -46,6 +46,6 @@ async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[boo
         under_way -= ended
 
 
-async def _worker(feed: Feed[T], work: Callable[[T], Awaitable[None]]) -> None:
-    while (item := await feed.take()) is not None:
+async def _worker(feed: Feed[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
+    while (item := await feed.take()) is not None and not halt.is_set():
         await work(item)

@@ -5,14 +5,16 @@ Shape of a case and of the file belong here; whether a case fits its task is the
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assay.tasks.mistakes import Mistake, shown
+from assay.tasks.spec import TaskSpec
 from assay.tasks.task import Case
 
 
@@ -27,6 +29,8 @@ class _CaseLine(BaseModel):
     cluster_id: str | None = None
     author: str | None = None
     authored_on: date | None = None
+    conversation: Annotated[str, Field(min_length=1)] | None = None
+    turn: Annotated[int, Field(ge=0)] | None = None
 
 
 def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
@@ -55,6 +59,22 @@ def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[t
     return tuple(cases), tuple(lines)
 
 
+def turn_mistakes(cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str) -> Iterator[Mistake]:
+    """Turns of a task without conversations, turns that stand twice, and halves of a turn's place."""
+    first: dict[tuple[str, int | None], int] = {}
+    for case, line in zip(cases, lines, strict=True):
+        if (case.conversation is None) != (case.turn is None):
+            alone = "`conversation`" if case.turn is None else "`turn`"
+            yield Mistake(file, line, "`conversation` and `turn`, or neither", f"{alone} alone")
+        if case.conversation is None:
+            continue
+        if spec.input.conversation is None:
+            yield Mistake(file, line, "no `conversation`, for task.yml has no `input.conversation`", shown(case.turn))
+        place = (case.conversation, case.turn)
+        if first.setdefault(place, line) != line:
+            yield Mistake(file, line, "each turn of a conversation once", f"turn {case.turn} of line {first[place]}")
+
+
 def _parse(raw: bytes, *, file: str, line: int, mistakes: list[Mistake]) -> Case | None:
     try:
         content = _CaseLine.model_validate(orjson.loads(raw))
@@ -75,4 +95,6 @@ def _parse(raw: bytes, *, file: str, line: int, mistakes: list[Mistake]) -> Case
         cluster_id=content.cluster_id,
         author=content.author,
         authored_on=content.authored_on.isoformat() if content.authored_on else None,
+        conversation=content.conversation,
+        turn=content.turn,
     )

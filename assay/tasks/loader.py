@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
-from assay.tasks.golden import read_cases
+from assay.tasks.golden import read_cases, turn_mistakes
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
 from assay.tasks.route_mistakes import route_mistakes
@@ -220,9 +220,7 @@ class _Reading:
 
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
-        for role, name in (("system", spec.prompts.system), ("user", spec.prompts.user)):
-            if name is None:
-                continue
+        for role, name in spec.prompts.files.items():
             path = (self.folder / name).resolve()
             try:
                 if not path.is_relative_to(self.folder.resolve()):
@@ -259,6 +257,7 @@ class _Reading:
         cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
         for case, line in zip(cases, lines, strict=True):
             self._check_case(case, line, spec=spec, model=model)
+        self.mistakes += turn_mistakes(cases, lines, spec=spec, file=self.shown(CASES_FILE))
         by_id = {case.case_id: case for case in cases}
         for index, case_id in enumerate(spec.prompts.few_shot):
             place: list[str | int] = ["prompts", "few_shot", index]

@@ -16,6 +16,7 @@ from assay.tasks.spec import LOGPROB, RouteSpec, TaskSpec
 RouteMistake = tuple[list[str | int], str, str]
 """Path within the spec, what was expected, what was found."""
 
+NOT_WITH_A_PREDICTION = frozenset({"logprobs", "max_completion_tokens", "tools", "audio"})
 NEED_LABELS = frozenset({"exact_match"})
 """Types of checks that judge by an expected value, which nobody has while a request is under way."""
 
@@ -29,6 +30,7 @@ def route_mistakes(spec: TaskSpec, model: type[BaseModel] | None) -> Iterator[Ro
         for name in route.when.keys() - spec.input.fields.keys():
             yield [*place, "when", name], f"a field of the input ({', '.join(spec.input.fields)})", shown(name)
         yield from _check_mistakes(spec, route, place)
+        yield from _prediction_mistakes(spec, route, place)
         if model is not None:
             yield from _confidence_mistakes(route, place, model)
 
@@ -41,6 +43,16 @@ def _check_mistakes(spec: TaskSpec, route: RouteSpec, place: list[str | int]) ->
         if name not in usable:
             found = f"{name!r}, which needs one" if name in types else shown(name)
             yield [*place, "escalate", "checks", position], expected, found
+
+
+def _prediction_mistakes(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteMistake]:
+    """What a request with a predicted output must not hold, by the API reference of `prediction`."""
+    if spec.prompts.prediction is None or not route.predicted_output:
+        return
+    asked = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
+    if taken := sorted(asked & NOT_WITH_A_PREDICTION):
+        wanted = f"false, because providers take no prompts.prediction beside {', '.join(taken)}"
+        yield [*place, "predicted_output"], wanted, "true (the default)"
 
 
 def _confidence_mistakes(route: RouteSpec, place: list[str | int], model: type[BaseModel]) -> Iterator[RouteMistake]:

@@ -34,6 +34,23 @@ def lifetime_s(lifetime: str) -> float:
     return int(count) * SECONDS_IN[unit]
 
 
+class ConversationSpec(Block):
+    """Rows that are turns of conversations: `id` and `turn` are columns, a turn is a whole number from 0.
+
+    A turn is asked with the `keep` turns before it at most, of those that were answered within `ttl`.
+    """
+
+    id: str
+    turn: str
+    keep: Annotated[int, Field(ge=1, le=1000)] = 20
+    ttl: Lifetime = "30 days"
+
+    @property
+    def ttl_s(self) -> float:
+        """The lifetime in seconds."""
+        return lifetime_s(self.ttl)
+
+
 class InputSpec(Block):
     """Where records come from and which columns mean what.
 
@@ -47,6 +64,7 @@ class InputSpec(Block):
     fields: Annotated[dict[str, str], Field(min_length=1)]
     expected: dict[str, str] = {}
     cluster_id: str | None = None
+    conversation: ConversationSpec | None = None
     subject: str | None = None
     tenant: str | None = None
     slices: dict[str, str] = {}
@@ -63,7 +81,8 @@ class InputSpec(Block):
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column the task reads, each once, in a stable order."""
-        optional = [column for column in (self.cluster_id, self.subject, self.tenant) if column]
+        turns = (self.conversation.id, self.conversation.turn) if self.conversation else ()
+        optional = [column for column in (self.cluster_id, *turns, self.subject, self.tenant) if column]
         named = [*self.id_columns, *self.fields.values(), *self.expected.values(), *optional, *self.slices.values()]
         return tuple(dict.fromkeys(named))
 
@@ -76,11 +95,22 @@ class OutputSpec(Block):
 
 
 class PromptSpec(Block):
-    """Templates relative to the task folder, and the dev cases that are shown as examples."""
+    """Templates relative to the task folder, and the dev cases that are shown as examples.
+
+    `prediction` renders what the answer will mostly be, where that is known beforehand (a text that is to be edited):
+    a provider with predicted outputs then answers faster.
+    """
 
     system: str | None = None
     user: str
+    prediction: str | None = None
     few_shot: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Template files by what they are for."""
+        named = {"system": self.system, "user": self.user, "prediction": self.prediction}
+        return {use: name for use, name in named.items() if name is not None}
 
 
 class Condition(Block):
@@ -137,7 +167,8 @@ class EscalateSpec(Block):
 class RouteSpec(Block):
     """One step of the way a request takes: the next is tried when this one gives no answer to keep.
 
-    `when` maps a field of the record to its condition; a route is left out where one does not hold.
+    `when` maps a field of the record to its condition; a route is left out where one does not hold. `predicted_output`
+    false keeps `prompts.prediction` from a provider that does not take it.
     """
 
     name: Name
@@ -146,8 +177,14 @@ class RouteSpec(Block):
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=10)] = 3
     repair: bool = True
+    predicted_output: bool = True
     when: dict[str, Condition] = {}
     escalate: EscalateSpec = EscalateSpec()
+
+    @property
+    def lane(self) -> str:
+        """The provider's model that is asked, as limits and caches name it."""
+        return f"{self.provider}:{self.model}"
 
     @property
     def asks_logprobs(self) -> bool:

@@ -46,6 +46,8 @@ class Case:
     cluster_id: str | None
     author: str | None
     authored_on: str | None
+    conversation: str | None = None
+    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def versions_of(
     catalog: Catalog,
 ) -> Versions:
     """The four hashes of a task; each changes only with what its name says."""
-    asked = {
+    asked: dict[str, Any] = {
         "templates": dict(templates),
         "few_shot": [[dict(case.input), case.expected] for case in few_shot_cases(spec, cases)],
         "output_schema": output_schema,
@@ -115,6 +117,8 @@ def versions_of(
         "models": [_asked_of(route) for route in spec.routes],
         "masking": catalog.masking_version(spec.masking),
     }
+    if conversation := spec.input.conversation:
+        asked["conversation"] = conversation.keep
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
@@ -122,6 +126,8 @@ def versions_of(
     policy["routes"] = [_policy_of(route) for route in spec.routes]
     if cache := spec.cache.model_dump(mode="json", exclude_defaults=True):
         policy["cache"] = cache
+    if conversation:
+        policy["conversation"] = conversation.ttl
     return Versions(
         task=spec.name,
         inference=digest(asked),
@@ -138,9 +144,10 @@ def _asked_of(route: RouteSpec) -> list[str]:
 
 def _policy_of(route: RouteSpec) -> list[Any]:
     """What a route changes in the way of a request; rules that are not stated leave the hash as it was without them."""
-    rules = route.model_dump(mode="json", include={"when", "escalate"}, exclude_defaults=True)
+    rules = route.model_dump(mode="json", include={"when", "escalate", "predicted_output"}, exclude_defaults=True)
     return [route.timeout_s, route.max_attempts, route.repair, *([rules] if rules else [])]
 
 
 def _case_content(case: Case) -> list[Any]:
-    return [case.case_id, case.split, dict(case.input), case.expected, dict(case.slices), case.cluster_id]
+    said = [] if case.conversation is None else [case.conversation, case.turn]
+    return [case.case_id, case.split, dict(case.input), case.expected, dict(case.slices), case.cluster_id, *said]

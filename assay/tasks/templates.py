@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 EXAMPLES_VARIABLE = "few_shot"
+PREDICTION = "prediction"
+"""The template of the output that is expected, beside those of the messages."""
 
 
 @lru_cache(maxsize=1)
@@ -92,7 +94,7 @@ def rendering_mistakes(
     templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
 ) -> list[Mistake]:
     """The first golden case that each template cannot be rendered with, and why."""
-    files = {"system": spec.prompts.system, "user": spec.prompts.user}
+    files = spec.prompts.files
     examples = examples_of(few_shot_cases(spec, cases))
     found: list[Mistake] = []
     for role, text in templates.items():
@@ -118,7 +120,7 @@ def template_mistakes(templates: Mapping[str, str], *, spec: TaskSpec, shown: Ca
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     known = {*spec.input.fields, EXAMPLES_VARIABLE}
-    files = {"system": spec.prompts.system, "user": spec.prompts.user}
+    files = spec.prompts.files
     found: list[Mistake] = []
     for role, text in templates.items():
         file = shown(files[role] or role)

@@ -9,17 +9,21 @@ from assay.warehouse.statements import Statement
 
 SEMANTIC_ENTRIES = Statement(
     """
-    select * except (landed_at, row_hash)
-    from semantic_cache
-    where
-        task = @task
-        and inference_version = @inference_version
-        and embedding_provider = @embedding_provider
-        and embedding_model = @embedding_model
-        and expires_at > @now
-    qualify row_number() over (partition by entry_id order by landed_at desc) = 1
-    order by occurred_at desc
-    limit 50000
+    select *
+    from (
+        select * except (landed_at, row_hash)
+        from semantic_cache
+        where
+            task = @task
+            and inference_version = @inference_version
+            and embedding_provider = @embedding_provider
+            and embedding_model = @embedding_model
+            and expires_at > @now
+        qualify row_number() over (partition by entry_id order by landed_at desc) = 1
+        order by occurred_at desc
+        limit 50000
+    )
+    order by occurred_at
     """,
     (
         ("task", "STRING"),

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from assay.errors import Unreachable, UsageError
 from assay.settings import Settings
+from assay.warehouse.google_import import load_google
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Warehouse:
     def _start(
         self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool = False
     ) -> bigquery.QueryJob:
+        load_google()
         from google.cloud import bigquery
 
         self.check()
@@ -162,6 +164,7 @@ def short_retry() -> Retry:
 
 
 def _connect_writer(settings: Settings) -> BigQueryWriteClient:
+    load_google()
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
     from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 
@@ -175,6 +178,7 @@ def _connect_writer(settings: Settings) -> BigQueryWriteClient:
 
 
 def _connect(settings: Settings) -> bigquery.Client:
+    load_google()
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery

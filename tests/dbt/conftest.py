@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.dbt import expected
+from tests.dbt.engine_scenario import engine_rows
 from tests.dbt.landing import append, create_landing, read
 from tests.dbt.project import ENV, DbtProject
 from tests.dbt.scenario import landing_rows
@@ -53,7 +54,8 @@ def built(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Buil
     project = DbtProject(folder, emulator.rest, PROJECT)
     project.succeed("run")
     empty_run = project.results()
-    rows = landing_rows(SEED)
+    rows, more = landing_rows(SEED), engine_rows(SEED)
+    rows = {table: [*rows.get(table, []), *more.get(table, [])] for table in rows.keys() | more.keys()}
     append(emulator, rows, env=ENV)
     project.succeed("build")
     return Built(emulator, project, expected.clean(rows), empty_run, project.results())

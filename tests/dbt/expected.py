@@ -21,6 +21,8 @@ KEYS = {
     "predictions": (["prediction_id"], "first"),
     "scores": (["score_id"], "last"),
     "estimates": (["estimate_id"], "last"),
+    "batches": (["chunk_hash", "state"], "last"),
+    "budget_entries": (["lease_id", "event", "sequence"], "last"),
 }
 RATE = ["task", "stage", "variant", "inference_version", "population", "slice"]
 Frame: TypeAlias = Any
@@ -182,7 +184,7 @@ def cost_daily(tables: Tables) -> Frame:
             | {"n_unpriced_calls": unpriced, "is_unpriced": unpriced > 0, "cost_priced_usd": cost}
             | {"n_billing_unknown_calls": int((cell.billing == "unknown").sum())}
             | {
-                "reference_cost_usd": cell.reference_cost_usd.sum(),
+                "reference_cost_usd": cell.reference_cost_usd.sum(min_count=1),
                 "cached_input_tokens": cell.cached_input_tokens.sum(),
             }
             | {"judge_cost_usd": None if unpriced else cell.cost_usd[cell.purpose == "judge"].sum()}
@@ -228,13 +230,20 @@ def cost_per_correct(tables: Tables) -> Frame:
     return pd.DataFrame(found)
 
 
+def waited_for(tables: Tables) -> Frame:
+    """Predictions whose answer came from an online call of their own run."""
+    by_batch = set(tables["responses"].call_id[tables["responses"].is_batch])
+    wire = tables["predictions"].query("answer_source == 'wire'")
+    return wire[~wire.call_id.isin(by_batch)]
+
+
 def latency(tables: Tables) -> Frame:
     """One row for each run with a wire answer."""
     runs, versions = tables["runs"].set_index("run_id"), tables["task_versions"].set_index("task_version_id")
-    wire, found = tables["predictions"].query("answer_source == 'wire'"), []
+    wire, found = waited_for(tables), []
     for run_id, cell in wire.groupby("run_id"):
         version = versions.loc[runs.loc[run_id].task_version_id]
-        timed = tables["responses"].query("run_id == @run_id").latency_ms.dropna()
+        timed = tables["responses"].query("run_id == @run_id and purpose != 'embedding'").latency_ms.dropna()
         share = (
             None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
         )
@@ -250,13 +259,14 @@ def latency(tables: Tables) -> Frame:
 def latency_daily(tables: Tables) -> Frame:
     """One row for each day, task, route, provider and model."""
     key = ["data_date", "task", "route", "provider", "request_model"]
-    responses = tables["responses"]
-    wire = tables["predictions"].query("answer_source == 'wire'")[["call_id", "end_to_end_ms"]]
+    responses = tables["responses"].query("purpose != 'embedding'")
+    wire = waited_for(tables)[["call_id", "end_to_end_ms"]]
     answered = wire.merge(responses[[*key, "call_id"]], on="call_id").groupby(key).end_to_end_ms
     called = responses.dropna(subset=["latency_ms"]).groupby(key).latency_ms
     parts = {f"call_latency_p{p}_ms": called.quantile(p / 100) for p in (50, 90, 99)}
     parts |= {f"end_to_end_p{p}_ms": answered.quantile(p / 100) for p in (50, 90, 99)}
-    return pd.DataFrame(parts | {"n_timed_calls": called.size(), "n_wire_answers": answered.size()}).reset_index()
+    found = pd.DataFrame(parts | {"n_timed_calls": called.size(), "n_wire_answers": answered.size()}).reset_index()
+    return found.fillna({"n_timed_calls": 0, "n_wire_answers": 0})
 
 
 def completeness(tables: Tables) -> Frame:

@@ -32,7 +32,7 @@ class DbtProject:
             *("--target-path", str(self.folder / "target")),
         ]
         return subprocess.run(
-            command, check=False, env=self._environment(), cwd=ROOT, capture_output=True, text=True, timeout=240
+            command, check=False, env=self._environment(), cwd=ROOT, capture_output=True, text=True, timeout=600
         )
 
     def succeed(self, *arguments: str) -> str:

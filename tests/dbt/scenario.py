@@ -1,6 +1,6 @@
 """Landing rows as a messy fortnight would leave them, from a seed: re-runs, crashes, duplicates, gaps.
 
-Belongs here: making rows. What should come of them is computed in `expected.py`, which never looks in here.
+Belongs here: making rows; those of caches, routes, batches and budgets are in `engine_scenario.py`. What should come of them is computed in `expected.py`, which never looks in here.
 """
 
 from __future__ import annotations
@@ -91,21 +91,21 @@ def landing_rows(seed: int) -> dict[str, list[Row]]:
             "estimates",
         )
     }
-    rows["task_versions"] = [_task_version(task) for task in ("tickets", "extract", "chat")]
+    rows["task_versions"] = [task_version_row(task) for task in ("tickets", "extract", "chat")]
     for number, run in enumerate(RUNS):
         _add_run(rows, Scene(run, START + timedelta(days=run.day, hours=number / 4), rng))
-    return {table: _with_duplicates(table, table_rows, rng) for table, table_rows in rows.items()}
+    return {table: with_duplicates(table, table_rows, rng) for table, table_rows in rows.items()}
 
 
 def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
     run, rng, started_at = scene.run, scene.rng, scene.started_at
     prefix = "case" if run.population.startswith("golden") else "row"
-    records = [_record(scene, f"{prefix}{i}", i) for i in range(run.size)]
+    records = [record_row(scene, f"{prefix}{i}", i) for i in range(run.size)]
     rows["records"] += records
     for i in range(run.rejected):
-        common = _common(run, started_at, f"{run.run_id}/rejected/{i}")
         rows["rejected_records"].append(
-            common | {"position": run.size + i, "reason": "missing_id", "explanation": "no id", "raw_hash": "h"}
+            common(run, started_at, f"{run.run_id}/rejected/{i}")
+            | {"position": run.size + i, "reason": "missing_id", "explanation": "no id", "raw_hash": "h"}
         )
     n_predictions = 0
     for record in records:
@@ -113,7 +113,7 @@ def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
             if rng.random() < run.landed_share:
                 n_predictions += 1
                 _add_prediction(rows, scene, record, epoch)
-    rows["runs"] += _run_events(run, n_predictions, started_at)
+    rows["runs"] += run_events(run, n_predictions, started_at)
     if run.has_estimate:
         rows["estimates"] += _estimates(run, started_at)
 
@@ -127,7 +127,7 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
     calls = [_response(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
     rows["responses"] += calls
     rows["predictions"].append(
-        _common(run, started_at + timedelta(minutes=5), key)
+        common(run, started_at + timedelta(minutes=5), key)
         | {
             **{"prediction_id": key, "request_key": key, "record_id": record["record_id"], "epoch": epoch},
             **{"variant": run.variant, "stage": run.stage, "inference_version": run.inference_version},
@@ -163,7 +163,7 @@ def _scores(scene: Scene, key: str, record: Row, epoch: int, scorer: str) -> lis
     for repeat in range(2 if scorer == "judge" else 1):
         is_scored = rng.random() >= run.unscored_share
         passed = rng.random() < run.passing_share if is_scored else None
-        score = _common(run, started_at + timedelta(minutes=9), f"{key}/{scorer}/{repeat}") | {
+        score = common(run, started_at + timedelta(minutes=9), f"{key}/{scorer}/{repeat}") | {
             **{
                 "score_id": f"{key}/{scorer}/{repeat}",
                 "prediction_id": key,
@@ -195,7 +195,7 @@ def _response(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
     is_priced, used = run.model != "unlisted", kind == "known"
     tokens = rng.randint(50, 900)
     price = Decimal(tokens) / Decimal(1_000_000)
-    return _common(run, started_at + timedelta(minutes=4), call_id) | {
+    return common(run, started_at + timedelta(minutes=4), call_id) | {
         **{
             "call_id": call_id,
             "request_key": "k",
@@ -223,9 +223,9 @@ def _response(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
     }
 
 
-def _record(scene: Scene, record_id: str, position: int) -> Row:
+def record_row(scene: Scene, record_id: str, position: int) -> Row:
     run, rng, started_at = scene.run, scene.rng, scene.started_at
-    return _common(run, started_at, f"{run.run_id}/{record_id}") | {
+    return common(run, started_at, f"{run.run_id}/{record_id}") | {
         **{
             "record_id": record_id,
             "position": position,
@@ -239,7 +239,7 @@ def _record(scene: Scene, record_id: str, position: int) -> Row:
     }
 
 
-def _run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> list[Row]:
+def run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> list[Row]:
     shared = {
         **{"purpose": "eval", "variant": run.variant, "stage": run.stage, "task_version_id": f"{run.task}-v1"},
         **{"inference_version": run.inference_version, "golden_set_version": "g1", "policy_version": "p1"},
@@ -251,15 +251,15 @@ def _run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> li
         },
         **{"expected_predictions": run.size * run.epochs, "config": "{}", "code_version": "1"},
     }
-    started = _common(run, started_at, f"{run.run_id}/started") | shared | {"event": "started", "status": "running"}
+    started = common(run, started_at, f"{run.run_id}/started") | shared | {"event": "started", "status": "running"}
     if run.status == "running":
         return [started]
-    ended = _common(run, started_at + timedelta(minutes=10), f"{run.run_id}/finished") | shared
+    ended = common(run, started_at + timedelta(minutes=10), f"{run.run_id}/finished") | shared
     return [started, ended | {"event": "finished", "status": run.status, "predictions": n_predictions, "calls": 1}]
 
 
 def _estimates(run: PlannedRun, started_at: datetime) -> list[Row]:
-    newest = _common(run, started_at + timedelta(minutes=20), f"{run.run_id}/estimate") | {
+    newest = common(run, started_at + timedelta(minutes=20), f"{run.run_id}/estimate") | {
         **{
             "estimate_id": f"{run.run_id}/new",
             "evaluation_id": "e",
@@ -282,18 +282,18 @@ def _estimates(run: PlannedRun, started_at: datetime) -> list[Row]:
     return [newest, newest | older]
 
 
-def _task_version(task: str) -> Row:
+def task_version_row(task: str) -> Row:
     return {
         **{"data_date": DAY_ONE, "occurred_at": START, "landed_at": START, "row_hash": task, "tenant_id": "default"},
         **{"task": task, "task_version_id": f"{task}-v1", "inference_version": "i1", "golden_set_version": "g1"},
         **{"policy_version": "p1", "variant": "default", "code_version": "1", **dict.fromkeys(JSON_COLUMNS, "{}")},
-        "correct_scorers": [] if task == "chat" else list(SCORERS[task]),
+        "correct_scorers": [] if task == "chat" else list(SCORERS.get(task, ())),
         "fallback_counts": task == "extract",
         **({"sla_latency_ms": 500, "sla_share": 0.6} if task == "tickets" else {}),
     }
 
 
-def _common(run: PlannedRun, at: datetime, row_hash: str) -> Row:
+def common(run: PlannedRun, at: datetime, row_hash: str) -> Row:
     return {
         **{"data_date": DAY_ONE + timedelta(days=run.day), "occurred_at": at, "landed_at": at + timedelta(seconds=2)},
         **{"row_hash": row_hash, "tenant_id": "default", "run_id": run.run_id, "task": run.task},
@@ -306,12 +306,14 @@ SPOILED: Mapping[str, Row] = {
     "records": {"population": "input", "slices": ["lang=xx"]},
     "runs": {"status": "failed", "rows_read": 0},
     "scores": {"status": "scored", "passed": True},
+    "batches": {"requests": 999, "estimate_usd": Decimal(9)},
+    "budget_entries": {"amount_usd": Decimal(99), "task_cap_usd": Decimal(1)},
 }
 """What the losing copy of a duplicate says, so that keeping the wrong one changes a figure."""
-LATEST_WINS = ("runs", "scores", "estimates")
+LATEST_WINS = ("runs", "scores", "estimates", "batches", "budget_entries")
 
 
-def _with_duplicates(table: str, rows: list[Row], rng: random.Random) -> list[Row]:
+def with_duplicates(table: str, rows: list[Row], rng: random.Random) -> list[Row]:
     step = timedelta(seconds=-1 if table in LATEST_WINS else 1)
     copies = [
         row | SPOILED.get(table, {}) | {"landed_at": row["landed_at"] + step, "row_hash": f"{row['row_hash']}/copy"}

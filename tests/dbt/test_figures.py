@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dbt import expected
+from tests.dbt import engine_expected, expected
 from tests.dbt.conftest import Built
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
@@ -21,6 +21,10 @@ REPORTS = [
     ("rpt_latency_daily", expected.latency_daily, ["data_date", "task", "route", "provider", "request_model"]),
     ("rpt_completeness", expected.completeness, ["run_id"]),
     ("rpt_failures", expected.failures, ["run_id", "status", "error_type"]),
+    ("rpt_caching", engine_expected.caching, ["run_id"]),
+    ("rpt_routing", engine_expected.routing, ["run_id", "route"]),
+    ("rpt_batches", engine_expected.batches, ["run_id", "provider"]),
+    ("rpt_budget", engine_expected.budget, ["month", "task"]),
 ]
 
 
@@ -50,11 +54,13 @@ def test_each_score_is_counted_once(built: Built) -> None:
 
 def test_a_model_without_a_price_is_said_to_have_none(built: Built) -> None:
     models = built.frame("marts.dim_models").set_index("request_model").is_priced
-    assert models.to_dict() == {"small": True, "unlisted": False}
+    small = {"small": True, "cheap-small": True, "middle-small": True, "strong-small": True}
+    unlisted = {"unlisted": False, "cheap-unlisted": True, "middle-unlisted": True, "strong-unlisted": False}
+    assert models.to_dict() == {**small, **unlisted, "vectors": False}
 
 
 def test_each_task_has_one_row(built: Built) -> None:
-    assert sorted(built.frame("marts.dim_tasks").task) == ["chat", "extract", "tickets"]
+    assert sorted(built.frame("marts.dim_tasks").task) == ["batched", "chat", "extract", "routed", "tickets"]
 
 
 def test_the_scenario_reaches_every_interval_status(built: Built) -> None:
@@ -66,6 +72,28 @@ def test_the_scenario_reaches_every_interval_status(built: Built) -> None:
 def test_the_scenario_reaches_every_cost_status(built: Built) -> None:
     found = set(built.frame("reporting.rpt_cost_per_correct").cost_status)
     assert found == {"ok", "billing_unknown", "unpriced", "unscored", "none_correct"}
+
+
+def test_the_scenario_reaches_every_source_reason_and_state(built: Built) -> None:
+    caching, routing = built.frame("reporting.rpt_caching"), built.frame("reporting.rpt_routing")
+    batches, budget = built.frame("reporting.rpt_batches"), built.frame("reporting.rpt_budget")
+    for frame, counts in (
+        (caching, ("n_wire", "n_exact_cache", "n_semantic_cache", "n_reused", "n_unpriced_savings")),
+        (routing, ("n_escalated_check", "n_escalated_confidence", "n_escalated_no_valid_answer")),
+        (routing, ("n_compared", "n_uncompared", "n_unpriced_calls")),
+        (batches, ("n_intended", "n_submitted", "n_finished", "n_landed", "n_abandoned", "n_cut_short")),
+        (budget, ("n_open_leases", "n_expired_leases", "spent_usd", "settled_usd")),
+    ):
+        assert [name for name in counts if not frame[name].sum() > 0] == []
+    assert caching.net_saved_usd.notna().any() and caching.net_saved_usd.isna().any()
+    assert (routing.routing_saved_usd > 0).any() and (routing.routing_saved_usd < 0).any()
+    assert budget.month.nunique() > 1 and budget.share_of_month_cap.notna().any()
+
+
+def test_an_open_batch_has_an_age(built: Built) -> None:
+    batches = built.frame("reporting.rpt_batches")
+    assert (batches.oldest_open_age_ms.notna() == batches.oldest_open_at.notna()).all()
+    assert (batches.oldest_open_age_ms.dropna() > 0).all()
 
 
 def assert_same(have: pd.DataFrame, want: pd.DataFrame, key: list[str]) -> None:

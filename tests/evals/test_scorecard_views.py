@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from assay.evals.figures import milliseconds, percent, usd
 from assay.evals.scorecard import Scorecard
-from assay.evals.scorecard_views import html, interval, markdown, milliseconds, percent, run_markdown, usd
+from assay.evals.scorecard_views import html, interval, markdown, run_markdown
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -28,7 +29,7 @@ NAN = float("nan")
 RUN: dict[str, Any] = {
     "run_id": "run-1", "data_date": "2026-11-23", "purpose": "score", "stage": "shadow", "variant": "default",
     "inference_version": "abc", "rows_read": 1000, "rows_rejected": 10, "records": 990, "is_complete": True,
-    "n_reused": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
+    "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
     "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
     "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
     "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95,
@@ -60,6 +61,27 @@ def card(
         reference_model=text,
         reference_price_source="genai-prices",
     )
+
+
+ROUTE: dict[str, Any] = {
+    "route": "cheap", "n_asked": 900, "n_answers": 700, "n_wire": 700, "n_escalated": 200, "n_escalated_no_valid_answer": 0,
+    "n_escalated_check": 50, "n_escalated_confidence": 150, "cost_usd": Decimal("0.01"), "n_compared": 690, "n_uncompared": 10,
+    "routing_saved_usd": Decimal("0.08"),
+}  # fmt: skip
+LAST: dict[str, Any] = {
+    **ROUTE, "route": "strong", "n_asked": 200, "n_wire": 200, "n_escalated": 0, "n_escalated_check": 0,
+    "n_escalated_confidence": 0, "n_compared": 200, "n_uncompared": 0, "routing_saved_usd": Decimal("-0.002"),
+}  # fmt: skip
+NO_CACHES: dict[str, Any] = {
+    "n_sourced": 1000, "n_wire": 900, "n_exact_cache": 0, "n_semantic_cache": 0, "n_reused": 0, "input_tokens": 50_000,
+    "cached_input_tokens": 0, "cached_input_share": 0.0, "exact_cache_saved_usd": Decimal(0), "n_embedding_calls": 0,
+    "semantic_cache_saved_usd": Decimal(0), "reused_saved_usd": Decimal(0), "embedding_cost_usd": Decimal(0),
+}  # fmt: skip
+CACHES: dict[str, Any] = {
+    **NO_CACHES, "n_exact_cache": 60, "n_semantic_cache": 40, "exact_cache_saved_usd": Decimal("0.006"),
+    "semantic_cache_saved_usd": None, "n_embedding_calls": 3, "embedding_cost_usd": Decimal("0.0001"),
+    "cached_input_tokens": 10_000, "cached_input_share": 0.2,
+}  # fmt: skip
 
 
 class Elements(HTMLParser):
@@ -175,6 +197,37 @@ def test_a_runs_own_markdown_gives_the_reason_for_no_interval() -> None:
     shown = run_markdown(Summary(), [row])
 
     assert "| input | &lt;b&gt;x | 2 | – | no prediction |" in shown
+
+
+def test_routes_and_caches_are_shown_with_what_they_saved() -> None:
+    shown = markdown(Scorecard(**{**card().as_dict(), "routing": (ROUTE, LAST), "caching": CACHES}))
+
+    assert [line for line in shown.partition("## Routing and caching")[2].splitlines() if line][2:] == [
+        "| route cheap | 700 | 70.0 % | 200 (check 50, confidence 150) | $0.010000 | $0.080000 (10 unknown) |",
+        "| route strong | 200 | 20.0 % | – | $0.010000 | -$0.002000 |",
+        "| exact cache | 60 | 6.0 % | – | – | $0.006000 |",
+        "| semantic cache | 40 | 4.0 % | – | $0.000100 (embeddings) | – |",
+        "| provider's cache | 10,000 tokens | 20.0 % | – | in the above | – |",
+    ]
+
+
+@pytest.mark.parametrize("caching", [None, NO_CACHES])
+def test_nothing_is_said_of_routes_and_caches_where_one_route_gave_all(caching: dict[str, Any] | None) -> None:
+    shown = Scorecard(**{**card().as_dict(), "routing": (ROUTE,), "caching": caching})
+
+    assert "Routing and caching" not in markdown(shown) + html(shown)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_name_of_a_route_adds_nothing_to_the_page(text: str) -> None:
+    pages = [
+        Elements(
+            html(Scorecard(**{**card().as_dict(), "routing": ({**ROUTE, "route": name}, LAST), "caching": CACHES}))
+        )
+        for name in ("plain", text)
+    ]
+
+    assert (pages[0].tags, pages[0].attributes) == (pages[1].tags, pages[1].attributes)
 
 
 def _cells(line: str) -> int:

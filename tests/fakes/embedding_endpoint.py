@@ -5,11 +5,13 @@ Weak beside a neural model, but deterministic, offline and fast; the real `opena
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -44,12 +46,16 @@ class NgramVectors:
 
 
 class EmbeddingEndpoint:
-    """Answers `/v1/embeddings`; `texts` has every batch it was sent, `broken` makes it answer HTTP 503."""
+    """Answers `/v1/embeddings`; `texts` has every batch it was sent, `broken` makes it answer HTTP 503.
+
+    `alter` makes of each right answer what is sent instead: content, a response of its own, or a fault of the line.
+    """
 
     def __init__(self, vectors: NgramVectors | None = None) -> None:
         self._vectors = vectors or NgramVectors()
         self.texts: list[Sequence[str]] = []
         self.broken = False
+        self.alter: Callable[[dict[str, Any]], Any] = lambda content: content
 
     def http_client(self) -> httpx2.AsyncClient:
         """What the library sends its requests with."""
@@ -60,13 +66,23 @@ class EmbeddingEndpoint:
         self.texts.append(content["input"])
         if self.broken:
             return httpx2.Response(503, json={"error": {"message": "overloaded"}})
+        altered = self.alter(self.answer(content))
+        # Written by a writer that lets NaN pass, as endpoints do.
+        return altered if isinstance(altered, httpx2.Response) else httpx2.Response(200, **_json(altered))
+
+    def answer(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """The right answer to a request."""
         entries = [
             {"object": "embedding", "index": index, "embedding": self._vectors.vector(text).tolist()}
             for index, text in enumerate(content["input"])
         ]
         tokens = sum(len(text) // 4 + 1 for text in content["input"])
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return httpx2.Response(200, json={"object": "list", "model": content["model"], "data": entries, "usage": usage})
+        return {"object": "list", "model": content["model"], "data": entries, "usage": usage}
+
+
+def _json(content: object) -> dict[str, Any]:
+    return {"content": json.dumps(content), "headers": {"Content-Type": "application/json"}}
 
 
 def _grams(text: str) -> list[str]:

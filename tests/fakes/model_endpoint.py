@@ -50,6 +50,7 @@ class Reaction:
     delay_s: float = 0.0
     hangs: bool = False
     finish_reason: str = "stop"
+    tells_usage: bool = True
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -242,6 +243,7 @@ def content_of(asked: Asked, reaction: Reaction) -> dict[str, Any]:
         return {"error": {"message": reaction.message, "code": reaction.code, "type": "error"}}
     sent = sum(len(message["content"]) for message in asked.body["messages"]) // CHARACTERS_PER_TOKEN
     got = len(reaction.text) // CHARACTERS_PER_TOKEN
+    usage = {"prompt_tokens": sent, "completion_tokens": got, "total_tokens": sent + got}
     return {
         "id": f"chatcmpl-{asked.number}",
         "object": "chat.completion",
@@ -253,5 +255,5 @@ def content_of(asked: Asked, reaction: Reaction) -> dict[str, Any]:
                 "message": {"role": "assistant", "content": reaction.text},
             }
         ],
-        "usage": {"prompt_tokens": sent, "completion_tokens": got, "total_tokens": sent + got},
+        "usage": usage if reaction.tells_usage else None,
     }

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from assay.errors import UsageError
-from assay.guards.masking import CHUNK, WITHHELD, Masker, MaskingFailed, MaskingRules, restore
+from assay.guards.masking import CHUNK, WITHHELD, Masker, MaskingFailed, MaskingRules, of_turn, restore
 
 MASKER = Masker(MaskingRules())
 
@@ -261,3 +261,10 @@ def test_no_socket_is_opened() -> None:
 def test_presidio_is_loaded_with_the_first_text_and_not_on_import() -> None:
     code = "import sys, assay.guards.masking as m; m.Masker(m.MaskingRules()).rules.version; sys.exit('presidio_analyzer' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_a_placeholder_of_an_earlier_turn_is_not_restored_as_one_of_this_turn() -> None:
+    earlier = of_turn('{"note": "<EMAIL_1> and <email_12>, not <NOTHING_1>"}', 3)
+    assert earlier == '{"note": "<EMAIL_1_OF_TURN_3> and <email_12_OF_TURN_3>, not <NOTHING_1>"}'
+    assert restore(earlier, {"<EMAIL_1>": "bob@x.com", "<EMAIL_12>": "ann@x.com"}) == earlier
+    assert of_turn(earlier, 4) == earlier

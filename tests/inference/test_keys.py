@@ -18,6 +18,14 @@ def test_each_part_moves_the_key(part: str) -> None:
     assert request_key(**changed) != request_key(**PARTS)  # type: ignore[arg-type]
 
 
+def test_the_same_question_after_another_history_is_another_question() -> None:
+    said = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    other = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]
+    keys = [request_key(**PARTS, history=history) for history in ((), said, other)]  # type: ignore[arg-type]
+    assert len(set(keys)) == 3
+    assert keys[0] == request_key(**PARTS)  # type: ignore[arg-type]
+
+
 def test_parts_cannot_flow_into_each_other() -> None:
     assert content_hash("ab", "c") != content_hash("a", "bc")
     assert content_hash("1") != content_hash(1)

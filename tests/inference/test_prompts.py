@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -15,6 +16,7 @@ from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Task
 from assay.tasks.templates import compiled
 from tests.fakes.task_folder import TaskFolder, case
+from tests.inference.rig import request
 
 ROUTE = RouteSpec(name="first", provider="openai", model="gpt-5-nano")
 
@@ -37,7 +39,7 @@ def test_messages_are_the_system_and_the_user_template(task: Task) -> None:
 
 
 def test_the_body_has_the_parameters_and_the_closed_schema(task: Task) -> None:
-    body = orjson.loads(PromptRenderer(task, mask=unmasked).body(b"[]", ROUTE))
+    body = orjson.loads(PromptRenderer(task, mask=unmasked).body(b"[]", ROUTE, request()))
 
     assert (body["model"], body["temperature"], body["max_tokens"]) == ("gpt-5-nano", 0, 60)
     schema = body["response_format"]["json_schema"]
@@ -47,7 +49,7 @@ def test_the_body_has_the_parameters_and_the_closed_schema(task: Task) -> None:
 def test_a_schema_with_an_optional_field_is_not_called_strict(folder: TaskFolder) -> None:
     folder.edit('"other"]\n', '"other"]\n    note: str = ""\n', file="output.py")
 
-    body = orjson.loads(PromptRenderer(folder.load(), mask=unmasked).body(b"[]", ROUTE))
+    body = orjson.loads(PromptRenderer(folder.load(), mask=unmasked).body(b"[]", ROUTE, request()))
 
     assert body["response_format"]["json_schema"]["strict"] is False
 
@@ -114,3 +116,44 @@ def test_a_repair_goes_on_from_the_conversation_and_leaves_it_as_it_was() -> Non
     assert after[1]["content"] == "{answer}"
     assert "the schema: {fault}." in after[2]["content"]
     assert len(before) == 1
+
+
+def test_a_predicted_output_is_rendered_for_each_record(folder: TaskFolder) -> None:
+    folder.edit("  user: user.j2\n", "  user: user.j2\n  prediction: expected.j2\n")
+    folder.write("expected.j2", '{"text": {{ message | tojson }}}')
+    renderer = PromptRenderer(folder.load(), mask=unmasked)
+
+    body = orjson.loads(renderer.body(b"[]", ROUTE, request(fields={"message": 'say "hi"'})))
+
+    assert body["prediction"] == {"type": "content", "content": '{"text": "say \\"hi\\""}'}
+    assert [message["role"] for message in renderer.messages({"message": "x"})] == ["system", "user"]
+
+
+def test_a_route_may_be_spared_the_predicted_output(folder: TaskFolder) -> None:
+    folder.edit("  user: user.j2\n", "  user: user.j2\n  prediction: expected.j2\n")
+    folder.write("expected.j2", "{}")
+    spared = ROUTE.model_copy(update={"predicted_output": False})
+
+    body = PromptRenderer(folder.load(), mask=unmasked).body(b"[]", spared, request())
+
+    assert b"prediction" not in body
+
+
+def test_requests_of_one_tenant_share_a_cache_key_and_no_other_tenant_has_it(task: Task) -> None:
+    renderer = PromptRenderer(task, mask=unmasked, prefix_key=lambda route, tenant: f"{route.name}/{tenant}")
+
+    keys = [
+        orjson.loads(renderer.body(b"[]", ROUTE, replace(request(place), tenant_id=tenant)))["prompt_cache_key"]
+        for place, tenant in ((0, "a"), (1, "a"), (2, "b"))
+    ]
+
+    assert keys == ["first/a", "first/a", "first/b"]
+
+
+def test_the_earlier_turns_stand_between_the_system_message_and_the_last(task: Task) -> None:
+    history = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "{}"})
+
+    messages = PromptRenderer(task, mask=unmasked).messages({"message": "And now?"}, history=history)
+
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user"]
+    assert messages[1:3] == list(history)

@@ -123,3 +123,11 @@ def test_a_purge_is_not_stopped_by_a_damaged_manifest(desk: Desk) -> None:
 
 def test_a_purge_where_no_snapshot_was_ever_made_removes_nothing(desk: Desk) -> None:
     assert purge_expired(desk.root / "none", NOW) == 0
+
+
+def test_rows_are_read_at_positions_and_rejected_ones_are_passed_over(desk: Desk) -> None:
+    lines = "".join(f"{number},x\n" for number in range(3000))
+    made = desk.spool(desk.write("many.csv", f"id,n\n{lines}7,again\n"))
+    found = made.records_at({2999, 7, 0, 3000, 1500})
+    assert [(row.position, row.record_id) for row in found] == [(0, "0"), (1500, "1500"), (2999, "2999")]
+    assert list(made.records_at(())) == []

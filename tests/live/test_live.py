@@ -76,6 +76,9 @@ def test_one_record_is_answered_within_the_cap_and_reaches_the_marts(project: Pr
     from assay.pipeline.run import RunOptions
 
     class Silent:
+        def watch(self, *_: object) -> None:
+            """Nobody watches."""
+
         def answered(self, answered: Answered) -> None:
             """Nobody watches."""
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from assay.settings import Settings
-from assay.warehouse import cache_statements, statements
+from assay.warehouse import (
+    budget_statements,
+    cache_statements,
+    conversation_statements,
+    report_statements,
+    shard_statements,
+    statements,
+)
 from assay.warehouse.client import Warehouse
 from assay.warehouse.statements import Statement
 from tests.emulator import running_emulator
@@ -19,15 +26,23 @@ from tests.oracles_assay.relations import relations
 
 STATEMENTS = {
     name: value
-    for name, value in {**vars(statements), **vars(cache_statements)}.items()
+    for name, value in {
+        **vars(statements),
+        **vars(cache_statements),
+        **vars(conversation_statements),
+        **vars(budget_statements),
+        **vars(report_statements),
+        **vars(shard_statements),
+    }.items()
     if isinstance(value, Statement)
 }
 VALUES = {
     "STRING": "nobody",
     "DATE": date(2026, 3, 2),
     "TIMESTAMP": datetime(2026, 3, 2, tzinfo=UTC),
-    "INT64": 0,
+    "INT64": 1,
     "ARRAY<FLOAT64>": [0.6, 0.8],
+    "ARRAY<STRING>": ["nobody"],
 }
 CLIENT_TYPES = {"STRING": "STRING", "JSON": "JSON", "BOOL": "BOOLEAN", "INT64": "INTEGER", "FLOAT64": "FLOAT"}
 TIMEOUT_S = 30.0

@@ -44,6 +44,16 @@ def test_materialising_a_partition_again_asks_nothing_again(daily: Daily) -> Non
     assert len({row["run_id"] for row in daily.landed("predictions", task)}) == 2
 
 
+def test_the_records_say_what_asking_them_will_cost(daily: Daily) -> None:
+    task = daily.task("sorting_forecast")
+    first = metadata_of(daily.materialise(task), task, "records")
+    assert first["forecast"].startswith("forecast: $0.")
+    assert first["forecast/requests"] == 6
+    assert 0 <= first["forecast/low_usd"] < first["forecast/high_usd"]
+    again = metadata_of(daily.materialise(task), task, "records")
+    assert (again["forecast/requests"], "forecast/low_usd" in again) == (0, False)
+
+
 def test_reuse_never_asks_everything_again(daily: Daily) -> None:
     task = daily.task("sorting_afresh")
     daily.materialise(task)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from assay.inference.limits.protocol import LaneState
 from assay.inference.request import Answered
 from assay.pipeline.admission import admit, reopen
 from assay.pipeline.execution import RunSummary, answer, finish
@@ -26,6 +29,19 @@ class Told:
 
     def __init__(self) -> None:
         self.answers: list[Answered] = []
+        self.lanes: list[str] = []
+        self.money: tuple[Decimal, Decimal | None] | None = None
+
+    def watch(
+        self,
+        limiter_states: Callable[[], Mapping[str, LaneState]],
+        budget: Callable[[], tuple[Decimal, Decimal | None]],
+    ) -> None:
+        self._states, self._budget = limiter_states, budget
+
+    def look(self) -> None:
+        """What a view would show now."""
+        self.lanes, self.money = sorted(self._states()), self._budget()
 
     def answered(self, answered: Answered) -> None:
         self.answers.append(answered)

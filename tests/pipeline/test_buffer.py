@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from assay.errors import Unreachable
 from assay.inference.request import Answered
-from assay.pipeline.buffer import FLUSH_ROWS, AnswerBuffer
-from assay.records import Content, Prediction, Response, Row
+from assay.inference.telemetry.protocol import Field
+from assay.pipeline.buffer import FLUSH_ROWS, FULL_ROWS, AnswerBuffer
+from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
 from tests.warehouse.examples import full
 
 
@@ -34,6 +35,23 @@ class ListSink:
         assert self.gate.wait(10)
         self.rows += rows
         return len(rows)
+
+    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
+        def keep() -> None:
+            if rows:
+                self.append(rows)
+
+        return keep
+
+
+class Heard:
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    def emit(self, name: str, **fields: Field) -> None:
+        self.events.append((name, fields))
 
 
 def answer(number: int) -> Answered:
@@ -63,8 +81,25 @@ def test_a_full_buffer_is_flushed_by_itself() -> None:
 
     async def scenario() -> None:
         buffer = AnswerBuffer(sink)
+        for number in range(FULL_ROWS):
+            await buffer.add(answer(number))
+
+    asyncio.run(scenario())
+    assert len(sink.rows) == 3 * FULL_ROWS
+
+
+def test_enough_answers_are_flushed_without_waiting_for_the_clock() -> None:
+    sink = ListSink()
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(sink, clock=lambda: 0.0)
+        ticking = asyncio.create_task(buffer.flush_when_due(tick_s=60))
+        await asyncio.sleep(0)
         for number in range(FLUSH_ROWS):
             await buffer.add(answer(number))
+        while buffer.landed == 0:
+            await asyncio.sleep(0.001)
+        ticking.cancel()
 
     asyncio.run(scenario())
     assert len(sink.rows) == 3 * FLUSH_ROWS
@@ -119,3 +154,65 @@ def test_a_flush_that_is_cancelled_lands_its_rows_once() -> None:
 
     asyncio.run(scenario())
     assert len(sink.rows) == 3
+
+
+def test_rows_that_belong_to_no_answer_land_before_the_predictions() -> None:
+    sink = ListSink()
+    entry, embedding = cast(SemanticCacheEntry, full("semantic_cache")), cast(Response, full("responses"))
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(sink)
+        buffer.note(entry)
+        buffer.note(embedding)
+        await buffer.add(answer(1))
+        await buffer.flush()
+
+    asyncio.run(scenario())
+    tables = [row.table for row in sink.rows]
+    assert tables == ["semantic_cache", "contents", "responses", "responses", "predictions"]
+
+
+def test_a_noted_entry_lands_also_when_no_answer_waits() -> None:
+    sink = ListSink()
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(sink)
+        buffer.note(cast(SemanticCacheEntry, full("semantic_cache")))
+        await buffer.flush()
+
+    asyncio.run(scenario())
+    assert [row.table for row in sink.rows] == ["semantic_cache"]
+
+
+def test_noted_rows_stay_when_the_warehouse_is_away() -> None:
+    sink = ListSink(away=True)
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(sink)
+        buffer.note(cast(SemanticCacheEntry, full("semantic_cache")))
+        await buffer.add(answer(1))
+        with pytest.raises(Unreachable):
+            await buffer.flush()
+        sink.away = False
+        await buffer.flush()
+
+    asyncio.run(scenario())
+    assert [row.table for row in sink.rows] == ["semantic_cache", "contents", "responses", "predictions"]
+
+
+def test_a_flush_is_told_with_its_rows_and_what_went_wrong() -> None:
+    sink, told = ListSink(away=True), Heard()
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(sink, events=told)
+        await buffer.add(answer(1))
+        with pytest.raises(Unreachable):
+            await buffer.flush()
+        sink.away = False
+        await buffer.flush()
+
+    asyncio.run(scenario())
+    assert [(name, fields["rows"], fields["error_type"]) for name, fields in told.events] == [
+        ("flush", 1, "Unreachable"),
+        ("flush", 1, None),
+    ]

@@ -100,6 +100,9 @@ def test_a_mistake_in_a_file_names_line_expected_and_found(
         (case("gate-1"), "each case_id once", "'gate-1', first on line 2"),
         (case("gate-2", "train"), "`split`: Input should be 'dev' or 'gate'", "'train'"),
         (case("gate-2", note="x"), "`note`: Extra inputs are not permitted", "'x'"),
+        (case("gate-2", turn=1), "`conversation` and `turn`, or neither", "`turn` alone"),
+        (case("gate-2", conversation="c", turn=-1), "`turn`: Input should be greater than or equal to 0", "-1"),
+        (case("gate-2", conversation="c", turn=1), "no `conversation`, for task.yml has no `input.conversation`", "1"),
         (case("gate-2", input={"text": "x"}), "input with exactly the fields of task.yml (message)", "['text']"),
         (case("gate-2", expected={"label": "refund"}), "expected.label to be right", "'refund'"),
         (case("gate-2", expected={"lable": "other"}), "expected.lable to be a field of Answer (label)", "'other'"),
@@ -115,6 +118,17 @@ def test_a_wrong_case_names_its_line_expected_and_found(
     assert (mistake.file, mistake.line) == ("tasks/sorting/cases.jsonl", 3)
     assert expected in mistake.expected
     assert found in mistake.found
+
+
+def test_a_turn_that_stands_twice_names_the_line_of_the_first(folder: TaskFolder) -> None:
+    folder.edit("record_id: id", "record_id: id\n  conversation: {id: talk, turn: n}")
+    folder.write_cases(case("dev-1", "dev", conversation="c", turn=1), case("gate-1", conversation="c", turn=1))
+
+    (mistake,) = folder.mistakes()
+
+    assert (mistake.line, mistake.expected, mistake.found) == (
+        2, "each turn of a conversation once", "turn 1 of line 1",
+    )  # fmt: skip
 
 
 def test_mistakes_of_all_files_are_reported_at_once(folder: TaskFolder) -> None:

@@ -111,3 +111,21 @@ def test_rules_survive_a_variant_that_changes_something_else(folder: TaskFolder)
     add(folder, "    escalate: {confidence: {from: logprob, below: 0.8}}\n")
 
     assert folder.load("warm").spec.routes == folder.load().spec.routes
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rules", "beside"),
+    [
+        ("max_completion_tokens: 60", "", "max_completion_tokens"),
+        ("max_tokens: 60", "    escalate: {confidence: {from: logprob, below: 0.8}}\n", "logprobs"),
+    ],
+)
+def test_a_predicted_output_beside_what_providers_do_not_take_with_it_is_a_mistake(
+    folder: TaskFolder, parameters: str, rules: str, beside: str
+) -> None:
+    folder.edit("  user: user.j2\n", "  user: user.j2\n  prediction: expected.j2\n")
+    folder.write("expected.j2", "{}")
+    folder.edit("  max_tokens: 60\n", f"  {parameters}\n")
+    add(folder, rules, second=bool(rules))
+
+    assert any(f"beside {beside}" in mistake.expected for mistake in folder.mistakes())

@@ -43,11 +43,16 @@ CHANGES: dict[str, tuple[set[str], Change]] = {
     "the fallback": ({"policy"}, edited("    label: other", "    label: billing")),
     "a time limit": ({"policy"}, edited("model: gpt-5-nano", "model: gpt-5-nano\n    timeout_s: 5")),
     "what is correct": ({"policy"}, edited("correct: [label_right]", "correct: [label_right, mine]")),
+    "turns": ({"inference", "policy"}, edited("record_id: id", "record_id: id\n  conversation: {id: talk, turn: n}")),
     "the custom check's file": ({"mine"}, edited("< 10", "< 11", "checks.py")),
     "a check's parameter": ({"label_right"}, edited("type: exact_match", "type: exact_match\n    ignore_case: true")),
     "a comment": (set(), edited("owner: data-team", "owner: data-team  # us")),
     "the owner": (set(), edited("owner: data-team", "owner: other-team")),
 }  # fmt: skip
+
+
+def moved(before: Versions, after: Versions) -> set[str]:
+    return {name for name, value in parts(before).items() if parts(after)[name] != value}
 
 
 def parts(versions: Versions) -> dict[str, str]:
@@ -87,3 +92,16 @@ def test_any_of_the_four_moves_the_task_version(folder: TaskFolder) -> None:
     folder.edit("reliability: 0.8", "reliability: 0.9")
 
     assert folder.load().versions.task_version_id != before
+
+
+def test_how_long_a_conversation_is_kept_is_policy_and_a_turn_of_a_case_is_of_the_golden_set(
+    folder: TaskFolder,
+) -> None:
+    folder.edit("record_id: id", "record_id: id\n  conversation: {id: talk, turn: n, ttl: 30 days}")
+    before = folder.load().versions
+    folder.edit("ttl: 30 days", "ttl: 10 days")
+    longer = folder.load().versions
+    folder.write_cases(DEV, DEV_2, case("gate-1", conversation="c", turn=1))
+    placed = folder.load().versions
+    assert moved(before, longer) == {"policy"}
+    assert moved(longer, placed) == {"golden_set"}

@@ -28,7 +28,7 @@ class Lease:
     `amount` is all of it; of it `spent` is gone and `held` is for calls under way. `run_landed` is what the run had
     landed when the lease began, so that what landed since can be told. One that `begins` may be new to the ledger. One
     that `stands_in` is known from the warehouse only: `run_landed` is then what is on its accounts already, until its
-    worker states it anew.
+    worker states it anew. `lasts_s` is how long it is held without a word, None for as long as the ledger's others.
     """
 
     lease_id: str
@@ -38,6 +38,7 @@ class Lease:
     accounts: tuple[str, ...]
     run_landed: int = 0
     stands_in: bool = False
+    lasts_s: float | None = None
     begins: bool = False
     amount: int = 0
     spent: int = 0
@@ -98,11 +99,11 @@ class Books:
     spent: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[Lease, float]] = field(default_factory=dict)
 
-    def open(self, landed: Mapping[str, int], leases: Sequence[Lease], *, expires_at: float) -> None:
+    def open(self, landed: Mapping[str, int], leases: Sequence[Lease], *, now: float, ttl_s: float) -> None:
         """See `Ledger.open`."""
         if any(account not in self.spent for account in landed):
             for lease in leases:
-                self.leases.setdefault(lease.lease_id, (lease, expires_at))
+                self.leases.setdefault(lease.lease_id, (lease, now + (lease.lasts_s or ttl_s)))
         for account, usd in landed.items():
             # A lease pays for what its worker lands before it next says so.
             under_way = sum(
@@ -130,7 +131,8 @@ class Books:
         left = min(cap - self.spent[name] - lent[name] - lease.outstanding for name, cap in caps.items())
         least, wanted = growth
         granted = min(wanted, max(least, left // SHARE_OF_WHAT_IS_LEFT)) if left >= least else 0
-        self.leases[lease.lease_id] = (replace(lease, amount=lease.amount + granted, begins=False), now + ttl_s)
+        held = replace(lease, amount=lease.amount + granted, begins=False)
+        self.leases[lease.lease_id] = (held, now + (lease.lasts_s or ttl_s))
         return Extension(
             granted=granted,
             room=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
@@ -160,7 +162,8 @@ def usd(billionths: int) -> Decimal:
 
 
 def lease_facts(lease: Lease) -> dict[str, Any]:
-    """What never changes about a lease, as JSON can hold it."""
+    """What is known of a lease beside its amounts, as JSON can hold it."""
+    lasts = {} if lease.lasts_s is None else {"lasts_s": lease.lasts_s}
     return {
         "lease_id": lease.lease_id,
         "run_id": lease.run_id,
@@ -169,6 +172,7 @@ def lease_facts(lease: Lease) -> dict[str, Any]:
         "accounts": list(lease.accounts),
         "run_landed": str(lease.run_landed),
         "stands_in": lease.stands_in,
+        **lasts,
     }
 
 
@@ -182,6 +186,7 @@ def lease_of(facts: Mapping[str, Any], *, amount: int, spent: int, held: int) ->
         accounts=tuple(facts["accounts"]),
         run_landed=int(facts["run_landed"]),
         stands_in=facts["stands_in"],
+        lasts_s=facts.get("lasts_s"),
         amount=amount,
         spent=spent,
         held=held,

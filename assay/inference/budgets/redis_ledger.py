@@ -34,10 +34,10 @@ local function clock(stated)
     return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 local function of(hash, id) return tonumber(redis.call('hget', KEYS[hash], id) or '0') end
-local function keep(id, facts, amounts, expires_at)
+local function keep(id, facts, amounts, now, ttl)
     redis.call('hset', KEYS[1], id, facts)
     for hash = 2, 4 do redis.call('hset', KEYS[hash], id, amounts[hash - 1]) end
-    redis.call('hset', KEYS[5], id, string.format('%.6f', expires_at))
+    redis.call('hset', KEYS[5], id, string.format('%.6f', now + (cjson.decode(facts).lasts_s or tonumber(ttl))))
 end
 local function holds(facts, account)
     for _, name in ipairs(facts.accounts) do if name == account then return true end end
@@ -55,7 +55,7 @@ for i = 1, count do lost = lost or redis.call('exists', KEYS[5 + i]) == 0 end
 for at = 5 + 2 * count, #ARGV, 4 do
     local id = cjson.decode(ARGV[at]).lease_id
     if lost and redis.call('hexists', KEYS[1], id) == 0 then
-        keep(id, ARGV[at], {ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]}, now + tonumber(ARGV[2]))
+        keep(id, ARGV[at], {ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]}, now, ARGV[2])
     end
 end
 local all = redis.call('hgetall', KEYS[1])
@@ -117,7 +117,7 @@ for i = 1, #balances do
 end
 local granted = 0
 if left >= least then granted = math.min(wanted, math.max(least, math.floor(left / tonumber(ARGV[11])))) end
-keep(id, ARGV[5], {whole(amount + granted), ARGV[7], ARGV[8]}, now + tonumber(ARGV[2]))
+keep(id, ARGV[5], {whole(amount + granted), ARGV[7], ARGV[8]}, now, ARGV[2])
 local found = {'known', whole(granted), whole(room), whole(most_lent)}
 for _, text in ipairs(expired) do found[#found + 1] = text end
 return found

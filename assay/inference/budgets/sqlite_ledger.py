@@ -44,8 +44,8 @@ class SqliteLedger:
 
     async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
         """See `Ledger.open`."""
-        expires_at = self._clock() + self._ttl_s
-        await self._change(lambda books: books.open(landed, leases, expires_at=expires_at))
+        now = self._clock()
+        await self._change(lambda books: books.open(landed, leases, now=now, ttl_s=self._ttl_s))
 
     async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         """See `Ledger.extend`."""

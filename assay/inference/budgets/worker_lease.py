@@ -132,7 +132,8 @@ class WorkerLease:
                 await self._turn_the_month()
             self.amount_usd = max(self.amount_usd, self.spent_usd + self.held_usd)
             asked_at, spent = self.parts.clock(), self.run_spent_usd
-            found = await self._extended(least_usd, wanted_usd)
+            found = await self._extended(self._stated, least_usd, wanted_usd)
+            self._begins = False
             self.good_until = asked_at + self.parts.ttl_s
             self.amount_usd += usd(found.granted)
             self.cap_usd = spent + usd(found.room)
@@ -148,19 +149,43 @@ class WorkerLease:
         self.amount_usd -= max(ZERO, self.free_usd - keep_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
+    async def hold_apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
+        """The amount is held for so long by a lease of its own, beside this one, whoever settles it.
+
+        The caps are not asked: the money is out, or this lease has it. Holding it again changes nothing. Of a month that
+        is over only the run's cap still counts.
+        """
+        async with self._asking:
+            if self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
+                await self._extended(
+                    lambda: self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
+                )
+
+    async def give_back(self, amount_usd: Decimal) -> None:
+        """So much of what is free is free for others."""
+        self.amount_usd -= min(amount_usd, self.free_usd)
+        await self.grow(ZERO, wanted_usd=ZERO)
+
+    async def settle_apart(self, lease_id: str, spent_usd: Decimal) -> None:
+        """What was held apart is spent, or free for others."""
+        await self.parts.ledger.settle(lease_id, nano(spent_usd))
+
     async def close(self) -> None:
         """The lease is settled at what was spent."""
         async with self._asking:
             await self._settle_own()
             await self.parts.ledger.close()
 
-    async def _extended(self, least_usd: Decimal, wanted_usd: Decimal) -> Extension:
+    async def _extended(self, stated: Callable[[], Lease], least_usd: Decimal, wanted_usd: Decimal) -> Extension:
         for _ in range(OPENINGS):
+            lease, caps = stated(), self._accounts()
             found = await self.parts.ledger.extend(
-                self._stated(), caps=self._accounts(), least=nano(least_usd), wanted=nano(wanted_usd)
+                lease,
+                caps={name: caps[name] for name in lease.accounts},
+                least=nano(least_usd),
+                wanted=nano(wanted_usd),
             )
             if found is not None:
-                self._begins = False
                 return found
             await self._begin_again()
         raise Unreachable(
@@ -197,8 +222,15 @@ class WorkerLease:
         return await asyncio.to_thread(self.parts.spending.landed, self.parts.facts, month=self._month)
 
     async def _open_accounts(self, landed: Landed) -> None:
+        """Those that runs share by themselves: a run's own is new with the run, and says nothing of a ledger's memory."""
         by_account = dict(zip(self._names(), (landed.run_usd, landed.task_usd, landed.month_usd), strict=True))
-        await self.parts.ledger.open({name: nano(by_account[name]) for name in self._accounts()}, landed.leases)
+        known = {name: nano(by_account[name]) for name in self._accounts()}
+        own, facts = self._names()[0], self.parts.facts
+        if own in known:
+            of_run = [lease for lease in landed.leases if lease.run_id == facts.run_id]
+            await self.parts.ledger.open({own: known.pop(own)}, of_run)
+        if known:
+            await self.parts.ledger.open(known, landed.leases)
 
     async def _settle_own(self) -> Decimal:
         spent = self.spent_usd
@@ -240,6 +272,21 @@ class WorkerLease:
             amount=nano(self.amount_usd),
             spent=nano(self.spent_usd),
             held=nano(self.held_usd),
+        )
+
+    def _apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> Lease:
+        known = self._accounts()
+        names = account_names(self.parts.facts.run_id, self.parts.facts.task, month=month)
+        return replace(
+            self._stated(),
+            lease_id=lease_id,
+            accounts=tuple(name for name in names if name in known),
+            run_landed=0,
+            lasts_s=lasts_s,
+            begins=True,
+            amount=nano(amount_usd),
+            spent=0,
+            held=nano(amount_usd),
         )
 
     def _entry(

@@ -103,15 +103,19 @@ class OpenAIEmbedder:
 
     async def embed(self, text: str) -> Vector:
         """See `Embedder.embed`."""
-        if self._clock() < self._back_at:
-            raise EmbeddingFailed(f"{self._endpoint.provider} failed a moment ago")
+        self._refuse_while_resting()
         return await self._texts.ask(text)
 
     async def close(self) -> None:
         """See `Embedder.close`."""
         await self._client.close()
 
+    def _refuse_while_resting(self) -> None:
+        if self._clock() < self._back_at:
+            raise EmbeddingFailed(f"{self._endpoint.provider} failed a moment ago")
+
     async def _embed(self, texts: Sequence[str]) -> Sequence[Vector]:
+        self._refuse_while_resting()  # the batch before may have failed while these waited
         started_at, began = self._now(), self._clock()
         answer, vectors, fault = None, None, None
         try:
@@ -120,7 +124,6 @@ class OpenAIEmbedder:
         except EmbeddingFailed as error:
             fault = error
             self._back_at = self._clock() + REST_SECONDS
-        tokens = answer.usage.prompt_tokens if answer is not None and answer.usage is not None else None
         self._note(
             EmbeddingCall(
                 call_id=new_id(),
@@ -129,7 +132,7 @@ class OpenAIEmbedder:
                 texts=len(texts),
                 started_at=started_at,
                 latency_ms=(self._clock() - began) * 1000,
-                input_tokens=tokens,
+                input_tokens=_input_tokens(answer),
                 fault=str(fault) if fault else None,
             )
         )
@@ -158,16 +161,26 @@ def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
     """
     import numpy as np
 
-    entries = sorted(answer.data or (), key=lambda entry: entry.index)
-    if [entry.index for entry in entries] != list(range(wanted)):
+    try:
+        entries = sorted(((one.index, one.embedding) for one in answer.data or ()), key=lambda entry: entry[0])
+        widths = {len(embedding) for _, embedding in entries}
+    except (AttributeError, TypeError) as error:  # the package builds its types without looking at what came
+        raise EmbeddingFailed("the endpoint's answer is not in the form of embeddings") from error
+    if [index for index, _ in entries] != list(range(wanted)):
         raise EmbeddingFailed(f"the endpoint gave {len(entries)} embeddings for {wanted} texts")
-    if len({len(entry.embedding) for entry in entries}) != 1:
+    if len(widths) != 1:
         raise EmbeddingFailed("the endpoint gave embeddings of unequal lengths")
     try:
-        matrix: Any = np.asarray([entry.embedding for entry in entries], dtype=np.float32)
+        matrix: Any = np.asarray([embedding for _, embedding in entries], dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise EmbeddingFailed("the endpoint gave embeddings that are no numbers") from error
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
         raise EmbeddingFailed("the endpoint gave an embedding without a direction")
     return list(matrix / lengths)
+
+
+def _input_tokens(answer: CreateEmbeddingResponse | None) -> int | None:
+    """What the endpoint counted, None where it does not say so in a number."""
+    tokens = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
+    return tokens if isinstance(tokens, int) else None

@@ -40,6 +40,7 @@ class Trace:
     key: bytes
     stored_at: float
     expires_at: float
+    has_expired: bool
     call_id: str
     response_model: str | None
     parts: dict[str, str]
@@ -107,6 +108,7 @@ class ExactCache:
             key=bytes.fromhex(kept["k"]),
             stored_at=kept["t"],
             expires_at=kept["e"],
+            has_expired=kept["e"] <= self._now(),
             call_id=kept["c"],
             response_model=kept["m"],
             parts=kept["p"],

@@ -34,18 +34,20 @@ class Gathering(Generic[Q, A]):
     async def _send(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-            await self._settle([(question, future) for question, future in batch if not future.done()])
+            if wanted := [(question, future) for question, future in batch if not future.done()]:
+                await self._settle(wanted)
 
     async def _settle(self, batch: Sequence[tuple[Q, asyncio.Future[A]]]) -> None:
         try:
             answers = await self._answer([question for question, _ in batch])
+            answered = list(zip(batch, answers, strict=True))
         except BaseException as error:
             for _, future in batch:
                 _fail(future, error)
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in answered:
             if not future.done():  # whoever asked may have gone
                 future.set_result(answer)
 

@@ -86,13 +86,6 @@ class WriteBehind(ABC):
         item = self._waiting.get(key) or self._being_written.get(key)
         return item if item is not None and item.expires_at > self._now() else None
 
-    def drop_unwritten(self, tag: str) -> int:
-        """Entries with the tag do not wait any more; returns how many did."""
-        tagged = [key for key, item in self._waiting.items() if item.tag == tag]
-        for key in tagged:
-            del self._waiting[key]
-        return len(tagged)
-
     async def _write_waiting(self) -> None:
         if not self._waiting:
             return

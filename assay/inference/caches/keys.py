@@ -11,12 +11,14 @@ from typing import Any
 
 import orjson
 
+from assay.inference.caches.canonical import BodyParts
 from assay.inference.request import Request
 
 KEY_BYTES = 20
 """Cut digests: a cut SHA-256 of a secret and a text cannot be extended by who does not know the secret."""
 PART_BYTES = 6
 MAC_BYTES = 16
+PARTS_KEPT = 256
 
 
 class CacheKeys:
@@ -28,8 +30,10 @@ class CacheKeys:
         self._secret = hashlib.sha256(b"assay cache\0" + hash_key).digest()
         self._start = hashlib.sha256(self._secret + b"key")
         self._seal = hashlib.sha256(self._secret + b"seal")
-        # The same tenants, lanes and epochs come again and again: their part of the hash is made once.
-        self._scopes: dict[tuple[str, int, str], Any] = {}
+        self._bodies = BodyParts()
+        # The same tenants, lanes, epochs and frames come again and again: their part of the hash is made once.
+        self._scopes: dict[tuple[str, int, str, bytes], Any] = {}
+        self._parts: dict[bytes, str] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
         """The key of an answer: all that reaches the wire in canonical form, the lane, the epoch and the tenant.
@@ -37,10 +41,11 @@ class CacheKeys:
         Raises:
             ValueError: the body is no JSON.
         """
-        place = (request.tenant_id, request.epoch, lane)
+        frame, messages = self._bodies.split(body)
+        place = (request.tenant_id, request.epoch, lane, frame)
         scope = self._scopes.get(place)
         digest = (scope if scope is not None else self._scope(place)).copy()
-        digest.update(orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS))
+        digest.update(messages)
         key: bytes = digest.digest()[:KEY_BYTES]
         return key
 
@@ -64,13 +69,20 @@ class CacheKeys:
 
     def _part(self, value: object) -> str:
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-        return hashlib.blake2b(text, digest_size=PART_BYTES, key=self._secret).hexdigest()
+        known = self._parts.get(text)  # most parts are the same for all records
+        if known is not None:
+            return known
+        found = hashlib.blake2b(text, digest_size=PART_BYTES, key=self._secret).hexdigest()
+        if len(self._parts) < PARTS_KEPT:
+            self._parts[text] = found
+        return found
 
-    def _scope(self, place: tuple[str, int, str]) -> Any:
+    def _scope(self, place: tuple[str, int, str, bytes]) -> Any:
         if len(self._scopes) > 10_000:  # tenants without end: starting again costs less than keeping them all
             self._scopes.clear()
+        *scope, frame = place
         digest = self._start.copy()
-        digest.update(orjson.dumps(["entry", *place]))
+        digest.update(orjson.dumps(["entry", *scope, len(frame)]) + frame)
         self._scopes[place] = digest
         return digest
 

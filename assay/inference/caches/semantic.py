@@ -10,7 +10,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 REMEMBERED = 4096
 """Vectors of questions under way, so that a miss is not embedded again when its answer comes."""
-PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")
+SHELF_ENTRIES = 50_000
+"""Answers of one scope that are kept in the process, the newest: a vector of 1,536 numbers takes 6 KB."""
+PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>", re.IGNORECASE)
 
 Scope = tuple[str, int, str]
 """Tenant, epoch and lane: no answer leaves its scope."""
@@ -40,7 +42,7 @@ class SemanticPolicy:
     `margin` more similar than to the nearest one with another answer.
 
     Answers are other ones where they differ in the fields `compare`, or in any if none is named. `not_before` is the
-    oldest answer a run may reuse, in seconds since 1970.
+    oldest answer a run may reuse, in seconds since 1970. `most_entries` of a scope are kept, the newest.
     """
 
     embedding_provider: str
@@ -50,16 +52,30 @@ class SemanticPolicy:
     margin: float = 0.0
     compare: tuple[str, ...] = ()
     not_before: float = 0.0
+    most_entries: int = SHELF_ENTRIES
 
 
 @dataclass(slots=True)
 class _Shelf:
-    """The answers of one scope; `model` is the one that answered last."""
+    """The answers of one scope, oldest first, their vectors in the index only; `model` is the one that answered last."""
 
     index: VectorIndex
     entries: dict[int, SemanticCacheEntry] = field(default_factory=dict)
     model: str | None = None
     last: int = 0
+
+    def add(self, entry: SemanticCacheEntry, vector: Vector, *, most: int) -> None:
+        """The entry is found from now on; beyond `most` the oldest makes room."""
+        self.last += 1
+        self.entries[self.last] = replace(entry, embedding=())
+        self.index.add(self.last, vector)
+        if len(self.entries) > most:
+            self.remove(next(iter(self.entries)))
+
+    def remove(self, number: int) -> None:
+        """The entry is not found any more."""
+        self.index.remove(number)
+        del self.entries[number]
 
 
 class SemanticCache:
@@ -95,6 +111,8 @@ class SemanticCache:
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
         """See `AnswerCache.find`."""
+        if request.history:  # what a question means hangs on what was said before
+            return None
         shelf = self._shelves.get(_scope(request, lane))
         vector = await self._vector(request)
         if vector is None or shelf is None or shelf.index.width != len(vector):
@@ -109,6 +127,8 @@ class SemanticCache:
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
         """See `AnswerCache.store`."""
+        if request.history:
+            return
         vector = await self._vector(request)
         if vector is None:
             return
@@ -141,9 +161,7 @@ class SemanticCache:
         if shelf is None or shelf.index.width != len(vector) or shelf.model != entry.response_model:
             # Another model answers under the name now: what the old one said is not given again.
             shelf = self._shelves[scope] = _Shelf(VectorIndex(len(vector)), model=entry.response_model)
-        shelf.last += 1
-        shelf.entries[shelf.last] = entry
-        shelf.index.add(shelf.last, vector)
+        shelf.add(entry, vector, most=self._policy.most_entries)
 
     def _near(self, shelf: _Shelf, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
         """The nearest entries that may be given again, nearest first; those that expired are let go."""
@@ -152,8 +170,7 @@ class SemanticCache:
         for number, similarity in list(shelf.index.nearest(vector)):
             entry = shelf.entries[number]
             if entry.expires_at.timestamp() <= now:
-                shelf.index.remove(number)
-                del shelf.entries[number]
+                shelf.remove(number)
             elif entry.occurred_at.timestamp() >= oldest:
                 yield entry, similarity
 
@@ -223,7 +240,7 @@ def _scope(request: Request, lane: str) -> Scope:
 
 def _placeholders(text: str) -> set[str]:
     """Placeholders of personal details: an answer may only name those that its question has, or they could not be restored."""
-    return set(PLACEHOLDER.findall(text))
+    return {name.upper() for name in PLACEHOLDER.findall(text)}  # restoring does not look at letter case either
 
 
 def _answer(entry: SemanticCacheEntry, similarity: float) -> CachedAnswer:

@@ -25,7 +25,12 @@ PURGE_SECONDS = 60.0
 MADE_ROOM = 10
 """One entry in so many goes when the file is full."""
 
-SETTINGS = ("pragma journal_mode = wal", "pragma synchronous = normal", f"pragma mmap_size = {MAP_BYTES}")
+SETTINGS = (
+    "pragma journal_mode = wal",
+    "pragma synchronous = normal",
+    "pragma secure_delete = on",  # what is erased, replaced or expired leaves no byte in free pages
+    f"pragma mmap_size = {MAP_BYTES}",
+)
 TABLE = """
 create table if not exists entries (
     id integer primary key,
@@ -62,12 +67,15 @@ class SqliteStore(WriteBehind):
         warn: Callable[[str], None],
         now: Callable[[], float] = time.time,
         most_bytes: int = MOST_BYTES,
+        busy_s: float = BUSY_SECONDS,
     ) -> None:
         super().__init__(now=now)
         self._path = path
         self._warn = warn
         self._told: set[str] = set()
         self._most_bytes = most_bytes
+        self._busy_s = busy_s
+        self._is_lost = False
         self._purged_at = 0.0
         self._writing = threading.Lock()
         self._open()
@@ -77,6 +85,8 @@ class SqliteStore(WriteBehind):
         item = self.unwritten(key)
         if item is not None:
             return item.value
+        if self._is_lost:
+            return None
         try:
             row = self._finder.execute(FIND, (_row_id(key), self._now())).fetchone()
         except sqlite3.DatabaseError as error:
@@ -85,16 +95,13 @@ class SqliteStore(WriteBehind):
         return row[0] if row is not None else None
 
     async def remove(self, tag: str) -> int:
-        """See `KeyValue.remove`."""
+        """See `KeyValue.remove`.
+
+        Raises:
+            sqlite3.Error: the file cannot be written, or another process still reads what was erased.
+        """
         await self.flush()
-
-        def forget() -> int:
-            with self._writing, self._writer as writer:
-                count: int = writer.execute(FORGET, (tag,)).rowcount
-            self._writer.execute("pragma wal_checkpoint(truncate)")  # erased means gone from the log, too
-            return count
-
-        return await asyncio.to_thread(forget)
+        return await asyncio.to_thread(self._forget, tag)
 
     async def close(self) -> None:
         """See `KeyValue.close`."""
@@ -102,7 +109,22 @@ class SqliteStore(WriteBehind):
         self._reader.close()
         self._writer.close()
 
+    def _forget(self, tag: str) -> int:
+        with self._writing:
+            with self._writer as writer:
+                count: int = writer.execute(FORGET, (tag,)).rowcount
+            # Erased means gone from the log, too.
+            (is_busy, *_) = self._writer.execute("pragma wal_checkpoint(truncate)").fetchone()
+        if is_busy:
+            raise sqlite3.OperationalError(
+                f"{self._path} is still open in a process that reads what was erased, so that it stays in the log: "
+                "erase again when that process has ended"
+            )
+        return count
+
     async def _write(self, items: Sequence[Item]) -> None:
+        if self._is_lost:
+            return
         rows = [(_row_id(item.key), item.value, item.expires_at, item.tag) for item in items]
         try:
             await asyncio.to_thread(self._write_rows, rows)
@@ -120,9 +142,12 @@ class SqliteStore(WriteBehind):
         self._purged_at = self._now()
         with self._writer:
             self._writer.execute(PURGE, (self._purged_at,))
-            if self._used_bytes() > self._most_bytes:
+            while (used := self._used_bytes()) > self._most_bytes:
                 (count,) = self._writer.execute(COUNT).fetchone()
-                self._writer.execute(MAKE_ROOM, (count // MADE_ROOM + 1,))
+                if not count:
+                    break
+                surplus = int(count * (1 - self._most_bytes / used))
+                self._writer.execute(MAKE_ROOM, (surplus + count // MADE_ROOM + 1,))
 
     def _used_bytes(self) -> int:
         pages, free, size = (
@@ -136,17 +161,17 @@ class SqliteStore(WriteBehind):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._alone():
                 self._writer = self._ready()
+            self._reader = _connected(self._path, self._busy_s)
+            self._finder = self._reader.cursor()
+            self._purge()
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self._unusable(str(error)) from error
-        self._reader = _connected(self._path)
-        self._finder = self._reader.cursor()
-        self._purge()
 
     def _ready(self) -> sqlite3.Connection:
         """A connection to a sound file: this one, or a new one where this one is damaged."""
-        connection = _connected(self._path)
+        connection = _connected(self._path, self._busy_s)
         try:
             _prepare(connection)
         except sqlite3.OperationalError:  # locked, read-only, no room: no sign of damage
@@ -155,12 +180,12 @@ class SqliteStore(WriteBehind):
         except sqlite3.DatabaseError as error:
             connection.close()
             self._set_aside(str(error))
-            connection = _connected(self._path)
+            connection = _connected(self._path, self._busy_s)
             _prepare(connection)
         return connection
 
     def _recover(self, error: sqlite3.DatabaseError) -> None:
-        """A damaged file is replaced; other trouble costs the entries at hand and is told once."""
+        """A damaged file is replaced; other trouble costs the entries at hand, or the cache, and is told once."""
         damaged = not isinstance(error, sqlite3.OperationalError) or "disk I/O" in str(error)
         if not damaged:
             self._tell(f"The answer cache {self._path} lost entries ({error}); the run goes on without them.")
@@ -168,10 +193,15 @@ class SqliteStore(WriteBehind):
         with self._writing, suppress(sqlite3.Error):
             self._reader.close()
             self._writer.close()
-        with self._alone():
-            if not _is_sound(self._path):  # another process may have been first
-                self._set_aside(str(error))
-        self._open()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self._alone():
+                if not _is_sound(self._path, self._busy_s):  # another process may have been first
+                    self._set_aside(str(error))
+            self._open()
+        except (OSError, UsageError) as fault:
+            self._is_lost = True
+            self._tell(f"The answer cache {self._path} is lost ({error}; {fault}); the run goes on without it.")
 
     def _set_aside(self, reason: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
@@ -212,11 +242,11 @@ def _row_id(key: bytes) -> int:
     return int.from_bytes(key[:8], "big", signed=True)
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)
     # Batches are written in a thread; a lock of the store's own keeps it to one at a time.
-    return sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    return sqlite3.connect(path, timeout=busy_s, check_same_thread=False)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -232,9 +262,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute(FIND, (0, 0.0)).fetchone()
 
 
-def _is_sound(path: Path) -> bool:
+def _is_sound(path: Path, busy_s: float) -> bool:
     try:
-        with closing(_connected(path)) as connection:
+        with closing(_connected(path, busy_s)) as connection:
             return bool(connection.execute("pragma quick_check(1)").fetchone() == ("ok",))
     except sqlite3.DatabaseError:
         return False

@@ -204,9 +204,11 @@ class Controller:
             return
         self._seen = (headers.limit_requests, headers.limit_tokens)
         self._daily = self._daily or (headers.reset_requests_s or 0.0) > MINUTE_WINDOW_S
-        self._learnt_rpm = None if self._daily else headers.limit_requests
-        self._learnt_rpd = headers.limit_requests if self._daily else None
-        self._learnt_tpm = headers.limit_tokens
+        if headers.limit_requests is not None:  # what one answer leaves out is known from those before
+            self._learnt_rpm = None if self._daily else headers.limit_requests
+            self._learnt_rpd = headers.limit_requests if self._daily else None
+        if headers.limit_tokens is not None:
+            self._learnt_tpm = headers.limit_tokens
         if self._learnt_rpm is not None:
             self.found_rps = None
             self.factor = min(self.factor, 1.0)

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+MOST = 10**12
+"""A larger number is no limit of anything."""
 UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 
 
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """What one answer said; a number that was absent, negative or unreadable is None.
+    """What one answer said; a number that was absent, negative, absurd or unreadable is None.
 
     Limits are per minute unless `reset_requests_s` tells of a longer window; `retry_after_s` asks for a pause.
     """
@@ -73,7 +75,7 @@ def _count(text: str | None) -> int | None:
         count = int(text)
     except ValueError:
         return None
-    return count if count >= 0 else None
+    return count if 0 <= count <= MOST else None
 
 
 def _duration_s(text: str | None) -> float | None:
@@ -91,7 +93,7 @@ def _compound_s(text: str) -> float | None:
     parts = DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         return None
-    return sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts)
+    return _seconds(sum(float(number) * UNIT_SECONDS[unit] for number, unit in parts))
 
 
 def _seconds(value: float) -> float | None:
@@ -100,13 +102,9 @@ def _seconds(value: float) -> float | None:
 
 def _retry_after_s(milliseconds: str | None, text: str | None, headers: Mapping[str, str]) -> float | None:
     """The finer of the two headers wins; a date is measured from the answer's own date, so that no clock is needed."""
-    if milliseconds is not None:
-        try:
-            return _seconds(float(milliseconds) / 1000)
-        except ValueError:
-            pass
-    if text is None:
-        return None
+    finer = _duration_s(f"{milliseconds}ms") if milliseconds is not None else None
+    if finer is not None or text is None:
+        return finer
     try:
         return _seconds(float(text))
     except ValueError:
@@ -118,5 +116,5 @@ def _until(text: str, sent_at: str | None) -> float | None:
         return None
     try:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(sent_at)).total_seconds())
-    except (ValueError, TypeError):  # no date, or one of the two without a zone
+    except (ValueError, TypeError, OverflowError):  # no date, or one of the two without a zone
         return None

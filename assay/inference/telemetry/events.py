@@ -24,9 +24,9 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "stage_started": ("stage", "shard"),
     "stage_ended": ("stage", "shard", "ms", "error_type"),
     "limit_changed": ("lane", "reason", "rpm", "tpm", "rate", "concurrency"),
-    "lane_paused": ("lane", "reason", "paused_s"),
-    "circuit_opened": ("lane", "route", "failures", "open_s"),
-    "circuit_closed": ("lane", "route", "open_s"),
+    "lane_paused": ("lane", "paused_s"),
+    "circuit_opened": ("route", "failures", "open_s"),
+    "circuit_closed": ("route", "open_s"),
     "call_failed": (
         "lane",
         "route",
@@ -38,17 +38,18 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
         "call_id",
         "trace_id",
     ),
-    "route_escalated": ("route", "next_route", "reason", "trace_id"),
+    "route_escalated": ("route", "reason", "trace_id"),
     "budget_reached": ("spent_usd", "cap_usd"),
     "batch_changed": ("batch_id", "lane", "state", "requests", "failed"),
     "flush": ("rows", "ms", "waiting", "error_type"),
     "spans_delivered": ("exported", "lost"),
-    "run_finished": ("status", "records", "predictions", "calls", "cost_usd", "ms", "error_type"),
+    "run_stopped": ("status", "records", "predictions", "calls"),
+    "run_finished": ("status", "records", "predictions", "calls", "ms"),
 }
 """Event to the fields that its line may hold, besides `at`, `event`, `run_id`, `withheld` and `left_out`."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/+-]{0,99}")
-CONFIGURED = frozenset({"task", "variant", "lane", "route", "next_route"})
+CONFIGURED = frozenset({"task", "variant", "lane", "route"})
 """Fields that the project's own files name, as freely as they like, e.g. the model `@cf/meta/llama`."""
 LINES_PER_SECOND = 100
 """Of one event; what is more is counted in the field `left_out` of the next line."""

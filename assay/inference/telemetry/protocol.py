@@ -70,12 +70,17 @@ class Tracing(Protocol):
     """The spans of one run in one process."""
 
     @property
+    def trace_id(self) -> str | None:
+        """32 hexadecimal digits, the run's in every process that works on it; None when it is not traced."""
+        ...
+
+    @property
     def per_request(self) -> RequestTracing | None:
         """What the engine is given; None when requests are not traced."""
         ...
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """The block is a stage of the run (`admit`, `answer`, `score`); what starts inside stands below it."""
+        """The block is a stage of the run (`admit`, `batch`, `answer`, `score`); what starts inside stands below it."""
         ...
 
     def shard(self, number: int) -> AbstractContextManager[None]:
@@ -94,6 +99,7 @@ class Tracing(Protocol):
 class NoTracing:
     """Tracing that is off."""
 
+    trace_id = None
     per_request = None
 
     def stage(self, name: str) -> AbstractContextManager[None]:

@@ -124,7 +124,12 @@ class OpenTelemetryTracing:
         self._sampled_places = round(run.sample * PLACES)
         self._second = self._failures = 0
         self.now_ns = now_ns
-        self.trace_id = format(run.trace_id, "032x")
+        self._trace_id = format(run.trace_id, "032x")
+
+    @property
+    def trace_id(self) -> str | None:
+        """See `Tracing.trace_id`."""
+        return self._trace_id
 
     @property
     def per_request(self) -> RequestTracing | None:
@@ -238,7 +243,7 @@ class TracedRequest:
         self.above = above
         self.place = place
         self.began_ns = tracing.now_ns()
-        self.trace_id = tracing.trace_id
+        self.trace_id = tracing.trace_id or ""
 
     def end(self, prediction: Prediction | None, responses: Sequence[Response] = ()) -> None:
         """See `RequestSpan.end`."""

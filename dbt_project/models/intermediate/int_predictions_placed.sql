@@ -53,6 +53,8 @@ final as (
         predictions.status,
         predictions.answer_source,
         predictions.route,
+        predictions.routing,
+        predictions.counterfactual_cost_usd,
         predictions.call_id,
         predictions.calls,
         predictions.error_type,

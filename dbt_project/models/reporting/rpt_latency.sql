@@ -2,15 +2,14 @@ with
 
 predictions as (
 
-    select * from {{ ref('fct_predictions') }}
-    where answer_source = 'wire'
+    select * from {{ ref('int_predictions_waited_for') }}
 
 ),
 
 responses as (
 
     select * from {{ ref('fct_responses') }}
-    where latency_ms is not null
+    where latency_ms is not null and purpose != 'embedding'
 
 ),
 

@@ -3,29 +3,15 @@ with
 responses as (
 
     select * from {{ ref('fct_responses') }}
-
-),
-
-predictions as (
-
-    select * from {{ ref('fct_predictions') }}
-    where answer_source = 'wire'
+    where purpose != 'embedding'
 
 ),
 
 -- A wire answer belongs to the route and model of the call whose answer was used.
 answers as (
 
-    select
-        predictions.end_to_end_ms,
-        responses.data_date,
-        responses.task,
-        responses.route,
-        responses.provider,
-        responses.request_model,
-    from predictions
-    inner join responses
-        on predictions.call_id = responses.call_id
+    select * from {{ ref('int_predictions_waited_for') }}
+    where request_model is not null
 
 ),
 

@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks.engine import cpu, faults, kill, latency, memory
+from tests.benchmarks.engine import cpu, faults, kill, kill_batch, latency, memory
 from tests.benchmarks.engine.stand import ROOT, Stand, standing
 from tests.benchmarks.engine.tables import Result
 
 ENDPOINT = ROOT.parent / "shared" / "bench" / "mock_openai.py"
-PARTS = ("cpu", "latency", "memory", "faults", "kill")
+PARTS = ("cpu", "latency", "memory", "faults", "kill", "kill_batch")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +37,9 @@ def _measures(options: argparse.Namespace) -> dict[str, Callable[[Stand], list[R
         "latency": lambda stand: latency.measure(stand, latency.LatencyOptions(**turns)),
         "memory": lambda stand: memory.measure(stand, memory.MemoryOptions(rows=tuple(options.memory_rows))),
         "kill": lambda stand: kill.measure(stand, kill.KillOptions(records=options.kill_records, kills=options.kills)),
+        "kill_batch": lambda stand: kill_batch.measure(
+            stand, kill_batch.BatchKillOptions(records=options.kill_records, kills=options.kills)
+        ),
         "faults": lambda stand: faults.measure(
             stand, faults.FaultOptions(records=options.records, alone=not options.no_single_faults)
         ),

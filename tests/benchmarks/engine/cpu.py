@@ -19,7 +19,7 @@ from tests.benchmarks.engine.children import (
     engine_order,
     plain_environment,
 )
-from tests.benchmarks.engine.stand import MASKED, PLAIN, ROOT, Stand
+from tests.benchmarks.engine.stand import CACHED, MASKED, PLAIN, ROOT, Stand
 from tests.benchmarks.engine.tables import Result
 
 OF_OPENAI, OF_AIOHTTP = 0.15, 2.0
@@ -68,7 +68,8 @@ def _turns(stand: Stand, options: CpuOptions) -> dict[str, Callable[[], float]]:
         "AsyncOpenAI loop": lambda: bare("openai", options.rows // OPENAI_SHARE),
         "aiohttp + orjson loop": lambda: bare("aiohttp", options.rows),
         "aiohttp + orjson loop on uvloop": lambda: bare("aiohttp-uvloop", options.rows),
-        "engine": lambda: ours(PLAIN),
+        "engine, cache off": lambda: ours(PLAIN),
+        "engine": lambda: ours(CACHED),
         "engine, masking on": lambda: ours(MASKED),
     }
 

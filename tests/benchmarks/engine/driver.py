@@ -103,6 +103,9 @@ def answer_into(project: Any, run: Any, *, sink: Any, within_s: float = ENDS_WIT
 class Silent:
     """Is told how the run goes and says nothing."""
 
+    def watch(self, *_: object) -> None:
+        """What can be looked at."""
+
     def answered(self, _: object) -> None:
         """One more request is answered."""
 

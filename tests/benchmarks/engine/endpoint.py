@@ -38,7 +38,7 @@ class Endpoint:
 
     def configure(self, **options: object) -> None:
         """The options are in force, everything else as at the start, and every counter is zero."""
-        plain = {"latency": 0.0, "mix": 0.0, "faults": "", "hang": 15.0, "rpm": 0.0, "burst": 0.0}
+        plain = {"latency": 0.0, "mix": 0.0, "faults": "", "hang": 15.0, "rpm": 0.0, "burst": 0.0, "batch_s": 1.0}
         self._post("/_config", {**plain, **options})
         self.reset()
 
@@ -53,6 +53,11 @@ class Endpoint:
     def keys(self) -> dict[str, list[int]]:
         """Per row: requests, and good answers written."""
         return self._get("/_keys")
+
+    def batches(self) -> list[dict[str, Any]]:
+        """Every batch that was created."""
+        found: list[dict[str, Any]] = self._get("/v1/batches")["data"]
+        return found
 
     def expected_label(self, row: str) -> str:
         """The right label of a row."""

@@ -1,7 +1,7 @@
 """kill -9 of `assay run` at random moments, resumed each time: nothing lost, nothing doubled, almost nothing paid twice.
 
 On the same machine the journal of answers is there; on a new one it is not. What was answered and sent again is counted
-by the endpoint. Batch runs are killed the same way by naming their mode in `MODES`.
+by the endpoint. Runs by batch are killed in `kill_batch.py`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from assay.pipeline.buffer import FLUSH_ROWS
+from assay.pipeline.project import JOURNALS
 from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.stand import PLAIN, Stand
 from tests.benchmarks.engine.tables import Result
 
-MODES: dict[str, tuple[str, ...]] = {"online": ()}
-"""Options of the command for each way of sending."""
 SAME_MACHINE_RESENT = 10
 LATENCY_S = 0.1
 PROBE_S = 0.005
@@ -49,7 +48,6 @@ class KillOptions:
     kills: int = 10
     in_flight: int = 32
     seed: int = 20261125
-    modes: tuple[str, ...] = tuple(MODES)
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class _Killed:
 
 
 def measure(stand: Stand, options: KillOptions) -> list[Result]:
-    """A line for the same machine and one for a new one, for each mode."""
+    """A line for the same machine, and one for a new one, which has no journal."""
     columns = (
         "run",
         "kills",
@@ -74,9 +72,8 @@ def measure(stand: Stand, options: KillOptions) -> list[Result]:
         "target",
     )
     result = Result(f"kill -9, {options.records:,} records, {options.in_flight} in flight", columns)
-    for mode in options.modes:
-        for journal in (True, False):
-            _line(stand, mode, options, result, journal=journal)
+    for journal in (True, False):
+        _line(stand, options, result, journal=journal)
     result.notes.append(
         "Re-sent: requests for rows whose whole answer the endpoint had written already, after each kill in turn. A row "
         "that landed twice has one id and is read once."
@@ -84,13 +81,13 @@ def measure(stand: Stand, options: KillOptions) -> list[Result]:
     return [result]
 
 
-def _line(stand: Stand, mode: str, options: KillOptions, result: Result, *, journal: bool) -> None:
-    name = f"{mode}, {'same machine' if journal else 'new machine'}"
-    source = _source(stand, options, prefix=f"{mode[0]}{'j' if journal else 'n'}")
-    killed = _killed(stand, source, mode, options, journal=journal)
+def _line(stand: Stand, options: KillOptions, result: Result, *, journal: bool) -> None:
+    name = f"online, {'same machine' if journal else 'new machine'}"
+    source = _source(stand, options, prefix=f"o{'j' if journal else 'n'}")
+    killed = _killed(stand, source, options, journal=journal)
     project = stand.project(in_flight=options.in_flight)
     (counts,) = project.warehouse.stream(LANDED, {"run_id": killed.run_id})
-    again = _second_run(stand, source, mode)
+    again = second_run(stand, source)
     limit = SAME_MACHINE_RESENT if journal else FLUSH_ROWS
     resent = sum(killed.resent) if journal else max(killed.resent, default=0)
     bound = f"at most {limit} {'over all kills' if journal else 'a kill (the flush window)'}"
@@ -108,26 +105,26 @@ def _source(stand: Stand, options: KillOptions, *, prefix: str) -> Path:
     return workload.write_rows(stand.settings.root / f"{prefix}.csv", options.records, prefix=prefix)
 
 
-def _killed(stand: Stand, source: Path, mode: str, options: KillOptions, *, journal: bool) -> _Killed:
+def _killed(stand: Stand, source: Path, options: KillOptions, *, journal: bool) -> _Killed:
     chance = random.Random(options.seed + journal)
     moments = sorted(chance.sample(range(options.records // 50, options.records), options.kills))
-    arguments: list[str] = ["--input", str(source), *MODES[mode]]
+    arguments: list[str] = ["--input", str(source)]
     run_id, seen = "", 0
     resent: list[int] = []
     for moment in moments:
-        with _leg(stand, arguments) as leg:
+        with leg_of(stand, arguments) as leg:
             _wait_for_requests(stand, leg, moment + sum(resent))
             time.sleep(chance.uniform(0, 2 * LATENCY_S))
             leg.kill()
-        run_id = run_id or _run_id(stand)
+        run_id = run_id or run_id_of(stand)
         if not journal:
-            shutil.rmtree(stand.settings.state_dir / "journal", ignore_errors=True)
+            shutil.rmtree(stand.settings.state_dir / JOURNALS)
         arguments = ["--resume", run_id]
         resent, seen = _counted(stand, resent, seen, is_first=moment == moments[0])
-    with _leg(stand, arguments) as leg:
+    with leg_of(stand, arguments) as leg:
         output, _ = leg.communicate(timeout=LEG_S)
     if leg.returncode:
-        raise SystemExit(f"assay run --resume ended with {leg.returncode}:\n{_log(stand).read_text()[-3000:]}")
+        raise SystemExit(f"assay run --resume ended with {leg.returncode}:\n{log_of(stand).read_text()[-3000:]}")
     resent, _ = _counted(stand, resent, seen, is_first=False)
     return _Killed(run_id, resent, json.loads(output))
 
@@ -139,10 +136,10 @@ def _counted(stand: Stand, resent: list[int], seen: int, *, is_first: bool) -> t
 
 
 @contextmanager
-def _leg(stand: Stand, arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def leg_of(stand: Stand, arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     """The command under way; it has ended after the block."""
     assay = str(Path(sys.executable).with_name("assay"))
-    with _log(stand).open("a") as log:
+    with log_of(stand).open("a") as log:
         process = subprocess.Popen(
             [assay, "run", PLAIN, *arguments, "--format", "json"],
             cwd=stand.settings.root,
@@ -164,25 +161,25 @@ def _wait_for_requests(stand: Stand, leg: subprocess.Popen[str], wanted: int) ->
     deadline = time.monotonic() + LEG_S
     while stand.endpoint.stats()["requests"] < wanted:
         if leg.poll() is not None or time.monotonic() > deadline:
-            log = _log(stand).read_text(encoding="utf-8")[-3000:]
+            log = log_of(stand).read_text(encoding="utf-8")[-3000:]
             raise SystemExit(f"assay run ended with {leg.returncode} before it could be killed:\n{log}")
         time.sleep(PROBE_S)
 
 
-def _second_run(stand: Stand, source: Path, mode: str) -> int:
+def second_run(stand: Stand, source: Path) -> int:
     """Requests of an unchanged second run."""
     before = stand.endpoint.stats()["requests"]
-    with _leg(stand, ["--input", str(source), *MODES[mode]]) as leg:
+    with leg_of(stand, ["--input", str(source)]) as leg:
         leg.communicate(timeout=LEG_S)
     if leg.returncode:
-        raise SystemExit(f"The second run ended with {leg.returncode}:\n{_log(stand).read_text()[-3000:]}")
+        raise SystemExit(f"The second run ended with {leg.returncode}:\n{log_of(stand).read_text()[-3000:]}")
     return int(stand.endpoint.stats()["requests"] - before)
 
 
-def _run_id(stand: Stand) -> str:
-    found: str = RUN_ID.findall(_log(stand).read_text(encoding="utf-8"))[-1]
+def run_id_of(stand: Stand) -> str:
+    found: str = RUN_ID.findall(log_of(stand).read_text(encoding="utf-8"))[-1]
     return found
 
 
-def _log(stand: Stand) -> Path:
+def log_of(stand: Stand) -> Path:
     return stand.settings.root / "kill.log"

@@ -17,6 +17,7 @@ import orjson
 
 from assay.inference.prompts import PromptRenderer
 from assay.pipeline.admission import admit
+from assay.pipeline.caching import CACHE_FILE
 from assay.pipeline.project import Project, open_project
 from assay.pipeline.run import Run, RunOptions
 from assay.settings import Settings, load_settings, process_environment
@@ -25,9 +26,10 @@ from assay.warehouse.migrate import migrate
 from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.endpoint import Endpoint, running_endpoint
 from tests.emulator import running_emulator
+from tests.inference.rig import request
 
 ROOT = Path(__file__).resolve().parents[3]
-PLAIN, MASKED, IMPATIENT = "plain", "masked", "impatient"
+PLAIN, CACHED, MASKED, IMPATIENT = "plain", "cached", "masked", "impatient"
 IMPATIENT_S = 1.5
 HASH_KEY = "benchmark" * 4
 
@@ -39,15 +41,20 @@ class Stand:
     settings: Settings
     endpoint: Endpoint
 
-    def project(self, *, in_flight: int) -> Project:
-        """The project, with so many calls in flight at most."""
-        provider = f"{workload.PROVIDER}:\n  base_url: {self.endpoint.base_url}\n  concurrency: {in_flight}\n"
+    def project(self, *, in_flight: int, batch_requests: int = 50_000) -> Project:
+        """The project, with so many calls in flight, and requests in a batch, at most."""
+        provider = (
+            f"{workload.PROVIDER}:\n  base_url: {self.endpoint.base_url}\n  concurrency: {in_flight}\n"
+            f"  batch: {{max_requests: {batch_requests}}}\n"
+        )
         (self.settings.root / "providers.yml").write_text(provider, encoding="utf-8")
         return open_project(self.settings)
 
     def admitted(self, task: str, rows: int, *, in_flight: int, prefix: str = "r") -> Run:
         """A run over so many rows whose records are landed; no answer of another run may serve it."""
         project = self.project(in_flight=in_flight)
+        for file in (self.settings.state_dir / CACHE_FILE).parent.glob("*"):
+            file.unlink()
         source = workload.write_rows(self.settings.root / f"{prefix}-{rows}.csv", rows, prefix=prefix)
         options = RunOptions(data_date=datetime.now(UTC).date(), input=str(source), reuse="within 1 hours")
         return admit(project, project.task(task), options, report=lambda _: None).run
@@ -61,7 +68,7 @@ class Stand:
         loaded = self.project(in_flight=1).task(task)
         renderer = PromptRenderer(loaded, mask=lambda fields: fields)
         messages = renderer.messages({"row": workload.row_id(0), "text": workload.text(0)})
-        body: dict[str, Any] = orjson.loads(renderer.body(orjson.dumps(messages), loaded.spec.routes[0]))
+        body: dict[str, Any] = orjson.loads(renderer.body(orjson.dumps(messages), loaded.spec.routes[0], request()))
         frame = {name: value for name, value in body.items() if name not in ("model", "messages")}
         assert workload.body(0, frame) == body
         return frame
@@ -75,8 +82,10 @@ class Stand:
 def standing(folder: Path, script: Path) -> Iterator[Stand]:
     """A stand in `folder`; its emulator and endpoint have ended after the block."""
     root = folder / "project"
-    for name, masking, timeout_s in ((PLAIN, False, 60.0), (MASKED, True, 60.0), (IMPATIENT, False, IMPATIENT_S)):
-        workload.write_task(root / "tasks", name, masking=masking, timeout_s=timeout_s)
+    workload.write_task(root / "tasks", PLAIN, masking=False)
+    workload.write_task(root / "tasks", CACHED, masking=False, cache=True)
+    workload.write_task(root / "tasks", MASKED, masking=True, cache=True)
+    workload.write_task(root / "tasks", IMPATIENT, masking=False, timeout_s=IMPATIENT_S)
     (root / "providers.yml").write_text("", encoding="utf-8")
     with running_emulator(folder / "emulator") as warehouse, running_endpoint(script) as endpoint:
         environment = {**os.environ, "ASSAY_ROOT": str(root), "ASSAY_HASH_KEY": HASH_KEY}

@@ -67,6 +67,7 @@ correct: [label_given]
 masking:
   enabled: {masking}
 """
+CACHE = "cache: {exact: {ttl: 1 days}}\n"
 
 
 def row_id(number: int, *, prefix: str = "r") -> str:
@@ -97,8 +98,8 @@ def write_rows(path: Path, rows: int, *, prefix: str = "r") -> Path:
     return path
 
 
-def write_task(tasks: Path, name: str, *, masking: bool, timeout_s: float = 60.0) -> None:
-    """A task folder that asks about the rows."""
+def write_task(tasks: Path, name: str, *, masking: bool, timeout_s: float = 60.0, cache: bool = False) -> None:
+    """A task folder that asks about the rows, with an exact cache if wanted."""
     prompts = tasks / name / "prompts"
     prompts.mkdir(parents=True)
     (prompts / "system.j2").write_text(SYSTEM, encoding="utf-8")
@@ -107,4 +108,4 @@ def write_task(tasks: Path, name: str, *, masking: bool, timeout_s: float = 60.0
     (tasks / name / "output.py").write_text(OUTPUT.replace("{labels}", labels), encoding="utf-8")
     (tasks / name / "cases.jsonl").write_text(CASES, encoding="utf-8")
     spec = TASK.format(name=name, timeout_s=timeout_s, masking=str(masking).lower())
-    (tasks / name / "task.yml").write_text(spec, encoding="utf-8")
+    (tasks / name / "task.yml").write_text(spec + CACHE * cache, encoding="utf-8")

@@ -218,6 +218,22 @@ def test_leases_known_from_the_warehouse_change_nothing_in_a_ledger_that_remembe
     assert keep(work) == 0
 
 
+def test_a_lease_with_a_time_of_its_own_outlives_the_others(keep: Any) -> None:
+    async def work(ledger: Ledger, clock: Clock) -> list[list[Lease]]:
+        batch = lease("batch", amount=300, held=300, stands_in=True, lasts_s=10 * TTL_S)
+        await ledger.open({RUN: 0, MONTH: 0}, [batch])
+        await lent(ledger, lease("a", amount=100))
+        clock.seconds += TTL_S + 1
+        early = await lent(ledger, lease("b"))
+        clock.seconds += 10 * TTL_S
+        late = await lent(ledger, lease("b"))
+        return [[one for one in found.expired if one.lease_id == "batch"] for found in (early, late)]
+
+    early, late = keep(work)
+    assert not early
+    assert [(one.lasts_s, one.due(0)) for one in late] == [(10 * TTL_S, 300)]
+
+
 def test_a_worker_taken_for_dead_is_told_to_begin_again(keep: Any) -> None:
     async def work(ledger: Ledger, clock: Clock) -> Extension | None:
         await ledger.open({RUN: 0, MONTH: 0}, [])
@@ -255,13 +271,14 @@ async def operated(books: Books, redis: Ledger, *, clock: Clock, rng: Random) ->
         held=rng.randrange(50),
         run_landed=rng.randrange(200),
         stands_in=rng.random() < 0.2,
+        lasts_s=rng.choice([None, None, 300.0]),
         begins=rng.random() < 0.7,
     )
     operation = rng.random()
     if operation < 0.1:
         landed = {account: rng.randrange(1500) for account in accounts}
         from_rows = replace(one, begins=False)
-        books.open(landed, [from_rows], expires_at=clock.seconds + TTL_S)
+        books.open(landed, [from_rows], now=clock.seconds, ttl_s=TTL_S)
         await redis.open(landed, [from_rows])
         return None, None
     if operation < 0.3:

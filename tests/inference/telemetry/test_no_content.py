@@ -93,7 +93,7 @@ def test_nothing_of_it_leaves_on_the_wire() -> None:
 @pytest.mark.parametrize("canary", CANARIES)
 def test_no_field_carries_content_into_the_log(canary: str, tmp_path: Path) -> None:
     events = open_log(tmp_path, RUN_ID)
-    configured = ("task", "variant", "lane", "route", "next_route")
+    configured = ("task", "variant", "lane", "route")
     for name, fields in EVENTS.items():
         events.emit(name, **dict.fromkeys((*fields, "message", "text"), canary) | dict.fromkeys(configured, "plain"))
     events.emit(canary, message=canary)

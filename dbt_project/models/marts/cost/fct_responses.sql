@@ -28,6 +28,7 @@ runs as (
 ),
 
 -- A call that broke off before any token is no gap in the prices; a billed one without a price is.
+-- The reference model answers questions: what embeddings would cost there is no question.
 final as (
 
     select
@@ -82,7 +83,8 @@ final as (
                 responses.status != 'error'
                 or coalesce(responses.input_tokens, responses.output_tokens) is not null
         end as is_unpriced,
-        responses.reference_cost_usd is null
+        responses.purpose != 'embedding'
+        and responses.reference_cost_usd is null
         and coalesce(responses.input_tokens, responses.output_tokens) is not null
             as is_unreferenced,
     from responses

@@ -37,6 +37,7 @@ final as (
         routing,
         counterfactual_cost_usd,
         call_id,
+        history_turns,
         calls,
         error_type,
         error_message,

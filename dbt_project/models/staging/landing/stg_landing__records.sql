@@ -29,6 +29,8 @@ final as (
         input_hash,
         expected,
         cluster_id,
+        conversation_key,
+        turn,
         slices,
         requester,
         access_tags,

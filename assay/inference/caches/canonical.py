@@ -1,0 +1,75 @@
+"""Canonical form of a request's body, in two parts: what all records share, and the messages.
+
+The part that is shared is parsed once for each way in which it is written; a body that begins and ends with known bytes
+is then taken apart without being parsed. Hashing is `keys.py`'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+MESSAGES = "messages"
+FIRST_NAMES = ("role", "content")
+FRAMES_KEPT = 8
+"""Ways of writing that are remembered: one for each route is usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands before and after the messages, and both in canonical form."""
+
+    head: bytes
+    tail: bytes
+    canonical: bytes
+
+
+class BodyParts:
+    """Takes bodies apart; the frames seen so far are remembered."""
+
+    def __init__(self) -> None:
+        self._frames: list[_Frame] = []
+
+    def split(self, body: bytes) -> tuple[bytes, bytes]:
+        """The body without its messages, and its messages: equal where two bodies ask the same, however written.
+
+        Raises:
+            ValueError: the body is no JSON object.
+        """
+        for frame in self._frames:
+            if body.startswith(frame.head) and body.endswith(frame.tail):
+                return frame.canonical, body[len(frame.head) : len(body) - len(frame.tail)]
+        content = orjson.loads(body)
+        if not isinstance(content, dict):
+            raise ValueError(f"The body is a JSON {type(content).__name__}: expected an object.")
+        messages = orjson.dumps(_ordered(content.pop(MESSAGES, None)))
+        canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        self._remember(body, canonical, messages)
+        return canonical, messages
+
+    def _remember(self, body: bytes, canonical: bytes, messages: bytes) -> None:
+        """The frame is known from now on, if the messages stand in the body in the form in which they are hashed."""
+        head, found, tail = body.partition(b'"messages":' + messages)
+        if found and len(self._frames) < FRAMES_KEPT:
+            self._frames.append(_Frame(head + b'"messages":', tail, canonical))
+
+
+def _ordered(messages: Any) -> Any:
+    """Messages with their names in the order in which ours are written: role, content, then the others."""
+    if not isinstance(messages, list):
+        return messages
+    return [_in_order(message) if isinstance(message, Mapping) else message for message in messages]
+
+
+def _in_order(message: Mapping[str, Any]) -> dict[str, Any]:
+    first = {name: message[name] for name in FIRST_NAMES if name in message}
+    rest = {name: _sorted(message[name]) for name in sorted(message.keys() - first.keys())}
+    return {name: _sorted(value) for name, value in first.items()} | rest
+
+
+def _sorted(value: Any) -> Any:
+    """A value whose objects have their names in order; a text is itself."""
+    return value if isinstance(value, str) else orjson.loads(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))

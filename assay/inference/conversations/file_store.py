@@ -1,0 +1,75 @@
+"""Turns of one worker's run: a file of its own, so that memory does not grow with the number of conversations.
+
+The file lives as long as the worker; what outlives it is in the warehouse, and in Redis where there is one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from assay.inference.conversations.protocol import PastTurn, Talk
+
+SETTINGS = ("pragma journal_mode = off", "pragma synchronous = off", "pragma locking_mode = exclusive")
+TABLE = """
+create table turns (
+    key text not null,
+    epoch integer not null,
+    number integer not null,
+    question text not null,
+    answer text not null,
+    answered_at real not null,
+    primary key (key, epoch, number)
+) without rowid
+"""
+PUT = "insert or replace into turns values (?, ?, ?, ?, ?, ?)"
+FIND = "select number, question, answer, answered_at from turns where key = ? and epoch = ? order by number"
+FORGET = "delete from turns where key = ? and epoch = ?"
+
+
+class FileStore:
+    """Turns in the new file at `path`; used by one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = scratch_file(path, TABLE)
+
+    async def load(self, talk: Talk) -> Sequence[PastTurn]:
+        """See `ConversationStore.load`."""
+        rows = self._file.execute(FIND, (talk.key, talk.epoch))
+        return [
+            PastTurn(number=number, question=question, answer=answer, answered_at=answered_at)
+            for number, question, answer, answered_at in rows
+        ]
+
+    async def append(self, talk: Talk, turn: PastTurn) -> None:
+        """See `ConversationStore.append`."""
+        self._file.execute(PUT, _row(talk, turn))
+
+    def add(self, turns: Iterable[tuple[Talk, PastTurn]]) -> None:
+        """The turns are kept, all at once."""
+        self._file.execute("begin")
+        self._file.executemany(PUT, (_row(talk, turn) for talk, turn in turns))
+        self._file.execute("commit")
+
+    def forget(self, talk: Talk) -> None:
+        """Nothing of the conversation is kept any more."""
+        self._file.execute(FORGET, (talk.key, talk.epoch))
+
+    async def close(self) -> None:
+        """See `ConversationStore.close`."""
+        self._file.close()
+
+
+def scratch_file(path: Path, *tables: str) -> sqlite3.Connection:
+    """A new database that its owner alone can read, quick because nobody needs it after a crash."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    for statement in (*SETTINGS, *tables):
+        connection.execute(statement)
+    return connection
+
+
+def _row(talk: Talk, turn: PastTurn) -> tuple[str | int | float, ...]:
+    return talk.key, talk.epoch, turn.number, turn.question, turn.answer, turn.answered_at

@@ -1,0 +1,168 @@
+"""One HTTP/1.1 connection that posts a body and reads the whole answer, over asyncio's own transports and httptools.
+
+Belongs here: bytes, and what the protocol says of when an answer is whole. Which connection is used, for how long, and
+what an answer means is decided in `transport.py` and `replies.py`. docs/adr/0006 says why this is not a client library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+if TYPE_CHECKING:
+    from asyncio import Transport
+
+KEPT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
+READ_HEADERS = frozenset(
+    {"content-type", "content-encoding", "content-length", "transfer-encoding", "date", "location"}
+)
+"""Headers that something reads; every other one is let go unread."""
+ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
+
+
+class BrokenOff(Exception):
+    """The connection ended, or said what is no HTTP, before the answer was whole."""
+
+
+@dataclass(slots=True)
+class HttpAnswer:
+    """A whole answer; names of headers are in small letters."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Http1Connection(asyncio.Protocol):
+    """One connection, one exchange at a time; `is_reusable` says whether another may follow."""
+
+    __slots__ = ("_body", "_current", "_parser", "_transport", "_waiter", "idle_since", "is_reusable")
+
+    def __init__(self) -> None:
+        self._transport: Transport | None = None
+        self._waiter: asyncio.Future[HttpAnswer] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._current = HttpAnswer()
+        self._body: list[bytes] = []
+        self.is_reusable = True
+        self.idle_since = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        """True when another request may be posted: nothing is under way, nothing is left over, nobody hung up."""
+        return self.is_reusable and self._waiter is None and self._transport is not None
+
+    def post(self, request: bytes) -> asyncio.Future[HttpAnswer]:
+        """The request is on its way; the future has the whole answer, or `BrokenOff`."""
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        if self._transport is None:
+            self._fail("the connection was closed")
+        else:
+            self._transport.write(request)
+        return waiter
+
+    def close(self) -> None:
+        """The connection is gone; an exchange under way ends as broken off."""
+        self.is_reusable = False
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
+        self._fail("the connection was closed")
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = cast("Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`; an endpoint that speaks unasked is hung up on, lest it answers the next request."""
+        if self._waiter is None:
+            self.close()
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail("the answer is no HTTP")
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`; an answer without a stated end is whole when the endpoint hangs up in peace."""
+        self._transport, self.is_reusable = None, False
+        if exc is None and self._waiter is not None and self._current.status and not self._has_an_end():
+            self._complete()
+        self._fail("the connection was closed")
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """An answer begins; nobody asked for one that follows another in the same breath."""
+        self.is_reusable = self.is_reusable and self._waiter is not None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header came; of one that comes twice the first counts."""
+        lower = name.decode("latin-1").lower()
+        if lower in READ_HEADERS or lower.startswith(KEPT_HEADERS):
+            self._current.headers.setdefault(lower, value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._current.status = self._parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body came."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole; an interim one (1xx) is followed by the real one."""
+        if 100 <= self._current.status < 200:
+            self._current = HttpAnswer()
+            return
+        self.is_reusable = self.is_reusable and self._parser.should_keep_alive()
+        self._complete()
+
+    def _has_an_end(self) -> bool:
+        headers = self._current.headers
+        return "content-length" in headers or "transfer-encoding" in headers
+
+    def _complete(self) -> None:
+        answer, self._current = self._current, HttpAnswer()
+        answer.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body.clear()
+        waiter, self._waiter = self._waiter, None
+        if waiter is None or waiter.done():
+            return
+        try:
+            answer.body = decoded(answer.body, answer.headers)
+        except zlib.error:
+            waiter.set_exception(BrokenOff("the body is not compressed as its head says"))
+        else:
+            waiter.set_result(answer)
+
+    def _fail(self, reason: str) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(BrokenOff(reason))
+
+
+def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The body as it was before it was compressed.
+
+    Raises:
+        zlib.error: it is not compressed as its head says.
+    """
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise zlib.error(f"unknown encoding {encoding}")
+    unpacking = zlib.decompressobj(ZLIB_OR_GZIP)
+    plain = unpacking.decompress(body) + unpacking.flush()
+    if not unpacking.eof:
+        raise zlib.error("the body was cut off")
+    return plain

@@ -1,0 +1,169 @@
+"""Statements of the scorecard: what the reporting views say of a task and of one of its runs.
+
+The other statements of the engine are in `statements.py`; tests hold these to the same.
+"""
+
+from __future__ import annotations
+
+from assay.warehouse.statements import REPORTING, Statement
+
+_RUN_FIGURES = """
+    select
+        cost.run_id as run_id,
+        cost.data_date as data_date,
+        cost.variant as variant,
+        cost.stage as stage,
+        cost.purpose as purpose,
+        cost.inference_version as inference_version,
+        cost.n_eligible as n_eligible,
+        cost.n_correct as n_correct,
+        cost.n_unscored as n_unscored,
+        cost.n_reused as n_reused,
+        cost.n_cached as n_cached,
+        cost.calls as calls,
+        cost.n_unpriced_calls as n_unpriced_calls,
+        cost.n_billing_unknown_calls as n_billing_unknown_calls,
+        cost.cost_usd as cost_usd,
+        cost.cost_per_correct_usd as cost_per_correct_usd,
+        cost.cost_status as cost_status,
+        cost.reference_cost_usd as reference_cost_usd,
+        cost.reference_cost_per_correct_usd as reference_cost_per_correct_usd,
+        completeness.rows_read as rows_read,
+        completeness.rows_rejected as rows_rejected,
+        completeness.records as records,
+        completeness.is_complete as is_complete,
+        latency.n_wire_answers as n_wire_answers,
+        latency.end_to_end_p50_ms as p50_ms,
+        latency.end_to_end_p90_ms as p90_ms,
+        latency.end_to_end_p99_ms as p99_ms,
+        latency.sla_latency_ms as sla_latency_ms,
+        latency.sla_share as sla_share,
+        latency.share_within_sla as share_within_sla,
+        latency.meets_sla as meets_sla
+    from rpt_cost_per_correct as cost
+    left join rpt_completeness as completeness
+        on cost.run_id = completeness.run_id
+    left join rpt_latency as latency
+        on cost.run_id = latency.run_id
+"""
+
+REPORT_RUN = Statement(
+    _RUN_FIGURES
+    + """
+    where cost.run_id = @run_id
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_LAST_ASKED = Statement(
+    _RUN_FIGURES
+    + """
+    where
+        cost.task = @task
+        and cost.variant = @variant
+        and cost.stage = @stage
+        and cost.inference_version = @inference_version
+        and cost.run_status = 'completed'
+        and cost.calls > 0
+    order by cost.data_date desc, cost.calls desc
+    limit 1
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_RELIABILITY = Statement(
+    """
+    select
+        population,
+        slice,
+        n_eligible,
+        n_correct,
+        n_unscored,
+        reliability,
+        low,
+        high,
+        method,
+        interval_status,
+        worst_case,
+        best_case,
+        quality_when_answered
+    from rpt_reliability
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_FAILURES = Statement(
+    """
+    select status, error_type, n_predictions, share_of_run
+    from rpt_failures
+    where run_id = @run_id
+    order by n_predictions desc, status, error_type
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_SCORES = Statement(
+    """
+    select population, scorer, n_judgements, n_scored, n_unscored, n_failed, n_passed, pass_rate
+    from rpt_scores
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    order by population, scorer
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_ROUTING = Statement(
+    """
+    select
+        route,
+        n_asked,
+        n_answers,
+        n_wire,
+        n_escalated,
+        n_escalated_no_valid_answer,
+        n_escalated_check,
+        n_escalated_confidence,
+        cost_usd,
+        n_compared,
+        n_uncompared,
+        routing_saved_usd
+    from rpt_routing
+    where run_id = @run_id
+    order by n_asked desc, route
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_CACHING = Statement(
+    """
+    select
+        n_sourced,
+        n_wire,
+        n_exact_cache,
+        n_semantic_cache,
+        n_reused,
+        input_tokens,
+        cached_input_tokens,
+        cached_input_share,
+        exact_cache_saved_usd,
+        semantic_cache_saved_usd,
+        reused_saved_usd,
+        saved_usd,
+        n_unpriced_savings,
+        n_embedding_calls,
+        embedding_cost_usd,
+        net_saved_usd
+    from rpt_caching
+    where run_id = @run_id
+    """,
+    (("run_id", "STRING"),),
+    REPORTING,
+)

@@ -1,0 +1,78 @@
+with
+
+batches as (
+
+    select * from {{ ref('int_batches_reached') }}
+
+),
+
+responses as (
+
+    select * from {{ ref('fct_responses') }}
+    where is_batch
+
+),
+
+counted as (
+
+    select
+        run_id,
+        provider,
+        max(task) as task,
+        max(data_date) as data_date,
+        count(*) as n_batches,
+        countif(state = 'intent') as n_intended,
+        countif(state = 'submitted') as n_submitted,
+        countif(state = 'finished') as n_finished,
+        countif(state = 'landed') as n_landed,
+        countif(state = 'abandoned') as n_abandoned,
+        countif(is_cut_short) as n_cut_short,
+        sum(if(state = 'abandoned', 0, requests)) as n_requests,
+        sum(if(is_open, requests, 0)) as n_open_requests,
+        sum(if(state = 'landed', lines_answered, 0)) as n_lines_answered,
+        sum(if(state = 'landed', lines_failed, 0)) as n_lines_failed,
+        sum(if(state = 'landed', lines_missing, 0)) as n_lines_missing,
+        if(
+            countif(is_open and estimate_usd is null) = 0,
+            sum(if(is_open, estimate_usd, 0)),
+            null
+        ) as open_estimate_usd,
+        min(submitted_at) as first_submitted_at,
+        max(batch_landed_at) as last_landed_at,
+        min(if(is_open, intended_at, null)) as oldest_open_at,
+        max(turnaround_ms) as longest_turnaround_ms,
+    from batches
+    group by run_id, provider
+
+),
+
+-- Only calls whose answer came by batch: what it left is asked online, at the online price.
+paid as (
+
+    select
+        run_id,
+        provider,
+        count(*) as calls,
+        countif(is_unpriced) as n_unpriced_calls,
+        if(countif(is_unpriced) = 0, sum(coalesce(cost_usd, 0)), null) as cost_usd,
+    from responses
+    group by run_id, provider
+
+),
+
+final as (
+
+    select
+        counted.*,
+        timestamp_diff(current_timestamp(), counted.oldest_open_at, millisecond)
+            as oldest_open_age_ms,
+        coalesce(paid.calls, 0) as calls,
+        coalesce(paid.n_unpriced_calls, 0) as n_unpriced_calls,
+        if(paid.run_id is null, 0, paid.cost_usd) as cost_usd,
+    from counted
+    left join paid
+        on counted.run_id = paid.run_id and counted.provider = paid.provider
+
+)
+
+select * from final

@@ -1,0 +1,116 @@
+with
+
+leases as (
+
+    select * from {{ ref('int_leases_settled') }}
+
+),
+
+responses as (
+
+    select * from {{ ref('fct_responses') }}
+
+),
+
+-- The caps as the newest lease states them: a lease without one leaves the earlier ones standing.
+task_caps as (
+
+    select
+        month,
+        task,
+        task_cap_usd,
+    from leases
+    where task_cap_usd is not null
+    qualify
+        row_number() over (
+            partition by month, task
+            order by last_entry_at desc, lease_id desc
+        ) = 1
+
+),
+
+month_caps as (
+
+    select
+        month,
+        month_cap_usd,
+    from leases
+    where month_cap_usd is not null
+    qualify
+        row_number() over (partition by month order by last_entry_at desc, lease_id desc) = 1
+
+),
+
+lent as (
+
+    select
+        month,
+        task,
+        count(*) as n_leases,
+        countif(not is_settled) as n_open_leases,
+        countif(is_expired) as n_expired_leases,
+        max(run_cap_usd) as highest_run_cap_usd,
+        sum(reserved_usd) as reserved_usd,
+        sum(if(is_settled, 0, reserved_usd)) as open_reserved_usd,
+        sum(coalesce(settled_usd, 0)) as settled_usd,
+    from leases
+    group by month, task
+
+),
+
+-- As the caps count: by the month of the call, calls of unknown billing at their upper estimate.
+spent as (
+
+    select
+        date_trunc(date(started_at), month) as month,
+        task,
+        count(*) as calls,
+        countif(is_unpriced) as n_unpriced_calls,
+        sum(coalesce(cost_usd, cost_upper_usd, 0)) as spent_usd,
+    from responses
+    group by date_trunc(date(started_at), month), task
+
+),
+
+joined as (
+
+    select
+        coalesce(spent.month, lent.month) as month,
+        coalesce(spent.task, lent.task) as task,
+        lent.highest_run_cap_usd,
+        coalesce(lent.n_leases, 0) as n_leases,
+        coalesce(lent.n_open_leases, 0) as n_open_leases,
+        coalesce(lent.n_expired_leases, 0) as n_expired_leases,
+        coalesce(lent.reserved_usd, 0) as reserved_usd,
+        coalesce(lent.open_reserved_usd, 0) as open_reserved_usd,
+        coalesce(lent.settled_usd, 0) as settled_usd,
+        coalesce(spent.calls, 0) as calls,
+        coalesce(spent.n_unpriced_calls, 0) as n_unpriced_calls,
+        coalesce(spent.spent_usd, 0) as spent_usd,
+        sum(coalesce(spent.spent_usd, 0)) over (
+            partition by coalesce(spent.month, lent.month)
+        ) as month_spent_usd,
+    from spent
+    full outer join lent
+        on spent.month = lent.month and spent.task = lent.task
+
+),
+
+final as (
+
+    select
+        joined.*,
+        task_caps.task_cap_usd,
+        month_caps.month_cap_usd,
+        cast(joined.spent_usd / nullif(task_caps.task_cap_usd, 0) as float64) as share_of_task_cap,
+        cast(joined.month_spent_usd / nullif(month_caps.month_cap_usd, 0) as float64)
+            as share_of_month_cap,
+    from joined
+    left join task_caps
+        on joined.month = task_caps.month and joined.task = task_caps.task
+    left join month_caps
+        on joined.month = month_caps.month
+
+)
+
+select * from final

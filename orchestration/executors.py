@@ -1,0 +1,98 @@
+"""Who works on the steps of a job: this process, processes of this machine, Celery workers or Kubernetes jobs.
+
+The choice is one setting, ASSAY_DAGSTER_EXECUTOR. URLs with passwords reach Dagster as names of variables only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from assay.errors import UsageError
+from assay.settings import Settings, WorkerSettings
+
+DEFINITIONS = "orchestration.definitions"
+BROKER, BACKEND = "ASSAY_CELERY_BROKER", "ASSAY_CELERY_BACKEND"
+
+
+def executor_of(settings: Settings) -> dg.ExecutorDefinition:
+    """The executor that the settings name.
+
+    Raises:
+        UsageError: its packages are not installed.
+    """
+    return EXECUTORS[settings.workers.executor](settings.workers)
+
+
+def celery_config(workers: WorkerSettings) -> dict[str, Any]:
+    """What the application of a worker, and the executor that feeds it, must agree on.
+
+    A step is taken off the queue when it has ended, not when it was begun, so that the step of a worker that dies is
+    another's: RabbitMQ notices by the connection, Redis by a sign of life that is `lost_after_s` old.
+    """
+    redis = (workers.broker or "").startswith(("redis", "unix"))
+    waiting = {
+        "visibility_timeout": workers.lost_after_s,
+        "unacked_restore_interval": max(1, workers.lost_after_s // 4),
+        "unacked_restore_throttle": 1,
+    }
+    return {
+        "task_default_queue": "dagster",
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {**CONNECTING, **(waiting if redis else {})},
+    }
+
+
+CONNECTING = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5}
+
+
+def _in_process(_: WorkerSettings) -> dg.ExecutorDefinition:
+    # The steps of a task are a chain: a process for each would only add their starts.
+    return dg.in_process_executor
+
+
+def _multiprocess(_: WorkerSettings) -> dg.ExecutorDefinition:
+    # Imports cost a process seconds: one server makes them, and each step's process is forked from it.
+    server = {"start_method": {"forkserver": {"preload_modules": [DEFINITIONS]}}}
+    configured: dg.ExecutorDefinition = dg.multiprocess_executor.configured(server, name="multiprocess")
+    return configured
+
+
+def _celery(workers: WorkerSettings) -> dg.ExecutorDefinition:
+    try:
+        from dagster_celery import celery_executor
+    except ImportError as error:
+        raise _missing("celery") from error
+    config = {"broker": {"env": BROKER}, "backend": {"env": BACKEND}, "config_source": celery_config(workers)}
+    configured: dg.ExecutorDefinition = celery_executor.configured(config, name="celery")
+    return configured
+
+
+def _k8s(_: WorkerSettings) -> dg.ExecutorDefinition:
+    try:
+        from dagster_k8s import k8s_job_executor
+    except ImportError as error:
+        raise _missing("k8s") from error
+    executor: dg.ExecutorDefinition = k8s_job_executor
+    return executor
+
+
+def _missing(extra: str) -> UsageError:
+    return UsageError(
+        f"ASSAY_DAGSTER_EXECUTOR is '{extra}', but dagster-{extra} is not installed: "
+        f"expected the extra '{extra}'; install it with `pip install 'assay[{extra}]'`."
+    )
+
+
+EXECUTORS: dict[str, Callable[[WorkerSettings], dg.ExecutorDefinition]] = {
+    "in_process": _in_process,
+    "multiprocess": _multiprocess,
+    "celery": _celery,
+    "k8s": _k8s,
+}
