@@ -41,7 +41,8 @@ demo: install ## Run the shipped task end to end on this machine
 test-live: install ## Run against a real project (ASSAY_LIVE_PROJECT, OPENAI_API_KEY, ASSAY_LIVE_CAP_USD)
 	@$(RUN) pytest -m live tests/live
 
-benchmark: install ## Measure the engine, all of it or PARTS="cpu limits"; prints tables
+benchmark: $(UV) ## Measure the engine, all of it or PARTS="cpu limits"; prints tables
+	@$(UV) sync --locked --group benchmarks --compile-bytecode --quiet
 	@$(RUN) python -m tests.benchmarks $(PARTS)
 
 clean: ## Remove the local stack's data and the environment

@@ -126,7 +126,7 @@ def choose_threshold(
         if counts_at(second, rule, delta=delta).most_false > most_false:
             break
         best = rule
-    shown = best or (ordered[0] if ordered else _most_promising(bounds))
+    shown = best or ordered[0]
     chosen, held_out = bounds[shown], counts_at(second, shown, delta=delta)
     needed = None if best else questions_needed(chosen, held_out, most_false=most_false, delta=delta)
     return ThresholdChoice(
@@ -201,13 +201,14 @@ def _first(holds: Callable[[int], bool]) -> int | None:
 
 
 def _in_order(bounds: Mapping[Rule, HitCounts], *, most_false: float) -> list[Rule]:
-    """Rules of one family that hold: the one with the most to spare first, then ever more lenient ones.
+    """Rules of one family: the one with the most to spare first, then ever more lenient ones that hold on this half.
 
     A family goes by the threshold alone or by the margin; it is the one in which a rule that holds has the most hits.
+    Where none holds, the most promising one may still do so on the half that decides.
     """
     holding = {rule: counts for rule, counts in bounds.items() if counts.most_false <= most_false}
     if not holding:
-        return []
+        return [_most_promising(bounds)]
     by_margin = max(holding, key=lambda rule: holding[rule].hits).margin > 0
     family = sorted((rule for rule in holding if (rule.margin > 0) == by_margin), reverse=True)
     safest = min(family, key=lambda rule: (holding[rule].most_false, rule))

@@ -23,6 +23,7 @@ READ_HEADERS = frozenset(
 )
 """Headers that something reads; every other one is let go unread."""
 ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
+CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 class BrokenOff(Exception):
@@ -156,12 +157,12 @@ def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
     Raises:
         zlib.error: it is not compressed as its head says.
     """
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in ("", "identity"):
+    coding = headers.get("content-encoding", "").strip().lower()
+    if not body or coding not in CODINGS:  # one that was not asked for is left to whoever reads the answer
         return body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise zlib.error(f"unknown encoding {encoding}")
-    unpacking = zlib.decompressobj(ZLIB_OR_GZIP)
+    # What is called deflate comes with zlib's head, as it should, or bare; the head begins with these four bits.
+    is_bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
+    unpacking = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else ZLIB_OR_GZIP)
     plain = unpacking.decompress(body) + unpacking.flush()
     if not unpacking.eof:
         raise zlib.error("the body was cut off")

@@ -57,7 +57,7 @@ class LeanClient:
         until = loop.time() + timeout_s
         try:
             connection = self._free(loop.time()) or await self._connected(timeout_s)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, UnicodeError):  # the last: a host that no name server can be asked for
             return never_connected()
         waiter = connection.post(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
         alarm = loop.call_at(until, _expire, waiter)

@@ -139,7 +139,7 @@ class Answering:
 
     def _land_recovered(self, journal: Journal, rows: CallRows, sink: RowSink) -> None:
         """What a process that was killed had answered is landed, and what it had sent is told of."""
-        recovered = journal.recover({route.name: route for route in self.run.task.spec.routes})
+        recovered = journal.recover()
         lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
         land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
         journal.forget_earlier()

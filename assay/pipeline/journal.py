@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -72,8 +72,8 @@ class Journal:
             ) from error
         self._last, self._files = last_numbers(self._folder)
 
-    def recover(self, routes: Mapping[str, RouteSpec]) -> Recovered:
-        """What earlier processes left; `routes` are those of the task by name."""
+    def recover(self) -> Recovered:
+        """What earlier processes left."""
         answers: list[Answered] = []
         sent: dict[str, dict[str, Any]] = {}
         for line in self._lines():
@@ -84,7 +84,7 @@ class Journal:
             for response in answers[-1].responses:
                 sent.pop(response.call_id, None)
         known = {response.call_id for answered in answers for response in answered.responses}
-        lost = [_call(call, routes) for call_id, call in sent.items() if call_id not in known]
+        lost = [_call(call) for call_id, call in sent.items() if call_id not in known]
         return Recovered(tuple(answers), tuple(lost))
 
     def forget_earlier(self) -> None:
@@ -159,7 +159,7 @@ def _call_line(call: CallFacts) -> dict[str, Any]:
     request = call.request
     return {
         "call_id": call.call_id,
-        "route": call.route.name,
+        "route": [call.route.name, call.route.provider, call.route.model],
         "purpose": call.purpose,
         "attempt": call.attempt,
         "trace_id": call.trace_id,
@@ -176,12 +176,14 @@ def _call_line(call: CallFacts) -> dict[str, Any]:
     }
 
 
-def _call(line: dict[str, Any], routes: Mapping[str, RouteSpec]) -> CallFacts:
+def _call(line: dict[str, Any]) -> CallFacts:
+    """The call with the route that it went by, which the task may have renamed since."""
+    name, provider, model = line["route"]
     request = {name: line[name] for name in ("record_id", "position", "epoch", "key", "input_hash", "tenant_id")}
     return CallFacts(
         call_id=line["call_id"],
         request=Request(**request, subject_key=line["subject_key"], fields={}),
-        route=routes[line["route"]],
+        route=RouteSpec(name=name, provider=provider, model=model),
         purpose=line["purpose"],
         attempt=line["attempt"],
         trace_id=line["trace_id"],

@@ -64,6 +64,7 @@ class EngineParts:
             router=rule_router(task),
             output_model=task.output_model,
             fallback=task.spec.output.fallback,
+            deadline_s=task.spec.deadline_s,
             cache=self.cache,
             tracing=self.tracing,
             events=self.events,

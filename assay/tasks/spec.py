@@ -308,6 +308,7 @@ class TaskSpec(Block):
     prompts: PromptSpec
     parameters: dict[str, Any] = {}
     routes: Annotated[tuple[RouteSpec, ...], Field(min_length=1)]
+    deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
     checks: tuple[CheckSpec, ...] = ()
     correct: tuple[str, ...] = ()
     fallback_counts: bool = False
@@ -324,7 +325,7 @@ class TaskSpec(Block):
     @field_validator("parameters")
     @classmethod
     def _parameters_of_ours_stay_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & {"messages", "model", "response_format", "stream", "n"}):
+        if taken := sorted(value.keys() & {"messages", "model", "response_format", "stream", "n", "prediction"}):
             raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
         for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
             if type(value[name]) is not int or value[name] < 1:

@@ -122,6 +122,7 @@ def versions_of(
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
+    policy |= spec.model_dump(mode="json", include={"deadline_s"}, exclude_defaults=True)
     policy["fallback"] = spec.output.fallback
     policy["routes"] = [_policy_of(route) for route in spec.routes]
     if cache := spec.cache.model_dump(mode="json", exclude_defaults=True):

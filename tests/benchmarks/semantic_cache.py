@@ -1,10 +1,10 @@
 """Precision and hit rate of the semantic cache on BANKING77: real customers' questions, 77 intents, an intent is the answer.
 
-    python -m tests.benchmarks.semantic_cache [--embeddings words|ngrams|local] [--cached N] [--tuned N] [--asked N]
+    python -m tests.benchmarks.semantic_cache [--embeddings sentences|ngrams|local] [--cached N] [--tuned N] [--asked N]
 
 Part of the training set is answered and cached, another part tunes the rule as `assay cache tune` does, and the test set,
 unseen so far, is asked of the real cache. A hit is false when the cached answer is not the question's own intent.
-Embeddings come over the wire from `words` (word vectors of the wordllama package), `ngrams` (TF-IDF of character n-grams) or
+Embeddings come over the wire from `sentences` (all-MiniLM-L6-v2, from a package), `ngrams` (TF-IDF of character n-grams) or
 `local` (SmolLM2 of the local stack, mean-pooled; about 12 texts a second on two cores, so take few).
 """
 
@@ -32,7 +32,7 @@ from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.caches.vectors import VectorIndex
 from assay.inference.request import Request, RunFacts
 from assay.pipeline.cache_tuning import SEED, embedded
-from tests.benchmarks.word_vectors import WordVectors, local_embeddings
+from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
 from tests.fakes import embedding_endpoint
 
 INTENTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "intent"
@@ -181,7 +181,7 @@ def chosen_sets(given: argparse.Namespace) -> Sets:
 
 def endpoint(kind: str, sets: Sets) -> embedding_endpoint.EmbeddingEndpoint:
     """The endpoint at the wire; what it knows of words it knows of cached questions only."""
-    vectors = WordVectors() if kind == "words" else embedding_endpoint.NgramVectors(one.text for one in sets.cached)
+    vectors = SentenceVectors() if kind == "sentences" else embedding_endpoint.NgramVectors(one.text for one in sets.cached)
     return embedding_endpoint.EmbeddingEndpoint(vectors)
 
 
@@ -210,9 +210,9 @@ async def measured_at(sets: Sets, place: EmbeddingEndpoint) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints the figures as JSON; 1 if a tuned rule is less precise than 99 % on the test set."""
+    """Prints the figures as JSON; 1 if no rule could be tuned, or the tuned one is less precise than 99 % on the test set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--embeddings", choices=["words", "ngrams", "local"], default="words")
+    parser.add_argument("--embeddings", choices=["sentences", "ngrams", "local"], default="sentences")
     parser.add_argument("--cached", type=int, default=5000)
     parser.add_argument("--tuned", type=int, default=5003)
     parser.add_argument("--asked", type=int, default=3080)
@@ -223,7 +223,7 @@ def main() -> int:
     figures = {"embeddings": given.embeddings, **asyncio.run(run(given))}
     sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
     test_set = figures["test_set"]
-    return int(test_set is not None and np.less(test_set["precision"] or 1.0, 0.99))
+    return int(test_set is None or np.less(test_set["precision"] or 1.0, 0.99))
 
 
 if __name__ == "__main__":

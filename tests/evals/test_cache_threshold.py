@@ -128,6 +128,15 @@ def test_the_same_questions_and_seed_give_the_same_choice() -> None:
     assert choose(questions, most_false=0.05) == choose(questions, most_false=0.05)
 
 
+def test_a_rule_that_just_fails_on_the_first_half_may_prove_itself_on_the_one_held_out() -> None:
+    wrong_at = [False] * 700
+    wrong_at[0] = True  # one false hit in 350 is too much for 1 %, none is not
+    for seed in range(20):
+        choice = choose([(near(0.9, same=not wrong),) for wrong in wrong_at], seed=seed)
+        assert (choice.rule is not None) == (choice.held_out.false_hits == 0)
+        assert choice.held_out.false_hits + choice.chosen.false_hits == 1
+
+
 def test_too_few_questions_are_said_to_be_too_few_with_the_number_that_would_do() -> None:
     choice = choose(clear(100, false_below=0.5))
     assert (choice.status, choice.rule) == ("too_few", None)

@@ -52,3 +52,25 @@ def test_a_key_comes_from_the_settings_and_an_open_endpoint_needs_none(tmp_path:
 
     assert load_providers(given)["a"].api_key(given) == "secret"
     assert load_providers(given)["b"].api_key(given) == "none"
+
+
+@pytest.mark.parametrize("key", ["sk-1\n", " sk-1 ", "sk-1\r\n"])
+def test_white_space_around_a_key_is_not_part_of_it(tmp_path: Path, key: str) -> None:
+    given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n", A_API_KEY=key)
+
+    assert load_providers(given)["a"].api_key(given) == "sk-1"
+
+
+@pytest.mark.parametrize("key", ["sk\r\nX-Other: 1", "clé", "sk\x00", "sk-\u200b1"])
+def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
+    given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n", A_API_KEY=key)
+
+    with pytest.raises(UsageError, match="has its key in A_API_KEY: expected printable ASCII") as refused:
+        load_providers(given)["a"].api_key(given)
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://a/v1?version=1", "http://a/v1#x", "http://a?x=/v1", "http:///v1"])
+def test_an_address_to_which_no_path_can_be_added_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(TaskInvalid, match="base_url"):
+        load_providers(settings(tmp_path, f"a:\n  base_url: '{url}'\n"))

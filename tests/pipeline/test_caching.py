@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from assay.errors import UsageError
 from assay.inference.caches.exact import ExactCache
@@ -108,6 +109,21 @@ def test_embeddings_of_an_unknown_provider_are_refused_with_the_task(bench: Benc
         bench.project.task(task)
 
 
+def test_embeddings_without_a_key_stop_the_run_before_a_call(
+    bench: Bench, model: EmbeddingModelEndpoint, name: str
+) -> None:
+    place = bench.place
+    embedded = {"base_url": model.url, "api_key_env": "EMBEDDINGS_API_KEY", "concurrency": 1}
+    providers = yaml.safe_load((place.root / "providers.yml").read_text())
+    place.write("providers.yml", yaml.safe_dump({**providers, "embedded": embedded}))
+    run = bench.admit(
+        place.task(name, cache={"semantic": {**SEMANTIC["semantic"], "provider": "embedded"}}), input=rows(place)
+    )
+    with pytest.raises(UsageError, match="EMBEDDINGS_API_KEY"):
+        bench.end(run)
+    assert model.count == 0
+
+
 def test_a_cache_file_that_cannot_be_opened_stops_the_run_before_a_call(
     bench: Bench, model: EmbeddingModelEndpoint, name: str
 ) -> None:
@@ -125,6 +141,21 @@ def test_answers_are_kept_in_redis_where_there_is_one(bench: Bench, tmp_path: Pa
         store = answer_store(settings, warn=pytest.fail)
         assert isinstance(store, RedisStore)
         asyncio.run(store.close())
+
+
+@needs_redis
+def test_a_run_is_answered_from_redis_and_goes_on_when_it_is_away(
+    bench: Bench, model: EmbeddingModelEndpoint, name: str, tmp_path: Path
+) -> None:
+    place, task = bench.place, bench.place.task(name, cache=EXACT)
+    with running_redis(tmp_path) as server:
+        place.environment["ASSAY_REDIS_URL"] = server.url
+        bench.run(task, input=rows(place))
+        assert sources(place, bench.run(task, input=rows(place, prefix="b"))) == [("exact_cache", 0)] * 3
+        assert list(place.root.rglob("answers.sqlite")) == []
+        server.stop()
+        away = bench.run(task, input=rows(place, prefix="c"))
+    assert (away.status, sources(place, away)) == ("completed", [("wire", 1)] * 3)
 
 
 def test_the_same_text_under_another_id_is_answered_from_the_exact_cache(

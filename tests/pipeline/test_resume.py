@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from assay.errors import StoppedAtDoor, Unreachable, UsageError
 from assay.pipeline.admission import reopen
 from assay.pipeline.answering import Answering, Interrupted
 from assay.pipeline.execution import open_requests
+from assay.pipeline.run import Run
+from assay.records import Row
 from tests.end_to_end.workplace import Workplace, numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, hanging, well
 from tests.pipeline.conftest import Bench, Told
@@ -214,3 +218,41 @@ def test_a_run_that_is_told_to_stop_does_not_wait_for_an_endpoint_that_hangs(
     assert bench.place.query(sql, run=run.run_id) == [{"billing": "known", "n": 4}, {"billing": "unknown", "n": 16}]
     model.react = well
     assert bench.go_on(run.run_id).predictions == 20
+
+
+class AwaySink:
+    """A warehouse that takes nothing; `refused` is how often."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    def append(self, rows: Sequence[Row]) -> int:
+        if not rows:
+            return 0
+        self.refused += 1
+        raise Unreachable("the warehouse is away")
+
+    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
+        return partial(self._refuse, rows)
+
+    def _refuse(self, rows: Sequence[Row]) -> None:
+        self.append(rows)
+
+
+def answered_without_warehouse(bench: Bench, run: Run) -> None:
+    sink = AwaySink()
+    with pytest.raises(Unreachable, match="the warehouse is away"):
+        asyncio.run(Answering(bench.project, run, Told(), sink=sink, grace_s=5.0).answer_all())
+    assert sink.refused
+
+
+def test_answers_that_were_recovered_are_not_lost_when_the_warehouse_refuses_them(
+    bench: Bench, model: ModelEndpoint, name: str
+) -> None:
+    run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", TWENTY))
+    for _ in range(3):  # the first leaves its answers in the journal, the others find them there and cannot land them
+        answered_without_warehouse(bench, run)
+        assert model.count == 20
+
+    assert bench.go_on(run.run_id).predictions == 20
+    assert model.count == 20

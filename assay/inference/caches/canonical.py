@@ -53,8 +53,9 @@ class BodyParts:
     def _remember(self, body: bytes, canonical: bytes, messages: bytes) -> None:
         """The frame is known from now on, if the messages stand in the body in the form in which they are hashed."""
         head, found, tail = body.partition(b'"messages":' + messages)
-        if found and len(self._frames) < FRAMES_KEPT:
-            self._frames.append(_Frame(head + b'"messages":', tail, canonical))
+        head += b'"messages":'
+        if found and len(self._frames) < FRAMES_KEPT and orjson.loads(head + b"null" + tail)[MESSAGES] is None:
+            self._frames.append(_Frame(head, tail, canonical))
 
 
 def _ordered(messages: Any) -> Any:

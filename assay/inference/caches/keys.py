@@ -34,6 +34,7 @@ class CacheKeys:
         # The same tenants, lanes, epochs and frames come again and again: their part of the hash is made once.
         self._scopes: dict[tuple[str, int, str, bytes], Any] = {}
         self._parts: dict[bytes, str] = {}
+        self._of_frames: dict[bytes, dict[str, str]] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
         """The key of an answer: all that reaches the wire in canonical form, the lane, the epoch and the tenant.
@@ -63,9 +64,18 @@ class CacheKeys:
 
     def parts(self, request: Request, body: bytes, *, lane: str) -> dict[str, str]:
         """A short hash of each part of the key by the part's name."""
-        content = orjson.loads(body)
-        named = {"lane": lane, "epoch": request.epoch, "tenant": request.tenant_id, **dict(_parts(content))}
-        return {name: self._part(value) for name, value in named.items()}
+        frame, messages = self._bodies.split(body)
+        named = {"lane": lane, "epoch": request.epoch, "tenant": request.tenant_id, **dict(_message_parts(messages))}
+        return {name: self._part(value) for name, value in named.items()} | self._frame_parts(frame)
+
+    def _frame_parts(self, frame: bytes) -> dict[str, str]:
+        """The parts that all records share, made once."""
+        known = self._of_frames.get(frame)
+        if known is None:
+            known = {name: self._part(value) for name, value in _parts(orjson.loads(frame))}
+            if len(self._of_frames) < PARTS_KEPT:
+                self._of_frames[frame] = known
+        return known
 
     def _part(self, value: object) -> str:
         text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -87,13 +97,17 @@ class CacheKeys:
         return digest
 
 
+def _message_parts(messages: bytes) -> Iterator[tuple[str, Any]]:
+    content = orjson.loads(messages)
+    for number, message in enumerate(content if isinstance(content, list) else (), start=1):
+        role = message.get("role", "?") if isinstance(message, dict) else "?"
+        yield f"message {number} ({role})", message
+
+
 def _parts(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What a body holds beside its messages."""
     for name, value in content.items():
-        if name == "messages" and isinstance(value, list):
-            for number, message in enumerate(value, start=1):
-                role = message.get("role", "?") if isinstance(message, dict) else "?"
-                yield f"message {number} ({role})", message
-        elif name == "response_format":
+        if name == "response_format":
             yield "output schema", value
         elif name == "model":
             yield "model", value

@@ -30,6 +30,8 @@ REMEMBERED = 4096
 """Vectors of questions under way, so that a miss is not embedded again when its answer comes."""
 SHELF_ENTRIES = 50_000
 """Answers of one scope that are kept in the process, the newest: a vector of 1,536 numbers takes 6 KB."""
+SAME_QUESTION = 1 - 1e-5
+"""Similarity from which two questions are one: what float32 and an endpoint's own rounding leave of 1."""
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>", re.IGNORECASE)
 
 Scope = tuple[str, int, str]
@@ -161,7 +163,17 @@ class SemanticCache:
         if shelf is None or shelf.index.width != len(vector) or shelf.model != entry.response_model:
             # Another model answers under the name now: what the old one said is not given again.
             shelf = self._shelves[scope] = _Shelf(VectorIndex(len(vector)), model=entry.response_model)
+        self._drop_twins(shelf, entry, vector)
         shelf.add(entry, vector, most=self._policy.most_entries)
+
+    def _drop_twins(self, shelf: _Shelf, entry: SemanticCacheEntry, vector: Vector) -> None:
+        """The same answer to the same question is kept once: many would hide all others from a search."""
+        said = self._said(entry.output)
+        for number, similarity in list(shelf.index.nearest(vector)):
+            if similarity < SAME_QUESTION:
+                break
+            if self._said(shelf.entries[number].output) == said:
+                shelf.remove(number)
 
     def _near(self, shelf: _Shelf, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
         """The nearest entries that may be given again, nearest first; those that expired are let go."""

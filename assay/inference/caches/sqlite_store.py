@@ -1,6 +1,8 @@
 """Cache entries of one machine: a SQLite file that several processes use at once.
 
 A file that cannot be read is set aside and begun anew; an entry that was lost costs a call, never a wrong answer.
+Most questions are new: a filter in memory knows of them without a look into the file, and hears once a second of what
+other processes have written.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from assay.errors import UsageError
+from assay.inference.caches.id_filter import IdFilter
 from assay.inference.caches.key_value import Item, WriteBehind
 
-FORMAT = 1
+FORMAT = 2
 BUSY_SECONDS = 5.0
 MAP_BYTES = 256 * 1024 * 1024
 MOST_BYTES = 2 * 1024**3
 """What the file may grow to; beyond, entries that expire soonest make room."""
 PURGE_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 MADE_ROOM = 10
 """One entry in so many goes when the file is full."""
 
@@ -33,7 +37,8 @@ SETTINGS = (
 )
 TABLE = """
 create table if not exists entries (
-    id integer primary key,
+    number integer primary key,
+    id integer not null unique,
     value blob not null,
     expires_at real not null,
     tag text
@@ -43,6 +48,7 @@ INDEXES = (
     "create index if not exists entries_by_expiry on entries (expires_at)",
     "create index if not exists entries_by_tag on entries (tag) where tag is not null",
 )
+IDS_SINCE = "select number, id from entries where number > ? order by number"
 FIND = "select value from entries where id = ? and expires_at > ?"
 PUT = "insert or replace into entries (id, value, expires_at, tag) values (?, ?, ?, ?)"
 PURGE = "delete from entries where expires_at <= ?"
@@ -68,6 +74,7 @@ class SqliteStore(WriteBehind):
         now: Callable[[], float] = time.time,
         most_bytes: int = MOST_BYTES,
         busy_s: float = BUSY_SECONDS,
+        look_s: float = LOOK_SECONDS,
     ) -> None:
         super().__init__(now=now)
         self._path = path
@@ -75,6 +82,7 @@ class SqliteStore(WriteBehind):
         self._told: set[str] = set()
         self._most_bytes = most_bytes
         self._busy_s = busy_s
+        self._look_s = look_s
         self._is_lost = False
         self._purged_at = 0.0
         self._writing = threading.Lock()
@@ -87,12 +95,22 @@ class SqliteStore(WriteBehind):
             return item.value
         if self._is_lost:
             return None
+        number = _row_id(key)
         try:
-            row = self._finder.execute(FIND, (_row_id(key), self._now())).fetchone()
+            if time.monotonic() >= self._look_at:
+                self._look()
+            if number not in self._ids:
+                return None
+            row = self._finder.execute(FIND, (number, self._now())).fetchone()
         except sqlite3.DatabaseError as error:
             self._recover(error)
             return None
         return row[0] if row is not None else None
+
+    def put(self, item: Item) -> None:
+        """See `KeyValue.put`."""
+        self._ids.add(_row_id(item.key))
+        super().put(item)
 
     async def remove(self, tag: str) -> int:
         """See `KeyValue.remove`.
@@ -164,10 +182,18 @@ class SqliteStore(WriteBehind):
             self._reader = _connected(self._path, self._busy_s)
             self._finder = self._reader.cursor()
             self._purge()
+            self._ids, self._seen = IdFilter(), 0
+            self._look()
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self._unusable(str(error)) from error
+
+    def _look(self) -> None:
+        """The filter knows what was written since the last look, by whomever."""
+        for self._seen, number in self._finder.execute(IDS_SINCE, (self._seen,)):
+            self._ids.add(number)
+        self._look_at = time.monotonic() + self._look_s
 
     def _ready(self) -> sqlite3.Connection:
         """A connection to a sound file: this one, or a new one where this one is damaged."""

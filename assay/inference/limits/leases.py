@@ -30,7 +30,6 @@ RULES = {
     "recover_per_s": control.RECOVER_PER_S,
     "lowest_factor": control.LOWEST_FACTOR,
     "lowest_rps": control.LOWEST_RPS,
-    "lives_s": LIVES_S,
     "kept_s": KEPT_S,
 }
 
@@ -97,9 +96,12 @@ class Lease:
 
 
 class RedisLeases:
-    """Leases from one Redis; the connection is opened with the first question and again after a failure."""
+    """Leases from one Redis; the connection is opened with the first question and again after a failure.
 
-    def __init__(self, url: str) -> None:
+    `lives_s` is the same for all workers of a lane.
+    """
+
+    def __init__(self, url: str, *, lives_s: float = LIVES_S) -> None:
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
@@ -107,6 +109,7 @@ class RedisLeases:
         self._redis: Redis = Redis.from_url(
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 1)
         )
+        self._rules = {**RULES, "lives_s": lives_s}
         self._script = self._redis.register_script(files(__package__).joinpath("lease.lua").read_text("utf-8"))
 
     async def ask(self, lane: str, question: Question) -> Lease:
@@ -118,7 +121,9 @@ class RedisLeases:
         from redis.exceptions import RedisError
 
         try:
-            answer = await self._script(keys=[KEY % lane], args=[orjson.dumps({**_written(question), "rules": RULES})])
+            answer = await self._script(
+                keys=[KEY % lane], args=[orjson.dumps({**_written(question), "rules": self._rules})]
+            )
         except (RedisError, OSError) as error:
             raise RedisAway(f"{type(error).__name__}") from error
         return Lease(**orjson.loads(answer))

@@ -93,8 +93,7 @@ class SharedLimiter:
         """See `Limiter.close`."""
         if self._asking is not None:
             self._asking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._asking
+            await asyncio.gather(self._asking, return_exceptions=True)  # a fault in it is told of by `_ended`
         for name, lane in self._lanes.items():
             lane.stop()
             if not self._away:

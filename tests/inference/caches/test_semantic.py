@@ -344,6 +344,19 @@ def test_entries_of_the_model_that_answered_last_are_the_ones_that_are_loaded() 
     assert Place().loaded([old, new], at(90)) == (2, "new")
 
 
+def test_a_question_that_is_asked_again_and_again_does_not_hide_its_rivals_or_itself() -> None:
+    often = [(at(0, record_id=f"r{number}"), "delivery") for number in range(100)]
+    kept = [*often, (at(20), "refund")]
+    assert Place(margin=0.05).after(kept, at(1)) == "delivery"
+    assert Place(margin=0.05).after(kept, at(10.5)) is None
+
+
+def test_answers_that_differ_to_the_same_question_both_stay_and_a_margin_leaves_it_to_the_model() -> None:
+    kept = [(at(0, record_id=f"r{number}"), label) for number, label in enumerate(("delivery", "refund") * 40)]
+    assert Place(margin=0.01).after(kept, at(0)) is None
+    assert Place().after(kept, at(0)) is not None
+
+
 def test_a_shelf_keeps_the_newest_entries_only() -> None:
     kept = [(at(degrees), f"at {degrees}") for degrees in (0, 90, 180, 270)]
     assert Place(most_entries=3).after(kept, at(0)) is None

@@ -64,7 +64,8 @@ def test_a_limit_on_tokens_is_used_and_hardly_passed(told: dict[str, int], token
     # After the time is up, those who wait still leave, one after the other.
     lasted = provider.taken[-1] - provider.taken[0]
     assert 0.95 <= provider.tokens / (1_000 * lasted) <= 1.05
-    assert provider.refused_share <= 0.02
+    # The first calls leave before anything is known of the limit.
+    assert sum(moment > provider.taken[0] + 1 for moment in provider.refused) <= 0.005 * len(provider.taken)
 
 
 def test_a_provider_that_takes_the_half_from_now_on_is_followed() -> None:
