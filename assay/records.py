@@ -11,6 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar
 
+from assay.quick_init import quick_init
+
 JsonText = str
 """A JSON document as text, the form in which the warehouse takes a JSON column."""
 
@@ -148,6 +150,7 @@ class RejectedRecord(Row):
     raw_hash: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Row):
     """Every call on the wire, whatever became of it: one row per call."""
@@ -196,6 +199,7 @@ class Response(Row):
     trace_id: str | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(Row):
     """What was sent and what came back, masked, apart from the figures: one row per call."""
@@ -213,6 +217,7 @@ class Content(Row):
     masking_version: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction(Row):
     """One row per run and request."""

@@ -18,6 +18,7 @@ from assay.inference.prices import PLACES, Price, PriceBook
 from assay.inference.replies import Reply
 from assay.inference.request import Request, RunFacts
 from assay.inference.usage import token_usage
+from assay.quick_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
@@ -26,6 +27,7 @@ CONTENT_CHARACTERS = 1_000_000
 NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class CallFacts:
     """One call, before it is sent; `estimate_usd` is what it may cost at most."""

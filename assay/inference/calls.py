@@ -26,6 +26,7 @@ from assay.inference.replies import Reply
 from assay.inference.request import Request
 from assay.inference.routing.record import Escalation
 from assay.inference.usage import TokenUsage
+from assay.quick_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
@@ -60,6 +61,7 @@ class Work:
     escalations: list[Escalation] = field(default_factory=list)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What is sent on one route: the messages as JSON, and the body around them."""

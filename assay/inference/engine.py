@@ -30,6 +30,7 @@ from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, routing_column
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
+from assay.quick_init import quick_init
 from assay.tasks.spec import RouteSpec
 
 STOP_ADVICE = {
@@ -42,6 +43,7 @@ CUT_OFF = "it was cut off at the limit of tokens; be shorter"
 CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A valid answer and how it came about."""

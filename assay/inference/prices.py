@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.inference.usage import TokenUsage
+from assay.quick_init import quick_init
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, PriceCalculation
@@ -62,6 +63,7 @@ class _PriceFile(_Block):
     reference: _Reference
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a call costs in USD, and where the price comes from; both None when the model has none."""

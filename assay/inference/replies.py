@@ -17,6 +17,7 @@ import orjson
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.limits.headers import RateHeaders, read_rate_headers
 from assay.inference.routing.confidence import answer_confidence
+from assay.quick_init import quick_init
 
 MESSAGE_CHARACTERS = 500
 ERROR_KINDS = {
@@ -39,6 +40,7 @@ FIRST_SERVER_ERROR = 500
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A complete HTTP answer of the model; `text` is None when it holds none, and is text that UTF-8 can write.

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from assay.inference.keys import prediction_id
+from assay.quick_init import quick_init
 from assay.records import Content, Prediction, Response
 
 
@@ -27,6 +28,7 @@ class RunFacts:
     masking_version: str
 
 
+@quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One record asked once; `fields` are masked, `key` is its content key.
@@ -47,6 +49,7 @@ class Request:
     history_turns: int | None = None
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it."""

@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assay.quick_init import quick_init
+
 MOST_TOKENS = 10**9
 """More than any call can have: a larger count is no count."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
     """Disjoint token counts of one call; totals are sums, so nothing is counted twice."""

@@ -13,6 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from assay.inference.rescue import completed, unwrapped
+from assay.quick_init import quick_init
 from assay.tasks.output_model import is_closed, strict_schema
 
 FAULTS_SHOWN = 3
@@ -22,6 +23,7 @@ MOST_CHARACTERS = 1_000_000
 REPAIR_NAME = "answer"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Valid:
     """An accepted answer, as the model normalised it, and as JSON.

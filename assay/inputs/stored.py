@@ -27,11 +27,13 @@ from assay.inputs.manifest import (
     file_hash,
     read_manifest,
 )
+from assay.quick_init import quick_init
 
 READ_ROWS = 1_000
 ABANDONED_AFTER = timedelta(days=1)
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class SnapshotRow:
     """One row that became a record; `cells` are its values as JSON holds them, dates and decimals as text."""

@@ -17,11 +17,13 @@ from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
 from assay.pipeline.shape import shape_case, shape_row
 from assay.pipeline.shards import WHOLE, Shard
+from assay.quick_init import quick_init
 
 REMEMBERED = 4096
 EXPECTED_PREFIX = "expected:"
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class MaskedRecord:
     """One record after the guard; `placeholders` map back to the originals and never leave the process."""

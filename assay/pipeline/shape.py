@@ -16,6 +16,7 @@ from assay.guards.keys import keyed_hash
 from assay.inputs.rules import InputRules
 from assay.inputs.sources import RawRow, Source
 from assay.inputs.turns import Place, TurnColumns, place_of
+from assay.quick_init import quick_init
 from assay.tasks.spec import InputSpec
 from assay.tasks.task import Case, Task
 
@@ -27,6 +28,7 @@ CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=Fals
 """Where a case says that it is a turn of a conversation; others stand for themselves."""
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Shaped:
     """One record as the task sees it, not yet masked."""

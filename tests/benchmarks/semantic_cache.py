@@ -181,7 +181,9 @@ def chosen_sets(given: argparse.Namespace) -> Sets:
 
 def endpoint(kind: str, sets: Sets) -> embedding_endpoint.EmbeddingEndpoint:
     """The endpoint at the wire; what it knows of words it knows of cached questions only."""
-    vectors = SentenceVectors() if kind == "sentences" else embedding_endpoint.NgramVectors(one.text for one in sets.cached)
+    vectors = (
+        SentenceVectors() if kind == "sentences" else embedding_endpoint.NgramVectors(one.text for one in sets.cached)
+    )
     return embedding_endpoint.EmbeddingEndpoint(vectors)
 
 

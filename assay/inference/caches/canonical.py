@@ -32,6 +32,7 @@ class BodyParts:
 
     def __init__(self) -> None:
         self._frames: list[_Frame] = []
+        self._last: tuple[bytes | None, tuple[bytes, bytes]] = (None, (b"", b""))
 
     def split(self, body: bytes) -> tuple[bytes, bytes]:
         """The body without its messages, and its messages: equal where two bodies ask the same, however written.
@@ -39,9 +40,13 @@ class BodyParts:
         Raises:
             ValueError: the body is no JSON object.
         """
+        if body is self._last[0]:
+            return self._last[1]
         for frame in self._frames:
             if body.startswith(frame.head) and body.endswith(frame.tail):
-                return frame.canonical, body[len(frame.head) : len(body) - len(frame.tail)]
+                found = frame.canonical, body[len(frame.head) : len(body) - len(frame.tail)]
+                self._last = body, found
+                return found
         content = orjson.loads(body)
         if not isinstance(content, dict):
             raise ValueError(f"The body is a JSON {type(content).__name__}: expected an object.")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-BATCH_ITEMS = 500
+BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0
 
 

@@ -191,8 +191,9 @@ class SqliteStore(WriteBehind):
 
     def _look(self) -> None:
         """The filter knows what was written since the last look, by whomever."""
-        for self._seen, number in self._finder.execute(IDS_SINCE, (self._seen,)):
+        for seen, number in self._finder.execute(IDS_SINCE, (self._seen,)):
             self._ids.add(number)
+            self._seen = seen
         self._look_at = time.monotonic() + self._look_s
 
     def _ready(self) -> sqlite3.Connection:

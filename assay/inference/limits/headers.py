@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from assay.quick_init import quick_init
+
 MOST = 10**12
 """A larger number is no limit of anything."""
 UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 
 
+@quick_init
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
     """What one answer said; a number that was absent, negative, absurd or unreadable is None.
