@@ -186,7 +186,7 @@ def test_a_month_s_budget_is_read_to_the_cent_and_handed_to_children(root: Path)
 
 @pytest.mark.parametrize("value", ["-1", "ten", "1e3", "inf", "1,5", "\N{ARABIC-INDIC DIGIT FIVE}"])
 def test_a_month_s_budget_that_is_no_amount_is_refused(root: Path, value: str) -> None:
-    with pytest.raises(UsageError, match="ASSAY_MONTH_BUDGET_USD .* expected an amount in USD"):
+    with pytest.raises(UsageError, match=r"ASSAY_MONTH_BUDGET_USD .* expected an amount in USD"):
         loaded(root, ASSAY_MONTH_BUDGET_USD=value)
 
 

@@ -2,7 +2,9 @@
 
 Stated or learnt limits are paced at just below them and trimmed by what the provider says remains. Without any,
 calls in flight grow quickly (slow start) until a refusal; the rate then reached is the first limit, decreased by a
-factor on each later refusal and increased a little every second (AIMD). Failures other than refusals change nothing.
+factor on each later refusal and increased a little every second (AIMD). Providers also refuse now and then when they are
+busy, whatever the rate is: while few calls are refused, a lane is slowed no further than `LEAST`, and a found rate that
+is refused so far below the last one goes up. Failures other than refusals change nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +19,18 @@ from assay.inference.limits.quota import Flight, Quota
 
 FIRST_WINDOW = 16
 """Calls in flight before anything is known: within the burst of every provider that is worth a batch."""
+FIRST_S = 2.0
+"""Seconds in which too few calls were answered to say how fast a lane goes."""
 WIDEN = 3
 """Places that a good answer adds in slow start: fourfold each round trip."""
 DECREASE = 0.9
 FIRST_DECREASE = 0.85
+FEW = 0.1
+"""Share of refused calls up to which slowing further is not the answer; beyond, the limit is lower than it was thought."""
+SHARE_KEPT = 0.98
+"""What the share of refusals so far weighs beside the next call: it follows the last fifty or so."""
+LEAST = 0.7
+RAISED = 1.1
 RECOVER_PER_S = 0.02
 RECOVER_EVERY_S = 0.25
 LOWEST_FACTOR = 0.05
@@ -64,6 +74,8 @@ class Controller:
     """
 
     __slots__ = (
+        "_began",
+        "_ceiling_rps",
         "_common",
         "_daily",
         "_decreased_at",
@@ -79,6 +91,7 @@ class Controller:
         "meter",
         "noticed",
         "quota",
+        "refused_share",
         "share",
         "told",
         "window",
@@ -88,11 +101,14 @@ class Controller:
         self.told = told
         self.quota = Quota()
         self.meter = RateMeter(now)
+        self._began = now
         self.factor = 1.0
         self.share = 1.0
         self.leased = leased
         self.noticed = Noticed()
         self.found_rps: float | None = None
+        self.refused_share = 0.0
+        self._ceiling_rps = 0.0
         self._common: Common | None = None
         self._learnt_rpm: int | None = None
         self._learnt_tpm: int | None = None
@@ -149,9 +165,15 @@ class Controller:
         """True once a limit per minute is stated or learnt."""
         return self.rpm is not None or self.tpm is not None
 
+    def reached_rps(self, now: float) -> float:
+        """Calls a second so far: those answered lately, or in the beginning those that left."""
+        at_first = self.quota.sent_requests / FIRST_S if now - self._began < FIRST_S else 0.0
+        return max(self.meter.per_second(now), at_first)
+
     def answered(self, flight: Flight, headers: RateHeaders | None, *, now: float) -> None:
         """The provider took a call and answered it."""
         self.meter.count(now)
+        self.refused_share *= SHARE_KEPT
         if headers is not None:
             self._read(flight, headers, now)
         if self.window < self._most:
@@ -161,6 +183,7 @@ class Controller:
 
     def refused(self, flight: Flight, headers: RateHeaders | None, *, retry_after_s: float | None, now: float) -> None:
         """The provider refused a call because of its rate (429); calls that left before a decrease count to it."""
+        self.refused_share = 1.0 - (1.0 - self.refused_share) * SHARE_KEPT
         if headers is not None:
             self._read(flight, headers, now)
         if retry_after_s is not None:
@@ -237,15 +260,29 @@ class Controller:
         if self.leased:
             pass  # decided for all workers together
         elif self.knows_a_rate and self.found_rps is None:
-            self.factor = max(LOWEST_FACTOR, self.factor * DECREASE)
+            least = LEAST if self.refused_share < FEW else LOWEST_FACTOR
+            self.factor = min(self.factor, max(least, self.factor * DECREASE))
         elif self.found_rps is None:
-            self.found_rps = max(LOWEST_RPS, self.meter.per_second(now) * FIRST_DECREASE)
+            self._ceiling_rps = self.reached_rps(now)
+            self.found_rps = max(LOWEST_RPS, self._ceiling_rps * FIRST_DECREASE)
         else:
-            self.found_rps = max(LOWEST_RPS, self.found_rps * FIRST_DECREASE)
+            self.found_rps = self._slowed(self.found_rps)
         self._recovered_at = now
         self._apply(now)
         for bucket in (self.quota.requests, self.quota.tokens):
             _bound(bucket, 0.0, lowest=0.0, now=now)
+
+    def _slowed(self, found_rps: float) -> float:
+        """The rate after one more refusal; `lease.lua` has the same arithmetic for all workers together."""
+        slower = found_rps * FIRST_DECREASE
+        if self.refused_share >= FEW:
+            self._ceiling_rps = found_rps
+            return max(LOWEST_RPS, slower)
+        self._ceiling_rps = max(self._ceiling_rps, found_rps)
+        if slower >= LEAST * self._ceiling_rps:
+            return max(LOWEST_RPS, slower)
+        self._ceiling_rps *= RAISED
+        return max(found_rps, LEAST * self._ceiling_rps)
 
     def _may_recover(self) -> bool:
         return not self.leased and (self.factor < 1.0 or self.found_rps is not None)

@@ -48,12 +48,21 @@ if requests_limit then lane.found_rps = nil end
 -- A refusal slows everybody down, once for all calls that left before it was known.
 if ask.refused_age_s and now - ask.refused_age_s > lane.decreased_at then
     lane.decreased_at = now
+    local few = ask.refused_share < rules.few
     if lane.found_rps then
-        lane.found_rps = math.max(rules.lowest_rps, lane.found_rps * rules.first_decrease)
+        local slower = lane.found_rps * rules.first_decrease
+        lane.ceiling_rps = few and math.max(lane.ceiling_rps or 0, lane.found_rps) or lane.found_rps
+        if few and slower < rules.least * lane.ceiling_rps then
+            lane.ceiling_rps = lane.ceiling_rps * rules.raised
+            slower = math.max(lane.found_rps, rules.least * lane.ceiling_rps)
+        end
+        lane.found_rps = math.max(rules.lowest_rps, slower)
     elseif requests_limit or tokens_limit then
-        lane.factor = math.max(rules.lowest_factor, lane.factor * rules.decrease)
+        local least = few and rules.least or rules.lowest_factor
+        lane.factor = math.min(lane.factor, math.max(least, lane.factor * rules.decrease))
     else
-        lane.found_rps = math.max(rules.lowest_rps, ask.answered_rps / math.max(share_of(me), 0.01) * rules.first_decrease)
+        lane.ceiling_rps = ask.reached_rps / math.max(share_of(me), 0.01)
+        lane.found_rps = math.max(rules.lowest_rps, lane.ceiling_rps * rules.first_decrease)
     end
     for _, quota in pairs(lane.quotas) do quota.level = math.min(quota.level, 0) end
 elseif lane.found_rps then

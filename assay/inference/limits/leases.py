@@ -27,6 +27,9 @@ RULES = {
     "burst_s": pacing.BURST_S,
     "decrease": control.DECREASE,
     "first_decrease": control.FIRST_DECREASE,
+    "few": control.FEW,
+    "least": control.LEAST,
+    "raised": control.RAISED,
     "recover_per_s": control.RECOVER_PER_S,
     "lowest_factor": control.LOWEST_FACTOR,
     "lowest_rps": control.LOWEST_RPS,
@@ -61,7 +64,7 @@ class Question:
 
     `limits` are a second (a day for `day`), stated or learnt by itself; `at_provider` is what the provider's own
     buckets hold by the latest headers; `need` is the least that helps the first in the queue; `back` was leased and
-    is not used; `refused_age_s` is how long ago a call left that the provider refused.
+    is not used; `refused_age_s` is how long ago a call left that the provider refused, `refused_share` how many it refuses.
     """
 
     worker: str
@@ -75,7 +78,8 @@ class Question:
     day_level: float | None = None
     refused_age_s: float | None = None
     pause_s: float | None = None
-    answered_rps: float = 0.0
+    reached_rps: float = 0.0
+    refused_share: float = 0.0
     leaving: bool = False
 
 

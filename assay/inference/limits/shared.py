@@ -159,7 +159,8 @@ class SharedLimiter:
             day_level=control.day_level,
             refused_age_s=None if refused is None else now - refused,
             pause_s=None if paused is None or paused <= now else paused - now,
-            answered_rps=control.meter.per_second(now),
+            reached_rps=control.reached_rps(now),
+            refused_share=control.refused_share,
             leaving=leaving,
         )
 

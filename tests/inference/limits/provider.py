@@ -37,13 +37,17 @@ def unreached() -> CallFailure:
 
 @dataclass
 class Provider:
-    """Takes `rpm` calls (and `tpm` tokens) a minute and `burst_s` seconds of them at once; tells so if `tells`."""
+    """Takes `rpm` calls (and `tpm` tokens) a minute and `burst_s` seconds of them at once; tells so if `tells`.
+
+    It refuses one call in `busy_every` beside, whatever their rate.
+    """
 
     rpm: int
     tpm: int | None = None
     tells: bool = True
     burst_s: float = 1.0
     latency_s: float = 0.2
+    busy_every: int = 0
     taken: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
     tokens: int = 0
@@ -54,7 +58,8 @@ class Provider:
         arrived = now()
         costs = {"requests": (self.rpm, 1), **({"tokens": (self.tpm, tokens)} if self.tpm else {})}
         levels = {kind: self._level(kind, limit, arrived) for kind, (limit, _) in costs.items()}
-        is_taken = all(levels[kind] >= cost for kind, (_, cost) in costs.items())
+        is_busy = self.busy_every and (len(self.taken) + len(self.refused)) % self.busy_every == 0
+        is_taken = not is_busy and all(levels[kind] >= cost for kind, (_, cost) in costs.items())
         for kind, (_, cost) in costs.items():
             self._levels[kind] = (levels[kind] - (cost if is_taken else 0), arrived)
         (self.taken if is_taken else self.refused).append(arrived)

@@ -55,6 +55,21 @@ def test_a_limit_that_nobody_states_is_found_by_refusals(rpm: int) -> None:
     assert provider.refused_share <= 0.03
 
 
+def test_a_provider_that_is_busy_now_and_then_is_not_taken_for_a_slow_one() -> None:
+    provider = Provider(10**6, tells=False, busy_every=20)
+    began, _ = driven(provider, seconds=90)
+
+    at_once = 256 / provider.latency_s
+    assert sum(moment >= began + 60 for moment in provider.taken) / 30 >= 0.5 * at_once
+
+
+def test_a_stated_limit_is_mostly_used_although_the_provider_is_busy_now_and_then() -> None:
+    provider = Provider(6_000, tells=False, busy_every=20)
+    began, _ = driven(provider, seconds=90, rpm=6_000)
+
+    assert provider.used(began + 30, began + 90) >= 0.6
+
+
 @pytest.mark.parametrize("told", [{}, {"tpm": 60_000}])
 @pytest.mark.parametrize("tokens", [50, 900])
 def test_a_limit_on_tokens_is_used_and_hardly_passed(told: dict[str, int], tokens: int) -> None:
