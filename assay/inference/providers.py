@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from assay.errors import UsageError
 from assay.inference.limits.protocol import LaneLimits
@@ -18,6 +19,7 @@ from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument
 
 PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
+MODEL_SERVER_PORT = "{model_server_port}"
 
 
 class Limits(BaseModel):
@@ -59,6 +61,15 @@ class _ProviderBlock(BaseModel):
     batch: BatchLimits | None = None
     # Off, because endpoints that do not know a parameter may refuse the request for it.
     prompt_cache_key: bool = False
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_a_port_that_exists(cls, value: str) -> str:
+        try:
+            urlsplit(value.replace(MODEL_SERVER_PORT, "1")).port  # noqa: B018  what it raises is the answer
+        except ValueError as error:
+            raise ValueError("expected a port from 0 to 65535, or none") from error
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
         except ValidationError as error:
             mistakes += document.mistakes_of(error, under=[name])
             continue
-        url = content.base_url.replace("{model_server_port}", str(settings.ports.model_server))
+        url = content.base_url.replace(MODEL_SERVER_PORT, str(settings.ports.model_server))
         providers[str(name)] = Provider(
             name=str(name),
             base_url=url.rstrip("/"),

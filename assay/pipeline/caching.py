@@ -55,10 +55,12 @@ def open_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
         return NoCache()
     spec, layers = run.task.spec.cache, list[AnswerCache]()
     not_before = since.timestamp()
-    if spec.exact is not None:
-        layers.append(exact_cache(project.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before))
+    # The exact cache is asked first and opened last, so that nothing is left open where the other cannot be opened.
     if spec.semantic is not None and spec.semantic.threshold is not None:
         layers.append(_semantic_cache(project, run.facts, spec.semantic, sinks, not_before=not_before))
+    if spec.exact is not None:
+        exact = exact_cache(project.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before)
+        layers.insert(0, exact)
     if not layers:
         return NoCache()
     return layers[0] if len(layers) == 1 else LayeredCache(layers)

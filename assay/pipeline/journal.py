@@ -22,7 +22,7 @@ from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import Answered, Request
 from assay.pipeline.journal_pages import Page, forget_pages, last_numbers, read_pages
-from assay.pipeline.journal_rows import LAYOUT, record_from, values_of
+from assay.pipeline.journal_rows import LAYOUT, OF_A_CALL, OF_ITS_REQUEST, record_from, values_of
 from assay.records import Content, Prediction, Response
 from assay.tasks.spec import RouteSpec
 
@@ -156,41 +156,21 @@ class Journal:
 
 
 def _call_line(call: CallFacts) -> dict[str, Any]:
-    request = call.request
+    route = call.route
     return {
-        "call_id": call.call_id,
-        "route": [call.route.name, call.route.provider, call.route.model],
-        "purpose": call.purpose,
-        "attempt": call.attempt,
-        "trace_id": call.trace_id,
-        "started_at": call.started_at,
-        "estimate_usd": call.estimate_usd,
-        "queue_ms": call.queue_ms,
-        "record_id": request.record_id,
-        "position": request.position,
-        "epoch": request.epoch,
-        "key": request.key,
-        "input_hash": request.input_hash,
-        "tenant_id": request.tenant_id,
-        "subject_key": request.subject_key,
+        "route": [route.name, route.provider, route.model],
+        **{name: getattr(call, name) for name in OF_A_CALL},
+        **{name: getattr(call.request, name) for name in OF_ITS_REQUEST},
     }
 
 
 def _call(line: dict[str, Any]) -> CallFacts:
     """The call with the route that it went by, which the task may have renamed since."""
     name, provider, model = line["route"]
-    request = {name: line[name] for name in ("record_id", "position", "epoch", "key", "input_hash", "tenant_id")}
-    return CallFacts(
-        call_id=line["call_id"],
-        request=Request(**request, subject_key=line["subject_key"], fields={}),
-        route=RouteSpec(name=name, provider=provider, model=model),
-        purpose=line["purpose"],
-        attempt=line["attempt"],
-        trace_id=line["trace_id"],
-        started_at=datetime.fromisoformat(line["started_at"]),
-        estimate_usd=Decimal(line["estimate_usd"]),
-        queue_ms=line["queue_ms"],
-    )
+    call = {name: line[name] for name in OF_A_CALL}
+    call |= {"started_at": datetime.fromisoformat(line["started_at"]), "estimate_usd": Decimal(line["estimate_usd"])}
+    request = Request(**{name: line[name] for name in OF_ITS_REQUEST}, fields={})
+    return CallFacts(**call, request=request, route=RouteSpec(name=name, provider=provider, model=model))
 
 
 def _answered(line: list[tuple[str, list[Any]]]) -> Answered:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,15 +23,22 @@ OWNER_ONLY = 0o600
 
 
 class Page:
-    """One page; what is written outlives this process from the moment `write` returns."""
+    """One page; what is written outlives this process from the moment `write` returns.
+
+    Raises:
+        UsageError: the disk has no room for it. Found out later, the process would be killed for it.
+    """
 
     def __init__(self, path: Path, at_least: int, *, layout: int) -> None:
         self.path = path
         self._layout = layout
         self._size = max(PAGE_BYTES, HEAD.size + at_least)
-        with open(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
-            file.truncate(self._size)
-            self._map = mmap.mmap(file.fileno(), self._size)
+        try:
+            self._map = _mapped(path, self._size)
+        except OSError as error:
+            raise UsageError(
+                f"The journal {path} cannot be written: {error.strerror}; free space or fix permissions, then resume."
+            ) from error
         self.number = 0
         self._end = HEAD.size
 
@@ -65,6 +73,15 @@ class Page:
     def _state(self) -> None:
         # After the bytes: a process that is killed in between leaves a page without them.
         HEAD.pack_into(self._map, 0, self.number, self._end, self._layout)
+
+
+def _mapped(path: Path, size: int) -> mmap.mmap:
+    """The file's bytes in memory, with room for each of them on the disk."""
+    with open(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
+        if sys.platform == "linux":
+            os.posix_fallocate(file.fileno(), 0, size)
+        file.truncate(size)
+        return mmap.mmap(file.fileno(), size)
 
 
 def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:

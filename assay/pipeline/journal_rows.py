@@ -20,7 +20,10 @@ from assay.records import Content, Prediction, Response, Row
 
 KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content)}
 NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
-LAYOUT = int.from_bytes(hashlib.sha256(repr(NAMES).encode()).digest()[:4], "big")
+OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
+OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
+"""What the line of a call that was sent holds, beside its route."""
+LAYOUT = int.from_bytes(hashlib.sha256(repr((NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,

@@ -74,3 +74,14 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(tmp_path:
 def test_an_address_to_which_no_path_can_be_added_is_refused(tmp_path: Path, url: str) -> None:
     with pytest.raises(TaskInvalid, match="base_url"):
         load_providers(settings(tmp_path, f"a:\n  base_url: '{url}'\n"))
+
+
+@pytest.mark.parametrize("port", ["99999", "x", "-1"])
+def test_a_port_that_does_not_exist_is_a_mistake_of_the_file(tmp_path: Path, port: str) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "providers.yml").write_text(f"far:\n  base_url: http://far.test:{port}/v1\n", encoding="utf-8")
+
+    with pytest.raises(TaskInvalid) as found:
+        load_providers(Settings(root=tmp_path))
+
+    assert "port" in str(found.value)

@@ -23,10 +23,13 @@ MANY_TENANTS = "default"
 
 
 def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
-    """The row of one embedding call; without usage its cost is unknown, not 0."""
+    """The row of one embedding call; without usage its cost is unknown, not 0, and a token for each byte at most."""
     tokens = call.input_tokens
-    usage = TokenUsage(uncached_input=tokens, cached_input=0, cache_write=0, answer=0, reasoning=0) if tokens else None
-    price = prices.price(usage, provider=call.provider, model=call.model, on=call.started_at.date()) if usage else None
+    usage = _asked(tokens) if tokens else None
+    price, most = (
+        prices.price(asked, provider=call.provider, model=call.model, on=call.started_at.date())
+        for asked in (usage or _asked(0), _asked(call.text_bytes))
+    )
     return Response(
         call_id=call.call_id,
         run_id=facts.run_id,
@@ -56,7 +59,12 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
         started_at=call.started_at,
         latency_ms=call.latency_ms,
         is_batch=False,
-        cost_usd=price.usd if price else None,
-        price_source=price.source if price else None,
+        cost_usd=price.usd if usage else None,
+        price_source=price.source if usage else None,
+        cost_upper_usd=None if usage else most.usd,
         billing="known" if usage else "unknown",
     )
+
+
+def _asked(tokens: int) -> TokenUsage:
+    return TokenUsage(uncached_input=tokens, cached_input=0, cache_write=0, answer=0, reasoning=0)

@@ -41,6 +41,7 @@ class EmbeddingCall:
     provider: str
     model: str
     texts: int
+    text_bytes: int
     started_at: datetime
     latency_ms: float
     input_tokens: int | None
@@ -130,6 +131,7 @@ class OpenAIEmbedder:
                 provider=self._endpoint.provider,
                 model=self._endpoint.model,
                 texts=len(texts),
+                text_bytes=sum(len(text.encode()) for text in texts),
                 started_at=started_at,
                 latency_ms=(self._clock() - began) * 1000,
                 input_tokens=_input_tokens(answer),

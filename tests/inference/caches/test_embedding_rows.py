@@ -20,6 +20,7 @@ CALL = EmbeddingCall(
     provider="openai",
     model="text-embedding-3-small",
     texts=64,
+    text_bytes=5_000_000,
     started_at=datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
     latency_ms=250.0,
     input_tokens=1_000_000,
@@ -44,6 +45,11 @@ def test_a_call_costs_what_its_tokens_cost() -> None:
     found = row()
     assert (found.cost_usd, found.billing) == (Decimal("0.02"), "known")  # list price: $0.02 a million tokens
     assert found.price_source is not None
+
+
+def test_a_call_that_says_nothing_of_its_tokens_costs_a_token_for_each_byte_at_most() -> None:
+    found = row(input_tokens=None, fault="HTTP 503 from openai")
+    assert (found.cost_usd, found.billing, found.cost_upper_usd) == (None, "unknown", Decimal("0.10"))
 
 
 def test_a_call_is_of_the_run_and_of_no_record() -> None:
