@@ -28,10 +28,6 @@ class RowSink(Protocol):
         """The rows, all of one table, are kept."""
         ...
 
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        """Keeps the rows, all of one table, when it is called, which may be in a thread; encoding them is done by now."""
-        ...
-
 
 class AnswerJournal(Protocol):
     """Who keeps answers until they are landed; see `journal.py`."""
@@ -129,9 +125,8 @@ class AnswerBuffer:
             entries, self._entries, began = self._entries, [], self._clock()
             page = self._journal.turn_page() if self._journal is not None else 0
             try:
-                # Encoded here, sent in a thread: two threads that both want the CPU only take it from each other.
-                sends = [self._sink.prepared(rows) for rows in (entries, *rows_of(batch))]
-                await asyncio.to_thread(_all, sends)
+                # Encoded in the thread too: answers that come meanwhile are read at once, and are in the journal then.
+                await asyncio.to_thread(self._append, (entries, *rows_of(batch)))
             except BaseException as error:
                 self._waiting, self._oldest = [*batch, *self._waiting], oldest
                 self._entries[:0] = entries
@@ -141,6 +136,11 @@ class AnswerBuffer:
             self._tell(len(batch), began)
             if self._journal is not None:
                 self._journal.forget(page)
+
+    def _append(self, tables: Sequence[Sequence[Row]]) -> None:
+        for rows in tables:
+            if rows:
+                self._sink.append(rows)
 
     def _tell(self, rows: int, began: float, error_type: str | None = None) -> None:
         lasted_ms = round((self._clock() - began) * 1000)
@@ -168,8 +168,3 @@ def rows_of(answers: Sequence[Answered]) -> tuple[list[Content], list[Response],
     responses = [row for answered in answers for row in answered.responses]
     predictions = [answered.prediction for answered in answers if answered.prediction is not None]
     return contents, responses, predictions
-
-
-def _all(sends: Sequence[Callable[[], None]]) -> None:
-    for send in sends:
-        send()

@@ -56,29 +56,18 @@ class LandingWriter:
             Unreachable: the warehouse did not take them after several attempts.
             UsageError: the warehouse refuses the rows, e.g. because a column is missing there, or a row is too big.
         """
-        self.prepared(rows)()
-        return len(rows)
-
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        """Appends the rows, all of one table, when it is called, in any thread; they are encoded by now.
-
-        Raises:
-            UsageError: a row is too big. What is given raises as `append` does.
-        """
         if not rows:
-            return lambda: None
+            return 0
         schema = landing_tables()[rows[0].table]
         arrow, requests = schema.arrow_schema(), []
         for batch in batches(rows, schema, arrow, landed_at=self._now()):
             _refuse_oversize(batch, schema)
             requests.append(self._request(schema, arrow, batch))
 
-        def send() -> None:
-            with reachable(self._warehouse.settings):
-                for request in requests:
-                    self._send(schema, request)
-
-        return send
+        with reachable(self._warehouse.settings):
+            for request in requests:
+                self._send(schema, request)
+        return len(rows)
 
     def _send(self, schema: TableSchema, request: types.AppendRowsRequest) -> None:
         from google.api_core import exceptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -35,13 +35,6 @@ class ListSink:
         assert self.gate.wait(10)
         self.rows += rows
         return len(rows)
-
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        def keep() -> None:
-            if rows:
-                self.append(rows)
-
-        return keep
 
 
 class Heard:

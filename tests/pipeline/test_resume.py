@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -231,12 +230,6 @@ class AwaySink:
             return 0
         self.refused += 1
         raise Unreachable("the warehouse is away")
-
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        return partial(self._refuse, rows)
-
-    def _refuse(self, rows: Sequence[Row]) -> None:
-        self.append(rows)
 
 
 def answered_without_warehouse(bench: Bench, run: Run) -> None:

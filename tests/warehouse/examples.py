@@ -43,6 +43,6 @@ def _record(table: str, value_of: Any, fields: dict[str, Any]) -> Row:
     for column in columns(table):
         value = value_of(column)
         if column.mode == "REPEATED":
-            value = (value, "", "b") if value is not None else ()
+            value = (value, type(value)()) if value is not None else ()
         values[column.name] = value
     return LANDING_RECORDS[table](**{**values, **fields})

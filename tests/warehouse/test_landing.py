@@ -86,9 +86,9 @@ def test_a_row_that_no_request_can_hold_is_refused_by_name(warehouse: Warehouse)
 def test_row_hash_speaks_of_the_record_and_not_of_the_landing() -> None:
     schema, record = landing_tables()["runs"], full("runs")
     place = [column.name for column in schema.columns].index("row_hash")
-    first = column_values(record, schema, landed_at=NOW)[place]
-    later = column_values(record, schema, landed_at=datetime(2025, 1, 1, tzinfo=UTC))[place]
-    other = column_values(replace(record, tenant_id="other"), schema, landed_at=NOW)[place]
+    first = column_values([record], schema, landed_at=NOW)[place]
+    later = column_values([record], schema, landed_at=datetime(2025, 1, 1, tzinfo=UTC))[place]
+    other = column_values([replace(record, tenant_id="other")], schema, landed_at=NOW)[place]
     assert first == later != other
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from assay.records import Content, Prediction, Response, Row
@@ -30,14 +30,6 @@ class Kept:
 
     def append(self, rows: Sequence[Row]) -> int:
         """The rows are kept by record."""
-        self.prepared(rows)()
-        return len(rows)
-
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        """Keeps the rows when it is called."""
-        return lambda: self._keep(rows)
-
-    def _keep(self, rows: Sequence[Row]) -> None:
         for row in rows:
             if isinstance(row, Prediction):
                 self.predictions.setdefault(row.record_id, []).append(row)
@@ -45,6 +37,7 @@ class Kept:
                 self.responses.setdefault(row.record_id, []).append(row)
             elif isinstance(row, Content):
                 self.contents += 1
+        return len(rows)
 
 
 class KeptAndLanded(Kept):
@@ -54,12 +47,7 @@ class KeptAndLanded(Kept):
         super().__init__()
         self._writer = LandingWriter(warehouse)
 
-    def prepared(self, rows: Sequence[Row]) -> Callable[[], None]:
-        """Both keep the rows when it is called."""
-        send = self._writer.prepared(rows)
-
-        def both() -> None:
-            send()
-            self._keep(rows)
-
-        return both
+    def append(self, rows: Sequence[Row]) -> int:
+        """Both keep the rows."""
+        self._writer.append(rows)
+        return super().append(rows)
