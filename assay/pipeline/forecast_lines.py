@@ -18,16 +18,16 @@ OF_WHAT = {
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
-    """What people are told before the first call; a line for the cost, one for the cap that stops the run, if any."""
-    lines = [f"forecast: {_cost(forecast)}"]
+    """What people are told before the first call: the cost and what it rests on, then the cap that stops the run, if any."""
+    first, *rest = _cost(forecast)
+    lines = [f"forecast: {first}", *(f"  {line}" for line in rest)]
     if forecast.stops_at is not None and forecast.reaches is not None:
         cap = next(cap for cap in forecast.caps if cap.what == forecast.stops_at)
-        first, last = forecast.reaches
-        lines.append(
-            f"the run will stop at {OF_WHAT[cap.what]}: ${money(cap.left_usd)} of ${money(cap.cap_usd)} are left, "
-            f"enough for about {first:,} to {last:,} of its {forecast.requests:,} requests; "
-            "the rest lands as skipped_budget"
-        )
+        least, most = forecast.reaches
+        lines += [
+            f"the run will stop at {OF_WHAT[cap.what]}: ${money(cap.left_usd)} of ${money(cap.cap_usd)} are left,",
+            f"  enough for about {least:,} to {most:,} of its {forecast.requests:,} requests; the rest lands as skipped_budget",
+        ]
     return lines
 
 
@@ -38,22 +38,23 @@ def money(usd: Decimal) -> str:
     return f"{usd:.{1 - usd.adjusted()}f}"
 
 
-def _cost(forecast: Forecast) -> str:
+def _cost(forecast: Forecast) -> list[str]:
     about = "" if forecast.is_counted else "about "
     requests = f"{about}{forecast.requests:,} requests"
     reused = f"; {about}{forecast.reused:,} more are reused and cost nothing" if forecast.reused else ""
     if forecast.basis == NOTHING:
-        return f"$0.00, for nothing is left to ask{reused}"
+        return [f"$0.00, for nothing is left to ask{reused}"]
     if forecast.basis == UNPRICED or forecast.low_usd is None or forecast.high_usd is None:
-        return f"unknown for {requests}, for a model of the task has no price{reused}"
+        return [f"unknown for {requests}, for a model of the task has no price{reused}"]
     between = f"${money(forecast.low_usd)} to ${money(forecast.high_usd)}"
     if forecast.basis == LANDED and forecast.expected_usd is not None:
-        return (
-            f"${money(forecast.expected_usd)} for {requests} (95 %: {between}), from {forecast.sampled:,} of their "
-            f"inputs and {forecast.past_requests:,} requests answered before{reused}"
-        )
+        return [
+            f"${money(forecast.expected_usd)} for {requests} (95 %: {between}){reused}",
+            f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} requests answered before",
+        ]
     assert forecast.basis == BOUND
-    return (
-        f"{between} for {requests}, one call each: nothing was answered before with these prompts and models, "
-        f"so an answer may have no token or {forecast.most_output_tokens or 0:,}{reused}"
-    )
+    most = forecast.most_output_tokens or 0
+    return [
+        f"{between} for {requests}, one call each{reused}",
+        f"nothing was answered before with these prompts and models: an answer may have no token or {most:,}",
+    ]

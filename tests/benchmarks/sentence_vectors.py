@@ -51,9 +51,15 @@ class SentenceVectors:
         self._tokens: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokens.no_padding()
         self._tokens.enable_truncation(MOST_TOKENS)
+        self._known: dict[str, NDArray[np.float32]] = {}
 
     def vector(self, text: str) -> NDArray[np.float32]:
         """The text's vector, not yet of length 1."""
+        if text not in self._known:
+            self._known[text] = self._encoded(text)
+        return self._known[text]
+
+    def _encoded(self, text: str) -> NDArray[np.float32]:
         numbers = self._tokens.encode(text).ids
         words, places, kinds = (
             self._weights[f"embeddings.{name}_embeddings.weight"] for name in ("word", "position", "token_type")

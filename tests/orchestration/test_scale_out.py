@@ -69,7 +69,7 @@ def test_processes_of_one_machine_answer_the_shards_of_a_run(daily: Daily) -> No
     variables = daily.workplace.variables(ASSAY_DAGSTER_EXECUTOR="multiprocess", DAGSTER_HOME=str(home))
     allow_shards(home, 2)
     with job(daily, task, variables, shards=2) as process:
-        assert ended(process, within_s=300) == 0, said(daily, task)
+        assert ended(process, within_s=600) == 0, said(daily, task)
     assert len(processes_of_shards(home)) == 2
     assert [row["status"] for row in daily.landed("runs", task)] == ["running", "completed"]
     assert len(daily.landed("predictions", task)) == daily.workplace.model.count == 40
@@ -136,7 +136,7 @@ def loss(tmp_path_factory: pytest.TempPathFactory, parsed: Path, emulator: Endpo
             job(daily, story.task, variables, shards=SHARDS) as process,
         ):
             kill_in_the_middle(story, doomed)
-            story.exit_code = ended(process, within_s=300)
+            story.exit_code = ended(process, within_s=600)
         story.workers = workers_of_steps(home_of(daily))
         yield story
 
@@ -149,7 +149,7 @@ def kill_in_the_middle(story: Loss, doomed: Worker) -> None:
         busy = {names[-1] for step, names in begun.items() if "__shard[" in step}
         return len(busy) == 2 and len(story.endpoint.at) >= ROWS // 4
 
-    until(both_at_work, within_s=300)
+    until(both_at_work, within_s=600)
     begun = workers_of_steps(home_of(story.daily), under_way=True)
     story.begun_by_killed = {step for step, names in begun.items() if "__shard[" in step and names[-1] == doomed.name}
     doomed.kill()

@@ -18,8 +18,10 @@ from assay.errors import UsageError
 from assay.inference.budgets.protocol import Budget
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.budgets.worker_lease import Caps
-from assay.pipeline.budgeting import LEDGERS, WarehouseSpending, caps_of, open_budget, this_month
+from assay.pipeline.budgeting import LEDGERS, caps_of, open_budget
 from assay.pipeline.run import Run
+from tests.emulator import running_emulator
+from tests.end_to_end.stage import migrate_dev
 from tests.end_to_end.workplace import Workplace, numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, well
 from tests.pipeline.conftest import Bench
@@ -83,14 +85,26 @@ def test_the_option_goes_before_the_task_s_own_cap_for_a_run(bench: Bench, name:
     assert caps_of(project, task, budget_usd=2.5).run_usd == Decimal("2.5")
 
 
-@pytest.mark.parametrize("which", ["task", "month"])
-def test_a_second_run_has_what_the_first_left_of_the_month(bench: Bench, name: str, which: str) -> None:
-    one = price_of_one(bench, f"one_{name[:50]}")
-    budget = {"task_usd": float(one * 120)} if which == "task" else {}
-    task = bench.place.task(name, budget=budget, reuse="never")
-    if which == "month":
-        already = this_month_s(bench)
-        bench.place.environment["ASSAY_MONTH_BUDGET_USD"] = str(already + one * 120)
+@pytest.fixture
+def alone(tmp_path: Path, model: ModelEndpoint) -> Iterator[Bench]:
+    """A project in a warehouse of its own, for the project's cap counts what everybody spends."""
+    with running_emulator(tmp_path / "emulator") as endpoints:
+        migrate_dev(endpoints)
+        yield Bench(Workplace(tmp_path / "alone", endpoints, model))
+
+
+def test_a_second_run_has_what_the_first_left_of_the_task_s_month(bench: Bench, name: str) -> None:
+    one = price_of_one(bench, f"one_{name[4:]}")
+    second_has_the_rest(bench, bench.place.task(name, budget={"task_usd": float(one * 120)}, reuse="never"), one)
+
+
+def test_a_second_run_has_what_the_first_left_of_the_project_s_month(alone: Bench, name: str) -> None:
+    one = price_of_one(alone, f"one_{name[4:]}")
+    alone.place.environment["ASSAY_MONTH_BUDGET_USD"] = str(one + one * 120)  # that one is spent already
+    second_has_the_rest(alone, alone.place.task(name, reuse="never"), one)
+
+
+def second_has_the_rest(bench: Bench, task: str, one: Decimal) -> None:
     file = bench.place.rows("in.csv", numbered_rows(90))
     first, second = bench.run(task, input=file), bench.run(task, input=file)
     assert first.statuses == {"ok": 90}
@@ -98,12 +112,6 @@ def test_a_second_run_has_what_the_first_left_of_the_month(bench: Bench, name: s
     assert spent(bench.place, task) <= one * 120
     assert 100 <= 90 + second.statuses["ok"] <= 120  # a call must fit at the most it can cost
     assert {row["event"] for row in entries(bench.place, task)} == {"reserve", "settle"}
-
-
-def this_month_s(bench: Bench) -> Decimal:
-    facts = bench.admit(bench.place.task("anything"), input=bench.place.rows("any.csv", numbered_rows(1))).facts
-    spending = WarehouseSpending(bench.project.warehouse, Caps(month_usd=Decimal(1)))
-    return spending.landed(facts, month=this_month()).month_usd
 
 
 def test_a_resume_starts_from_what_was_spent_and_from_what_may_have_been(

@@ -132,7 +132,7 @@ def test_a_run_that_its_cap_will_stop_is_told_how_far_it_comes(bench: Bench, nam
     assert found.stops_at == "run"
     assert found.reaches is not None
     assert found.reaches[0] * 0.97 <= answered <= found.reaches[1] * 1.03
-    assert forecast_lines(found)[1].startswith("the run will stop at the run's budget: $")
+    assert forecast_lines(found)[2].startswith("the run will stop at the run's budget: $")
 
 
 def test_a_run_that_is_cut_off_is_forecast_for_what_is_left(bench: Bench, name: str) -> None:
