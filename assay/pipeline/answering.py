@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from assay.errors import AssayError
 from assay.inference.call_rows import CallRows
+from assay.inference.cancelling import end
 from assay.inference.client import ModelClient
 from assay.inference.engine import Engine, RunCannotGoOn
 from assay.inference.failures import CallFailure, FailureKind
@@ -171,10 +172,7 @@ class Answering:
             if flusher.done():
                 await flusher
         finally:
-            beside = (flusher, stopper, teller)
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await end(flusher, stopper, teller)
             await buffer.flush()
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[Feed[Any], Work]:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from assay.errors import AssayError, Unreachable
 from assay.inference.budgets.ledger import Extension
 from assay.inference.budgets.worker_lease import LeaseParts, WorkerLease
+from assay.inference.cancelling import end
 
 ZERO = Decimal(0)
 CALLS_AHEAD = 32
@@ -93,10 +94,7 @@ class SharedBudget:
 
     async def close(self) -> None:
         """See `Budget.close`; where the ledger is away, the lease expires and is settled by what landed."""
-        under_way = [task for task in (self._renewing, self._topping_up) if task is not None]
-        for task in under_way:
-            task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await end(self._renewing, self._topping_up)
         try:
             await self._lease.close()
         except Unreachable:

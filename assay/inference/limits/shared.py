@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+from assay.inference.cancelling import end
 from assay.inference.limits.control import Common, Controller, Noticed
 from assay.inference.limits.lane import Lane
 from assay.inference.limits.leases import Amounts, Known, Lease, Question, RedisAway, RedisLeases
@@ -91,9 +92,7 @@ class SharedLimiter:
 
     async def close(self) -> None:
         """See `Limiter.close`."""
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)  # a fault in it is told of by `_ended`
+        await end(self._asking)  # a fault in it is told of by `_ended`
         for name, lane in self._lanes.items():
             lane.stop()
             if not self._away:
