@@ -55,14 +55,20 @@ class Circuits:
         circuit.is_being_tried, circuit.open_until = True, now + circuit.pause_s  # the others wait for its outcome
         return 0.0
 
-    def note(self, route: str, outcome: Reply | CallFailure) -> None:
-        """The outcome of a call is counted."""
+    def note(self, route: str, outcome: Reply | CallFailure, *, is_first: bool = True) -> None:
+        """The outcome of a call is counted.
+
+        While the circuit is closed, a call that repeats a failed one does not count: when nothing but records that
+        always fail is left of a run, that is no sign that the endpoint is down.
+        """
         if isinstance(outcome, Reply) or outcome.kind not in OF_THE_ENDPOINT:
             ended = self._circuits.pop(route, None)
             if ended is not None and ended.failures >= self._most:
                 self._events.emit("circuit_closed", route=route, open_s=round(self._clock() - ended.opened_at, 1))
             return
         circuit = self._circuits.setdefault(route, _Circuit())
+        if not is_first and circuit.failures < self._most:
+            return
         circuit.failures += 1
         if circuit.failures >= self._most and circuit.is_being_tried:  # not for calls that were under way as it opened
             now = self._clock()

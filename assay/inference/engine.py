@@ -251,7 +251,7 @@ class Engine:
         route, attempt, limited = turn.route, 0, 0
         while await self._closed_circuit(work, route):
             outcome, call_id = await self.calls.call(work, turn)
-            self.circuits.note(route.name, outcome)
+            self.circuits.note(route.name, outcome, is_first=attempt == limited == 0)
             if isinstance(outcome, Reply):
                 return outcome
             self._tell_failure(work, turn, outcome, call_id)

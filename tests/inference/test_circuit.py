@@ -133,3 +133,21 @@ def test_opening_and_closing_are_told_once_each() -> None:
         ("circuit_opened", {"route": "a", "failures": 3, "open_s": FIRST_PAUSE_S}),
         ("circuit_closed", {"route": "a", "open_s": 5.0}),
     ]
+
+
+def test_records_that_fail_again_and_again_do_not_open_it() -> None:
+    made = circuits(Clock())
+    for _ in range(10):
+        made.note("a", DOWN, is_first=False)
+
+    assert made.wait_s("a") == 0.0
+
+
+def test_the_call_that_tries_it_again_counts_whichever_it_is() -> None:
+    clock = Clock()
+    made = opened(clock)
+    clock.seconds += FIRST_PAUSE_S
+    assert made.wait_s("a") == 0.0
+    made.note("a", DOWN, is_first=False)
+
+    assert made.wait_s("a") == 2 * FIRST_PAUSE_S

@@ -21,7 +21,6 @@ from assay.inference.caches.key_value import Item, WriteBehind
 
 FORMAT = 2
 BUSY_SECONDS = 5.0
-MAP_BYTES = 256 * 1024 * 1024
 MOST_BYTES = 2 * 1024**3
 """What the file may grow to; beyond, entries that expire soonest make room."""
 PURGE_SECONDS = 60.0
@@ -33,7 +32,6 @@ SETTINGS = (
     "pragma journal_mode = wal",
     "pragma synchronous = normal",
     "pragma secure_delete = on",  # what is erased, replaced or expired leaves no byte in free pages
-    f"pragma mmap_size = {MAP_BYTES}",
 )
 TABLE = """
 create table if not exists entries (
