@@ -1,4 +1,4 @@
-"""A real Redis for tests: a process of its own on a free port, ended with the block.
+"""A real Redis for tests and benchmarks: a process of its own on a free port, ended with the block.
 
 Belongs here: starting, stopping and ending it. Keys are the tests'.
 """
@@ -23,7 +23,7 @@ needs_redis = pytest.mark.skipif(BINARY is None, reason="redis-server is not ins
 class RedisServer:
     """A server that keeps nothing on disk: stopped and started again, it has forgotten everything."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +61,7 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(folder: Path) -> Iterator[RedisServer]:
+def running_redis(folder: Path | None = None) -> Iterator[RedisServer]:
     """A server that answers; it has ended after the block."""
     server = RedisServer(folder)
     server.start()

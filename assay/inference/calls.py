@@ -20,7 +20,7 @@ from assay.inference.client import ModelClient
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.keys import new_id
 from assay.inference.limits.protocol import Limiter
-from assay.inference.limits.tokens import TokenEstimator
+from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED, TokenEstimator
 from assay.inference.prompts import Message, PromptRenderer
 from assay.inference.replies import Reply
 from assay.inference.request import Request
@@ -31,7 +31,6 @@ from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
 BYTES_PER_TOKEN = 3
-OUTPUT_TOKENS_UNSTATED = 1024
 MANY = 1000
 STOPPED = CallFailure(FailureKind.CONNECT, "stopped while the call was under way", broke_off=True)
 

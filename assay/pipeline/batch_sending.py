@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 
 from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_names, request_line
-from assay.inference.calls import BYTES_PER_TOKEN, OUTPUT_TOKENS_UNSTATED
+from assay.inference.calls import BYTES_PER_TOKEN
 from assay.inference.keys import new_id
+from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED
 from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
 from assay.inference.request import Answered, Request

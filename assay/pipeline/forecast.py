@@ -28,7 +28,8 @@ from assay.evals.cost_forecast import (
 )
 from assay.inference.budgets.ledger import usd
 from assay.inference.budgets.worker_lease import account_names
-from assay.inference.calls import BYTES_PER_TOKEN, OUTPUT_TOKENS_UNSTATED
+from assay.inference.calls import BYTES_PER_TOKEN
+from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED
 from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
 from assay.inference.routing.rules import rule_router

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.redis_server import RedisServer, redis_is_installed, running_redis
+from tests.redis_server import BINARY, RedisServer, running_redis
 
 ROOT = Path(__file__).resolve().parents[2]
 MOCK = ROOT.parent / "shared" / "bench" / "mock_openai.py"
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(case: Case, options: argparse.Namespace) -> bool:
     """Runs the case and prints its line; True if it met its targets."""
-    if case.workers > 1 and not redis_is_installed():
+    if case.workers > 1 and BINARY is None:
         _say(f"{case.name:<18} not measured: no redis-server on this machine")
         return True
     with _mock(case, options.mock) as port, running_redis() if case.workers > 1 else nullcontext() as redis:

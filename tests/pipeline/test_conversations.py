@@ -19,8 +19,8 @@ from assay.pipeline.run import Run
 from assay.pipeline.shards import Shard
 from tests.end_to_end.workplace import CONCURRENCY, Workplace, until
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, well
-from tests.fakes.redis_server import redis_is_installed, running_redis
 from tests.pipeline.conftest import Bench, Told
+from tests.redis_server import needs_redis, running_redis
 
 INPUT = {"record_id": "id", "fields": {"text": "text"}, "max_rejected": 0.5}
 TURNS = {"id": "talk", "turn": "turn"}
@@ -342,7 +342,7 @@ def with_redis(place: Workplace) -> Iterator[Callable[[], None]]:
         yield server.stop
 
 
-@pytest.mark.skipif(not redis_is_installed(), reason="redis-server is not installed")
+@needs_redis
 def test_redis_tells_another_run_what_has_not_landed_yet(bench: Bench, model: ModelEndpoint, name: str) -> None:
     place, made = bench.place, task(bench.place, name)
     with with_redis(place):
@@ -354,7 +354,7 @@ def test_redis_tells_another_run_what_has_not_landed_yet(bench: Bench, model: Mo
     assert history(model.asked[1]) == whole_history("t says 2")
 
 
-@pytest.mark.skipif(not redis_is_installed(), reason="redis-server is not installed")
+@needs_redis
 def test_what_redis_has_lost_is_read_from_the_warehouse(bench: Bench, model: ModelEndpoint, name: str) -> None:
     place, made = bench.place, task(bench.place, name)
     with with_redis(place) as stop:

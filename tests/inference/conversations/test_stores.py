@@ -14,13 +14,12 @@ import pytest
 from assay.inference.conversations.file_store import FileStore
 from assay.inference.conversations.protocol import ConversationStore, PastTurn, Talk
 from assay.inference.conversations.redis_store import REST_SECONDS, ConversationScope, RedisConversations
-from tests.fakes.redis_server import RedisServer, redis_is_installed, running_redis
+from tests.redis_server import RedisServer, needs_redis, running_redis
 
 T = TypeVar("T")
 SCOPE = ConversationScope(project="p", env="dev", task="t", inference_version="v", keep=3, ttl_s=60.0)
 TALK, OTHER = Talk("k", 0), Talk("k", 1)
 KEY = b"k" * 32
-needs_redis = pytest.mark.skipif(not redis_is_installed(), reason="redis-server is not installed")
 
 
 def turn(number: int, answer: str = "yes", *, at: float = 1.5) -> PastTurn:
