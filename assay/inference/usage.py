@@ -80,6 +80,6 @@ def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = raw.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        if type(value) is int and 0 <= value <= MOST_TOKENS:  # JSON's true is an int of another type
             return value
     return None

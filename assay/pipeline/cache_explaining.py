@@ -90,7 +90,7 @@ async def explain_route(cache: ExactCache, request: Request, body: bytes, *, rou
         return RouteExplanation(
             route=route, lane=lane, verdict="hit", reason=reason, call_id=found.call_id, changed_before=before
         )
-    parts = cache.parts(request, body, lane=lane)
+    parts = cache.parts(body)
     changed = tuple(sorted(_differing(trace, parts))) if trace is not None else ()
     reason = _why_missed(trace, changed, model=await cache.lane_model(lane))
     return RouteExplanation(

@@ -11,8 +11,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +18,10 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
-from assay.inference.request import Answered, Request
+from assay.inference.request import Answered
 from assay.pipeline.journal_pages import Page, forget_pages, last_numbers, read_pages
-from assay.pipeline.journal_rows import LAYOUT, OF_A_CALL, OF_ITS_REQUEST, record_from, values_of
+from assay.pipeline.journal_rows import LAYOUT, call_from, call_line, record_from, values_of
 from assay.records import Content, Prediction, Response
-from assay.tasks.spec import RouteSpec
 
 LOCK = "lock"
 OWNER_ONLY = 0o600
@@ -75,16 +72,17 @@ class Journal:
     def recover(self) -> Recovered:
         """What earlier processes left."""
         answers: list[Answered] = []
-        sent: dict[str, dict[str, Any]] = {}
+        sent: dict[str, CallFacts] = {}
         for line in self._lines():
             if isinstance(line, dict):
-                sent[line["call_id"]] = line
+                call = call_from(line)
+                sent[call.call_id] = call
                 continue
             answers.append(_answered(line))
             for response in answers[-1].responses:
                 sent.pop(response.call_id, None)
         known = {response.call_id for answered in answers for response in answered.responses}
-        lost = [_call(call) for call_id, call in sent.items() if call_id not in known]
+        lost = [call for call_id, call in sent.items() if call_id not in known]
         return Recovered(tuple(answers), tuple(lost))
 
     def forget_earlier(self) -> None:
@@ -93,7 +91,7 @@ class Journal:
 
     def dispatched(self, call: CallFacts) -> None:
         """See `CallJournal.dispatched`."""
-        line = orjson.dumps(_call_line(call), default=str, option=orjson.OPT_APPEND_NEWLINE)
+        line = orjson.dumps(call_line(call), default=str, option=orjson.OPT_APPEND_NEWLINE)
         self._under_way[call.call_id] = line
         self._write(line)
 
@@ -153,24 +151,6 @@ class Journal:
                     yield orjson.loads(line)
                 except orjson.JSONDecodeError:  # the last line of a process that was killed while writing it
                     continue
-
-
-def _call_line(call: CallFacts) -> dict[str, Any]:
-    route = call.route
-    return {
-        "route": [route.name, route.provider, route.model],
-        **{name: getattr(call, name) for name in OF_A_CALL},
-        **{name: getattr(call.request, name) for name in OF_ITS_REQUEST},
-    }
-
-
-def _call(line: dict[str, Any]) -> CallFacts:
-    """The call with the route that it went by, which the task may have renamed since."""
-    name, provider, model = line["route"]
-    call = {name: line[name] for name in OF_A_CALL}
-    call |= {"started_at": datetime.fromisoformat(line["started_at"]), "estimate_usd": Decimal(line["estimate_usd"])}
-    request = Request(**{name: line[name] for name in OF_ITS_REQUEST}, fields={})
-    return CallFacts(**call, request=request, route=RouteSpec(name=name, provider=provider, model=model))
 
 
 def _answered(line: list[tuple[str, list[Any]]]) -> Answered:

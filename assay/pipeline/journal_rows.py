@@ -7,7 +7,7 @@ The order is that of the records' fields, so a journal is only read by the code 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,20 +16,24 @@ from operator import attrgetter
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from assay.inference.call_rows import CallFacts
+from assay.inference.request import Request
 from assay.records import Content, Prediction, Response, Row
+from assay.tasks.spec import RouteSpec
 
 KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content)}
 NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
 """What the line of a call that was sent holds, beside its route."""
-LAYOUT = int.from_bytes(hashlib.sha256(repr((NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
+LAYOUT = int.from_bytes(hashlib.sha256(repr((2, NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,
     Decimal: Decimal,
     tuple: tuple,
 }
+_PICK_CALL, _PICK_REQUEST = attrgetter(*OF_A_CALL), attrgetter(*OF_ITS_REQUEST)
 _PICKS = {table: attrgetter(*names) for table, names in NAMES.items()}
 
 
@@ -37,6 +41,25 @@ def values_of(row: Row) -> tuple[Any, ...]:
     """The row's values in the order of its fields."""
     values: tuple[Any, ...] = _PICKS[row.table](row)
     return values
+
+
+def call_line(call: CallFacts) -> dict[str, Any]:
+    """What tells of a call that was sent."""
+    route = call.route
+    return {
+        "route": (route.name, route.provider, route.model),
+        "call": _PICK_CALL(call),
+        "request": _PICK_REQUEST(call.request),
+    }
+
+
+def call_from(line: Mapping[str, Any]) -> CallFacts:
+    """The call with the route that it went by, which the task may have renamed since."""
+    name, provider, model = line["route"]
+    call = dict(zip(OF_A_CALL, line["call"], strict=True))
+    call |= {"started_at": datetime.fromisoformat(call["started_at"]), "estimate_usd": Decimal(call["estimate_usd"])}
+    request = Request(**dict(zip(OF_ITS_REQUEST, line["request"], strict=True)), fields={})
+    return CallFacts(**call, request=request, route=RouteSpec(name=name, provider=provider, model=model))
 
 
 def record_from(table: str, values: Sequence[Any]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from assay.inference.caches.key_value import Item
+from assay.inference.caches.key_value import NOTES, Item
 
 
 class MemoryStore:
@@ -21,8 +21,14 @@ class MemoryStore:
         item = self.items.get(key)
         return item.value if item is not None and item.expires_at > self._now() else None
 
+    async def notes(self, place: bytes) -> list[bytes]:
+        """The latest notes of the place."""
+        notes = [item.note for item in reversed(self.items.values()) if item.note is not None]
+        return [note.text for note in notes if note.place == place and note.expires_at > self._now()][:NOTES]
+
     def put(self, item: Item) -> None:
         """It is found from now on."""
+        self.items.pop(item.key, None)  # the latest stands last
         self.items[item.key] = item
 
     async def remove(self, tag: str) -> int:
@@ -42,3 +48,9 @@ class MemoryStore:
     def alter(self, change: Callable[[bytes], bytes]) -> None:
         """Somebody wrote over every value."""
         self.items = {key: replace(item, value=change(item.value)) for key, item in self.items.items()}
+
+    def alter_notes(self, change: Callable[[bytes], bytes]) -> None:
+        """Somebody wrote over every note."""
+        for key, item in self.items.items():
+            if item.note is not None:
+                self.items[key] = replace(item, note=replace(item.note, text=change(item.note.text)))

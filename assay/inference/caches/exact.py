@@ -12,16 +12,18 @@ from typing import Any
 
 import orjson
 
-from assay.inference.caches.key_value import Item, KeyValue
+from assay.inference.caches.key_value import Item, KeyValue, Note
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
 from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
 from assay.inference.request import Request
 
 LANE_SECONDS = 1.0
 """How long a process goes by the response model it knew before it looks what others have seen."""
-LANE_DAYS_S = 3650 * 86_400.0
+FOR_EVER_S = 3650 * 86_400.0
 TRACES_OUTLIVE = 4
 """A trace lives so many times as long as its entry, so that an expired one can still be explained."""
+FRAMES_NOTED = 256
+"""Kinds of bodies whose parts are written once by a process; beyond, they may be written again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,10 @@ class ExactPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """The parts of the key under which a record's latest answer was kept, and of the one before it."""
+    """The parts of the request under which a record's latest answer was kept, and of the one before it.
+
+    `before` is None where no answer to another request is known.
+    """
 
     key: bytes
     stored_at: float
@@ -58,6 +63,7 @@ class ExactCache:
         self._policy = policy
         self._now = now
         self._lanes: dict[str, tuple[str | None, float]] = {}
+        self._noted_frames: set[str] = set()
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
         """See `AnswerCache.find`."""
@@ -91,8 +97,9 @@ class ExactCache:
             "t": now,
             "f": answer.confidence,
         }
-        self._put(key, entry, expires_at=expires_at, tag=request.subject_key)
-        await self._keep_trace(request, body, answer, key=key, now=now)
+        self._put(
+            key, entry, expires_at=expires_at, tag=request.subject_key, note=self._note(request, body, answer, key, now)
+        )
 
     async def close(self) -> None:
         """See `AnswerCache.close`."""
@@ -101,9 +108,12 @@ class ExactCache:
     async def trace(self, request: Request, lane: str) -> Trace | None:
         """What is known of the record's latest kept answer by this lane."""
         place = self._trace_key(request, lane)
-        kept = self._opened(place, await self._store.get(place))
-        if kept is None:
+        opened = [self._opened(place, note) for note in await self._store.notes(place)]
+        notes = [note for note in opened if note is not None]
+        if not notes:
             return None
+        kept, *earlier = notes
+        parts = await self._parts_of(kept)
         return Trace(
             key=bytes.fromhex(kept["k"]),
             stored_at=kept["t"],
@@ -111,17 +121,17 @@ class ExactCache:
             has_expired=kept["e"] <= self._now(),
             call_id=kept["c"],
             response_model=kept["m"],
-            parts=kept["p"],
-            before=kept["b"],
+            parts=parts,
+            before=_changed(await self._parts_of(earlier[0]), parts) if earlier else None,
         )
 
     async def lane_model(self, lane: str) -> str | None:
         """The model that answered last under the lane's name, None when none is known."""
         return await self._model_of(lane)
 
-    def parts(self, request: Request, body: bytes, *, lane: str) -> dict[str, str]:
-        """A short hash of each part of the key by the part's name; equal parts have equal hashes."""
-        return self._keys.parts(request, body, lane=lane)
+    def parts(self, body: bytes) -> dict[str, str]:
+        """A short hash of each part of the body by the part's name; equal parts have equal hashes."""
+        return self._keys.parts(body).messages | self._keys.frame_parts(body)
 
     def _is_fresh(self, stored_at: float) -> bool:
         # A lifetime that was shortened since holds for what is kept already, too.
@@ -142,22 +152,37 @@ class ExactCache:
         if await self._model_of(lane) == model and model is not None:
             return
         self._lanes[lane] = (model, now)
-        self._put(self._lane_key(lane), {"m": model}, expires_at=now + LANE_DAYS_S, tag=None)
+        self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
-    async def _keep_trace(self, request: Request, body: bytes, answer: PaidAnswer, *, key: bytes, now: float) -> None:
-        before = await self.trace(request, answer.lane)
-        parts = self.parts(request, body, lane=answer.lane)
+    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> Note:
+        """What explains a later miss of the record."""
+        hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
+        self._note_frame(hashes.frame, body, now)
         kept = {
             "k": key.hex(),
             "t": now,
             "e": now + self._policy.ttl_s,
             "c": answer.call_id,
             "m": answer.response_model,
-            "p": parts,
-            "b": _changed(before, parts),
+            "f": hashes.frame,
+            "p": hashes.messages,
         }
-        expires_at = now + TRACES_OUTLIVE * self._policy.ttl_s
-        self._put(self._trace_key(request, answer.lane), kept, expires_at=expires_at, tag=request.subject_key)
+        return Note(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
+
+    def _note_frame(self, frame: str, body: bytes, now: float) -> None:
+        """The parts that many records share are kept once, under their own name."""
+        if frame in self._noted_frames:
+            return
+        if len(self._noted_frames) >= FRAMES_NOTED:
+            self._noted_frames.clear()
+        self._noted_frames.add(frame)
+        self._put(self._frame_key(frame), self._keys.frame_parts(body), expires_at=now + FOR_EVER_S)
+
+    async def _parts_of(self, note: dict[str, Any]) -> dict[str, str]:
+        key = self._frame_key(note["f"])
+        shared: dict[str, str] = self._opened(key, await self._store.get(key)) or {}
+        of_messages: dict[str, str] = note["p"]
+        return of_messages | shared
 
     def _lane_key(self, lane: str) -> bytes:
         return self._keys.named("lane", lane)
@@ -165,9 +190,23 @@ class ExactCache:
     def _trace_key(self, request: Request, lane: str) -> bytes:
         return self._keys.named("trace", self._policy.task, request.tenant_id, request.record_id, request.epoch, lane)
 
-    def _put(self, key: bytes, content: dict[str, Any], *, expires_at: float, tag: str | None) -> None:
+    def _frame_key(self, frame: str) -> bytes:
+        return self._keys.named("frame", frame)
+
+    def _put(
+        self,
+        key: bytes,
+        content: dict[str, Any],
+        *,
+        expires_at: float,
+        tag: str | None = None,
+        note: Note | None = None,
+    ) -> None:
+        self._store.put(Item(key, self._sealed(key, content), expires_at, tag, note))
+
+    def _sealed(self, key: bytes, content: dict[str, Any]) -> bytes:
         value = orjson.dumps(content)
-        self._store.put(Item(key, self._keys.mac(key, value) + value, expires_at, tag))
+        return self._keys.mac(key, value) + value
 
     def _opened(self, key: bytes, sealed: bytes | None) -> dict[str, Any] | None:
         """The content, or None when there is none or its seal does not fit: it was altered, or is of another key."""
@@ -177,9 +216,6 @@ class ExactCache:
         return content
 
 
-def _changed(before: Trace | None, parts: dict[str, str]) -> dict[str, str] | None:
-    """The parts of the earlier key that are other ones now; {} when the same key was asked for again."""
-    if before is None:
-        return None
-    names = before.parts.keys() | parts.keys()
-    return {name: before.parts.get(name, "") for name in names if before.parts.get(name) != parts.get(name)}
+def _changed(before: dict[str, str], parts: dict[str, str]) -> dict[str, str]:
+    """The parts of the earlier request that are other ones now."""
+    return {name: before.get(name, "") for name in before.keys() | parts.keys() if before.get(name) != parts.get(name)}

@@ -11,10 +11,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from assay.quick_init import quick_init
+
 BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0
+NOTES = 2
+"""How many notes of a place are kept at least."""
 
 
+@quick_init
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is told of an entry at its place, which several entries may share; it may outlive the entry's value."""
+
+    place: bytes
+    text: bytes
+    expires_at: float
+
+
+@quick_init
 @dataclass(frozen=True, slots=True)
 class Item:
     """One entry; `expires_at` in seconds since 1970 UTC, `tag` names whose data it is, for erasure."""
@@ -23,6 +38,7 @@ class Item:
     value: bytes
     expires_at: float
     tag: str | None = None
+    note: Note | None = None
 
 
 class KeyValue(Protocol):
@@ -30,6 +46,10 @@ class KeyValue(Protocol):
 
     async def get(self, key: bytes) -> bytes | None:
         """The value, if there is one that has not expired."""
+        ...
+
+    async def notes(self, place: bytes) -> list[bytes]:
+        """The texts of the latest `NOTES` notes of the place that have not expired, the latest first."""
         ...
 
     def put(self, item: Item) -> None:
@@ -85,6 +105,12 @@ class WriteBehind(ABC):
             return None
         item = self._waiting.get(key) or self._being_written.get(key)
         return item if item is not None and item.expires_at > self._now() else None
+
+    def unwritten_notes(self, place: bytes) -> list[bytes]:
+        """The notes of the place that wait to be written, the latest first."""
+        items = [*self._being_written.values(), *self._waiting.values()]
+        notes = [item.note for item in reversed(items) if item.note is not None and item.note.place == place]
+        return [note.text for note in notes if note.expires_at > self._now()]
 
     async def _write_waiting(self) -> None:
         if not self._waiting:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from assay.inference.caches.canonical import BodyParts
+from assay.inference.caches.canonical import BodyParts, each_message
 from assay.inference.request import Request
 
 KEY_BYTES = 20
@@ -19,6 +19,13 @@ KEY_BYTES = 20
 PART_BYTES = 6
 MAC_BYTES = 16
 PARTS_KEPT = 256
+
+
+class BodyHashes(NamedTuple):
+    """A hash of what many records share of their bodies, and one of each message by the message's name."""
+
+    frame: str
+    messages: dict[str, str]
 
 
 class CacheKeys:
@@ -34,7 +41,6 @@ class CacheKeys:
         # The same tenants, lanes, epochs and frames come again and again: their part of the hash is made once.
         self._scopes: dict[tuple[str, int, str, bytes], Any] = {}
         self._parts: dict[bytes, str] = {}
-        self._of_frames: dict[bytes, dict[str, str]] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
         """The key of an answer: all that reaches the wire in canonical form, the lane, the epoch and the tenant.
@@ -62,23 +68,22 @@ class CacheKeys:
         digest.update(key + value)
         return digest.digest()[:MAC_BYTES]
 
-    def parts(self, request: Request, body: bytes, *, lane: str) -> dict[str, str]:
-        """A short hash of each part of the key by the part's name."""
+    def parts(self, body: bytes) -> BodyHashes:
+        """Short hashes of what the body holds, of each part by its name."""
         frame, messages = self._bodies.split(body)
-        named = {"lane": lane, "epoch": request.epoch, "tenant": request.tenant_id, **dict(_message_parts(messages))}
-        return {name: self._part(value) for name, value in named.items()} | self._frame_parts(frame)
+        hashes = {
+            f"message {number} ({role})": self._part(message)
+            for number, (role, message) in enumerate(each_message(messages), start=1)
+        }
+        return BodyHashes(self._part(frame), hashes)
 
-    def _frame_parts(self, frame: bytes) -> dict[str, str]:
-        """The parts that all records share, made once."""
-        known = self._of_frames.get(frame)
-        if known is None:
-            known = {name: self._part(value) for name, value in _parts(orjson.loads(frame))}
-            if len(self._of_frames) < PARTS_KEPT:
-                self._of_frames[frame] = known
-        return known
+    def frame_parts(self, body: bytes) -> dict[str, str]:
+        """Short hashes of the parts that the bodies of many records share, by their names."""
+        frame, _ = self._bodies.split(body)
+        named = _parts(orjson.loads(frame))
+        return {name: self._part(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) for name, value in named}
 
-    def _part(self, value: object) -> str:
-        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    def _part(self, text: bytes) -> str:
         known = self._parts.get(text)  # most parts are the same for all records
         if known is not None:
             return known
@@ -95,13 +100,6 @@ class CacheKeys:
         digest.update(orjson.dumps(["entry", *scope, len(frame)]) + frame)
         self._scopes[place] = digest
         return digest
-
-
-def _message_parts(messages: bytes) -> Iterator[tuple[str, Any]]:
-    content = orjson.loads(messages)
-    for number, message in enumerate(content if isinstance(content, list) else (), start=1):
-        role = message.get("role", "?") if isinstance(message, dict) else "?"
-        yield f"message {number} ({role})", message
 
 
 def _parts(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from assay.inference.caches.gathering import Gathering
-from assay.inference.caches.key_value import Item, WriteBehind
+from assay.inference.caches.key_value import NOTES, Item, WriteBehind
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -53,6 +53,18 @@ class RedisStore(WriteBehind):
             return None
         return await self._finds.ask(key)
 
+    async def notes(self, place: bytes) -> list[bytes]:
+        """See `KeyValue.notes`."""
+        notes = self.unwritten_notes(place)
+        if self._now() < self._back_at:
+            return notes[:NOTES]
+        try:
+            kept = await self._redis.lrange(self._note_place(place), 0, NOTES - 1)
+            notes += [text for text in kept if isinstance(text, bytes)]
+        except (RedisError, OSError) as error:
+            self._rest(error)
+        return notes[:NOTES]
+
     async def remove(self, tag: str) -> int:
         """See `KeyValue.remove`.
 
@@ -61,12 +73,13 @@ class RedisStore(WriteBehind):
         """
         await self.flush()
         place = self._tag_place(tag)
-        members = await self._redis.smembers(place)
+        members = {member for member in await self._redis.smembers(place) if isinstance(member, bytes)}
         if not members:
             return 0
-        removed = int(await self._redis.delete(*members))
-        await self._redis.delete(place)
-        return removed
+        notes = [member for member in members if member.startswith(self._note_place(b""))]
+        removed = await self._redis.delete(*(members - set(notes))) if len(members) > len(notes) else 0
+        await self._redis.delete(place, *notes)
+        return int(removed)
 
     async def close(self) -> None:
         """See `KeyValue.close`."""
@@ -87,11 +100,18 @@ class RedisStore(WriteBehind):
             return
         pipe = self._redis.pipeline(transaction=False)
         for item in items:
-            lifetime_ms = max(1, int((item.expires_at - now) * 1000))
-            pipe.set(self._prefix + item.key, item.value, px=lifetime_ms)
+            lifetime_ms = _milliseconds(item.expires_at - now)
+            written = [self._prefix + item.key]
+            pipe.set(written[0], item.value, px=lifetime_ms)
+            if item.note is not None:
+                lifetime_ms = _milliseconds(item.note.expires_at - now)
+                written.append(self._note_place(item.note.place))
+                pipe.lpush(written[1], item.note.text)
+                pipe.ltrim(written[1], 0, NOTES - 1)
+                pipe.pexpire(written[1], lifetime_ms)
             if item.tag is not None:
                 place = self._tag_place(item.tag)
-                pipe.sadd(place, self._prefix + item.key)
+                pipe.sadd(place, *written)
                 pipe.pexpire(place, lifetime_ms, nx=True)
                 pipe.pexpire(place, lifetime_ms, gt=True)
         try:
@@ -102,6 +122,9 @@ class RedisStore(WriteBehind):
     def _tag_place(self, tag: str) -> bytes:
         return self._prefix + b"tag:" + tag.encode()
 
+    def _note_place(self, place: bytes) -> bytes:
+        return self._prefix + b"note:" + place
+
     def _rest(self, error: Exception) -> None:
         self._back_at = self._now() + REST_SECONDS
         if not self._warned:
@@ -110,3 +133,7 @@ class RedisStore(WriteBehind):
                 f"The answer cache in Redis does not answer ({type(error).__name__}): the run goes on without it and "
                 f"tries again every {REST_SECONDS:g} s."
             )
+
+
+def _milliseconds(lifetime_s: float) -> int:
+    return max(1, int(lifetime_s * 1000))

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from assay.errors import UsageError
 from assay.inference.caches.id_filter import IdFilter
-from assay.inference.caches.key_value import Item, WriteBehind
+from assay.inference.caches.key_value import NOTES, Item, WriteBehind
 
-FORMAT = 2
+FORMAT = 3
 BUSY_SECONDS = 5.0
 MOST_BYTES = 2 * 1024**3
 """What the file may grow to; beyond, entries that expire soonest make room."""
@@ -37,21 +38,35 @@ TABLE = """
 create table if not exists entries (
     number integer primary key,
     id integer not null unique,
-    value blob not null,
+    value blob,
     expires_at real not null,
-    tag text
+    tag text,
+    place integer,
+    note blob,
+    note_expires_at real
 )
 """
 INDEXES = (
     "create index if not exists entries_by_expiry on entries (expires_at)",
     "create index if not exists entries_by_tag on entries (tag) where tag is not null",
+    "create index if not exists entries_by_place on entries (place) where place is not null",
 )
 IDS_SINCE = "select number, id from entries where number > ? order by number"
 FIND = "select value from entries where id = ? and expires_at > ?"
-PUT = "insert or replace into entries (id, value, expires_at, tag) values (?, ?, ?, ?)"
+FIND_NOTES = f"""
+select note from entries where place = ? and note_expires_at > ? order by number desc limit {NOTES}
+"""
+COLUMNS = "id, value, expires_at, tag, place, note, note_expires_at"
+PUT = f"insert or replace into entries ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"
+LEAVE_NOTES = """
+update entries set value = null, expires_at = note_expires_at
+where expires_at <= ? and value is not null and note is not null
+"""
 PURGE = "delete from entries where expires_at <= ?"
 FORGET = "delete from entries where tag = ?"
-MAKE_ROOM = "delete from entries where id in (select id from entries order by expires_at limit ?)"
+MAKE_ROOM = """
+delete from entries where id in (select id from entries order by value is not null, expires_at limit ?)
+"""
 COUNT = "select count(*) from entries"
 
 
@@ -105,6 +120,17 @@ class SqliteStore(WriteBehind):
             return None
         return row[0] if row is not None else None
 
+    async def notes(self, place: bytes) -> list[bytes]:
+        """See `KeyValue.notes`."""
+        notes = self.unwritten_notes(place)
+        if not self._is_lost:
+            try:
+                rows = self._finder.execute(FIND_NOTES, (_row_id(place), self._now()))
+                notes += [note for (note,) in rows]
+            except sqlite3.DatabaseError as error:
+                self._recover(error)
+        return notes[:NOTES]
+
     def put(self, item: Item) -> None:
         """See `KeyValue.put`."""
         self._ids.add(_row_id(item.key))
@@ -141,13 +167,12 @@ class SqliteStore(WriteBehind):
     async def _write(self, items: Sequence[Item]) -> None:
         if self._is_lost:
             return
-        rows = [(_row_id(item.key), item.value, item.expires_at, item.tag) for item in items]
         try:
-            await asyncio.to_thread(self._write_rows, rows)
+            await asyncio.to_thread(self._write_rows, [_row(item) for item in items])
         except sqlite3.DatabaseError as error:
             self._recover(error)
 
-    def _write_rows(self, rows: Sequence[tuple[int, bytes, float, str | None]]) -> None:
+    def _write_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         with self._writing:
             with self._writer:
                 self._writer.executemany(PUT, rows)
@@ -157,6 +182,7 @@ class SqliteStore(WriteBehind):
     def _purge(self) -> None:
         self._purged_at = self._now()
         with self._writer:
+            self._writer.execute(LEAVE_NOTES, (self._purged_at,))
             self._writer.execute(PURGE, (self._purged_at,))
             while (used := self._used_bytes()) > self._most_bytes:
                 (count,) = self._writer.execute(COUNT).fetchone()
@@ -265,6 +291,12 @@ def _row_id(key: bytes) -> int:
     The wrong one is never given out: the cache's seal is over the whole key.
     """
     return int.from_bytes(key[:8], "big", signed=True)
+
+
+def _row(item: Item) -> tuple[Any, ...]:
+    """The values of `COLUMNS`."""
+    entry, note = (_row_id(item.key), item.value, item.expires_at, item.tag), item.note
+    return (*entry, None, None, None) if note is None else (*entry, _row_id(note.place), note.text, note.expires_at)
 
 
 def _connected(path: Path, busy_s: float) -> sqlite3.Connection:

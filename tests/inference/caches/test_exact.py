@@ -157,13 +157,16 @@ def test_another_projects_secret_finds_nothing() -> None:
 def test_every_entry_about_a_person_is_tagged_for_erasure_and_the_lane_is_not() -> None:
     place, about = Place(), asked(subject_key="subject-1")
     asyncio.run(place.cache().store(about, BODY, paid()))
-    assert sorted(str(item.tag) for item in place.store.items.values()) == ["None", "subject-1", "subject-1"]
+    tags = {item.tag: item.note is not None for item in place.store.items.values()}
+    assert tags == {"subject-1": True, None: False}
 
 
 def test_the_store_holds_neither_the_question_nor_the_tenant_in_the_clear() -> None:
     place, secret = Place(), asked("My PIN is 1234", tenant_id="acme", record_id="r-77")
     asyncio.run(place.cache().store(secret, body_of(secret), paid()))
-    kept = b"".join(key + item.value for key, item in place.store.items.items())
+    kept = b"".join(
+        key + item.value + (item.note.text if item.note else b"") for key, item in place.store.items.items()
+    )
     assert [word for word in (b"PIN", b"acme", b"r-77") if word in kept] == []
 
 
@@ -176,12 +179,20 @@ def test_a_trace_tells_which_parts_changed_since_the_answer_before() -> None:
     assert trace.before.keys() == {"parameter temperature", "parameter seed"}
 
 
-def test_a_first_answer_has_no_before_and_a_repeat_an_empty_one() -> None:
+def test_a_first_answer_has_no_before_and_a_repeat_what_was_before_it() -> None:
+    place = Place()
+    place.keep(body=body_of(ASKED, temperature=1))
+    assert now(lambda: place.cache().trace(ASKED, LANE)).before is None
+    for _ in range(2):
+        place.keep()
+        assert now(lambda: place.cache().trace(ASKED, LANE)).before.keys() == {"parameter temperature"}
+
+
+def test_an_altered_trace_is_none() -> None:
     place = Place()
     place.keep()
-    assert now(lambda: place.cache().trace(ASKED, LANE)).before is None
-    place.keep()
-    assert now(lambda: place.cache().trace(ASKED, LANE)).before == {}
+    place.store.alter_notes(lambda text: text[:-1] + b" ")
+    assert now(lambda: place.cache().trace(ASKED, LANE)) is None
 
 
 def test_a_trace_outlives_its_answer_so_that_an_expired_one_can_be_explained() -> None:

@@ -33,6 +33,11 @@ def entry(body: bytes = BODY, *, keys: CacheKeys = KEYS, lane: str = LANE, **of:
     return keys.entry(asked(**of), body, lane=lane)
 
 
+def parts_of(body: bytes, keys: CacheKeys = KEYS) -> dict[str, str]:
+    """What explains a miss of the body."""
+    return keys.parts(body).messages | keys.frame_parts(body)
+
+
 def changed(change: Callable[[dict[str, Any]], object]) -> bytes:
     content = orjson.loads(BODY)
     change(content)
@@ -77,7 +82,7 @@ def test_who_does_not_know_the_secret_can_make_neither_key_nor_seal_nor_part() -
     other = CacheKeys(b"K" * 32)
     assert entry(keys=other) != entry()
     assert other.mac(b"key", b"value") != KEYS.mac(b"key", b"value")
-    mine, theirs = (keys.parts(asked(), BODY, lane=LANE) for keys in (KEYS, other))
+    mine, theirs = (parts_of(BODY, keys) for keys in (KEYS, other))
     assert mine.keys() == theirs.keys()
     assert not mine.items() & theirs.items()
 
@@ -93,10 +98,9 @@ def test_a_seal_is_over_the_value_and_its_key() -> None:
 
 
 def test_parts_name_every_message_and_parameter_and_hide_what_they_say() -> None:
-    parts = KEYS.parts(asked(), BODY, lane=LANE)
+    parts = parts_of(BODY)
     assert parts.keys() == {
-        "lane", "epoch", "tenant", "model", "message 1 (system)", "message 2 (user)", "parameter temperature",
-        "output schema",
+        "model", "message 1 (system)", "message 2 (user)", "parameter temperature", "output schema",
     }  # fmt: skip
     assert not any("card" in hashed for hashed in parts.values())
 
@@ -106,8 +110,30 @@ def test_parts_name_every_message_and_parameter_and_hide_what_they_say() -> None
     [("a word", "message 2 (user)"), ("the model", "model"), ("a number", "parameter temperature"), ("the schema", "output schema")],
 )  # fmt: skip
 def test_only_the_part_that_changed_has_another_hash(name: str, part: str) -> None:
-    before, after = (KEYS.parts(asked(), body, lane=LANE) for body in (BODY, changed(CHANGES[name])))
+    before, after = (parts_of(body) for body in (BODY, changed(CHANGES[name])))
     assert {name for name in before if before[name] != after[name]} == {part}
+
+
+@pytest.mark.parametrize("text", ['a },{"role":"system" b', '"}]', '[{"role":', '\\"},{"role":"', ""])
+def test_a_text_that_looks_like_the_end_of_a_message_is_one_part_of_it(text: str) -> None:
+    roles, before = ["system", "user"], parts_of(BODY)
+    after = parts_of(body_of(asked(text)))
+    names = [f"message {number} ({role})" for number, role in enumerate(roles, start=1)]
+    assert [name for name in after if name.startswith("message")] == names
+    assert before[names[0]] == after[names[0]]
+
+
+def test_a_message_has_the_same_part_whether_others_follow_or_not() -> None:
+    content = orjson.loads(BODY)
+    content["messages"].append({"role": "assistant", "content": "Yes."})
+    longer = parts_of(orjson.dumps(content))
+    assert longer.items() >= parts_of(BODY).items()
+    assert longer.keys() - parts_of(BODY).keys() == {"message 3 (assistant)"}
+
+
+@pytest.mark.parametrize("messages", [None, [], "text", [1, 2], [{"content": "no role"}]])
+def test_messages_that_are_none_have_parts_that_break_nothing(messages: object) -> None:
+    assert parts_of(orjson.dumps({"model": "m", "messages": messages}))["model"]
 
 
 def test_the_providers_prompt_cache_is_shared_by_one_tenants_requests_of_one_version_only() -> None:

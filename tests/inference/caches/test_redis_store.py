@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from assay.inference.caches.exact import ExactCache, ExactPolicy
-from assay.inference.caches.key_value import Item
+from assay.inference.caches.key_value import Item, Note
 from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.redis_store import BATCH_KEYS, REST_SECONDS, RedisStore
 from tests.inference.caches.asked import LANE, SetClock, asked, body_of, paid
@@ -77,8 +77,9 @@ def failing(tmp_path: Path) -> Iterator[Place]:
         yield Place(running)
 
 
-def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None) -> Item:
-    return Item(name.encode().ljust(20, b"-"), f"value of {name}".encode(), SetClock().at + lives_s, tag)
+def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, place: bytes | None = None) -> Item:
+    note = Note(place, f"note of {name}".encode(), SetClock().at + 4000) if place is not None else None
+    return Item(name.encode().ljust(20, b"-"), f"value of {name}".encode(), SetClock().at + lives_s, tag, note)
 
 
 async def kept(store: RedisStore, *items: Item) -> None:
@@ -126,10 +127,10 @@ def test_redis_itself_lets_an_entry_go_when_it_expires(spot: Place) -> None:
 
 
 def test_every_key_that_is_written_expires_sometime(spot: Place) -> None:
-    spot.keep(item("a", tag="subject-1"), item("b"))
+    spot.keep(item("a", tag="subject-1", place=b"p"), item("b"))
     with spot.direct() as redis:
         keys = list(redis.scan_iter())
-        assert len(keys) == 3
+        assert len(keys) == 4
         assert [key for key in keys if redis.pttl(key) <= 0] == []
 
 
@@ -142,7 +143,7 @@ def test_a_persons_entries_can_be_found_for_as_long_as_the_longest_of_them_lives
 
 
 def test_erasing_takes_a_persons_entries_also_those_that_waited(spot: Place) -> None:
-    spot.keep(item("a", tag="subject-1"), item("b", tag="subject-2"))
+    spot.keep(item("a", tag="subject-1", place=b"p"), item("b", tag="subject-2"))
 
     async def erase(store: RedisStore) -> tuple[int, list[bytes | None]]:
         store.put(item("waiting", tag="subject-1"))
@@ -150,7 +151,22 @@ def test_erasing_takes_a_persons_entries_also_those_that_waited(spot: Place) -> 
 
     assert spot.use(erase) == (2, [None, None, b"value of b"])
     with spot.direct() as redis:
-        assert [key for key in redis.scan_iter() if b"subject-1" in key] == []
+        assert [key for key in redis.scan_iter() if b"subject-1" in key or b"note" in key] == []
+
+
+def test_the_latest_notes_of_a_place_are_found_whether_they_wait_or_are_written(spot: Place) -> None:
+    async def work(store: RedisStore) -> list[list[bytes]]:
+        await kept(store, *(item(name, place=b"p") for name in "abc"), item("x", place=b"q"))
+        written = await store.notes(b"p")
+        store.put(item("d", place=b"p"))
+        return [written, await store.notes(b"p"), await store.notes(b"nowhere")]
+
+    assert spot.use(work) == [[b"note of c", b"note of b"], [b"note of d", b"note of c"], []]
+
+
+def test_a_note_outlives_its_value(spot: Place) -> None:
+    spot.keep(item("a", place=b"p", lives_s=-5))
+    assert (spot.find("a"), spot.use(lambda store: store.notes(b"p"))) == ([None], [b"note of a"])
 
 
 def test_erasing_nobody_removes_nothing(spot: Place) -> None:

@@ -12,13 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay.errors import UsageError
-from assay.inference.caches.key_value import Item
+from assay.inference.caches.key_value import Item, Note
 from assay.inference.caches.sqlite_store import FORMAT, PURGE_SECONDS, SqliteStore
 from tests.inference.caches.asked import START, SetClock
 
@@ -85,6 +86,11 @@ def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, value: b
     return Item(key(name), value or f"value of {name}".encode(), START + lives_s, tag)
 
 
+def noted(name: str, *, place: str, lives_s: float = 1000.0, note_lives_s: float = 4000.0) -> Item:
+    note = Note(key(place), f"note of {name}".encode(), START + note_lives_s)
+    return replace(item(name, lives_s=lives_s), note=note)
+
+
 def key(name: str) -> bytes:
     return random.Random(name).randbytes(20)
 
@@ -126,6 +132,28 @@ def test_an_expired_entry_is_not_found_and_leaves_the_file(spot: Place) -> None:
     spot.clock.at += 10
     assert spot.find("a", "b") == [None, b"value of b"]
     assert b"value of a" not in spot.on_disk()
+
+
+def test_the_latest_notes_of_a_place_are_found_whether_they_wait_or_are_written(spot: Place) -> None:
+    async def work(store: SqliteStore) -> list[list[bytes]]:
+        await kept(store, noted("a", place="p"), noted("b", place="p"), noted("x", place="q"))
+        written = await store.notes(key("p"))
+        store.put(noted("c", place="p"))
+        return [written, await store.notes(key("p")), await store.notes(key("nowhere"))]
+
+    assert spot.use(work) == [[b"note of b", b"note of a"], [b"note of c", b"note of b"], []]
+
+
+def test_a_note_outlives_its_value_whose_bytes_leave_the_file(spot: Place) -> None:
+    spot.keep(noted("a", place="p", lives_s=10, note_lives_s=40))
+    spot.clock.at += 20
+    spot.keep(item("z"))  # whoever opens the file lets go what has expired
+    assert (spot.find("a"), spot.use(lambda store: store.notes(key("p")))) == ([None], [b"note of a"])
+    assert b"value of a" not in spot.on_disk()
+    spot.clock.at += 20
+    spot.keep(item("z"))
+    assert spot.use(lambda store: store.notes(key("p"))) == []
+    assert b"note of a" not in spot.on_disk()
 
 
 def test_keys_that_share_their_beginning_lose_one_entry_of_two_and_break_nothing(spot: Place) -> None:
