@@ -126,6 +126,10 @@ class PriceBook:
         """The hosted model that the same tokens are priced at for comparison."""
         return f"{self._reference.provider}:{self._reference.model}"
 
+    def load(self) -> None:
+        """The list of `genai-prices` is loaded, which the first look-up would wait for."""
+        import genai_prices.data  # noqa: F401
+
     def price(
         self, usage: TokenUsage, *, provider: str, model: str, on: date, tier: str | None = None, is_batch: bool = False
     ) -> Price:

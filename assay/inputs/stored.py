@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -28,6 +28,9 @@ from assay.inputs.manifest import (
     read_manifest,
 )
 from assay.quick_init import quick_init
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 READ_ROWS = 1_000
 ABANDONED_AFTER = timedelta(days=1)
@@ -174,20 +177,24 @@ def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
 def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
     """Rows of the file, of those at the positions `only` if that is given."""
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     places = None if only is None else pa.array(sorted(only), pa.int64())
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=READ_ROWS, columns=columns):
-                rows = batch if places is None else batch.filter(pc.is_in(batch.column("position"), value_set=places))
-                yield from rows.to_pylist()
+                yield from (batch if places is None else _at(batch, places)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
             f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged "
             f"({type(error).__name__}); start a new run."
         ) from error
+
+
+def _at(batch: pa.RecordBatch, places: pa.Int64Array) -> pa.RecordBatch:
+    import pyarrow.compute as pc  # slow to load, and few ask for places
+
+    return batch.filter(pc.is_in(batch.column("position"), value_set=places))
 
 
 def _is_expired(folder: Path, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import AssayError
 from assay.inference.call_rows import CallRows
@@ -26,7 +26,6 @@ from assay.inference.telemetry.lanes import tell_of_lanes
 from assay.pipeline.budgeting import open_budget
 from assay.pipeline.buffer import AnswerBuffer, RowSink, land_answers
 from assay.pipeline.caching import CacheSinks, open_cache
-from assay.pipeline.conversations import Conversations, Settle, open_conversations
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
 from assay.pipeline.masked import RecordGuard
@@ -38,6 +37,9 @@ from assay.pipeline.run import Run
 from assay.pipeline.shards import WHOLE, Shard
 from assay.pipeline.workers import work_off
 from assay.warehouse.landing import LandingWriter
+
+if TYPE_CHECKING:
+    from assay.pipeline.conversations import Conversations, Settle
 
 GRACE_SECONDS = 15.0
 """How long a run that stops waits for the calls under way, which may be paid for already."""
@@ -147,10 +149,14 @@ class Answering:
 
     async def _recall(self, closing: AsyncExitStack, requests: RunRequests, parts: EngineParts) -> Conversations | None:
         """The conversations to go on with, where the task's rows are turns; to be closed with `closing`."""
-        conversations = open_conversations(requests, parts.prompts)
-        if conversations is not None:
-            closing.push_async_callback(conversations.close)
-            await asyncio.to_thread(conversations.recall)
+        spec = self.run.task.spec.input.conversation
+        if spec is None:
+            return None
+        from assay.pipeline.conversations import open_conversations  # few tasks have turns; SQLite comes with them
+
+        conversations = open_conversations(requests, spec, parts.prompts)
+        closing.push_async_callback(conversations.close)
+        await asyncio.to_thread(conversations.recall)
         return conversations
 
     async def _pass(

@@ -17,8 +17,8 @@ from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
 
 FLUSH_ROWS = 500
-FLUSH_SECONDS = 2.0
-FULL_ROWS = 4 * FLUSH_ROWS
+FLUSH_SECONDS = 1.0
+FULL_ROWS = 2 * FLUSH_ROWS
 
 
 class RowSink(Protocol):

@@ -1,6 +1,7 @@
 """Composes the caches of a run: which are on, where they keep their entries, what they begin with.
 
-Only wiring belongs here; how an answer is recognised is in `assay.inference.caches`.
+Only wiring belongs here; how an answer is recognised is in `assay.inference.caches`. Each cache is imported where it is
+made: most runs have none, and all would wait for it.
 """
 
 from __future__ import annotations
@@ -8,18 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from assay.inference.caches.embedding_rows import embedding_row
-from assay.inference.caches.embeddings import EmbeddingCall, EmbeddingEndpoint, OpenAIEmbedder
-from assay.inference.caches.exact import ExactCache, ExactPolicy
-from assay.inference.caches.key_value import KeyValue
-from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.layered import LayeredCache
 from assay.inference.caches.protocol import AnswerCache, NoCache
-from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.request import RunFacts
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
@@ -27,6 +22,12 @@ from assay.records import Response, SemanticCacheEntry
 from assay.settings import Settings
 from assay.tasks.spec import ExactCacheSpec, SemanticCacheSpec
 from assay.warehouse.cache_statements import SEMANTIC_ENTRIES
+
+if TYPE_CHECKING:
+    from assay.inference.caches.embeddings import EmbeddingCall, OpenAIEmbedder
+    from assay.inference.caches.exact import ExactCache
+    from assay.inference.caches.key_value import KeyValue
+    from assay.inference.caches.semantic import SemanticCache
 
 CACHE_FILE = "cache/answers.sqlite"
 
@@ -70,6 +71,9 @@ def exact_cache(
     settings: Settings, task: str, spec: ExactCacheSpec, *, warn: Callable[[str], None], not_before: float = 0.0
 ) -> ExactCache:
     """The exact cache of a task."""
+    from assay.inference.caches.exact import ExactCache, ExactPolicy
+    from assay.inference.caches.keys import CacheKeys
+
     policy = ExactPolicy(task=task, ttl_s=spec.ttl_s, not_before=not_before)
     return ExactCache(answer_store(settings, warn=warn), CacheKeys(settings.hash_key), policy=policy)
 
@@ -88,6 +92,8 @@ def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue
 
 def embedder(project: Project, spec: SemanticCacheSpec, *, note: Callable[[EmbeddingCall], None]) -> OpenAIEmbedder:
     """What asks the semantic cache's provider for embeddings."""
+    from assay.inference.caches.embeddings import EmbeddingEndpoint, OpenAIEmbedder
+
     provider = project.providers[spec.provider]
     endpoint = EmbeddingEndpoint(
         provider=spec.provider,
@@ -114,6 +120,9 @@ def kept_entries(project: Project, facts: RunFacts, spec: SemanticCacheSpec) -> 
 def _semantic_cache(
     project: Project, facts: RunFacts, spec: SemanticCacheSpec, sinks: CacheSinks, *, not_before: float
 ) -> SemanticCache:
+    from assay.inference.caches.embedding_rows import embedding_row
+    from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
+
     assert spec.threshold is not None  # it is off until tuned
     policy = SemanticPolicy(
         embedding_provider=spec.provider,

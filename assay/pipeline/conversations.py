@@ -167,12 +167,9 @@ class Conversations:
             await self.shared.append(exchange.talk, turn)
 
 
-def open_conversations(requests: RunRequests, prompts: PromptRenderer) -> Conversations | None:
-    """The conversations of the worker's part of the run, None for a task whose rows stand alone."""
+def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: PromptRenderer) -> Conversations:
+    """The conversations of the worker's part of the run, whose rows are turns."""
     run, project = requests.run, requests.project
-    spec = run.task.spec.input.conversation
-    if spec is None:
-        return None
     folder = project.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
     shutil.rmtree(folder, ignore_errors=True)  # a worker that was killed left it; the journal's lock keeps others away
     folder.mkdir(parents=True, mode=0o700)

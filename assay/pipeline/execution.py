@@ -6,10 +6,8 @@ Used by the command and, stage by stage, by the Dagster assets.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,9 +15,9 @@ from typing import Any
 from assay.errors import AssayError, Unreachable, UsageError
 from assay.pipeline.answering import Answering, Interrupted, Progress
 from assay.pipeline.observing import Observed, observed
+from assay.pipeline.process import fast_loop, settled_memory
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run, find_run, finished_row, row_of
-from assay.pipeline.scoring import score_run
 from assay.pipeline.shards import WHOLE, Shard
 from assay.records import Run as RunRow
 from assay.warehouse.landing import LandingWriter
@@ -65,7 +63,7 @@ def answer(
     with observed(project, run.facts, "answer", shard=number) as seen:
         answering = Answering(project, run, progress, shard=shard, observed=seen)
         try:
-            with asyncio.Runner(loop_factory=_fast_loop()) as runner, _settled_memory():
+            with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
                 runner.run(_answer(answering, handle_signals=handle_signals))
         except AssayError as error:
             if shard == WHOLE:
@@ -80,6 +78,8 @@ def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunS
 
 
 def _finish(project: Project, run: Run, seen: Observed, report: Callable[[int], None]) -> RunSummary:
+    from assay.pipeline.scoring import score_run  # a process that only answers has no use for it
+
     score_run(project, run, report=report)
     started = row_of(find_run(project, run.run_id))
     counts = _one(project, RUN_COUNTS.sql, run)
@@ -131,26 +131,6 @@ def open_requests(project: Project, run: Run, *, shard: Shard = WHOLE) -> int:
         return int(counts["records"]) * run.options.epochs - int(counts["predictions"])
     started = row_of(find_run(project, run.run_id))
     return (started.expected_predictions or 0) - int(_one(project, RUN_COUNTS.sql, run)["predictions"])
-
-
-@contextmanager
-def _settled_memory() -> Iterator[None]:
-    """What was imported is not looked through again and again for garbage while the block runs."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop, which takes a third of the CPU; asyncio's own where there is none for the platform."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 async def _answer(answering: Answering, *, handle_signals: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.guards.keys import input_hash, keyed_hash
 from assay.guards.masking import Masked, Masker, MaskingFailed
-from assay.inputs.snapshot import SnapshotRow
+from assay.inputs.stored import SnapshotRow
 from assay.pipeline.project import Project, masker
 from assay.pipeline.run import Run
 from assay.pipeline.shape import shape_case, shape_row

@@ -32,8 +32,10 @@ class RunRequests:
     shard: Shard = WHOLE
 
     def __iter__(self) -> Iterator[Request | Answered]:
-        done = _Ordered(self._stream_done())
-        reusable = _Ordered(self._stream_reusable())
+        done = _Ordered(self._begin_done())
+        reusable = _Ordered(self._begin_reusable())
+        # The warehouse looks for both while what the first call needs besides is made ready.
+        self.project.prices.load()
         for record in self.guard.records(shard=self.shard):
             if not isinstance(record, MaskedRecord):
                 continue
@@ -45,12 +47,12 @@ class RunRequests:
                 answer = reusable.at(place)
                 yield self.reused(request, answer) if answer is not None else request
 
-    def _stream_done(self) -> Iterator[dict[str, Any]]:
+    def _begin_done(self) -> Iterator[dict[str, Any]]:
         if self.shard == WHOLE:
-            return self.project.warehouse.stream(ANSWERED_IN_RUN.sql, self.run.window)
-        return self.project.warehouse.stream(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
+            return self.project.warehouse.begin(ANSWERED_IN_RUN.sql, self.run.window)
+        return self.project.warehouse.begin(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
 
-    def _stream_reusable(self) -> Iterator[dict[str, Any]]:
+    def _begin_reusable(self) -> Iterator[dict[str, Any]]:
         since = self.run.reuse_since(datetime.now(UTC))
         if since is None:
             return iter(())
@@ -62,8 +64,8 @@ class RunRequests:
             "since": since,
         }
         if self.shard == WHOLE:
-            return self.project.warehouse.stream(REUSABLE_ANSWERS.sql, parameters)
-        return self.project.warehouse.stream(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
+            return self.project.warehouse.begin(REUSABLE_ANSWERS.sql, parameters)
+        return self.project.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
     def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
         """The record asked for the `epoch`-th time after what was said before, whether it is answered or not."""

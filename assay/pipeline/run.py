@@ -17,7 +17,7 @@ from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
-from assay.inputs.snapshot import Snapshot
+from assay.inputs.stored import Snapshot
 from assay.pipeline.project import Project
 from assay.pipeline.shape import DEFAULT_TENANT, golden_rules, input_rules
 from assay.records import Run as RunRow

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from assay.guards.keys import keyed_hash
+from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.rules import InputRules
-from assay.inputs.sources import RawRow, Source
 from assay.inputs.turns import Place, TurnColumns, place_of
 from assay.quick_init import quick_init
 from assay.tasks.spec import InputSpec

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from assay.errors import Unreachable, UsageError
 from assay.settings import Settings
-from assay.warehouse.google_import import load_google
+from assay.warehouse.google_import import load_queries, load_writes
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
 
+T = TypeVar("T")
 CONNECT_SECONDS = 3.0
 CALL_SECONDS = 60.0
 QUERY_SECONDS = 1800.0
@@ -94,6 +96,20 @@ class Warehouse:
             for row in rows:
                 yield dict(row.items())
 
+    def begin(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
+        """See `stream`: the same rows, but the warehouse is at work on them already while the caller does something else.
+
+        Raises:
+            Unreachable: nothing listens there; what else `stream` raises, the first row raises.
+        """
+        with reachable(self.settings):
+            _ = self.client  # made by one thread, though several may wait for rows
+        rows = self.stream(sql, parameters)
+        asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="query")
+        first = asking.submit(next, rows, None)
+        asking.shutdown(wait=False)
+        return _from_first(first, rows)
+
     def query(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> bigquery.table.RowIterator:
@@ -111,7 +127,6 @@ class Warehouse:
     def _start(
         self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool = False
     ) -> bigquery.QueryJob:
-        load_google()
         from google.cloud import bigquery
 
         self.check()
@@ -124,9 +139,17 @@ class Warehouse:
         return self.client.query(sql, job_config=config, timeout=CALL_SECONDS, retry=short_retry(), job_retry=None)
 
 
+def _from_first(first: Future[T | None], rows: Iterator[T]) -> Iterator[T]:
+    row = first.result()
+    if row is not None:
+        yield row
+        yield from rows
+
+
 @contextmanager
 def reachable(settings: Settings) -> Iterator[None]:
     """Failures of the client library inside come out as `Unreachable` or `UsageError`."""
+    load_queries()
     import requests
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
@@ -164,7 +187,7 @@ def short_retry() -> Retry:
 
 
 def _connect_writer(settings: Settings) -> BigQueryWriteClient:
-    load_google()
+    load_writes()
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
     from google.cloud.bigquery_storage_v1.services.big_query_write.transports import BigQueryWriteGrpcTransport
 
@@ -178,7 +201,7 @@ def _connect_writer(settings: Settings) -> BigQueryWriteClient:
 
 
 def _connect(settings: Settings) -> bigquery.Client:
-    load_google()
+    load_queries()
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery

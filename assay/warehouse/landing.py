@@ -17,6 +17,7 @@ import orjson
 from assay.errors import Unreachable, UsageError
 from assay.records import Row
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
+from assay.warehouse.google_import import load_writes
 from assay.warehouse.schema import TableSchema, landing_tables
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class LandingWriter:
                 )
 
     def _request(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> types.AppendRowsRequest:
+        load_writes()
         from google.cloud.bigquery_storage_v1 import types
 
         settings = self._warehouse.settings

@@ -22,7 +22,7 @@ from tests.fakes.model_endpoint import ModelEndpoint, late, well
 
 ROWS = 300
 DELAY_S = 0.15
-FLUSHED = 270  # later than the first flush, two seconds after the first answer, and before the end
+FLUSHED = 270  # later than the first flush, a second after the first answer, and before the end
 RUN_LINE = re.compile(r"run ([0-9a-f]{32}): ")
 LOG = logging.getLogger(__name__)
 

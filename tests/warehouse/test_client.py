@@ -36,6 +36,28 @@ def test_a_result_of_several_pages_comes_whole_and_in_order(warehouse: Warehouse
     assert [row["n"] for row in warehouse.stream(sql)] == list(range(1, 12001))
 
 
+def test_queries_that_were_begun_give_their_rows_in_any_order_of_reading(warehouse: Warehouse) -> None:
+    sql = "select n from unnest(generate_array(@first, @first + 6000)) as n order by n"
+    low, high = warehouse.begin(sql, {"first": 1}), warehouse.begin(sql, {"first": 10_000})
+    assert [row["n"] for row in high] == list(range(10_000, 16_001))
+    assert [row["n"] for row in low] == list(range(1, 6002))
+
+
+def test_a_query_that_was_begun_and_finds_nothing_has_no_rows(warehouse: Warehouse) -> None:
+    assert list(warehouse.begin("select 1 as n from unnest([1]) where false")) == []
+
+
+def test_a_refusal_of_a_query_that_was_begun_comes_with_its_first_row(warehouse: Warehouse) -> None:
+    rows = warehouse.begin("select * from no_such_table")
+    with pytest.raises(UsageError, match="no_such_table was not found"):
+        next(rows)
+
+
+def test_a_query_is_not_begun_where_nobody_listens(nowhere: Warehouse) -> None:
+    with pytest.raises(Unreachable, match="does not answer"):
+        nowhere.begin("select 1")
+
+
 def test_bare_names_are_those_of_the_environment(warehouse: Warehouse) -> None:
     LandingWriter(warehouse).append([full("runs", tenant_id="only-in-dev")])
     sql = "select count(*) as n from runs where tenant_id = 'only-in-dev'"

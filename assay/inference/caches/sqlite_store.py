@@ -53,11 +53,10 @@ INDEXES = (
 )
 IDS_SINCE = "select number, id from entries where number > ? order by number"
 FIND = "select value from entries where id = ? and expires_at > ?"
-FIND_NOTES = f"""
-select note from entries where place = ? and note_expires_at > ? order by number desc limit {NOTES}
+FIND_NOTES = "select note from entries where place = ? and note_expires_at > ? order by number desc limit ?"
+PUT = """
+insert or replace into entries (id, value, expires_at, tag, place, note, note_expires_at) values (?, ?, ?, ?, ?, ?, ?)
 """
-COLUMNS = "id, value, expires_at, tag, place, note, note_expires_at"
-PUT = f"insert or replace into entries ({COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)"
 LEAVE_NOTES = """
 update entries set value = null, expires_at = note_expires_at
 where expires_at <= ? and value is not null and note is not null
@@ -125,7 +124,7 @@ class SqliteStore(WriteBehind):
         notes = self.unwritten_notes(place)
         if not self._is_lost:
             try:
-                rows = self._finder.execute(FIND_NOTES, (_row_id(place), self._now()))
+                rows = self._finder.execute(FIND_NOTES, (_row_id(place), self._now(), NOTES))
                 notes += [note for (note,) in rows]
             except sqlite3.DatabaseError as error:
                 self._recover(error)
@@ -294,7 +293,7 @@ def _row_id(key: bytes) -> int:
 
 
 def _row(item: Item) -> tuple[Any, ...]:
-    """The values of `COLUMNS`."""
+    """The values that `PUT` takes."""
     entry, note = (_row_id(item.key), item.value, item.expires_at, item.tag), item.note
     return (*entry, None, None, None) if note is None else (*entry, _row_id(note.place), note.text, note.expires_at)
 

@@ -99,10 +99,12 @@ def _cpu_table(figures: Mapping[str, list[float]], options: CpuOptions) -> Resul
 def _start_table(stand: Stand, options: CpuOptions) -> Result:
     result = Result("Start-up: from the process to its first request", ("", "s (median)", "range", "target"))
     stand.endpoint.configure()
-    frame, run = stand.frame(PLAIN), stand.admitted(PLAIN, 100, in_flight=options.in_flight)
+    frame = stand.frame(PLAIN)
     bare = {"rows": 100, "warm_up": 0, "in_flight": options.in_flight, "frame": frame}
     found: dict[str, list[float]] = {"AsyncOpenAI loop": [], "aiohttp + orjson loop": [], "engine": []}
-    for _ in range(options.rounds):
+    for turn in range(options.rounds):
+        # Each turn has a run of its own: one that was killed has calls to land before its first request.
+        run = stand.admitted(PLAIN, 100, in_flight=options.in_flight, prefix=f"s{turn}")
         with _Listener() as listener:
             plain = {**bare, "base_url": listener.base_url}
             for kind, name in (("openai", "AsyncOpenAI loop"), ("aiohttp", "aiohttp + orjson loop")):

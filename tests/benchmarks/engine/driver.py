@@ -63,7 +63,7 @@ def answer(order: dict[str, Any]) -> None:
 
 def opened(project: Any, order: dict[str, Any]) -> Any:
     """The run as it stood when it was admitted."""
-    from assay.inputs.snapshot import open_snapshot
+    from assay.inputs.stored import open_snapshot
     from assay.pipeline.run import Run, RunOptions, facts_of
 
     task = project.task(order["task"])
@@ -93,9 +93,9 @@ def answer_into(project: Any, run: Any, *, sink: Any, within_s: float = ENDS_WIT
         TimeoutError: it did not end within so many seconds.
     """
     from assay.pipeline.answering import Answering
-    from assay.pipeline.execution import _fast_loop, _settled_memory
+    from assay.pipeline.process import fast_loop, settled_memory
 
-    with asyncio.Runner(loop_factory=_fast_loop()) as runner, _settled_memory():
+    with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
         answering = Answering(project, run, Silent(), sink=sink)
         runner.run(asyncio.wait_for(answering.answer_all(), within_s))
 

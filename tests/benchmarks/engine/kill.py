@@ -115,7 +115,10 @@ def _killed(stand: Stand, source: Path, options: KillOptions, *, journal: bool) 
         with leg_of(stand, arguments) as leg:
             _wait_for_requests(stand, leg, moment + sum(resent))
             time.sleep(chance.uniform(0, 2 * LATENCY_S))
-            leg.kill()
+            # What is written to a process that is dying, whose sockets the system closes last, nobody could have kept.
+            with stand.endpoint.held_still():
+                leg.kill()
+                leg.wait(timeout=60)
         run_id = run_id or run_id_of(stand)
         if not journal:
             shutil.rmtree(stand.settings.state_dir / JOURNALS)
