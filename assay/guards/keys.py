@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 
 def keyed_hash(key: bytes, *parts: str) -> str:
@@ -19,7 +20,7 @@ def keyed_hash(key: bytes, *parts: str) -> str:
     """
     if not key:
         raise ValueError("The hash key is empty: expected the secret from settings (hash_key).")
-    digest = hmac.new(key, digestmod=hashlib.sha256)
+    digest = _keyed(key).copy()
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "big") + encoded)
@@ -36,9 +37,16 @@ def input_hash(key: bytes, values: Mapping[str, object]) -> str:
     """
     if strange := [name for name in values if not isinstance(name, str)]:
         raise ValueError(f"An input has the name {strange[0]!r}: expected text.")
-    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_typed_text)
-    return keyed_hash(key, canonical)
+    return keyed_hash(key, CANONICAL.encode(values))
+
+
+@lru_cache(maxsize=4)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod=hashlib.sha256)
 
 
 def _typed_text(value: object) -> dict[str, str]:
     return {"type": type(value).__name__, "text": str(value)}
+
+
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_typed_text)

@@ -3,7 +3,8 @@
 Version 1.4.0 answers queries in one thread and takes appends in others, all on one connection. A statement of one thread
 can then be handed the result of another's, and DuckDB's `unregister` waits for a running query with Python's global
 lock held, while that query needs the lock to end: both wait for ever.
-Belongs here: that one repair; everything else of the emulator stays as it is.
+And it takes appends in six threads, of which each client that is killed in the middle of one keeps one for ever.
+Belongs here: these two repairs; everything else of the emulator stays as it is.
 """
 
 from __future__ import annotations
@@ -11,8 +12,20 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
+
+APPEND_THREADS = 1000
+"""As many clients may be killed in the middle of an append before the emulator takes no more; an unused one costs nothing."""
+
+
+def allow_for_lost_clients() -> None:
+    """In this process the server of appends has threads to spare."""
+    import grpc.aio
+
+    pool = ThreadPoolExecutor(APPEND_THREADS, thread_name_prefix="append")
+    grpc.aio.server = functools.partial(grpc.aio.server, migration_thread_pool=pool)
 
 
 def separate_threads() -> None:
@@ -52,10 +65,11 @@ def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> C
 
 
 def main() -> None:
-    """The emulator's own command line, with its threads kept apart."""
+    """The emulator's own command line, with its threads kept apart, and enough of them."""
     from bqemulator.cli import main as emulator
 
     separate_threads()
+    allow_for_lost_clients()
     emulator()
 
 

@@ -31,6 +31,7 @@ from assay.pipeline.journal import Journal
 from assay.pipeline.masked import RecordGuard
 from assay.pipeline.observing import UNOBSERVED, Observed
 from assay.pipeline.parts import EngineParts, call_rows, connect, open_parts
+from assay.pipeline.process import settle_memory
 from assay.pipeline.project import Project
 from assay.pipeline.requests import RunRequests
 from assay.pipeline.run import Run
@@ -167,6 +168,7 @@ class Answering:
         flusher.add_done_callback(lambda _: self._halt.set())
         stopper = asyncio.create_task(self._halt_when_stopped())
         teller = asyncio.create_task(tell_of_lanes(self.observed.events, parts.limiter.states))
+        settler = asyncio.create_task(settle_memory())
         try:
             await work_off(
                 feed,
@@ -178,7 +180,7 @@ class Answering:
             if flusher.done():
                 await flusher
         finally:
-            await end(flusher, stopper, teller)
+            await end(flusher, stopper, teller, settler)
             await buffer.flush()
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[Feed[Any], Work]:

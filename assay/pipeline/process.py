@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+SETTLED_AFTER_S = 3.0
 M_ARENA_MAX = -8
 """The parameter of `mallopt` in glibc's malloc.h for the number of arenas."""
 
@@ -24,13 +25,25 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @contextmanager
 def settled_memory() -> Iterator[None]:
-    """Memory stays small while the block runs, and what was imported is not looked through for garbage again and again."""
+    """Memory stays small while the block runs; no garbage is looked for until `settle_memory` says so."""
     _share_one_arena()
-    gc.freeze()
+    gc.disable()
     try:
         yield
     finally:
         gc.unfreeze()
+        gc.enable()
+
+
+async def settle_memory() -> None:
+    """What was imported or prepared until the run is well under way is never looked through for garbage.
+
+    Libraries have hundreds of thousands of objects, some loaded with the first call or the first flush: a look through
+    them stops everything for a tenth of a second, and answers that come meanwhile would be in nobody's journal.
+    """
+    await asyncio.sleep(SETTLED_AFTER_S)
+    gc.freeze()
+    gc.enable()
 
 
 def _share_one_arena() -> None:

@@ -21,6 +21,8 @@ PACE_SECONDS = 15.0
 """How far back the pace looks: what happened so long ago weighs 1/e of what happens now."""
 MOST_LANES = 8
 MINUTE, HOUR = 60, 3600
+LONGEST_S = 100 * 24 * HOUR
+"""What would take longer stands still, and nobody can know when it ends."""
 ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
@@ -116,7 +118,7 @@ class RunProgress:
             total=self.total,
             reused=self.reused,
             rows_per_s=pace,
-            left_s=(self.total - done) / pace if pace > 0 else None,
+            left_s=_left_s(self.total - done, pace),
             cost_usd=self.cost_usd,
             uncosted_calls=self.uncosted_calls,
             spent_usd=spent,
@@ -171,6 +173,10 @@ def lane_lines(snapshot: Snapshot) -> list[str]:
     """One line for each lane in use, the busiest first, eight at most."""
     busiest = sorted(snapshot.lanes.items(), key=lambda item: (-item[1].in_flight, item[0]))
     return [f"{lane}: {_lane(state)}" for lane, state in busiest[:MOST_LANES]]
+
+
+def _left_s(rows: int, rows_per_s: float) -> float | None:
+    return rows / rows_per_s if rows_per_s * LONGEST_S > rows else None
 
 
 def duration(seconds: float) -> str:

@@ -49,3 +49,5 @@ async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[boo
 async def _worker(feed: Feed[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
     while (item := await feed.take()) is not None and not halt.is_set():
         await work(item)
+        # Others whose answers have come are let go first: what is read is in the journal before new calls are begun.
+        await asyncio.sleep(0)

@@ -126,6 +126,15 @@ def test_everything_about_a_run_stands_in_one_line() -> None:
     ]
 
 
+def test_nobody_says_when_a_run_ends_that_has_come_to_a_stand() -> None:
+    run = Run(1000)
+    for second in range(1, 600):
+        run.second(500 if second == 1 else 0)
+    snapshot = run.progress.snapshot()
+    assert 0 < snapshot.rows_per_s < 1e-6
+    assert snapshot.left_s is None
+
+
 def test_a_run_that_is_done_has_no_time_left() -> None:
     assert "left" not in run_line(Run(5).second(5))
 
