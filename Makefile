@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .assay/uv/bin/uv)
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test demo test-live benchmark clean
+.PHONY: help install check types lint test demo test-live benchmark clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,15 +25,20 @@ install: $(UV) ## Install everything into .venv, as uv.lock says
 	@.assay/uv/bin/pip install --quiet --disable-pip-version-check uv
 
 check: install ## Lint, types, import rules, SQL style
+	@$(MAKE) --no-print-directory --jobs 2 types lint
+
+types:
+	@$(RUN) mypy
+
+lint:
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check .
-	@$(RUN) mypy
 	@$(RUN) lint-imports --no-cache
 	@$(RUN) sqlfluff lint --processes 2 dbt_project/models dbt_project/tests/*.sql
 	@$(RUN) assay check
 
-test: check ## Run every check and every test
-	@$(RUN) pytest
+test: check ## Run every check and every test, in two processes
+	@$(RUN) pytest -n 2
 
 demo: install ## Run the shipped task end to end on this machine
 	@$(RUN) assay demo

@@ -111,7 +111,9 @@ class AnswerBuffer:
         try:
             await asyncio.shield(landing)
         except asyncio.CancelledError:
-            await asyncio.wait((landing,))
+            while not landing.done():
+                with suppress(asyncio.CancelledError):  # whoever cancels does so until this has ended
+                    await asyncio.wait((landing,))
             if not landing.cancelled():
                 landing.exception()  # its rows are back in the buffer, and the next flush meets the same fault
             raise

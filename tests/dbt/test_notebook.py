@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -14,35 +12,19 @@ from nbclient import NotebookClient
 from assay.settings import load_settings
 from assay.warehouse.client import Warehouse
 from assay.warehouse.reading import read_only
-from tests.dbt.landing import append, create_landing
-from tests.dbt.project import ENV, DbtProject
-from tests.dbt.scenario import landing_rows
+from tests.dbt.conftest import Built
+from tests.dbt.project import ENV, ROOT
 from tests.docs.pages import command_lines
-from tests.emulator import PROJECT, Endpoints, running_emulator
+from tests.emulator import Endpoints
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_query_the_marts.ipynb"
-SEED = 20260302
+NOTEBOOK = ROOT / "notebooks" / "01_query_the_marts.ipynb"
 NEVER_BUILT = "staging"
 CELL_SECONDS = 120
 QUERIES = [line.arguments[1] for line in command_lines() if line.is_whole and line.arguments[:1] == ("query",)]
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    with running_emulator(tmp_path_factory.mktemp("emulator")) as endpoints:
-        yield endpoints
-
-
-@pytest.fixture(scope="module")
-def marts(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Endpoints:
-    create_landing(emulator, env=ENV)
-    append(emulator, landing_rows(SEED), env=ENV)
-    DbtProject(tmp_path_factory.mktemp("dbt"), emulator.rest, PROJECT).succeed("run")
-    return emulator
-
-
-def test_the_notebook_shows_tables_and_pictures_of_built_marts(marts: Endpoints) -> None:
-    outputs = executed(marts, env=ENV)
+def test_the_notebook_shows_tables_and_pictures_of_built_marts(built: Built) -> None:
+    outputs = executed(built.endpoints, env=ENV)
     assert sum("text/html" in output for output in outputs) == 3
     assert sum("image/png" in output for output in outputs) >= 2
     assert not any("Nothing to show" in output.get("text/markdown", "") for output in outputs)
@@ -60,8 +42,8 @@ def test_the_notebook_is_kept_without_outputs() -> None:
 
 
 @pytest.mark.parametrize("sql", QUERIES)
-def test_every_query_of_the_pages_is_answered(sql: str, marts: Endpoints) -> None:
-    warehouse = Warehouse(load_settings(environment(marts, env=ENV)))
+def test_every_query_of_the_pages_is_answered(sql: str, built: Built) -> None:
+    warehouse = Warehouse(load_settings(environment(built.endpoints, env=ENV)))
     assert read_only(warehouse, sql).columns
 
 
@@ -78,7 +60,7 @@ def environment(endpoints: Endpoints, *, env: str) -> dict[str, str]:
     """The settings of a project whose warehouse is the emulator; nothing is written into the checkout."""
     return {
         "ASSAY_ENV": env,
-        "ASSAY_ROOT": str(NOTEBOOK.parents[1]),
+        "ASSAY_ROOT": str(ROOT),
         "ASSAY_BIGQUERY_ENDPOINT": endpoints.rest,
         "ASSAY_BIGQUERY_GRPC_ENDPOINT": endpoints.grpc,
         "ASSAY_HASH_KEY": "k" * 32,

@@ -320,7 +320,11 @@ def alone(make: Callable[[str], ModelClient], url: str) -> Outcome:
 
 
 @pytest.mark.parametrize("make", TRANSPORTS.values(), ids=TRANSPORTS)
-@pytest.mark.parametrize("url", [closed_port(), "http://nowhere.invalid/v1", "http://a..b/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [closed_port(), "http://nowhere.invalid/v1", "http://a..b/v1"],
+    ids=["closed port", "no such host", "no host's name"],
+)
 def test_where_nobody_listens_nothing_was_sent(make: Callable[[str], ModelClient], url: str) -> None:
     assert alone(make, url) == CallFailure(FailureKind.CONNECT, "no connection could be made")
 

@@ -129,7 +129,8 @@ def test_rows_that_could_not_land_are_kept_for_the_next_flush() -> None:
     assert len(sink.rows) == 3
 
 
-def test_a_flush_that_is_cancelled_lands_its_rows_once() -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_flush_that_is_cancelled_lands_its_rows_once(times: int) -> None:
     sink = ListSink()
     sink.gate.clear()
 
@@ -138,8 +139,10 @@ def test_a_flush_that_is_cancelled_lands_its_rows_once() -> None:
         await buffer.add(answer(1))
         flushing = asyncio.create_task(buffer.flush())
         await asyncio.to_thread(sink.begun.wait, 10)
-        flushing.cancel()
-        await asyncio.sleep(0.01)
+        for _ in range(times):
+            flushing.cancel()
+            await asyncio.sleep(0.01)
+        assert not flushing.done()
         sink.gate.set()
         with pytest.raises(asyncio.CancelledError):
             await flushing

@@ -22,8 +22,6 @@ from tests.terraform.workspace import (
     install_real_provider,
 )
 
-_PROVIDER_NOTE = pytest.StashKey[str]()
-
 
 @pytest.fixture(scope="session")
 def schema_document() -> dict[str, Any]:
@@ -74,19 +72,10 @@ def planned(plan: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
 
 
 @pytest.fixture(scope="session")
-def real_workspace(terraform: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Workspace:
+def real_workspace(terraform: None, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     root = tmp_path_factory.mktemp("real")
     copy_configuration(root)
     reason = install_real_provider(root, os.environ)
     if reason:
-        note = f"the real Google provider cannot be had: {reason}"
-        pytestconfig.stash[_PROVIDER_NOTE] = f"checked with the offline provider only; {note}"
-        pytest.skip(note)
-    pytestconfig.stash[_PROVIDER_NOTE] = "checked with the real Google provider too"
+        pytest.skip(f"checked with the offline provider only; the real Google provider cannot be had: {reason}")
     return Workspace(root, {**os.environ, "CHECKPOINT_DISABLE": "1"})
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    note = config.stash.get(_PROVIDER_NOTE, None)
-    if note:
-        terminalreporter.write_line(f"terraform: {note}")

@@ -1,0 +1,44 @@
+"""How tests are shared out among the processes of `pytest -n`: by file, the longest first."""
+
+from __future__ import annotations
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+DEAR = {"tests/dbt": "tests/dbt", "tests/oracles_assay": "tests/dbt"}
+"""Folders that stay in one process: two minutes of built marts, and one start of the GoogleSQL analyzer for both."""
+FIRST = (
+    "tests/dbt",
+    "tests/orchestration/test_scale_out.py",
+    "tests/orchestration/test_marts.py",
+    "tests/end_to_end/test_crashes.py",
+    "tests/end_to_end/test_canaries.py",
+    "tests/pipeline/test_batch_crashes.py",
+)
+"""The units of a minute and more: begun last, one of them would be waited for."""
+
+
+def unit_of(nodeid: str) -> str:
+    """What is run by one process, in the order of its tests: the file, or the folder whose set-up is dear."""
+    file = nodeid.split("::", 1)[0]
+    return DEAR.get(file.rpartition("/")[0], file)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest units come first."""
+    rank = {unit: place for place, unit in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(unit_of(item.nodeid), len(FIRST)))
+
+
+class UnitScheduling(LoadScopeScheduling):
+    """Hands a free process the next unit."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Units are begun in the order of collection; xdist would begin those of many tests, the quickest."""
+    config.option.loadscopereorder = False
+    return UnitScheduling(config, log)
