@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import signal
 import socket
 import subprocess
 import sys
@@ -32,7 +30,6 @@ class Endpoint:
 
     port: int
     module: ModuleType
-    process_id: int
 
     @property
     def base_url(self) -> str:
@@ -44,15 +41,6 @@ class Endpoint:
         plain = {"latency": 0.0, "mix": 0.0, "faults": "", "hang": 15.0, "rpm": 0.0, "burst": 0.0, "batch_s": 1.0}
         self._post("/_config", {**plain, **options})
         self.reset()
-
-    @contextmanager
-    def held_still(self) -> Iterator[None]:
-        """It answers nobody during the block, and goes on after it."""
-        os.kill(self.process_id, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.process_id, signal.SIGCONT)
 
     def reset(self) -> None:
         """Every counter is zero."""
@@ -93,7 +81,7 @@ def running_endpoint(script: Path) -> Iterator[Endpoint]:
     command = [sys.executable, str(script), "--port", str(port), "--lifetime", str(LIFETIME_S)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        found = Endpoint(port, _module(script), process.pid)
+        found = Endpoint(port, _module(script))
         _wait_until_ready(found, process)
         yield found
     finally:

@@ -10,6 +10,7 @@ import json
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.stand import PLAIN, Stand
 from tests.benchmarks.engine.tables import Result
 
+Keys = dict[str, list[int]]
+"""By row: requests, and good answers written."""
 SAME_MACHINE_RESENT = 10
 LATENCY_S = 0.1
 PROBE_S = 0.005
@@ -109,33 +112,36 @@ def _killed(stand: Stand, source: Path, options: KillOptions, *, journal: bool) 
     chance = random.Random(options.seed + journal)
     moments = sorted(chance.sample(range(options.records // 50, options.records), options.kills))
     arguments: list[str] = ["--input", str(source)]
-    run_id, seen = "", 0
+    run_id, total = "", 0
     resent: list[int] = []
+    before: Keys = {}
     for moment in moments:
         with leg_of(stand, arguments) as leg:
-            _wait_for_requests(stand, leg, moment + sum(resent))
+            _wait_for_requests(stand, leg, moment + total)
             time.sleep(chance.uniform(0, 2 * LATENCY_S))
-            # What is written to a process that is dying, whose sockets the system closes last, nobody could have kept.
-            with stand.endpoint.held_still():
-                leg.kill()
-                leg.wait(timeout=60)
+            # From here on it does nothing any more. Closing its sockets takes the system longer, and what is written to them
+            # meanwhile nobody could have kept: what counts as answered is what was written by now.
+            leg.send_signal(signal.SIGSTOP)
+            answered = stand.endpoint.keys()
+            leg.kill()
         run_id = run_id or run_id_of(stand)
         if not journal:
             shutil.rmtree(stand.settings.state_dir / JOURNALS)
         arguments = ["--resume", run_id]
-        resent, seen = _counted(stand, resent, seen, is_first=moment == moments[0])
+        if before:
+            resent.append(_sent_again(before, answered))
+        before, total = answered, sum(requests - 1 for requests, _ in answered.values())
     with leg_of(stand, arguments) as leg:
         output, _ = leg.communicate(timeout=LEG_S)
     if leg.returncode:
         raise SystemExit(f"assay run --resume ended with {leg.returncode}:\n{log_of(stand).read_text()[-3000:]}")
-    resent, _ = _counted(stand, resent, seen, is_first=False)
+    resent.append(_sent_again(before, stand.endpoint.keys()))
     return _Killed(run_id, resent, json.loads(output))
 
 
-def _counted(stand: Stand, resent: list[int], seen: int, *, is_first: bool) -> tuple[list[int], int]:
-    """What was re-sent in the leg that has just ended is the price of the kill before it."""
-    total = int(stand.endpoint.stats()["sent_after_ok"])
-    return (resent if is_first else [*resent, total - seen]), total
+def _sent_again(before: Keys, after: Keys) -> int:
+    """Requests in the leg that has just ended for rows that were answered before the kill that it follows."""
+    return sum(after[row][0] - requests for row, (requests, answers) in before.items() if answers)
 
 
 @contextmanager
