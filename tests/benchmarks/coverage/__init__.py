@@ -7,5 +7,14 @@ To add a family of cells: a module here with `cells(samples: int) -> Iterator[Ce
 
 from __future__ import annotations
 
-FAMILIES: tuple[str, ...] = ("binomial", "clustered", "epochs", "amounts", "agreement")
+FAMILIES: tuple[str, ...] = (
+    "binomial",
+    "clustered",
+    "epochs",
+    "amounts",
+    "agreement",
+    "paired",
+    "corrected",
+    "gate",
+)
 """Modules of this folder, in the order in which they run."""
