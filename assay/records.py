@@ -1,7 +1,8 @@
 """Frozen row types, one per landing table, field for field as in `warehouse/schemas/*.json`.
 
 Only the shapes belong here; `landed_at` and `row_hash` are added by the landing writer,
-so they are no fields of a record. Computation belongs to the rooms that make the rows.
+so they are no fields of a record. Computation belongs to the rooms that make the rows. Judgements and what is made of
+them stand in `eval_records.py`, and are imported from here like the others.
 """
 
 from __future__ import annotations
@@ -11,21 +12,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import ClassVar
 
+from assay.eval_records import Assignment as Assignment
+from assay.eval_records import Estimate as Estimate
+from assay.eval_records import Score as Score
 from assay.quick_init import quick_init
-
-JsonText = str
-"""A JSON document as text, the form in which the warehouse takes a JSON column."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """What every landing row carries."""
-
-    table: ClassVar[str]
-
-    data_date: date
-    occurred_at: datetime
-    tenant_id: str
+from assay.row import JsonText as JsonText
+from assay.row import Row as Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,64 +245,6 @@ class Prediction(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score(Row):
-    """One row per prediction, scorer version and judge epoch or annotator."""
-
-    table: ClassVar[str] = "scores"
-
-    score_id: str
-    prediction_id: str
-    run_id: str
-    task: str
-    record_id: str
-    epoch: int
-    scorer: str
-    scorer_kind: str
-    scorer_version: str
-    judge_epoch: int | None = None
-    annotator: str | None = None
-    value: float | None = None
-    label: str | None = None
-    passed: bool | None = None
-    status: str
-    explanation: str | None = None
-    call_id: str | None = None
-    subject_key: str | None = None
-    masking_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Row):
-    """One row per evaluation, metric, slice and method."""
-
-    table: ClassVar[str] = "estimates"
-
-    estimate_id: str
-    evaluation_id: str
-    run_id: str
-    task: str
-    metric: str
-    population: str
-    slice: str
-    method: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    level: float
-    n: int
-    clusters: int | None = None
-    effective_n: float | None = None
-    label_counts: JsonText | None = None
-    inference_version: str
-    golden_set_version: str
-    policy_version: str
-    status: str
-    reason: str | None = None
-    seed: int | None = None
-    code_version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch(Row):
     """Batches given to a provider's Batch API: one row per batch and state."""
 
@@ -392,7 +326,7 @@ LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
         TaskVersion, GoldenCase, Run, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
-        BudgetEntry, Batch, SemanticCacheEntry,
+        BudgetEntry, Batch, SemanticCacheEntry, Assignment,
     )
 }  # fmt: skip
 """Landing table name to the record that it holds."""

@@ -179,6 +179,9 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
             ),
         ),
     ]
+    if summary.judge_calls:
+        judge_cost = "unpriced" if summary.judge_cost_usd is None else f"${summary.judge_cost_usd:.6f}"
+        rows.append(("judges", f"{summary.judge_calls:,} calls, {judge_cost}"))
     write_table((summary.task, ""), rows)
 
 

@@ -21,6 +21,7 @@ FED_BY = {
     "predictions": "predictions",
     "semantic_cache": "predictions",
     "scores": "scores",
+    "annotations_queue": "scores",
     "estimates": "scores",
     "runs": "scores",
 }

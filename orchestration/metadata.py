@@ -60,6 +60,10 @@ def answered(summary: RunSummary) -> Mapping[str, Any]:
     }
     if summary.cost_usd is not None:
         metadata["cost_usd"] = float(summary.cost_usd)
+    if summary.judge_calls:
+        metadata["judge_calls"] = summary.judge_calls
+        if summary.judge_cost_usd is not None:
+            metadata["judge_cost_usd"] = float(summary.judge_cost_usd)
     return metadata
 
 

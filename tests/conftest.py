@@ -15,6 +15,7 @@ FIRST = (
     "tests/end_to_end/test_crashes.py",
     "tests/end_to_end/test_canaries.py",
     "tests/pipeline/test_batch_crashes.py",
+    "tests/review/test_page.py",
 )
 """The units of a minute and more: begun last, one of them would be waited for."""
 

@@ -66,7 +66,8 @@ def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool |
         return False
     if status not in ANSWERED and status != "fallback":
         return False
-    verdicts = [scores[name].passed if scores[name].status == "scored" else None for name in task.spec.correct]
+    said = [scores.get(name) for name in task.spec.correct]
+    verdicts = [verdict.passed if verdict is not None and verdict.status == "scored" else None for verdict in said]
     return None if None in verdicts else all(verdicts)
 
 

@@ -96,6 +96,8 @@ def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, 
         usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
     )
     yield "cost of the run", usd(run["cost_usd"]) + unpriced
+    if run.get("judge_cost_usd"):
+        yield "judging it", usd(run["judge_cost_usd"])
     if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
         price = usd(run["reference_cost_per_correct_usd"])
         yield (

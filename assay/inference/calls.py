@@ -21,7 +21,7 @@ from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.keys import new_id
 from assay.inference.limits.protocol import Limiter
 from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED, TokenEstimator
-from assay.inference.prompts import Message, PromptRenderer
+from assay.inference.prompts import Message, Prompts
 from assay.inference.replies import Reply
 from assay.inference.request import Request
 from assay.inference.routing.record import Escalation
@@ -76,7 +76,7 @@ class CallMaker:
     """Makes calls for one run; parts are injected."""
 
     rows: CallRows
-    prompts: PromptRenderer
+    prompts: Prompts
     clients: Mapping[str, ModelClient]
     limiter: Limiter
     budget: Budget

@@ -33,6 +33,8 @@ from assay.inference.validation import Invalid, Valid, validate
 from assay.quick_init import quick_init
 from assay.tasks.spec import RouteSpec
 
+ANSWERING, JUDGING = ("answer", "repair"), ("judge", "judge")
+"""What `responses.purpose` says of a first call and of a repair turn."""
 STOP_ADVICE = {
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
@@ -86,6 +88,7 @@ class Engine:
     cache: AnswerCache = field(default_factory=NoCache)
     tracing: RequestTracing | None = None
     events: Events = field(default_factory=NoEvents)
+    purposes: tuple[str, str] = ANSWERING
     deadline_s: float = DEADLINE_S
     backoff: Backoff = field(default_factory=Backoff)
     circuits: Circuits = field(default_factory=Circuits)
@@ -182,7 +185,7 @@ class Engine:
             return _Fault("skipped_budget", "budget", "the run's budget is used up")
 
     async def _ask(self, work: Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
-        turn = self.calls.turn(work.request, route, messages, purpose="answer")
+        turn = self.calls.turn(work.request, route, messages, purpose=self.purposes[0])
         found = await self.cache.find(work.request, turn.body, lane=route.lane)
         if found is not None and (answer := self._given_again(found, route)) is not None:
             return answer
@@ -198,7 +201,7 @@ class Engine:
         if judged.error_type not in REPAIRED_BY_ASKING or not route.repair:
             return judged
         again = repair_messages(messages, answer=reply.text or "", fault=judged.message)
-        repaired = await self._reply(work, self.calls.turn(work.request, route, again, purpose="repair"))
+        repaired = await self._reply(work, self.calls.turn(work.request, route, again, purpose=self.purposes[1]))
         if isinstance(repaired, CallFailure):
             return judged
         return self._judge(work, repaired, route, status="repaired")

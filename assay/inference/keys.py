@@ -47,6 +47,16 @@ def score_id(prediction: str, scorer: str, scorer_version: str) -> str:
     return content_hash(prediction, scorer, scorer_version)
 
 
+def opinion_id(prediction: str, scorer: str, scorer_version: str, *, juror: str, judge_epoch: int) -> str:
+    """The id of what a juror said in one of its epochs: asking again replaces it."""
+    return content_hash(prediction, scorer, scorer_version, juror, judge_epoch)
+
+
+def judge_key(*, scorer_version: str, juror: str, judge_epoch: int, answer_key: str, output: str) -> str:
+    """The content key of a question to a judge: equal for equal answers to equal requests, whichever run asks."""
+    return content_hash("judge", scorer_version, juror, judge_epoch, answer_key, output)
+
+
 def new_id() -> str:
     """A fresh id for a run, a call or a trace: 128 random bits, made before the thing happens, never reused."""
     if not _fresh:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -37,6 +37,24 @@ REPAIR_CHARACTERS = 20_000
 REPAIR = (
     "That answer does not follow the schema: {fault}. Give the corrected answer as one JSON object and nothing else."
 )
+
+
+class Prompts(Protocol):
+    """What a request looks like on the wire; `max_tokens` is the longest answer that is asked for, None if unstated."""
+
+    max_tokens: int | None
+
+    def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
+        """The messages of a request with these (masked) fields.
+
+        Raises:
+            PromptFailed: they cannot be rendered.
+        """
+        ...
+
+    def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
+        """The JSON body of the request around its messages, which are JSON already."""
+        ...
 
 
 class PromptRenderer:

@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.inference.keys import prediction_id
 from assay.quick_init import quick_init
-from assay.records import Content, Prediction, Response
+from assay.records import Content, Prediction, Response, Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +52,15 @@ class Request:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it."""
+    """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it.
+
+    What a judge was asked ends in `scores` instead of a prediction.
+    """
 
     prediction: Prediction | None
     responses: tuple[Response, ...] = ()
     contents: tuple[Content, ...] = ()
+    scores: tuple[Score, ...] = ()
 
 
 def prediction_row(

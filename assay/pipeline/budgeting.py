@@ -126,11 +126,13 @@ def refuse_unpriced(project: Project, task: Task) -> None:
         UsageError: one has none, so that nobody could say what a call may cost.
     """
     one = TokenUsage(uncached_input=1, cached_input=0, cache_write=0, answer=1, reasoning=0)
-    for route in task.spec.routes:
-        price = project.prices.price(one, provider=route.provider, model=route.model, on=datetime.now(UTC).date())
+    asked = [(route.name, route.provider, route.model) for route in task.spec.routes]
+    asked += [(juror.name, juror.provider, juror.model) for judge in task.spec.judges for juror in judge.routes]
+    for name, provider, model in asked:
+        price = project.prices.price(one, provider=provider, model=model, on=datetime.now(UTC).date())
         if price.usd is None:
             raise UsageError(
-                f"A budget is set, but {route.provider}:{route.model} (route '{route.name}') has no price: "
+                f"A budget is set, but {provider}:{model} (route '{name}') has no price: "
                 "expected it in genai-prices or assay/inference/prices.yml; add it, or run without a budget."
             )
 

@@ -1,7 +1,7 @@
 """Collects the rows of a run and flushes them while the run is going.
 
-When to flush and in which order belongs here: contents, responses, predictions; the prediction is the commit marker,
-so a run that is killed between two appends has lost nothing that a prediction speaks of.
+When to flush and in which order belongs here: contents, responses, predictions, scores; the prediction, or a judge's score,
+is the commit marker, so a run that is killed between two appends has lost nothing that a prediction speaks of.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 from assay.inference.request import Answered
 from assay.inference.telemetry.protocol import Events, NoEvents
-from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
+from assay.records import Content, Prediction, Response, Row, Score, SemanticCacheEntry
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 1.0
@@ -159,14 +159,15 @@ class AnswerBuffer:
 
 
 def land_answers(sink: RowSink, answers: Sequence[Answered]) -> None:
-    """The rows of the answers are in the warehouse, in the order that makes the prediction the commit marker."""
+    """The rows of the answers are in the warehouse, in the order that makes the last of them the commit marker."""
     for rows in rows_of(answers):
         sink.append(rows)
 
 
-def rows_of(answers: Sequence[Answered]) -> tuple[list[Content], list[Response], list[Prediction]]:
+def rows_of(answers: Sequence[Answered]) -> tuple[list[Content], list[Response], list[Prediction], list[Score]]:
     """The rows of the answers, table by table, in the order in which they are landed."""
     contents = [row for answered in answers for row in answered.contents]
     responses = [row for answered in answers for row in answered.responses]
     predictions = [answered.prediction for answered in answers if answered.prediction is not None]
-    return contents, responses, predictions
+    scores = [row for answered in answers for row in answered.scores]
+    return contents, responses, predictions, scores

@@ -67,6 +67,18 @@ def open_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
     return layers[0] if len(layers) == 1 else LayeredCache(layers)
 
 
+def open_judge_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
+    """The exact cache for what judges say in this run, where the task has one: a verdict is never taken from a likeness.
+
+    Raises:
+        UsageError: the cache file cannot be opened.
+    """
+    since, spec = run.reuse_since(datetime.now(UTC)), run.task.spec.cache.exact
+    if since is None or spec is None:
+        return NoCache()
+    return exact_cache(project.settings, run.task.name, spec, warn=sinks.warn, not_before=since.timestamp())
+
+
 def exact_cache(
     settings: Settings, task: str, spec: ExactCacheSpec, *, warn: Callable[[str], None], not_before: float = 0.0
 ) -> ExactCache:

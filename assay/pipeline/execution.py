@@ -29,7 +29,10 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run ended, counted in the warehouse; costs in USD, None where a model has no price."""
+    """How a run ended, counted in the warehouse; costs in USD, None where a model has no price.
+
+    Calls, tokens and cost are those of the answers; what judging them took stands apart.
+    """
 
     run_id: str
     task: str
@@ -48,6 +51,8 @@ class RunSummary:
     cost_usd: Decimal | None
     unpriced_calls: int
     unknown_billing_calls: int
+    judge_calls: int
+    judge_cost_usd: Decimal | None
 
 
 def answer(
@@ -80,7 +85,7 @@ def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunS
 def _finish(project: Project, run: Run, seen: Observed, report: Callable[[int], None]) -> RunSummary:
     from assay.pipeline.scoring import score_run  # a process that only answers has no use for it
 
-    score_run(project, run, report=report)
+    score_run(project, run, report=report, observed=seen)
     started = row_of(find_run(project, run.run_id))
     counts = _one(project, RUN_COUNTS.sql, run)
     complete = counts["predictions"] == started.expected_predictions
@@ -121,6 +126,8 @@ def _summary(project: Project, run: Run, started: RunRow, counts: dict[str, Any]
         cost_usd=totals["cost_usd"] if not totals["unpriced_calls"] else None,
         unpriced_calls=totals["unpriced_calls"],
         unknown_billing_calls=totals["unknown_billing_calls"],
+        judge_calls=totals["judge_calls"],
+        judge_cost_usd=totals["judge_cost_usd"] if not totals["unpriced_judge_calls"] else None,
     )
 
 

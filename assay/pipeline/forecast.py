@@ -68,7 +68,7 @@ class Forecast:
     `basis` says where the figures are from: with `landed answers`, `low_usd` to `high_usd` is a 95 % interval around
     `expected_usd`; with `bound` it is the range of what one call a request can cost, and nothing is expected; without a
     price, or with nothing to ask, there is none. `reaches` are the requests that the tightest cap is enough for, from
-    and to, where even `low_usd` is more than it leaves.
+    and to, where even `low_usd` is more than it leaves. What the task's `judges` will cost is in none of the figures.
     """
 
     run_id: str
@@ -88,6 +88,7 @@ class Forecast:
     caps: tuple[CapRoom, ...] = ()
     stops_at: str | None = None
     reaches: tuple[int, int] | None = None
+    judges: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,7 @@ class _Forecaster:
             reused=drawn.reused,
             is_counted=drawn.asked.variance == 0,
             sampled=len(drawn.rendered),
+            judges=len(self._run.task.spec.judges),
             caps=caps,
             **_where_it_stops(caps, figures, drawn),
             **figures,

@@ -21,6 +21,8 @@ def forecast_lines(forecast: Forecast) -> list[str]:
     """What people are told before the first call: the cost and what it rests on, then the cap that stops the run, if any."""
     first, *rest = _cost(forecast)
     lines = [f"forecast: {first}", *(f"  {line}" for line in rest)]
+    if forecast.judges:
+        lines.append(f"  what {forecast.judges} judge{'s' * (forecast.judges > 1)} will cost is not in it")
     if forecast.stops_at is not None and forecast.reaches is not None:
         cap = next(cap for cap in forecast.caps if cap.what == forecast.stops_at)
         least, most = forecast.reaches

@@ -21,7 +21,7 @@ from assay.inference.call_rows import CallFacts
 from assay.inference.request import Answered
 from assay.pipeline.journal_pages import Page, forget_pages, last_numbers, read_pages
 from assay.pipeline.journal_rows import LAYOUT, call_from, call_line, record_from, values_of
-from assay.records import Content, Prediction, Response
+from assay.records import Content, Prediction, Response, Score
 
 LOCK = "lock"
 OWNER_ONLY = 0o600
@@ -97,7 +97,7 @@ class Journal:
 
     def answered(self, answered: Answered) -> None:
         """The answer with its rows is kept until it is landed."""
-        rows = (answered.prediction, *answered.responses, *answered.contents)
+        rows = (answered.prediction, *answered.responses, *answered.contents, *answered.scores)
         line = [(row.table, values_of(row)) for row in rows if row is not None]
         self._write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
         for response in answered.responses:
@@ -160,4 +160,5 @@ def _answered(line: list[tuple[str, list[Any]]]) -> Answered:
         predictions[0] if predictions else None,
         tuple(row for row in rows if isinstance(row, Response)),
         tuple(row for row in rows if isinstance(row, Content)),
+        tuple(row for row in rows if isinstance(row, Score)),
     )

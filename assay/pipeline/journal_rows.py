@@ -18,10 +18,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import Request
-from assay.records import Content, Prediction, Response, Row
+from assay.records import Content, Prediction, Response, Row, Score
 from assay.tasks.spec import RouteSpec
 
-KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content)}
+KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content, Score)}
 NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")

@@ -5,7 +5,7 @@ Only wiring belongs here: which class plays which part for this task and these s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -129,7 +129,11 @@ def prompts_of(project: Project, task: Task, *, mask: Mask) -> PromptRenderer:
 
 def connect(project: Project, run: Run) -> dict[str, ModelClient]:
     """A transport for each provider that the run's routes name: the fast one, or behind a proxy the reference."""
-    names = {route.provider for route in run.task.spec.routes}
+    return connect_to(project, {route.provider for route in run.task.spec.routes})
+
+
+def connect_to(project: Project, names: Iterable[str]) -> dict[str, ModelClient]:
+    """A transport for each of the providers."""
     providers = {name: project.providers[name] for name in sorted(names)}
     return {name: _transport(provider, provider.api_key(project.settings)) for name, provider in providers.items()}
 

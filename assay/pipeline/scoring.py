@@ -1,29 +1,33 @@
 """Scores the landed predictions of a run, and gives answers back with their personal details restored.
 
-The third stage: a streaming pass that joins predictions with the snapshot by position. Asks no model.
+The third stage: judges are asked what they have not said yet, then a streaming pass runs the checks and counts verdicts.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
 
 from assay.errors import UsageError
-from assay.evals.estimates import ReliabilityTallies, is_correct
+from assay.evals.estimates import ReliabilityTallies, Verdict, is_correct
 from assay.evals.scoring import Scoreboard, ToScore
 from assay.guards.masking import restore
 from assay.pipeline.chunks import chunks
+from assay.pipeline.judges import OpinionsOfRun, RunJudge, judges_of
+from assay.pipeline.landed_answers import LandedAnswer, landed_answers
 from assay.pipeline.masked import MaskedRecord, RecordGuard
+from assay.pipeline.observing import UNOBSERVED, Observed
 from assay.pipeline.project import Project
 from assay.pipeline.run import Run
 from assay.records import Score
 from assay.warehouse.landing import LandingWriter
-from assay.warehouse.statements import PREDICTIONS_TO_SCORE, RUN_ESTIMATES
+from assay.warehouse.statements import RUN_ESTIMATES
 
 CHUNK_PREDICTIONS = 500
 OWNER_ONLY = 0o600
@@ -33,21 +37,45 @@ OWNER_ONLY = 0o600
 class Restored:
     """A landed prediction beside its record, its answer with the original details."""
 
-    record: MaskedRecord
-    prediction: dict[str, Any]
+    answer: LandedAnswer
     output: dict[str, Any] | None
 
+    @property
+    def record(self) -> MaskedRecord:
+        """The record that it answers."""
+        return self.answer.record
 
-def score_run(project: Project, run: Run, *, report: Callable[[int], None]) -> int:
-    """Every prediction of the run has a row for each scorer, and the run its estimates; returns the predictions scored."""
+    @property
+    def prediction(self) -> Mapping[str, Any]:
+        """The prediction as it landed."""
+        return self.answer.prediction
+
+
+def score_run(project: Project, run: Run, *, report: Callable[[int], None], observed: Observed = UNOBSERVED) -> int:
+    """Every prediction of the run has a row for each scorer, and the run its estimates; returns the predictions scored.
+
+    Raises:
+        AssayError: a judge cannot be asked; what was said so far is landed, and a resume asks the rest.
+    """
     guard, sink, done = RecordGuard(run, project), LandingWriter(project.warehouse), 0
-    board = Scoreboard(run.task, scrub=guard.masker.scrub)
-    tallies = ReliabilityTallies()
+    judges = judges_of(project, run, guard)
+    if judges:
+        from assay.pipeline.judging import judge_answers  # most tasks have no judge, and need no engine here
+
+        answers = partial(landed_answers, project, run, guard)
+        judge_answers(project, run, judges, answers, report=report, observed=observed)
+    scoring = _Scoring(
+        run,
+        board=Scoreboard(run.task, scrub=guard.masker.scrub),
+        judges=judges,
+        opinions=OpinionsOfRun(project, run, judges),
+        tallies=ReliabilityTallies(),
+    )
     for chunk in chunks(restored(project, run, guard), CHUNK_PREDICTIONS):
-        sink.append([score for item in chunk for score in _judged(run, board, item, tallies)])
+        sink.append([score for item in chunk for score in scoring.scores(item)])
         done += len(chunk)
         report(done)
-    sink.append(list(tallies.estimates(run.task, run.facts, epochs=run.options.epochs)))
+    sink.append(list(scoring.tallies.estimates(run.task, run.facts, epochs=run.options.epochs)))
     return done
 
 
@@ -96,16 +124,9 @@ def _write_answers(project: Project, run: Run, path: Path) -> int:
 
 
 def restored(project: Project, run: Run, guard: RecordGuard) -> Iterator[Restored]:
-    """Predictions of the run in the order of the input, each beside its record."""
-    predictions = project.warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
-    records = (record for record in guard.records() if isinstance(record, MaskedRecord))
-    record = next(records, None)
-    for prediction in predictions:
-        while record is not None and record.position < prediction["position"]:
-            record = next(records, None)
-        if record is None or record.position != prediction["position"]:
-            continue
-        yield Restored(record, prediction, _restored_output(prediction["output"], record))
+    """Predictions of the run in the order of the input, each beside its record, with the original details."""
+    for answer in landed_answers(project, run, guard):
+        yield Restored(answer, _whole(answer.output, answer.record) if answer.output is not None else None)
 
 
 def read_estimates(project: Project, run: Run) -> list[dict[str, Any]]:
@@ -113,24 +134,38 @@ def read_estimates(project: Project, run: Run) -> list[dict[str, Any]]:
     return list(project.warehouse.stream(RUN_ESTIMATES.sql, run.window))
 
 
-def _restored_output(output: Any, record: MaskedRecord) -> dict[str, Any] | None:
-    if output is None:
-        return None
-    parsed = orjson.loads(output) if isinstance(output, str) else output
-    return _whole(parsed, record)
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """What scores the answers of a run one by one, and counts them."""
 
+    run: Run
+    board: Scoreboard
+    judges: tuple[RunJudge, ...]
+    opinions: OpinionsOfRun
+    tallies: ReliabilityTallies
 
-def _judged(run: Run, board: Scoreboard, item: Restored, tallies: ReliabilityTallies) -> list[Score]:
-    scores = board.scores(_to_score(run, item))
-    correct = is_correct(run.task, item.prediction["status"], {score.scorer: score for score in scores})
-    tallies.add(
-        population=item.record.population,
-        slices=item.record.slices,
-        cluster_id=item.record.cluster_id,
-        status=item.prediction["status"],
-        correct=correct,
-    )
-    return scores
+    def scores(self, item: Restored) -> list[Score]:
+        """The rows of one answer; it is counted, unless what decides of it was not judged for the sample's sake."""
+        rows = self.board.scores(_to_score(self.run, item))
+        verdicts: dict[str, Verdict] = {row.scorer: row for row in rows}
+        said = self.opinions.at(item.answer.place)
+        for judge in self.judges:
+            if judge.judges(item.record):
+                verdict, row = judge.verdict(item.answer, said[judge.spec.name])
+                verdicts[judge.spec.name] = verdict
+                rows += [row] if row is not None else []
+        if verdicts.keys() >= set(self.run.task.spec.correct):
+            self._count(item, is_correct(self.run.task, item.prediction["status"], verdicts))
+        return rows
+
+    def _count(self, item: Restored, correct: bool | None) -> None:
+        self.tallies.add(
+            population=item.record.population,
+            slices=item.record.slices,
+            cluster_id=item.record.cluster_id,
+            status=item.prediction["status"],
+            correct=correct,
+        )
 
 
 def _whole(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:

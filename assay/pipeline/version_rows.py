@@ -49,7 +49,7 @@ def _version_row(project: Project, run: Run) -> TaskVersion:
         output_schema=_json(dict(task.output_schema)),
         parameters=_json(spec.parameters),
         routes=_json([route.model_dump(mode="json") for route in spec.routes]),
-        checks=_json([check.model_dump(mode="json") for check in spec.checks]),
+        checks=_json([scorer.model_dump(mode="json") for scorer in (*spec.checks, *spec.judges)]),
         correct_scorers=spec.correct,
         fallback_counts=spec.fallback_counts,
         thresholds=_json(spec.thresholds.model_dump(mode="json")),

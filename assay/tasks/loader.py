@@ -17,11 +17,13 @@ from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
 from assay.tasks.golden import read_cases, turn_mistakes
+from assay.tasks.judge_mistakes import judge_mistakes, read_rubrics
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
 from assay.tasks.route_mistakes import route_mistakes
+from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
-from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, versions_of
+from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
 
 SPEC_FILE = "task.yml"
@@ -130,7 +132,7 @@ class _Reading:
             return TaskSpec.model_validate(content)
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                for block in [detail["loc"][0]] if detail["loc"] else ["checks", "correct", "routes"]:
+                for block in [detail["loc"][0]] if detail["loc"] else ["checks", "judges", "correct", "routes"]:
                     content.pop(block, None)
         try:
             return TaskSpec.model_validate({**filler, **content})
@@ -174,14 +176,11 @@ class _Reading:
             self.check_output(spec, model)
         own_routes = variant != DEFAULT_VARIANT and "routes" in spec.variants[variant]
         self.check_routes(spec, model, under=["variants", variant] if own_routes else [])
+        rubrics = self.rubrics(spec, model)
         cases = self.cases(spec, model)
         if self.mistakes or model is None:
             return None
         self.mistakes += rendering_mistakes(templates, spec=spec, cases=cases, shown=self.shown)
-        schema = strict_schema(model)
-        versions = versions_of(
-            spec, folder=self.folder, templates=templates, output_schema=schema, cases=cases, catalog=self.catalog
-        )
         return Task(
             name=spec.name,
             folder=self.folder,
@@ -189,11 +188,38 @@ class _Reading:
             spec=spec,
             templates=templates,
             output_model=model,
-            output_schema=schema,
+            output_schema=strict_schema(model),
             cases=cases,
             masking_version=self.catalog.masking_version(spec.masking),
-            versions=versions,
+            versions=self.versions(spec, templates, cases, model=model, rubrics=rubrics),
+            rubrics=rubrics,
         )
+
+    def versions(
+        self,
+        spec: TaskSpec,
+        templates: Mapping[str, str],
+        cases: tuple[Case, ...],
+        *,
+        model: type[BaseModel],
+        rubrics: Mapping[str, Rubric],
+    ) -> Versions:
+        return versions_of(
+            spec,
+            folder=self.folder,
+            templates=templates,
+            output_schema=strict_schema(model),
+            cases=cases,
+            catalog=self.catalog,
+            judges={judge.name: judge_content(judge, rubrics[judge.name]) for judge in spec.judges},
+        )
+
+    def rubrics(self, spec: TaskSpec, model: type[BaseModel] | None) -> dict[str, Rubric]:
+        rubrics = read_rubrics(spec, self.folder, shown_as=self.shown, mistakes=self.mistakes)
+        found = judge_mistakes(spec, model, rubrics=rubrics, folder=self.folder, providers=self.catalog.providers)
+        for place, expected, what in found:
+            self.report(place, expected, what)
+        return rubrics
 
     def check_routes(self, spec: TaskSpec, model: type[BaseModel] | None, *, under: list[str | int]) -> None:
         for place, expected, found in route_mistakes(spec, model):

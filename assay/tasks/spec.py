@@ -11,27 +11,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
 from assay.tasks.cron import cron_mistake
+from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.patterns import pattern_mistake
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Lifetime = Annotated[str, Field(pattern=r"^[1-9]\d{0,4} (minutes|hours|days)$")]
-SECONDS_IN = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 LOGPROB = "logprob"
 """The confidence that comes from token probabilities, not from a field of the answer."""
-
-
-class Block(BaseModel):
-    """A block of `task.yml`: immutable, and an unknown key is a mistake."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def lifetime_s(lifetime: str) -> float:
-    """Seconds of a lifetime such as `12 hours`."""
-    count, unit = lifetime.split()
-    return int(count) * SECONDS_IN[unit]
 
 
 class ConversationSpec(Block):
@@ -310,6 +296,7 @@ class TaskSpec(Block):
     routes: Annotated[tuple[RouteSpec, ...], Field(min_length=1)]
     deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 900.0
     checks: tuple[CheckSpec, ...] = ()
+    judges: tuple[JudgeSpec, ...] = ()
     correct: tuple[str, ...] = ()
     fallback_counts: bool = False
     thresholds: ThresholdSpec = ThresholdSpec()
@@ -338,12 +325,13 @@ class TaskSpec(Block):
 
     @model_validator(mode="after")
     def _names_are_known_and_unique(self) -> TaskSpec:
-        checks = [check.name for check in self.checks]
-        if unknown := [name for name in self.correct if name not in checks]:
+        scorers = [check.name for check in self.checks] + [judge.name for judge in self.judges]
+        if unknown := [name for name in self.correct if name not in scorers]:
             raise ValueError(
-                f"correct names {', '.join(unknown)}: expected names of checks ({', '.join(checks) or 'none declared'})"
+                f"correct names {', '.join(unknown)}: expected names of checks or judges "
+                f"({', '.join(scorers) or 'none declared'})"
             )
-        for what, names in (("checks", checks), ("routes", [route.name for route in self.routes])):
+        for what, names in (("checks and judges", scorers), ("routes", [route.name for route in self.routes])):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has {', '.join(twice)} twice: expected each name once")
         return self

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import BaseModel
 
 from assay.tasks.spec import CheckSpec, MaskingSpec, RouteSpec, TaskSpec
+
+if TYPE_CHECKING:
+    from assay.tasks.rubric import Rubric
 
 VERSION_CHARACTERS = 16
 DEFAULT_VARIANT = "default"
@@ -80,6 +83,8 @@ class Task:
     cases: tuple[Case, ...]
     masking_version: str
     versions: Versions
+    rubrics: Mapping[str, Rubric] = field(default_factory=dict)
+    """The rubric of each judge, by the judge's name."""
 
     @property
     def few_shot(self) -> tuple[Case, ...]:
@@ -107,8 +112,9 @@ def versions_of(
     output_schema: Mapping[str, Any],
     cases: tuple[Case, ...],
     catalog: Catalog,
+    judges: Mapping[str, Mapping[str, Any]],
 ) -> Versions:
-    """The four hashes of a task; each changes only with what its name says."""
+    """The four hashes of a task; each changes only with what its name says. `judges` holds what decides their verdicts."""
     asked: dict[str, Any] = {
         "templates": dict(templates),
         "few_shot": [[dict(case.input), case.expected] for case in few_shot_cases(spec, cases)],
@@ -119,6 +125,18 @@ def versions_of(
     }
     if conversation := spec.input.conversation:
         asked["conversation"] = conversation.keep
+    checked = {check.name: catalog.scorer_version(check, folder) for check in spec.checks}
+    return Versions(
+        task=spec.name,
+        inference=digest(asked),
+        scorers=checked | {name: digest(content) for name, content in judges.items()},
+        golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
+        policy=digest(_policy(spec)),
+    )
+
+
+def _policy(spec: TaskSpec) -> dict[str, Any]:
+    """What is decided by, beside what is asked; what is not stated leaves the hash as it was without it."""
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
@@ -127,15 +145,11 @@ def versions_of(
     policy["routes"] = [_policy_of(route) for route in spec.routes]
     if cache := spec.cache.model_dump(mode="json", exclude_defaults=True):
         policy["cache"] = cache
-    if conversation:
-        policy["conversation"] = conversation.ttl
-    return Versions(
-        task=spec.name,
-        inference=digest(asked),
-        scorers={check.name: catalog.scorer_version(check, folder) for check in spec.checks},
-        golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
-        policy=digest(policy),
-    )
+    if spec.input.conversation:
+        policy["conversation"] = spec.input.conversation.ttl
+    if samples := {judge.name: judge.sample for judge in spec.judges if judge.sample is not None}:
+        policy["samples"] = samples
+    return policy
 
 
 def _asked_of(route: RouteSpec) -> list[str]:

@@ -24,6 +24,7 @@ _RUN_FIGURES = """
         cost.n_unpriced_calls as n_unpriced_calls,
         cost.n_billing_unknown_calls as n_billing_unknown_calls,
         cost.cost_usd as cost_usd,
+        cost.judge_cost_usd as judge_cost_usd,
         cost.cost_per_correct_usd as cost_per_correct_usd,
         cost.cost_status as cost_status,
         cost.reference_cost_usd as reference_cost_usd,

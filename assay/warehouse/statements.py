@@ -117,6 +117,7 @@ PREDICTIONS_TO_SCORE = Statement(
     select
         records.position as position,
         predictions.prediction_id as prediction_id,
+        predictions.request_key as request_key,
         predictions.record_id as record_id,
         predictions.epoch as epoch,
         predictions.status as status,
@@ -142,7 +143,11 @@ RUN_COUNTS = Statement(
         (select count(distinct record_id) from records where run_id = @run_id and data_date = @data_date) as records,
         (select count(distinct position) from rejected_records where run_id = @run_id and data_date = @data_date) as rejected,
         (select count(distinct prediction_id) from predictions where run_id = @run_id and data_date = @data_date) as predictions,
-        (select count(distinct call_id) from responses where run_id = @run_id and data_date = @data_date) as calls
+        (
+            select count(distinct call_id)
+            from responses
+            where run_id = @run_id and data_date = @data_date and purpose != 'judge'
+        ) as calls
     """,
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
@@ -150,18 +155,21 @@ RUN_COUNTS = Statement(
 RUN_TOTALS = Statement(
     """
     with calls as (
-        select distinct call_id, input_tokens, output_tokens, cost_usd, cost_upper_usd, billing, latency_ms
+        select distinct call_id, purpose = 'judge' as is_judge, input_tokens, output_tokens, cost_usd, billing
         from responses
         where run_id = @run_id and data_date = @data_date
     )
 
     select
-        count(*) as calls,
-        coalesce(sum(input_tokens), 0) as input_tokens,
-        coalesce(sum(output_tokens), 0) as output_tokens,
-        sum(cost_usd) as cost_usd,
-        countif(cost_usd is null and billing = 'known') as unpriced_calls,
-        countif(billing = 'unknown') as unknown_billing_calls
+        countif(not is_judge) as calls,
+        coalesce(sum(if(is_judge, 0, input_tokens)), 0) as input_tokens,
+        coalesce(sum(if(is_judge, 0, output_tokens)), 0) as output_tokens,
+        sum(if(is_judge, null, cost_usd)) as cost_usd,
+        countif(not is_judge and cost_usd is null and billing = 'known') as unpriced_calls,
+        countif(not is_judge and billing = 'unknown') as unknown_billing_calls,
+        countif(is_judge) as judge_calls,
+        coalesce(sum(if(is_judge, cost_usd, 0)), 0) as judge_cost_usd,
+        countif(is_judge and cost_usd is null and billing = 'known') as unpriced_judge_calls
     from calls
     """,
     (("run_id", "STRING"), ("data_date", "DATE")),
@@ -312,7 +320,7 @@ ROUTE_SCORES = Statement(
     """
     select prediction_id, scorer, scorer_version, status, passed
     from scores
-    where run_id = @run_id and data_date = @data_date and epoch = 0
+    where run_id = @run_id and data_date = @data_date and epoch = 0 and scorer_kind != 'human'
     qualify row_number() over (
         partition by prediction_id, scorer
         order by occurred_at desc, landed_at desc

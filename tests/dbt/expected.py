@@ -73,14 +73,21 @@ def predictions(tables: Tables) -> Frame:
 
 
 def _verdicts(scores: Frame) -> dict[str, dict[str, bool | None]]:
-    """Prediction to scorer to passed; None where any judgement of the newest version is not scored."""
+    """Prediction to scorer to passed; None where the newest version is not scored, or is a judge's opinions without a verdict."""
     found: dict[str, dict[str, bool | None]] = {}
     for (prediction, scorer), group in scores.groupby(["prediction_id", "scorer"]):
         newest = group.sort_values("occurred_at").scorer_version.iloc[-1]
-        judgements = group[group.scorer_version == newest]
-        all_scored = (judgements.status == "scored").all()
+        judgements = spoken(group[group.scorer_version == newest])
+        all_scored = len(judgements) > 0 and (judgements.status == "scored").all()
         found.setdefault(prediction, {})[scorer] = bool(judgements.passed.astype(bool).all()) if all_scored else None
     return found
+
+
+def spoken(scores: Frame) -> Frame:
+    """The rows that speak for their scorer: of several opinions of a judge on an answer, their verdict only."""
+    opinions = scores[(scores.scorer_kind == "judge") & scores.judge_epoch.notna()]
+    sizes = scores.groupby(["prediction_id", "scorer", "scorer_version"]).score_id.transform("size")
+    return scores.drop(opinions.index[sizes.loc[opinions.index] > 1])
 
 
 def _is_correct(status: str, version: Any, verdicts: Mapping[str, bool | None]) -> bool | None:
@@ -170,7 +177,8 @@ def calls(tables: Tables) -> Frame:
 def cost_daily(tables: Tables) -> Frame:
     """One row for each day, task, provider and model."""
     found = []
-    for key, cell in calls(tables).groupby(["data_date", "task", "provider", "request_model"]):
+    for key, whole in calls(tables).groupby(["data_date", "task", "provider", "request_model"]):
+        cell, judging = whole[whole.purpose != "judge"], whole[whole.purpose == "judge"]
         unpriced = int(cell.is_unpriced.sum())
         cost = cell.cost_usd.sum()
         upper = cost + cell.cost_upper_usd[cell.cost_usd.isna()].sum()
@@ -187,7 +195,11 @@ def cost_daily(tables: Tables) -> Frame:
                 "reference_cost_usd": cell.reference_cost_usd.sum(min_count=1),
                 "cached_input_tokens": cell.cached_input_tokens.sum(),
             }
-            | {"judge_cost_usd": None if unpriced else cell.cost_usd[cell.purpose == "judge"].sum()}
+            | {
+                "judge_cost_usd": None
+                if judging.is_unpriced.any()
+                else judging.cost_usd.fillna(judging.cost_upper_usd).sum()
+            }
         )
     return pd.DataFrame(found)
 
@@ -195,6 +207,7 @@ def cost_daily(tables: Tables) -> Frame:
 def cost_per_correct(tables: Tables) -> Frame:
     """One row for each run."""
     answers, all_calls, found = predictions(tables), calls(tables), []
+    all_calls = all_calls[all_calls.purpose != "judge"]
     for run_id in tables["runs"].run_id:
         mine, cell = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
         eligible = mine[mine.is_eligible]
@@ -243,7 +256,9 @@ def latency(tables: Tables) -> Frame:
     wire, found = waited_for(tables), []
     for run_id, cell in wire.groupby("run_id"):
         version = versions.loc[runs.loc[run_id].task_version_id]
-        timed = tables["responses"].query("run_id == @run_id and purpose != 'embedding'").latency_ms.dropna()
+        timed = (
+            tables["responses"].query("run_id == @run_id and purpose not in ('embedding', 'judge')").latency_ms.dropna()
+        )
         share = (
             None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
         )
@@ -259,9 +274,9 @@ def latency(tables: Tables) -> Frame:
 def latency_daily(tables: Tables) -> Frame:
     """One row for each day, task, route, provider and model."""
     key = ["data_date", "task", "route", "provider", "request_model"]
-    responses = tables["responses"].query("purpose != 'embedding'")
+    responses = tables["responses"].query("purpose not in ('embedding', 'judge')")
     wire = waited_for(tables)[["call_id", "end_to_end_ms"]]
-    answered = wire.merge(responses[[*key, "call_id"]], on="call_id").groupby(key).end_to_end_ms
+    answered = wire.merge(tables["responses"][[*key, "call_id"]], on="call_id").groupby(key).end_to_end_ms
     called = responses.dropna(subset=["latency_ms"]).groupby(key).latency_ms
     parts = {f"call_latency_p{p}_ms": called.quantile(p / 100) for p in (50, 90, 99)}
     parts |= {f"end_to_end_p{p}_ms": answered.quantile(p / 100) for p in (50, 90, 99)}
@@ -302,7 +317,7 @@ def scores(tables: Tables) -> Frame:
     """One row for each scorer version and group of counted predictions."""
     group = ["task", "stage", "variant", "inference_version", "population"]
     shown = counted(predictions(tables))[[*group, "prediction_id"]]
-    frame = tables["scores"].drop(columns=["task"]).merge(shown, on="prediction_id")
+    frame = spoken(tables["scores"]).drop(columns=["task"]).merge(shown, on="prediction_id")
     frame["scored"] = frame.status == "scored"
     frame["good"] = frame.scored & frame.passed.fillna(False).astype(bool)
     cells = frame.groupby([*group, "scorer", "scorer_version"])

@@ -176,6 +176,8 @@ def _scores(scene: Scene, key: str, record: Row, epoch: int, scorer: str) -> lis
             "status": "scored" if is_scored else rng.choice(("unscored", "failed", "refused")),
         }
         found.append(score)
+    if scorer == "judge" and (verdict := _verdict(found)) is not None:
+        found.append(verdict)
     if rng.random() < 0.1:  # what an older version of the scorer once said
         old = found[0] | {
             "score_id": f"{key}/{scorer}/old",
@@ -186,6 +188,16 @@ def _scores(scene: Scene, key: str, record: Row, epoch: int, scorer: str) -> lis
         }
         found.append(old | {"occurred_at": started_at, "row_hash": f"{key}/{scorer}/old"})
     return found
+
+
+def _verdict(opinions: list[Row]) -> Row | None:
+    """What two opinions of a judge come to: a pass of both; where one is missing, nothing that is scored, or nothing at all."""
+    said = [opinion["passed"] for opinion in opinions]
+    key = opinions[0]["score_id"].removesuffix("/0")
+    verdict = opinions[0] | {"score_id": key, "row_hash": key, "judge_epoch": None}
+    if None not in said:
+        return verdict | {"status": "scored", "passed": all(said), "value": float(all(said))}
+    return None if said[0] is None else verdict | {"status": "unscored", "passed": None, "value": None}
 
 
 def _response(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:

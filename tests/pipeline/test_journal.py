@@ -18,7 +18,7 @@ from assay.inference.call_rows import CallFacts
 from assay.inference.request import Answered, Request
 from assay.pipeline.journal import Journal, Recovered
 from assay.pipeline.journal_pages import HEAD, PAGE_BYTES
-from assay.records import Content, Prediction, Response
+from assay.records import Content, Prediction, Response, Score
 from assay.tasks.spec import RouteSpec
 from tests.inference.rig import FIRST
 from tests.warehouse.examples import full, sparse
@@ -107,6 +107,17 @@ def test_an_answer_outlives_the_process_whole(folder: Path) -> None:
         journal.answered(bare)
 
     assert left_by(folder, write) == Recovered((answer("a"), bare), ())
+
+
+def test_what_a_judge_said_outlives_the_process_with_its_call(folder: Path) -> None:
+    said = Answered(
+        None,
+        (cast(Response, full("responses", call_id="a")),),
+        (cast(Content, full("contents", call_id="a")),),
+        (cast(Score, full("scores", call_id="a")),),
+    )
+
+    assert left_by(folder, lambda journal: journal.answered(said)) == Recovered((said,), ())
 
 
 def test_a_call_under_way_outlives_the_process_without_the_records_text(folder: Path) -> None:

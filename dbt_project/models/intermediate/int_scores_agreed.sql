@@ -2,7 +2,12 @@ with
 
 scores as (
 
-    select * from {{ ref('stg_landing__scores') }}
+    select
+        *,
+        {{ is_verdict('scores') }} as is_verdict,
+    from {{ ref('stg_landing__scores') }} as scores
+    -- People's labels calibrate a scorer; they are no verdict of it.
+    where coalesce(scores.scorer_kind != 'human', true)
 
 ),
 
@@ -23,16 +28,21 @@ newest_versions as (
 
 ),
 
--- Several judge epochs or annotators must all have scored, and all have passed.
+-- Several annotators must all have scored, and all have passed; a judge speaks by its verdict.
+-- Several opinions of a judge that have come to no verdict are not scored.
 final as (
 
     select
         scores.prediction_id,
         scores.scorer,
         max(scores.landed_at) as landed_at,
-        count(*) as n_judgements,
-        logical_and(scores.status = 'scored' and scores.passed is not null) as is_scored,
-        logical_and(coalesce(scores.passed, false)) as is_passed,
+        countif(scores.is_verdict) as n_judgements,
+        countif(scores.is_verdict) > 0
+        and logical_and(
+            not scores.is_verdict or (scores.status = 'scored' and scores.passed is not null)
+        ) as is_scored,
+        countif(scores.is_verdict) > 0
+        and logical_and(not scores.is_verdict or coalesce(scores.passed, false)) as is_passed,
     from scores
     inner join newest_versions
         on

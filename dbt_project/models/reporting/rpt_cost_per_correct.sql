@@ -52,8 +52,7 @@ joined as (
         coalesce(calls.n_billing_unknown_calls, 0) as n_billing_unknown_calls,
         if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_usd, 0), null)
             as cost_usd,
-        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.judge_cost_usd, 0), null)
-            as judge_cost_usd,
+        if(calls.run_id is null, 0, calls.judge_cost_usd) as judge_cost_usd,
         if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_upper_usd, 0), null)
             as cost_upper_usd,
         calls.reference_cost_usd,

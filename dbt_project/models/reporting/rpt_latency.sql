@@ -9,7 +9,7 @@ predictions as (
 responses as (
 
     select * from {{ ref('fct_responses') }}
-    where latency_ms is not null and purpose != 'embedding'
+    where latency_ms is not null and purpose not in ('embedding', 'judge')
 
 ),
 

@@ -3,7 +3,7 @@ with
 responses as (
 
     select * from {{ ref('fct_responses') }}
-    where purpose != 'embedding'
+    where purpose not in ('embedding', 'judge')
 
 ),
 

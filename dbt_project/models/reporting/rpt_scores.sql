@@ -3,6 +3,8 @@ with
 scores as (
 
     select * from {{ ref('fct_scores') }}
+    -- People label chosen items: rates from their labels are weighted, and stand in estimates.
+    where is_verdict and coalesce(scorer_kind != 'human', true)
 
 ),
 

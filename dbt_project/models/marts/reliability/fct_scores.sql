@@ -50,6 +50,7 @@ placed as (
         scores.status,
         scores.call_id,
         scores.occurred_at as scored_at,
+        {{ is_verdict('scores') }} as is_verdict,
         coalesce(predictions.is_current, false) as is_current,
     from scores
     left join predictions

@@ -1,0 +1,189 @@
+"""Asks the judges of a run what they have not said yet: a streaming pass over its answers that lands while it goes.
+
+Part of the third stage, before verdicts are counted. The calls go through the same engine as the answers did: limits,
+budget, exact cache, retries, journal; they land with the purpose `judge`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+from assay.errors import AssayError
+from assay.evals.judge_verdicts import opinion_of
+from assay.inference.call_rows import CallRows
+from assay.inference.cancelling import end
+from assay.inference.client import ModelClient
+from assay.inference.engine import RunCannotGoOn
+from assay.inference.request import Answered
+from assay.pipeline.answering import KILLED
+from assay.pipeline.budgeting import open_budget
+from assay.pipeline.buffer import AnswerBuffer, RowSink, land_answers
+from assay.pipeline.caching import CacheSinks, open_judge_cache
+from assay.pipeline.feed import Feed
+from assay.pipeline.journal import Journal
+from assay.pipeline.judge_parts import Engines, JudgeParts, clients_of, limiter_of
+from assay.pipeline.judges import OpinionsOfRun, Question, RunJudge
+from assay.pipeline.landed_answers import LandedAnswer
+from assay.pipeline.masked import RecordGuard
+from assay.pipeline.observing import UNOBSERVED, Observed
+from assay.pipeline.parts import call_rows
+from assay.pipeline.process import fast_loop
+from assay.pipeline.project import Project
+from assay.pipeline.run import Run
+from assay.pipeline.workers import work_off
+from assay.warehouse.landing import LandingWriter
+
+GRACE_SECONDS = 15.0
+JOURNAL = "judges"
+LOG = logging.getLogger(__name__)
+Answers = Callable[[], Iterator[LandedAnswer]]
+"""The answers of the run in the order of its input, from the start each time."""
+
+
+def judge_answers(
+    project: Project,
+    run: Run,
+    judges: Sequence[RunJudge],
+    answers: Answers,
+    *,
+    report: Callable[[int], None] = lambda _: None,
+    observed: Observed = UNOBSERVED,
+) -> None:
+    """Every judge has said what it has to say of every answer; `report` is told the opinions so far.
+
+    Raises:
+        AssayError: the run cannot go on; what was said is landed, and a resume asks the rest.
+    """
+    judging = Judging(project, run, tuple(judges), answers, report=report, observed=observed)
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        runner.run(judging.judge_all())
+
+
+@dataclass
+class Judging:
+    """One pass over the answers of a run."""
+
+    project: Project
+    run: Run
+    judges: tuple[RunJudge, ...]
+    answers: Answers
+    report: Callable[[int], None] = lambda _: None
+    observed: Observed = UNOBSERVED
+    clients: Mapping[str, ModelClient] | None = None
+    sink: RowSink | None = None
+    grace_s: float = GRACE_SECONDS
+    _opinions: int = 0
+    _failure: AssayError | None = None
+    _halt: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def judge_all(self) -> None:
+        """See `judge_answers`."""
+        guard = RecordGuard(self.run, self.project)
+        sink = self.sink or LandingWriter(self.project.warehouse)
+        journal = Journal(self.project.journal_dir(self.run.run_id) / JOURNAL)
+        journal.open()
+        buffer, recovered = AnswerBuffer(sink, journal=journal, events=self.observed.events), False
+        try:
+            rows = call_rows(self.project, self.run, guard)
+            await asyncio.to_thread(_land_recovered, journal, rows, sink)
+            recovered = True
+            async with AsyncExitStack() as closing:
+                engines = await self._open(closing, buffer, rows, journal)
+                await self._pass(engines, buffer)
+        finally:
+            journal.close(everything_landed=recovered and buffer.is_empty)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, rows: CallRows, journal: Journal) -> Engines:
+        """The engines of the judges; what they share is closed with `closing`."""
+        closing.push_async_callback(buffer.flush)
+        cache = open_judge_cache(self.project, self.run, CacheSinks(land=buffer.note, warn=LOG.warning))
+        closing.push_async_callback(cache.close)
+        budget = await open_budget(self.project, self.run)
+        closing.push_async_callback(budget.close)
+        parts = JudgeParts(
+            project=self.project,
+            run=self.run,
+            rows=rows,
+            clients=self.clients or clients_of(self.project, (judge.spec for judge in self.judges)),
+            limiter=limiter_of(self.project, self.run),
+            budget=budget,
+            cache=cache,
+            observed=self.observed,
+            journal=journal,
+        )
+        closing.push_async_callback(parts.close)
+        return parts.engines(self.judges)
+
+    async def _pass(self, engines: Engines, buffer: AnswerBuffer) -> None:
+        flusher = asyncio.create_task(buffer.flush_when_due())
+        flusher.add_done_callback(lambda _: self._halt.set())
+        try:
+            await work_off(
+                Feed(self._questions()),
+                partial(self._settle, engines, buffer),
+                count=self._in_flight(),
+                halt=self._halt,
+                grace_s=self.grace_s,
+            )
+            if flusher.done():
+                await flusher
+        finally:
+            await end(flusher)
+            await buffer.flush()
+
+    def _questions(self) -> Iterator[Question]:
+        opinions = OpinionsOfRun(self.project, self.run, self.judges)
+        for answer in self.answers():
+            said = opinions.at(answer.place)
+            for judge in self.judges:
+                yield from judge.questions(answer, said[judge.spec.name])
+
+    async def _settle(self, engines: Engines, buffer: AnswerBuffer, question: Question) -> None:
+        engine = engines[question.judge.spec.name, question.juror.name, question.judge_epoch]
+        try:
+            await buffer.add(_with_score(question, await engine.answer(question.request)))
+            self._opinions += 1
+            self.report(self._opinions)
+        except RunCannotGoOn as stopped:
+            self._fail(stopped.error)
+            await buffer.add(Answered(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+        except AssayError as error:
+            self._fail(error)
+
+    def _fail(self, error: AssayError) -> None:
+        self._failure = self._failure or error
+        self._halt.set()
+
+    def _in_flight(self) -> int:
+        names = {juror.provider for judge in self.judges for juror in judge.spec.routes}
+        return sum(self.project.providers[name].concurrency for name in names)
+
+
+def _with_score(question: Question, answered: Answered) -> Answered:
+    """The calls with what they came to; the engine's own row of the answer is no prediction of the task."""
+    if answered.prediction is None:
+        return answered
+    judge, last = question.judge, answered.responses[-1].call_id if answered.responses else None
+    score = judge.rows.opinion(
+        question.answer,
+        opinion_of(answered.prediction, judge.spec),
+        juror=question.juror.name,
+        judge_epoch=question.judge_epoch,
+        call_id=answered.prediction.call_id or last,
+    )
+    return Answered(None, answered.responses, answered.contents, (score,))
+
+
+def _land_recovered(journal: Journal, rows: CallRows, sink: RowSink) -> None:
+    """What a process that was killed had been told is landed, and what it had sent is told of."""
+    recovered = journal.recover()
+    lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
+    land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
+    journal.forget_earlier()

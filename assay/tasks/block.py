@@ -1,0 +1,24 @@
+"""What the blocks of `task.yml` are made of: an immutable model without unknown keys, and the shapes of single values."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Lifetime = Annotated[str, Field(pattern=r"^[1-9]\d{0,4} (minutes|hours|days)$")]
+SECONDS_IN = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
+
+
+class Block(BaseModel):
+    """A block of `task.yml`: immutable, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def lifetime_s(lifetime: str) -> float:
+    """Seconds of a lifetime such as `12 hours`."""
+    count, unit = lifetime.split()
+    return int(count) * SECONDS_IN[unit]

@@ -1,0 +1,168 @@
+"""Rubrics: what one judge judges by. A file each, in the task folder or among those that Assay ships.
+
+The shape of a rubric, reading it, and the schema of a verdict belong here; asking a model is `evals`' part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from assay.tasks.block import Block
+from assay.tasks.judge_spec import JudgeSpec
+from assay.tasks.mistakes import Mistake, YamlDocument, shown
+from assay.tasks.output_model import strict_schema
+
+BUILTIN_DIR = Path(__file__).with_name("rubrics")
+DEFAULT_PROMPT, MATERIAL, PAIR_PROMPT = "prompt.j2", "material.j2", "pair_prompt.j2"
+PROMPT_VARIABLES = frozenset({"criterion", "question", "guidance", "anchors"})
+PASS, FAIL = "pass", "fail"
+FEWEST_LEVELS, MOST_LEVELS = 2, 10
+CODE_VERSION = 1
+"""To be raised when code changes what a judge is asked, or what is made of its opinions."""
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class BinaryScale(Block):
+    """Two verdicts, each with what earns it."""
+
+    passes: Annotated[Text, Field(alias=PASS)]
+    fails: Annotated[Text, Field(alias=FAIL)]
+
+
+class Rubric(Block):
+    """One criterion with a binary scale or with levels, each of which has its description.
+
+    `needs` names what a judge must be shown for it; `prompt` is a Jinja template of its own for the instructions.
+    """
+
+    criterion: Text
+    question: Text
+    guidance: str = ""
+    binary: BinaryScale | None = None
+    levels: Annotated[dict[int, Text], Field(min_length=FEWEST_LEVELS, max_length=MOST_LEVELS)] | None = None
+    needs: tuple[Literal["sources", "reference"], ...] = ()
+    prompt: Text | None = None
+
+    @model_validator(mode="after")
+    def _has_one_scale(self) -> Rubric:
+        if (self.binary is None) == (self.levels is None):
+            raise ValueError("expected either `binary` or `levels`, so that each verdict has its description")
+        return self
+
+    @property
+    def anchors(self) -> str:
+        """Each verdict with its description, a line each."""
+        if self.levels is not None:
+            return "\n".join(f"level {level}: {text.strip()}" for level, text in sorted(self.levels.items()))
+        assert self.binary is not None  # one of the two is there
+        return f"{PASS}: {self.binary.passes.strip()}\n{FAIL}: {self.binary.fails.strip()}"
+
+
+class Opinion(BaseModel):
+    """What every answer of a judge has; the verdict comes after its reasons, so that it follows from them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    explanation: str = Field(min_length=1, description="The reasons, before the verdict.")
+
+
+def opinion_model(rubric: Rubric) -> type[Opinion]:
+    """The shape of an answer: an explanation, then `verdict` (pass, fail) or `level`."""
+    if rubric.levels is None:
+        verdict: Any = Literal["pass", "fail"]
+        return create_model("Opinion", __base__=Opinion, verdict=(verdict, Field(description="What it comes to.")))
+    levels: Any = Annotated[Literal[tuple(sorted(rubric.levels))], BeforeValidator(_whole_number)]
+    return create_model("Opinion", __base__=Opinion, level=(levels, Field(description="The level it comes to.")))
+
+
+def _whole_number(value: object) -> object:
+    """The value, unless it is true, which Python takes for 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a level, found true or false")
+    return value
+
+
+def is_builtin(name: str) -> bool:
+    """True for the name of a rubric that Assay ships; others are files of the task folder."""
+    return "." not in name
+
+
+def builtin_names() -> tuple[str, ...]:
+    """The rubrics that Assay ships."""
+    return tuple(sorted(path.stem for path in BUILTIN_DIR.glob("*.yml")))
+
+
+@cache
+def shipped_text(name: str) -> str:
+    """A file that lies beside the shipped rubrics."""
+    return (BUILTIN_DIR / name).read_text("utf-8")
+
+
+def read_rubric(name: str, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[Mistake]) -> Rubric | None:
+    """The rubric, or None with what is wrong with its file added to `mistakes`; see `rubric_missing` for no file."""
+    builtin = is_builtin(name)
+    path = BUILTIN_DIR / f"{name}.yml" if builtin else folder / name
+    document = YamlDocument(path, shown_as=f"rubric {name}" if builtin else shown_as(name))
+    if document.mistakes:
+        mistakes += document.mistakes
+        return None
+    if not isinstance(document.value, dict):
+        mistakes.append(Mistake(document.file, 1, "a mapping of keys", shown(document.value)))
+        return None
+    try:
+        rubric = Rubric.model_validate(document.value)
+    except ValidationError as error:
+        mistakes += document.mistakes_of(error)
+        return None
+    faults = list(_prompt_mistakes(rubric.prompt, document)) if rubric.prompt is not None else []
+    mistakes += faults
+    return None if faults else rubric
+
+
+def rubric_missing(name: str, folder: Path) -> bool:
+    """True when there is no file for the name."""
+    if is_builtin(name):
+        return name not in builtin_names()
+    path = (folder / name).resolve()
+    return not (path.is_relative_to(folder.resolve()) and path.is_file())
+
+
+def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
+    """All that decides what a judge says of an answer: its scores compare only where this is the same."""
+    return {
+        "code": CODE_VERSION,
+        "rubric": rubric.model_dump(mode="json", by_alias=True, exclude={"prompt"}),
+        "prompt": rubric.prompt or shipped_text(DEFAULT_PROMPT),
+        "material": shipped_text(MATERIAL),
+        "schema": strict_schema(opinion_model(rubric)),
+        "jurors": [[juror.name, juror.lane] for juror in judge.routes],
+        "parameters": judge.parameters,
+        "sees": judge.sees.model_dump(mode="json"),
+        "epochs": judge.epochs,
+        "jury": judge.jury,
+        "passes": judge.passes,
+    }
+
+
+def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[Mistake]:
+    from jinja2 import TemplateSyntaxError
+
+    from assay.tasks.templates import reads
+
+    line, wanted = document.line(["prompt"]), ", ".join(sorted(PROMPT_VARIABLES))
+    try:
+        unknown = reads(prompt) - PROMPT_VARIABLES
+    except TemplateSyntaxError as error:
+        return [Mistake(document.file, line, "a valid Jinja template", error.message or "a syntax error")]
+    found = [
+        Mistake(document.file, line, f"a variable of a rubric ({wanted})", f"`{name}`") for name in sorted(unknown)
+    ]
+    if "anchors" not in reads(prompt):
+        found.append(Mistake(document.file, line, "a prompt that shows {{ anchors }}", "one without"))
+    return found
