@@ -240,7 +240,12 @@ class Desk:
 
     def _held_by_others(self, person: str) -> list[ItemKey]:
         now = self._clock()
-        return [key for holder, (key, until) in self._held.items() if holder != person and until > now]
+        return [
+            key
+            for holder, (key, until) in self._held.items()
+            # Who has labelled it already, and perhaps looks at it again, keeps it from nobody.
+            if holder != person and until > now and self._queue.given(key, holder) is None
+        ]
 
     def _read(self) -> tuple[Queue, dict[str, Mapping[str, Any]]]:
         warehouse, asked = self._project.warehouse, {"task": self.task.name}

@@ -125,7 +125,7 @@ def staged(place: Workplace, name: str) -> Callable[..., Stage]:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's chromium, without a window."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make install")

@@ -111,6 +111,15 @@ def test_whoever_comes_takes_open_items_and_each_gets_the_labels_it_needs(staged
     assert all(len(set(records)) == len(records) for records in done.values())
 
 
+def test_an_item_that_somebody_has_just_labelled_is_offered_to_the_next_at_once(staged: Staged) -> None:
+    stage = staged(1)
+    stage.fill(size=1, per_item=2)
+    desk = stage.desk()
+    first = work_one(desk, "a")
+    assert work_one(desk, "b") == first
+    assert desk.next_item("c") is None
+
+
 def test_two_people_are_shown_different_open_items(staged: Staged) -> None:
     stage = staged(4)
     stage.fill()
