@@ -7,29 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from assay.evals.judge_verdicts import Judgement
+from assay.evals.scored import Scored
 from assay.inference.keys import opinion_id, score_id
 from assay.records import Score
 
 JUDGE = "judge"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedAnswer:
-    """Whose rows they are."""
-
-    prediction_id: str
-    run_id: str
-    task: str
-    data_date: date
-    tenant_id: str
-    record_id: str
-    epoch: int
-    subject_key: str | None
-    masking_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +27,21 @@ class JudgeRows:
     scrub: Callable[[str], str]
 
     def opinion(
-        self, answer: JudgedAnswer, judgement: Judgement, *, juror: str, judge_epoch: int, call_id: str | None = None
+        self, answer: Scored, judgement: Judgement, *, juror: str, judge_epoch: int, call_id: str | None = None
     ) -> Score:
         """What a juror said in one of its epochs."""
         key = opinion_id(answer.prediction_id, self.scorer, self.version, juror=juror, judge_epoch=judge_epoch)
         return self._row(answer, judgement, score_id=key, annotator=juror, judge_epoch=judge_epoch, call_id=call_id)
 
-    def verdict(self, answer: JudgedAnswer, judgement: Judgement) -> Score:
+    def verdict(self, answer: Scored, judgement: Judgement) -> Score:
         """What several opinions come to."""
         return self._row(answer, judgement, score_id=score_id(answer.prediction_id, self.scorer, self.version))
 
-    def _row(self, answer: JudgedAnswer, judgement: Judgement, *, score_id: str, **columns: Any) -> Score:
+    def _row(self, answer: Scored, judgement: Judgement, *, score_id: str, **columns: Any) -> Score:
         explanation = judgement.explanation
-        return Score(
+        return answer.row(
             score_id=score_id,
-            prediction_id=answer.prediction_id,
-            run_id=answer.run_id,
-            task=answer.task,
-            data_date=answer.data_date,
             occurred_at=datetime.now(UTC),
-            tenant_id=answer.tenant_id,
-            record_id=answer.record_id,
-            epoch=answer.epoch,
             scorer=self.scorer,
             scorer_kind=JUDGE,
             scorer_version=self.version,
@@ -71,7 +50,5 @@ class JudgeRows:
             passed=judgement.passed,
             status=judgement.status,
             explanation=self.scrub(explanation) if explanation is not None else None,
-            subject_key=answer.subject_key,
-            masking_version=answer.masking_version,
             **columns,
         )

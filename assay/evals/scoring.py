@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from assay.checks import Judged, Scorer, Subject, build_scorer
+from assay.evals.scored import Scored
 from assay.inference.keys import score_id
 from assay.records import Score
 from assay.tasks.task import Task
@@ -19,22 +20,13 @@ CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToScore:
+class ToScore(Scored):
     """One landed prediction with what its scorers need; `output` and `expected` are unmasked."""
 
-    prediction_id: str
-    run_id: str
-    task: str
-    data_date: date
-    tenant_id: str
-    record_id: str
-    epoch: int
     status: str
     output: dict[str, Any] | None
     expected: dict[str, Any] | None
     input: dict[str, Any]
-    subject_key: str | None
-    masking_version: str
 
 
 class Scoreboard:
@@ -54,16 +46,9 @@ class Scoreboard:
 
     def _row(self, item: ToScore, scorer: str, judged: Judged) -> Score:
         version = self._versions[scorer]
-        return Score(
+        return item.row(
             score_id=score_id(item.prediction_id, scorer, version),
-            prediction_id=item.prediction_id,
-            run_id=item.run_id,
-            task=item.task,
-            data_date=item.data_date,
             occurred_at=datetime.now(UTC),
-            tenant_id=item.tenant_id,
-            record_id=item.record_id,
-            epoch=item.epoch,
             scorer=scorer,
             scorer_kind=CHECK,
             scorer_version=version,
@@ -72,6 +57,4 @@ class Scoreboard:
             passed=judged.passed,
             status=judged.status,
             explanation=self._scrub(judged.explanation) if judged.explanation is not None else None,
-            subject_key=item.subject_key,
-            masking_version=item.masking_version,
         )

@@ -15,19 +15,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.errors import AssayError
-from assay.inference.call_rows import CallRows
 from assay.inference.cancelling import end
 from assay.inference.client import ModelClient
 from assay.inference.engine import Engine, RunCannotGoOn
-from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.limits.protocol import LaneState
 from assay.inference.request import Answered, Request
 from assay.inference.telemetry.lanes import tell_of_lanes
 from assay.pipeline.budgeting import open_budget
-from assay.pipeline.buffer import AnswerBuffer, RowSink, land_answers
+from assay.pipeline.buffer import AnswerBuffer, RowSink
 from assay.pipeline.caching import CacheSinks, open_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
+from assay.pipeline.journalled import journalled
 from assay.pipeline.masked import RecordGuard
 from assay.pipeline.observing import UNOBSERVED, Observed
 from assay.pipeline.parts import EngineParts, call_rows, connect, open_parts
@@ -48,7 +47,6 @@ EXCHANGES_AHEAD = 40
 """Pieces of conversations that wait at a time, twice: each is several records."""
 Work = Callable[[Any], Awaitable[object]]
 LOG = logging.getLogger(__name__)
-KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was under way", broke_off=True)
 
 
 class Progress(Protocol):
@@ -100,19 +98,12 @@ class Answering:
         guard = RecordGuard(self.run, self.project)
         sink = self.sink or LandingWriter(self.project.warehouse)
         journal = Journal(self.project.journal_dir(self.run.run_id) / str(self.shard))
-        journal.open()
-        buffer, recovered = AnswerBuffer(sink, journal=journal, events=self.observed.events), False
-        try:
-            rows = call_rows(self.project, self.run, guard)
-            await asyncio.to_thread(self._land_recovered, journal, rows, sink)
-            recovered = True
-            async with AsyncExitStack() as closing:
-                parts = await self._open(closing, buffer, guard)
-                requests = RunRequests(self.project, self.run, guard, self.shard)
-                conversations = await self._recall(closing, requests, parts)
-                await self._pass(parts, journal, buffer, conversations or requests)
-        finally:
-            journal.close(everything_landed=recovered and buffer.is_empty)
+        rows = call_rows(self.project, self.run, guard)
+        async with journalled(journal, rows, sink, events=self.observed.events) as buffer, AsyncExitStack() as closing:
+            parts = await self._open(closing, buffer, guard)
+            requests = RunRequests(self.project, self.run, guard, self.shard)
+            conversations = await self._recall(closing, requests, parts)
+            await self._pass(parts, journal, buffer, conversations or requests)
         if self._failure is not None:
             raise self._failure
         if self.stop.is_set():
@@ -140,13 +131,6 @@ class Answering:
         closing.push_async_callback(parts.close)
         self.progress.watch(parts.limiter.states, parts.money)
         return parts
-
-    def _land_recovered(self, journal: Journal, rows: CallRows, sink: RowSink) -> None:
-        """What a process that was killed had answered is landed, and what it had sent is told of."""
-        recovered = journal.recover()
-        lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
-        land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
-        journal.forget_earlier()
 
     async def _recall(self, closing: AsyncExitStack, requests: RunRequests, parts: EngineParts) -> Conversations | None:
         """The conversations to go on with, where the task's rows are turns; to be closed with `closing`."""

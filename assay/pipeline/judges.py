@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from assay.evals.judge_material import Exhibit, NothingToJudge, material
-from assay.evals.judge_rows import JudgedAnswer, JudgeRows
+from assay.evals.judge_rows import JudgeRows
 from assay.evals.judge_verdicts import Judgement, verdict_of
+from assay.evals.scored import Scored
 from assay.inference.keys import judge_key
 from assay.inference.request import Request
 from assay.pipeline.landed_answers import LandedAnswer
@@ -42,7 +43,7 @@ class Question:
     judge: RunJudge
     juror: JurorSpec
     judge_epoch: int
-    answer: JudgedAnswer
+    answer: Scored
     request: Request
 
 
@@ -154,8 +155,8 @@ class OpinionsOfRun:
         return said
 
 
-def _named(run: Run, answer: LandedAnswer) -> JudgedAnswer:
-    return JudgedAnswer(
+def _named(run: Run, answer: LandedAnswer) -> Scored:
+    return Scored(
         prediction_id=answer.prediction["prediction_id"],
         run_id=run.run_id,
         task=run.task.name,

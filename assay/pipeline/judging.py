@@ -20,12 +20,13 @@ from assay.inference.cancelling import end
 from assay.inference.client import ModelClient
 from assay.inference.engine import RunCannotGoOn
 from assay.inference.request import Answered
-from assay.pipeline.answering import KILLED
+from assay.pipeline.answering import GRACE_SECONDS
 from assay.pipeline.budgeting import open_budget
-from assay.pipeline.buffer import AnswerBuffer, RowSink, land_answers
+from assay.pipeline.buffer import AnswerBuffer, RowSink
 from assay.pipeline.caching import CacheSinks, open_judge_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
+from assay.pipeline.journalled import journalled
 from assay.pipeline.judge_parts import Engines, JudgeParts, clients_of, limiter_of
 from assay.pipeline.judges import OpinionsOfRun, Question, RunJudge
 from assay.pipeline.landed_answers import LandedAnswer
@@ -38,7 +39,6 @@ from assay.pipeline.run import Run
 from assay.pipeline.workers import work_off
 from assay.warehouse.landing import LandingWriter
 
-GRACE_SECONDS = 15.0
 JOURNAL = "judges"
 LOG = logging.getLogger(__name__)
 Answers = Callable[[], Iterator[LandedAnswer]]
@@ -86,17 +86,10 @@ class Judging:
         guard = RecordGuard(self.run, self.project)
         sink = self.sink or LandingWriter(self.project.warehouse)
         journal = Journal(self.project.journal_dir(self.run.run_id) / JOURNAL)
-        journal.open()
-        buffer, recovered = AnswerBuffer(sink, journal=journal, events=self.observed.events), False
-        try:
-            rows = call_rows(self.project, self.run, guard)
-            await asyncio.to_thread(_land_recovered, journal, rows, sink)
-            recovered = True
-            async with AsyncExitStack() as closing:
-                engines = await self._open(closing, buffer, rows, journal)
-                await self._pass(engines, buffer)
-        finally:
-            journal.close(everything_landed=recovered and buffer.is_empty)
+        rows = call_rows(self.project, self.run, guard)
+        async with journalled(journal, rows, sink, events=self.observed.events) as buffer, AsyncExitStack() as closing:
+            engines = await self._open(closing, buffer, rows, journal)
+            await self._pass(engines, buffer)
         if self._failure is not None:
             raise self._failure
 
@@ -179,11 +172,3 @@ def _with_score(question: Question, answered: Answered) -> Answered:
         call_id=answered.prediction.call_id or last,
     )
     return Answered(None, answered.responses, answered.contents, (score,))
-
-
-def _land_recovered(journal: Journal, rows: CallRows, sink: RowSink) -> None:
-    """What a process that was killed had been told is landed, and what it had sent is told of."""
-    recovered = journal.recover()
-    lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
-    land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
-    journal.forget_earlier()

@@ -17,8 +17,9 @@ import orjson
 
 from assay.errors import AssayError
 from assay.evals.assignments import ASSIGNED, Given, ItemKey, Progress, Queue, key_of
-from assay.evals.labels import Label, Labelled, label_row
+from assay.evals.labels import Label, label_row
 from assay.evals.questions import CANNOT_TELL, WITHDRAWN, Question, questions_of
+from assay.evals.scored import Scored
 from assay.pipeline.project import Project, masker
 from assay.records import Assignment, Row
 from assay.tasks.task import Task
@@ -164,9 +165,8 @@ class Desk:
             if choice == WITHDRAWN and self._queue.given(key, person) is None:
                 return
             score = label_row(
-                Labelled.of(self._contents[assignment.prediction_id]),
+                Scored.of(self._contents[assignment.prediction_id], task=self.task.name),
                 label,
-                task=self.task.name,
                 question=self._questions[assignment.scorer],
                 at=self._now(),
                 scrub=self._scrub,

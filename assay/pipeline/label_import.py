@@ -15,8 +15,9 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.evals.assignments import annotator_name
-from assay.evals.labels import Label, Labelled, label_row
+from assay.evals.labels import Label, label_row
 from assay.evals.questions import questions_of
+from assay.evals.scored import Scored
 from assay.pipeline.chunks import chunks
 from assay.pipeline.label_rows import (
     Fault,
@@ -54,13 +55,14 @@ class Imported:
 class _Known:
     """The predictions that a file may speak of."""
 
+    task: str
     run_id: str | None
-    by_id: dict[str, Labelled] = field(default_factory=dict)
-    by_record: dict[str, list[Labelled]] = field(default_factory=lambda: defaultdict(list))
+    by_id: dict[str, Scored] = field(default_factory=dict)
+    by_record: dict[str, list[Scored]] = field(default_factory=lambda: defaultdict(list))
     without_output: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        labelled = Labelled.of(row)
+        labelled = Scored.of(row, task=self.task)
         if labelled.prediction_id in self.by_id:
             return
         self.by_id[labelled.prediction_id] = labelled
@@ -69,7 +71,7 @@ class _Known:
         if not row["has_output"]:
             self.without_output.add(labelled.prediction_id)
 
-    def labelled(self, row: FileRow) -> Labelled:
+    def labelled(self, row: FileRow) -> Scored:
         """The prediction of a row.
 
         Raises:
@@ -80,7 +82,7 @@ class _Known:
             raise Fault(f"record {found.record_id!r} has no output: expected one that was answered")
         return found
 
-    def _by_prediction(self, row: FileRow) -> Labelled:
+    def _by_prediction(self, row: FileRow) -> Scored:
         found = self.by_id.get(row.get("prediction_id"))
         if found is None:
             raise Fault(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
@@ -88,7 +90,7 @@ class _Known:
             raise Fault(f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, whose prediction this is")
         return found
 
-    def _by_record(self, row: FileRow) -> Labelled:
+    def _by_record(self, row: FileRow) -> Scored:
         record, epoch = row.get("record_id"), row_epoch(row)
         if not record:
             raise Fault("record_id and prediction_id are empty: expected one of them")
@@ -141,7 +143,7 @@ def _known(project: Project, task: Task, file: LabelFile, run_id: str | None) ->
     runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if run_id and not runs:
         raise UsageError(f"--run {run_id}: expected a completed run of task '{task.name}', found none.")
-    known = _Known(runs[0]["run_id"] if runs else None)
+    known = _Known(task.name, runs[0]["run_id"] if runs else None)
     named = sorted({row.get("prediction_id") for row in file.rows if row.get("prediction_id")})
     by_record = any(not row.get("prediction_id") for row in file.rows)
     for index, ids in enumerate(chunks(named, CHUNK_ROWS) if named else [[]]):
@@ -175,7 +177,7 @@ def _scores(
         except Fault as fault:
             faults.append(f"row {row.number}: {fault}")
             continue
-        score = label_row(labelled, label, task=task.name, question=asked, at=now, scrub=scrub)
+        score = label_row(labelled, label, question=asked, at=now, scrub=scrub)
         number, earlier = first.setdefault(score.score_id, (row.number, score))
         if earlier is not score:
             about = f"record {score.record_id!r}, {score.scorer}, {score.annotator}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from assay.evals.labels import Label, Labelled, label_id, label_row
+from assay.evals.labels import Label, label_id, label_row
 from assay.evals.questions import CANNOT_TELL, WITHDRAWN, Level, Question, rubric_question, versioned
+from assay.evals.scored import Scored
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric
 from tests.fakes.landed_run import DAY, NOON
@@ -20,8 +21,8 @@ QUESTION = versioned(
         judged_by=("check",),
     )
 )
-LABELLED = Labelled(
-    prediction_id="p1", run_id="r1", data_date=DAY, record_id="a", epoch=0, tenant_id="t", subject_key="s", masking_version="m"
+LABELLED = Scored(
+    prediction_id="p1", run_id="r1", task="t", data_date=DAY, record_id="a", epoch=0, tenant_id="t", subject_key="s", masking_version="m"
 )  # fmt: skip
 
 
@@ -31,9 +32,7 @@ def judge(**edits: object) -> JudgeSpec:
 
 def row(choice: str, note: str | None = None):  # type: ignore[no-untyped-def]
     label = Label(annotator="ana", choice=choice, note=note)
-    return label_row(
-        LABELLED, label, task="t", question=QUESTION, at=NOON, scrub=lambda text: text.replace("Bo", "<NAME>")
-    )
+    return label_row(LABELLED, label, question=QUESTION, at=NOON, scrub=lambda text: text.replace("Bo", "<NAME>"))
 
 
 def test_the_version_changes_with_every_word_and_not_with_who_judges() -> None:
