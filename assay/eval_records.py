@@ -102,3 +102,107 @@ class Estimate(Row):
     reason: str | None = None
     seed: int | None = None
     code_version: str
+    scorer: str | None = None
+    scorer_version: str | None = None
+    standard_error: float | None = None
+    worst: float | None = None
+    best: float | None = None
+    calibration: JsonText | None = None
+    details: JsonText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison(Row):
+    """Candidate against champion on the same records: one row per evaluation, metric and slice."""
+
+    table: ClassVar[str] = "comparisons"
+
+    comparison_id: str
+    evaluation_id: str
+    task: str
+    candidate_variant: str
+    candidate_run_id: str
+    candidate_inference_version: str
+    champion_variant: str
+    champion_run_id: str
+    champion_inference_version: str
+    metric: str
+    population: str
+    slice: str
+    difference: float
+    low: float
+    high: float
+    lower: float
+    upper: float
+    p_value: float
+    n: int
+    clusters: int | None = None
+    gains: int
+    losses: int
+    n_unscored: int
+    n_left_out: int
+    detectable: float
+    margin: float | None = None
+    needed: int | None = None
+    method: str
+    resampled_low: float | None = None
+    resampled_high: float | None = None
+    seed: int | None = None
+    status: str
+    reason: str | None = None
+    golden_set_version: str
+    policy_version: str
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate(Row):
+    """Whether a candidate may ship, and why: one row per decision."""
+
+    table: ClassVar[str] = "gates"
+
+    gate_id: str
+    evaluation_id: str
+    task: str
+    decision: str
+    stage: str
+    on_inconclusive: str
+    is_blocking: bool
+    candidate_variant: str
+    candidate_run_id: str
+    candidate_inference_version: str
+    candidate_task_version_id: str
+    candidate_git_sha: str | None = None
+    champion_variant: str | None = None
+    champion_run_id: str | None = None
+    champion_inference_version: str | None = None
+    champion_git_sha: str | None = None
+    population: str
+    rules: JsonText
+    golden_set_version: str
+    policy_version: str
+    decided_by: str
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion(Row):
+    """Which version of a task serves which stage: one row per promotion."""
+
+    table: ClassVar[str] = "stages"
+
+    promotion_id: str
+    task: str
+    variant: str
+    task_version_id: str
+    inference_version: str
+    golden_set_version: str
+    policy_version: str
+    scorer_versions: JsonText
+    from_stage: str | None = None
+    to_stage: str
+    gate_id: str | None = None
+    approver: str
+    reason: str | None = None
+    git_sha: str | None = None
+    code_version: str

@@ -13,7 +13,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 from assay.eval_records import Assignment as Assignment
+from assay.eval_records import Comparison as Comparison
 from assay.eval_records import Estimate as Estimate
+from assay.eval_records import Gate as Gate
+from assay.eval_records import Promotion as Promotion
 from assay.eval_records import Score as Score
 from assay.quick_init import quick_init
 from assay.row import JsonText as JsonText
@@ -326,7 +329,7 @@ LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
         TaskVersion, GoldenCase, Run, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
-        BudgetEntry, Batch, SemanticCacheEntry, Assignment,
+        BudgetEntry, Batch, SemanticCacheEntry, Assignment, Comparison, Gate, Promotion,
     )
 }  # fmt: skip
 """Landing table name to the record that it holds."""

@@ -23,6 +23,9 @@ FED_BY = {
     "scores": "scores",
     "annotations_queue": "scores",
     "estimates": "scores",
+    "comparisons": "scores",
+    "gates": "scores",
+    "stages": "scores",
     "runs": "scores",
 }
 """Landing table to the asset of each task that writes it."""

@@ -43,6 +43,13 @@ final as (
         reason,
         seed,
         code_version,
+        scorer,
+        scorer_version,
+        standard_error,
+        worst,
+        best,
+        calibration,
+        details,
     from deduplicated
 
 )

@@ -1,0 +1,63 @@
+with
+
+source as (
+
+    select * from {{ source('landing', 'comparisons') }}
+
+),
+
+deduplicated as (
+
+    {{ deduplicate_landing('source', key=['comparison_id'], keep='latest') }}
+
+),
+
+final as (
+
+    select
+        data_date,
+        occurred_at,
+        landed_at,
+        row_hash,
+        tenant_id,
+        comparison_id,
+        evaluation_id,
+        task,
+        candidate_variant,
+        candidate_run_id,
+        candidate_inference_version,
+        champion_variant,
+        champion_run_id,
+        champion_inference_version,
+        metric,
+        population,
+        slice,
+        difference,
+        low,
+        high,
+        lower,
+        upper,
+        p_value,
+        n,
+        clusters,
+        gains,
+        losses,
+        n_unscored,
+        n_left_out,
+        detectable,
+        margin,
+        needed,
+        method,
+        resampled_low,
+        resampled_high,
+        seed,
+        status,
+        reason,
+        golden_set_version,
+        policy_version,
+        code_version,
+    from deduplicated
+
+)
+
+select * from final
