@@ -129,6 +129,8 @@ class Comparison(Row):
     metric: str
     population: str
     slice: str
+    candidate_rate: float
+    champion_rate: float
     difference: float
     low: float
     high: float

@@ -20,7 +20,8 @@ from assay.inference.routing import landed_confidence, stated_confidence
 from assay.tasks.spec import LOGPROB, RouteSpec
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse
-from assay.warehouse.statements import ROUTE_ANSWERS, ROUTE_RUN, ROUTE_SCORES
+from assay.warehouse.evaluation_statements import VERDICTS_OF_RUN
+from assay.warehouse.statements import ROUTE_ANSWERS, ROUTE_RUN
 
 GOLDEN = "golden"
 Key = tuple[str, str, str]
@@ -87,7 +88,7 @@ def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callabl
         )
     window = {"run_id": run["run_id"], "data_date": run["data_date"]}
     scores: dict[str, dict[str, LandedVerdict]] = {}
-    for row in warehouse.stream(ROUTE_SCORES.sql, window):
+    for row in warehouse.stream(VERDICTS_OF_RUN.sql, window):
         verdict = LandedVerdict(row["status"], row["passed"], row["scorer_version"])
         scores.setdefault(row["prediction_id"], {})[row["scorer"]] = verdict
     answers = {

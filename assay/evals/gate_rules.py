@@ -31,14 +31,14 @@ class RuleKind(StrEnum):
     COST_PER_CORRECT = "cost_per_correct"
     """At most `bar` USD for each correct answer."""
     LATENCY = "latency"
-    """A percentile of at most `bar` ms."""
+    """A share of at least `bar` final within the SLA's time."""
     JUDGE_CALIBRATED = "judge_calibrated"
     """Agreement κ of judge and people of at least `bar`, on at least `n_min` labels."""
     GOLDEN_CASES = "golden_cases"
     """At least `bar` cases, and in each slice of `covering` at least `n_min`."""
 
 
-AT_MOST = frozenset({RuleKind.COST_PER_CORRECT, RuleKind.LATENCY})
+AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from assay.pipeline.run import (
     facts_of,
     find_run,
     finished_row,
+    golden_label,
     input_of,
     options_from,
     purpose_of,
@@ -237,7 +238,7 @@ def _source(project: Project, task: Task, options: RunOptions) -> Source:
             raise UsageError(
                 f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl; give --input."
             )
-        source = GoldenSource(cases, label=f"{spec}@{task.versions.golden_set}")
+        source = GoldenSource(cases, label=golden_label(task, spec))
     else:
         source = open_source(spec, root=project.settings.root, query=project.warehouse, data_date=options.data_date)
         if not isinstance(task.spec.input.record_id, str):

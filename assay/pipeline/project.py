@@ -6,7 +6,7 @@ Only wiring belongs here: which class plays which part.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,18 @@ from assay.guards.masking import Masker, MaskingRules
 from assay.inference.prices import PriceBook
 from assay.inference.providers import Provider, load_providers
 from assay.settings import Settings
+from assay.tasks.at_ref import folder_at
 from assay.tasks.loader import find_task, load_task
 from assay.tasks.mistakes import Mistake, TaskInvalid
 from assay.tasks.spec import CheckSpec, MaskingSpec
-from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, asked_as
 from assay.warehouse.client import Warehouse
 
 SNAPSHOTS = "snapshots"
 JOURNALS = "journals"
+REFS = "refs"
+REF = "@"
+"""How a variant begins that is a git ref or a stage."""
 
 
 @dataclass
@@ -45,8 +49,21 @@ class Project:
         )
 
     def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
-        """The task, whole and valid; see `assay.tasks.loader`."""
+        """The task, whole and valid, see `assay.tasks.loader`; a variant `@ref` asks as the folder did at that git ref."""
+        if variant.startswith(REF):
+            return self.task_at(name, variant.removeprefix(REF), label=variant)
         return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
+
+    def task_at(self, name: str, ref: str, *, label: str, variant: str = DEFAULT_VARIANT) -> Task:
+        """The task, but asking what its folder asked at the git ref; cases, scorers and policy are those of now.
+
+        Raises:
+            UsageError: no such ref, no such task there, or other fields of the input than now.
+        """
+        current = self.task(name)
+        at = folder_at(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
+        other = load_task(at.folder, catalog=self.catalog(), variant=variant)
+        return asked_as(current, replace(other, git_sha=at.git_sha), label=label)
 
     @property
     def snapshots_dir(self) -> Path:

@@ -135,6 +135,11 @@ def asks_golden_set(task: Task, options: RunOptions) -> bool:
     return GOLDEN.fullmatch(input_of(task, options)) is not None
 
 
+def golden_label(task: Task, split: str) -> str:
+    """How `runs.input_source` names the golden set, or a split of it, in its present version."""
+    return f"{split}@{task.versions.golden_set}"
+
+
 def rules_of(task: Task, *, is_golden: bool) -> InputRules:
     """The door's rules: the task's, or those of its golden set."""
     return golden_rules(task) if is_golden else input_rules(task)

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
+from assay.tasks.gate_mistakes import gate_mistakes
 from assay.tasks.golden import read_cases, turn_mistakes
 from assay.tasks.judge_mistakes import judge_mistakes, read_rubrics
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
@@ -23,7 +24,7 @@ from assay.tasks.output_model import load_output_model, strict_schema, value_mis
 from assay.tasks.route_mistakes import route_mistakes
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
-from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, Versions, versions_of
+from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, Versions, few_shot_cases, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
 
 SPEC_FILE = "task.yml"
@@ -178,6 +179,8 @@ class _Reading:
         self.check_routes(spec, model, under=["variants", variant] if own_routes else [])
         rubrics = self.rubrics(spec, model)
         cases = self.cases(spec, model)
+        for place, expected, found in gate_mistakes(spec, cases):
+            self.report(["gate", *place], expected, found)
         if self.mistakes or model is None:
             return None
         self.mistakes += rendering_mistakes(templates, spec=spec, cases=cases, shown=self.shown)
@@ -190,6 +193,7 @@ class _Reading:
             output_model=model,
             output_schema=strict_schema(model),
             cases=cases,
+            few_shot=few_shot_cases(spec, cases),
             masking_version=self.catalog.masking_version(spec.masking),
             versions=self.versions(spec, templates, cases, model=model, rubrics=rubrics),
             rubrics=rubrics,

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
 from assay.tasks.cron import cron_mistake
+from assay.tasks.gate_spec import GateSpec
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.patterns import pattern_mistake
 
@@ -300,6 +301,7 @@ class TaskSpec(Block):
     correct: tuple[str, ...] = ()
     fallback_counts: bool = False
     thresholds: ThresholdSpec = ThresholdSpec()
+    gate: GateSpec | None = None
     sla: SlaSpec | None = None
     schedule: ScheduleSpec | None = None
     stage: Literal["shadow", "beta", "ga"] = "shadow"
@@ -339,3 +341,5 @@ class TaskSpec(Block):
 
 VARIABLE_BLOCKS = ("prompts", "parameters", "routes", "output", "masking")
 """Blocks that a variant may override: those that decide what reaches the wire."""
+ASKED_BLOCKS = (*VARIABLE_BLOCKS, "deadline_s", "cache")
+"""Blocks that say how a record is asked, as against how its answer is judged."""

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import BaseModel
 
-from assay.tasks.spec import CheckSpec, MaskingSpec, RouteSpec, TaskSpec
+from assay.errors import UsageError
+from assay.tasks.spec import ASKED_BLOCKS, CheckSpec, MaskingSpec, RouteSpec, TaskSpec
 
 if TYPE_CHECKING:
     from assay.tasks.rubric import Rubric
@@ -81,15 +82,14 @@ class Task:
     output_model: type[BaseModel]
     output_schema: Mapping[str, Any]
     cases: tuple[Case, ...]
+    few_shot: tuple[Case, ...]
+    """The dev cases shown to the model, in the order of `task.yml`."""
     masking_version: str
     versions: Versions
     rubrics: Mapping[str, Rubric] = field(default_factory=dict)
     """The rubric of each judge, by the judge's name."""
-
-    @property
-    def few_shot(self) -> tuple[Case, ...]:
-        """The dev cases shown to the model, in the order of `task.yml`."""
-        return few_shot_cases(self.spec, self.cases)
+    git_sha: str | None = None
+    """The commit that what is asked was read at; None where it is the folder as it stands."""
 
 
 def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
@@ -131,7 +131,42 @@ def versions_of(
         inference=digest(asked),
         scorers=checked | {name: digest(content) for name, content in judges.items()},
         golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
-        policy=digest(_policy(spec)),
+        policy=policy_version(spec),
+    )
+
+
+def policy_version(spec: TaskSpec) -> str:
+    """The hash of what is decided by."""
+    return digest(_policy(spec))
+
+
+def asked_as(task: Task, other: Task, *, label: str) -> Task:
+    """The task, but asking what `other` asks: its prompts, examples, routes, answer and masking.
+
+    Cases, scorers and policy stay the task's own, so that two variants are judged alike on the same records.
+
+    Raises:
+        UsageError: the two read different fields of the input, so that one's prompts do not fit the other's records.
+    """
+    fields, others = set(task.spec.input.fields), set(other.spec.input.fields)
+    if fields != others:
+        raise UsageError(
+            f"Task '{task.name}' and {label} read different fields of the input ({', '.join(sorted(fields))}; "
+            f"{', '.join(sorted(others))}): expected the same, for they are asked about the same records; compare "
+            "with a version that reads these fields."
+        )
+    spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in ASKED_BLOCKS})
+    return replace(
+        task,
+        variant=label,
+        spec=spec,
+        templates=other.templates,
+        output_model=other.output_model,
+        output_schema=other.output_schema,
+        few_shot=other.few_shot,
+        masking_version=other.masking_version,
+        versions=replace(task.versions, inference=other.versions.inference, policy=policy_version(spec)),
+        git_sha=other.git_sha,
     )
 
 
@@ -147,6 +182,8 @@ def _policy(spec: TaskSpec) -> dict[str, Any]:
         policy["cache"] = cache
     if spec.input.conversation:
         policy["conversation"] = spec.input.conversation.ttl
+    if spec.gate is not None:
+        policy["gate"] = spec.gate.model_dump(mode="json")
     if samples := {judge.name: judge.sample for judge in spec.judges if judge.sample is not None}:
         policy["samples"] = samples
     return policy

@@ -191,11 +191,16 @@ PREDICTION_STATUSES = Statement(
 
 RUN_ESTIMATES = Statement(
     """
-    select population, slice, value, low, high, method, n, reason
+    select population, slice, value, low, high, method, n, clusters, effective_n, status, reason
     from estimates
-    where run_id = @run_id and data_date = @data_date
+    where
+        run_id = @run_id
+        and data_date = @data_date
+        and evaluation_id = @run_id
+        and metric = 'reliability'
+        and scorer is null
     qualify row_number() over (
-        partition by metric, population, slice
+        partition by population, slice
         order by occurred_at desc, landed_at desc
     ) = 1
     order by population, if(slice = 'overall', 0, 1), slice
@@ -314,17 +319,4 @@ ROUTE_ANSWERS = Statement(
         on answers.call_id = told.call_id
     """,
     (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),
-)
-
-ROUTE_SCORES = Statement(
-    """
-    select prediction_id, scorer, scorer_version, status, passed
-    from scores
-    where run_id = @run_id and data_date = @data_date and epoch = 0 and scorer_kind != 'human'
-    qualify row_number() over (
-        partition by prediction_id, scorer
-        order by occurred_at desc, landed_at desc
-    ) = 1
-    """,
-    (("run_id", "STRING"), ("data_date", "DATE")),
 )

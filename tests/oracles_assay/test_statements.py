@@ -13,7 +13,9 @@ from assay.settings import Settings
 from assay.warehouse import (
     budget_statements,
     cache_statements,
+    calibration_statements,
     conversation_statements,
+    evaluation_statements,
     judge_statements,
     label_statements,
     report_statements,
@@ -31,7 +33,9 @@ STATEMENTS = {
     for name, value in {
         **vars(statements),
         **vars(cache_statements),
+        **vars(calibration_statements),
         **vars(conversation_statements),
+        **vars(evaluation_statements),
         **vars(judge_statements),
         **vars(label_statements),
         **vars(budget_statements),

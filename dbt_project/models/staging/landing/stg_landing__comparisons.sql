@@ -32,6 +32,8 @@ final as (
         metric,
         population,
         slice,
+        candidate_rate,
+        champion_rate,
         difference,
         low,
         high,

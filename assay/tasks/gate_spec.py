@@ -1,0 +1,120 @@
+"""The shape of `gate` in `task.yml`: the rules that a candidate must meet, and who answers for one that it does not.
+
+Only what a block can check alone belongs here; the names that rules use are looked at in `gate_mistakes.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from assay.tasks.block import Block, Name, Share
+
+RELIABILITY = "reliability"
+OVERALL = "overall"
+Stage = Literal["shadow", "beta", "ga"]
+OnInconclusive = Literal["block", "warn"]
+Slice = Annotated[str, Field(pattern=r"^(overall|[^=]+=.*)$")]
+Count = Annotated[int, Field(ge=1)]
+
+
+class LowerBoundRule(Block):
+    """The rate is at least `at_least`: `reliability`, or the share that a check or a judge passes.
+
+    A slice with fewer than `n_min` records is reported, not gated.
+    """
+
+    name: Name
+    type: Literal["lower_bound"]
+    metric: str = RELIABILITY
+    slice: Slice = OVERALL
+    at_least: Share
+    n_min: Count = 1
+
+
+class NoRegressionRule(Block):
+    """The rate is not more than `margin` below the champion's."""
+
+    name: Name
+    type: Literal["no_regression"]
+    metric: str = RELIABILITY
+    slice: Slice = OVERALL
+    margin: Annotated[float, Field(gt=0, lt=1)]
+    n_min: Count = 1
+
+
+class CostRule(Block):
+    """A correct answer costs at most `at_most_usd`, all calls of the answers counted."""
+
+    name: Name
+    type: Literal["cost_per_correct"]
+    slice: Slice = OVERALL
+    at_most_usd: Annotated[float, Field(gt=0)]
+    n_min: Count = 1
+
+
+class LatencyRule(Block):
+    """At least this share of the answers is final within `sla.latency_ms`; without `at_least` it is `sla.share`."""
+
+    name: Name
+    type: Literal["latency"]
+    slice: Slice = OVERALL
+    at_least: Share | None = None
+    n_min: Count = 1
+
+
+class CalibrationRule(Block):
+    """Judge and people agree: Cohen's kappa of at least `kappa` on at least `labels` labelled answers."""
+
+    name: Name
+    type: Literal["judge_calibrated"]
+    judge: Name
+    kappa: Annotated[float, Field(gt=0, lt=1)]
+    labels: Count
+
+
+class GoldenCasesRule(Block):
+    """The set that is asked has at least `at_least` cases, and each slice of `covering` at least `each`."""
+
+    name: Name
+    type: Literal["golden_cases"]
+    at_least: Count
+    covering: tuple[Slice, ...] = ()
+    each: Count = 1
+
+
+AnyRule = Annotated[
+    LowerBoundRule | NoRegressionRule | CostRule | LatencyRule | CalibrationRule | GoldenCasesRule,
+    Field(discriminator="type"),
+]
+
+
+class WaiverSpec(Block):
+    """Someone answers for a rule that is not met, up to and including a day."""
+
+    rule: Name
+    owner: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: date
+
+
+class GateSpec(Block):
+    """Rules that all must be met, and what an inconclusive decision does at each stage."""
+
+    rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
+    on_inconclusive: dict[Stage, OnInconclusive] = {}
+    waivers: tuple[WaiverSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _rules_are_named_once(self) -> GateSpec:
+        names = [rule.name for rule in self.rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"rules has {', '.join(twice)} twice: expected each name once")
+        return self
+
+    def inconclusive_at(self, stage: str) -> str:
+        """block or warn; without a word an inconclusive decision warns in shadow, where nobody acts on an answer."""
+        stated = {str(name): answer for name, answer in self.on_inconclusive.items()}
+        return stated.get(stage, "warn" if stage == "shadow" else "block")

@@ -1,0 +1,131 @@
+"""`assay eval` in a git repository: what was changed on a branch is held against what it came from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.end_to_end.workplace import Workplace
+from tests.fakes.model_endpoint import ModelEndpoint
+from tests.pipeline.evaluating import cases, evaluated_task, obeying, prompt
+
+AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
+
+
+@pytest.fixture(autouse=True)
+def _obeying(model: ModelEndpoint) -> None:
+    model.react = obeying
+
+
+def git(place: Workplace, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *AUTHOR, *arguments], cwd=place.root, capture_output=True, text=True, timeout=30, check=True
+    )
+    return done.stdout.strip()
+
+
+def committed(place: Workplace, message: str) -> str:
+    """Everything in the folder is in a commit; returns it."""
+    git(place, "add", "-A")
+    git(place, "commit", "-q", "-m", message)
+    return git(place, "rev-parse", "HEAD")
+
+
+def repository(place: Workplace, name: str, **edits: object) -> str:
+    """A git repository with the task on its branch main; returns the task's name."""
+    git(place, "init", "-q", "-b", "main")
+    place.write(".gitignore", ".assay/\n")
+    task = evaluated_task(place, name, cases(150), **edits)  # type: ignore[arg-type]
+    committed(place, "Sort texts")
+    return task
+
+
+def test_a_branch_that_makes_the_prompt_worse_exits_1(place: Workplace, name: str) -> None:
+    task = repository(place, name)
+    git(place, "checkout", "-q", "-b", "shorter-prompt")
+    place.write(f"tasks/{task}/user.j2", prompt(70))
+    committed(place, "Shorten the prompt")
+
+    done = place.command("eval", task, "--champion", "@main", "--gate", "--format", "json", timeout_s=120)
+
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["decision"], found["blocks"], found["champion"]["variant"]) == ("FAIL", True, "@main")
+    assert found["champion"]["git_sha"] == git(place, "rev-parse", "main")
+    overall = found["comparisons"][0]
+    assert (overall["n"], overall["gains"], overall["losses"]) == (150, 0, 25)
+    landed = place.query("select * from gates where gate_id = @id", id=found["gate_id"])[0]
+    assert landed["candidate_git_sha"] == git(place, "rev-parse", "HEAD")
+
+
+def test_the_ref_asks_as_it_did_and_is_judged_as_now(place: Workplace, name: str) -> None:
+    """New cases and a stricter gate of the branch hold for both."""
+    task = repository(place, name)
+    evaluated_task(place, name, cases(160), right=96)
+
+    done = place.command("eval", task, "--champion", "@main", "--format", "json", timeout_s=120)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["comparisons"][0]["n"], found["comparisons"][0]["left_out"]) == (160, 0)
+    assert found["champion"]["golden_set_version"] == found["candidate"]["golden_set_version"]
+    assert found["champion"]["inference_version"] != found["candidate"]["inference_version"]
+
+
+def test_a_ref_can_be_run_by_itself(place: Workplace, name: str, model: ModelEndpoint) -> None:
+    task = repository(place, name)
+    place.write(f"tasks/{task}/user.j2", prompt(10))
+
+    summary = place.run(task, "--variant", "@main", "--input", "golden:gate")
+
+    assert summary["predictions"] == 150
+    assert {asked.prompt.split(":")[0] for asked in model.asked} == {"right until 95 of 100"}
+
+
+def test_markdown_is_a_comment_for_a_pull_request(place: Workplace, name: str, model: ModelEndpoint) -> None:
+    task = repository(place, name)
+
+    done = place.command("eval", task, "--champion", "@main", "--format", "markdown", timeout_s=120)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"### Assay: {task} PASS\n")
+    assert len(model.asked) == 150
+    assert "| not_worse | reliability at most 3 points below the champion |" in done.stdout
+    assert "candidate and champion ask the same" in done.stdout
+
+
+def test_a_task_that_is_new_on_the_branch_says_that_it_has_no_champion(place: Workplace, name: str) -> None:
+    repository(place, name)
+    evaluated_task(place, "not_known_before", cases(40))
+
+    done = place.command("eval", "not_known_before", "--champion", "@main", timeout_s=60)
+
+    assert done.returncode == 3
+    assert "Task 'not_known_before' did not exist at commit" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_outside_git_a_ref_is_refused(place: Workplace, name: str) -> None:
+    task = evaluated_task(place, name, cases(40))
+
+    done = place.command("eval", task, "--champion", "@main", timeout_s=60)
+
+    assert done.returncode == 3
+    assert "@main: expected a branch, tag or commit of the git repository" in done.stderr
+
+
+def test_an_interrupted_evaluation_goes_on_with_what_is_landed(
+    place: Workplace, name: str, model: ModelEndpoint
+) -> None:
+    task = evaluated_task(place, name, cases(60), routes=[
+        {"name": "first", "provider": "openai", "model": "gpt-4.1-nano", "timeout_s": 20, "max_attempts": 1},
+    ])  # fmt: skip
+    place.command("eval", task, timeout_s=60)
+    asked = len(model.asked)
+
+    done = place.command("eval", task, "--format", "json", timeout_s=60)
+
+    assert (done.returncode, asked, len(model.asked)) == (0, 60, 60)
+    assert json.loads(done.stdout)["candidate"]["is_reused"] is True
