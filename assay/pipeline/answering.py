@@ -26,7 +26,7 @@ from assay.pipeline.buffer import AnswerBuffer, RowSink
 from assay.pipeline.caching import CacheSinks, open_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
-from assay.pipeline.journalled import journalled
+from assay.pipeline.journalled import flushed, journalled
 from assay.pipeline.masked import RecordGuard
 from assay.pipeline.observing import UNOBSERVED, Observed
 from assay.pipeline.parts import EngineParts, call_rows, connect, open_parts
@@ -148,24 +148,14 @@ class Answering:
         self, parts: EngineParts, journal: Journal, buffer: AnswerBuffer, source: RunRequests | Conversations
     ) -> None:
         feed, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
-        flusher = asyncio.create_task(buffer.flush_when_due())
-        flusher.add_done_callback(lambda _: self._halt.set())
         stopper = asyncio.create_task(self._halt_when_stopped())
         teller = asyncio.create_task(tell_of_lanes(self.observed.events, parts.limiter.states))
         settler = asyncio.create_task(settle_memory())
         try:
-            await work_off(
-                feed,
-                work,
-                count=self._in_flight(),
-                halt=self._halt,
-                grace_s=self.grace_s,
-            )
-            if flusher.done():
-                await flusher
+            async with flushed(buffer, self._halt):
+                await work_off(feed, work, count=self._in_flight(), halt=self._halt, grace_s=self.grace_s)
         finally:
-            await end(flusher, stopper, teller, settler)
-            await buffer.flush()
+            await end(stopper, teller, settler)
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[Feed[Any], Work]:
         """What the workers take one by one, and what each does with it: a request, or the turns of a conversation."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from assay.inference.call_rows import CallRows
+from assay.inference.cancelling import end
 from assay.inference.failures import CallFailure, FailureKind
 from assay.inference.request import Answered
 from assay.inference.telemetry.protocol import Events
@@ -35,6 +36,20 @@ async def journalled(journal: Journal, rows: CallRows, sink: RowSink, *, events:
         yield buffer
     finally:
         journal.close(everything_landed=recovered and buffer.is_empty)
+
+
+@asynccontextmanager
+async def flushed(buffer: AnswerBuffer, halt: asyncio.Event) -> AsyncIterator[None]:
+    """The buffer lands what is due during the block and everything after it; a fault in landing sets `halt` and is raised."""
+    flusher = asyncio.create_task(buffer.flush_when_due())
+    flusher.add_done_callback(lambda _: halt.set())
+    try:
+        yield
+        if flusher.done():
+            await flusher
+    finally:
+        await end(flusher)
+        await buffer.flush()
 
 
 def _land_recovered(journal: Journal, rows: CallRows, sink: RowSink) -> None:

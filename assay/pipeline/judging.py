@@ -16,7 +16,6 @@ from functools import partial
 from assay.errors import AssayError
 from assay.evals.judge_verdicts import opinion_of
 from assay.inference.call_rows import CallRows
-from assay.inference.cancelling import end
 from assay.inference.client import ModelClient
 from assay.inference.engine import RunCannotGoOn
 from assay.inference.request import Answered
@@ -26,7 +25,7 @@ from assay.pipeline.buffer import AnswerBuffer, RowSink
 from assay.pipeline.caching import CacheSinks, open_judge_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
-from assay.pipeline.journalled import journalled
+from assay.pipeline.journalled import flushed, journalled
 from assay.pipeline.judge_parts import Engines, JudgeParts, clients_of, limiter_of
 from assay.pipeline.judges import OpinionsOfRun, Question, RunJudge
 from assay.pipeline.landed_answers import LandedAnswer
@@ -115,9 +114,7 @@ class Judging:
         return parts.engines(self.judges)
 
     async def _pass(self, engines: Engines, buffer: AnswerBuffer) -> None:
-        flusher = asyncio.create_task(buffer.flush_when_due())
-        flusher.add_done_callback(lambda _: self._halt.set())
-        try:
+        async with flushed(buffer, self._halt):
             await work_off(
                 Feed(self._questions()),
                 partial(self._settle, engines, buffer),
@@ -125,11 +122,6 @@ class Judging:
                 halt=self._halt,
                 grace_s=self.grace_s,
             )
-            if flusher.done():
-                await flusher
-        finally:
-            await end(flusher)
-            await buffer.flush()
 
     def _questions(self) -> Iterator[Question]:
         opinions = OpinionsOfRun(self.project, self.run, self.judges)
