@@ -44,7 +44,7 @@ def run_demo(settings: Settings) -> None:
     day = datetime.now(UTC).date().isoformat()
     note(f"2/4 {DEMO_TASK}: its golden set through Dagster, partition {day}")
     config = orjson.dumps({"ops": {f"{DEMO_TASK}__records": {"config": {"input": "golden"}}}}).decode()
-    selection = f"group:{DEMO_TASK}"
+    selection = f"+key:{DEMO_TASK}/scores"
     _dagster(
         settings, "answers", "asset", "materialize", "--select", selection, "--partition", day, "--config-json", config
     )

@@ -11,6 +11,7 @@ import dagster as dg
 from assay.settings import Settings, export_environment, load_settings
 from assay.tasks.loader import Outline, outline, task_names
 from orchestration.batch_sensor import batch_sensor
+from orchestration.evaluation_asset import evaluation_job
 from orchestration.executors import executor_of
 from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
@@ -34,7 +35,7 @@ def build_defs(
             landing_assets([task.name for task in tasks.values()]),
             marts_assets(project),
         ],
-        jobs=[*jobs, marts_job()],
+        jobs=[*jobs, *map(evaluation_job, tasks.values()), marts_job()],
         schedules=schedules,
         sensors=[batch_sensor(jobs)] if jobs else [],
         executor=executor_of(project),

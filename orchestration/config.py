@@ -7,6 +7,7 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
+from assay.pipeline.evaluated_side import GATE_SPLIT, EvaluationOptions
 from assay.pipeline.run import RunOptions
 
 
@@ -27,3 +28,18 @@ class RunConfig(dg.Config):
     def options(self, partition: str) -> RunOptions:
         """The engine's options for the partition's day."""
         return RunOptions(data_date=date.fromisoformat(partition), **self.model_dump())
+
+
+class EvaluationConfig(dg.Config):
+    """Options of one evaluation; the champion, left out, is what serves ga, where there is one."""
+
+    candidate: str = Field(default="default", description="A variant of task.yml, @git-ref or @stage:ga.")
+    champion: str | None = Field(default=None, description="What it is compared with, named likewise.")
+    input: str = Field(default=GATE_SPLIT, description="Records that both are asked.")
+    epochs: int = Field(default=1, description="Times each record is asked.")
+    budget_usd: float | None = Field(default=None, description="Most that each of the two runs may spend, in USD.")
+    reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
+
+    def options(self, partition: str) -> EvaluationOptions:
+        """The engine's options for a gate on the partition's day."""
+        return EvaluationOptions(data_date=date.fromisoformat(partition), is_gate=True, **self.model_dump())

@@ -23,12 +23,15 @@ FED_BY = {
     "scores": "scores",
     "annotations_queue": "scores",
     "estimates": "scores",
-    "comparisons": "scores",
-    "gates": "scores",
-    "stages": "scores",
     "runs": "scores",
+    "comparisons": "evaluation",
+    "gates": "evaluation",
+    "stages": "evaluation",
 }
-"""Landing table to the asset of each task that writes it."""
+"""Landing table to the asset of each task that writes it; `evaluation`, which runs the task as well, stands at its own only.
+
+What a stage is given rests on a gate, so that `stages` comes after it.
+"""
 
 
 def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:

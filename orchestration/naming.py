@@ -10,17 +10,18 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
+from orchestration.evaluation_asset import evaluation_job_name
 from orchestration.marts import GROUPS
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
 def names_in_dagster(folders: Sequence[str]) -> dict[str, str]:
-    """Folder to the name that its assets, group, job and schedule have; no two are the same."""
-    names = {folder: folder for folder in folders if is_free(folder)}
-    for folder in folders:
-        if folder not in names:
-            names[folder] = _another(folder, taken=names.values())
+    """Folder to the name that its assets, group, jobs and schedule have; no two are the same, and no two jobs."""
+    names: dict[str, str] = {}
+    for folder in sorted(folders, key=lambda folder: not is_free(folder)):  # who may keep its name chooses first
+        taken = names.values()
+        names[folder] = folder if is_free(folder) and not _clashes(folder, taken) else _another(folder, taken=taken)
     return names
 
 
@@ -35,6 +36,12 @@ def is_free(name: str) -> bool:
 
 def _another(folder: str, *, taken: Collection[str]) -> str:
     name = f"{NOT_IN_NAMES.sub('_', folder)}_task"
-    while name in taken:
+    while _clashes(name, taken):
         name += "_"
     return name
+
+
+def _clashes(name: str, taken: Collection[str]) -> bool:
+    """Whether the task's name, or that of its evaluation's job, is another task's already."""
+    jobs = {*taken, *map(evaluation_job_name, taken)}
+    return name in jobs or evaluation_job_name(name) in jobs

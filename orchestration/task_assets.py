@@ -1,4 +1,4 @@
-"""The assets of one task, from a factory over the task folders: records, responses and predictions, scores."""
+"""The assets of one task, from a factory over the task folders: evaluation, records, responses and predictions, scores."""
 
 import re
 from datetime import timedelta
@@ -16,6 +16,7 @@ from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.answers_asset import answers_asset
 from orchestration.config import RunConfig
+from orchestration.evaluation_asset import evaluation_asset, evaluation_key, gated_by
 from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
 
@@ -29,16 +30,26 @@ DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
 
 def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
-    """Records with a blocking gate, then answers with a blocking completeness check, then scores.
+    """An evaluation with the blocking gate of the task, which records wait for where answers are acted on; records with
+    a blocking gate on rows, then answers with a blocking completeness check, then scores.
 
     `folder` is the task's name in the engine; `task.name` is its name in Dagster.
     """
-    return [_records(task, folder), answers_asset(task, partitions=DAYS, owners=_owners(task)), _scores(task)]
+    owners = _owners(task)
+    return [
+        evaluation_asset(task, folder=folder, partitions=DAYS, owners=owners),
+        _records(task, folder),
+        answers_asset(task, partitions=DAYS, owners=owners),
+        _scores(task),
+    ]
 
 
 def task_job(task: Outline) -> "UnresolvedAssetJobDefinition":
-    """A launchable job over the assets of the task, and of no other."""
-    return dg.define_asset_job(task.name, selection=dg.AssetSelection.groups(task.name), description=task.description)
+    """A launchable job over the assets of the task, and of no other; without the evaluation where nothing waits for it."""
+    assets: dg.AssetSelection = dg.AssetSelection.groups(task.name)
+    if not gated_by(task):
+        assets -= dg.AssetSelection.assets(evaluation_key(task.name))
+    return dg.define_asset_job(task.name, selection=assets, description=task.description)
 
 
 def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
@@ -82,6 +93,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
         description=task.fault or "Input rows admitted to the run, masked.",
         kinds={"bigquery"},
         partitions_def=DAYS,
+        deps=gated_by(task),
         check_specs=[
             dg.AssetCheckSpec(metadata.GATE, asset=key, blocking=True, description="Few enough rows were rejected.")
         ],

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from assay.cli import cache, calibrate, evaluate, reading, review, route, run, stack, tasks, warehouse
+from assay.cli import cache, calibrate, evaluate, power, reading, review, route, run, stack, tasks, warehouse
 from assay.errors import AssayError
 
 INTERRUPTED = 130
@@ -67,7 +67,7 @@ for command in (
     *(stack.up, stack.down, stack.status, stack.demo),
     *(tasks.init, tasks.check),
     run.run,
-    evaluate.evaluate,
+    *(evaluate.evaluate, power.power),
     *(review.review, review.labels, calibrate.calibrate),
     *(reading.report, reading.query),
     route.route,

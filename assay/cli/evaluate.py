@@ -11,7 +11,8 @@ from assay.cli.opening import DAY, opened_project
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
-    from assay.pipeline.evaluating import Evaluation, EvaluationOptions
+    from assay.pipeline.evaluated_side import EvaluationOptions
+    from assay.pipeline.evaluating import Evaluation
     from assay.pipeline.project import Project
 
 INTERRUPTED = 130
@@ -39,6 +40,9 @@ AGAIN = "Give the same command again: answers that are landed are reused."
     metavar="FILE|TABLE|SQL",
     help="Records that both are asked; golden:dev spares the gate's cases.",
 )
+@click.option(
+    "--prefer", metavar="JUDGE", help="Also show both answers to this judge, in both orders, and ask which is better."
+)
 @click.option("--epochs", type=int, default=1, show_default=True, help="Times each record is asked.")
 @click.option("--limit", type=int, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Most that each of the two runs may spend.")
@@ -48,7 +52,7 @@ AGAIN = "Give the same command again: answers that are landed are reused."
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) -> None:
     """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
-    from assay.pipeline.evaluating import EvaluationOptions
+    from assay.pipeline.evaluated_side import EvaluationOptions
 
     day = data_date.date() if data_date else datetime.now(UTC).date()
     found = _evaluated(opened_project(), task, EvaluationOptions(data_date=day, **options))
@@ -58,7 +62,8 @@ def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """The evaluation; whatever stops it, the message says how to go on."""
-    from assay.pipeline.evaluating import Telling, evaluate
+    from assay.pipeline.evaluated_side import Telling
+    from assay.pipeline.evaluating import evaluate
     from assay.terminal import counter, note, run_progress
 
     telling = Telling(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)

@@ -1,58 +1,33 @@
-"""Reliability of a run by population and slice, computed once and landed as `estimates`.
+"""The rates of a run by population and slice, each with the interval that its rows allow, as rows of `estimates`.
 
-Covers independent records asked once. Clusters and several epochs need other methods: no interval is given for them,
-and the status says why.
+What counts as correct is said here; counting is done in `tally.py`, intervals come from `rates.py` and `repeats.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import product
+from typing import Any
 
-from assay.evals.statistics import LEVEL, proportion_interval
-from assay.inference.keys import content_hash
+from assay.evals.estimate_rows import EstimateFacts, estimate_row
+from assay.evals.rates import MOST_UNSCORED as MOST_UNSCORED
+from assay.evals.rates import between, grouped_rate, too_much_unscored
+from assay.evals.repeats import Repeated, nested_variance
+from assay.evals.sampling import Groups
+from assay.evals.statistics import Measured
+from assay.evals.tally import ANSWERED as ANSWERED
+from assay.evals.tally import FALLBACK, PASS_RATE, Cell, Rate, Tally
+from assay.evals.tally import OVERALL as OVERALL
+from assay.evals.tally import RELIABILITY as RELIABILITY
+from assay.evals.tally import Verdict as Verdict
 from assay.inference.request import RunFacts
 from assay.records import Estimate
 from assay.tasks.task import Task
-from assay.version import code_version
 
-RELIABILITY = "reliability"
-OVERALL = "overall"
-MOST_UNSCORED = 0.01
-ANSWERED = frozenset({"ok", "repaired"})
-SKIPPED = "skipped_budget"
-
-
-@dataclass
-class Tally:
-    """Counts of one population and slice; `clusters` holds a hash of each cluster seen."""
-
-    eligible: int = 0
-    correct: int = 0
-    unscored: int = 0
-    unclustered: int = 0
-    clusters: set[int] = field(default_factory=set)
-
-    @property
-    def independent(self) -> int:
-        """Clusters, a record without one counting as its own."""
-        return len(self.clusters) + self.unclustered
-
-
-class Verdict(Protocol):
-    """What one scorer said, as a record or as it landed."""
-
-    @property
-    def status(self) -> str:
-        """scored, or why not."""
-        ...
-
-    @property
-    def passed(self) -> bool | None:
-        """Whether it passed; None where that was not decided."""
-        ...
+PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
+"""Metrics of several epochs begin so and end with k."""
+VARIANCE = "variance"
 
 
 def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool | None:
@@ -62,82 +37,91 @@ def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool |
     """
     if not task.spec.correct:
         return None
-    if status == "fallback" and not task.spec.fallback_counts:
+    if status == FALLBACK and not task.spec.fallback_counts:
         return False
-    if status not in ANSWERED and status != "fallback":
+    if status not in ANSWERED and status != FALLBACK:
         return False
     said = [scores.get(name) for name in task.spec.correct]
     verdicts = [verdict.passed if verdict is not None and verdict.status == "scored" else None for verdict in said]
     return None if None in verdicts else all(verdicts)
 
 
-class ReliabilityTallies:
-    """Counts predictions as they are scored; memory grows with slices and clusters, not with records."""
-
-    def __init__(self) -> None:
-        self._tallies: dict[tuple[str, str], Tally] = {}
-
-    def add(
-        self, *, population: str, slices: Iterable[str], cluster_id: str | None, status: str, correct: bool | None
-    ) -> None:
-        """One more prediction is counted, overall and in each of its slices."""
-        if status == SKIPPED:
-            return
-        for name in (OVERALL, *slices):
-            tally = self._tallies.setdefault((population, name), Tally())
-            tally.eligible += 1
-            tally.correct += correct is True
-            tally.unscored += correct is None
-            if cluster_id is None:
-                tally.unclustered += 1
-            else:
-                tally.clusters.add(int(cluster_id[:16], 16))
-
-    def estimates(self, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
-        """One row for each population and slice, with its interval or the reason for none."""
-        for (population, name), tally in sorted(self._tallies.items()):
-            yield _estimate(task, facts, population, name, tally, epochs=epochs)
+def tally_of(task: Task) -> Tally:
+    """Where the predictions of a run of the task are counted."""
+    return Tally({**{check.name: 1 for check in task.spec.checks}, **{j.name: j.opinions for j in task.spec.judges}})
 
 
-def _estimate(task: Task, facts: RunFacts, population: str, name: str, tally: Tally, *, epochs: int) -> Estimate:
-    scored, reason = tally.eligible - tally.unscored, _why_no_interval(tally, epochs=epochs)
-    interval = proportion_interval(tally.correct, scored) if reason is None else None
-    method = interval.method if interval else "none"
-    return Estimate(
-        estimate_id=content_hash(facts.run_id, RELIABILITY, population, name, method),
+def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
+    """A row for each rate in each population and slice where it counts anything, and with several epochs for each k."""
+    shared = EstimateFacts(
         evaluation_id=facts.run_id,
         run_id=facts.run_id,
         task=facts.task,
         data_date=facts.data_date,
-        occurred_at=datetime.now(UTC),
-        tenant_id="default",
-        metric=RELIABILITY,
-        population=population,
-        slice=name,
-        method=method,
-        value=tally.correct / scored if scored and tally.unscored <= MOST_UNSCORED * tally.eligible else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        level=LEVEL,
-        n=scored,
-        clusters=tally.independent,
-        effective_n=float(scored) if interval else None,
         inference_version=facts.inference_version,
         golden_set_version=task.versions.golden_set,
         policy_version=task.versions.policy,
-        status="ok" if interval else "none",
-        reason=reason,
-        code_version=code_version(),
+    )
+    for place, rate in product(tally.places, tally.rates):
+        cell = tally.cell(rate, population=place[0], slice=place[1])
+        if cell is not None:
+            yield _rate_row(cell, shared, task, rate=rate, place=place, epochs=epochs)
+            if rate == (RELIABILITY, None) and epochs > 1:
+                yield from _repeat_rows(cell, shared, place=place, epochs=epochs)
+
+
+def _rate_row(
+    cell: Cell, facts: EstimateFacts, task: Task, *, rate: Rate, place: tuple[str, str], epochs: int
+) -> Estimate:
+    (metric, scorer), (population, name) = rate, place
+    return estimate_row(
+        grouped_rate(cell.values, Groups.numbered(cell.groups, records=cell.records)),
+        facts,
+        metric=metric,
+        population=population,
+        slice=name,
+        scorer=scorer,
+        scorer_version=task.versions.scorers[scorer] if scorer else None,
+        details=_details(metric, cell, epochs=epochs),
     )
 
 
-def _why_no_interval(tally: Tally, *, epochs: int) -> str | None:
-    if tally.unscored > MOST_UNSCORED * tally.eligible:
-        return f"{tally.unscored} of {tally.eligible} predictions could not be scored"
-    if tally.eligible == tally.unscored:
-        return "no prediction"
-    if epochs > 1:
-        return "several epochs of the same record are not independent"
-    if tally.independent < tally.eligible:
-        return f"{tally.eligible} predictions in {tally.independent} clusters are not independent"
-    return None
+def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: tuple[str, str], epochs: int) -> Iterator[Estimate]:
+    cases, (population, name) = _cases(cell), place
+    for k in range(1, epochs + 1):
+        at, hat = ([case.pass_at(k) for case in cases], [case.pass_hat(k) for case in cases])
+        for metric, found in ((f"{PASS_AT}{k}", at), (f"{PASS_HAT}{k}", hat)):
+            yield estimate_row(_of_cases(found, cell), facts, metric=metric, population=population, slice=name)
+
+
+def _cases(cell: Cell) -> list[Repeated]:
+    """The epochs as they are; with too much unscored, as for any rate, those of the worst case and of the best."""
+    import numpy as np
+
+    unknown = (np.nan,) if cell.unscored <= MOST_UNSCORED * len(cell.values) else (0.0, 1.0)
+    return [
+        Repeated.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
+        for case in unknown
+    ]
+
+
+def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
+    worst, best = found[0], found[-1]
+    if len(found) == 1 or worst.value is None:
+        return worst
+    return between(worst, best, n=worst.n, reason=too_much_unscored(cell.unscored, len(cell.values)))
+
+
+def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:
+    """Where the variance of one score comes from; None where scores of a record, or of an answer, do not repeat."""
+    import numpy as np
+
+    if cell.opinions is not None:
+        asked = cell.opinions.shape[1]
+        records, answers = np.repeat(cell.records, asked), np.repeat(np.arange(len(cell.records)), asked)
+        split = nested_variance(cell.opinions.ravel(), records=records, answers=answers)
+    elif epochs > 1 and metric in (RELIABILITY, PASS_RATE):
+        split = nested_variance(cell.values, records=cell.records)
+    else:
+        return None
+    return None if split is None else {VARIANCE: {**asdict(split), "total": split.total}}

@@ -20,7 +20,9 @@ from assay.evals.gate_rules import (
 )
 from assay.evals.outcomes import Answers
 from assay.evals.paired import Comparison, compare, pair
+from assay.evals.pairwise import Preference
 from assay.evals.statistics import Measured
+from assay.tasks.gate_mistakes import preferred_by
 from assay.tasks.gate_spec import (
     OVERALL,
     AnyRule,
@@ -151,18 +153,58 @@ def compared(
     Raises:
         UsageError: the two have no record in common, or none that is scored for both.
     """
-    margins = {(rule.metric, rule.slice): rule.bar for rule in rules if rule.kind is RuleKind.NO_REGRESSION}
-    clusters = candidate.clusters()
+    asked = list(rules)
     for metric in metrics:
         for name in (OVERALL, *candidate.slices):
             sides = candidate.by_record(metric, name), champion.by_record(metric, name)
-            rates = _rates(*sides)
-            if rates is None and name != OVERALL:
-                continue
-            pairs = pair(*sides, clusters=clusters if any(clusters.values()) else None)
-            margin = margins.get((metric, name))
-            found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
-            yield Compared(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
+            yield from _compared(metric, name, sides, clusters=candidate.clusters(), rules=asked, seed=seed)
+
+
+def compared_preferences(
+    judge: str,
+    preferences: Mapping[tuple[str, str, int], Preference],
+    candidate: Answers,
+    *,
+    rules: Iterable[Rule],
+    seed: int,
+) -> Iterator[Compared]:
+    """How often the judge prefers each side, overall and by slice; a tie counts for neither, no verdict is unscored.
+
+    Preferences are by tenant, record id and epoch, `a` being the candidate's answer.
+
+    Raises:
+        UsageError: the judge gave no verdict at all.
+    """
+    asked = list(rules)
+    for name in (OVERALL, *candidate.slices):
+        sides: tuple[dict[str, list[float]], dict[str, list[float]]] = {}, {}
+        for row in candidate.rows:
+            found = preferences.get((*row.record, row.epoch)) if row.lies_in(name) else None
+            if found is not None:
+                for side, letter in zip(sides, ("a", "b"), strict=True):
+                    won = math.nan if found.status != "scored" else float(found.better == letter)
+                    side.setdefault("\0".join(row.record), []).append(won)
+        yield from _compared(preferred_by(judge), name, sides, clusters=candidate.clusters(), rules=asked, seed=seed)
+
+
+def _compared(
+    metric: str,
+    name: str,
+    sides: tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]],
+    *,
+    clusters: Mapping[str, str | None],
+    rules: Sequence[Rule],
+    seed: int,
+) -> Iterator[Compared]:
+    """The comparison of outcomes by record; none for a slice without a record that is scored for both."""
+    margins = {(rule.metric, rule.slice): rule.bar for rule in rules if rule.kind is RuleKind.NO_REGRESSION}
+    rates = _rates(*sides)
+    if rates is None and name != OVERALL:
+        return
+    margin = margins.get((metric, name))
+    pairs = pair(*sides, clusters=clusters if any(clusters.values()) else None)
+    found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
+    yield Compared(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
 
 
 def _rates(

@@ -6,7 +6,7 @@ position: Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena"
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -98,6 +98,22 @@ def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
         better=said[0] if said[0] == said[1] else "tie",
         is_consistent=set(said) != {"a", "b"},
         explanation=explanation,
+    )
+
+
+def preferred_of_several(said: Sequence[Preference]) -> Preference:
+    """What several jurors prefer together: the side that more of them name, else a tie; unscored where one gave no verdict."""
+    for one in said:
+        if one.status != "scored":
+            return one
+    votes = [one.better for one in said]
+    lead = votes.count("a") - votes.count("b")
+    known = [one.is_consistent for one in said if one.is_consistent is not None]
+    return Preference(
+        status="scored",
+        better="a" if lead > 0 else "b" if lead < 0 else "tie",
+        is_consistent=all(known) if known else None,
+        explanation=" || ".join(one.explanation or "" for one in said),
     )
 
 

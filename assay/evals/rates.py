@@ -51,10 +51,18 @@ def rate(scores: Sequence[float | bool | None], sampling: Sampling = ALONE, *, l
     Raises:
         ValueError: a score outside 0 to 1, or a field of `sampling` that does not fit.
     """
+    values = floats(scores)
+    return grouped_rate(values, Groups.of(len(values), sampling), level=level)
+
+
+def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Measured:
+    """`rate` of rows that are in groups already; NaN is unscored.
+
+    Raises:
+        ValueError: a score outside 0 to 1.
+    """
     import numpy as np
 
-    values = floats(scores)
-    groups = Groups.of(len(values), sampling)
     kept = ~np.isnan(values)
     if ((values[kept] < 0) | (values[kept] > 1)).any():
         raise ValueError(f"scores: 0 to 1 was expected, found {values[kept].min():g} to {values[kept].max():g}")
@@ -148,7 +156,7 @@ def cost_per_correct(
     if unpriced:
         return unmeasured(f"the cost of {unpriced} of {n} predictions is unknown", level=level, n=n)
     if unscored > MOST_UNSCORED * n:
-        return unmeasured(_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
+        return unmeasured(too_much_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
     hits = np.nan_to_num(hits)
     if not hits.any():
         return unmeasured("no answer is correct" if n else "no prediction", level=level, n=n)
@@ -231,22 +239,28 @@ def _worst_and_best(values: Floats, groups: Groups, *, unscored: int, level: flo
     import numpy as np
 
     worst, best = (scored_rate(np.nan_to_num(values, nan=case), groups, level=level) for case in (0.0, 1.0))
+    return between(worst, best, n=groups.n - unscored, reason=too_much_unscored(unscored, groups.n))
+
+
+def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured:
+    """No value, but the bounds of both cases: everything unscored failed, everything passed."""
     return replace(
         worst,
         value=None,
         high=best.high,
         method="worst_and_best_case",
-        n=groups.n - unscored,
+        n=n,
         effective_n=None,
         standard_error=None,
         status=Status.UNSCORED,
-        reason=_unscored(unscored, groups.n),
+        reason=reason,
         worst=worst.value,
         best=best.value,
     )
 
 
-def _unscored(unscored: int, n: int) -> str:
+def too_much_unscored(unscored: int, n: int) -> str:
+    """The reason for no value."""
     return f"{unscored} of {n} predictions could not be scored"
 
 

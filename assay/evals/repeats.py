@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from assay.evals.rates import floats, rate
+from assay.evals.rates import floats, grouped_rate
 from assay.evals.sampling import Groups, Sampling, numbered
-from assay.evals.statistics import LEVEL, Measured, unmeasured
+from assay.evals.statistics import LEVEL, Measured, Status, unmeasured
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,9 +27,7 @@ def pass_at_k(passed: Sequence[bool | None], sampling: Sampling, *, k: int, leve
     Raises:
         ValueError: k below 1, no records named, or a score that is neither passed nor failed.
     """
-    asked, hits, records = _epochs(passed, sampling, k=k)
-    chances = 1 - _chance_of_all(asked - hits, asked, k=k)
-    return _over_records(chances, records, k=k, level=level)
+    return _repeated(passed, sampling, k=k).pass_at(k, level=level)
 
 
 def pass_hat_k(passed: Sequence[bool | None], sampling: Sampling, *, k: int, level: float = LEVEL) -> Measured:
@@ -37,8 +35,47 @@ def pass_hat_k(passed: Sequence[bool | None], sampling: Sampling, *, k: int, lev
 
     The unbiased C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise as `pass_at_k`.
     """
-    asked, hits, records = _epochs(passed, sampling, k=k)
-    return _over_records(_chance_of_all(hits, asked, k=k), records, k=k, level=level)
+    return _repeated(passed, sampling, k=k).pass_hat(k, level=level)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Scored epochs and passes of each record, and the groups that the records lie in."""
+
+    asked: Floats
+    hits: Floats
+    groups: Groups
+
+    @classmethod
+    def numbered(
+        cls, values: Floats, *, records: NDArray[np.integer[Any]], groups: NDArray[np.integer[Any]]
+    ) -> Repeated:
+        """Of answers in the order of their records' numbers: each 1, 0 or NaN, with its record and that record's group."""
+        import numpy as np
+
+        first, codes = np.unique(records, return_index=True, return_inverse=True)[1:]
+        asked = np.bincount(codes, weights=~np.isnan(values), minlength=len(first)).astype(np.float64)
+        hits = np.bincount(codes, weights=np.nan_to_num(values), minlength=len(first)).astype(np.float64)
+        return cls(asked, hits, Groups.numbered(groups[first], records=records[first]))
+
+    def pass_at(self, k: int, *, level: float = LEVEL) -> Measured:
+        """`pass_at_k`."""
+        return self._over_records(1 - _chance_of_all(self.asked - self.hits, self.asked, k=k), k=k, level=level)
+
+    def pass_hat(self, k: int, *, level: float = LEVEL) -> Measured:
+        """`pass_hat_k`."""
+        return self._over_records(_chance_of_all(self.hits, self.asked, k=k), k=k, level=level)
+
+    def _over_records(self, chances: Floats, *, k: int, level: float) -> Measured:
+        import numpy as np
+
+        missing = int(np.isnan(chances).sum())
+        if missing == len(chances):
+            return unmeasured(f"no record has {k} scored epochs", level=level)
+        found = grouped_rate(chances, self.groups, level=level)
+        if found.status is not Status.UNSCORED:
+            return found
+        return replace(found, reason=f"{missing} of {len(chances)} records have fewer than {k} scored epochs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +112,21 @@ def variance_split(
     Analysis of variance of the nested design with unequal numbers, below 0 set to 0: Searle, Casella & McCulloch,
     Variance Components (Wiley 1992). None for fewer than two records.
     """
+    if len(records) != len(scores):
+        raise ValueError(f"records: one entry a score was expected, {len(scores)} scores; found {len(records)}")
+    named = None if answers is None else numbered(list(zip(records, answers, strict=True)))
+    return nested_variance(floats(scores), records=numbered(records), answers=named)
+
+
+def nested_variance(
+    values: Floats, *, records: NDArray[np.integer[Any]], answers: NDArray[np.integer[Any]] | None = None
+) -> VarianceSplit | None:
+    """`variance_split` where numbers tell the record and the answer of each score; NaN is unscored."""
     import numpy as np
 
-    values = floats(scores)
     kept = ~np.isnan(values)
-    y, record = values[kept], _codes(records, kept)
-    answer = np.arange(len(y)) if answers is None else _codes(list(zip(records, answers, strict=True)), kept)
+    y, record = values[kept], np.unique(records[kept], return_inverse=True)[1]
+    answer = np.arange(len(y)) if answers is None else np.unique(answers[kept], return_inverse=True)[1]
     per_record, per_answer = np.bincount(record).astype(float), np.bincount(answer).astype(float)
     n, many, several = len(y), len(per_record), len(per_answer)
     if many < 2:
@@ -124,8 +170,7 @@ def flaky_records(passed: Sequence[bool | None], records: Sequence[Hashable]) ->
     return sorted(found, key=lambda one: abs(one.passed / one.epochs - 0.5))
 
 
-def _epochs(passed: Sequence[bool | None], sampling: Sampling, *, k: int) -> tuple[Floats, Floats, Sampling]:
-    """Scored epochs and passes of each record, and how the records were drawn."""
+def _repeated(passed: Sequence[bool | None], sampling: Sampling, *, k: int) -> Repeated:
     import numpy as np
 
     if k < 1 or sampling.records is None:
@@ -141,7 +186,7 @@ def _epochs(passed: Sequence[bool | None], sampling: Sampling, *, k: int) -> tup
     hits = np.bincount(codes, weights=np.nan_to_num(values), minlength=len(first)).astype(np.float64)
     clusters = None if sampling.clusters is None else [sampling.clusters[i] for i in first]
     weights = None if sampling.weights is None else [sampling.weights[i] for i in first]
-    return asked, hits, Sampling(clusters=clusters, weights=weights)
+    return Repeated(asked, hits, Groups.of(len(first), Sampling(clusters=clusters, weights=weights)))
 
 
 def _chance_of_all(hits: Floats, asked: Floats, *, k: int) -> Floats:
@@ -152,15 +197,3 @@ def _chance_of_all(hits: Floats, asked: Floats, *, k: int) -> Floats:
     for i in range(k):
         chance *= np.maximum(hits - i, 0) / np.where(asked >= k, asked - i, np.nan)
     return chance
-
-
-def _over_records(chances: Floats, records: Sampling, *, k: int, level: float) -> Measured:
-    import numpy as np
-
-    if np.isnan(chances).all():
-        return unmeasured(f"no record has {k} scored epochs", level=level)
-    return rate(list(chances), records, level=level)
-
-
-def _codes(labels: Sequence[Hashable], kept: NDArray[np.bool_]) -> NDArray[np.intp]:
-    return numbered([label for label, keep in zip(labels, kept, strict=True) if keep])

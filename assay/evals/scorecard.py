@@ -13,8 +13,13 @@ from assay.warehouse.client import Warehouse
 from assay.warehouse.report_statements import (
     REPORT_CACHING,
     REPORT_FAILURES,
+    REPORT_FLAKY,
+    REPORT_GATE,
+    REPORT_GATE_RULES,
+    REPORT_GATE_SPLIT,
     REPORT_LAST_ASKED,
     REPORT_RELIABILITY,
+    REPORT_REPEATS,
     REPORT_ROUTING,
     REPORT_RUN,
     REPORT_SCORES,
@@ -30,6 +35,8 @@ class Scorecard:
 
     `asked` is the last run that made calls, where the latest one only reused answers: cost and latency speak of it.
     `routing` has a row for each route of the run, `caching` says where its answers came from; None without predictions.
+    `repeats` has a row for each k and slice where records were asked several times, `flaky` how many of them waver.
+    `gate` is the task's latest decision with its rules in `gate_rules`; `gate_split` says how often its cases were used.
     """
 
     task: str
@@ -42,6 +49,11 @@ class Scorecard:
     asked: dict[str, Any] | None = None
     routing: Rows = ()
     caching: dict[str, Any] | None = None
+    repeats: Rows = ()
+    flaky: Rows = ()
+    gate: dict[str, Any] | None = None
+    gate_rules: Rows = ()
+    gate_split: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values."""
@@ -75,6 +87,11 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
         asked=asked,
         routing=tuple(_reporting(warehouse, REPORT_ROUTING.sql, of_run)),
         caching=next(_reporting(warehouse, REPORT_CACHING.sql, of_run), None),
+        repeats=tuple(_reporting(warehouse, REPORT_REPEATS.sql, version)),
+        flaky=tuple(_reporting(warehouse, REPORT_FLAKY.sql, version)),
+        gate=next(_reporting(warehouse, REPORT_GATE.sql, {"task": task}), None),
+        gate_rules=tuple(_reporting(warehouse, REPORT_GATE_RULES.sql, {"task": task})),
+        gate_split=next(_reporting(warehouse, REPORT_GATE_SPLIT.sql, {"task": task}), None),
     )
 
 

@@ -13,18 +13,18 @@ from typing import Any, Protocol
 
 from assay.evals.figures import NOTHING, milliseconds, percent, usd
 from assay.evals.scorecard import Scorecard
+from assay.evals.scorecard_gate import COLUMNS as GATE_COLUMNS
+from assay.evals.scorecard_gate import TITLE as GATE
+from assay.evals.scorecard_gate import gate_facts, gate_rule_rows
+from assay.evals.scorecard_intervals import explained, explained_estimate, has_bounds, interval
+from assay.evals.scorecard_repeats import COLUMNS as REPEAT_COLUMNS
+from assay.evals.scorecard_repeats import TITLE as REPEATS
+from assay.evals.scorecard_repeats import flaky_facts, repeat_rows
 from assay.evals.scorecard_sources import COLUMNS as SOURCE_COLUMNS
 from assay.evals.scorecard_sources import TITLE as SOURCES
 from assay.evals.scorecard_sources import source_rows
 
-REASONS = {
-    "too_few": "too few",
-    "several_epochs": "several epochs",
-    "clustered": "clustered",
-    "unscored": "not scored",
-}
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
-METHODS = {"wilson": "", "clopper_pearson": "(exact)"}
 
 
 class Summary(Protocol):
@@ -40,17 +40,6 @@ class Summary(Protocol):
     def calls(self) -> int: ...  # noqa: D102
 
 
-def interval(row: Mapping[str, Any]) -> str:
-    """The bounds of a rate, or why there are none."""
-    if not _has_bounds(row):
-        return REASONS.get(str(row.get("interval_status")), NOTHING)
-    return f"{100 * row['low']:.1f} – {100 * row['high']:.1f} %"
-
-
-def _has_bounds(row: Mapping[str, Any]) -> bool:
-    return all(row[name] is not None and isfinite(row[name]) for name in ("low", "high"))
-
-
 def facts(card: Scorecard) -> list[tuple[str, str]]:
     """The scorecard's single figures, name and value; what does not apply is left out."""
     paid = card.asked or card.run
@@ -59,6 +48,8 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
         *_paid_by(card),
         *_cost_facts(card, paid),
         *_latency_facts(paid),
+        *flaky_facts(card.repeats, card.flaky),
+        *gate_facts(card.gate, card.gate_split),
         *_hidden_facts(card),
     ]
 
@@ -128,7 +119,8 @@ RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95
 SMALLEST_SLICE_SHOWN = 5
 OVERALL = "overall"
 SHOWN_TO_THE_MODEL = "golden:dev"
-SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate")
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
+UNSCORED = "unscored"
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
 
@@ -143,7 +135,7 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
             percent(row["reliability"])
             if row["reliability"] is not None and isfinite(row["reliability"])
             else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
-            f"{interval(row)} {METHODS.get(row['method'] or '', row['method'] or '')}".strip(),
+            explained(row),
         )
         for row in shown_rates(card)
     ]
@@ -169,6 +161,7 @@ def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
             str(row["n_failed"]),
             str(row["n_passed"]),
             percent(row["pass_rate"]),
+            explained(row),
         )
         for row in card.scorers
     ]
@@ -186,9 +179,11 @@ def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str
     """The tables of the scorecard: title, columns, rows; empty ones are left out."""
     tables = [
         ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
         ("Checks", SCORER_COLUMNS, scorer_rows(card)),
         ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
         (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
+        (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
     ]
     return [table for table in tables if table[2]]
 
@@ -215,7 +210,7 @@ def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> st
             row["slice"],
             str(row["n"]),
             percent(row["value"]),
-            interval(row) if _has_bounds(row) else row["reason"] or NOTHING,
+            explained_estimate(row),
         )
         for row in estimates
     ]
@@ -269,7 +264,7 @@ def html(card: Scorecard) -> str:
 
 def _bar(row: Mapping[str, Any]) -> str:
     x: Callable[[float], float] = lambda share: 2 + share * (BAR_WIDTH - 4)  # noqa: E731
-    low, high = (row["low"], row["high"]) if _has_bounds(row) else (row["worst_case"], row["best_case"])
+    low, high = (row["low"], row["high"]) if has_bounds(row) else (row["worst_case"], row["best_case"])
     if low is None or high is None or not isfinite(low) or not isfinite(high):
         return ""
     middle, point = BAR_HEIGHT / 2, row["reliability"]
@@ -278,7 +273,7 @@ def _bar(row: Mapping[str, Any]) -> str:
         if point is not None and isfinite(point)
         else ""
     )
-    dashes = "" if _has_bounds(row) else ' stroke-dasharray="3 3"'
+    dashes = "" if has_bounds(row) and row["interval_status"] != UNSCORED else ' stroke-dasharray="3 3"'
     return (
         f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}" role="img" aria-label="{escape(interval(row))}">'
         f'<line x1="2" x2="{BAR_WIDTH - 2}" y1="{middle}" y2="{middle}" stroke="#d4d7db"/>'

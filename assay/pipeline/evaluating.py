@@ -5,87 +5,39 @@ Only the order of things belongs here; statistics and rules are in `evals`, the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
-from assay.errors import AssayError, UsageError
-from assay.evals.evaluated_run import read_answers
+from assay.errors import UsageError
 from assay.evals.gate_evidence import (
     Compared,
     EvidenceIds,
     Grounds,
     MeasuredMetric,
     compared,
+    compared_preferences,
     evidence_for,
     gate_rules,
     gate_waivers,
     measured_for,
 )
-from assay.evals.gate_rules import Evidence, Rule, RuleKind, Verdict, decide
+from assay.evals.gate_rules import Evidence, Rule, RuleKind, Verdict, absolute_evidence, decide
 from assay.evals.outcomes import Answers
 from assay.inference.keys import content_hash, new_id
-from assay.pipeline.admission import admit
-from assay.pipeline.answering import Progress
+from assay.pipeline.calibrating import calibrate
+from assay.pipeline.evaluated_side import GATE_SPLIT, EvaluationOptions, Side, Telling, side_of
 from assay.pipeline.evaluation_rows import comparison_rows, estimate_rows, gate_row
-from assay.pipeline.execution import answer, finish
+from assay.pipeline.preferring import Preferences, judge_named, prefer
 from assay.pipeline.project import Project
-from assay.pipeline.run import EVER, RunOptions, asks_golden_set, golden_label, input_of, oldest_reused
 from assay.pipeline.variants import FIRST_CHAMPION, variant_of
 from assay.tasks.gate_mistakes import gate_of
 from assay.tasks.gate_spec import RELIABILITY
-from assay.tasks.task import DEFAULT_VARIANT, Task
-from assay.warehouse.evaluation_statements import EVALUATED_BEFORE, GATE_SPLIT_USES
+from assay.tasks.task import Task
+from assay.warehouse.evaluation_statements import GATE_SPLIT_USES
 from assay.warehouse.landing import LandingWriter
 
-GATE_SPLIT = "golden:gate"
 BOTH_SPLITS = "golden"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationOptions:
-    """What is evaluated on what; variants are names of task.yml, `@ref` or `@stage:ga`.
-
-    Without a champion it is the version that serves `ga`, where there is one. `is_gate` records the decision.
-    """
-
-    data_date: date
-    candidate: str = DEFAULT_VARIANT
-    champion: str | None = None
-    input: str = GATE_SPLIT
-    epochs: int = 1
-    limit: int | None = None
-    budget_usd: float | None = None
-    reuse: str | None = None
-    stage: str | None = None
-    is_gate: bool = False
-    decided_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """Who is told how it goes: of the requests of a run while they are answered, of rows, and in words."""
-
-    answering: Callable[[int], AbstractContextManager[Progress]]
-    counting: Callable[[str], Callable[[int], None]]
-    note: Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two variants with the run that answers for it; `is_reused` where that run was there already."""
-
-    task: Task
-    run_id: str
-    data_date: date
-    is_reused: bool
-    answers: Answers
-
-    @property
-    def label(self) -> str:
-        """How the variant was named."""
-        return self.task.variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,18 +83,37 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: T
             f"No version of task '{name}' serves {options.candidate}: expected one; name a variant or @ref."
         )
     _refuse_two_populations(candidate, options)
+    if options.prefer is not None:
+        judge_named(candidate, options.prefer)
     champion = variant_of(project, name, options.champion or FIRST_CHAMPION)
     notes = [] if champion else [_no_champion(options)]
-    first = _side(project, candidate, options, telling)
+    first = side_of(project, candidate, options, telling)
     other = None
     if champion is not None and _asks_the_same(candidate, champion):
         other = replace(first, task=champion)
         notes.append("candidate and champion ask the same in every respect: nothing to compare, nothing became worse")
     elif champion is not None:
-        other = _side(project, champion, options, telling)
+        other = side_of(project, champion, options, telling)
     shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
     own = first.answers.without(shown) if options.input.startswith(BOTH_SPLITS) else first.answers
-    return _decided(project, options, _Sides(first, other, own), notes)
+    preferences = _preferences(project, first, other, options, telling)
+    if preferences is not None and preferences.inconsistent_share is not None:
+        share = preferences.inconsistent_share
+        notes.append(
+            f"judge {preferences.judge} changed its mind with the order of the answers in {share:.0%} of pairs"
+        )
+    return _decided(project, options, _Sides(first, other, own, preferences), notes)
+
+
+def _preferences(
+    project: Project, candidate: Side, champion: Side | None, options: EvaluationOptions, telling: Telling
+) -> Preferences | None:
+    """What the judge prefers, where one is to be asked and there are two different answers to show."""
+    if options.prefer is None or champion is None or _asks_the_same(candidate.task, champion.task):
+        return None
+    assert candidate.run is not None and champion.run is not None  # else they were asked anew
+    judge = judge_named(candidate.task, options.prefer)
+    return prefer(project, candidate.run, champion.run, judge=judge, report=telling.counting("compared"))
 
 
 def _asks_the_same(candidate: Task, champion: Task) -> bool:
@@ -157,6 +128,7 @@ class _Sides:
     champion: Side | None
     answers: Answers
     """The candidate's, without cases that either variant shows to the model."""
+    preferences: Preferences | None = None
 
     @property
     def are_same(self) -> bool:
@@ -176,7 +148,7 @@ def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes:
         is_same=sides.are_same,
         compared=tuple(_compared(sides, rules)) if sides.champion and not sides.are_same else (),
         sla=task.spec.sla,
-        calibration=_calibration(project, sides.candidate, rules),
+        calibration=_calibration(project, task, rules),
     )
     measured = measured_for(rules, grounds)
     estimates = estimate_rows(sides.candidate, measured, evaluation_id=evaluation_id, population=population)
@@ -216,86 +188,28 @@ def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes:
     return evaluation
 
 
-def _side(project: Project, task: Task, options: EvaluationOptions, telling: Telling) -> Side:
-    """The variant with its answers: those of an earlier run over the same cases, or of one made now."""
-    asked = _run_options(task, options)
-    run_id, data_date, is_reused = _evaluated_before(project, task, asked) or _run(project, task, asked, telling)
-    answers = read_answers(project.warehouse, task, run_id=run_id, data_date=data_date)
-    if is_reused:
-        telling.note(f"{task.variant}: answers of run {run_id}, which asked the same")
-    if answers.skipped:
-        raise UsageError(
-            f"Run {run_id} of {task.variant}: its budget ended before {answers.skipped:,} requests were asked, so that what "
-            "is left is no fair sample; raise --budget and give the same command again, what was answered is reused."
-        )
-    if not answers.rows:
-        raise UsageError(f"Run {run_id} of {task.variant} has no answer: expected at least one record to evaluate.")
-    return Side(task, run_id, data_date, is_reused, answers)
-
-
-def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
-    return RunOptions(
-        data_date=options.data_date,
-        input=options.input,
-        variant=task.variant,
-        limit=options.limit,
-        epochs=options.epochs,
-        budget_usd=options.budget_usd,
-        reuse=options.reuse,
-        stage=options.stage,
-        purpose="eval",
-    )
-
-
-def _evaluated_before(project: Project, task: Task, asked: RunOptions) -> tuple[str, date, bool] | None:
-    """A completed run that asked and judged the very same; a table may have changed since, golden cases have a version.
-
-    Taken whole, its failures count as they did: asking only those again would give them a second chance.
-    """
-    since = oldest_reused(asked.reuse or task.spec.reuse, now=datetime.now(UTC))
-    if since is None or asked.limit is not None or not asks_golden_set(task, asked):
-        return None
-    parameters = {
-        "task": task.name,
-        "task_version_id": task.versions.task_version_id,
-        "variant": task.variant,
-        "input_source": golden_label(task, input_of(task, asked)),
-        "epochs": asked.epochs,
-        "since": max(since, EVER),
-    }
-    row = next(iter(project.warehouse.stream(EVALUATED_BEFORE.sql, parameters)), None)
-    return None if row is None else (row["run_id"], row["data_date"], True)
-
-
-def _run(project: Project, task: Task, asked: RunOptions, telling: Telling) -> tuple[str, date, bool]:
-    admission = admit(project, task, asked, report=telling.counting("read"))
-    run, requests = admission.run, admission.records * asked.epochs
-    telling.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")
-    if admission.warning:
-        telling.note(f"warning: {admission.warning}")
-    with telling.answering(requests) as progress:
-        answer(project, run, progress)
-    summary = finish(project, run, report=telling.counting("scored"))
-    if summary.status != "completed":
-        raise AssayError(
-            f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "
-            f"{summary.expected_predictions:,} predictions landed; give the same command again, they are reused."
-        )
-    return run.run_id, asked.data_date, False
-
-
 def _compared(sides: _Sides, rules: Sequence[Rule]) -> Iterator[Compared]:
     """Reliability, the scorers that it is made of, and what a rule names."""
     assert sides.champion is not None
     spec = sides.candidate.task.spec
-    named = [rule.metric for rule in rules if rule.kind is RuleKind.NO_REGRESSION]
+    scorers = {RELIABILITY, *sides.candidate.task.versions.scorers}
+    named = [rule.metric for rule in rules if rule.kind is RuleKind.NO_REGRESSION and rule.metric in scorers]
     metrics = tuple(dict.fromkeys([*([RELIABILITY] if spec.correct else []), *spec.correct, *named]))
     seed = int(content_hash(sides.candidate.run_id, sides.champion.run_id)[:8], 16)
-    return compared(sides.answers, sides.champion.answers, metrics=metrics, rules=rules, seed=seed)
+    yield from compared(sides.answers, sides.champion.answers, metrics=metrics, rules=rules, seed=seed)
+    if sides.preferences is not None:
+        said = sides.preferences
+        yield from compared_preferences(said.judge, said.found, sides.answers, rules=rules, seed=seed)
 
 
-def _calibration(project: Project, candidate: Side, rules: Sequence[Rule]) -> dict[str, Evidence]:
-    return {}
+def _calibration(project: Project, task: Task, rules: Sequence[Rule]) -> dict[str, Evidence]:
+    """How far each judge that a rule asks about agrees with people, by its name, computed from the labels of today."""
+    asked = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
+    if not asked:
+        return {}
+    known = calibrate(project, task)
+    found = {name: judge for name in asked if (judge := known.of(name)) is not None}
+    return {name: absolute_evidence(one.kappa, estimate_ids=(one.kappa_id,)) for name, one in found.items()}
 
 
 def _uses(project: Project, task: Task) -> tuple[int, int]:

@@ -19,7 +19,8 @@ from assay.records import Comparison, Estimate, Gate
 from assay.version import code_version
 
 if TYPE_CHECKING:
-    from assay.pipeline.evaluating import Evaluation, Side
+    from assay.pipeline.evaluated_side import Side
+    from assay.pipeline.evaluating import Evaluation
 
 PASS_RATE = "pass_rate"
 

@@ -12,7 +12,8 @@ from typing import Any
 from assay.evals.gate_evidence import Compared
 from assay.evals.gate_rules import Decision, Outcome, RuleKind, State
 from assay.evals.paired import Comparison
-from assay.pipeline.evaluating import Evaluation, Side
+from assay.pipeline.evaluated_side import Side
+from assay.pipeline.evaluating import Evaluation
 from assay.pipeline.evaluation_rows import rule_content
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
@@ -83,10 +84,15 @@ def markdown(evaluation: Evaluation) -> str:
     lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
     lines += [f"- **{name}**: {_plain(text)}" for name, text in facts(evaluation)]
     for title, columns, rows in tables(evaluation):
-        lines += ["", f"#### {title}", "", _line(columns), _line(["---"] * len(columns)), *map(_line, rows)]
+        lines += ["", f"#### {title}", "", table_markdown(columns, rows)]
     if count := hidden(evaluation):
         lines += ["", f"{count} comparisons of slices with fewer than {FEWEST_SHOWN} records are in `comparisons`."]
     return "\n".join(lines) + "\n"
+
+
+def table_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as Markdown has it."""
+    return "\n".join([_line(columns), _line(["---"] * len(columns)), *map(_line, rows)])
 
 
 def as_values(evaluation: Evaluation) -> dict[str, Any]:

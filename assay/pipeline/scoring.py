@@ -6,7 +6,7 @@ The third stage: judges are asked what they have not said yet, then a streaming 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import Any, cast
 import orjson
 
 from assay.errors import UsageError
-from assay.evals.estimates import ReliabilityTallies, Verdict, is_correct
+from assay.evals.estimates import estimates, is_correct, tally_of
 from assay.evals.scoring import Scoreboard, ToScore
+from assay.evals.tally import Tallied, Tally, Verdict
 from assay.guards.masking import restore
 from assay.pipeline.chunks import chunks
 from assay.pipeline.judges import OpinionsOfRun, RunJudge, judges_of
@@ -29,7 +30,7 @@ from assay.records import Score
 from assay.warehouse.landing import LandingWriter
 from assay.warehouse.statements import RUN_ESTIMATES
 
-CHUNK_PREDICTIONS = 500
+CHUNK_PREDICTIONS, CHUNK_ESTIMATES = 500, 2000
 OWNER_ONLY = 0o600
 
 
@@ -69,13 +70,14 @@ def score_run(project: Project, run: Run, *, report: Callable[[int], None], obse
         board=Scoreboard(run.task, scrub=guard.masker.scrub),
         judges=judges,
         opinions=OpinionsOfRun(project, run, judges),
-        tallies=ReliabilityTallies(),
+        tally=tally_of(run.task),
     )
     for chunk in chunks(restored(project, run, guard), CHUNK_PREDICTIONS):
         sink.append([score for item in chunk for score in scoring.scores(item)])
         done += len(chunk)
         report(done)
-    sink.append(list(scoring.tallies.estimates(run.task, run.facts, epochs=run.options.epochs)))
+    for rows in chunks(estimates(scoring.tally, run.task, run.facts, epochs=run.options.epochs), CHUNK_ESTIMATES):
+        sink.append(rows)
     return done
 
 
@@ -130,7 +132,7 @@ def restored(project: Project, run: Run, guard: RecordGuard) -> Iterator[Restore
 
 
 def read_estimates(project: Project, run: Run) -> list[dict[str, Any]]:
-    """The landed estimates of the run, overall first, then by slice."""
+    """The landed reliability of the run, overall first, then by slice."""
     return list(project.warehouse.stream(RUN_ESTIMATES.sql, run.window))
 
 
@@ -142,34 +144,43 @@ class _Scoring:
     board: Scoreboard
     judges: tuple[RunJudge, ...]
     opinions: OpinionsOfRun
-    tallies: ReliabilityTallies
+    tally: Tally
 
     def scores(self, item: Restored) -> list[Score]:
-        """The rows of one answer; it is counted, unless what decides of it was not judged for the sample's sake."""
+        """The rows of one answer, and it is counted in every rate that it has a part in."""
         rows = self.board.scores(_to_score(self.run, item))
         verdicts: dict[str, Verdict] = {row.scorer: row for row in rows}
-        said = self.opinions.at(item.answer.place)
+        said, opinions = self.opinions.at(item.answer.place), {}
         for judge in self.judges:
             if judge.judges(item.record):
                 verdict, row = judge.verdict(item.answer, said[judge.spec.name])
-                verdicts[judge.spec.name] = verdict
+                verdicts[judge.spec.name], opinions[judge.spec.name] = verdict, said[judge.spec.name].values()
                 rows += [row] if row is not None else []
-        if verdicts.keys() >= set(self.run.task.spec.correct):
-            self._count(item, is_correct(self.run.task, item.prediction["status"], verdicts))
+        self.tally.add(_tallied(self.run, item, verdicts, opinions=opinions))
         return rows
-
-    def _count(self, item: Restored, correct: bool | None) -> None:
-        self.tallies.add(
-            population=item.record.population,
-            slices=item.record.slices,
-            cluster_id=item.record.cluster_id,
-            status=item.prediction["status"],
-            correct=correct,
-        )
 
 
 def _whole(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
     return cast(dict[str, Any], restore(content, record.placeholders)) if record.placeholders else content
+
+
+def _tallied(
+    run: Run, item: Restored, verdicts: Mapping[str, Verdict], *, opinions: Mapping[str, Collection[Verdict]]
+) -> Tallied:
+    """In no rate of correct answers where what decides was not judged, for its sample's sake: that is one of the sample."""
+    record, status = item.record, item.prediction["status"]
+    return Tallied(
+        position=record.position,
+        population=record.population,
+        slices=record.slices,
+        tenant_id=record.tenant_id,
+        cluster_id=record.cluster_id,
+        status=status,
+        correct=is_correct(run.task, status, verdicts),
+        is_counted=verdicts.keys() >= set(run.task.spec.correct),
+        verdicts=verdicts,
+        opinions=opinions,
+    )
 
 
 def _to_score(run: Run, item: Restored) -> ToScore:

@@ -47,11 +47,17 @@ def gate_of(spec: TaskSpec) -> GateSpec:
     return GateSpec(rules=tuple(rules))
 
 
+def preferred_by(judge: str) -> str:
+    """The metric that says how often a judge prefers each of two variants, shown both answers."""
+    return f"preferred_by_{judge}"
+
+
 def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMistake]:
     """Every mistake in the rules and waivers, by its path within the block."""
     if spec.gate is None:
         return
-    slices = {f"{name}={value}" for case in cases for name, value in case.slices.items()}
+    asked = [case for case in cases if case.split == "gate"]
+    slices = {f"{name}={value}" for case in asked for name, value in case.slices.items()}
     for index, rule in enumerate(spec.gate.rules):
         for key, expected, found in (*_rule_mistakes(spec, rule), *_slice_mistakes(rule, slices)):
             yield ["rules", index, key], expected, found
@@ -65,6 +71,8 @@ def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, st
     scorers = [check.name for check in spec.checks] + [judge.name for judge in spec.judges]
     if isinstance(rule, LowerBoundRule | NoRegressionRule):
         known = [*([RELIABILITY] if spec.correct else []), *scorers]
+        if isinstance(rule, NoRegressionRule):
+            known += [preferred_by(judge.name) for judge in spec.judges]
         if rule.metric not in known:
             yield "metric", f"one of {', '.join(known) or 'nothing: the task declares no scorer'}", shown(rule.metric)
     if isinstance(rule, CostRule) and not spec.correct:
@@ -77,11 +85,11 @@ def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, st
 
 
 def _slice_mistakes(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
-    """A slice that no golden case has would leave its rule without a say, unnoticed."""
+    """A slice that no case of the gate split has would leave its rule without a say, unnoticed."""
     near = ", ".join(sorted(known)) or "none has one"
     if isinstance(rule, GoldenCasesRule):
         for name in rule.covering:
             if name not in known:
-                yield "covering", f"slices of golden cases ({near})", shown(name)
+                yield "covering", f"slices of gate cases ({near})", shown(name)
     elif not isinstance(rule, CalibrationRule) and rule.slice not in {OVERALL, *known}:
-        yield "slice", f"{OVERALL}, or a slice of golden cases ({near})", shown(rule.slice)
+        yield "slice", f"{OVERALL}, or a slice of gate cases ({near})", shown(rule.slice)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
 from assay.tasks.gate_mistakes import gate_mistakes
+from assay.tasks.gate_spec import Stage
 from assay.tasks.golden import read_cases, turn_mistakes
 from assay.tasks.judge_mistakes import judge_mistakes, read_rubrics
 from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
@@ -325,13 +326,17 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a scheduler must know of a task before it runs; `fault` says that the folder has mistakes."""
+    """What a scheduler must know of a task before it runs; `fault` says that the folder has mistakes.
+
+    A folder that says no stage, for its mistakes, counts as one in shadow; it runs nothing at any stage.
+    """
 
     name: str
     description: str
     owner: str | None
     schedule: ScheduleSpec | None
     fault: str | None
+    stage: Stage = "shadow"
 
 
 def outline(folder: Path) -> Outline:
@@ -340,4 +345,4 @@ def outline(folder: Path) -> Outline:
     spec = reading.spec()
     if spec is None:
         return Outline(folder.name, "This task folder has mistakes.", None, None, str(TaskInvalid(reading.mistakes)))
-    return Outline(folder.name, spec.description, spec.owner, spec.schedule, None)
+    return Outline(folder.name, spec.description, spec.owner, spec.schedule, None, spec.stage)

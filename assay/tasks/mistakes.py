@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
 
 from assay.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 SHOWN_CHARACTERS = 80
 
@@ -89,7 +93,9 @@ class YamlDocument:
         """What Pydantic found in the value at `under`, one mistake for each."""
         found = []
         for detail in error.errors(include_url=False):
-            steps = [*under, *detail["loc"]]
+            if _is_consequence(detail):
+                continue
+            steps = self._untagged([*under, *detail["loc"]])
             place = ".".join(str(step) for step in steps) or "the file"
             line = self.line(steps)
             if detail["type"] == "missing":
@@ -102,6 +108,17 @@ class YamlDocument:
                 found.append(
                     Mistake(self.file, line, f"`{place}` to be right: {message.removeprefix('expected ')}", value)
                 )
+        return found
+
+    def _untagged(self, path: Sequence[str | int]) -> list[str | int]:
+        """The path without the types that Pydantic puts into it where a block's `type` says which keys it has."""
+        node, found = self._root, list[str | int]()
+        for step in path:
+            kind = _child(node, "type")[1]
+            if isinstance(kind, yaml.ScalarNode) and kind.value == step and _child(node, step)[1] is None:
+                continue
+            found.append(step)
+            node = _child(node, step)[1]
         return found
 
     def _collect_repeated_keys(self, node: yaml.Node, *, seen_nodes: set[int]) -> None:
@@ -120,6 +137,11 @@ class YamlDocument:
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
                 self._collect_repeated_keys(item, seen_nodes=seen_nodes)
+
+
+def _is_consequence(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because its items are wrong, which is said of each."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:

@@ -185,3 +185,33 @@ GATE_SPLIT_USES = Statement(
     """,
     (("task", "STRING"), ("golden_set_version", "STRING")),
 )
+
+LATEST_COMPARISONS = Statement(
+    """
+    select metric, slice, n, gains, losses, candidate_variant, champion_variant, data_date
+    from comparisons
+    where task = @task and population = @population
+    qualify row_number() over (
+        partition by metric, slice
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    """,
+    (("task", "STRING"), ("population", "STRING")),
+)
+
+LATEST_RATES = Statement(
+    """
+    select coalesce(scorer, metric) as metric, slice, value, n, data_date
+    from estimates
+    where
+        task = @task
+        and population = @population
+        and metric in ('reliability', 'pass_rate')
+        and value is not null
+    qualify row_number() over (
+        partition by metric, scorer, slice
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    """,
+    (("task", "STRING"), ("population", "STRING")),
+)

@@ -86,13 +86,61 @@ REPORT_RELIABILITY = Statement(
         low,
         high,
         method,
+        effective_n,
         interval_status,
+        interval_reason,
+        n_clusters,
+        epochs,
         worst_case,
         best_case,
-        quality_when_answered
+        quality_when_answered,
+        quality_low,
+        quality_high
     from rpt_reliability
     where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
     order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_REPEATS = Statement(
+    """
+    select
+        population,
+        slice,
+        k,
+        epochs,
+        n_records,
+        n_clusters,
+        pass_at_k,
+        pass_at_k_low,
+        pass_at_k_high,
+        pass_at_k_method,
+        pass_at_k_status,
+        pass_hat_k,
+        pass_hat_k_low,
+        pass_hat_k_high,
+        pass_hat_k_method,
+        pass_hat_k_status,
+        variance_between_records,
+        variance_within_records,
+        within_share
+    from rpt_repeats
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    order by population, if(slice = 'overall', 0, 1), slice, k
+    """,
+    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    REPORTING,
+)
+
+REPORT_FLAKY = Statement(
+    """
+    select population, count(distinct concat(tenant_id, ' ', record_id)) as n_flaky
+    from rpt_flaky_records
+    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    group by population
+    order by population
     """,
     (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
     REPORTING,
@@ -111,7 +159,20 @@ REPORT_FAILURES = Statement(
 
 REPORT_SCORES = Statement(
     """
-    select population, scorer, n_judgements, n_scored, n_unscored, n_failed, n_passed, pass_rate
+    select
+        population,
+        scorer,
+        n_judgements,
+        n_scored,
+        n_unscored,
+        n_failed,
+        n_passed,
+        pass_rate,
+        low,
+        high,
+        method,
+        interval_status,
+        interval_reason
     from rpt_scores
     where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
     order by population, scorer
@@ -166,5 +227,66 @@ REPORT_CACHING = Statement(
     where run_id = @run_id
     """,
     (("run_id", "STRING"),),
+    REPORTING,
+)
+
+REPORT_GATE = Statement(
+    """
+    select
+        gate_id,
+        decision,
+        is_blocking,
+        stage,
+        population,
+        candidate_variant,
+        candidate_inference_version,
+        champion_variant,
+        champion_inference_version,
+        decided_at,
+        decided_by,
+        previous_decision,
+        previous_decided_at
+    from rpt_gates
+    where task = @task and is_latest
+    """,
+    (("task", "STRING"),),
+    REPORTING,
+)
+
+REPORT_GATE_RULES = Statement(
+    """
+    select
+        rule_number,
+        rule_name,
+        rule_type,
+        metric,
+        slice,
+        bar,
+        value,
+        lower,
+        upper,
+        n,
+        state,
+        reason,
+        waiver_owner,
+        waiver_expires_on,
+        is_waiver_expired
+    from rpt_gate_rules
+    where task = @task and is_latest
+    order by rule_number
+    """,
+    (("task", "STRING"),),
+    REPORTING,
+)
+
+REPORT_GATE_SPLIT = Statement(
+    """
+    select n_gate_cases, n_runs, n_inference_versions, first_asked_at, last_asked_at
+    from rpt_gate_split_uses
+    where task = @task and is_latest
+    order by golden_set_version
+    limit 1
+    """,
+    (("task", "STRING"),),
     REPORTING,
 )

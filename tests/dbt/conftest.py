@@ -10,10 +10,13 @@ import pandas as pd
 import pytest
 
 from tests.dbt import expected
+from tests.dbt.calibration_scenario import calibration_rows
 from tests.dbt.engine_scenario import engine_rows
+from tests.dbt.gate_scenario import gate_rows
 from tests.dbt.landing import append, create_landing, read
 from tests.dbt.project import ENV, DbtProject
-from tests.dbt.scenario import landing_rows
+from tests.dbt.repeats_scenario import repeats_rows
+from tests.dbt.scenario import Row, landing_rows
 from tests.emulator import PROJECT, Endpoints, running_emulator
 from tests.oracles.googlesql import Analyzer
 
@@ -54,8 +57,10 @@ def built(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Buil
     project = DbtProject(folder, emulator.rest, PROJECT)
     project.succeed("run")
     empty_run = project.results()
-    rows, more = landing_rows(SEED), engine_rows(SEED)
-    rows = {table: [*rows.get(table, []), *more.get(table, [])] for table in rows.keys() | more.keys()}
+    rows: dict[str, list[Row]] = {}
+    for scenario in (landing_rows, engine_rows, repeats_rows, calibration_rows, gate_rows):
+        for table, table_rows in scenario(SEED).items():
+            rows.setdefault(table, []).extend(table_rows)
     append(emulator, rows, env=ENV)
     project.succeed("build")
     return Built(emulator, project, expected.clean(rows), empty_run, project.results())

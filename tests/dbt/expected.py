@@ -23,6 +23,9 @@ KEYS = {
     "estimates": (["estimate_id"], "last"),
     "batches": (["chunk_hash", "state"], "last"),
     "budget_entries": (["lease_id", "event", "sequence"], "last"),
+    "comparisons": (["comparison_id"], "last"),
+    "gates": (["gate_id"], "last"),
+    "golden_cases": (["task", "golden_set_version", "case_id"], "first"),
 }
 RATE = ["task", "stage", "variant", "inference_version", "population", "slice"]
 Frame: TypeAlias = Any
@@ -139,28 +142,52 @@ def _rates(key: tuple[str, ...], cell: Frame, tables: Tables) -> dict[str, Any]:
         **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
         **{"low": None, "high": None, "method": None},
     }
+    rates |= {"effective_n": None}
     incorrect = n - correct - unscored
-    estimate = _estimate(key, cell, tables) if known else None
     if known and epochs == 1 and len(clusters) == n and min(correct, incorrect) >= 5:
         low, high = proportion_confint(correct, n - unscored, method="wilson")
-        return rates | {"low": low, "high": high, "method": "wilson", "interval_status": "ok"}
+        wilson = {"low": low, "high": high, "method": "wilson", "effective_n": n - unscored}
+        return rates | wilson | {"interval_status": "ok"}
+    estimate = landed_estimate(key, eligible, tables)
     if estimate is not None:
-        return rates | {"low": estimate.low, "high": estimate.high, "method": estimate.method, "interval_status": "ok"}
+        landed = {name: estimate[name] for name in ("low", "high", "method", "effective_n")}
+        return rates | landed | {"interval_status": estimate.status}
     if n and not known:
         return rates | {"interval_status": "unscored"}
     reason = "several_epochs" if epochs > 1 else "clustered" if len(clusters) < n else "too_few"
     return rates | {"interval_status": reason}
 
 
-def _estimate(key: tuple[str, ...], cell: Frame, tables: Tables) -> Any:
+def landed_estimate(
+    key: tuple[str, ...],
+    cell: Frame,
+    tables: Tables,
+    *,
+    metric: str = "reliability",
+    n: int | None = None,
+    scorer: tuple[str, str] | None = None,
+) -> Any:
+    """The newest estimate of the run by itself, where the cell is of one run and the estimate of just the cell; or None."""
     cells = dict(zip(RATE, key, strict=True))
     if cell.run_id.nunique() != 1:
         return None
     found = tables["estimates"]
-    found = found[(found.run_id == cell.run_id.iloc[0]) & (found.metric == "reliability")].sort_values("occurred_at")
+    found = found[(found.run_id == cell.run_id.iloc[0]) & (found.evaluation_id == found.run_id)]
+    found = found[(found.metric == metric) & (found.scorer.isna() if scorer is None else found.scorer == scorer[0])]
     for column in ("task", "inference_version", "population", "slice"):
         found = found[found[column] == cells[column]]
-    return None if found.empty or found.status.iloc[-1] != "ok" else found.iloc[-1]
+    if found.empty:
+        return None
+    newest = found.sort_values("occurred_at").iloc[-1]
+    if metric == "reliability":
+        correct, unscored = (sum(value is wanted for value in cell.is_correct) for wanted in (True, None))
+        same = newest.n == len(cell) - unscored and newest.status != "none"
+        if unscored > 0.01 * len(cell):
+            same &= newest.status == "unscored" and bool(np.isclose(newest.worst, correct / len(cell)))
+        else:
+            same &= newest.status != "unscored"
+        return newest if same else None
+    return newest if newest.n == n and (scorer is None or newest.scorer_version == scorer[1]) else None
 
 
 def calls(tables: Tables) -> Frame:

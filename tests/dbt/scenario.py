@@ -1,6 +1,6 @@
 """Landing rows as a messy fortnight would leave them, from a seed: re-runs, crashes, duplicates, gaps.
 
-Belongs here: making rows; those of caches, routes, batches and budgets are in `engine_scenario.py`. What should come of them is computed in `expected.py`, which never looks in here.
+Belongs here: making rows; those of caches, routes, batches and budgets are in `engine_scenario.py`, of clusters and epochs in `repeats_scenario.py`, of gates in `gate_scenario.py`. What should come of them is computed in `expected.py`, which never looks in here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ class PlannedRun:
     ok_share: float = 0.8
     model: str = "small"
     rejected: int = 2
-    has_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +56,11 @@ RUNS = (
     PlannedRun(run_id="r02", task="tickets", size=60, day=1),
     PlannedRun(run_id="r03", task="tickets", size=55, day=1),
     PlannedRun(run_id="r04", task="tickets", size=60, day=1, status="failed", landed_share=0.5),
-    PlannedRun(run_id="r05", task="tickets", size=50, population="input", clustered_share=0.6, has_estimate=True),
+    PlannedRun(run_id="r05", task="tickets", size=50, population="input", clustered_share=0.6),
     PlannedRun(run_id="r06", task="tickets", size=50, population="input", status="interrupted", landed_share=0.7),
     PlannedRun(run_id="r07", task="tickets", size=40, population="input", day=1, status="running", landed_share=0.4),
     PlannedRun(run_id="r08", task="tickets", size=40, variant="short", inference_version="i2", unscored_share=0.3),
-    PlannedRun(
-        run_id="r09", task="extract", size=30, population="golden:dev", stage="shadow", epochs=3, has_estimate=True
-    ),
+    PlannedRun(run_id="r09", task="extract", size=30, population="golden:dev", stage="shadow", epochs=3),
     PlannedRun(run_id="r10", task="extract", size=40, population="input", model="unlisted"),
     PlannedRun(run_id="r11", task="extract", size=45, population="input", day=1, inference_version="i3", ok_share=0.5),
     PlannedRun(run_id="r12", task="chat", size=20, population="input"),
@@ -88,7 +85,6 @@ def landing_rows(seed: int) -> dict[str, list[Row]]:
             "responses",
             "predictions",
             "scores",
-            "estimates",
         )
     }
     rows["task_versions"] = [task_version_row(task) for task in ("tickets", "extract", "chat")]
@@ -114,8 +110,6 @@ def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
                 n_predictions += 1
                 _add_prediction(rows, scene, record, epoch)
     rows["runs"] += run_events(run, n_predictions, started_at)
-    if run.has_estimate:
-        rows["estimates"] += _estimates(run, started_at)
 
 
 def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch: int) -> None:
@@ -270,30 +264,6 @@ def run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> lis
     return [started, ended | {"event": "finished", "status": run.status, "predictions": n_predictions, "calls": 1}]
 
 
-def _estimates(run: PlannedRun, started_at: datetime) -> list[Row]:
-    newest = common(run, started_at + timedelta(minutes=20), f"{run.run_id}/estimate") | {
-        **{
-            "estimate_id": f"{run.run_id}/new",
-            "evaluation_id": "e",
-            "metric": "reliability",
-            "population": run.population,
-        },
-        **{
-            "slice": "overall",
-            "method": "bca_bootstrap",
-            "value": 0.7,
-            "low": 0.61,
-            "high": 0.79,
-            "level": 0.95,
-            "n": 50,
-        },
-        **{"inference_version": run.inference_version, "golden_set_version": "g1", "policy_version": "p1"},
-        **{"status": "ok", "code_version": "1"},
-    }
-    older = {"estimate_id": f"{run.run_id}/old", "low": 0.1, "high": 0.2, "occurred_at": started_at}
-    return [newest, newest | older]
-
-
 def task_version_row(task: str) -> Row:
     return {
         **{"data_date": DAY_ONE, "occurred_at": START, "landed_at": START, "row_hash": task, "tenant_id": "default"},
@@ -320,9 +290,12 @@ SPOILED: Mapping[str, Row] = {
     "scores": {"status": "scored", "passed": True},
     "batches": {"requests": 999, "estimate_usd": Decimal(9)},
     "budget_entries": {"amount_usd": Decimal(99), "task_cap_usd": Decimal(1)},
+    "comparisons": {"difference": 0.9, "low": 0.8, "high": 1.0, "gains": 0},
+    "gates": {"decision": "PASS", "rules": "[]"},
+    "golden_cases": {"split": "gate", "expected": "{}"},
 }
 """What the losing copy of a duplicate says, so that keeping the wrong one changes a figure."""
-LATEST_WINS = ("runs", "scores", "estimates", "batches", "budget_entries")
+LATEST_WINS = ("runs", "scores", "estimates", "batches", "budget_entries", "comparisons", "gates")
 
 
 def with_duplicates(table: str, rows: list[Row], rng: random.Random) -> list[Row]:

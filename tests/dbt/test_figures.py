@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dbt import engine_expected, expected
+from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
 from tests.dbt.conftest import Built
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
 REPORTS = [
     ("rpt_reliability", expected.reliability, [*CELL, "slice"]),
+    ("rpt_repeats", repeats_expected.repeats, [*CELL, "slice", "k"]),
+    ("rpt_flaky_records", repeats_expected.flaky_records, [*CELL, "data_date", "record_id"]),
     ("rpt_scores", expected.scores, [*CELL, "scorer", "scorer_version"]),
+    ("rpt_scores", repeats_expected.scores, [*CELL, "scorer", "scorer_version"]),
     ("rpt_cost_daily", expected.cost_daily, ["data_date", "task", "provider", "request_model"]),
     ("rpt_cost_per_correct", expected.cost_per_correct, ["run_id"]),
     ("rpt_latency", expected.latency, ["run_id"]),
@@ -25,6 +28,17 @@ REPORTS = [
     ("rpt_routing", engine_expected.routing, ["run_id", "route"]),
     ("rpt_batches", engine_expected.batches, ["run_id", "provider"]),
     ("rpt_budget", engine_expected.budget, ["month", "task"]),
+    ("rpt_comparisons", gate_expected.comparisons, ["comparison_id"]),
+    ("rpt_gates", gate_expected.gates, ["gate_id"]),
+    ("rpt_gate_rules", gate_expected.gate_rules, ["gate_id", "rule_number"]),
+    ("rpt_gate_split_uses", gate_expected.gate_split_uses, ["task", "golden_set_version"]),
+    ("rpt_calibration", calibration_expected.calibration, ["scorer", "scorer_version", "metric", "slice"]),
+    ("rpt_judged_rates", calibration_expected.judged_rates, ["run_id", "scorer", "scorer_version", "slice"]),
+    (
+        "rpt_annotator_agreement",
+        calibration_expected.annotator_agreement,
+        ["scorer", "scorer_version", "metric", "annotators", "slice"],
+    ),
 ]
 
 
@@ -60,13 +74,30 @@ def test_a_model_without_a_price_is_said_to_have_none(built: Built) -> None:
 
 
 def test_each_task_has_one_row(built: Built) -> None:
-    assert sorted(built.frame("marts.dim_tasks").task) == ["batched", "chat", "extract", "routed", "tickets"]
+    tasks = ["batched", "chat", "extract", "gated", "guarded", "routed", "steady", "tickets"]
+    assert sorted(built.frame("marts.dim_tasks").task) == tasks
 
 
 def test_the_scenario_reaches_every_interval_status(built: Built) -> None:
     found = built.frame("reporting.rpt_reliability")
-    assert set(found.interval_status) == {"ok", "too_few", "several_epochs", "clustered", "unscored"}
-    assert set(found.method.dropna()) == {"wilson", "bca_bootstrap"}
+    landed, not_landed = {"ok", "warning", "too_few", "inconclusive", "unscored"}, {"several_epochs", "clustered"}
+    assert set(found.interval_status) == landed | not_landed
+    effective = {"effective_n_wilson", "effective_n_clopper_pearson"}
+    assert set(found.method.dropna()) == {"wilson", "clopper_pearson", "worst_and_best_case"} | effective
+    assert (found.interval_reason.isna() <= found.low.notna()).all()
+
+
+def test_what_a_sample_of_judges_saw_is_no_rate_of_the_run(built: Built) -> None:
+    found = built.frame("reporting.rpt_reliability").set_index(["variant", "slice"]).loc[("sampled", "overall")]
+    assert (found.interval_status, found.low, found.reliability) == ("unscored", None, None)
+    assert found.worst_case < found.best_case
+
+
+def test_repeats_are_told_with_and_without_a_value(built: Built) -> None:
+    found = built.frame("reporting.rpt_repeats")
+    assert {1, 2, 3, 4} == set(found.k)
+    assert found.pass_at_k.isna().any() and (found.pass_at_k > found.pass_hat_k).any()
+    assert (built.frame("reporting.rpt_flaky_records").statuses.str.contains(", ")).any()
 
 
 def test_the_scenario_reaches_every_cost_status(built: Built) -> None:
@@ -88,6 +119,24 @@ def test_the_scenario_reaches_every_source_reason_and_state(built: Built) -> Non
     assert caching.net_saved_usd.notna().any() and caching.net_saved_usd.isna().any()
     assert (routing.routing_saved_usd > 0).any() and (routing.routing_saved_usd < 0).any()
     assert budget.month.nunique() > 1 and budget.share_of_month_cap.notna().any()
+
+
+def test_the_scenario_reaches_every_outcome_of_a_gate(built: Built) -> None:
+    rules, gates = built.frame("reporting.rpt_gate_rules"), built.frame("reporting.rpt_gates")
+    assert set(rules.state) == {"pass", "fail", "inconclusive", "waived", "reported"}
+    assert set(gates.decision) == {"PASS", "FAIL", "INCONCLUSIVE"} == set(gates.previous_decision.dropna())
+    assert {True, False} <= set(rules.is_waiver_expired.dropna()) and rules.is_waiver_expired.isna().any()
+    compared = built.frame("reporting.rpt_comparisons")
+    assert compared.is_regression_shown.any() and compared.is_improvement_shown.any()
+    assert 0 < compared.is_latest.sum() < len(compared)
+
+
+def test_versions_with_the_same_gate_cases_share_their_uses(built: Built) -> None:
+    uses = built.frame("reporting.rpt_gate_split_uses").set_index(["task", "golden_set_version"])
+    assert {place[1] for place in uses.index if place[0] == "gated"} == {"g1", "g2", "g3", "g4", "g6"}
+    assert uses.gate_split_hash["gated", "g1"] == uses.gate_split_hash["gated", "g2"]
+    assert uses.loc["gated"].gate_split_hash.nunique() == 4
+    assert (uses.n_runs["gated", "g6"], uses.is_latest["gated", "g6"]) == (0, False)
 
 
 def test_an_open_batch_has_an_age(built: Built) -> None:

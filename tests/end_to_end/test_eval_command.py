@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
+from tests.end_to_end.repository import committed, git, repository
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.pipeline.evaluating import cases, evaluated_task, obeying, prompt
-
-AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
 
 
 @pytest.fixture(autouse=True)
 def _obeying(model: ModelEndpoint) -> None:
     model.react = obeying
-
-
-def git(place: Workplace, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *AUTHOR, *arguments], cwd=place.root, capture_output=True, text=True, timeout=30, check=True
-    )
-    return done.stdout.strip()
-
-
-def committed(place: Workplace, message: str) -> str:
-    """Everything in the folder is in a commit; returns it."""
-    git(place, "add", "-A")
-    git(place, "commit", "-q", "-m", message)
-    return git(place, "rev-parse", "HEAD")
-
-
-def repository(place: Workplace, name: str, **edits: object) -> str:
-    """A git repository with the task on its branch main; returns the task's name."""
-    git(place, "init", "-q", "-b", "main")
-    place.write(".gitignore", ".assay/\n")
-    task = evaluated_task(place, name, cases(150), **edits)  # type: ignore[arg-type]
-    committed(place, "Sort texts")
-    return task
 
 
 def test_a_branch_that_makes_the_prompt_worse_exits_1(place: Workplace, name: str) -> None:

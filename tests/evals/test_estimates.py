@@ -1,13 +1,21 @@
-"""What counts as correct, and when a rate has an interval."""
+"""What counts as correct, and which rates of a run land with which interval."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 
-from assay.evals.estimates import ReliabilityTallies, is_correct
-from assay.evals.statistics import proportion_interval
+from assay.evals.estimates import estimates, is_correct, tally_of
+from assay.evals.rates import rate
+from assay.evals.repeats import pass_at_k, pass_hat_k, variance_split
+from assay.evals.sampling import Sampling
+from assay.evals.statistics import Measured
+from assay.evals.tally import Tallied, Tally
 from assay.inference.request import RunFacts
 from assay.records import Estimate, Score
 from assay.tasks.task import Task
@@ -32,15 +40,32 @@ def score(scorer: str, passed: bool | None, status: str = "scored") -> Score:
     )  # fmt: skip
 
 
-def tallied(task: Task, *, correct: int, wrong: int, unscored: int = 0, epochs: int = 1, clusters: int = 0) -> Estimate:
-    """The overall estimate; `clusters` of them share the records."""
-    tallies = ReliabilityTallies()
-    verdicts = [True] * correct + [False] * wrong + [None] * unscored
-    for number, verdict in enumerate(verdicts):
-        cluster = f"{number % clusters:016x}".ljust(64, "0") if clusters else None
-        tallies.add(population="input", slices=(), cluster_id=cluster, status="ok", correct=verdict)
-    (found,) = tallies.estimates(task, FACTS, epochs=epochs)
+def tallied(position: int, correct: bool | None, **columns: Any) -> Tallied:
+    """One answer that its only check judged alike."""
+    status = "unscored" if correct is None else "scored"
+    given = {
+        "population": "input", "slices": (), "tenant_id": "default", "cluster_id": None, "status": "ok",
+        "correct": correct, "is_counted": True, "verdicts": {"label_right": score("label_right", correct, status)},
+        "opinions": {}, **columns,
+    }  # fmt: skip
+    return Tallied(position=position, **given)
+
+
+def landed(task: Task, answers: Iterable[Tallied], *, epochs: int = 1) -> list[Estimate]:
+    tally = tally_of(task)
+    for answer in answers:
+        tally.add(answer)
+    return list(estimates(tally, task, FACTS, epochs=epochs))
+
+
+def one(rows: list[Estimate], metric: str = "reliability", slice: str = "overall") -> Estimate:
+    (found,) = [row for row in rows if (row.metric, row.slice) == (metric, slice)]
     return found
+
+
+def same(row: Estimate, measured: Measured) -> bool:
+    """Every figure that was measured is the row's, up to the order of summing."""
+    return all(getattr(row, field.name) == pytest.approx(getattr(measured, field.name)) for field in fields(measured))
 
 
 @pytest.fixture
@@ -93,77 +118,184 @@ def test_nothing_is_correct_or_wrong_where_the_task_does_not_say_what_correct_is
     assert is_correct(folder.load(), "failed", {}) is None
 
 
-def test_a_rate_of_independent_records_has_its_interval(task: Task) -> None:
-    found, expected = tallied(task, correct=80, wrong=20), proportion_interval(80, 100)
-
-    assert (found.value, found.low, found.high, found.method) == (0.8, expected.low, expected.high, "wilson")
-    assert (found.n, found.effective_n, found.status, found.reason) == (100, 100.0, "ok", None)
-
-
-def test_few_failures_get_the_exact_interval(task: Task) -> None:
-    assert tallied(task, correct=98, wrong=2).method == "clopper_pearson"
+OUTCOMES = [number % 7 not in (0, 3) for number in range(240)]
 
 
 @pytest.mark.parametrize(
-    ("case", "reason"),
-    [
-        ({"correct": 80, "wrong": 20, "epochs": 2}, "several epochs of the same record are not independent"),
-        ({"correct": 80, "wrong": 20, "clusters": 30}, "100 predictions in 30 clusters are not independent"),
-        ({"correct": 80, "wrong": 18, "unscored": 2}, "2 of 100 predictions could not be scored"),
-        ({"correct": 0, "wrong": 0, "unscored": 7}, "7 of 7 predictions could not be scored"),
-    ],
+    ("epochs", "records_of_a_cluster", "unscored"),
+    [(1, 0, 0), (1, 0, 2), (1, 0, 30), (1, 3, 0), (1, 60, 0), (3, 0, 0), (3, 2, 2), (3, 2, 30), (3, 20, 0)],
 )
-def test_no_interval_is_given_where_its_conditions_fail_and_the_reason_is(
-    task: Task, case: dict[str, int], reason: str
-) -> None:
-    found = tallied(task, **case)
+def test_each_rate_is_that_of_its_rows(task: Task, epochs: int, records_of_a_cluster: int, unscored: int) -> None:
+    outcomes = [None if number < unscored else outcome for number, outcome in enumerate(OUTCOMES)]
+    records = [number // epochs for number in range(len(outcomes))]
+    clusters = [f"c{record // records_of_a_cluster}" if records_of_a_cluster else None for record in records]
+    rows = landed(
+        task,
+        [
+            tallied(record, correct, cluster_id=cluster)
+            for record, correct, cluster in zip(records, outcomes, clusters, strict=True)
+        ],
+        epochs=epochs,
+    )
 
-    assert (found.low, found.high, found.effective_n, found.method, found.status) == (None, None, None, "none", "none")
-    assert found.reason == reason
-
-
-def test_a_rate_with_too_much_unscored_is_not_stated(task: Task) -> None:
-    assert tallied(task, correct=80, wrong=18, unscored=2).value is None
-    assert tallied(task, correct=80, wrong=20, epochs=2).value == 0.8
-
-
-def test_one_unscored_of_a_hundred_is_borne_and_left_out_of_the_rate(task: Task) -> None:
-    found = tallied(task, correct=80, wrong=19, unscored=1)
-
-    assert (found.n, found.status) == (99, "ok")
-    assert found.value == pytest.approx(80 / 99)
+    expected = rate(outcomes, Sampling(records=records, clusters=clusters))
+    assert all(same(one(rows, metric), expected) for metric in ("reliability", "quality_when_answered", "pass_rate"))
 
 
-def test_clusters_of_one_record_each_are_independent(task: Task) -> None:
-    assert tallied(task, correct=8, wrong=12, clusters=20).status == "ok"
+def test_several_epochs_have_pass_at_k_and_pass_hat_k_for_each_k(task: Task) -> None:
+    records = [number // 3 for number in range(240)]
+    clusters = [f"c{record // 4}" for record in records]
+    rows = landed(
+        task,
+        [
+            tallied(record, correct, cluster_id=cluster)
+            for record, correct, cluster in zip(records, OUTCOMES, clusters, strict=True)
+        ],
+        epochs=3,
+    )
+
+    sampling = Sampling(records=records, clusters=clusters)
+    for k in (1, 2, 3):
+        assert same(one(rows, f"pass_at_{k}"), pass_at_k(OUTCOMES, sampling, k=k))
+        assert same(one(rows, f"pass_hat_{k}"), pass_hat_k(OUTCOMES, sampling, k=k))
+    assert len({row.estimate_id for row in rows}) == len(rows) == 3 + 6
+
+
+def test_k_of_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> None:
+    records = [number // 3 for number in range(240)]
+    outcomes = [None if number % 10 == 0 else outcome for number, outcome in enumerate(OUTCOMES)]
+    rows = landed(task, [tallied(*each) for each in zip(records, outcomes, strict=True)], epochs=3)
+
+    worst, best = ([case if outcome is None else outcome for outcome in outcomes] for case in (False, True))
+    for k in (1, 2, 3):
+        low, high = (pass_at_k(case, Sampling(records=records), k=k) for case in (worst, best))
+        found = one(rows, f"pass_at_{k}")
+        assert (found.value, found.status, found.n) == (None, "unscored", 80)
+        bounds = (found.worst, found.best, found.low, found.high)
+        assert bounds == pytest.approx((low.value, high.value, low.low, high.high))
+        assert found.reason == "24 of 240 predictions could not be scored"
+
+
+def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
+    records = [number // 3 for number in range(240)]
+    rows = landed(task, [tallied(*each) for each in zip(records, OUTCOMES, strict=True)], epochs=3)
+
+    split = variance_split(OUTCOMES, records=records)
+    assert split is not None
+    expected = {"record": split.record, "epoch": split.epoch, "judge": None, "total": split.total}
+    for metric in ("reliability", "pass_rate"):
+        found = json.loads(one(rows, metric).details or "")["variance"]
+        assert {name: found[name] for name in expected} == pytest.approx(expected)
+        assert (found["records"], found["answers"], found["scores"]) == (80, 240, 240)
+
+
+def test_what_the_judge_adds_to_the_variance_is_told_where_it_is_asked_again(task: Task) -> None:
+    tally = Tally({"label_right": 3})
+    said = [[number % 5 > 0, number % 3 > 0, None] for number in range(100)]
+    for number, opinions in enumerate(said):
+        tally.add(tallied(number, True, opinions={"label_right": [score("x", o) for o in opinions if o is not None]}))
+
+    found = json.loads(one(list(estimates(tally, task, FACTS, epochs=1)), "pass_rate").details or "")["variance"]
+    flat = [opinion for opinions in said for opinion in opinions]
+    owners = [number for number in range(100) for _ in range(3)]
+    split = variance_split(flat, records=owners, answers=owners)
+    assert split is not None and split.judge is not None
+    assert (found["record"], found["judge"], found["scores"]) == (
+        pytest.approx(split.record),
+        pytest.approx(split.judge),
+        200,
+    )
+
+
+def test_answers_asked_once_have_no_variance_and_no_k(task: Task) -> None:
+    rows = landed(task, [tallied(number, number % 3 > 0) for number in range(60)])
+
+    assert [row.metric for row in rows] == ["reliability", "quality_when_answered", "pass_rate"]
+    assert [row.details for row in rows] == [None] * 3
+
+
+def test_an_answer_that_failed_is_wrong_but_no_answer(task: Task) -> None:
+    failures = [
+        tallied(100 + number, False, status="failed", verdicts={"label_right": score("label_right", None, "unscored")})
+        for number in range(20)
+    ]
+    rows = landed(task, [*(tallied(number, number % 10 > 0) for number in range(80)), *failures])
+
+    assert (one(rows).n, one(rows).value) == (100, 0.72)
+    for metric in ("quality_when_answered", "pass_rate"):
+        assert (one(rows, metric).n, one(rows, metric).value) == (80, 0.9)
+
+
+def test_a_fallback_is_scored_but_not_answered(task: Task) -> None:
+    rows = landed(task, [*(tallied(number, True) for number in range(10)), tallied(10, False, status="fallback")])
+
+    assert [one(rows, metric).n for metric in ("reliability", "quality_when_answered", "pass_rate")] == [11, 10, 11]
+
+
+def test_a_pass_rate_names_its_scorer_and_the_others_none(task: Task) -> None:
+    rows = landed(task, [tallied(number, True) for number in range(10)])
+
+    version = task.versions.scorers["label_right"]
+    assert [(row.scorer, row.scorer_version) for row in rows] == [(None, None), (None, None), ("label_right", version)]
+
+
+def test_what_a_judge_was_not_to_judge_is_in_no_rate(task: Task) -> None:
+    outside = tallied(1, None, is_counted=False, verdicts={}, slices=("kind=rare",))
+    rows = landed(task, [tallied(0, True), outside])
+
+    assert [(row.metric, row.slice, row.n) for row in rows] == [
+        ("reliability", "overall", 1),
+        ("quality_when_answered", "overall", 1),
+        ("pass_rate", "overall", 1),
+    ]
+
+
+def test_a_scorer_that_says_neither_passed_nor_failed_has_no_pass_rate(task: Task) -> None:
+    rows = landed(task, [tallied(0, None, verdicts={"label_right": score("label_right", None)})])
+
+    assert [row.metric for row in rows] == ["reliability", "quality_when_answered"]
+
+
+def test_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> None:
+    found = one(landed(task, [tallied(number, None if number < 2 else number < 80) for number in range(100)]))
+
+    assert (found.value, found.status, found.method) == (None, "unscored", "worst_and_best_case")
+    assert (found.worst, found.best, found.n) == (0.78, 0.8, 98)
+    assert found.low is not None and found.high is not None and found.low < 0.78 and found.high > 0.8
+    assert found.reason == "2 of 100 predictions could not be scored"
+
+
+def test_a_cluster_belongs_to_its_tenant(task: Task) -> None:
+    rows = landed(task, [tallied(number, True, tenant_id=f"t{number % 2}", cluster_id="c") for number in range(4)])
+
+    assert one(rows).clusters == 2
 
 
 def test_predictions_skipped_for_the_budget_are_not_counted(task: Task) -> None:
-    tallies = ReliabilityTallies()
-    tallies.add(population="input", slices=(), cluster_id=None, status="skipped_budget", correct=None)
-
-    assert list(tallies.estimates(task, FACTS, epochs=1)) == []
+    assert landed(task, [tallied(0, None, status="skipped_budget")]) == []
 
 
 def test_each_population_and_slice_has_its_own_row_and_id(task: Task) -> None:
-    tallies = ReliabilityTallies()
-    tallies.add(population="golden:dev", slices=("kind=plain",), cluster_id=None, status="ok", correct=True)
-    tallies.add(population="golden:gate", slices=(), cluster_id=None, status="failed", correct=False)
+    rows = landed(
+        task,
+        [
+            tallied(0, True, population="golden:dev", slices=("kind=plain",)),
+            tallied(1, False, population="golden:gate", status="failed"),
+        ],
+    )
 
-    rows = list(tallies.estimates(task, FACTS, epochs=1))
-
-    places = [(row.population, row.slice, row.value) for row in rows]
+    places = [(row.population, row.slice, row.value) for row in rows if row.metric == "reliability"]
     assert places == [
         ("golden:dev", "kind=plain", 1.0),
         ("golden:dev", "overall", 1.0),
         ("golden:gate", "overall", 0.0),
     ]
-    assert len({row.estimate_id for row in rows}) == 3
+    assert len({row.estimate_id for row in rows}) == len(rows)
 
 
 def test_an_estimate_names_the_versions_it_speaks_of(task: Task) -> None:
-    found = tallied(task, correct=1, wrong=1)
+    found = one(landed(task, [tallied(0, True), tallied(1, False)]))
 
     assert found.golden_set_version == task.versions.golden_set
     assert found.policy_version == task.versions.policy
-    assert found.inference_version == "v"
+    assert (found.inference_version, found.evaluation_id, found.run_id) == ("v", "run-1", "run-1")

@@ -11,7 +11,8 @@ import pytest
 
 from assay.evals.figures import milliseconds, percent, usd
 from assay.evals.scorecard import Scorecard
-from assay.evals.scorecard_views import html, interval, markdown, run_markdown
+from assay.evals.scorecard_intervals import explained, explained_estimate, interval
+from assay.evals.scorecard_views import facts, html, markdown, run_markdown, sections
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -45,6 +46,10 @@ CHECK = {
     "n_unscored": 0,
     "n_failed": 0,
     "n_passed": 800,
+    "low": 0.782,
+    "high": 0.831,
+    "method": "wilson",
+    "interval_status": "ok",
 }
 FAILURE = {"status": "failed", "error_type": "timeout", "n_predictions": 3, "share_of_run": 0.003}
 
@@ -143,6 +148,84 @@ def test_no_nan_reaches_a_page() -> None:
 )  # fmt: skip
 def test_a_rate_without_bounds_says_why(status: str | None, words: str) -> None:
     assert interval({"low": None, "high": None, "interval_status": status}) == words
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, ""),
+        ({"method": "clopper_pearson"}, " (exact)"),
+        ({"method": "effective_n_wilson", "n_clusters": 330, "epochs": 1}, " (clustered: 330 clusters)"),
+        ({"n_clusters": 12, "epochs": 1, "interval_status": "warning"}, " (clustered: 12 clusters, few)"),
+        ({"n_clusters": 330, "epochs": 3}, " (3 epochs)"),
+        ({"n_clusters": 8, "epochs": 3, "interval_status": "inconclusive"}, " (3 epochs, clustered: 8 clusters, too few to tell)"),
+        ({"n_clusters": 40, "epochs": 1, "interval_status": "too_few"}, " (clustered: 40 clusters, too few: conservative)"),
+        ({"method": "worst_and_best_case", "interval_status": "unscored"}, " (worst to best case)"),
+        ({"method": "another_method"}, " (another_method)"),
+        ({"low": None, "interval_status": "clustered"}, None),
+    ],
+)  # fmt: skip
+def test_an_interval_says_what_it_rests_on(given: dict[str, Any], words: str | None) -> None:
+    grouped = {"method": "effective_n_wilson"} if "n_clusters" in given else {}
+
+    assert explained({**RATE, **grouped, **given}) == ("clustered" if words is None else f"78.2 – 83.1 %{words}")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"method": "wilson", "reason": None, "effective_n": 990.0}, "78.2 – 83.1 %"),
+        ({"method": "effective_n_wilson", "reason": None, "effective_n": 34.4}, "78.2 – 83.1 % (as sure as 34 independent ones)"),
+        ({"method": "effective_n_wilson", "reason": "12 clusters are few", "effective_n": 9.0}, "78.2 – 83.1 % (12 clusters are few)"),
+        ({"low": None, "reason": "no prediction"}, "no prediction"),
+    ],
+)  # fmt: skip
+def test_a_landed_interval_says_what_limits_it(given: dict[str, Any], words: str) -> None:
+    assert explained_estimate({**RATE, **given}) == words
+
+
+def repeated(k: int, **given: Any) -> dict[str, Any]:
+    measures = {
+        f"pass_{kind}_k{part}": value
+        for kind in ("at", "hat")
+        for part, value in (
+            ("", 0.5),
+            ("_low", 0.4),
+            ("_high", 0.6),
+            ("_method", "effective_n_wilson"),
+            ("_status", "ok"),
+        )
+    }
+    place = {"population": "input", "slice": "overall", "k": k, "epochs": 8, "n_records": 200, "n_clusters": 12}
+    return {**place, **measures, **given}
+
+
+def test_repeats_show_the_first_ks_and_the_last_with_their_intervals() -> None:
+    rows = [repeated(k) for k in range(1, 9)]
+    odd = repeated(2, pass_at_k=None, pass_at_k_method="worst_and_best_case", pass_at_k_status="unscored")
+    whole = Scorecard(**{**card().as_dict(), "repeats": (*rows, repeated(1, slice="kind=a"), {**odd, "k": 8})})
+
+    ((_, columns, shown),) = [section for section in sections(whole) if section[0].startswith("Repeats")]
+
+    assert [row[1] for row in shown] == ["1", "2", "3", "5", "8", "8"]
+    assert len(columns) == len(shown[0])
+    assert shown[0][2:] == ("50.0 %", "40.0 – 60.0 % (clustered: 12 clusters)") * 2
+    assert shown[-1][2:4] == ("–", "40.0 – 60.0 % (worst to best case)")
+
+
+def test_flaky_records_are_counted_where_records_were_asked_several_times() -> None:
+    once, several, none = (
+        dict(facts(Scorecard(**{**card().as_dict(), "repeats": repeats, "flaky": flaky})))
+        for repeats, flaky in (
+            ((), ()),
+            ((repeated(1), repeated(2)), ({"population": "input", "n_flaky": 17},)),
+            ((repeated(1), repeated(2)), ()),
+        )
+    )
+
+    assert "flaky records" not in once
+    assert several["flaky records"].startswith("17 of 200 are sometimes right")
+    assert none["flaky records"].startswith("0 of 200 are")
 
 
 def test_worst_and_best_case_stand_where_the_rate_cannot_be_stated() -> None:

@@ -54,7 +54,7 @@ def test_project_without_tasks_is_loadable(away: Workplace) -> None:
     dg.Definitions.validate_loadable(definitions(away))
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", [*STEPS, "evaluation"])
 def test_task_asset_states_owner_group_kinds_and_partitions(away: Workplace, name: str) -> None:
     away.task("sorting", owner="Support Data")
     node = definitions(away).resolve_asset_graph().get(dg.AssetKey(["sorting", name]))
@@ -74,13 +74,14 @@ def test_answers_are_made_together_in_the_pool_of_model_calls(away: Workplace) -
     assert node.pools == {"model_calls"}
 
 
-def test_inputs_gate_and_completeness_block_what_comes_after(away: Workplace) -> None:
+def test_every_check_blocks_what_comes_after(away: Workplace) -> None:
     away.task("sorting")
     graph = definitions(away).resolve_asset_graph()
     checks = {key for node in graph.asset_check_nodes for key in [node.key] if key.asset_key.path[0] == "sorting"}
     assert {(key.asset_key.path[1], key.name) for key in checks} == {
         ("records", "inputs_gate"),
         ("predictions", "completeness"),
+        ("evaluation", "gate"),
     }
     assert all(graph.get(key).blocking for key in checks)
 

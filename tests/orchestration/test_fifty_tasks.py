@@ -114,7 +114,7 @@ def test_folder_whose_name_dagster_cannot_carry_leaves_the_others_whole(away: Wo
         dg.AssetKey(["sorting", step]) for step in STEPS
     }
     own = [key for key in defs.resolve_asset_graph().executable_asset_keys if key.path[0].endswith("_task")]
-    assert len(own) == len(STEPS)
+    assert {key.path[1] for key in own} == {*STEPS, "evaluation"}
 
 
 def test_folders_that_would_get_the_same_name_get_different_ones(away: Workplace) -> None:
@@ -123,6 +123,16 @@ def test_folders_that_would_get_the_same_name_get_different_ones(away: Workplace
     graph = definitions(away).resolve_asset_graph()
     groups = {graph.get(key).group_name for key in graph.executable_asset_keys if key.path[1] == "records"}
     assert len(groups - {"landing"}) == 3
+
+
+def test_folder_named_as_the_evaluation_of_another_gets_another_name(away: Workplace) -> None:
+    for folder in ("sorting", "sorting_evaluation"):
+        away.task(folder)
+    defs = definitions(away)
+    dg.Definitions.validate_loadable(defs)
+    alone = defs.resolve_job_def("sorting_evaluation").asset_layer.executable_asset_keys
+    assert alone == {dg.AssetKey(["sorting", "evaluation"])}
+    assert defs.resolve_job_def("sorting_evaluation_task").asset_layer.executable_asset_keys
 
 
 @pytest.mark.parametrize("cron", ["61 6 * * *", "0 6 31 2 *", "a b c d e", "0 6 * * 8"])

@@ -48,7 +48,7 @@ def test_project_that_dbt_cannot_parse_is_refused_with_its_words(daily: Daily) -
 
 def test_command_line_materialises_a_task_with_assay_variables_alone(daily: Daily) -> None:
     task = daily.task("sorting_shell")
-    command_line(daily, f"group:{task}", "--partition", DAY)
+    command_line(daily, f"+key:{task}/scores", "--partition", DAY)
     assert len(daily.landed("predictions", task)) == 6
 
 

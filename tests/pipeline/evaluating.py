@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from assay.pipeline.evaluating import Evaluation, EvaluationOptions, Telling, evaluate
+from assay.pipeline.evaluated_side import EvaluationOptions, Telling
+from assay.pipeline.evaluating import Evaluation, evaluate
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.model_endpoint import Asked, Reaction
 from tests.pipeline.conftest import DAY, Bench, Told

@@ -1,48 +1,8 @@
 with
 
-rated as (
-
-    select * from {{ ref('int_reliability_rated') }}
-
-),
-
-estimates as (
-
-    select * from {{ ref('stg_landing__estimates') }}
-    where metric = 'reliability'
-    qualify
-        row_number() over (
-            partition by run_id, task, inference_version, population, slice
-            order by occurred_at desc, landed_at desc, estimate_id desc
-        ) = 1
-
-),
-
--- An estimate speaks of one run, so it stands only where the whole rate comes from that run.
 estimated as (
 
-    select
-        rated.*,
-        estimates.method as estimate_method,
-        estimates.low as estimate_low,
-        estimates.high as estimate_high,
-        coalesce(
-            rated.counted_status not in ('ok', 'unscored')
-            and rated.n_eligible > 0
-            and estimates.status = 'ok'
-            and estimates.low is not null
-            and estimates.high is not null,
-            false
-        ) as is_estimated,
-    from rated
-    left join estimates
-        on
-            rated.n_runs = 1
-            and rated.last_run_id = estimates.run_id
-            and rated.task = estimates.task
-            and rated.inference_version = estimates.inference_version
-            and rated.population = estimates.population
-            and rated.slice = estimates.slice
+    select * from {{ ref('int_reliability_estimated') }}
 
 ),
 
@@ -70,6 +30,10 @@ final as (
         n_answered,
         n_answered_scored,
         quality_when_answered,
+        quality_low,
+        quality_high,
+        quality_method,
+        quality_interval_status,
         n_clusters,
         epochs,
         case
@@ -84,7 +48,24 @@ final as (
             when counted_status = 'ok' then 'wilson'
             when is_estimated then estimate_method
         end as method,
-        if(is_estimated, 'ok', counted_status) as interval_status,
+        case
+            when counted_status = 'ok' then cast(n_scored as float64)
+            when is_estimated then estimate_effective_n
+        end as effective_n,
+        case
+            when counted_status = 'ok' then 'ok'
+            when is_estimated then estimate_status
+            else counted_status
+        end as interval_status,
+        case
+            when counted_status = 'ok' then null
+            when is_estimated then estimate_reason
+            when counted_status = 'unscored'
+                then 'more than 1 % could not be scored or was not judged'
+            when n_eligible = 0 then 'no prediction'
+            when n_runs > 1 then 'no estimate speaks of several runs'
+            else 'no estimate of the run speaks of just these predictions'
+        end as interval_reason,
     from estimated
 
 )

@@ -1,0 +1,75 @@
+with
+
+rated as (
+
+    select * from {{ ref('int_reliability_rated') }}
+
+),
+
+estimates as (
+
+    select * from {{ ref('int_estimates_latest') }}
+    where scorer is null
+
+),
+
+-- An estimate speaks of one run. It stands only where the whole rate comes from that run and holds
+-- all that the run scored: not where a later run took the place of a part, nor where judges saw a
+-- sample, of which alone the estimate speaks.
+matched as (
+
+    select
+        rated.*,
+        estimates.estimate_id,
+        estimates.method as estimate_method,
+        estimates.low as estimate_low,
+        estimates.high as estimate_high,
+        estimates.effective_n as estimate_effective_n,
+        estimates.status as estimate_status,
+        estimates.reason as estimate_reason,
+        estimates.details as estimate_details,
+        coalesce(
+            estimates.status != 'none'
+            and estimates.n = rated.n_scored
+            and (rated.counted_status = 'unscored') = (estimates.status = 'unscored')
+            and (
+                estimates.status != 'unscored'
+                or abs(estimates.worst - rated.worst_case) < 1e-9
+            ),
+            false
+        ) as is_estimated,
+    from rated
+    left join estimates
+        on
+            rated.n_runs = 1
+            and rated.last_run_id = estimates.run_id
+            and rated.task = estimates.task
+            and rated.inference_version = estimates.inference_version
+            and rated.population = estimates.population
+            and rated.slice = estimates.slice
+            and estimates.metric = 'reliability'
+
+),
+
+final as (
+
+    select
+        matched.*,
+        if(matched.is_estimated, quality.low, null) as quality_low,
+        if(matched.is_estimated, quality.high, null) as quality_high,
+        if(matched.is_estimated, quality.method, null) as quality_method,
+        if(matched.is_estimated, quality.status, null) as quality_interval_status,
+    from matched
+    left join estimates as quality
+        on
+            matched.last_run_id = quality.run_id
+            and matched.task = quality.task
+            and matched.inference_version = quality.inference_version
+            and matched.population = quality.population
+            and matched.slice = quality.slice
+            and quality.metric = 'quality_when_answered'
+            and matched.n_answered_scored = quality.n
+
+)
+
+select * from final

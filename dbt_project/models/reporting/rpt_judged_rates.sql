@@ -1,0 +1,69 @@
+with
+
+rates as (
+
+    select * from {{ ref('int_estimates_calibrated') }}
+    where metric in ('judged_rate', 'human_rate', 'corrected_rate')
+
+),
+
+-- One figure a row becomes one column a figure; the labels they rest on are the same for all.
+final as (
+
+    select
+        task,
+        scorer,
+        scorer_version,
+        run_id,
+        data_date,
+        inference_version,
+        population,
+        slice,
+        max(if(figure = 'judged_rate', value, null)) as judged_rate,
+        max(if(figure = 'judged_rate', low, null)) as judged_low,
+        max(if(figure = 'judged_rate', high, null)) as judged_high,
+        max(if(figure = 'judged_rate', status, null)) as judged_status,
+        max(if(figure = 'judged_rate', reason, null)) as judged_reason,
+        max(if(figure = 'judged_rate', n, null)) as n_judged,
+        max(if(figure = 'human_rate', value, null)) as human_rate,
+        max(if(figure = 'human_rate', low, null)) as human_low,
+        max(if(figure = 'human_rate', high, null)) as human_high,
+        max(if(figure = 'human_rate', status, null)) as human_status,
+        max(if(figure = 'human_rate', reason, null)) as human_reason,
+        max(if(figure = 'ppi', value, null)) as ppi_rate,
+        max(if(figure = 'ppi', low, null)) as ppi_low,
+        max(if(figure = 'ppi', high, null)) as ppi_high,
+        max(if(figure = 'ppi', method, null)) as ppi_method,
+        max(if(figure = 'ppi', status, null)) as ppi_status,
+        max(if(figure = 'ppi', reason, null)) as ppi_reason,
+        max(if(figure = 'rogan_gladen', value, null)) as rogan_gladen_rate,
+        max(if(figure = 'rogan_gladen', low, null)) as rogan_gladen_low,
+        max(if(figure = 'rogan_gladen', high, null)) as rogan_gladen_high,
+        max(if(figure = 'rogan_gladen', status, null)) as rogan_gladen_status,
+        max(if(figure = 'rogan_gladen', reason, null)) as rogan_gladen_reason,
+        max(question_version) as question_version,
+        max(n_labels) as n_labels,
+        max(n_passed_labels) as n_passed_labels,
+        max(n_failed_labels) as n_failed_labels,
+        max(n_annotators) as n_annotators,
+        max(n_drawn) as n_drawn,
+        max(sample_id) as sample_id,
+        max(design) as design,
+        max(frame) as frame,
+        max(frame_size) as frame_size,
+        max(drawn_on) as drawn_on,
+        max(evaluated_at) as evaluated_at,
+    from rates
+    group by
+        task,
+        scorer,
+        scorer_version,
+        run_id,
+        data_date,
+        inference_version,
+        population,
+        slice
+
+)
+
+select * from final

@@ -1,0 +1,80 @@
+"""The evaluation of one task: the gate of task.yml as a blocking check, and the job that holds it alone.
+
+In shadow nobody acts on answers, so nothing waits for the gate. From beta on the day's records do: a version that may not
+ship asks for no row.
+"""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assay.pipeline.evaluated_side import Telling
+from assay.pipeline.evaluating import evaluate
+from assay.tasks.loader import Outline
+from orchestration.answers_asset import MODEL_POOL
+from orchestration.config import EvaluationConfig
+from orchestration.evaluation_metadata import GATE, evaluated
+from orchestration.progress import StepProgress, answering
+from orchestration.resources import AssayResource
+
+if TYPE_CHECKING:
+    # Dagster gives this class no public name.
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+NAME = "evaluation"
+UNGATED_STAGE = "shadow"
+
+
+def evaluation_key(task: str) -> dg.AssetKey:
+    """The asset of the task's evaluation."""
+    return dg.AssetKey([task, NAME])
+
+
+def evaluation_job_name(task: str) -> str:
+    """What the job is called that evaluates and does no more."""
+    return f"{task}_{NAME}"
+
+
+def gated_by(task: Outline) -> list[dg.AssetKey]:
+    """What must have passed before the task's records are admitted: nothing in shadow, else the evaluation."""
+    return [] if task.stage == UNGATED_STAGE else [evaluation_key(task.name)]
+
+
+def evaluation_asset(
+    task: Outline, *, folder: str, partitions: dg.PartitionsDefinition[str], owners: list[str]
+) -> dg.AssetsDefinition:
+    """Candidate and champion, compared on the same records, with the gate as a blocking check."""
+    key = evaluation_key(task.name)
+
+    @dg.asset(
+        key=key,
+        group_name=task.name,
+        owners=owners,
+        description=task.fault or "Candidate against champion on the gate's cases, and the decision of the gate.",
+        kinds={"openai", "bigquery"},
+        partitions_def=partitions,
+        pool=MODEL_POOL,
+        check_specs=[dg.AssetCheckSpec(GATE, asset=key, blocking=True, description="The gate of task.yml.")],
+    )
+    def evaluation(
+        context: dg.AssetExecutionContext, config: EvaluationConfig, assay: AssayResource
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        told = Telling(
+            answering=partial(answering, context.log.info),
+            counting=lambda _: StepProgress(context.log.info),
+            note=context.log.info,
+            handle_signals=False,
+        )
+        return evaluated(evaluate(assay.project(), folder, config.options(context.partition_key), told))
+
+    return evaluation
+
+
+def evaluation_job(task: Outline) -> "UnresolvedAssetJobDefinition":
+    """A launchable job over the task's evaluation alone."""
+    return dg.define_asset_job(
+        evaluation_job_name(task.name),
+        selection=dg.AssetSelection.assets(evaluation_key(task.name)),
+        description=f"Judge a candidate of {task.name} by its gate.",
+    )

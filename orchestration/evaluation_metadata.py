@@ -1,0 +1,99 @@
+"""What an evaluation shows in Dagster: the decision with its rules and comparisons, and the check that stands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import dagster as dg
+
+from assay.evals.gate_rules import Decision, State
+from assay.pipeline.evaluating import Evaluation
+from assay.pipeline.evaluation_views import RULE_COLUMNS, table_markdown, tables
+from assay.pipeline.execution import RunSummary
+
+GATE = "gate"
+REASONS_SHOWN = 3
+STATE_OF = {Decision.FAIL: State.FAIL, Decision.INCONCLUSIVE: State.INCONCLUSIVE}
+"""The state of the rules that made a gate decide so."""
+
+
+def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
+    """The decision and all that it rests on; where the decision blocks, the failed check stops what waits for it."""
+    sides = {"candidate": evaluation.candidate, "champion": evaluation.champion}
+    runs = {f"{who}_run_id": side.run_id for who, side in sides.items() if side}
+    paid = {side.run_id: side.spent for side in sides.values() if side and side.spent}
+    return dg.MaterializeResult(
+        metadata={
+            **_decided(evaluation),
+            **{who: side.label for who, side in sides.items() if side},
+            **runs,
+            "reused_runs": len(set(runs.values()) - paid.keys()),
+            "dagster/partition_row_count": evaluation.candidate.answers.records(),
+            **_spent(list(paid.values())),
+            **_tables(evaluation),
+        },
+        check_results=[_gate(evaluation)],
+    )
+
+
+def _decided(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "decision": evaluation.verdict.decision.value,
+        "stage": evaluation.stage,
+        "gate_id": evaluation.gate_id or "",
+        "evaluation_id": evaluation.evaluation_id,
+        "population": evaluation.population,
+    }
+
+
+def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
+    """Passed if the decision is PASS; else an error where it blocks, and a warning where it does not."""
+    decision = evaluation.verdict.decision
+    return dg.AssetCheckResult(
+        check_name=GATE,
+        passed=decision is Decision.PASS,
+        severity=dg.AssetCheckSeverity.ERROR if evaluation.blocks else dg.AssetCheckSeverity.WARN,
+        description=_reasons(evaluation),
+        metadata=_decided(evaluation),
+    )
+
+
+def _reasons(evaluation: Evaluation) -> str:
+    """The decision, and the first of the rules that made it; without one none had a say, as where there is no champion."""
+    decision = evaluation.verdict.decision
+    decisive = [outcome for outcome in evaluation.verdict.outcomes if outcome.state is STATE_OF.get(decision)]
+    reasons = [f"{outcome.rule.name}: {outcome.reason}" for outcome in decisive[:REASONS_SHOWN]]
+    more = [f"and {len(decisive) - REASONS_SHOWN} more"] if len(decisive) > REASONS_SHOWN else []
+    silent = ["no rule has a say"] if decision is Decision.INCONCLUSIVE and not decisive else []
+    return "; ".join([decision.value, *reasons, *more, *silent])
+
+
+def _tables(evaluation: Evaluation) -> dict[str, Any]:
+    """The rules, and the comparisons where there is a champion, as Markdown."""
+    shown = {}
+    for _, columns, rows in tables(evaluation):
+        name = "rules" if columns == RULE_COLUMNS else "comparisons"
+        shown[name] = dg.MetadataValue.md(table_markdown(columns, rows))
+    return shown
+
+
+def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
+    """Calls, tokens and cost of the runs that were made now; keys as those of `metadata.answered`."""
+    sent, got = sum(run.input_tokens for run in runs), sum(run.output_tokens for run in runs)
+    costs = {"cost_usd": _sum(run.cost_usd for run in runs), "judge_cost_usd": _sum(run.judge_cost_usd for run in runs)}
+    spent = {
+        "openai.calls": sum(run.calls for run in runs),
+        "openai.total_tokens": sent + got,
+        "openai.prompt_tokens": sent,
+        "openai.completion_tokens": got,
+        "judge_calls": sum(run.judge_calls for run in runs),
+    }
+    return {**spent, **{name: cost for name, cost in costs.items() if cost is not None}}
+
+
+def _sum(costs: Iterable[Decimal | None]) -> float | None:
+    """In USD; None where one is not known, for its model has no price."""
+    known = list(costs)
+    return None if None in known else float(sum(cost for cost in known if cost is not None))

@@ -1,0 +1,204 @@
+"""What CI says of a branch that changes tasks: one comment, the job's summary, and an exit code that stops it or not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.ci.branch import COMMENTS, MARKER, Branch
+from tests.end_to_end.repository import committed, git, repository
+from tests.end_to_end.workplace import Workplace
+from tests.fakes.gh import BOT, Gh
+from tests.fakes.model_endpoint import ModelEndpoint
+from tests.pipeline.evaluating import cases, evaluated_task, obeying, prompt
+
+
+@pytest.fixture
+def branch(place: Workplace, name: str, model: ModelEndpoint, tmp_path: Path) -> Branch:
+    """A branch of a repository with one task; nothing is changed yet."""
+    model.react = obeying
+    repository(place, name)
+    git(place, "checkout", "-q", "-b", "change")
+    return Branch(place, Gh(tmp_path / "gh"))
+
+
+def test_a_prompt_made_worse_fails_and_is_told_in_one_comment(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(70))
+    committed(branch.place, "Shorten the prompt")
+
+    done = branch.judged()
+
+    assert done.returncode == 1, done.stderr
+    [body] = branch.gh.bodies
+    assert body.startswith(f"{MARKER}\n")
+    assert f"judged against `{branch.start[:12]}`" in body
+    assert f"### Assay: {name} FAIL" in body
+    assert "| not_worse | reliability at most 3 points below the champion |" in body
+    assert f"@{branch.start}" in body
+    assert body in branch.summary.read_text("utf-8")
+
+
+def test_the_next_push_updates_the_comment(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(70))
+    committed(branch.place, "Shorten the prompt")
+    assert branch.judged().returncode == 1
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    committed(branch.place, "Say it better")
+
+    done = branch.judged()
+
+    assert done.returncode == 0, done.stderr
+    [body] = branch.gh.bodies
+    assert f"### Assay: {name} PASS" in body
+    written = [(method, path) for method, path, _ in branch.gh.calls if method != "GET"]
+    assert written == [("POST", COMMENTS), ("PATCH", "repos/team/project/issues/comments/1000")]
+
+
+def test_a_branch_that_changes_no_task_evaluates_nothing(branch: Branch, model: ModelEndpoint) -> None:
+    branch.place.write("docs/page.md", "More words.\n")
+    branch.place.write("tasks/README.md", "No task.\n")
+    committed(branch.place, "Say more")
+
+    done = branch.judged()
+
+    assert done.returncode == 0, done.stderr
+    assert (model.asked, branch.gh.bodies) == ([], [])
+    assert "there is nothing to evaluate" in branch.summary.read_text("utf-8")
+
+
+def test_what_others_merged_meanwhile_is_not_the_branch_s_doing(
+    branch: Branch, name: str, model: ModelEndpoint
+) -> None:
+    branch.place.write("docs/page.md", "More words.\n")
+    committed(branch.place, "Say more")
+    git(branch.place, "checkout", "-q", "main")
+    branch.place.write(f"tasks/{name}/user.j2", prompt(90))
+    committed(branch.place, "Change the prompt")
+    git(branch.place, "checkout", "-q", "change")
+
+    assert branch.judged().returncode == 0
+    assert model.asked == []
+
+
+def test_a_new_task_is_judged_by_its_absolute_rules(branch: Branch, name: str, model: ModelEndpoint) -> None:
+    new = evaluated_task(branch.place, f"{name}_new", cases(60), right=20)
+    committed(branch.place, "Sort other texts")
+
+    done = branch.judged()
+
+    assert done.returncode == 1, done.stderr
+    [body] = branch.gh.bodies
+    assert f"### Assay: {new} FAIL" in body
+    assert "no champion yet: absolute rules only" in body
+    assert len(model.asked) == 60
+
+
+def test_a_task_with_a_mistake_is_an_error_and_keeps_no_other_from_being_judged(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    branch.place.write("tasks/broken/task.yml", "name: broken\n")
+    committed(branch.place, "Sort other texts, badly")
+
+    done = branch.judged()
+
+    assert done.returncode == 3
+    [body] = branch.gh.bodies
+    assert "### Assay: broken could not be evaluated\n\n```text\nassay: tasks/broken/task.yml:" in body
+    assert f"### Assay: {name} PASS" in body
+
+
+def test_a_task_that_is_removed_is_named_only(branch: Branch, name: str, model: ModelEndpoint) -> None:
+    git(branch.place, "rm", "-rq", f"tasks/{name}")
+    committed(branch.place, "Sort no texts")
+
+    assert branch.judged().returncode == 0
+    assert f"### Assay: {name} is removed" in branch.gh.bodies[0]
+    assert model.asked == []
+
+
+def test_a_token_that_may_not_comment_changes_nothing_about_the_decision(branch: Branch, name: str) -> None:
+    refusing = Branch(branch.place, Gh(branch.gh.folder.with_name("refusing"), refuses=True))
+    git(branch.place, "rm", "-rq", f"tasks/{name}")
+    committed(branch.place, "Sort no texts")
+
+    done = refusing.judged()
+
+    assert done.returncode == 0
+    assert "::warning::No comment on the pull request" in done.stdout
+    assert "HTTP 403" in done.stdout
+    assert "is removed" in refusing.summary.read_text("utf-8")
+
+
+def test_comments_of_others_are_left_alone(branch: Branch, name: str) -> None:
+    others = [
+        {"id": 1, "user": {"login": "someone"}, "body": f"{MARKER}\nmine"},
+        {"id": 2, "user": {"login": BOT}, "body": "about something else"},
+        {"id": 3, "user": {"login": BOT}, "body": f"{MARKER}\nthe last one"},
+    ]
+    crowded = Branch(branch.place, Gh(branch.gh.folder.with_name("crowded"), comments=others))
+    git(branch.place, "rm", "-rq", f"tasks/{name}")
+    committed(branch.place, "Sort no texts")
+
+    assert crowded.judged().returncode == 0
+    assert [body.startswith(MARKER) and "is removed" in body for body in crowded.gh.bodies] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("ends", "says", "expected"),
+    [
+        (0, "### Assay: x PASS", 0),
+        (1, "### Assay: x FAIL", 1),
+        (2, "### Assay: x INCONCLUSIVE", 2),
+        (1, "", 3),
+        (2, "", 3),
+        (5, "", 5),
+        (130, "", 130),
+    ],
+)
+def test_the_exit_code_is_that_of_the_gate_and_a_program_that_broke_off_is_no_gate(
+    branch: Branch, name: str, ends: int, says: str, expected: int
+) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    committed(branch.place, "Say it better")
+
+    assert branch.judged("--assay", program(branch, f"print({says!r})\nsys.exit({ends})")).returncode == expected
+
+
+def test_code_of_the_branch_is_not_given_the_token(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    committed(branch.place, "Say it better")
+    telling = program(branch, "import os\nprint('### Assay:', os.environ.get('GH_TOKEN'), sys.argv[1:])")
+
+    assert branch.judged("--assay", telling, "--budget", "2.50").returncode == 0
+    [body] = branch.gh.bodies
+    assert "### Assay: None" in body
+    assert f"'--champion', '@{branch.start}', '--budget', '2.50', '--', '{name}']" in body
+    assert {token for _, _, token in branch.gh.calls} == {"token of the job"}
+
+
+def test_a_comment_is_no_longer_than_github_takes(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    committed(branch.place, "Say it better")
+
+    branch.judged("--assay", program(branch, "print('### Assay: x PASS')\nprint('| a | line |\\n' * 9000)"))
+
+    [body] = branch.gh.bodies
+    assert 50_000 < len(body) < 65_536
+    assert body.endswith("| a | line |\n\nCut here; the summary of the job has the whole.\n")
+    assert branch.summary.read_text("utf-8").count("| a | line |") == 9000
+
+
+def test_a_base_that_the_clone_has_not_is_said(branch: Branch) -> None:
+    done = branch.judged(base="origin/main")
+
+    assert done.returncode == 3
+    assert "`git merge-base origin/main`: fatal: Not a valid object name origin/main" in done.stderr
+
+
+def program(branch: Branch, code: str) -> str:
+    """Something in place of `assay`; returns its path."""
+    path = branch.gh.folder / "assay"
+    path.write_text(f"#!{sys.executable}\nimport sys\n{code}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)

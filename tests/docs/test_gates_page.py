@@ -1,0 +1,36 @@
+"""The figures of the page on gates are those of the program."""
+
+from __future__ import annotations
+
+import re
+
+from assay.evals.power import Plan, records_to_pass
+from assay.pipeline.planning import PowerOptions, plan_gate
+from assay.pipeline.planning_views import tables
+from assay.pipeline.project import open_project
+from assay.settings import Settings
+from tests.docs.pages import ROOT
+
+PAGE = (ROOT / "docs" / "how-to" / "gates.md").read_text("utf-8")
+
+
+def test_the_records_that_let_equal_variants_pass_are_those_of_power() -> None:
+    rows = re.findall(r"^\| (\d+) % \|(.*)\|$", PAGE, re.MULTILINE)
+    found = {int(share): [int(cell.replace(",", "")) for cell in cells.split("|")] for share, cells in rows}
+
+    assert found == {
+        share: [
+            records_to_pass(Plan(n=1, discordance=share / 100, margin=margin)) for margin in (0.01, 0.02, 0.05, 0.1)
+        ]
+        for share in (2, 5, 10, 20)
+    }
+
+
+def test_the_plan_of_the_shipped_task_is_what_the_command_shows() -> None:
+    project = open_project(Settings(root=ROOT, hash_key=b"k" * 32))
+    plan = plan_gate(project, "support_triage", PowerOptions(discordance=0.1, difference=-0.1, rate=0.9))
+
+    columns, rows = next((columns, rows) for _, columns, rows in tables(plan))
+
+    assert f"| {' | '.join(columns)} |" in PAGE
+    assert f"| `{rows[0][0]}` | {' | '.join(rows[0][1:])} |" in PAGE
