@@ -24,6 +24,7 @@ from tests.dbt.scenario import (
     Scene,
     common,
     record_row,
+    response_row,
     run_events,
     task_version_row,
     with_duplicates,
@@ -59,6 +60,7 @@ RUNS = (
     SteadyRun(run_id="s07", size=50, variant="edited", clustered_share=0.8),
     SteadyRun(run_id="s08", size=20, variant="edited", inference_version="i9"),
     SteadyRun(run_id="s09", size=70, variant="sampled", judged_share=0.5),
+    SteadyRun(run_id="s11", size=45, variant="customers", clustered_share=1.0, passing_share=0.6),
     SteadyRun(run_id="s10", size=90, epochs=2, population="golden:gate", passing_share=0.5, agreement=0.6),
 )
 
@@ -67,7 +69,7 @@ def repeats_rows(seed: int) -> dict[str, list[Row]]:
     """Rows of every table that rates are made of, duplicates among them."""
     rng = random.Random(f"{seed}/repeats")
     rows: dict[str, list[Row]] = {
-        name: [] for name in ("task_versions", "runs", "records", "predictions", "scores", "estimates")
+        name: [] for name in ("task_versions", "runs", "records", "responses", "predictions", "scores", "estimates")
     }
     rows["task_versions"] = [task_version_row(TASK) | {"correct_scorers": list(SCORERS)}]
     for number, run in enumerate(RUNS):
@@ -83,7 +85,9 @@ def _add_run(rows: dict[str, list[Row]], scene: Scene, run: SteadyRun) -> None:
         is_good, is_judged = scene.rng.random() < run.passing_share, scene.rng.random() < run.judged_share
         for epoch in range(run.epochs):
             agrees = scene.rng.random() < run.agreement
-            prediction = _prediction(scene, record, epoch)
+            call = response_row(scene, record, epoch, 1)
+            prediction = _prediction(scene, record, epoch) | {"call_id": call["call_id"]}
+            rows["responses"].append(call)
             scores = list(_scores(scene, prediction, passes=is_good == agrees, is_judged=is_judged))
             rows["predictions"].append(prediction)
             rows["scores"] += scores

@@ -118,7 +118,7 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
     status = rng.choices(("ok", "repaired", *STATUSES), weights=_weights(run.ok_share))[0]
     source = rng.choice(("wire", "wire", "wire", "exact_cache", "reused")) if status in ("ok", "repaired") else None
     n_calls = 0 if source in ("exact_cache", "reused") or status == "skipped_budget" else 1 + (status == "repaired")
-    calls = [_response(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
+    calls = [response_row(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
     rows["responses"] += calls
     rows["predictions"].append(
         common(run, started_at + timedelta(minutes=5), key)
@@ -194,7 +194,7 @@ def _verdict(opinions: list[Row]) -> Row | None:
     return None if said[0] is None else verdict | {"status": "unscored", "passed": None, "value": None}
 
 
-def _response(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
+def response_row(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
     run, rng, started_at = scene.run, scene.rng, scene.started_at
     call_id = f"{run.run_id}/{record['record_id']}/{epoch}/call{attempt}"
     kind = rng.choices(("known", "unknown", "rate_limited"), weights=(0.94, 0.02, 0.04))[0]
