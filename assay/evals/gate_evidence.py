@@ -177,14 +177,21 @@ def compared_preferences(
     """
     asked = list(rules)
     for name in (OVERALL, *candidate.slices):
-        sides: tuple[dict[str, list[float]], dict[str, list[float]]] = {}, {}
-        for row in candidate.rows:
-            found = preferences.get((*row.record, row.epoch)) if row.lies_in(name) else None
-            if found is not None:
-                for side, letter in zip(sides, ("a", "b"), strict=True):
-                    won = math.nan if found.status != "scored" else float(found.better == letter)
-                    side.setdefault("\0".join(row.record), []).append(won)
+        sides = _won(preferences, candidate, name, "a"), _won(preferences, candidate, name, "b")
         yield from _compared(preferred_by(judge), name, sides, clusters=candidate.clusters(), rules=asked, seed=seed)
+
+
+def _won(
+    preferences: Mapping[tuple[str, str, int], Preference], candidate: Answers, name: str, side: str
+) -> dict[str, list[float]]:
+    """Whether a side is preferred, by record of the slice: one entry for each epoch that was compared."""
+    found: dict[str, list[float]] = {}
+    for row in candidate.rows:
+        said = preferences.get((*row.record, row.epoch)) if row.lies_in(name) else None
+        if said is not None:
+            won = math.nan if said.status != "scored" else float(said.better == side)
+            found.setdefault("\0".join(row.record), []).append(won)
+    return found
 
 
 def _compared(

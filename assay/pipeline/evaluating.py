@@ -31,8 +31,9 @@ from assay.pipeline.evaluation_rows import comparison_rows, estimate_rows, gate_
 from assay.pipeline.preferring import Preferences, judge_named, prefer
 from assay.pipeline.project import Project
 from assay.pipeline.variants import FIRST_CHAMPION, variant_of
+from assay.records import Comparison, Estimate
 from assay.tasks.gate_mistakes import gate_of
-from assay.tasks.gate_spec import RELIABILITY
+from assay.tasks.gate_spec import RELIABILITY, GateSpec
 from assay.tasks.task import Task
 from assay.warehouse.evaluation_statements import GATE_SPLIT_USES
 from assay.warehouse.landing import LandingWriter
@@ -136,13 +137,54 @@ class _Sides:
         return self.champion is not None and _asks_the_same(self.candidate.task, self.champion.task)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the rules came to, and the rows of what they rest on; estimates are by the rule's name."""
+
+    grounds: Grounds
+    measured: dict[str, MeasuredMetric]
+    estimates: dict[str, Estimate]
+    comparisons: list[Comparison]
+    verdict: Verdict
+
+    def land(self, sink: LandingWriter) -> None:
+        """Estimates and comparisons are in the warehouse; rules about the same figure share an estimate."""
+        sink.append(list({row.estimate_id: row for row in self.estimates.values()}.values()))
+        sink.append(self.comparisons)
+
+
 def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes: list[str]) -> Evaluation:
-    task = sides.candidate.task
-    gate, population = gate_of(task.spec), _population(sides.answers)
-    rules = gate_rules(gate, task.spec.sla)
-    evaluation_id = content_hash(
-        sides.candidate.run_id, sides.champion.run_id if sides.champion else "", task.versions.policy, population
+    task, population = sides.candidate.task, _population(sides.answers)
+    gate, stage = gate_of(task.spec), options.stage or task.spec.stage
+    champion_run = sides.champion.run_id if sides.champion else ""
+    evaluation_id = content_hash(sides.candidate.run_id, champion_run, task.versions.policy, population)
+    found = _found(project, sides, gate, evaluation_id=evaluation_id, population=population)
+    evaluation = Evaluation(
+        evaluation_id=evaluation_id,
+        gate_id=new_id() if options.is_gate else None,
+        options=options,
+        stage=stage,
+        on_inconclusive=gate.inconclusive_at(stage),
+        candidate=sides.candidate,
+        champion=sides.champion,
+        population=population,
+        compared=tuple(found.grounds.compared),
+        measured=found.measured,
+        verdict=found.verdict,
+        uses=_uses(project, task) if population == GATE_SPLIT else None,
+        notes=tuple(notes),
     )
+    sink = LandingWriter(project.warehouse)
+    found.land(sink)
+    if evaluation.gate_id is not None:
+        sink.append([gate_row(project, evaluation)])
+    return evaluation
+
+
+def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: str, population: str) -> _Found:
+    """Every rule is measured and decided; nothing is landed yet."""
+    task = sides.candidate.task
+    rules = gate_rules(gate, task.spec.sla)
     grounds = Grounds(
         candidate=sides.answers,
         is_same=sides.are_same,
@@ -152,7 +194,9 @@ def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes:
     )
     measured = measured_for(rules, grounds)
     estimates = estimate_rows(sides.candidate, measured, evaluation_id=evaluation_id, population=population)
-    comparisons = comparison_rows(sides.candidate, sides.champion, grounds.compared, evaluation_id, population)
+    comparisons = comparison_rows(
+        sides.candidate, sides.champion, grounds.compared, evaluation_id=evaluation_id, population=population
+    )
     ids = EvidenceIds(
         {rule: row.estimate_id for rule, row in estimates.items()},
         {(row.metric, row.slice): row.comparison_id for row in comparisons},
@@ -164,28 +208,7 @@ def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes:
         waivers=gate_waivers(gate),
         champion=sides.champion is not None,
     )
-    stage = options.stage or task.spec.stage
-    evaluation = Evaluation(
-        evaluation_id=evaluation_id,
-        gate_id=new_id() if options.is_gate else None,
-        options=options,
-        stage=stage,
-        on_inconclusive=gate.inconclusive_at(stage),
-        candidate=sides.candidate,
-        champion=sides.champion,
-        population=population,
-        compared=tuple(grounds.compared),
-        measured=measured,
-        verdict=verdict,
-        uses=_uses(project, task) if population == GATE_SPLIT else None,
-        notes=tuple(notes),
-    )
-    sink = LandingWriter(project.warehouse)
-    sink.append(list({row.estimate_id: row for row in estimates.values()}.values()))
-    sink.append(comparisons)
-    if evaluation.gate_id is not None:
-        sink.append([gate_row(project, evaluation)])
-    return evaluation
+    return _Found(grounds, measured, estimates, comparisons, verdict)
 
 
 def _compared(sides: _Sides, rules: Sequence[Rule]) -> Iterator[Compared]:

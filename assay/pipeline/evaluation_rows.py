@@ -55,28 +55,35 @@ def estimate_rows(
 
 
 def comparison_rows(
-    candidate: Side, champion: Side | None, compared: Sequence[Compared], evaluation_id: str, population: str
+    candidate: Side, champion: Side | None, compared: Sequence[Compared], *, evaluation_id: str, population: str
 ) -> list[Comparison]:
     """A row for each comparison; none without a champion."""
     if champion is None:
         return []
-    return [_comparison(candidate, champion, one, evaluation_id, population) for one in compared]
-
-
-def _comparison(candidate: Side, champion: Side, one: Compared, evaluation_id: str, population: str) -> Comparison:
-    found, versions = one.comparison, candidate.task.versions
-    low, high = found.resampled or (None, None)
-    return Comparison(
-        comparison_id=content_hash(evaluation_id, one.metric, population, one.slice),
-        evaluation_id=evaluation_id,
-        task=candidate.task.name,
-        data_date=candidate.data_date,
-        occurred_at=datetime.now(UTC),
-        tenant_id=DEFAULT_TENANT,
+    versions = candidate.task.versions
+    shared = {
+        "evaluation_id": evaluation_id,
+        "task": candidate.task.name,
+        "data_date": candidate.data_date,
+        "occurred_at": datetime.now(UTC),
+        "tenant_id": DEFAULT_TENANT,
+        "population": population,
         **_named("candidate", candidate),
         **_named("champion", champion),
+        "golden_set_version": versions.golden_set,
+        "policy_version": versions.policy,
+        "code_version": code_version(),
+    }
+    return [_comparison(one, shared, evaluation_id=evaluation_id, population=population) for one in compared]
+
+
+def _comparison(one: Compared, shared: Mapping[str, Any], *, evaluation_id: str, population: str) -> Comparison:
+    found = one.comparison
+    low, high = found.resampled or (None, None)
+    return Comparison(
+        **shared,
+        comparison_id=content_hash(evaluation_id, one.metric, population, one.slice),
         metric=one.metric,
-        population=population,
         slice=one.slice,
         candidate_rate=one.candidate_rate,
         champion_rate=one.champion_rate,
@@ -101,9 +108,6 @@ def _comparison(candidate: Side, champion: Side, one: Compared, evaluation_id: s
         seed=one.seed if found.resampled else None,
         status=found.status.value,
         reason=found.reason,
-        golden_set_version=versions.golden_set,
-        policy_version=versions.policy,
-        code_version=code_version(),
     )
 
 
