@@ -7,8 +7,9 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
-from assay.pipeline.evaluated_side import GATE_SPLIT, EvaluationOptions
+from assay.pipeline.evaluated_side import EvaluationOptions
 from assay.pipeline.run import RunOptions
+from assay.tasks.gate_spec import GATE_SPLIT
 
 
 class RunConfig(dg.Config):

@@ -42,7 +42,6 @@ RESAMPLES = 2_000
 COST = "cost_per_correct_usd"
 LATENCY = "share_within_sla"
 CASES = "golden_cases"
-KAPPA = "cohens_kappa"
 
 
 @dataclass(frozen=True, slots=True)

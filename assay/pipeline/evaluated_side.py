@@ -29,10 +29,9 @@ from assay.pipeline.run import (
     oldest_reused,
     purpose_of,
 )
+from assay.tasks.gate_spec import GATE_SPLIT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 from assay.warehouse.evaluation_statements import EVALUATED_BEFORE
-
-GATE_SPLIT = "golden:gate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

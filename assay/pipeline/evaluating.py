@@ -26,14 +26,14 @@ from assay.evals.gate_rules import Evidence, Rule, RuleKind, Verdict, absolute_e
 from assay.evals.outcomes import Answers
 from assay.inference.keys import content_hash, new_id
 from assay.pipeline.calibrating import calibrate
-from assay.pipeline.evaluated_side import GATE_SPLIT, EvaluationOptions, Side, Telling, side_of
+from assay.pipeline.evaluated_side import EvaluationOptions, Side, Telling, side_of
 from assay.pipeline.evaluation_rows import comparison_rows, estimate_rows, gate_row
 from assay.pipeline.preferring import Preferences, judge_named, prefer
 from assay.pipeline.project import Project
 from assay.pipeline.variants import FIRST_CHAMPION, variant_of
 from assay.records import Comparison, Estimate
 from assay.tasks.gate_mistakes import gate_of
-from assay.tasks.gate_spec import RELIABILITY, GateSpec
+from assay.tasks.gate_spec import GATE_SPLIT, RELIABILITY, GateSpec
 from assay.tasks.task import Task
 from assay.warehouse.evaluation_statements import GATE_SPLIT_USES
 from assay.warehouse.landing import LandingWriter
@@ -95,15 +95,17 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: T
         notes.append("candidate and champion ask the same in every respect: nothing to compare, nothing became worse")
     elif champion is not None:
         other = side_of(project, champion, options, telling)
-    shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
-    own = first.answers.without(shown) if options.input.startswith(BOTH_SPLITS) else first.answers
+    if options.input.startswith(BOTH_SPLITS):
+        shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
+        first = replace(first, answers=first.answers.without(shown))
+        other = replace(other, answers=other.answers.without(shown)) if other else None
     preferences = _preferences(project, first, other, options, telling)
     if preferences is not None and preferences.inconsistent_share is not None:
         share = preferences.inconsistent_share
         notes.append(
             f"judge {preferences.judge} changed its mind with the order of the answers in {share:.0%} of pairs"
         )
-    return _decided(project, options, _Sides(first, other, own, preferences), notes)
+    return _decided(project, options, _Sides(first, other, preferences), notes)
 
 
 def _preferences(
@@ -125,10 +127,10 @@ def _asks_the_same(candidate: Task, champion: Task) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
+    """Both variants, without cases that either of them shows to the model."""
+
     candidate: Side
     champion: Side | None
-    answers: Answers
-    """The candidate's, without cases that either variant shows to the model."""
     preferences: Preferences | None = None
 
     @property
@@ -154,7 +156,7 @@ class _Found:
 
 
 def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes: list[str]) -> Evaluation:
-    task, population = sides.candidate.task, _population(sides.answers)
+    task, population = sides.candidate.task, _population(sides.candidate.answers)
     gate, stage = gate_of(task.spec), options.stage or task.spec.stage
     champion_run = sides.champion.run_id if sides.champion else ""
     evaluation_id = content_hash(sides.candidate.run_id, champion_run, task.versions.policy, population)
@@ -186,7 +188,7 @@ def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: st
     task = sides.candidate.task
     rules = gate_rules(gate, task.spec.sla)
     grounds = Grounds(
-        candidate=sides.answers,
+        candidate=sides.candidate.answers,
         is_same=sides.are_same,
         compared=tuple(_compared(sides, rules)) if sides.champion and not sides.are_same else (),
         sla=task.spec.sla,
@@ -219,10 +221,10 @@ def _compared(sides: _Sides, rules: Sequence[Rule]) -> Iterator[Compared]:
     named = [rule.metric for rule in rules if rule.kind is RuleKind.NO_REGRESSION and rule.metric in scorers]
     metrics = tuple(dict.fromkeys([*([RELIABILITY] if spec.correct else []), *spec.correct, *named]))
     seed = int(content_hash(sides.candidate.run_id, sides.champion.run_id)[:8], 16)
-    yield from compared(sides.answers, sides.champion.answers, metrics=metrics, rules=rules, seed=seed)
+    yield from compared(sides.candidate.answers, sides.champion.answers, metrics=metrics, rules=rules, seed=seed)
     if sides.preferences is not None:
         said = sides.preferences
-        yield from compared_preferences(said.judge, said.found, sides.answers, rules=rules, seed=seed)
+        yield from compared_preferences(said.judge, said.found, sides.candidate.answers, rules=rules, seed=seed)
 
 
 def _calibration(project: Project, task: Task, rules: Sequence[Rule]) -> dict[str, Evidence]:

@@ -23,13 +23,12 @@ from assay.evals.planning import (
 )
 from assay.pipeline.project import Project
 from assay.tasks.gate_mistakes import gate_of
-from assay.tasks.gate_spec import OVERALL
+from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
 from assay.tasks.task import Case, Task
 from assay.warehouse.evaluation_statements import LATEST_COMPARISONS, LATEST_RATES
 
 DISCORDANCE = 0.10
 """Share of records on which two variants differ, where none were compared yet."""
-GATE_SPLIT = "golden:gate"
 GIVEN, LANDED, ASSUMED = "given", "landed", "assumed"
 Landed = Mapping[tuple[str, str], Mapping[str, Any]]
 

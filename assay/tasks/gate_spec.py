@@ -14,6 +14,8 @@ from assay.tasks.block import Block, Name, Share
 
 RELIABILITY = "reliability"
 OVERALL = "overall"
+GATE_SPLIT = "golden:gate"
+"""The population that a gate decides on: cases that prompts are not made on."""
 Stage = Literal["shadow", "beta", "ga"]
 OnInconclusive = Literal["block", "warn"]
 Slice = Annotated[str, Field(pattern=r"^(overall|[^=]+=.*)$")]

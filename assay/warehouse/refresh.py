@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from assay.errors import UsageError
-from assay.warehouse.client import Warehouse
-from assay.warehouse.marts import build_marts
-from assay.warehouse.statements import LATEST_RUN, MARTS, RUN_IN_MARTS
+from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable, short_retry
+from assay.warehouse.marts import DBT_PROJECT, build_marts
+from assay.warehouse.statements import LATEST_RUN, MARTS, REPORTING, RUN_IN_MARTS
 
 
 def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], None]) -> str:
@@ -21,7 +21,7 @@ def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], No
         raise UsageError(
             f"Task '{task}' has no completed run in {warehouse.landing}: expected one; start it with `assay run {task}`."
         )
-    if not _in_marts(warehouse, latest["run_id"]):
+    if not _in_marts(warehouse, latest["run_id"]) or _views_missing(warehouse):
         report("building the marts (dbt build) …")
         build_marts(warehouse.settings)
     return str(latest["run_id"])
@@ -36,3 +36,14 @@ def _in_marts(warehouse: Warehouse, run_id: str) -> bool:
         if isinstance(error.__cause__, NotFound):  # the marts were never built here
             return False
         raise
+
+
+def _views_missing(warehouse: Warehouse) -> bool:
+    """True where the models have a reporting view that was not built yet, as after an upgrade."""
+    models = warehouse.settings.root / DBT_PROJECT / "models" / REPORTING
+    dataset = f"{warehouse.settings.project}.{warehouse.settings.dataset(REPORTING)}"
+    with reachable(warehouse.settings):
+        built = {
+            view.table_id for view in warehouse.client.list_tables(dataset, timeout=CALL_SECONDS, retry=short_retry())
+        }
+    return not {model.stem for model in models.glob("rpt_*.sql")} <= built
