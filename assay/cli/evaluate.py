@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from assay.cli.opening import DAY, opened_project
-from assay.errors import AssayError
 
 if TYPE_CHECKING:
     from assay.pipeline.evaluated_side import EvaluationOptions
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from assay.pipeline.project import Project
 
 INTERRUPTED = 130
-AGAIN = "Give the same command again: answers that are landed are reused."
 
 
 @click.command("eval")
@@ -62,17 +60,13 @@ def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """The evaluation; whatever stops it, the message says how to go on."""
-    from assay.pipeline.evaluated_side import Telling
+    from assay.pipeline.evaluated_side import AGAIN, Telling
     from assay.pipeline.evaluating import evaluate
     from assay.terminal import counter, note, run_progress
 
     telling = Telling(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
         return evaluate(project, task, options, telling)
-    except AssayError as error:
-        if "--resume" in str(error):  # what is cut off here is gone on with by evaluating again
-            error.args = (f"{str(error).partition('--resume')[0].rpartition(';')[0]}\n{AGAIN}",)
-        raise
     except KeyboardInterrupt:
         click.echo(f"assay: interrupted. {AGAIN}", err=True)
         click.get_current_context().exit(INTERRUPTED)

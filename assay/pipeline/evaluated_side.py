@@ -5,6 +5,7 @@ What two sides are compared by is `evaluating.py`'s matter.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from assay.tasks.gate_spec import GATE_SPLIT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 from assay.warehouse.evaluation_statements import EVALUATED_BEFORE
 
+AGAIN = "Evaluate again to go on: answers that are landed are reused."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
@@ -54,6 +57,14 @@ class EvaluationOptions:
     is_gate: bool = False
     prefer: str | None = None
     decided_by: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.is_gate and (self.limit is not None or self.input == "golden:dev"):
+            what = "--limit" if self.limit is not None else "--input golden:dev"
+            raise UsageError(
+                f"--gate with {what}: expected a decision on all records, and not on the cases that prompts are made on; "
+                f"leave {what} or --gate away."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,25 +143,33 @@ class _Known:
 
     @classmethod
     def find(cls, project: Project, task: Task, asked: RunOptions) -> _Known | None:
-        """A completed run that asked and judged the very same; a table may have changed since, golden cases have a version.
+        """A completed run that asked the very same, by the same routes, and was judged by the same scorers.
 
-        Taken whole, its failures count as they did: asking only those again would give them a second chance.
+        Golden cases have a version, a table may have changed since. Taken whole, the run's failures count as they did:
+        asking only those again would give them a second chance.
         """
         since = oldest_reused(asked.reuse or task.spec.reuse, now=datetime.now(UTC))
         if since is None or asked.limit is not None or not asks_golden_set(task, asked):
             return None
         parameters = {
             "task": task.name,
-            "task_version_id": task.versions.task_version_id,
-            "variant": task.variant,
+            "inference_version": task.versions.inference,
             "input_source": golden_label(task, input_of(task, asked)),
             "epochs": asked.epochs,
             "since": since,
         }
-        row = next(iter(project.warehouse.stream(EVALUATED_BEFORE.sql, parameters)), None)
+        rows = project.warehouse.stream(EVALUATED_BEFORE.sql, parameters)
+        row = next((row for row in rows if _asked_and_judged_so(task, row)), None)
         if row is None:
             return None
         return cls(row["run_id"], row["data_date"], _run_on_this_machine(project, task, asked, row))
+
+
+def _asked_and_judged_so(task: Task, row: Mapping[str, Any]) -> bool:
+    """True where neither time limits, attempts and rules of the routes nor a scorer were others."""
+    routes = json.dumps([route.model_dump(mode="json") for route in task.spec.routes])
+    known = json.loads(row["routes"]), json.loads(row["scorer_versions"])
+    return known == (json.loads(routes), dict(task.versions.scorers))
 
 
 def _run_on_this_machine(project: Project, task: Task, asked: RunOptions, row: Mapping[str, Any]) -> Run | None:
@@ -188,9 +207,14 @@ def _asked_now(project: Project, task: Task, asked: RunOptions, telling: Telling
     telling.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")
     if admission.warning:
         telling.note(f"warning: {admission.warning}")
-    with telling.answering(requests) as progress:
-        answer(project, run, progress, handle_signals=telling.handle_signals)
-    summary = finish(project, run, report=telling.counting("scored"))
+    try:
+        with telling.answering(requests) as progress:
+            answer(project, run, progress, handle_signals=telling.handle_signals)
+        summary = finish(project, run, report=telling.counting("scored"))
+    except AssayError as error:
+        if "--resume" in str(error):  # an evaluation that was cut off is gone on with by evaluating again
+            error.args = (f"{str(error).partition('--resume')[0].rpartition(';')[0]}\n{AGAIN}",)
+        raise
     if summary.status != "completed":
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "

@@ -9,26 +9,37 @@ from assay.warehouse.statements import Statement
 
 EVALUATED_BEFORE = Statement(
     """
-    select run_id, data_date
+    with versions as (
+        select task_version_id, routes, scorer_versions
+        from task_versions
+        where task = @task and inference_version = @inference_version
+        qualify row_number() over (partition by task_version_id order by landed_at) = 1
+    )
+
+    select
+        runs.run_id as run_id,
+        runs.data_date as data_date,
+        to_json_string(versions.routes) as routes,
+        to_json_string(versions.scorer_versions) as scorer_versions
     from runs
+    inner join versions
+        on runs.task_version_id = versions.task_version_id
     where
-        task = @task
-        and event = 'finished'
-        and status = 'completed'
-        and purpose = 'eval'
-        and task_version_id = @task_version_id
-        and variant = @variant
-        and input_source = @input_source
-        and epochs = @epochs
-        and json_value(config, '$.limit') is null
-        and occurred_at >= @since
-    order by occurred_at desc
-    limit 1
+        runs.task = @task
+        and runs.event = 'finished'
+        and runs.status = 'completed'
+        and runs.purpose = 'eval'
+        and runs.inference_version = @inference_version
+        and runs.input_source = @input_source
+        and runs.epochs = @epochs
+        and json_value(runs.config, '$.limit') is null
+        and runs.occurred_at >= @since
+    order by runs.occurred_at desc
+    limit 50
     """,
     (
         ("task", "STRING"),
-        ("task_version_id", "STRING"),
-        ("variant", "STRING"),
+        ("inference_version", "STRING"),
         ("input_source", "STRING"),
         ("epochs", "INT64"),
         ("since", "TIMESTAMP"),

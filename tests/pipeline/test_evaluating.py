@@ -93,6 +93,18 @@ def test_failures_of_a_run_that_stands_in_count_as_they_did(bench: Bench, name: 
     assert [row.is_correct for row in found.candidate.answers.rows].count(False) == 1
 
 
+def test_a_change_of_policy_asks_nothing_and_a_change_of_the_routes_all(
+    bench: Bench, name: str, model: ModelEndpoint
+) -> None:
+    evaluated(bench, evaluated_task(bench.place, name, cases(10)))
+    stricter = evaluated(bench, evaluated_task(bench.place, name, cases(10), rules=[{**FLOOR, "at_least": 0.5}]))
+    route = {"name": "first", "provider": "openai", "model": "gpt-4.1-nano", "timeout_s": 30, "max_attempts": 1}
+
+    patient = evaluated(bench, evaluated_task(bench.place, name, cases(10), routes=[route]))
+
+    assert (stricter.candidate.is_reused, patient.candidate.is_reused, len(model.asked)) == (True, False, 10)
+
+
 def test_a_change_of_the_cases_asks_the_new_one_only(bench: Bench, name: str, model: ModelEndpoint) -> None:
     evaluated(bench, evaluated_task(bench.place, name, cases(20)))
 
@@ -190,6 +202,8 @@ def test_the_gate_split_remembers_how_often_it_was_asked(bench: Bench, name: str
         ({"candidate": "@stage:ga"}, "serves @stage:ga"),
         ({"input": "golden"}, "expected one split"),
         ({"epochs": 0}, "--epochs is 0"),
+        ({"is_gate": True, "limit": 5}, "--gate with --limit"),
+        ({"is_gate": True, "input": "golden:dev"}, "--gate with --input golden:dev"),
     ],
 )
 def test_what_cannot_be_evaluated_is_said_before_anything_is_asked(
