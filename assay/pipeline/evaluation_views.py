@@ -20,21 +20,10 @@ from assay.tasks.gate_spec import OVERALL, RELIABILITY
 FEWEST_SHOWN = 20
 """Records of a slice, below which its comparison is landed but not shown, unless a rule asks for it."""
 RULE_COLUMNS = ("rule", "asks", "found", "one-sided 95 % bounds", "n", "state", "because")
-COMPARISON_COLUMNS = (
-    "metric",
-    "slice",
-    "candidate",
-    "champion",
-    "difference",
-    "95 % interval",
-    "p",
-    "+ / −",
-    "n",
-    "MDE",
-)
+COMPARISON_COLUMNS = ("metric", "slice", "candidate, champion", "difference, 95 % interval", "p", "+ / −", "n", "MDE")
 MARKS = {
     State.PASS: "pass",
-    State.FAIL: "**FAIL**",
+    State.FAIL: "FAIL",
     State.INCONCLUSIVE: "inconclusive",
     State.WAIVED: "waived",
     State.REPORTED: "reported",
@@ -161,10 +150,8 @@ def _comparison(one: Compared) -> tuple[str, ...]:
     return (
         one.metric,
         one.slice,
-        _figure(one.candidate_rate),
-        _figure(one.champion_rate),
-        _points(found.difference),
-        f"{_points(found.low)} to {_points(found.high)}",
+        f"{_figure(one.candidate_rate)}, {_figure(one.champion_rate)}",
+        f"{_points(found.difference)}, {_points(found.low)} to {_points(found.high)}",
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
         f"{found.n:,}" + _doubt(found),
