@@ -98,7 +98,11 @@ EVALUATED_ANSWERS = Statement(
             when paid.calls is not null then paid.usd
             when answers.answer_source is null or answers.answer_source = 'wire' then 0
         end as cost_usd,
-        if(answers.answer_source = 'wire', answers.end_to_end_ms, origins.end_to_end_ms) as latency_ms
+        if(
+            answers.answer_source is null or answers.answer_source = 'wire',
+            answers.end_to_end_ms,
+            origins.end_to_end_ms
+        ) as latency_ms
     from answers
     inner join inputs
         on answers.record_id = inputs.record_id

@@ -246,6 +246,14 @@ def test_unparsable_answers_are_wrong_not_missing(bench: Bench, name: str, model
     assert (measured.n, measured.value) == (40, pytest.approx(30 / 40))
 
 
+def test_what_failed_has_taken_its_time_too(bench: Bench, name: str, model: ModelEndpoint) -> None:
+    model.react = lambda asked: Reaction(text="no idea") if "number 0003" in asked.prompt else obeying(asked)
+    rules = [{"name": "fast", "type": "latency", "at_least": 0.9}]
+    task = evaluated_task(bench.place, name, cases(40), rules=rules, sla={"latency_ms": 60_000})
+
+    assert evaluated(bench, task).measured["fast"].measured.n == 40
+
+
 def test_a_waiver_that_expired_no_longer_helps(bench: Bench, name: str) -> None:
     waiver = {"rule": "floor", "owner": "tests", "reason": "known", "expires": "2020-01-01"}
     task = evaluated_task(bench.place, name, cases(40), right=10, gate={"rules": [FLOOR], "waivers": [waiver]})
