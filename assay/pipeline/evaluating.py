@@ -30,6 +30,7 @@ from assay.pipeline.evaluated_side import EvaluationOptions, Side, Telling, side
 from assay.pipeline.evaluation_rows import comparison_rows, estimate_rows, gate_row
 from assay.pipeline.preferring import Preferences, judge_named, prefer
 from assay.pipeline.project import Project
+from assay.pipeline.run import GOLDEN
 from assay.pipeline.variants import FIRST_CHAMPION, variant_of
 from assay.records import Comparison, Estimate
 from assay.tasks.gate_mistakes import gate_of
@@ -95,7 +96,7 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: T
         notes.append("candidate and champion ask the same in every respect: nothing to compare, nothing became worse")
     elif champion is not None:
         other = side_of(project, champion, options, telling)
-    if options.input.startswith(BOTH_SPLITS):
+    if GOLDEN.fullmatch(options.input):
         shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
         first = replace(first, answers=first.answers.without(shown))
         other = replace(other, answers=other.answers.without(shown)) if other else None

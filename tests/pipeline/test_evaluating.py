@@ -184,6 +184,20 @@ def test_cases_that_the_prompt_shows_are_no_evidence(bench: Bench, name: str) ->
     assert evaluated(bench, task, input="golden:dev").measured["floor"].measured.n == 18
 
 
+def test_rows_of_a_file_are_no_cases_whatever_the_file_is_called(bench: Bench, name: str) -> None:
+    task = evaluated_task(bench.place, name, cases(3, split="dev"), prompts={"user": "user.j2", "few_shot": ["c00000"]}, input={
+        "record_id": "id", "fields": {"text": "text"}, "expected": {"label": "label"},
+    })  # fmt: skip
+    rows = [
+        {"id": "c00000", "text": "text number 00000", "label": "question"},
+        {**numbered_rows(1)[0], "label": "question"},
+    ]
+
+    found = evaluated(bench, task, input=bench.place.rows("golden_rows.csv", rows))
+
+    assert found.candidate.answers.records() == 2
+
+
 def test_the_gate_split_remembers_how_often_it_was_asked(bench: Bench, name: str) -> None:
     task = evaluated_task(bench.place, name, cases(20), variants={"reworded": 96})
     evaluated(bench, task)
