@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from assay.cli.opening import DAY, opened_project
+from assay.cli.opening import DAY, STAGES, opened_project
 
 if TYPE_CHECKING:
     from assay.pipeline.evaluated_side import EvaluationOptions
@@ -45,7 +45,7 @@ INTERRUPTED = 130
 @click.option("--limit", type=int, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Most that each of the two runs may spend.")
 @click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': answers already landed.")
-@click.option("--stage", type=click.Choice(["shadow", "beta", "ga"]), help="Stage whose rule for inconclusive holds.")
+@click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive holds.")
 @click.option("--data-date", type=DAY, help="Logical day of the runs; today (UTC) without.")
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) -> None:

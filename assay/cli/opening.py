@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 STYLES = click.Choice(["table", "json"])
+STAGES = click.Choice(["shadow", "beta", "ga"])
 
 
 def open_settings() -> Settings:

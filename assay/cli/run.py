@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from assay.cli.batching import by_batch
 from assay.cli.forecasting import forecast_of_new, tell_forecast, write_forecast
-from assay.cli.opening import DAY, STYLES, opened_project
+from assay.cli.opening import DAY, STAGES, STYLES, opened_project
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ INTERRUPTED = 130
     "--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': answers already in the warehouse."
 )
 @click.option("--data-date", type=DAY, help="Logical day of the run; today (UTC) without.")
-@click.option("--stage", type=click.Choice(["shadow", "beta", "ga"]), help="Stage the run is recorded under.")
+@click.option("--stage", type=STAGES, help="Stage the run is recorded under.")
 @click.option(
     "--batch",
     is_flag=True,

@@ -17,9 +17,9 @@ from assay.evals.labelled import PROBABILITY_DESIGNS
 from assay.evals.questions import CANNOT_TELL, Question
 from assay.evals.sampling import Sampling
 from assay.evals.statistics import Measured, Status
+from assay.tasks.gate_spec import OVERALL as OVERALL
 from assay.tasks.rubric import FAIL, PASS
 
-OVERALL = "overall"
 BROUGHT = "import"
 """The design of labels of answers that no sample drew."""
 NO_LABELS = "none"

@@ -120,23 +120,32 @@ def evidence_for(
     ids: EvidenceIds,
 ) -> dict[str, Evidence]:
     """The evidence for each rule that has any; `measured` is that of `measured_for`."""
-    comparisons = {(one.metric, one.slice): one.comparison for one in grounds.compared}
-    found: dict[str, Evidence] = {}
-    for rule in rules:
-        place = (rule.metric, rule.slice)
-        if rule.kind is RuleKind.GOLDEN_CASES:
-            counts = {name: grounds.candidate.records(name) for name in rule.covering}
-            found[rule.name] = golden_evidence(grounds.candidate.records(), counts)
-        elif rule.metric in grounds.calibration and rule.kind is RuleKind.JUDGE_CALIBRATED:
-            found[rule.name] = grounds.calibration[rule.metric]
-        elif grounds.is_same and rule.kind is RuleKind.NO_REGRESSION:
-            found[rule.name] = _nothing_changed(grounds.candidate.records(rule.slice))
-        elif place in comparisons and rule.kind is RuleKind.NO_REGRESSION:
-            known = (ids.comparisons[place],)
-            found[rule.name] = regression_evidence(comparisons[place], margin=rule.bar, estimate_ids=known)
-        elif rule.name in measured:
-            found[rule.name] = absolute_evidence(measured[rule.name].measured, estimate_ids=(ids.estimates[rule.name],))
-    return found
+    found = {rule.name: _evidence(rule, grounds, measured=measured, ids=ids) for rule in rules}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _evidence(
+    rule: Rule, grounds: Grounds, *, measured: Mapping[str, MeasuredMetric], ids: EvidenceIds
+) -> Evidence | None:
+    if rule.kind is RuleKind.GOLDEN_CASES:
+        counts = {name: grounds.candidate.records(name) for name in rule.covering}
+        return golden_evidence(grounds.candidate.records(), counts)
+    if rule.kind is RuleKind.JUDGE_CALIBRATED:
+        return grounds.calibration.get(rule.metric)
+    if rule.kind is RuleKind.NO_REGRESSION:
+        return _regression(rule, grounds, ids)
+    own = measured.get(rule.name)
+    return None if own is None else absolute_evidence(own.measured, estimate_ids=(ids.estimates[rule.name],))
+
+
+def _regression(rule: Rule, grounds: Grounds, ids: EvidenceIds) -> Evidence | None:
+    if grounds.is_same:
+        return _nothing_changed(grounds.candidate.records(rule.slice))
+    place = (rule.metric, rule.slice)
+    found = next((one.comparison for one in grounds.compared if (one.metric, one.slice) == place), None)
+    if found is None:
+        return None
+    return regression_evidence(found, margin=rule.bar, estimate_ids=(ids.comparisons[place],))
 
 
 def _nothing_changed(records: int) -> Evidence:
@@ -152,11 +161,11 @@ def compared(
     Raises:
         UsageError: the two have no record in common, or none that is scored for both.
     """
-    asked = list(rules)
+    asked, clusters, slices = list(rules), candidate.clusters(), (OVERALL, *candidate.slices)
     for metric in metrics:
-        for name in (OVERALL, *candidate.slices):
+        for name in slices:
             sides = candidate.by_record(metric, name), champion.by_record(metric, name)
-            yield from _compared(metric, name, sides, clusters=candidate.clusters(), rules=asked, seed=seed)
+            yield from _compared(metric, name, sides, clusters=clusters, rules=asked, seed=seed)
 
 
 def compared_preferences(
@@ -174,10 +183,10 @@ def compared_preferences(
     Raises:
         UsageError: the judge gave no verdict at all.
     """
-    asked = list(rules)
+    asked, clusters = list(rules), candidate.clusters()
     for name in (OVERALL, *candidate.slices):
         sides = _won(preferences, candidate, name, "a"), _won(preferences, candidate, name, "b")
-        yield from _compared(preferred_by(judge), name, sides, clusters=candidate.clusters(), rules=asked, seed=seed)
+        yield from _compared(preferred_by(judge), name, sides, clusters=clusters, rules=asked, seed=seed)
 
 
 def _won(

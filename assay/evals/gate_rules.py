@@ -16,9 +16,9 @@ from enum import StrEnum
 
 from assay.evals.paired import Comparison
 from assay.evals.statistics import Measured, Status
+from assay.tasks.gate_spec import OVERALL as OVERALL
 
 ERROR = 0.05
-OVERALL = "overall"
 
 
 class RuleKind(StrEnum):

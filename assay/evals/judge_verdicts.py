@@ -13,6 +13,7 @@ from typing import Literal
 
 import orjson
 
+from assay.evals.tally import ANSWERED as ANSWERED
 from assay.inference.failures import FailureKind
 from assay.records import Prediction
 from assay.tasks.judge_spec import JudgeSpec
@@ -20,7 +21,6 @@ from assay.tasks.rubric import FAIL, PASS
 
 EXPLANATION_CHARACTERS = 2000
 Status = Literal["scored", "unscored", "failed", "refused"]
-ANSWERED = frozenset({"ok", "repaired"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

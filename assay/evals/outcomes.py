@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from assay.evals.rates import cost_per_correct, rate
 from assay.evals.sampling import Sampling
 from assay.evals.statistics import Measured
+from assay.evals.tally import SKIPPED
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
-SKIPPED = "skipped_budget"
 RecordKey = tuple[str, str]
 """Tenant and record id."""
 

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from assay.evals.figures import NOTHING, percent, usd
+from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
 COLUMNS = ("rule", "asks for", "found", "one-sided 95 % bounds", "n", "state", "because")
@@ -23,7 +24,6 @@ BARS = {
     "golden_cases": "at least {} cases",
 }
 NUMBERS = frozenset({"judge_calibrated", "golden_cases"})
-OVERALL = "overall"
 Figures = Mapping[str, Any]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from assay.evals.figures import percent
 from assay.evals.scorecard_intervals import explained
+from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Repeats of the same record"
 COLUMNS = ("population", "k", "one of k correct (pass@k)", "95 % interval", "all k correct (pass^k)", "95 % interval")
-OVERALL = "overall"
 ALWAYS_SHOWN, ALSO_SHOWN = 3, frozenset({5, 10, 20, 50, 100})
 Figures = Mapping[str, Any]
 

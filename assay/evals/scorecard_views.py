@@ -23,6 +23,7 @@ from assay.evals.scorecard_repeats import flaky_facts, repeat_rows
 from assay.evals.scorecard_sources import COLUMNS as SOURCE_COLUMNS
 from assay.evals.scorecard_sources import TITLE as SOURCES
 from assay.evals.scorecard_sources import source_rows
+from assay.tasks.gate_spec import OVERALL
 
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 
@@ -117,7 +118,6 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
 
 RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
 SMALLEST_SLICE_SHOWN = 5
-OVERALL = "overall"
 SHOWN_TO_THE_MODEL = "golden:dev"
 SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
 UNSCORED = "unscored"

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
+from assay.tasks.gate_spec import OVERALL as OVERALL
+from assay.tasks.gate_spec import RELIABILITY as RELIABILITY
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -18,8 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Numbers = NDArray[np.integer[Any]]
 
-RELIABILITY, QUALITY, PASS_RATE = "reliability", "quality_when_answered", "pass_rate"
-OVERALL = "overall"
+QUALITY, PASS_RATE = "quality_when_answered", "pass_rate"
 ANSWERED = frozenset({"ok", "repaired"})
 FALLBACK, SKIPPED = "fallback", "skipped_budget"
 UNSCORED, LEFT_OUT = 2, 3

@@ -167,9 +167,8 @@ class _Known:
 
 def _asked_and_judged_so(task: Task, row: Mapping[str, Any]) -> bool:
     """True where neither time limits, attempts and rules of the routes nor a scorer were others."""
-    routes = json.dumps([route.model_dump(mode="json") for route in task.spec.routes])
-    known = json.loads(row["routes"]), json.loads(row["scorer_versions"])
-    return known == (json.loads(routes), dict(task.versions.scorers))
+    routes = [route.model_dump(mode="json") for route in task.spec.routes]
+    return (json.loads(row["routes"]), json.loads(row["scorer_versions"])) == (routes, dict(task.versions.scorers))
 
 
 def _run_on_this_machine(project: Project, task: Task, asked: RunOptions, row: Mapping[str, Any]) -> Run | None:

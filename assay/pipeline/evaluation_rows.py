@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from assay.evals.estimate_rows import EstimateFacts, estimate_row
 from assay.evals.gate_evidence import Compared, MeasuredMetric
 from assay.evals.gate_rules import Outcome
+from assay.evals.tally import PASS_RATE
 from assay.inference.keys import content_hash
 from assay.pipeline.project import Project
 from assay.pipeline.shape import DEFAULT_TENANT
@@ -21,8 +22,6 @@ from assay.version import code_version
 if TYPE_CHECKING:
     from assay.pipeline.evaluated_side import Side
     from assay.pipeline.evaluating import Evaluation
-
-PASS_RATE = "pass_rate"
 
 
 def estimate_rows(

@@ -5,7 +5,9 @@ Only wiring belongs here: which class plays which part.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from assay.evals.judge_prompts import Asking, JudgePrompts, asking
@@ -20,6 +22,9 @@ from assay.inference.engine import JUDGING, Engine
 from assay.inference.limits.build import build_limiter
 from assay.inference.limits.protocol import Limiter
 from assay.inference.routing.rules import RuleRouter
+from assay.pipeline.budgeting import open_budget
+from assay.pipeline.buffer import AnswerBuffer
+from assay.pipeline.caching import CacheSinks, open_judge_cache
 from assay.pipeline.judges import RunJudge
 from assay.pipeline.observing import Observed
 from assay.pipeline.parts import connect_to
@@ -29,8 +34,21 @@ from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import opinion_model
 from assay.tasks.spec import RouteSpec
 
+LOG = logging.getLogger(__name__)
 Engines = Mapping[tuple[str, str, int], Engine]
 """By judge, juror and judge epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Whose judges are asked, and what was opened for them already; without clients they are connected."""
+
+    project: Project
+    run: Run
+    rows: CallRows
+    journal: CallJournal
+    observed: Observed
+    clients: Mapping[str, ModelClient] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +109,43 @@ class JudgeParts:
         return self.cache if isinstance(self.cache, NoCache) else RepeatCache(self.cache, repeat, spec.epochs)
 
 
+async def open_judge_parts(
+    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: Opened
+) -> JudgeParts:
+    """What the judges share, to be closed with `closing`; what is noted as it closes is flushed after it."""
+    project, run = opened.project, opened.run
+    closing.push_async_callback(buffer.flush)
+    cache = open_judge_cache(project, run, CacheSinks(land=buffer.note, warn=LOG.warning))
+    closing.push_async_callback(cache.close)
+    budget = await open_budget(project, run)
+    closing.push_async_callback(budget.close)
+    parts = JudgeParts(
+        project=project,
+        run=run,
+        rows=opened.rows,
+        clients=opened.clients or clients_of(project, judges),
+        limiter=limiter_of(project, run),
+        budget=budget,
+        cache=cache,
+        observed=opened.observed,
+        journal=opened.journal,
+    )
+    closing.push_async_callback(parts.close)
+    return parts
+
+
 def clients_of(project: Project, judges: Iterable[JudgeSpec]) -> dict[str, ModelClient]:
     """A transport for each provider that the judges name."""
-    return connect_to(project, {juror.provider for judge in judges for juror in judge.routes})
+    return connect_to(project, _providers(judges))
+
+
+def in_flight_of(project: Project, judges: Iterable[JudgeSpec]) -> int:
+    """Calls that the judges' providers take at a time, all together."""
+    return sum(project.providers[name].concurrency for name in _providers(judges))
+
+
+def _providers(judges: Iterable[JudgeSpec]) -> set[str]:
+    return {juror.provider for judge in judges for juror in judge.routes}
 
 
 def limiter_of(project: Project, run: Run) -> Limiter:

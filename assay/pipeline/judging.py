@@ -15,18 +15,15 @@ from functools import partial
 
 from assay.errors import AssayError
 from assay.evals.judge_verdicts import opinion_of
-from assay.inference.call_rows import CallRows
 from assay.inference.client import ModelClient
 from assay.inference.engine import RunCannotGoOn
 from assay.inference.request import Answered
 from assay.pipeline.answering import GRACE_SECONDS
-from assay.pipeline.budgeting import open_budget
 from assay.pipeline.buffer import AnswerBuffer, RowSink
-from assay.pipeline.caching import CacheSinks, open_judge_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
 from assay.pipeline.journalled import flushed, journalled
-from assay.pipeline.judge_parts import Engines, JudgeParts, clients_of, limiter_of
+from assay.pipeline.judge_parts import Engines, Opened, in_flight_of, open_judge_parts
 from assay.pipeline.judges import OpinionsOfRun, Question, RunJudge
 from assay.pipeline.landed_answers import LandedAnswer
 from assay.pipeline.masked import RecordGuard
@@ -87,38 +84,25 @@ class Judging:
         journal = Journal(self.project.journal_dir(self.run.run_id) / JOURNAL)
         rows = call_rows(self.project, self.run, guard)
         async with journalled(journal, rows, sink, events=self.observed.events) as buffer, AsyncExitStack() as closing:
-            engines = await self._open(closing, buffer, rows, journal)
-            await self._pass(engines, buffer)
+            opened = Opened(
+                project=self.project,
+                run=self.run,
+                rows=rows,
+                journal=journal,
+                observed=self.observed,
+                clients=self.clients,
+            )
+            parts = await open_judge_parts(closing, buffer, [judge.spec for judge in self.judges], opened)
+            await self._pass(parts.engines(self.judges), buffer)
         if self._failure is not None:
             raise self._failure
-
-    async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, rows: CallRows, journal: Journal) -> Engines:
-        """The engines of the judges; what they share is closed with `closing`."""
-        closing.push_async_callback(buffer.flush)
-        cache = open_judge_cache(self.project, self.run, CacheSinks(land=buffer.note, warn=LOG.warning))
-        closing.push_async_callback(cache.close)
-        budget = await open_budget(self.project, self.run)
-        closing.push_async_callback(budget.close)
-        parts = JudgeParts(
-            project=self.project,
-            run=self.run,
-            rows=rows,
-            clients=self.clients or clients_of(self.project, (judge.spec for judge in self.judges)),
-            limiter=limiter_of(self.project, self.run),
-            budget=budget,
-            cache=cache,
-            observed=self.observed,
-            journal=journal,
-        )
-        closing.push_async_callback(parts.close)
-        return parts.engines(self.judges)
 
     async def _pass(self, engines: Engines, buffer: AnswerBuffer) -> None:
         async with flushed(buffer, self._halt):
             await work_off(
                 Feed(self._questions()),
                 partial(self._settle, engines, buffer),
-                count=self._in_flight(),
+                count=in_flight_of(self.project, (judge.spec for judge in self.judges)),
                 halt=self._halt,
                 grace_s=self.grace_s,
             )
@@ -145,10 +129,6 @@ class Judging:
     def _fail(self, error: AssayError) -> None:
         self._failure = self._failure or error
         self._halt.set()
-
-    def _in_flight(self) -> int:
-        names = {juror.provider for judge in self.judges for juror in judge.spec.routes}
-        return sum(self.project.providers[name].concurrency for name in names)
 
 
 def _with_score(question: Question, answered: Answered) -> Answered:

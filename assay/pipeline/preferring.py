@@ -20,14 +20,12 @@ from assay.evals.pairwise import Pair, Preference, inconsistent_share, preferred
 from assay.inference.engine import RunCannotGoOn
 from assay.inference.request import Answered
 from assay.pipeline.answering import GRACE_SECONDS
-from assay.pipeline.budgeting import open_budget
 from assay.pipeline.buffer import AnswerBuffer
-from assay.pipeline.caching import CacheSinks, open_judge_cache
 from assay.pipeline.feed import Feed
 from assay.pipeline.journal import Journal
 from assay.pipeline.journalled import flushed, journalled
 from assay.pipeline.judge_pairs import PairJudge, PairPlace
-from assay.pipeline.judge_parts import JudgeParts, clients_of, limiter_of
+from assay.pipeline.judge_parts import Opened, in_flight_of, open_judge_parts
 from assay.pipeline.landed_answers import LandedAnswer, landed_answers
 from assay.pipeline.masked import RecordGuard
 from assay.pipeline.observing import UNOBSERVED
@@ -115,41 +113,20 @@ class _Preferring:
         journal = Journal(self.project.journal_dir(self.candidate.run_id) / JOURNAL)
         rows, sink = call_rows(self.project, self.candidate, guard), LandingWriter(self.project.warehouse)
         async with journalled(journal, rows, sink, events=UNOBSERVED.events) as buffer, AsyncExitStack() as closing:
-            jurors = await self._open(closing, buffer, journal, guard)
+            opened = Opened(project=self.project, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED)
+            parts = await open_judge_parts(closing, buffer, [self.judge], opened)
+            rubric = self.candidate.task.rubrics[self.judge.name]
+            jurors = [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
             async with flushed(buffer, self._halt):
                 await work_off(
                     Feed(self._pairs(guard)),
                     partial(self._settle, jurors, buffer),
-                    count=sum(self.project.providers[juror.provider].concurrency for juror in self.judge.routes),
+                    count=in_flight_of(self.project, [self.judge]),
                     halt=self._halt,
                     grace_s=GRACE_SECONDS,
                 )
         if self._failure is not None:
             raise self._failure
-
-    async def _open(
-        self, closing: AsyncExitStack, buffer: AnswerBuffer, journal: Journal, guard: RecordGuard
-    ) -> list[PairJudge]:
-        """The jurors; what they share is closed with `closing`."""
-        closing.push_async_callback(buffer.flush)
-        cache = open_judge_cache(self.project, self.candidate, CacheSinks(land=buffer.note, warn=LOG.warning))
-        closing.push_async_callback(cache.close)
-        budget = await open_budget(self.project, self.candidate)
-        closing.push_async_callback(budget.close)
-        parts = JudgeParts(
-            project=self.project,
-            run=self.candidate,
-            rows=call_rows(self.project, self.candidate, guard),
-            clients=clients_of(self.project, [self.judge]),
-            limiter=limiter_of(self.project, self.candidate),
-            budget=budget,
-            cache=cache,
-            observed=UNOBSERVED,
-            journal=journal,
-        )
-        closing.push_async_callback(parts.close)
-        rubric = self.candidate.task.rubrics[self.judge.name]
-        return [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
 
     def _pairs(self, guard: RecordGuard) -> Iterator[_Asked]:
         """What must be asked; what need not be is settled on the way."""

@@ -6,15 +6,17 @@ Only finding it belongs here; what two variants are compared on is `evaluating.p
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 from assay.errors import UsageError
 from assay.pipeline.project import REF, Project
+from assay.tasks.gate_spec import Stage
 from assay.tasks.task import DEFAULT_VARIANT, Task, asked_as
 from assay.version import git_sha
 from assay.warehouse.evaluation_statements import STAGE_SERVED
 
 STAGE = f"{REF}stage:"
-STAGES = ("shadow", "beta", "ga")
+STAGES = get_args(Stage)
 FIRST_CHAMPION = f"{STAGE}ga"
 
 

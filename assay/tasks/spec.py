@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
 from assay.tasks.cron import cron_mistake
-from assay.tasks.gate_spec import GateSpec
+from assay.tasks.gate_spec import GateSpec, Stage
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.patterns import pattern_mistake
 
@@ -304,7 +304,7 @@ class TaskSpec(Block):
     gate: GateSpec | None = None
     sla: SlaSpec | None = None
     schedule: ScheduleSpec | None = None
-    stage: Literal["shadow", "beta", "ga"] = "shadow"
+    stage: Stage = "shadow"
     budget: BudgetSpec = BudgetSpec()
     cache: CacheSpec = CacheSpec()
     masking: MaskingSpec = MaskingSpec()

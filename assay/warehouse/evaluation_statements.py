@@ -56,7 +56,7 @@ EVALUATED_ANSWERS = Statement(
     ),
 
     inputs as (
-        select record_id, population, slices, coalesce(cluster_id, conversation_key) as cluster_id
+        select record_id, population, slices, cluster_id
         from records
         where run_id = @run_id and data_date = @data_date
         qualify row_number() over (partition by record_id order by landed_at) = 1
