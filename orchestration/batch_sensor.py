@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assay.errors import AssayError
-from assay.pipeline.batch_ledger import BatchStand
-from assay.pipeline.batching import advance_batches, batches_running
-from assay.pipeline.project import Project
-from assay.pipeline.run import Run
+from assay.project import Project
+from assay.runs.batches.batch_run import advance_batches, batches_running
+from assay.runs.batches.ledger import BatchStand
+from assay.runs.run import Run
 from orchestration.resources import AssayResource
 
 if TYPE_CHECKING:

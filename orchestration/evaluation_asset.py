@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assay.pipeline.evaluated_side import Telling
-from assay.pipeline.evaluating import evaluate
+from assay.evaluation.evaluate import evaluate
+from assay.evaluation.side import Telling
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig

@@ -8,10 +8,10 @@ from typing import Any
 
 import dagster as dg
 
-from assay.evals.gate_rules import Decision, State
-from assay.pipeline.evaluating import Evaluation
-from assay.pipeline.evaluation_views import RULE_COLUMNS, table_markdown, tables
-from assay.pipeline.execution import RunSummary
+from assay.evaluation.evaluation import Evaluation
+from assay.evaluation.gate_rules import Decision, State
+from assay.evaluation.render import RULE_COLUMNS, table_markdown, tables
+from assay.runs.summary import RunSummary
 
 GATE = "gate"
 REASONS_SHOWN = 3

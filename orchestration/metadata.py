@@ -8,12 +8,12 @@ from typing import Any
 import dagster as dg
 
 from assay.errors import StoppedAtDoor
-from assay.evals.scorecard_views import run_markdown
-from assay.pipeline.admission import Admission
-from assay.pipeline.batch_ledger import BatchStand
-from assay.pipeline.execution import RunSummary
-from assay.pipeline.forecast import Forecast
-from assay.pipeline.forecast_lines import forecast_lines
+from assay.report.render import run_markdown
+from assay.runs.admission import Admission
+from assay.runs.batches.ledger import BatchStand
+from assay.runs.forecast.forecast import Forecast
+from assay.runs.forecast.render import forecast_lines
+from assay.runs.summary import RunSummary
 
 GATE, COMPLETENESS = "inputs_gate", "completeness"
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from assay.pipeline.progress import RunProgress, Snapshot, lane_lines, run_line, sampling
+from assay.runs.progress import RunProgress, Snapshot, lane_lines, run_line, sampling
 
 EVERY_SECONDS = 10.0
 

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from assay.errors import StoppedAtDoor
-from assay.pipeline.admission import admit, reopen
-from assay.pipeline.execution import finish
-from assay.pipeline.forecast import forecast
-from assay.pipeline.scoring import read_estimates
+from assay.pipeline import finish
+from assay.runs.admission import admit
+from assay.runs.forecast.forecast import forecast
+from assay.runs.resume import reopen
+from assay.scoring.score_stage import read_estimates
 from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.answers_asset import answers_asset

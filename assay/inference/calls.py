@@ -16,17 +16,17 @@ import orjson
 
 from assay.inference.budgets.protocol import Budget
 from assay.inference.call_rows import CallFacts, CallRows
-from assay.inference.client import ModelClient
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.client import ModelClient
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.keys import new_id
 from assay.inference.limits.protocol import Limiter
 from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED, TokenEstimator
 from assay.inference.prompts import Message, Prompts
-from assay.inference.replies import Reply
 from assay.inference.request import Request
 from assay.inference.routing.record import Escalation
 from assay.inference.usage import TokenUsage
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 

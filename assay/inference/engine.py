@@ -16,21 +16,21 @@ import orjson
 from pydantic import BaseModel
 
 from assay.errors import AssayError, Unreachable, UsageError
-from assay.inference.backoff import Backoff
 from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
 from assay.inference.calls import BudgetReached, CallMaker, Turn, Work
-from assay.inference.circuit import Circuits
-from assay.inference.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.circuit import Circuits
+from assay.inference.endpoint.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.prompts import Message, PromptFailed, repair_messages
-from assay.inference.replies import Reply
 from assay.inference.request import Answered, Request, prediction_row
 from assay.inference.routing.counterfactual import counterfactual_cost
 from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, routing_column
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.tasks.spec import RouteSpec
 
 ANSWERING, JUDGING = ("answer", "repair"), ("judge", "judge")

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from assay.errors import UsageError
-from assay.inference.limits.protocol import LaneLimits
 from assay.settings import Settings
-from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument
+from assay.tasks.issues import Mistake, TaskInvalid, YamlDocument
+
+if TYPE_CHECKING:
+    pass
 
 PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
@@ -153,3 +155,13 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
     if mistakes:
         raise TaskInvalid(mistakes)
     return providers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLimits:
+    """What is stated of a lane: per minute, per minute, per day (None: found out while running), most in flight."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    rpd: int | None = None
+    concurrency: int = 64

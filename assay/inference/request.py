@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from assay.inference.keys import prediction_id
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.records import Content, Prediction, Response, Score
 
 

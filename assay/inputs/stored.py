@@ -27,7 +27,7 @@ from assay.inputs.manifest import (
     file_hash,
     read_manifest,
 )
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 if TYPE_CHECKING:
     import pyarrow as pa

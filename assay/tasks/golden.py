@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from assay.tasks.mistakes import Mistake, shown
+from assay.tasks.case import Case
+from assay.tasks.issues import Mistake, shown
 from assay.tasks.spec import TaskSpec
-from assay.tasks.task import Case
 
 
 class _CaseLine(BaseModel):

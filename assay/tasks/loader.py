@@ -16,17 +16,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
-from assay.tasks.gate_mistakes import gate_mistakes
+from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.gate_spec import Stage
 from assay.tasks.golden import read_cases, turn_mistakes
-from assay.tasks.judge_mistakes import judge_mistakes, read_rubrics
-from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
+from assay.tasks.issues import Mistake, TaskInvalid, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
-from assay.tasks.route_mistakes import route_mistakes
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
-from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, Versions, few_shot_cases, versions_of
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
+from assay.tasks.validation.gate import gate_mistakes
+from assay.tasks.validation.judges import judge_mistakes, read_rubrics
+from assay.tasks.validation.routes import route_mistakes
 
 SPEC_FILE = "task.yml"
 CASES_FILE = "cases.jsonl"

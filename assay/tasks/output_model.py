@@ -15,8 +15,8 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
-from assay.tasks.mistakes import Mistake, shown
-from assay.tasks.task import digest
+from assay.tasks.digest import digest
+from assay.tasks.issues import Mistake, shown
 
 
 def load_output_model(

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from assay.tasks.block import Block
+from assay.tasks.issues import Mistake, YamlDocument, shown
 from assay.tasks.judge_spec import JudgeSpec
-from assay.tasks.mistakes import Mistake, YamlDocument, shown
 from assay.tasks.output_model import strict_schema
 
 BUILTIN_DIR = Path(__file__).with_name("rubrics")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from assay.tasks.mistakes import Mistake
+from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.issues import Mistake
 from assay.tasks.spec import TaskSpec
-from assay.tasks.task import Case, few_shot_cases
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from assay.errors import Unreachable, UsageError
+from assay.performance.lean_import import load_queries, load_writes
 from assay.settings import Settings
-from assay.warehouse.google_import import load_queries, load_writes
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from assay.errors import Unreachable, UsageError
+from assay.performance.lean_import import load_writes
 from assay.records import Row
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
-from assay.warehouse.google_import import load_writes
 from assay.warehouse.schema import TableSchema, landing_tables
 
 if TYPE_CHECKING:

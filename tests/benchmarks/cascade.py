@@ -20,12 +20,13 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
-from assay.evals.cascade import Fit, Goal, Outcomes, Pair, fit, halves
-from assay.evals.cascade_price import cascade_price
 from assay.inference.prices import PriceBook
 from assay.inference.usage import TokenUsage
+from assay.tuning.cascade.price import cascade_price
+from assay.tuning.cascade.threshold import Fit, Goal, Outcomes, Pair, fit, halves
+from tests.paths import SHARED
 
-PRODUCTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "classification" / "ecommerce_products_4llms.csv"
+PRODUCTS = SHARED / "data" / "classification" / "ecommerce_products_4llms.csv"
 MODELS = {
     "gpt_4o": ("openai", "gpt-4o"),
     "claude_3.5_sonnet": ("anthropic", "claude-3-5-sonnet-20241022"),

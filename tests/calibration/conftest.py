@@ -10,20 +10,19 @@ from typing import Any
 
 import pytest
 
-from assay.evals.judge_rows import JudgeRows
-from assay.evals.judge_verdicts import Judgement
-from assay.evals.scored import Scored
-from assay.pipeline.calibrating import CalibratedJudge, Calibrations, calibrate
-from assay.pipeline.label_import import import_labels
-from assay.pipeline.project import Project, open_project
-from assay.pipeline.queue_filling import FillOptions, fill
+from assay.calibration.calibrate import CalibratedJudge, Calibrations, calibrate
+from assay.labels.csv_import import import_labels
+from assay.labels.fill_queue import FillOptions, fill
+from assay.project import Project, open_project
 from assay.records import Score
+from assay.scoring.judges.verdicts import Judgement, JudgeRows
+from assay.scoring.score_rows import Scored
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 from tests.end_to_end.stage import endpoints, model, name, place
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.landed_run import DAY, Answer, land_run, prediction_of
-from tests.pipeline.judging import JUROR
+from tests.scoring.judges.scenario import JUROR
 
 __all__ = ["endpoints", "model", "name", "place"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import Unreachable
-from assay.pipeline.project import JOURNALS
+from assay.project import JOURNALS
 from tests.emulator import running_emulator
 from tests.end_to_end.stage import migrate_dev
 from tests.end_to_end.workplace import CONCURRENCY, Workplace, numbered_rows, until

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from assay.pipeline.project import open_project
+from assay.project import open_project
 from assay.settings import Settings
+from assay.tasks.issues import Mistake, TaskInvalid
 from assay.tasks.loader import load_task
-from assay.tasks.mistakes import Mistake, TaskInvalid
 from assay.tasks.task import Catalog, Task
 
 SPEC = """\

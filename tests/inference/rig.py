@@ -10,11 +10,11 @@ from random import Random
 from typing import Any
 
 from assay.guards.masking import Masker, MaskingRules
-from assay.inference.backoff import Backoff
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.call_rows import CallRows
 from assay.inference.calls import CallMaker
-from assay.inference.circuit import Circuits
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.circuit import Circuits
 from assay.inference.engine import Engine
 from assay.inference.keys import request_key
 from assay.inference.limits.protocol import Limiter

@@ -7,7 +7,7 @@ import pytest
 from assay.errors import UsageError
 from assay.inference.providers import load_providers
 from assay.settings import Ports, Settings
-from assay.tasks.mistakes import TaskInvalid
+from assay.tasks.issues import TaskInvalid
 
 
 def settings(root: Path, text: str, **keys: str) -> Settings:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.pipeline.project import Project, open_project
+from assay.project import Project, open_project
 from assay.records import Run as RunRow
 from assay.settings import load_settings
 from assay.tasks.new_task import scaffold_task
@@ -71,9 +71,9 @@ def test_appended_rows_are_read_back_and_staging_keeps_one_of_two(project: Proje
 
 def test_one_record_is_answered_within_the_cap_and_reaches_the_marts(project: Project) -> None:
     from assay.inference.request import Answered
-    from assay.pipeline.admission import admit
-    from assay.pipeline.execution import answer, finish
-    from assay.pipeline.run import RunOptions
+    from assay.pipeline import answer, finish
+    from assay.runs.admission import admit
+    from assay.runs.run import RunOptions
 
     class Silent:
         def watch(self, *_: object) -> None:

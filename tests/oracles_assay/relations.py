@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from assay.warehouse.dbt_sources import data_type
 from assay.warehouse.schema import landing_tables
-from assay.warehouse.statements import LANDING, MARTS, REPORTING
+from assay.warehouse.statement import LANDING, MARTS, REPORTING
 from tests.oracles.googlesql import Field
+from tests.paths import ROOT
 
-MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+MODELS = ROOT / "dbt_project" / "models"
 Relations = dict[str, list[Field]]
 """Relation name to its columns."""
 

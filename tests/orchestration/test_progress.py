@@ -9,7 +9,7 @@ from assay.inference.request import Answered
 from orchestration.progress import EVERY_SECONDS, StepProgress, answering
 from tests.fakes.clock import Clock
 from tests.inference.telemetry.rows import call, prediction
-from tests.pipeline.test_progress import LANE
+from tests.runs.test_progress import LANE
 
 
 def test_counts_of_rows_are_logged_every_ten_seconds() -> None:

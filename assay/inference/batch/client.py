@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from assay.errors import AssayError, Unreachable, UsageError
-from assay.inference.backoff import Backoff
 from assay.inference.batch.chunk import BATCH_URL
-from assay.inference.failures import RETRYABLE, CallFailure, FailureKind
-from assay.inference.replies import broken_off, read_answer, timed_out
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.failures import RETRYABLE, CallFailure, FailureKind
+from assay.inference.endpoint.replies import broken_off, read_answer, timed_out
 
 if TYPE_CHECKING:
     import httpx2

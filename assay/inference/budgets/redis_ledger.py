@@ -13,14 +13,7 @@ from typing import Any
 import orjson
 
 from assay.errors import Unreachable
-from assay.inference.budgets.ledger import (
-    ACCOUNT_DAYS,
-    SHARE_OF_WHAT_IS_LEFT,
-    Extension,
-    Lease,
-    lease_facts,
-    lease_of,
-)
+from assay.inference.budgets.ledger import ACCOUNT_DAYS, SHARE_OF_WHAT_IS_LEFT, Extension, Lease, lease_facts, lease_of
 
 ANSWER_SECONDS = 5.0
 ACCOUNT_SECONDS = ACCOUNT_DAYS * 86_400

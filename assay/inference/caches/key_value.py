@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0

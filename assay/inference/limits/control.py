@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from assay.inference.limits.headers import RateHeaders
+from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.limits.pacing import DAY_S, MINUTE_S, PACE, Bucket, RateMeter, burst
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.limits.quota import Flight, Quota
+from assay.inference.providers import LaneLimits
 
 FIRST_WINDOW = 16
 """Calls in flight before anything is known: within the burst of every provider that is worth a batch."""

@@ -20,11 +20,12 @@ from assay.inference.limits.control import Common, Controller, Noticed
 from assay.inference.limits.lane import Lane
 from assay.inference.limits.leases import Amounts, Known, Lease, Question, RedisAway, RedisLeases
 from assay.inference.limits.pacing import MINUTE_S
-from assay.inference.limits.protocol import LaneLimits, LaneState
+from assay.inference.limits.protocol import LaneState
+from assay.inference.providers import LaneLimits
 
 if TYPE_CHECKING:
-    from assay.inference.failures import CallFailure
-    from assay.inference.replies import Reply
+    from assay.inference.endpoint.failures import CallFailure
+    from assay.inference.endpoint.replies import Reply
 
 SLICE_S = 0.1
 """Between two leases: short, so that little is held by a worker that dies, and what is held is no burst."""

@@ -12,9 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from assay.evals.corrected import human_rate, ppi_rate, rogan_gladen_rate
-from assay.evals.labelled import Calibration, Judged
-from assay.evals.statistics import Measured, Status, wilson_bounds
+from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
+from assay.statistics.labelled_sample import Calibration, Judged
+from assay.statistics.measured import Measured, Status, wilson_bounds
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 
 ROWS = 1500

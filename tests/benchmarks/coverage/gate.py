@@ -12,9 +12,9 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 
-from assay.evals.gate_rules import Decision, Rule, RuleKind, decide, regression_evidence
-from assay.evals.paired import Comparison, compare
-from assay.evals.power import Plan, verdict_chances
+from assay.evaluation.gate_rules import Decision, Rule, RuleKind, decide, regression_evidence
+from assay.statistics.paired import Comparison, compare
+from assay.statistics.power import Plan, verdict_chances
 from tests.benchmarks.coverage.cells import Cell, Figure, Settings, generator
 from tests.benchmarks.coverage.paired import cluster_differences, counts, outcomes, pairs_of
 

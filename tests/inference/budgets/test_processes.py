@@ -20,9 +20,9 @@ from assay.inference.budgets.sqlite_ledger import SqliteLedger
 from assay.inference.budgets.worker_lease import Caps, LeaseParts
 from tests.fakes.spending import Spendings
 from tests.inference.budgets.bank import facts, spend
+from tests.paths import ROOT
 from tests.redis_server import RedisServer, needs_redis, running_redis
 
-ROOT = Path(__file__).resolve().parents[3]
 TTL_S = 2.0
 CAP, CENT, ZERO = Decimal("1.00"), Decimal("0.01"), Decimal(0)
 

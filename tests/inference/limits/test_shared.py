@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import pytest
 
-from assay.inference.limits.headers import RateHeaders
+from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.limits.leases import KEPT_S, KEY, Amounts, Known, Lease, Question, RedisAway, RedisLeases
 from assay.inference.limits.pacing import BURST_S
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.limits.shared import STOCK_S, SharedLimiter
+from assay.inference.providers import LaneLimits
 from tests.fakes.virtual_time import now, run_in_virtual_time
 from tests.inference.limits.provider import LANE, Provider, keep_busy, refusal, reply
 from tests.redis_server import RedisServer, needs_redis, running_redis

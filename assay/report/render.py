@@ -1,0 +1,292 @@
+"""The scorecard as Markdown and as a web page; the terminal's view is in `terminal.py`.
+
+Words and layout belong here; figures come in ready.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from html import escape
+from math import isfinite
+from typing import Any, Protocol
+
+from assay.formatting import NOTHING, milliseconds, percent, usd
+from assay.report.gate import COLUMNS as GATE_COLUMNS
+from assay.report.gate import TITLE as GATE
+from assay.report.gate import gate_facts, gate_rule_rows
+from assay.report.intervals import explained, explained_estimate, has_bounds, interval
+from assay.report.repeats import COLUMNS as REPEAT_COLUMNS
+from assay.report.repeats import TITLE as REPEATS
+from assay.report.repeats import flaky_facts, repeat_rows
+from assay.report.scorecard import Scorecard
+from assay.report.sources import COLUMNS as SOURCE_COLUMNS
+from assay.report.sources import TITLE as SOURCES
+from assay.report.sources import source_rows
+from assay.tasks.gate_spec import OVERALL
+
+MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
+
+
+class Summary(Protocol):
+    """What a run's own scorecard needs of its summary."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def statuses(self) -> dict[str, int]: ...  # noqa: D102
+    @property
+    def reused(self) -> int: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+
+
+def facts(card: Scorecard) -> list[tuple[str, str]]:
+    """The scorecard's single figures, name and value; what does not apply is left out."""
+    paid = card.asked or card.run
+    return [
+        *_run_facts(card.run),
+        *_paid_by(card),
+        *_cost_facts(card, paid),
+        *_latency_facts(paid),
+        *flaky_facts(card.repeats, card.flaky),
+        *gate_facts(card.gate, card.gate_split),
+        *_hidden_facts(card),
+    ]
+
+
+def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield (
+        "run",
+        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
+    )
+    yield "inference version", run["inference_version"]
+    yield (
+        "rows",
+        f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
+        + ("complete" if run["is_complete"] else "NOT complete"),
+    )
+    yield (
+        "from the cache",
+        f"{run['n_reused'] + run['n_cached']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
+    )
+
+
+def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if card.asked is not None:
+        yield (
+            "nothing was paid",
+            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, which asked",
+        )
+
+
+def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    is_stated = run["cost_status"] in ("ok", "billing_unknown")
+    unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    yield (
+        "cost per correct answer",
+        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+    )
+    yield "cost of the run", usd(run["cost_usd"]) + unpriced
+    if run.get("judge_cost_usd"):
+        yield "judging it", usd(run["judge_cost_usd"])
+    if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
+        price = usd(run["reference_cost_per_correct_usd"])
+        yield (
+            "hosted for comparison",
+            f"{price} per correct answer, for the same tokens at {card.reference_model} ({card.reference_price_source})",
+        )
+
+
+def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if run["n_wire_answers"]:
+        points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
+        yield "latency", " · ".join(points)
+    if run["share_within_sla"] is not None:
+        kept = "kept" if run["meets_sla"] else "MISSED"
+        within, wanted = percent(run["share_within_sla"]), percent(run["sla_share"])
+        yield "SLA", f"{within} within {run['sla_latency_ms']:,} ms, {wanted} wanted: {kept}"
+
+
+def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if hidden := len(card.reliability) - len(shown_rates(card)):
+        yield (
+            "not shown below",
+            f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
+        )
+
+
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
+SMALLEST_SLICE_SHOWN = 5
+SHOWN_TO_THE_MODEL = "golden:dev"
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
+UNSCORED = "unscored"
+FAILURE_COLUMNS = ("status", "error", "predictions", "share")
+
+
+def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Reliability by population and slice; where too much is unscored, worst and best case."""
+    return [
+        (
+            row["population"],
+            row["slice"],
+            f"{row['n_eligible']:,}",
+            f"{row['n_correct']:,}",
+            percent(row["reliability"])
+            if row["reliability"] is not None and isfinite(row["reliability"])
+            else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
+            explained(row),
+        )
+        for row in shown_rates(card)
+    ]
+
+
+def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
+    """Overall rates, and slices large enough to say something; the dev split, which prompts may show, only overall."""
+    return [row for row in card.reliability if row["slice"] == OVERALL or _is_telling(row)]
+
+
+def _is_telling(row: Mapping[str, Any]) -> bool:
+    return bool(row["n_eligible"] >= SMALLEST_SLICE_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
+
+
+def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Each check with how often it could say something, and what."""
+    return [
+        (
+            row["population"],
+            row["scorer"],
+            str(row["n_scored"]),
+            str(row["n_unscored"]),
+            str(row["n_failed"]),
+            str(row["n_passed"]),
+            percent(row["pass_rate"]),
+            explained(row),
+        )
+        for row in card.scorers
+    ]
+
+
+def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """What became of predictions that hold no valid answer of the model."""
+    return [
+        (row["status"], row["error_type"], str(row["n_predictions"]), percent(row["share_of_run"]))
+        for row in card.failures
+    ]
+
+
+def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """The tables of the scorecard: title, columns, rows; empty ones are left out."""
+    tables = [
+        ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
+        ("Checks", SCORER_COLUMNS, scorer_rows(card)),
+        ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+        (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
+        (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
+    ]
+    return [table for table in tables if table[2]]
+
+
+def markdown(card: Scorecard) -> str:
+    """The whole scorecard as Markdown."""
+    lines = [f"# {card.task}", "", *markdown_table(("", ""), facts(card))]
+    for title, columns, rows in sections(card):
+        lines += ["", f"## {title}", "", *markdown_table(columns, rows)]
+    return "\n".join(lines)
+
+
+def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> str:
+    """What is known of a run right after it was scored, before the marts are built."""
+    counts = [(name, str(count)) for name, count in summary.statuses.items()]
+    lines = [
+        f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} answers reused.",
+        "",
+        *markdown_table(("status", "predictions"), counts),
+    ]
+    rows = [
+        (
+            row["population"],
+            row["slice"],
+            str(row["n"]),
+            percent(row["value"]),
+            explained_estimate(row),
+        )
+        for row in estimates
+    ]
+    return "\n".join([*lines, "", *markdown_table(("population", "slice", "n", "reliability", "95 % interval"), rows)])
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table, line by line."""
+    return [
+        _line(columns),
+        _line(["---"] * len(columns)),
+        *(_line([_markdown_text(cell) for cell in row]) for row in rows),
+    ]
+
+
+def _markdown_text(text: str) -> str:
+    """The text as Markdown that shows just it: no markup, no HTML, one line."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; color: #1c1e21; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
+h1 {{ font-size: 1.5rem; margin: 0 0 1rem }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
+table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e3e5e8; vertical-align: top }}
+th {{ font-weight: 600; color: #5b6168 }} tr.overall td {{ font-weight: 600 }}
+svg {{ display: block }} .axis {{ color: #5b6168; font-size: .8rem }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #16181b; color: #e6e8ea }} th, .axis {{ color: #9aa1a9 }} th, td {{ border-color: #2c3035 }} }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+BAR_WIDTH, BAR_HEIGHT = 220, 16
+
+
+def html(card: Scorecard) -> str:
+    """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
+    parts = [_html_table((), facts(card))]
+    for title, columns, rows in sections(card):
+        pictures = [_bar(row) for row in shown_rates(card)] if columns is RELIABILITY_COLUMNS else None
+        parts += [f"<h2>{escape(title)}</h2>", _html_table(columns, rows, pictures)]
+    return PAGE.format(title=escape(f"{card.task} scorecard"), body="\n".join(parts))
+
+
+def _bar(row: Mapping[str, Any]) -> str:
+    x: Callable[[float], float] = lambda share: 2 + share * (BAR_WIDTH - 4)  # noqa: E731
+    low, high = (row["low"], row["high"]) if has_bounds(row) else (row["worst_case"], row["best_case"])
+    if low is None or high is None or not isfinite(low) or not isfinite(high):
+        return ""
+    middle, point = BAR_HEIGHT / 2, row["reliability"]
+    dot = (
+        f'<circle cx="{x(point):.1f}" cy="{middle}" r="4" fill="#1a73e8"/>'
+        if point is not None and isfinite(point)
+        else ""
+    )
+    dashes = "" if has_bounds(row) and row["interval_status"] != UNSCORED else ' stroke-dasharray="3 3"'
+    return (
+        f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}" role="img" aria-label="{escape(interval(row))}">'
+        f'<line x1="2" x2="{BAR_WIDTH - 2}" y1="{middle}" y2="{middle}" stroke="#d4d7db"/>'
+        f'<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{middle}" y2="{middle}" stroke="#1a73e8" stroke-width="3"{dashes}/>{dot}</svg>'
+    )
+
+
+def _html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], pictures: Sequence[str] | None = None) -> str:
+    heads = [*(escape(column) for column in columns), *(["<span class=axis>0 % … 100 %</span>"] if pictures else [])]
+    head = f"<tr>{''.join(f'<th>{cell}</th>' for cell in heads)}</tr>" if columns else ""
+    body = []
+    for index, row in enumerate(rows):
+        cells = [*(escape(cell) for cell in row), *([pictures[index]] if pictures else [])]
+        style = ' class="overall"' if "overall" in row else ""
+        body.append(f"<tr{style}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return f"<table>{head}{''.join(body)}</table>"
