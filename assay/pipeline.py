@@ -9,11 +9,11 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from assay.errors import AssayError, Unreachable, UsageError
+from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.performance.process import fast_loop, settled_memory
 from assay.project import Project
-from assay.runs.observation import Observed, observed
-from assay.runs.requests.request_stage import Answering, Interrupted, Progress
+from assay.runs.observation import RunObserver, observe_run
+from assay.runs.requests.request_stage import Interrupted, RequestProgress, RequestStage
 from assay.runs.run import Run
 from assay.runs.run_rows import find_run, finished_row, row_of
 from assay.runs.shards import WHOLE, Shard
@@ -24,7 +24,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def answer(
-    project: Project, run: Run, progress: Progress, *, shard: Shard = WHOLE, handle_signals: bool = True
+    project: Project, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
 ) -> None:
     """Every request of the run, or of the shard, has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
 
@@ -33,8 +33,8 @@ def answer(
             the others may go on, and the run ends with all of them.
     """
     number = None if shard == WHOLE else shard.index
-    with observed(project, run.facts, "answer", shard=number) as seen:
-        answering = Answering(project, run, progress, shard=shard, observed=seen)
+    with observe_run(project, run.facts, "answer", shard=number) as seen:
+        answering = RequestStage(project, run, progress, shard=shard, observed=seen)
         try:
             with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
                 runner.run(_answer(answering, handle_signals=handle_signals))
@@ -46,11 +46,11 @@ def answer(
 
 def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunSummary:
     """The run is scored and its `finished` row landed: completed when every request has a prediction, else failed."""
-    with observed(project, run.facts, "score") as seen:
+    with observe_run(project, run.facts, "score") as seen:
         return _finish(project, run, seen, report)
 
 
-def _finish(project: Project, run: Run, seen: Observed, report: Callable[[int], None]) -> RunSummary:
+def _finish(project: Project, run: Run, seen: RunObserver, report: Callable[[int], None]) -> RunSummary:
     from assay.scoring.score_stage import score_run  # a process that only answers has no use for it
 
     score_run(project, run, report=report, observed=seen)
@@ -67,7 +67,7 @@ def _finish(project: Project, run: Run, seen: Observed, report: Callable[[int], 
     return summary_of(project, run, started, counts, status=status)
 
 
-async def _answer(answering: Answering, *, handle_signals: bool) -> None:
+async def _answer(answering: RequestStage, *, handle_signals: bool) -> None:
     loop = asyncio.get_running_loop()
     if handle_signals:
         for name in STOP_SIGNALS:
@@ -80,7 +80,7 @@ async def _answer(answering: Answering, *, handle_signals: bool) -> None:
                 loop.remove_signal_handler(name)
 
 
-def _record_stop(project: Project, run: Run, error: AssayError, seen: Observed) -> None:
+def _record_stop(project: Project, run: Run, error: AssayError, seen: RunObserver) -> None:
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
     try:
         started, counts = row_of(find_run(project, run.run_id)), run_counts(project, run)
@@ -93,7 +93,7 @@ def _record_stop(project: Project, run: Run, error: AssayError, seen: Observed) 
         )
         LandingWriter(project.warehouse).append([row])
         seen.run_stopped(row)
-    except (Unreachable, UsageError):
+    except (ServiceUnreachable, UsageError):
         # The warehouse is what went away, or refuses rows: the run stays without a finished row, which marts read
         # as unfinished, and the error that stopped it is the one to be told.
         return

@@ -16,8 +16,8 @@ from assay.guards.masking import Masker, MaskingRules
 from assay.inference.prices import PriceBook
 from assay.inference.providers import Provider, load_providers
 from assay.settings import Settings
-from assay.tasks.at_ref import folder_at
-from assay.tasks.issues import Mistake, TaskInvalid
+from assay.tasks.at_ref import task_folder_at_ref
+from assay.tasks.issues import TaskValidationError, ValidationIssue
 from assay.tasks.loader import find_task, load_task
 from assay.tasks.spec import CheckSpec, MaskingSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, asked_as
@@ -61,7 +61,7 @@ class Project:
             UsageError: no such ref, no such task there, or other fields of the input than now.
         """
         current = self.task(name)
-        at = folder_at(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
+        at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
         other = load_task(at.folder, catalog=self.catalog(), variant=variant)
         return asked_as(current, replace(other, git_sha=at.git_sha), label=label)
 
@@ -88,14 +88,14 @@ def open_project(settings: Settings) -> Project:
     return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
 
 
-def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[Mistake]]:
+def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
     """The good tasks with their version hashes, and every mistake of the others."""
     good: list[dict[str, Any]] = []
-    mistakes: list[Mistake] = []
+    mistakes: list[ValidationIssue] = []
     for name in names:
         try:
             good.append(_overview(project.task(name)))
-        except TaskInvalid as error:
+        except TaskValidationError as error:
             mistakes += error.mistakes
     return good, mistakes
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from assay.errors import StoppedAtDoor
+from assay.errors import InputRejected
 from assay.pipeline import finish
 from assay.runs.admission import admit
 from assay.runs.forecast.forecast import forecast
@@ -104,7 +104,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
         project, options = assay.project(), config.options(context.partition_key)
         try:
             admission = admit(project, project.task(folder, variant=options.variant), options, report=_counter(context))
-        except StoppedAtDoor as stop:
+        except InputRejected as stop:
             return metadata.refused(stop)
         return metadata.admitted(admission, forecast(project, admission.run))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from assay.calibration.label_selection import CalibratedRun, Chosen, DrawnSample, SampledLabel, choose_labels
+from assay.calibration.label_selection import CalibratedRun, DrawnSample, SampledLabel, SelectedLabels, choose_labels
 from assay.calibration.label_set import (
     OVERALL,
     CalibrationFacts,
@@ -25,7 +25,7 @@ from assay.calibration.metrics import KAPPA, calibration_findings
 from assay.calibration.queries import DRAWN_SAMPLES, JUDGED_ANSWERS, RUN_TO_CALIBRATE, SAMPLE_LABELS
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
-from assay.labels.questions import CANNOT_TELL, Question, rubric_question
+from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import Project
 from assay.records import Estimate
 from assay.runs.chunks import chunks
@@ -127,7 +127,7 @@ class _Reading:
 
     project: Project
     task: Task
-    asked: Question
+    asked: LabelingQuestion
 
     @property
     def version(self) -> str:
@@ -154,7 +154,7 @@ class _Reading:
             )
         return rows
 
-    def labels(self, run: CalibratedRun) -> Chosen:
+    def labels(self, run: CalibratedRun) -> SelectedLabels:
         """People's labels of the run, and how they were chosen."""
         samples = [_sample(row) for row in self._rows(DRAWN_SAMPLES.sql, self._names)]
         asked = {**self._names, **_window(run), "question_version": self.asked.version, "sample_id": ""}
@@ -169,7 +169,7 @@ class _Reading:
         return self.project.warehouse.stream(sql, parameters)
 
 
-def _calibrated(project: Project, task: Task, asked: Question, run_id: str | None) -> CalibratedJudge:
+def _calibrated(project: Project, task: Task, asked: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
     reading = _Reading(project=project, task=task, asked=asked)
     run = reading.run(run_id)
     rows, chosen = reading.answers(run), reading.labels(run)

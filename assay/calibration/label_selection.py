@@ -53,7 +53,7 @@ class SampledLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class SelectedLabels:
     """The labels, and how their answers were chosen."""
 
     source: LabelSource
@@ -62,7 +62,7 @@ class Chosen:
 
 def choose_labels(
     run: CalibratedRun, question_version: str, *, samples: Sequence[DrawnSample], rows: Sequence[SampledLabel]
-) -> Chosen:
+) -> SelectedLabels:
     """The newest calibration sample of the run that has labels; without any sample what people labelled unasked.
 
     `samples` are those of the question in any run and wording, newest first; `rows` are of this run and wording.
@@ -76,17 +76,19 @@ def choose_labels(
     if brought:
         first = min((row.labelled_on for row in brought if row.labelled_on is not None), default=None)
         source = LabelSource(design=BROUGHT, frame=f"answers of run {run.run_id} that no sample drew", drawn_on=first)
-        return Chosen(source, _labels(brought))
+        return SelectedLabels(source, _labels(brought))
     if labelled:
         triage = next((one for one in own if one.purpose == TRIAGE), None)
         frame, drawn_on = (triage.frame, triage.drawn_on) if triage else ("", None)
-        return Chosen(LabelSource(design=TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labelled))
-    return Chosen(LabelSource(design=NO_LABELS, frame="", mismatch=_elsewhere(run, question_version, samples)), ())
+        return SelectedLabels(LabelSource(design=TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labelled))
+    return SelectedLabels(
+        LabelSource(design=NO_LABELS, frame="", mismatch=_elsewhere(run, question_version, samples)), ()
+    )
 
 
 def _of_sample(
     run: CalibratedRun, sample: DrawnSample, *, samples: Sequence[DrawnSample], rows: Sequence[SampledLabel]
-) -> Chosen:
+) -> SelectedLabels:
     items = {row.prediction_id: row.inclusion_probability for row in rows if row.sample_id == sample.sample_id}
     versions = {one.inference_version for one in samples if one.sample_id == sample.sample_id}
     source = LabelSource(
@@ -98,7 +100,7 @@ def _of_sample(
         inclusion={prediction: chance for prediction, chance in items.items() if chance},
         mismatch=_unfit(run, versions, has_unknown=not all(items.values())),
     )
-    return Chosen(source, _labels([row for row in rows if row.label is not None]))
+    return SelectedLabels(source, _labels([row for row in rows if row.label is not None]))
 
 
 def _unfit(run: CalibratedRun, versions: set[str], *, has_unknown: bool) -> str | None:

@@ -12,7 +12,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar
 
-from assay.labels.questions import CANNOT_TELL, Question
+from assay.labels.questions import CANNOT_TELL, LabelingQuestion
 from assay.labels.sample_designs import TRIAGE
 from assay.statistics.labelled_sample import PROBABILITY_DESIGNS
 from assay.statistics.measured import Measured, Status
@@ -72,14 +72,14 @@ class LabelSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Vote:
     """A level, and whether it passes; None where that is not decided."""
 
     level: float | None
     passed: bool | None
 
 
-UNDECIDED = Said(None, None)
+UNDECIDED = Vote(None, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class CalibrationSet:
     `judge_mismatch` says why the verdicts are not this judge's, None where they are.
     """
 
-    question: Question
+    question: LabelingQuestion
     answers: Sequence[JudgedAnswer]
     labels: Sequence[HumanLabel]
     source: LabelSource
@@ -130,7 +130,7 @@ class CalibrationSet:
         return known & self.source.inclusion.keys() if self.is_probability_sample else known
 
     @cached_property
-    def truth(self) -> dict[str, Said]:
+    def truth(self) -> dict[str, Vote]:
         """What people say of each labelled answer."""
         return {prediction: agreed(labels) for prediction, labels in self.by_answer.items()}
 
@@ -164,14 +164,14 @@ class CalibrationSet:
         """What a level is called."""
         return next(known.label for known in self.question.levels if known.value == level)
 
-    def judged(self, answer: JudgedAnswer) -> Said:
+    def judged(self, answer: JudgedAnswer) -> Vote:
         """The judge's verdict as a level of the rubric: the nearest, the lower of two as near, where it is a mean."""
         if answer.value is None:
             return UNDECIDED
         if self.is_binary:
-            return Said(None if answer.passed is None else float(answer.passed), answer.passed)
+            return Vote(None if answer.passed is None else float(answer.passed), answer.passed)
         value = answer.value
-        return Said(min(self.levels, key=lambda level: (abs(level - value), level)), answer.passed)
+        return Vote(min(self.levels, key=lambda level: (abs(level - value), level)), answer.passed)
 
     @property
     def label_refusal(self) -> str | None:
@@ -194,10 +194,10 @@ class CalibrationSet:
         return self.source.design in PROBABILITY_DESIGNS
 
 
-def agreed(labels: Sequence[HumanLabel]) -> Said:
+def agreed(labels: Sequence[HumanLabel]) -> Vote:
     """What the labels of one answer come to: the adjudicator's word, else that of more than half of the people."""
     heard = [label for label in labels if label.is_adjudication] or list(labels)
-    return Said(_majority([label.value for label in heard]), _majority([label.passed for label in heard]))
+    return Vote(_majority([label.value for label in heard]), _majority([label.passed for label in heard]))
 
 
 def _majority(words: Sequence[Word]) -> Word | None:
@@ -219,7 +219,7 @@ class Domain:
         """Answers that people labelled."""
         return [answer for answer in self.answers if answer.prediction_id in self.of.by_answer]
 
-    def truth(self, answer: JudgedAnswer) -> Said:
+    def truth(self, answer: JudgedAnswer) -> Vote:
         """What people say of the answer."""
         return self.of.truth.get(answer.prediction_id, UNDECIDED)
 

@@ -14,10 +14,10 @@ from typing import Any
 from assay.calibration.annotator_agreement import annotator_findings
 from assay.calibration.confusion import ClassRates, Confusion, confusion
 from assay.calibration.judge_bias import length_bias
-from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, Said, domains, noted
+from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, Vote, domains, noted
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, gwets_ac1, percent_agreement
 from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labelled_sample import Calibration, CorrectedRate, Judged
+from assay.statistics.labelled_sample import Calibration, CorrectedRate, JudgedSample
 from assay.statistics.measured import LEVEL, Measured, unmeasured
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
@@ -56,7 +56,7 @@ def _judged_rate(domain: Domain, asked: list[JudgedAnswer]) -> Measured:
 
 
 def _corrected(
-    domain: Domain, metric: str, compute: Callable[[Judged], CorrectedRate], *, answers: Any, name: str
+    domain: Domain, metric: str, compute: Callable[[JudgedSample], CorrectedRate], *, answers: Any, name: str
 ) -> Finding:
     """A rate that rests on labels. Of people alone it speaks of all answers, whether the judge was asked or not."""
     found, alone = domain.of, metric == HUMAN_RATE
@@ -72,7 +72,7 @@ def _corrected(
     return Finding.of(domain, metric, noted(measured, domain), details=details or None)
 
 
-def _judged(domain: Domain, answers: list[JudgedAnswer], *, alone: bool) -> Judged:
+def _judged(domain: Domain, answers: list[JudgedAnswer], *, alone: bool) -> JudgedSample:
     import numpy as np
 
     def score(passed: bool | None) -> float:
@@ -80,7 +80,7 @@ def _judged(domain: Domain, answers: list[JudgedAnswer], *, alone: bool) -> Judg
 
     source = domain.of.source
     clusters = _clusters(answers)
-    return Judged(
+    return JudgedSample(
         judge=np.array([0.0 if alone else score(answer.passed) for answer in answers]),
         labels=np.array([score(domain.truth(answer).passed) for answer in answers]),
         inclusion=np.array([source.inclusion.get(answer.prediction_id, np.nan) for answer in answers]),
@@ -105,7 +105,7 @@ class _Compared:
     domain: Domain
 
     @cached_property
-    def rows(self) -> list[tuple[JudgedAnswer, Said, Said]]:
+    def rows(self) -> list[tuple[JudgedAnswer, Vote, Vote]]:
         """Answer, judge, people."""
         found = self.domain.of
         said = [(answer, found.judged(answer), self.domain.truth(answer)) for answer in self.domain.labelled]

@@ -13,10 +13,10 @@ from assay.calibration.calibrate import calibrate
 from assay.errors import UsageError
 from assay.evaluation.evaluation import Evaluation
 from assay.evaluation.gate_evidence import (
-    Compared,
     EvidenceIds,
-    Grounds,
+    GateInputs,
     MeasuredMetric,
+    MetricComparison,
     compared,
     compared_preferences,
     evidence_for,
@@ -24,12 +24,12 @@ from assay.evaluation.gate_evidence import (
     gate_waivers,
     measured_for,
 )
-from assay.evaluation.gate_rules import Evidence, Rule, RuleKind, Verdict, absolute_evidence, decide
-from assay.evaluation.outcomes import Answers
+from assay.evaluation.gate_rules import Evidence, GateRule, GateVerdict, RuleKind, absolute_evidence, decide
+from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.preferences import Preferences, judge_named, prefer
 from assay.evaluation.queries import GATE_SPLIT_USES
 from assay.evaluation.rows import comparison_rows, estimate_rows, gate_row
-from assay.evaluation.side import EvaluationOptions, Side, Telling, side_of
+from assay.evaluation.side import EvaluatedVariant, EvaluationOptions, EvaluationReporter, evaluated_variant
 from assay.evaluation.variants import FIRST_CHAMPION, variant_of
 from assay.inference.keys import content_hash, new_id
 from assay.project import Project
@@ -43,7 +43,7 @@ from assay.warehouse.landing import LandingWriter
 BOTH_SPLITS = "golden"
 
 
-def evaluate(project: Project, name: str, options: EvaluationOptions, telling: Telling) -> Evaluation:
+def evaluate(project: Project, name: str, options: EvaluationOptions, telling: EvaluationReporter) -> Evaluation:
     """The candidate is judged; estimates and comparisons are landed, and at a gate its decision.
 
     Raises:
@@ -61,13 +61,13 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: T
         judge_named(candidate, options.prefer)
     champion = variant_of(project, name, options.champion or FIRST_CHAMPION)
     notes = [] if champion else [_no_champion(options)]
-    first = side_of(project, candidate, options, telling)
+    first = evaluated_variant(project, candidate, options, telling)
     other = None
     if champion is not None and _asks_the_same(candidate, champion):
         other = replace(first, task=champion)
         notes.append("candidate and champion ask the same in every respect: nothing to compare, nothing became worse")
     elif champion is not None:
-        other = side_of(project, champion, options, telling)
+        other = evaluated_variant(project, champion, options, telling)
     if GOLDEN.fullmatch(options.input):
         shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
         first = replace(first, answers=first.answers.without(shown))
@@ -82,7 +82,11 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: T
 
 
 def _preferences(
-    project: Project, candidate: Side, champion: Side | None, options: EvaluationOptions, telling: Telling
+    project: Project,
+    candidate: EvaluatedVariant,
+    champion: EvaluatedVariant | None,
+    options: EvaluationOptions,
+    telling: EvaluationReporter,
 ) -> Preferences | None:
     """What the judge prefers, where one is to be asked and there are two different answers to show."""
     if options.prefer is None or champion is None or _asks_the_same(candidate.task, champion.task):
@@ -102,8 +106,8 @@ def _asks_the_same(candidate: Task, champion: Task) -> bool:
 class _Sides:
     """Both variants, without cases that either of them shows to the model."""
 
-    candidate: Side
-    champion: Side | None
+    candidate: EvaluatedVariant
+    champion: EvaluatedVariant | None
     preferences: Preferences | None = None
 
     @property
@@ -116,11 +120,11 @@ class _Sides:
 class _Found:
     """What the rules came to, and the rows of what they rest on; estimates are by the rule's name."""
 
-    grounds: Grounds
+    grounds: GateInputs
     measured: dict[str, MeasuredMetric]
     estimates: dict[str, Estimate]
     comparisons: list[Comparison]
-    verdict: Verdict
+    verdict: GateVerdict
 
     def land(self, sink: LandingWriter) -> None:
         """Estimates and comparisons are in the warehouse; rules about the same figure share an estimate."""
@@ -160,7 +164,7 @@ def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: st
     """Every rule is measured and decided; nothing is landed yet."""
     task = sides.candidate.task
     rules = gate_rules(gate, task.spec.sla)
-    grounds = Grounds(
+    grounds = GateInputs(
         candidate=sides.candidate.answers,
         is_same=sides.are_same,
         compared=tuple(_compared(sides, rules)) if sides.champion and not sides.are_same else (),
@@ -186,7 +190,7 @@ def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: st
     return _Found(grounds, measured, estimates, comparisons, verdict)
 
 
-def _compared(sides: _Sides, rules: Sequence[Rule]) -> Iterator[Compared]:
+def _compared(sides: _Sides, rules: Sequence[GateRule]) -> Iterator[MetricComparison]:
     """Reliability, the scorers that it is made of, and what a rule names."""
     assert sides.champion is not None
     spec = sides.candidate.task.spec
@@ -200,7 +204,7 @@ def _compared(sides: _Sides, rules: Sequence[Rule]) -> Iterator[Compared]:
         yield from compared_preferences(said.judge, said.found, sides.candidate.answers, rules=rules, seed=seed)
 
 
-def _calibration(project: Project, task: Task, rules: Sequence[Rule]) -> dict[str, Evidence]:
+def _calibration(project: Project, task: Task, rules: Sequence[GateRule]) -> dict[str, Evidence]:
     """How far each judge that a rule asks about agrees with people, by its name, computed from the labels of today."""
     asked = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
     if not asked:
@@ -216,7 +220,7 @@ def _uses(project: Project, task: Task) -> tuple[int, int]:
     return row["runs"], row["versions"]
 
 
-def _population(answers: Answers) -> str:
+def _population(answers: Outcomes) -> str:
     if len(answers.populations) != 1:
         raise UsageError(
             f"The records belong to {', '.join(answers.populations) or 'no population'}: expected one, for a rate speaks of "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from assay.evaluation.gate_evidence import (
-    Compared,
     MeasuredMetric,
+    MetricComparison,
 )
-from assay.evaluation.gate_rules import Verdict
-from assay.evaluation.side import EvaluationOptions, Side
+from assay.evaluation.gate_rules import GateVerdict
+from assay.evaluation.side import EvaluatedVariant, EvaluationOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class Evaluation:
     options: EvaluationOptions
     stage: str
     on_inconclusive: str
-    candidate: Side
-    champion: Side | None
+    candidate: EvaluatedVariant
+    champion: EvaluatedVariant | None
     population: str
-    compared: tuple[Compared, ...]
+    compared: tuple[MetricComparison, ...]
     measured: dict[str, MeasuredMetric]
-    verdict: Verdict
+    verdict: GateVerdict
     uses: tuple[int, int] | None
     notes: tuple[str, ...] = field(default=())
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 from assay.evaluation.gate_rules import (
     Evidence,
-    Rule,
+    GateRule,
     RuleKind,
     Waiver,
     absolute_evidence,
     golden_evidence,
     regression_evidence,
 )
-from assay.evaluation.outcomes import Answers
+from assay.evaluation.outcomes import Outcomes
 from assay.scoring.judges.pairwise import Preference
 from assay.statistics.measured import Measured
-from assay.statistics.paired import Comparison, compare, pair
+from assay.statistics.paired import PairedComparison, compare, pair
 from assay.tasks.gate_spec import (
     OVERALL,
     AnyRule,
@@ -45,12 +45,12 @@ CASES = "golden_cases"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class MetricComparison:
     """One comparison with what it is of; `margin` is the gate's, None where no rule asks."""
 
     metric: str
     slice: str
-    comparison: Comparison
+    comparison: PairedComparison
     candidate_rate: float
     champion_rate: float
     margin: float | None = None
@@ -76,20 +76,20 @@ class EvidenceIds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grounds:
+class GateInputs:
     """What a gate decides on; `calibration` has κ of each judge that people labelled answers of.
 
     `is_same` where candidate and champion ask the same in every respect, so that nothing can have become worse.
     """
 
-    candidate: Answers
+    candidate: Outcomes
     is_same: bool = False
-    compared: Sequence[Compared] = ()
+    compared: Sequence[MetricComparison] = ()
     sla: SlaSpec | None = None
     calibration: Mapping[str, Evidence] = field(default_factory=dict)
 
 
-def gate_rules(gate: GateSpec, sla: SlaSpec | None) -> tuple[Rule, ...]:
+def gate_rules(gate: GateSpec, sla: SlaSpec | None) -> tuple[GateRule, ...]:
     """The rules of `task.yml` as the gate decides them."""
     return tuple(_rule(rule, sla) for rule in gate.rules)
 
@@ -102,7 +102,7 @@ def gate_waivers(gate: GateSpec) -> tuple[Waiver, ...]:
     )
 
 
-def measured_for(rules: Iterable[Rule], grounds: Grounds) -> dict[str, MeasuredMetric]:
+def measured_for(rules: Iterable[GateRule], grounds: GateInputs) -> dict[str, MeasuredMetric]:
     """The estimate behind each rule about the candidate's own figures, by the rule's name."""
     found = {}
     for rule in rules:
@@ -113,8 +113,8 @@ def measured_for(rules: Iterable[Rule], grounds: Grounds) -> dict[str, MeasuredM
 
 
 def evidence_for(
-    rules: Iterable[Rule],
-    grounds: Grounds,
+    rules: Iterable[GateRule],
+    grounds: GateInputs,
     *,
     measured: Mapping[str, MeasuredMetric],
     ids: EvidenceIds,
@@ -125,7 +125,7 @@ def evidence_for(
 
 
 def _evidence(
-    rule: Rule, grounds: Grounds, *, measured: Mapping[str, MeasuredMetric], ids: EvidenceIds
+    rule: GateRule, grounds: GateInputs, *, measured: Mapping[str, MeasuredMetric], ids: EvidenceIds
 ) -> Evidence | None:
     if rule.kind is RuleKind.GOLDEN_CASES:
         counts = {name: grounds.candidate.records(name) for name in rule.covering}
@@ -138,7 +138,7 @@ def _evidence(
     return None if own is None else absolute_evidence(own.measured, estimate_ids=(ids.estimates[rule.name],))
 
 
-def _regression(rule: Rule, grounds: Grounds, ids: EvidenceIds) -> Evidence | None:
+def _regression(rule: GateRule, grounds: GateInputs, ids: EvidenceIds) -> Evidence | None:
     if grounds.is_same:
         return _nothing_changed(grounds.candidate.records(rule.slice))
     place = (rule.metric, rule.slice)
@@ -154,8 +154,8 @@ def _nothing_changed(records: int) -> Evidence:
 
 
 def compared(
-    candidate: Answers, champion: Answers, *, metrics: Sequence[str], rules: Iterable[Rule], seed: int
-) -> Iterator[Compared]:
+    candidate: Outcomes, champion: Outcomes, *, metrics: Sequence[str], rules: Iterable[GateRule], seed: int
+) -> Iterator[MetricComparison]:
     """Every metric overall and in each slice that both answered; `seed` is the bootstrap's.
 
     Raises:
@@ -171,11 +171,11 @@ def compared(
 def compared_preferences(
     judge: str,
     preferences: Mapping[tuple[str, str, int], Preference],
-    candidate: Answers,
+    candidate: Outcomes,
     *,
-    rules: Iterable[Rule],
+    rules: Iterable[GateRule],
     seed: int,
-) -> Iterator[Compared]:
+) -> Iterator[MetricComparison]:
     """How often the judge prefers each side, overall and by slice; a tie counts for neither, no verdict is unscored.
 
     Preferences are by tenant, record id and epoch, `a` being the candidate's answer.
@@ -190,7 +190,7 @@ def compared_preferences(
 
 
 def _won(
-    preferences: Mapping[tuple[str, str, int], Preference], candidate: Answers, name: str, side: str
+    preferences: Mapping[tuple[str, str, int], Preference], candidate: Outcomes, name: str, side: str
 ) -> dict[str, list[float]]:
     """Whether a side is preferred, by record of the slice: one entry for each epoch that was compared."""
     found: dict[str, list[float]] = {}
@@ -208,9 +208,9 @@ def _compared(
     sides: tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]],
     *,
     clusters: Mapping[str, str | None],
-    rules: Sequence[Rule],
+    rules: Sequence[GateRule],
     seed: int,
-) -> Iterator[Compared]:
+) -> Iterator[MetricComparison]:
     """The comparison of outcomes by record; none for a slice without a record that is scored for both."""
     margins = {(rule.metric, rule.slice): rule.bar for rule in rules if rule.kind is RuleKind.NO_REGRESSION}
     rates = _rates(*sides)
@@ -219,7 +219,7 @@ def _compared(
     margin = margins.get((metric, name))
     pairs = pair(*sides, clusters=clusters if any(clusters.values()) else None)
     found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
-    yield Compared(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
+    yield MetricComparison(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
 
 
 def _rates(
@@ -241,7 +241,7 @@ def _mean(outcomes: Sequence[float]) -> float | None:
     return sum(scored) / len(scored) if scored else None
 
 
-def _rule(rule: AnyRule, sla: SlaSpec | None) -> Rule:
+def _rule(rule: AnyRule, sla: SlaSpec | None) -> GateRule:
     """One rule of `task.yml`; whether it can be decided at all was checked when the task was loaded."""
     match rule:
         case LowerBoundRule():
@@ -254,11 +254,11 @@ def _rule(rule: AnyRule, sla: SlaSpec | None) -> Rule:
             share = rule.at_least if rule.at_least is not None or sla is None else sla.share
             kind, metric, bar, least = RuleKind.LATENCY, LATENCY, share or 0.0, rule.n_min
         case CalibrationRule():
-            return Rule(
+            return GateRule(
                 name=rule.name, kind=RuleKind.JUDGE_CALIBRATED, metric=rule.judge, bar=rule.kappa, n_min=rule.labels
             )
         case GoldenCasesRule():
-            return Rule(
+            return GateRule(
                 name=rule.name,
                 kind=RuleKind.GOLDEN_CASES,
                 metric=CASES,
@@ -266,10 +266,10 @@ def _rule(rule: AnyRule, sla: SlaSpec | None) -> Rule:
                 n_min=rule.each,
                 covering=rule.covering,
             )
-    return Rule(name=rule.name, kind=kind, metric=metric, bar=bar, slice=rule.slice, n_min=least)
+    return GateRule(name=rule.name, kind=kind, metric=metric, bar=bar, slice=rule.slice, n_min=least)
 
 
-def _measured(rule: Rule, grounds: Grounds) -> Measured | None:
+def _measured(rule: GateRule, grounds: GateInputs) -> Measured | None:
     """The estimate that the rule asks for, None where it asks for something else."""
     answers = grounds.candidate
     if rule.kind is RuleKind.LOWER_BOUND:

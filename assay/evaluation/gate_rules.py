@@ -15,14 +15,14 @@ from datetime import date
 from enum import StrEnum
 
 from assay.statistics.measured import Measured, Status
-from assay.statistics.paired import Comparison
+from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL as OVERALL
 
 ERROR = 0.05
 
 
 class RuleKind(StrEnum):
-    """What a rule asks for; `Rule.bar` is its figure."""
+    """What a rule asks for; `GateRule.bar` is its figure."""
 
     LOWER_BOUND = "lower_bound"
     """A rate of at least `bar`."""
@@ -42,7 +42,7 @@ AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class GateRule:
     """One requirement, named once in a gate. A slice with fewer than `n_min` records is reported, not gated."""
 
     name: str
@@ -90,7 +90,7 @@ class Waiver:
     expires: date
 
 
-class State(StrEnum):
+class RuleState(StrEnum):
     """What became of a rule."""
 
     PASS = "pass"
@@ -101,7 +101,7 @@ class State(StrEnum):
     """Shown, with no say in the decision."""
 
 
-class Decision(StrEnum):
+class RuleDecision(StrEnum):
     """What became of the gate."""
 
     PASS = "PASS"
@@ -109,33 +109,33 @@ class Decision(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 2}
+EXIT_CODES = {RuleDecision.PASS: 0, RuleDecision.FAIL: 1, RuleDecision.INCONCLUSIVE: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class GateOutcome:
     """A rule with what became of it and why; `unwaived` is its state without the waiver, which may have expired."""
 
-    rule: Rule
+    rule: GateRule
     evidence: Evidence | None
-    state: State
-    unwaived: State
+    state: RuleState
+    unwaived: RuleState
     reason: str
     adjusted_p: float | None = None
     waiver: Waiver | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class GateVerdict:
     """The decision with every rule's outcome, in the order of the rules."""
 
-    decision: Decision
-    outcomes: tuple[Outcome, ...]
+    decision: RuleDecision
+    outcomes: tuple[GateOutcome, ...]
 
     @property
-    def waived(self) -> tuple[Outcome, ...]:
+    def waived(self) -> tuple[GateOutcome, ...]:
         """The rules that did not count because someone answers for them."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state is State.WAIVED)
+        return tuple(outcome for outcome in self.outcomes if outcome.state is RuleState.WAIVED)
 
     @property
     def exit_code(self) -> int:
@@ -144,19 +144,19 @@ class Verdict:
 
     def blocks(self, *, on_inconclusive: str) -> bool:
         """Whether a promotion stops here, for a stage's `on_inconclusive`: block or warn."""
-        if self.decision is Decision.INCONCLUSIVE:
+        if self.decision is RuleDecision.INCONCLUSIVE:
             return on_inconclusive != "warn"
-        return self.decision is Decision.FAIL
+        return self.decision is RuleDecision.FAIL
 
 
 def decide(
-    rules: Sequence[Rule],
+    rules: Sequence[GateRule],
     evidence: Mapping[str, Evidence],
     *,
     today: date,
     waivers: Sequence[Waiver] = (),
     champion: bool = True,
-) -> Verdict:
+) -> GateVerdict:
     """FAIL if any rule fails, PASS if all gated rules pass and at least one does, else INCONCLUSIVE.
 
     `evidence` is by the rules' names; a rule without any is inconclusive. Without a champion, regression rules are reported
@@ -177,7 +177,7 @@ def decide(
     for place, p in zip(tested, adjusted, strict=True):
         states[place] = _tested(rules[place], evidence[rules[place].name], p)
     outcomes = tuple(_waived(outcome, waivers, today) for outcome in states if outcome is not None)
-    return Verdict(decision=_decision([outcome.state for outcome in outcomes]), outcomes=outcomes)
+    return GateVerdict(decision=_decision([outcome.state for outcome in outcomes]), outcomes=outcomes)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -189,7 +189,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def regression_evidence(comparison: Comparison, *, margin: float, estimate_ids: tuple[str, ...] = ()) -> Evidence:
+def regression_evidence(comparison: PairedComparison, *, margin: float, estimate_ids: tuple[str, ...] = ()) -> Evidence:
     """What a comparison says to a rule of no regression beyond the margin."""
     return Evidence(
         value=comparison.difference,
@@ -227,34 +227,34 @@ def golden_evidence(cases: int, counts: Mapping[str, int]) -> Evidence:
     return Evidence(value=float(cases), n=cases, method="count", counts=counts)
 
 
-def _untested(rule: Rule, found: Evidence | None, *, champion: bool) -> Outcome | None:
+def _untested(rule: GateRule, found: Evidence | None, *, champion: bool) -> GateOutcome | None:
     """The outcome of a rule that no test decides; None where one does."""
     if rule.kind is RuleKind.NO_REGRESSION and not champion:
-        return _outcome(rule, found, State.REPORTED, "no champion yet: absolute rules only")
+        return _outcome(rule, found, RuleState.REPORTED, "no champion yet: absolute rules only")
     if found is None:
-        return _outcome(rule, None, State.INCONCLUSIVE, "no evidence")
+        return _outcome(rule, None, RuleState.INCONCLUSIVE, "no evidence")
     if rule.kind is RuleKind.GOLDEN_CASES:
         return _counted(rule, found)
     if found.n < rule.n_min:
         small = (
             f"{found.n} {'labels' if rule.kind is RuleKind.JUDGE_CALIBRATED else 'records'}, fewer than {rule.n_min}"
         )
-        return _outcome(rule, found, State.INCONCLUSIVE if rule.slice == OVERALL else State.REPORTED, small)
+        return _outcome(rule, found, RuleState.INCONCLUSIVE if rule.slice == OVERALL else RuleState.REPORTED, small)
     if found.status in {Status.INCONCLUSIVE, Status.NONE} or found.lower is None or found.upper is None:
-        return _outcome(rule, found, State.INCONCLUSIVE, found.reason or "no bounds")
+        return _outcome(rule, found, RuleState.INCONCLUSIVE, found.reason or "no bounds")
     return None
 
 
-def _counted(rule: Rule, found: Evidence) -> Outcome:
+def _counted(rule: GateRule, found: Evidence) -> GateOutcome:
     short = [name for name in rule.covering if found.counts.get(name, 0) < rule.n_min]
     if found.n < rule.bar:
-        return _outcome(rule, found, State.FAIL, f"{found.n} golden cases, fewer than {rule.bar:g}")
+        return _outcome(rule, found, RuleState.FAIL, f"{found.n} golden cases, fewer than {rule.bar:g}")
     if short:
-        return _outcome(rule, found, State.FAIL, f"fewer than {rule.n_min} golden cases in {', '.join(short)}")
-    return _outcome(rule, found, State.PASS, f"{found.n} golden cases, at least {rule.bar:g}")
+        return _outcome(rule, found, RuleState.FAIL, f"fewer than {rule.n_min} golden cases in {', '.join(short)}")
+    return _outcome(rule, found, RuleState.PASS, f"{found.n} golden cases, at least {rule.bar:g}")
 
 
-def _p_failing(rule: Rule, found: Evidence) -> float:
+def _p_failing(rule: GateRule, found: Evidence) -> float:
     """The p-value of "the rule is met", as given or read off the estimate and its bound on the side of the limit.
 
     Altman & Bland, BMJ 343 (2011) d2304: normal between the two, and `found.error` where the bound is at the limit. Where
@@ -271,7 +271,7 @@ def _p_failing(rule: Rule, found: Evidence) -> float:
     return float(ndtr(-float(ndtri(1 - found.error)) * (rule.limit - found.value) / (bound - found.value)))
 
 
-def _tested(rule: Rule, found: Evidence, adjusted_p: float) -> Outcome:
+def _tested(rule: GateRule, found: Evidence, adjusted_p: float) -> GateOutcome:
     lower, upper = _bounds(found)
     if rule.kind in AT_MOST:
         met, said = upper <= rule.limit, (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
@@ -280,12 +280,12 @@ def _tested(rule: Rule, found: Evidence, adjusted_p: float) -> Outcome:
     if rule.kind is RuleKind.NO_REGRESSION:
         met = lower > rule.limit
     if met:
-        return _outcome(rule, found, State.PASS, f"{said[0]} meets {rule.limit:.4g}", adjusted_p)
+        return _outcome(rule, found, RuleState.PASS, f"{said[0]} meets {rule.limit:.4g}", adjusted_p)
     if adjusted_p <= ERROR:
         missed = f"{said[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
-        return _outcome(rule, found, State.FAIL, missed, adjusted_p)
+        return _outcome(rule, found, RuleState.FAIL, missed, adjusted_p)
     within = f"{rule.limit:.4g} is not clear of the bounds {lower:.4g} to {upper:.4g}"
-    return _outcome(rule, found, State.INCONCLUSIVE, within, adjusted_p)
+    return _outcome(rule, found, RuleState.INCONCLUSIVE, within, adjusted_p)
 
 
 def _bounds(found: Evidence) -> tuple[float, float]:
@@ -293,28 +293,30 @@ def _bounds(found: Evidence) -> tuple[float, float]:
     return math.nan if found.lower is None else found.lower, math.nan if found.upper is None else found.upper
 
 
-def _outcome(rule: Rule, found: Evidence | None, state: State, reason: str, adjusted_p: float | None = None) -> Outcome:
-    return Outcome(rule=rule, evidence=found, state=state, unwaived=state, reason=reason, adjusted_p=adjusted_p)
+def _outcome(
+    rule: GateRule, found: Evidence | None, state: RuleState, reason: str, adjusted_p: float | None = None
+) -> GateOutcome:
+    return GateOutcome(rule=rule, evidence=found, state=state, unwaived=state, reason=reason, adjusted_p=adjusted_p)
 
 
-def _waived(outcome: Outcome, waivers: Sequence[Waiver], today: date) -> Outcome:
+def _waived(outcome: GateOutcome, waivers: Sequence[Waiver], today: date) -> GateOutcome:
     """With the latest waiver for its rule, which takes effect where it has not expired and the rule is not met."""
     own = [waiver for waiver in waivers if waiver.rule == outcome.rule.name]
     if not own:
         return outcome
     latest = max(own, key=lambda waiver: waiver.expires)
-    if outcome.state not in {State.FAIL, State.INCONCLUSIVE}:
+    if outcome.state not in {RuleState.FAIL, RuleState.INCONCLUSIVE}:
         return replace(outcome, waiver=latest)
     if today > latest.expires:
         expired = f"{outcome.reason}; the waiver of {latest.owner} expired on {latest.expires.isoformat()}"
         return replace(outcome, waiver=latest, reason=expired)
     waived = f"{outcome.reason}; waived by {latest.owner} until {latest.expires.isoformat()}: {latest.reason}"
-    return replace(outcome, waiver=latest, state=State.WAIVED, reason=waived)
+    return replace(outcome, waiver=latest, state=RuleState.WAIVED, reason=waived)
 
 
-def _decision(states: Sequence[State]) -> Decision:
-    if State.FAIL in states:
-        return Decision.FAIL
-    if State.INCONCLUSIVE in states or State.PASS not in states:
-        return Decision.INCONCLUSIVE
-    return Decision.PASS
+def _decision(states: Sequence[RuleState]) -> RuleDecision:
+    if RuleState.FAIL in states:
+        return RuleDecision.FAIL
+    if RuleState.INCONCLUSIVE in states or RuleState.PASS not in states:
+        return RuleDecision.INCONCLUSIVE
+    return RuleDecision.PASS

@@ -19,7 +19,7 @@ RecordKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class PredictionOutcome:
     """One prediction as it was judged.
 
     `passed` has what each scorer came to: False for what is no answer, None where it could not be scored. A scorer that
@@ -52,22 +52,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Outcomes:
     """The eligible answers of one variant; what the budget skipped was never asked."""
 
-    rows: tuple[Answer, ...]
+    rows: tuple[PredictionOutcome, ...]
     skipped: int = 0
 
     @classmethod
-    def of(cls, rows: Iterable[Answer]) -> Answers:
+    def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
         """The answers without those that the budget skipped."""
         found = list(rows)
         asked = tuple(row for row in found if row.status != SKIPPED)
         return cls(asked, skipped=len(found) - len(asked))
 
-    def without(self, record_ids: frozenset[str]) -> Answers:
+    def without(self, record_ids: frozenset[str]) -> Outcomes:
         """The answers to other records than these."""
-        return Answers(tuple(row for row in self.rows if row.record[1] not in record_ids), skipped=self.skipped)
+        return Outcomes(tuple(row for row in self.rows if row.record[1] not in record_ids), skipped=self.skipped)
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -111,11 +111,11 @@ class Answers:
         correct = [row.is_correct for row in rows]
         return cost_per_correct([row.cost_usd for row in rows], correct, sampling=_sampling(rows), level=level)
 
-    def _of(self, metric: str, name: str) -> Iterator[Answer]:
+    def _of(self, metric: str, name: str) -> Iterator[PredictionOutcome]:
         return (row for row in self.rows if row.lies_in(name) and row.has(metric))
 
 
-def _sampling(rows: list[Answer]) -> Sampling:
+def _sampling(rows: list[PredictionOutcome]) -> Sampling:
     """Rows of a record are its epochs, and records of a cluster belong together."""
     clustered = any(row.cluster_id is not None for row in rows)
     several = len({row.record for row in rows}) < len(rows)

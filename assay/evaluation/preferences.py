@@ -15,30 +15,30 @@ from functools import partial
 from typing import Any
 
 from assay.errors import AssayError, UsageError
-from assay.inference.engine import RunCannotGoOn
-from assay.inference.request import Answered
+from assay.inference.engine import RunAborted
+from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
 from assay.project import Project
-from assay.runs.landed_predictions import LandedAnswer, landed_answers
-from assay.runs.masked_records import RecordGuard
+from assay.runs.landed_predictions import LandedPrediction, landed_predictions
+from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.requests.engine_factory import call_rows
 from assay.runs.requests.journal.journal import Journal
-from assay.runs.requests.journal.recovery import flushed, journalled
+from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
 from assay.runs.requests.request_stage import GRACE_SECONDS
-from assay.runs.requests.worker_pool import Feed, work_off
+from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import Opened, in_flight_of, open_judge_parts
+from assay.scoring.judges.engine_factory import JudgeComponents, in_flight_of, open_judge_components
 from assay.scoring.judges.pairwise import (
-    Pair,
     PairJudge,
     PairPlace,
+    PredictionPair,
     Preference,
     inconsistent_share,
     preferred_of_several,
 )
-from assay.scoring.judges.prompts import Exhibit, NothingToJudge
+from assay.scoring.judges.prompts import JudgedMaterial, NothingToJudge
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
@@ -98,8 +98,8 @@ class _Asked:
     """A record with two answers that differ."""
 
     place: Place
-    answer: LandedAnswer
-    pair: Pair
+    answer: LandedPrediction
+    pair: PredictionPair
 
 
 @dataclass
@@ -114,17 +114,22 @@ class _Preferring:
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask_all(self) -> None:
-        guard = RecordGuard(self.candidate, self.project)
+        guard = RecordMasker(self.candidate, self.project)
         journal = Journal(self.project.journal_dir(self.candidate.run_id) / JOURNAL)
         rows, sink = call_rows(self.project, self.candidate, guard), LandingWriter(self.project.warehouse)
-        async with journalled(journal, rows, sink, events=UNOBSERVED.events) as buffer, AsyncExitStack() as closing:
-            opened = Opened(project=self.project, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED)
-            parts = await open_judge_parts(closing, buffer, [self.judge], opened)
+        async with (
+            open_journaled_buffer(journal, rows, sink, events=UNOBSERVED.events) as buffer,
+            AsyncExitStack() as closing,
+        ):
+            opened = JudgeComponents(
+                project=self.project, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED
+            )
+            parts = await open_judge_components(closing, buffer, [self.judge], opened)
             rubric = self.candidate.task.rubrics[self.judge.name]
             jurors = [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
             async with flushed(buffer, self._halt):
-                await work_off(
-                    Feed(self._pairs(guard)),
+                await run_workers(
+                    PrefetchQueue(self._pairs(guard)),
                     partial(self._settle, jurors, buffer),
                     count=in_flight_of(self.project, [self.judge]),
                     halt=self._halt,
@@ -133,10 +138,10 @@ class _Preferring:
         if self._failure is not None:
             raise self._failure
 
-    def _pairs(self, guard: RecordGuard) -> Iterator[_Asked]:
+    def _pairs(self, guard: RecordMasker) -> Iterator[_Asked]:
         """What must be asked; what need not be is settled on the way."""
         others = {_place(one): one.output for one in self._champion_answers()}
-        for answer in landed_answers(self.project, self.candidate, guard):
+        for answer in landed_predictions(self.project, self.candidate, guard):
             place = _place(answer)
             if place not in others:
                 continue
@@ -144,16 +149,16 @@ class _Preferring:
             if known is not None:
                 self.found[place] = known
                 continue
-            exhibit = Exhibit(
+            exhibit = JudgedMaterial(
                 status=answer.prediction["status"],
                 fields=answer.record.fields,
                 output=None,
                 expected=answer.record.expected,
             )
-            yield _Asked(place, answer, Pair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {}))
+            yield _Asked(place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {}))
 
-    def _champion_answers(self) -> Iterator[LandedAnswer]:
-        return landed_answers(self.project, self.champion, RecordGuard(self.champion, self.project))
+    def _champion_answers(self) -> Iterator[LandedPrediction]:
+        return landed_predictions(self.project, self.champion, RecordMasker(self.champion, self.project))
 
     async def _settle(self, jurors: list[PairJudge], buffer: AnswerBuffer, asked: _Asked) -> None:
         said: list[Preference] = []
@@ -164,9 +169,9 @@ class _Preferring:
                 said.append(one.preference)
         except NothingToJudge as reason:
             said = [Preference(status="unscored", explanation=str(reason))]
-        except RunCannotGoOn as stopped:
+        except RunAborted as stopped:
             self._fail(stopped.error)
-            await buffer.add(Answered(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+            await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
             return
         except AssayError as error:
             self._fail(error)
@@ -189,11 +194,11 @@ def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, 
     return None
 
 
-def _place(answer: LandedAnswer) -> Place:
+def _place(answer: LandedPrediction) -> Place:
     return answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"]
 
 
-def _pair_place(answer: LandedAnswer) -> PairPlace:
+def _pair_place(answer: LandedPrediction) -> PairPlace:
     prediction, record = answer.prediction, answer.record
     return PairPlace(
         record_id=record.record_id,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from assay.evaluation.outcomes import Answer, Answers
+from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.evaluation.queries import EVALUATED_ANSWERS
 from assay.scoring.estimates import ANSWERED, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
@@ -14,19 +14,19 @@ from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse
 
 
-def read_answers(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Answers:
+def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
     """The run's answers as the task's scorers, in their present versions, judged them."""
     verdicts = read_verdicts(warehouse, run_id=run_id, data_date=data_date, versions=task.versions.scorers)
     parameters = {"task": task.name, "run_id": run_id, "data_date": data_date}
     rows = warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
-    return Answers.of(_answer(task, row, verdicts.get(row["prediction_id"], {})) for row in rows)
+    return Outcomes.of(_answer(task, row, verdicts.get(row["prediction_id"], {})) for row in rows)
 
 
-def _answer(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> Answer:
+def _answer(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> PredictionOutcome:
     status = row["status"]
     answered = status in ANSWERED or (status == "fallback" and task.spec.fallback_counts)
     sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
-    return Answer(
+    return PredictionOutcome(
         record=(row["tenant_id"], row["record_id"]),
         epoch=row["epoch"],
         status=status,

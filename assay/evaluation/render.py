@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.gate_evidence import Compared
-from assay.evaluation.gate_rules import Decision, Outcome, RuleKind, State
+from assay.evaluation.gate_evidence import MetricComparison
+from assay.evaluation.gate_rules import GateOutcome, RuleDecision, RuleKind, RuleState
 from assay.evaluation.rows import rule_content
-from assay.evaluation.side import Side
-from assay.statistics.paired import Comparison
+from assay.evaluation.side import EvaluatedVariant
+from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
 FEWEST_SHOWN = 20
@@ -22,16 +22,16 @@ FEWEST_SHOWN = 20
 RULE_COLUMNS = ("rule", "asks", "found", "one-sided 95 % bounds", "n", "state", "because")
 COMPARISON_COLUMNS = ("metric", "slice", "candidate, champion", "difference, 95 % interval", "p", "+ / −", "n", "MDE")
 MARKS = {
-    State.PASS: "pass",
-    State.FAIL: "FAIL",
-    State.INCONCLUSIVE: "inconclusive",
-    State.WAIVED: "waived",
-    State.REPORTED: "reported",
+    RuleState.PASS: "pass",
+    RuleState.FAIL: "FAIL",
+    RuleState.INCONCLUSIVE: "inconclusive",
+    RuleState.WAIVED: "waived",
+    RuleState.REPORTED: "reported",
 }
 MEANING = {
-    Decision.PASS: "every rule is met",
-    Decision.FAIL: "a rule is not met",
-    Decision.INCONCLUSIVE: "no rule is missed, but not all can be shown to be met on this many records",
+    RuleDecision.PASS: "every rule is met",
+    RuleDecision.FAIL: "a rule is not met",
+    RuleDecision.INCONCLUSIVE: "no rule is missed, but not all can be shown to be met on this many records",
 }
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
@@ -104,7 +104,7 @@ def as_values(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _shown(compared: Sequence[Compared]) -> list[Compared]:
+def _shown(compared: Sequence[MetricComparison]) -> list[MetricComparison]:
     return [
         one
         for one in compared
@@ -114,7 +114,7 @@ def _shown(compared: Sequence[Compared]) -> list[Compared]:
     ]
 
 
-def _rule(outcome: Outcome) -> tuple[str, ...]:
+def _rule(outcome: GateOutcome) -> tuple[str, ...]:
     rule, found = outcome.rule, outcome.evidence
     shown = _amount if rule.kind is RuleKind.COST_PER_CORRECT else _figure
     if rule.kind in {RuleKind.GOLDEN_CASES, RuleKind.JUDGE_CALIBRATED}:
@@ -127,7 +127,7 @@ def _rule(outcome: Outcome) -> tuple[str, ...]:
     return rule.name, _asks(outcome), value, bounds, count, MARKS[outcome.state], outcome.reason
 
 
-def _asks(outcome: Outcome) -> str:
+def _asks(outcome: GateOutcome) -> str:
     rule = outcome.rule
     place = "" if rule.slice == OVERALL else f" in {rule.slice}"
     texts = {
@@ -145,7 +145,7 @@ def _covering(slices: Sequence[str], each: int) -> str:
     return f", {each} in each of {', '.join(slices)}" if slices else ""
 
 
-def _comparison(one: Compared) -> tuple[str, ...]:
+def _comparison(one: MetricComparison) -> tuple[str, ...]:
     found = one.comparison
     return (
         one.metric,
@@ -159,11 +159,11 @@ def _comparison(one: Compared) -> tuple[str, ...]:
     )
 
 
-def _doubt(found: Comparison) -> str:
+def _doubt(found: PairedComparison) -> str:
     return f" ({found.status.value.replace('_', ' ')})" if found.status.value != "ok" else ""
 
 
-def _comparison_values(one: Compared) -> dict[str, Any]:
+def _comparison_values(one: MetricComparison) -> dict[str, Any]:
     found = one.comparison
     names = ("difference", "low", "high", "lower", "upper", "p_value", "n", "clusters", "gains", "losses", "method")
     more = ("detectable", "needed", "unscored", "left_out", "reason")
@@ -178,13 +178,13 @@ def _comparison_values(one: Compared) -> dict[str, Any]:
     }
 
 
-def _side(side: Side) -> str:
+def _side(side: EvaluatedVariant) -> str:
     commit = f", commit {side.task.git_sha[:12]}" if side.task.git_sha else ""
     reused = ", answered before" if side.is_reused else ""
     return f"{side.label} (inference version {side.task.versions.inference}{commit}), run {side.run_id}{reused}"
 
 
-def _side_values(side: Side) -> dict[str, Any]:
+def _side_values(side: EvaluatedVariant) -> dict[str, Any]:
     versions = side.task.versions
     return {
         "variant": side.label,

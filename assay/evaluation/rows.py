@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from assay.evaluation.gate_evidence import Compared, MeasuredMetric
-from assay.evaluation.gate_rules import Outcome
+from assay.evaluation.gate_evidence import MeasuredMetric, MetricComparison
+from assay.evaluation.gate_rules import GateOutcome
 from assay.evaluation.variants import commit_of
 from assay.inference.keys import content_hash
 from assay.project import Project
@@ -21,11 +21,11 @@ from assay.version import code_version
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
-    from assay.evaluation.side import Side
+    from assay.evaluation.side import EvaluatedVariant
 
 
 def estimate_rows(
-    side: Side, measured: Mapping[str, MeasuredMetric], *, evaluation_id: str, population: str
+    side: EvaluatedVariant, measured: Mapping[str, MeasuredMetric], *, evaluation_id: str, population: str
 ) -> dict[str, Estimate]:
     """The row behind each rule, by the rule's name; rules about the same figure share one."""
     task = side.task
@@ -54,7 +54,12 @@ def estimate_rows(
 
 
 def comparison_rows(
-    candidate: Side, champion: Side | None, compared: Sequence[Compared], *, evaluation_id: str, population: str
+    candidate: EvaluatedVariant,
+    champion: EvaluatedVariant | None,
+    compared: Sequence[MetricComparison],
+    *,
+    evaluation_id: str,
+    population: str,
 ) -> list[Comparison]:
     """A row for each comparison; none without a champion."""
     if champion is None:
@@ -76,7 +81,7 @@ def comparison_rows(
     return [_comparison(one, shared, evaluation_id=evaluation_id, population=population) for one in compared]
 
 
-def _comparison(one: Compared, shared: Mapping[str, Any], *, evaluation_id: str, population: str) -> Comparison:
+def _comparison(one: MetricComparison, shared: Mapping[str, Any], *, evaluation_id: str, population: str) -> Comparison:
     found = one.comparison
     low, high = found.resampled or (None, None)
     return Comparison(
@@ -138,7 +143,7 @@ def gate_row(project: Project, evaluation: Evaluation) -> Gate:
     )
 
 
-def rule_content(outcome: Outcome) -> dict[str, Any]:
+def rule_content(outcome: GateOutcome) -> dict[str, Any]:
     """A rule with its evidence and what became of it, as `gates.rules` holds it and machines read it."""
     rule, found = outcome.rule, outcome.evidence
     waiver = outcome.waiver
@@ -165,7 +170,7 @@ def rule_content(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _named(who: str, side: Side) -> dict[str, Any]:
+def _named(who: str, side: EvaluatedVariant) -> dict[str, Any]:
     return {
         f"{who}_variant": side.label,
         f"{who}_run_id": side.run_id,

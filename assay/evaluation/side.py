@@ -13,14 +13,14 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from assay.errors import AssayError, UsageError
-from assay.evaluation.outcomes import Answers
+from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.queries import EVALUATED_BEFORE
-from assay.evaluation.read_outcomes import read_answers
+from assay.evaluation.read_outcomes import read_outcomes
 from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
 from assay.project import Project
 from assay.runs.admission import admit
-from assay.runs.requests.request_stage import Progress
+from assay.runs.requests.request_stage import RequestProgress
 from assay.runs.run import Run, RunOptions, asks_golden_set, facts_of, golden_label, input_of, oldest_reused, purpose_of
 from assay.runs.summary import RunSummary
 from assay.tasks.gate_spec import GATE_SPLIT
@@ -60,20 +60,20 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class EvaluationReporter:
     """Who is told how it goes: of the requests of a run while they are answered, of rows, and in words.
 
     Without `handle_signals` Ctrl-C is somebody else's to hear, as in a thread that is not the main one.
     """
 
-    answering: Callable[[int], AbstractContextManager[Progress]]
+    answering: Callable[[int], AbstractContextManager[RequestProgress]]
     counting: Callable[[str], Callable[[int], None]]
     note: Callable[[str], None]
     handle_signals: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class EvaluatedVariant:
     """One of the two variants with the run that answers for it; `spent` is that run's account, unless it was there already.
 
     `run` is known where its input snapshot is on this machine.
@@ -82,7 +82,7 @@ class Side:
     task: Task
     run_id: str
     data_date: date
-    answers: Answers
+    answers: Outcomes
     spent: RunSummary | None
     run: Run | None
 
@@ -97,7 +97,9 @@ class Side:
         return self.task.variant
 
 
-def side_of(project: Project, task: Task, options: EvaluationOptions, telling: Telling) -> Side:
+def evaluated_variant(
+    project: Project, task: Task, options: EvaluationOptions, telling: EvaluationReporter
+) -> EvaluatedVariant:
     """The variant with its answers: those of an earlier run over the same cases, or of one made now.
 
     Raises:
@@ -111,7 +113,7 @@ def side_of(project: Project, task: Task, options: EvaluationOptions, telling: T
     found = known or _asked_now(project, task, asked, telling)
     if known is not None:
         telling.note(f"{task.variant}: answers of run {known.run_id}, which asked the same")
-    answers = read_answers(project.warehouse, task, run_id=found.run_id, data_date=found.data_date)
+    answers = read_outcomes(project.warehouse, task, run_id=found.run_id, data_date=found.data_date)
     if answers.skipped:
         raise UsageError(
             f"Run {found.run_id} of {task.variant}: its budget ended before {answers.skipped:,} requests were asked, so that "
@@ -121,7 +123,7 @@ def side_of(project: Project, task: Task, options: EvaluationOptions, telling: T
         raise UsageError(
             f"Run {found.run_id} of {task.variant} has no answer: expected at least one record to evaluate."
         )
-    return Side(task, found.run_id, found.data_date, answers, found.spent, found.run)
+    return EvaluatedVariant(task, found.run_id, found.data_date, answers, found.spent, found.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,7 @@ def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
     )
 
 
-def _asked_now(project: Project, task: Task, asked: RunOptions, telling: Telling) -> _Known:
+def _asked_now(project: Project, task: Task, asked: RunOptions, telling: EvaluationReporter) -> _Known:
     admission = admit(project, task, asked, report=telling.counting("read"))
     run, requests = admission.run, admission.records * asked.epochs
     telling.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")

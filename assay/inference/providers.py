@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from assay.errors import UsageError
 from assay.settings import Settings
-from assay.tasks.issues import Mistake, TaskInvalid, YamlDocument
+from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument
 
 if TYPE_CHECKING:
     pass
@@ -130,11 +130,11 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
     if document.mistakes:
-        raise TaskInvalid(document.mistakes)
+        raise TaskValidationError(document.mistakes)
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
     providers: dict[str, Provider] = {}
-    mistakes: list[Mistake] = []
+    mistakes: list[ValidationIssue] = []
     for name, block in document.value.items():
         try:
             content = _ProviderBlock.model_validate(block)
@@ -153,7 +153,7 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
             prompt_cache_key=content.prompt_cache_key,
         )
     if mistakes:
-        raise TaskInvalid(mistakes)
+        raise TaskValidationError(mistakes)
     return providers
 
 

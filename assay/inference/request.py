@@ -51,7 +51,7 @@ class Request:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RequestResult:
     """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it.
 
     What a judge was asked ends in `scores` instead of a prediction.

@@ -15,9 +15,9 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.labels.csv_rows import (
-    Fault,
     FileRow,
     LabelFile,
+    LabelRowError,
     read_file,
     row_annotator,
     row_choice,
@@ -32,7 +32,7 @@ from assay.labels.queue import annotator_name
 from assay.project import Project, masker
 from assay.records import Score
 from assay.runs.chunks import chunks
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
@@ -41,7 +41,7 @@ MOST_FAULTS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportSummary:
     """What became of a file; `remarks` are for the person who gave it."""
 
     rows: int
@@ -57,12 +57,12 @@ class _Known:
 
     task: str
     run_id: str | None
-    by_id: dict[str, Scored] = field(default_factory=dict)
-    by_record: dict[str, list[Scored]] = field(default_factory=lambda: defaultdict(list))
+    by_id: dict[str, ScoredPrediction] = field(default_factory=dict)
+    by_record: dict[str, list[ScoredPrediction]] = field(default_factory=lambda: defaultdict(list))
     without_output: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        labelled = Scored.of(row, task=self.task)
+        labelled = ScoredPrediction.of(row, task=self.task)
         if labelled.prediction_id in self.by_id:
             return
         self.by_id[labelled.prediction_id] = labelled
@@ -71,7 +71,7 @@ class _Known:
         if not row["has_output"]:
             self.without_output.add(labelled.prediction_id)
 
-    def labelled(self, row: FileRow) -> Scored:
+    def labelled(self, row: FileRow) -> ScoredPrediction:
         """The prediction of a row.
 
         Raises:
@@ -79,29 +79,31 @@ class _Known:
         """
         found = self._by_prediction(row) if row.get("prediction_id") else self._by_record(row)
         if found.prediction_id in self.without_output:
-            raise Fault(f"record {found.record_id!r} has no output: expected one that was answered")
+            raise LabelRowError(f"record {found.record_id!r} has no output: expected one that was answered")
         return found
 
-    def _by_prediction(self, row: FileRow) -> Scored:
+    def _by_prediction(self, row: FileRow) -> ScoredPrediction:
         found = self.by_id.get(row.get("prediction_id"))
         if found is None:
-            raise Fault(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
+            raise LabelRowError(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
         if row.get("record_id") not in ("", found.record_id):
-            raise Fault(f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, whose prediction this is")
+            raise LabelRowError(
+                f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, whose prediction this is"
+            )
         return found
 
-    def _by_record(self, row: FileRow) -> Scored:
+    def _by_record(self, row: FileRow) -> ScoredPrediction:
         record, epoch = row.get("record_id"), row_epoch(row)
         if not record:
-            raise Fault("record_id and prediction_id are empty: expected one of them")
+            raise LabelRowError("record_id and prediction_id are empty: expected one of them")
         if self.run_id is None:
-            raise Fault(f"record_id {record!r}: expected a completed run of the task, found none")
+            raise LabelRowError(f"record_id {record!r}: expected a completed run of the task, found none")
         found = [labelled for labelled in self.by_record.get(record, ()) if epoch in (None, labelled.epoch)]
         if not found:
             what = f"record_id {record!r}" + (f" epoch {epoch}" if epoch is not None else "")
-            raise Fault(f"{what}: expected a record of run {self.run_id}; name another run with --run")
+            raise LabelRowError(f"{what}: expected a record of run {self.run_id}; name another run with --run")
         if len(found) > 1:
-            raise Fault(
+            raise LabelRowError(
                 f"record_id {record!r} has {len(found)} predictions in run {self.run_id}: expected its epoch or prediction_id"
             )
         return found[0]
@@ -109,7 +111,7 @@ class _Known:
 
 def import_labels(
     project: Project, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
-) -> Imported:
+) -> ImportSummary:
     """The file's labels are in the warehouse.
 
     Raises:
@@ -130,7 +132,7 @@ def import_labels(
     replaced = sum(score.score_id in standing for score in changed)
     if file.unread:
         remarks = [*remarks, f"columns that were not read: {', '.join(file.unread)}"]
-    return Imported(
+    return ImportSummary(
         rows=len(file.rows),
         new=len(changed) - replaced,
         replaced=replaced,
@@ -174,7 +176,7 @@ def _scores(
             asked = row_question(row, questions)
             label = Label(annotator=row_annotator(row, default), choice=row_choice(row, asked), note=row_note(row))
             labelled = known.labelled(row)
-        except Fault as fault:
+        except LabelRowError as fault:
             faults.append(f"row {row.number}: {fault}")
             continue
         score = label_row(labelled, label, question=asked, at=now, scrub=scrub)

@@ -14,7 +14,7 @@ from pathlib import Path
 from assay.errors import UsageError
 from assay.labels.csv_export import COLUMNS, unquoted
 from assay.labels.label_rows import LONGEST_NOTE
-from assay.labels.questions import CANNOT_TELL, Level, Question
+from assay.labels.questions import CANNOT_TELL, LabelingQuestion, Level
 from assay.labels.queue import annotator_name
 
 YES = frozenset({"true", "t", "yes", "y", "1", "pass", "passed"})
@@ -43,7 +43,7 @@ class LabelFile:
     unread: tuple[str, ...]
 
 
-class Fault(Exception):
+class LabelRowError(Exception):
     """What is wrong with one row, in words."""
 
 
@@ -96,7 +96,7 @@ def _refuse_header(path: Path, header: list[str]) -> None:
         )
 
 
-def row_question(row: FileRow, questions: Mapping[str, Question]) -> Question:
+def row_question(row: FileRow, questions: Mapping[str, LabelingQuestion]) -> LabelingQuestion:
     """The question that the row answers: the one named, or the only one.
 
     Raises:
@@ -104,13 +104,13 @@ def row_question(row: FileRow, questions: Mapping[str, Question]) -> Question:
     """
     name = row.get("scorer")
     if not name and len(questions) > 1:
-        raise Fault(f"scorer is empty: expected one of {', '.join(questions)}")
+        raise LabelRowError(f"scorer is empty: expected one of {', '.join(questions)}")
     asked = questions.get(name) if name else next(iter(questions.values()))
     if asked is None:
-        raise Fault(f"scorer {name!r}: expected {' or '.join(questions)}")
+        raise LabelRowError(f"scorer {name!r}: expected {' or '.join(questions)}")
     version = row.get("scorer_version")
     if version and version != asked.version:
-        raise Fault(
+        raise LabelRowError(
             f"scorer_version {version}: expected {asked.version}, for the question was reworded since; "
             "leave the cell empty if the label still holds"
         )
@@ -125,14 +125,14 @@ def row_annotator(row: FileRow, default: str | None) -> str:
     """
     name = row.get("annotator") or default
     if not name:
-        raise Fault("annotator is empty: expected a name, or --annotator NAME for all such rows")
+        raise LabelRowError("annotator is empty: expected a name, or --annotator NAME for all such rows")
     try:
         return annotator_name(name)
     except UsageError as error:
-        raise Fault(str(error)) from error
+        raise LabelRowError(str(error)) from error
 
 
-def row_choice(row: FileRow, asked: Question) -> str:
+def row_choice(row: FileRow, asked: LabelingQuestion) -> str:
     """The level that label, passed and value name together; `cannot_tell` where that is the label.
 
     Raises:
@@ -144,18 +144,20 @@ def row_choice(row: FileRow, asked: Question) -> str:
     levels = list(asked.levels)
     stated = {name: row.get(name) for name in ANSWERS if row.get(name)}
     if not stated:
-        raise Fault(f"label, passed and value are empty: expected one of {_named(asked)}")
+        raise LabelRowError(f"label, passed and value are empty: expected one of {_named(asked)}")
     for name, text in stated.items():
         left = [level for level in levels if _fits(level, name, label if name == "label" else text)]
         if not left and not any(_fits(level, name, label if name == "label" else text) for level in asked.levels):
-            raise Fault(f"{name} {text!r}: expected {_expected(asked, name)}")
+            raise LabelRowError(f"{name} {text!r}: expected {_expected(asked, name)}")
         if not left:
-            raise Fault(
+            raise LabelRowError(
                 f"{' and '.join(f'{n} {t!r}' for n, t in stated.items())} do not name the same level: expected one of {_named(asked)}"
             )
         levels = left
     if len(levels) > 1:
-        raise Fault(f"{asked.scorer} has {len(levels)} levels that fit: expected a label, one of {_named(asked)}")
+        raise LabelRowError(
+            f"{asked.scorer} has {len(levels)} levels that fit: expected a label, one of {_named(asked)}"
+        )
     return levels[0].label
 
 
@@ -167,7 +169,7 @@ def row_note(row: FileRow) -> str | None:
     """
     note = row.get("note")
     if len(note) > LONGEST_NOTE:
-        raise Fault(f"note has {len(note):,} characters: expected at most {LONGEST_NOTE:,}")
+        raise LabelRowError(f"note has {len(note):,} characters: expected at most {LONGEST_NOTE:,}")
     return note or None
 
 
@@ -182,7 +184,7 @@ def row_epoch(row: FileRow) -> int | None:
         return None
     number = _number(text)
     if number is None or number != int(number) or number < 0:
-        raise Fault(f"epoch {text!r}: expected a whole number from 0, or nothing")
+        raise LabelRowError(f"epoch {text!r}: expected a whole number from 0, or nothing")
     return int(number)
 
 
@@ -195,7 +197,7 @@ def _fits(level: Level, column: str, text: str) -> bool:
     return number is not None and math.isclose(number, level.value, abs_tol=1e-9)
 
 
-def _expected(asked: Question, column: str) -> str:
+def _expected(asked: LabelingQuestion, column: str) -> str:
     if column == "label":
         return f"one of {_named(asked)}"
     if column == "passed":
@@ -203,7 +205,7 @@ def _expected(asked: Question, column: str) -> str:
     return f"one of {', '.join(f'{level.value:g}' for level in asked.levels)}"
 
 
-def _named(asked: Question) -> str:
+def _named(asked: LabelingQuestion) -> str:
     return ", ".join([*(level.label for level in asked.levels), CANNOT_TELL])
 
 

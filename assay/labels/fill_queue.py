@@ -17,15 +17,15 @@ import orjson
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.queries import LABEL_FRAME, LABEL_QUEUE, RUN_TO_LABEL
-from assay.labels.questions import Question, asked_unless_named, questions_of
+from assay.labels.questions import LabelingQuestion, default_questions, questions_of
 from assay.labels.queue import ASSIGNED, LABEL, OPEN, annotator_name, assign, assignment_id
 from assay.labels.sample_designs import (
     CALIBRATION,
     RANDOM,
     STRATIFIED,
     TRIAGE,
-    Drawn,
-    Reading,
+    JudgedItem,
+    SampledItem,
     draw_random,
     draw_stratified,
     pick_triage,
@@ -59,7 +59,7 @@ class FillOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filled:
+class FillSummary:
     """One sample that is in the queue: how many items of what frame, and how many assignments were new."""
 
     scorer: str
@@ -100,9 +100,9 @@ class _Sample:
     """A drawn sample, and whom its items are for."""
 
     task: str
-    asked: Question
+    asked: LabelingQuestion
     frame: _Frame
-    drawn: Sequence[Drawn]
+    drawn: Sequence[SampledItem]
     options: FillOptions
     people: tuple[str, ...]
     requested_by: str
@@ -122,7 +122,7 @@ class _Sample:
         return content_hash(self.task, frame.run_id, asked.scorer, asked.version, frame.hash, *how)
 
 
-def fill(project: Project, task: Task, options: FillOptions) -> list[Filled]:
+def fill_queue(project: Project, task: Task, options: FillOptions) -> list[FillSummary]:
     """The queue holds the samples that the options describe, one for each scorer asked.
 
     Raises:
@@ -132,7 +132,7 @@ def fill(project: Project, task: Task, options: FillOptions) -> list[Filled]:
     return [_fill_one(project, task, asked, options, people) for asked in asked_questions(task, options.scorers)]
 
 
-def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[Question, ...]:
+def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
     """The questions of these scorers; without any, those that are asked unless one is named.
 
     Raises:
@@ -141,10 +141,12 @@ def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[Question, ...]:
     known = {asked.scorer: asked for asked in questions_of(task)}
     if unknown := [name for name in scorers if name not in known]:
         raise UsageError(f"Task '{task.name}' asks people nothing named {unknown[0]!r}: expected {', '.join(known)}")
-    return tuple(known[name] for name in scorers) or asked_unless_named(task)
+    return tuple(known[name] for name in scorers) or default_questions(task)
 
 
-def _fill_one(project: Project, task: Task, asked: Question, options: FillOptions, people: tuple[str, ...]) -> Filled:
+def _fill_one(
+    project: Project, task: Task, asked: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
+) -> FillSummary:
     frame = _read_frame(project, task, asked, options.run_id)
     drawn = _draw(frame, options)
     if not drawn:
@@ -165,7 +167,7 @@ def _fill_one(project: Project, task: Task, asked: Question, options: FillOption
     known = {row["assignment_id"] for row in project.warehouse.stream(LABEL_QUEUE.sql, {"task": task.name})}
     new = [row for row in rows if row.assignment_id not in known]
     LandingWriter(project.warehouse).append(new)
-    return Filled(
+    return FillSummary(
         scorer=asked.scorer,
         run_id=frame.run_id,
         design=sample.design,
@@ -178,7 +180,7 @@ def _fill_one(project: Project, task: Task, asked: Question, options: FillOption
     )
 
 
-def _read_frame(project: Project, task: Task, asked: Question, run_id: str | None) -> _Frame:
+def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: str | None) -> _Frame:
     runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
         what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
@@ -192,7 +194,7 @@ def _read_frame(project: Project, task: Task, asked: Question, run_id: str | Non
     return _Frame(run["run_id"], run["data_date"], run["inference_version"], words, rows, len(asked.judged_by))
 
 
-def _draw(frame: _Frame, options: FillOptions) -> list[Drawn]:
+def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
     if options.purpose == TRIAGE:
         return pick_triage([_reading(frame, row) for row in frame.rows.values()], options.size)
     if options.design == RANDOM:
@@ -221,9 +223,9 @@ def _spread(stratum: str) -> float:
     return math.sqrt(error * (1 - error))
 
 
-def _reading(frame: _Frame, row: Mapping[str, Any]) -> Reading:
+def _reading(frame: _Frame, row: Mapping[str, Any]) -> JudgedItem:
     verdict = frame.verdict(row)
-    return Reading(
+    return JudgedItem(
         unit=row["prediction_id"],
         is_disputed=bool(row["is_disputed"]),
         passed=None if verdict == UNSCORED else verdict == PASS,
@@ -244,7 +246,7 @@ def _assignments(sample: _Sample) -> Iterator[Assignment]:
             yield _assignment(sample, item, slot, person, at=now)
 
 
-def _assignment(sample: _Sample, item: Drawn, slot: int, person: str | None, *, at: datetime) -> Assignment:
+def _assignment(sample: _Sample, item: SampledItem, slot: int, person: str | None, *, at: datetime) -> Assignment:
     frame, options, row = sample.frame, sample.options, sample.frame.rows[item.unit]
     return Assignment(
         data_date=frame.data_date,
@@ -287,7 +289,7 @@ def _parameters(options: FillOptions, people: tuple[str, ...]) -> str:
     return orjson.dumps(stated, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _counts(drawn: Sequence[Drawn]) -> dict[str, int]:
+def _counts(drawn: Sequence[SampledItem]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for item in drawn:
         if item.stratum is not None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from assay.inference.keys import content_hash
-from assay.labels.questions import CANNOT_TELL, WITHDRAWN, Question
+from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion
 from assay.records import Score
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 
 HUMAN = "human"
 LONGEST_NOTE = 4000
@@ -33,10 +33,10 @@ def label_id(prediction_id: str, scorer: str, scorer_version: str, annotator: st
 
 
 def label_row(
-    labelled: Scored,
+    labelled: ScoredPrediction,
     label: Label,
     *,
-    question: Question,
+    question: LabelingQuestion,
     at: datetime,
     scrub: Callable[[str], str],
 ) -> Score:

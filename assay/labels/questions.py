@@ -29,7 +29,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class LabelingQuestion:
     """What is asked under the name of one scorer; `judged_by` are the scorers whose verdict the labels calibrate.
 
     `shows_expected` is true where the judge sees the expected answer, so that people must, too.
@@ -50,20 +50,20 @@ class Question:
         return next((level for level in self.levels if level.label == label), None)
 
 
-def versioned(asked: Question) -> Question:
+def versioned(asked: LabelingQuestion) -> LabelingQuestion:
     """The question under a version that changes with every word a person reads; who judges it is not part of that."""
     levels = [[level.label, level.value, level.passed, level.anchor] for level in asked.levels]
     read = [asked.scorer, asked.text, asked.guidance, levels, asked.sources, asked.shows_expected]
     return replace(asked, version=digest(read))
 
 
-def correct_question(task: Task) -> Question:
+def correct_question(task: Task) -> LabelingQuestion:
     """Whether the output is right given the input: what is asked where a task names no rubric."""
     fields = ", ".join(task.output_schema.get("properties", {})) or "the output"
     wrong = f"At least one of its parts ({fields}) is wrong, missing, or not borne out by the input."
     right = "Every part of it is right. A careful person would send it as it is."
     return versioned(
-        Question(
+        LabelingQuestion(
             scorer=CORRECT,
             version="",
             text=f"Is the output right, given the input? The task: {task.spec.description}",
@@ -73,10 +73,10 @@ def correct_question(task: Task) -> Question:
     )
 
 
-def rubric_question(judge: JudgeSpec, rubric: Rubric) -> Question:
+def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
     """What a judge is asked, put to people: labels and values are those that the judge's verdicts have."""
     return versioned(
-        Question(
+        LabelingQuestion(
             scorer=judge.name,
             version="",
             text=rubric.question,
@@ -89,14 +89,14 @@ def rubric_question(judge: JudgeSpec, rubric: Rubric) -> Question:
     )
 
 
-def questions_of(task: Task) -> tuple[Question, ...]:
+def questions_of(task: Task) -> tuple[LabelingQuestion, ...]:
     """Everything that people may be asked about the task's predictions: each judge's rubric, and whether it is right at all."""
     rubrics = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
     taken = {asked.scorer for asked in rubrics}
     return (*rubrics, *([] if CORRECT in taken else [correct_question(task)]))
 
 
-def asked_unless_named(task: Task) -> tuple[Question, ...]:
+def default_questions(task: Task) -> tuple[LabelingQuestion, ...]:
     """What is asked where nothing is named: the rubrics, or without any whether the output is right."""
     return questions_of(task)[: max(1, len(task.spec.judges))]
 

@@ -62,7 +62,7 @@ def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, se
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SubmittedLabel:
     """A label as it stands: its level, or `cannot_tell`, or `withdrawn`; `at` orders labels of one person."""
 
     label: str
@@ -76,7 +76,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LabelingProgress:
     """How far one person is; `open` are items that anybody may take, this person too."""
 
     annotator: str
@@ -86,13 +86,13 @@ class Progress:
 
 
 @dataclass
-class Queue:
+class LabelQueue:
     """The assignments of one task and the labels given so far; those of an earlier wording of a question are left out."""
 
     versions: Mapping[str, str]
     """Scorer to the version that is asked now."""
     assignments: dict[str, Assignment] = field(default_factory=dict)
-    labels: dict[ItemKey, dict[str, Given]] = field(default_factory=lambda: defaultdict(dict))
+    labels: dict[ItemKey, dict[str, SubmittedLabel]] = field(default_factory=lambda: defaultdict(dict))
     outdated: int = 0
     _of_item: dict[ItemKey, list[str]] = field(default_factory=lambda: defaultdict(list))
 
@@ -109,12 +109,12 @@ class Queue:
         """All assignments of an item."""
         return [self.assignments[assignment_id] for assignment_id in self._of_item[key]]
 
-    def given(self, key: ItemKey, person: str) -> Given | None:
+    def given(self, key: ItemKey, person: str) -> SubmittedLabel | None:
         """The person's label of the item, if it counts."""
         label = self.labels[key].get(person) if key in self.labels else None
         return label if label is not None and label.counts else None
 
-    def counted(self, key: ItemKey) -> dict[str, Given]:
+    def counted(self, key: ItemKey) -> dict[str, SubmittedLabel]:
         """The labels of an item that count, by person."""
         return {person: given for person, given in self.labels.get(key, {}).items() if given.counts}
 
@@ -175,19 +175,19 @@ class Queue:
         made = assignment_id(first.sample_id, first.prediction_id, role=ADJUDICATE, slot=0)
         return replace(first, assignment_id=made, event=OPEN, annotator=None, role=ADJUDICATE, slot=0)
 
-    def progress(self, people: Iterable[str] = ()) -> list[Progress]:
+    def progress(self, people: Iterable[str] = ()) -> list[LabelingProgress]:
         """How far each person is that has assignments or labels, or is named."""
         named = {a.annotator for a in self.assignments.values() if a.annotator is not None}
         labellers = {person for key in self._of_item for person in self.counted(key)}
         return [self.progress_of(person) for person in sorted(named | labellers | set(people))]
 
-    def progress_of(self, person: str) -> Progress:
+    def progress_of(self, person: str) -> LabelingProgress:
         """How far the person is."""
         own = {key_of(a) for a in self.assignments.values() if a.annotator == person}
         done = sum(1 for key in self._of_item if self.given(key, person) is not None)
         waiting = list(self.waiting_for(person))
         left = sum(1 for a in waiting if key_of(a) in own and a.annotator == person)
-        return Progress(person, done=done, left=left, open=len(waiting) - left)
+        return LabelingProgress(person, done=done, left=left, open=len(waiting) - left)
 
     def trail(self, person: str) -> list[Assignment]:
         """What the person has labelled, the earliest first."""

@@ -21,7 +21,7 @@ FEWEST_IN_STRATUM = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class SampledItem:
     """One unit of a sample; `inclusion_probability` and the size of the stratum are None in a triage."""
 
     unit: str
@@ -31,7 +31,7 @@ class Drawn:
     inclusion_probability: float | None = None
 
 
-def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[Drawn]:
+def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[SampledItem]:
     """A simple random sample without replacement in random order, or everything where there is no more than `size`.
 
     The same units and seed give the same sample, in whatever order the units come.
@@ -40,13 +40,14 @@ def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[Drawn]:
     chosen = ranked[:size]
     probability = len(chosen) / len(ranked) if ranked else 0.0
     return [
-        Drawn(unit=unit, position=position, inclusion_probability=probability) for position, unit in enumerate(chosen)
+        SampledItem(unit=unit, position=position, inclusion_probability=probability)
+        for position, unit in enumerate(chosen)
     ]
 
 
 def draw_stratified(
     strata: Mapping[str, str], size: int, *, seed: int, spreads: Mapping[str, float] | None = None
-) -> list[Drawn]:
+) -> list[SampledItem]:
     """Simple random samples within strata, in one random order; `strata` maps a unit to its stratum.
 
     Every stratum gives at least two units (one where it has no more). The rest goes by the size of a stratum, times the
@@ -61,7 +62,7 @@ def draw_stratified(
     counts = allocate({name: len(units) for name, units in members.items()}, size, spreads=spreads or {})
     stratum_of = {unit: name for name, units in members.items() for unit in _shuffled(units, seed)[: counts[name]]}
     return [
-        Drawn(
+        SampledItem(
             unit=unit,
             position=position,
             stratum=(name := stratum_of[unit]),
@@ -98,7 +99,7 @@ def allocate(sizes: Mapping[str, int], size: int, *, spreads: Mapping[str, float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class JudgedItem:
     """What triage looks at: how a prediction was judged; `recency` is higher for later ones."""
 
     unit: str
@@ -109,7 +110,7 @@ class Reading:
     recency: float
 
 
-def pick_triage(readings: Sequence[Reading], size: int) -> list[Drawn]:
+def pick_triage(readings: Sequence[JudgedItem], size: int) -> list[SampledItem]:
     """What is worth reading, in turns: disputed, near the threshold, failed of late. No estimate may rest on it."""
     reasons = {
         "judge_disagreement": [reading.unit for reading in _recent_first(readings) if reading.is_disputed],
@@ -121,12 +122,12 @@ def pick_triage(readings: Sequence[Reading], size: int) -> list[Drawn]:
         for unit, reason in filter(None, turn):
             chosen.setdefault(unit, reason)
     return [
-        Drawn(unit=unit, position=position, stratum=reason)
+        SampledItem(unit=unit, position=position, stratum=reason)
         for position, (unit, reason) in enumerate(list(chosen.items())[:size])
     ]
 
 
-def _nearest_first(readings: Sequence[Reading]) -> list[str]:
+def _nearest_first(readings: Sequence[JudgedItem]) -> list[str]:
     """Units on a scale by their distance from where passing begins; none where the scale is only yes and no."""
     valued = [(reading.value, reading) for reading in readings if reading.value is not None]
     passing = [value for value, reading in valued if reading.passed is True]
@@ -138,7 +139,7 @@ def _nearest_first(readings: Sequence[Reading]) -> list[str]:
     return [unit for _, _, unit in near]
 
 
-def _recent_first(readings: Sequence[Reading]) -> Iterator[Reading]:
+def _recent_first(readings: Sequence[JudgedItem]) -> Iterator[JudgedItem]:
     return iter(sorted(readings, key=lambda reading: (-reading.recency, reading.unit)))
 
 

@@ -18,11 +18,11 @@ import orjson
 from assay.errors import AssayError
 from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, LABEL_QUEUE, QUEUED_CONTENTS
-from assay.labels.questions import CANNOT_TELL, WITHDRAWN, Question, questions_of
-from assay.labels.queue import ASSIGNED, Given, ItemKey, Progress, Queue, key_of
+from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion, questions_of
+from assay.labels.queue import ASSIGNED, ItemKey, LabelingProgress, LabelQueue, SubmittedLabel, key_of
 from assay.project import Project, masker
 from assay.records import Assignment, Row
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
@@ -35,19 +35,19 @@ class NotInQueue(AssayError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class LabelingItem:
     """What a person sees: the question about one prediction, masked as it landed; nothing of what others said."""
 
     assignment_id: str
     record_id: str
-    question: Question
+    question: LabelingQuestion
     input: Mapping[str, Any]
     output: Any
     expected: Any
-    given: Given | None
+    given: SubmittedLabel | None
     is_adjudication: bool
     number: int
-    progress: Progress
+    progress: LabelingProgress
 
     @property
     def asked_of(self) -> Mapping[str, Any]:
@@ -65,7 +65,7 @@ class Item:
         return self.progress.done + self.progress.left + self.progress.open
 
 
-class Desk:
+class LabelingSession:
     """The queue of a task with its labels; safe to share between threads.
 
     Every change lands first and is remembered afterwards, so that what a page was told is in the warehouse.
@@ -87,7 +87,7 @@ class Desk:
         self._now, self._clock = now, clock
         self._lock = threading.Lock()
         self._held: dict[str, tuple[ItemKey, float]] = {}
-        self._queue = Queue({})
+        self._queue = LabelQueue({})
         self._contents: dict[str, Mapping[str, Any]] = {}
         self._read_at = -math.inf
         self.refresh()
@@ -114,12 +114,12 @@ class Desk:
                 self._queue, self._contents = self._read()
                 self._read_at = self._clock()
 
-    def progress(self, *people: str) -> list[Progress]:
+    def progress(self, *people: str) -> list[LabelingProgress]:
         """How far each person is, and those who are named."""
         with self._lock:
             return self._queue.progress(people)
 
-    def next_item(self, person: str) -> Item | None:
+    def next_item(self, person: str) -> LabelingItem | None:
         """What the person labels next; None when nothing is left."""
         with self._lock:
             assignment = next(self._queue.waiting_for(person, held=self._held_by_others(person)), None)
@@ -128,7 +128,7 @@ class Desk:
                 return None
             return self._shown(assignment, person)
 
-    def beside(self, person: str, assignment_id: str, *, step: int) -> Item | None:
+    def beside(self, person: str, assignment_id: str, *, step: int) -> LabelingItem | None:
         """The item before (-1) or after (+1) one, in the order in which the person labelled; then what comes next."""
         with self._lock:
             trail = self._queue.trail(person)
@@ -142,7 +142,7 @@ class Desk:
                 return self._shown(here, person) if here is not None else None
         return self.next_item(person)
 
-    def item(self, person: str, assignment_id: str) -> Item:
+    def item(self, person: str, assignment_id: str) -> LabelingItem:
         """The item of an assignment.
 
         Raises:
@@ -165,7 +165,7 @@ class Desk:
             if choice == WITHDRAWN and self._queue.given(key, person) is None:
                 return
             score = label_row(
-                Scored.of(self._contents[assignment.prediction_id], task=self.task.name),
+                ScoredPrediction.of(self._contents[assignment.prediction_id], task=self.task.name),
                 label,
                 question=self._questions[assignment.scorer],
                 at=self._now(),
@@ -173,14 +173,14 @@ class Desk:
             )
             if assignment.annotator is None:
                 assignment = self._taken(assignment, person)
-            given = Given(choice, score.explanation, score.occurred_at.timestamp())
+            given = SubmittedLabel(choice, score.explanation, score.occurred_at.timestamp())
             before = self._queue.labels[key].get(person)
             if before is None or (before.label, before.note) != (given.label, given.note):
                 self._writer.append([score])
                 self._queue.labels[key][person] = given
             self._settle(key)
 
-    def undo(self, person: str) -> Item | None:
+    def undo(self, person: str) -> LabelingItem | None:
         """The person's last label is withdrawn, and its item shown again; None if there is none.
 
         Raises:
@@ -220,12 +220,12 @@ class Desk:
             return own
         return assignment if assignment.annotator is None else self._queue.extra(assignment)
 
-    def _shown(self, assignment: Assignment, person: str) -> Item:
+    def _shown(self, assignment: Assignment, person: str) -> LabelingItem:
         content, asked = self._contents[assignment.prediction_id], self._questions[assignment.scorer]
         key, progress = key_of(assignment), self._queue.progress_of(person)
         self._held[person] = (key, self._clock() + HELD_S)
         keys = [key_of(labelled) for labelled in self._queue.trail(person)]
-        return Item(
+        return LabelingItem(
             assignment_id=assignment.assignment_id,
             record_id=assignment.record_id,
             question=asked,
@@ -247,19 +247,21 @@ class Desk:
             if holder != person and until > now and self._queue.given(key, holder) is None
         ]
 
-    def _read(self) -> tuple[Queue, dict[str, Mapping[str, Any]]]:
+    def _read(self) -> tuple[LabelQueue, dict[str, Mapping[str, Any]]]:
         warehouse, asked = self._project.warehouse, {"task": self.task.name}
         contents: dict[str, Mapping[str, Any]] = {
             row["prediction_id"]: row for row in warehouse.stream(QUEUED_CONTENTS.sql, asked)
         }
-        queue = Queue({name: question.version for name, question in self._questions.items()})
+        queue = LabelQueue({name: question.version for name, question in self._questions.items()})
         for row in warehouse.stream(LABEL_QUEUE.sql, asked):
             if row["prediction_id"] in contents:
                 queue.put(Assignment(**{**row, "sampling_parameters": _text(row["sampling_parameters"])}))
         for row in warehouse.stream(HUMAN_LABELS.sql, {**asked, "run_id": ""}):
             key = (row["prediction_id"], row["scorer"], row["scorer_version"])
             label = row["label"] or CANNOT_TELL
-            queue.labels[key][row["annotator"]] = Given(label, row["explanation"], row["occurred_at"].timestamp())
+            queue.labels[key][row["annotator"]] = SubmittedLabel(
+                label, row["explanation"], row["occurred_at"].timestamp()
+            )
         return queue, contents
 
 

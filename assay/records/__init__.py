@@ -72,7 +72,7 @@ class GoldenCase(Row):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run(Row):
+class RunEvent(Row):
     """Executions: what was started, and how it ended: one row per run and event."""
 
     table: ClassVar[str] = "runs"
@@ -328,7 +328,7 @@ class BudgetEntry(Row):
 LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
-        TaskVersion, GoldenCase, Run, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
+        TaskVersion, GoldenCase, RunEvent, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
         BudgetEntry, Batch, SemanticCacheEntry, Assignment, Comparison, Gate, Promotion,
     )
 }  # fmt: skip

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from assay.errors import StoppedAtDoor, UsageError
+from assay.errors import InputRejected, UsageError
 from assay.guards.keys import keyed_hash
 from assay.inference.request import RunFacts
 from assay.inputs.gate import GateDecision, decide
@@ -23,8 +23,8 @@ from assay.ports import RowSink
 from assay.project import Project, masker
 from assay.records import Record, RejectedRecord
 from assay.runs.chunks import chunks
-from assay.runs.masked_records import MaskedRecord, MaskingFault, RecordGuard
-from assay.runs.observation import Observed, observed
+from assay.runs.masked_records import MaskedRecord, MaskingError, RecordMasker
+from assay.runs.observation import RunObserver, observe_run
 from assay.runs.record_mapping import GoldenSource, Limited, NaturallyKeyed
 from assay.runs.run import (
     GOLDEN,
@@ -50,7 +50,7 @@ class Admitting:
     """Who is told how the admission goes: `report` of the rows read so far, `seen` of the run's beginning."""
 
     report: Callable[[int], None]
-    seen: Observed
+    seen: RunObserver
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         Unreachable: the warehouse is away; nothing was paid for, start again.
     """
     facts = facts_of(task, options)
-    with observed(project, facts, "admit") as seen:
+    with observe_run(project, facts, "admit") as seen:
         return _admit(project, task, options, facts=facts, admitting=Admitting(report, seen))
 
 
@@ -82,7 +82,7 @@ def _admit(project: Project, task: Task, options: RunOptions, *, facts: RunFacts
     run = _spooled(project, task, options, facts=facts, report=admitting.report)
     try:
         return _land(project, run, decide(run.snapshot, run.rules), admitting.seen)
-    except StoppedAtDoor:
+    except InputRejected:
         raise
     except BaseException:
         # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
@@ -105,7 +105,7 @@ def previewed(project: Project, task: Task, options: RunOptions, *, report: Call
     try:
         decision = decide(run.snapshot, run.rules)
         if not decision.passed:
-            raise StoppedAtDoor(f"{decision.message}\nNothing was sent or landed.", run_id=run.run_id)
+            raise InputRejected(f"{decision.message}\nNothing was sent or landed.", run_id=run.run_id)
         yield run
     finally:
         shutil.rmtree(run.snapshot.directory, ignore_errors=True)
@@ -137,7 +137,7 @@ def _spooled(
     )
 
 
-def _land(project: Project, run: Run, decision: GateDecision, seen: Observed) -> Admission:
+def _land(project: Project, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
     """Records, rejected rows and at last the `started` row are landed."""
     sink, snapshot = LandingWriter(project.warehouse), run.snapshot
     land_versions(project, run, sink)
@@ -151,7 +151,7 @@ def _land(project: Project, run: Run, decision: GateDecision, seen: Observed) ->
         finished = finished_row(started, status="failed", predictions=0, calls=0, reason=reason)
         sink.append([finished])
         seen.run_finished(started, finished)
-        raise StoppedAtDoor(
+        raise InputRejected(
             f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
             run_id=run.run_id,
         )
@@ -198,10 +198,10 @@ def _refuse_batch_of_turns(task: Task) -> None:
 
 
 def _land_records(project: Project, run: Run, sink: RowSink) -> tuple[int, int]:
-    guard, landed, faults = RecordGuard(run, project), 0, 0
+    guard, landed, faults = RecordMasker(run, project), 0, 0
     for chunk in chunks(guard.records(), CHUNK_ROWS):
         masked = [item for item in chunk if isinstance(item, MaskedRecord)]
-        failed = [item for item in chunk if isinstance(item, MaskingFault)]
+        failed = [item for item in chunk if isinstance(item, MaskingError)]
         sink.append([_record_row(run, record) for record in masked])
         sink.append([_fault_row(project, run, fault) for fault in failed])
         landed, faults = landed + len(masked), faults + len(failed)
@@ -229,7 +229,7 @@ def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRe
         )
 
 
-def _fault_row(project: Project, run: Run, fault: MaskingFault) -> RejectedRecord:
+def _fault_row(project: Project, run: Run, fault: MaskingError) -> RejectedRecord:
     return RejectedRecord(
         **run.columns(),
         run_id=run.run_id,

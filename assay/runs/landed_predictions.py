@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 
 from assay.project import Project
-from assay.runs.masked_records import MaskedRecord, RecordGuard
+from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.queries import PREDICTIONS_TO_SCORE
 from assay.runs.run import Run
 
 
 @dataclass(frozen=True, slots=True)
-class LandedAnswer:
+class LandedPrediction:
     """A prediction of the run as it landed, and the record that it answers."""
 
     record: MaskedRecord
@@ -37,7 +37,7 @@ class LandedAnswer:
         return parsed
 
 
-def landed_answers(project: Project, run: Run, guard: RecordGuard) -> Iterator[LandedAnswer]:
+def landed_predictions(project: Project, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
     """Predictions of the run in the order of the input."""
     predictions = project.warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
     records = (record for record in guard.records() if isinstance(record, MaskedRecord))
@@ -46,4 +46,4 @@ def landed_answers(project: Project, run: Run, guard: RecordGuard) -> Iterator[L
         while record is not None and record.position < prediction["position"]:
             record = next(records, None)
         if record is not None and record.position == prediction["position"]:
-            yield LandedAnswer(record, prediction)
+            yield LandedPrediction(record, prediction)

@@ -15,7 +15,7 @@ from assay.guards.masking import Masked, Masker, MaskingFailed
 from assay.inputs.stored import SnapshotRow
 from assay.performance.fast_init import quick_init
 from assay.project import Project, masker
-from assay.runs.record_mapping import shape_case, shape_row
+from assay.runs.record_mapping import map_case, map_row
 from assay.runs.run import Run
 from assay.runs.shards import WHOLE, Shard
 
@@ -50,7 +50,7 @@ class MaskedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class MaskingFault:
+class MaskingError:
     """A record that the guard could not vouch for: it goes no further."""
 
     position: int
@@ -58,7 +58,7 @@ class MaskingFault:
     explanation: str
 
 
-class RecordGuard:
+class RecordMasker:
     """Masks the records of one run."""
 
     def __init__(self, run: Run, project: Project) -> None:
@@ -69,26 +69,26 @@ class RecordGuard:
 
     def records(
         self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
-    ) -> Iterator[MaskedRecord | MaskingFault]:
+    ) -> Iterator[MaskedRecord | MaskingError]:
         """Every admitted row of the snapshot, masked, by position; only those of the shard, and at `wanted` positions."""
         for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
             if wanted is not None and not wanted(row.position):
                 continue
             yield self.masked(row)
 
-    def masked(self, row: SnapshotRow) -> MaskedRecord | MaskingFault:
+    def masked(self, row: SnapshotRow) -> MaskedRecord | MaskingError:
         """One row of the snapshot, masked."""
         try:
             return self._masked(row)
         except MaskingFailed as error:
-            return MaskingFault(row.position, row.record_id, str(error))
+            return MaskingError(row.position, row.record_id, str(error))
 
     def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
         """Fields of an example, masked by themselves."""
         return self.masker.mask(fields).texts
 
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
-        shaped = shape_case(row.cells) if self._run.is_golden else shape_row(row.cells, self._run.task)
+        shaped = map_case(row.cells) if self._run.is_golden else map_row(row.cells, self._run.task)
         masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
         said = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
         return MaskedRecord(

@@ -16,13 +16,13 @@ from assay.inference.telemetry.events import open_log
 from assay.inference.telemetry.opening import open_tracing
 from assay.inference.telemetry.protocol import Events, NoEvents, NoTracing, RequestTracing, RunEnd, Tracing
 from assay.project import Project
-from assay.records import Run as RunRow
+from assay.records import RunEvent
 
 LOGS = ("logs", "runs")
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class RunObserver:
     """What a stage under way is told to: `events` for its log, `requests` for the engine, None when it is not traced."""
 
     events: Events
@@ -33,7 +33,7 @@ class Observed:
         """What the engine is given."""
         return self.tracing.per_request
 
-    def run_started(self, started: RunRow) -> None:
+    def run_started(self, started: RunEvent) -> None:
         """The run is admitted: its first line."""
         self.events.emit(
             "run_started",
@@ -48,7 +48,7 @@ class Observed:
             trace_id=self.tracing.trace_id,
         )
 
-    def run_stopped(self, finished: RunRow) -> None:
+    def run_stopped(self, finished: RunEvent) -> None:
         """The run was cut off and may be gone on with: a line, and no span, for the run has not ended."""
         self.events.emit(
             "run_stopped",
@@ -58,7 +58,7 @@ class Observed:
             calls=finished.calls,
         )
 
-    def run_finished(self, started: RunRow, finished: RunRow) -> None:
+    def run_finished(self, started: RunEvent, finished: RunEvent) -> None:
         """The run is at its end: its last line, and the span above all others, from when it was admitted until now."""
         end = RunEnd(
             started_at=started.occurred_at,
@@ -80,12 +80,12 @@ class Observed:
         )
 
 
-UNOBSERVED = Observed(NoEvents(), NoTracing())
+UNOBSERVED = RunObserver(NoEvents(), NoTracing())
 """A stage that nobody looks at."""
 
 
 @contextmanager
-def observed(project: Project, facts: RunFacts, stage: str, *, shard: int | None = None) -> Iterator[Observed]:
+def observe_run(project: Project, facts: RunFacts, stage: str, *, shard: int | None = None) -> Iterator[RunObserver]:
     """The block is a stage of the run (`admit`, `answer`, `score`), or one shard of it; what it raises passes on.
 
     Leaving takes 5 s at most, however the collector of spans behaves.
@@ -101,7 +101,7 @@ def observed(project: Project, facts: RunFacts, stage: str, *, shard: int | None
     try:
         part: AbstractContextManager[None] = nullcontext() if shard is None else tracing.shard(shard)
         with _lines(events, stage, shard=shard), tracing.stage(stage), part:
-            yield Observed(events, tracing)
+            yield RunObserver(events, tracing)
     finally:
         delivery = tracing.close()
         if delivery.exported or delivery.lost:

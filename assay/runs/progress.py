@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from assay.inference.limits.protocol import LaneState
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 
 PACE_SECONDS = 15.0
 """How far back the pace looks: what happened so long ago weighs 1/e of what happens now."""
@@ -27,7 +27,7 @@ ANSWERED_WELL = frozenset({"ok", "repaired"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class ProgressSnapshot:
     """A run at one moment; `left_s` is None while nobody can know, `spent_usd` and `cap_usd` without a budget."""
 
     done: int
@@ -90,7 +90,7 @@ class RunProgress:
         """Snapshots also tell the limiter's lanes, and what is spent of which cap (None: no cap), in USD."""
         self._lanes, self._budget = limiter_states, budget
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestResult) -> None:
         """One more request is answered."""
         for response in answered.responses:
             if response.cost_usd is None:
@@ -108,12 +108,12 @@ class RunProgress:
         if prediction.status not in ANSWERED_WELL:
             _count(self.errors, prediction.error_type or prediction.status)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> ProgressSnapshot:
         """The run as it is now; one caller at a time."""
         done = self.done
         pace = self._pace.at(done, self.clock())
         spent, cap = self._budget() if self._budget is not None else (None, None)
-        return Snapshot(
+        return ProgressSnapshot(
             done=done,
             total=self.total,
             reused=self.reused,
@@ -136,7 +136,7 @@ class RunProgress:
 
 
 @contextmanager
-def sampling(progress: RunProgress, show: Callable[[Snapshot], None], *, every_s: float) -> Iterator[None]:
+def sampling(progress: RunProgress, show: Callable[[ProgressSnapshot], None], *, every_s: float) -> Iterator[None]:
     """`show` is called every so often from a thread of its own, and once more when the block is left."""
     ended = threading.Event()
 
@@ -154,7 +154,7 @@ def sampling(progress: RunProgress, show: Callable[[Snapshot], None], *, every_s
         show(progress.snapshot())
 
 
-def run_line(snapshot: Snapshot) -> str:
+def run_line(snapshot: ProgressSnapshot) -> str:
     """Everything about the run but its lanes, in one line."""
     left = "" if snapshot.left_s is None or snapshot.done >= snapshot.total else f"{duration(snapshot.left_s)} left"
     parts = [
@@ -169,7 +169,7 @@ def run_line(snapshot: Snapshot) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def lane_lines(snapshot: Snapshot) -> list[str]:
+def lane_lines(snapshot: ProgressSnapshot) -> list[str]:
     """One line for each lane in use, the busiest first, eight at most."""
     busiest = sorted(snapshot.lanes.items(), key=lambda item: (-item[1].in_flight, item[0]))
     return [f"{lane}: {_lane(state)}" for lane, state in busiest[:MOST_LANES]]
@@ -200,7 +200,7 @@ def _lane(state: LaneState) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _money(snapshot: Snapshot) -> str:
+def _money(snapshot: ProgressSnapshot) -> str:
     text = f"${snapshot.cost_usd:.4f}"
     if snapshot.uncosted_calls:
         text += f" + {snapshot.uncosted_calls:,} calls of unknown cost"

@@ -31,7 +31,7 @@ CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=Fals
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class InputRecord:
     """One record as the task sees it, not yet masked."""
 
     fields: dict[str, str]
@@ -111,10 +111,10 @@ def turn_columns(spec: InputSpec) -> TurnColumns | None:
     return TurnColumns(conversation=stated.id, turn=stated.turn, tenant=spec.tenant) if stated else None
 
 
-def shape_case(cells: Mapping[str, Any]) -> Shaped:
+def map_case(cells: Mapping[str, Any]) -> InputRecord:
     """A row of the golden set."""
     place = place_of(cells, CASE_TURNS)
-    return Shaped(
+    return InputRecord(
         fields=dict(cells["input"]),
         expected=cells["expected"],
         slices=dict(cells["slices"]),
@@ -126,13 +126,13 @@ def shape_case(cells: Mapping[str, Any]) -> Shaped:
     )
 
 
-def shape_row(cells: Mapping[str, Any], task: Task) -> Shaped:
+def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
     """A row of a source, read by the task's columns."""
     spec = task.spec.input
     expected = {name: cells.get(column) for name, column in spec.expected.items()}
     turns = turn_columns(spec)
     place = place_of(cells, turns) if turns else None
-    return Shaped(
+    return InputRecord(
         fields={name: as_text(cells.get(column)) for name, column in spec.fields.items()},
         expected={name: value for name, value in expected.items() if value not in (None, "")} or None,
         slices={name: as_text(cells.get(column)) for name, column in spec.slices.items()},

@@ -6,7 +6,7 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.inputs.gate import decide
-from assay.inputs.snapshot import Snapshot, open_snapshot, verify
+from assay.inputs.snapshot import InputSnapshot, open_snapshot, verify
 from assay.project import Project
 from assay.runs.admission import _source, _why_stopped
 from assay.runs.run import (
@@ -68,7 +68,7 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     return run
 
 
-def _snapshot(project: Project, run_id: str) -> Snapshot:
+def _snapshot(project: Project, run_id: str) -> InputSnapshot:
     directory = project.snapshot_dir(run_id)
     if not directory.is_dir():
         raise UsageError(
@@ -90,7 +90,7 @@ def _same_version(task: Task, row: dict[str, Any]) -> None:
             )
 
 
-def _same_source(project: Project, task: Task, options: RunOptions, snapshot: Snapshot) -> None:
+def _same_source(project: Project, task: Task, options: RunOptions, snapshot: InputSnapshot) -> None:
     if snapshot.fingerprint is None:
         return
     source = _source(project, task, options)

@@ -15,7 +15,7 @@ from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
-from assay.inputs.stored import Snapshot
+from assay.inputs.stored import InputSnapshot
 from assay.runs.record_mapping import DEFAULT_TENANT, golden_rules, input_rules
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
@@ -65,7 +65,7 @@ class Run:
     facts: RunFacts
     task: Task
     options: RunOptions
-    snapshot: Snapshot
+    snapshot: InputSnapshot
     is_golden: bool
     purpose: str
 

@@ -10,7 +10,7 @@ import orjson
 
 from assay.errors import UsageError
 from assay.project import Project
-from assay.records import Run as RunRow
+from assay.records import RunEvent
 from assay.runs.queries import RUN_STARTED
 from assay.runs.run import Run, RunOptions
 from assay.version import code_version, git_sha
@@ -42,10 +42,10 @@ def options_from(row: dict[str, Any]) -> RunOptions:
     return RunOptions(**{**config, "data_date": row["data_date"]})
 
 
-def started_row(run: Run, project: Project, *, records: int, rejected: int) -> RunRow:
+def started_row(run: Run, project: Project, *, records: int, rejected: int) -> RunEvent:
     """The row that says what the run set out to do."""
     settings, versions = project.settings, run.task.versions
-    return RunRow(
+    return RunEvent(
         run_id=run.run_id,
         task=run.task.name,
         **run.columns(),
@@ -72,7 +72,7 @@ def started_row(run: Run, project: Project, *, records: int, rejected: int) -> R
     )
 
 
-def finished_row(started: RunRow, *, status: str, predictions: int, calls: int, reason: str | None) -> RunRow:
+def finished_row(started: RunEvent, *, status: str, predictions: int, calls: int, reason: str | None) -> RunEvent:
     """The row that says how the run ended."""
     return replace(
         started,
@@ -85,9 +85,9 @@ def finished_row(started: RunRow, *, status: str, predictions: int, calls: int, 
     )
 
 
-def row_of(kept: dict[str, Any]) -> RunRow:
+def row_of(kept: dict[str, Any]) -> RunEvent:
     """A kept `runs` row as a record."""
-    names = [name for name in RunRow.__dataclass_fields__ if name in kept]
+    names = [name for name in RunEvent.__dataclass_fields__ if name in kept]
     values = {name: kept[name] for name in names}
     values["config"] = orjson.dumps(kept["config"]).decode() if not isinstance(kept["config"], str) else kept["config"]
-    return RunRow(**values)
+    return RunEvent(**values)

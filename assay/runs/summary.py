@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from assay.project import Project
-from assay.records import Run as RunRow
+from assay.records import RunEvent
 from assay.runs.queries import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS, SHARD_COUNTS
 from assay.runs.run import Run
 from assay.runs.run_rows import find_run, row_of
@@ -52,7 +52,7 @@ def run_counts(project: Project, run: Run) -> dict[str, Any]:
     return _one(project, RUN_COUNTS.sql, run)
 
 
-def summary_of(project: Project, run: Run, started: RunRow, counts: dict[str, Any], *, status: str) -> RunSummary:
+def summary_of(project: Project, run: Run, started: RunEvent, counts: dict[str, Any], *, status: str) -> RunSummary:
     """The summary of a run whose `started` row and counts are at hand."""
     totals = _one(project, RUN_TOTALS.sql, run)
     groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from assay.checks import Judged, Scorer, Subject, build_scorer
+from assay.checks import CheckResult, Scorer, Subject, build_scorer
 from assay.inference.keys import score_id
 from assay.records import Score
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 
 CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToScore(Scored):
+class ToScore(ScoredPrediction):
     """One landed prediction with what its scorers need; `output` and `expected` are unmasked."""
 
     status: str
@@ -44,7 +44,7 @@ class Scoreboard:
         subject = Subject(output=item.output, expected=item.expected, input=item.input, status=item.status)
         return [self._row(item, name, scorer(subject)) for name, scorer in self._scorers.items()]
 
-    def _row(self, item: ToScore, scorer: str, judged: Judged) -> Score:
+    def _row(self, item: ToScore, scorer: str, judged: CheckResult) -> Score:
         version = self._versions[scorer]
         return item.row(
             score_id=score_id(item.prediction_id, scorer, version),

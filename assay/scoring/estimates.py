@@ -17,7 +17,7 @@ from assay.scoring.tally import ANSWERED as ANSWERED
 from assay.scoring.tally import FALLBACK, PASS_RATE, Cell, Rate, Tally
 from assay.scoring.tally import OVERALL as OVERALL
 from assay.scoring.tally import RELIABILITY as RELIABILITY
-from assay.scoring.tally import Verdict as Verdict
+from assay.scoring.tally import ScoreVerdict as Verdict
 from assay.statistics.measured import Measured
 from assay.statistics.rates import MOST_UNSCORED as MOST_UNSCORED
 from assay.statistics.rates import between, grouped_rate, too_much_unscored

@@ -14,7 +14,7 @@ from assay.records import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class ScoredPrediction:
     """A prediction, as far as the rows of its scores need it."""
 
     prediction_id: str
@@ -28,13 +28,13 @@ class Scored:
     masking_version: str
 
     @staticmethod
-    def of(row: Mapping[str, Any], *, task: str) -> Scored:
+    def of(row: Mapping[str, Any], *, task: str) -> ScoredPrediction:
         """From a row that has the other columns, and maybe more."""
-        return Scored(task=task, **{name: row[name] for name in NAMES if name != "task"})
+        return ScoredPrediction(task=task, **{name: row[name] for name in NAMES if name != "task"})
 
     def row(self, *, occurred_at: datetime, **columns: Any) -> Score:
         """The row of one judgement; `columns` are those that tell who judged and what."""
         return Score(occurred_at=occurred_at, **{name: getattr(self, name) for name in NAMES}, **columns)
 
 
-NAMES = tuple(field.name for field in fields(Scored))
+NAMES = tuple(field.name for field in fields(ScoredPrediction))

@@ -19,15 +19,15 @@ from assay.guards.masking import restore
 from assay.project import Project
 from assay.records import Score
 from assay.runs.chunks import chunks
-from assay.runs.landed_predictions import LandedAnswer, landed_answers
-from assay.runs.masked_records import MaskedRecord, RecordGuard
-from assay.runs.observation import UNOBSERVED, Observed
+from assay.runs.landed_predictions import LandedPrediction, landed_predictions
+from assay.runs.masked_records import MaskedRecord, RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
 from assay.scoring.check_scores import Scoreboard, ToScore
 from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.judges.judges import OpinionsOfRun, RunJudge, judges_of
 from assay.scoring.queries import RUN_ESTIMATES
-from assay.scoring.tally import Tallied, Tally, Verdict
+from assay.scoring.tally import ScoreVerdict, Tallied, Tally
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_PREDICTIONS, CHUNK_ESTIMATES = 500, 2000
@@ -38,7 +38,7 @@ OWNER_ONLY = 0o600
 class Restored:
     """A landed prediction beside its record, its answer with the original details."""
 
-    answer: LandedAnswer
+    answer: LandedPrediction
     output: dict[str, Any] | None
 
     @property
@@ -52,19 +52,21 @@ class Restored:
         return self.answer.prediction
 
 
-def score_run(project: Project, run: Run, *, report: Callable[[int], None], observed: Observed = UNOBSERVED) -> int:
+def score_run(project: Project, run: Run, *, report: Callable[[int], None], observed: RunObserver = UNOBSERVED) -> int:
     """Every prediction of the run has a row for each scorer, and the run its estimates; returns the predictions scored.
 
     Raises:
         AssayError: a judge cannot be asked; what was said so far is landed, and a resume asks the rest.
     """
-    guard, sink, done = RecordGuard(run, project), LandingWriter(project.warehouse), 0
+    guard, sink, done = RecordMasker(run, project), LandingWriter(project.warehouse), 0
     judges = judges_of(project, run, guard)
     if judges:
-        from assay.scoring.judges.judge_stage import judge_answers  # most tasks have no judge, and need no engine here
+        from assay.scoring.judges.judge_stage import (
+            judge_predictions,  # most tasks have no judge, and need no engine here
+        )
 
-        answers = partial(landed_answers, project, run, guard)
-        judge_answers(project, run, judges, answers, report=report, observed=observed)
+        answers = partial(landed_predictions, project, run, guard)
+        judge_predictions(project, run, judges, answers, report=report, observed=observed)
     scoring = _Scoring(
         run,
         board=Scoreboard(run.task, scrub=guard.masker.scrub),
@@ -108,7 +110,7 @@ def refuse_unwritable(path: Path) -> None:
 
 
 def _write_answers(project: Project, run: Run, path: Path) -> int:
-    guard, lines = RecordGuard(run, project), 0
+    guard, lines = RecordMasker(run, project), 0
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)  # a leftover may be open to others
     with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
@@ -125,9 +127,9 @@ def _write_answers(project: Project, run: Run, path: Path) -> int:
     return lines
 
 
-def restored(project: Project, run: Run, guard: RecordGuard) -> Iterator[Restored]:
+def restored(project: Project, run: Run, guard: RecordMasker) -> Iterator[Restored]:
     """Predictions of the run in the order of the input, each beside its record, with the original details."""
-    for answer in landed_answers(project, run, guard):
+    for answer in landed_predictions(project, run, guard):
         yield Restored(answer, _whole(answer.output, answer.record) if answer.output is not None else None)
 
 
@@ -149,7 +151,7 @@ class _Scoring:
     def scores(self, item: Restored) -> list[Score]:
         """The rows of one answer, and it is counted in every rate that it has a part in."""
         rows = self.board.scores(_to_score(self.run, item))
-        verdicts: dict[str, Verdict] = {row.scorer: row for row in rows}
+        verdicts: dict[str, ScoreVerdict] = {row.scorer: row for row in rows}
         said, opinions = self.opinions.at(item.answer.place), {}
         for judge in self.judges:
             if judge.judges(item.record):
@@ -165,7 +167,7 @@ def _whole(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
 
 
 def _tallied(
-    run: Run, item: Restored, verdicts: Mapping[str, Verdict], *, opinions: Mapping[str, Collection[Verdict]]
+    run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, opinions: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
     """In no rate of correct answers where what decides was not judged, for its sample's sake: that is one of the sample."""
     record, status = item.record, item.prediction["status"]

@@ -33,7 +33,7 @@ Rate = tuple[str, str | None]
 """A metric, and the scorer that it speaks of."""
 
 
-class Verdict(Protocol):
+class ScoreVerdict(Protocol):
     """What one scorer said, as a record or as it landed."""
 
     @property
@@ -62,8 +62,8 @@ class Tallied:
     status: str
     correct: bool | None
     is_counted: bool
-    verdicts: Mapping[str, Verdict]
-    opinions: Mapping[str, Collection[Verdict]]
+    verdicts: Mapping[str, ScoreVerdict]
+    opinions: Mapping[str, Collection[ScoreVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def _code(correct: bool | None) -> int:
     return UNSCORED if correct is None else int(correct)
 
 
-def _verdict_code(verdict: Verdict | None, *, has_output: bool) -> int:
+def _verdict_code(verdict: ScoreVerdict | None, *, has_output: bool) -> int:
     """Left out: who was not asked, who does not say passed or failed, and who had no output to score."""
     if verdict is None:
         return LEFT_OUT

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assay.statistics.labelled_sample import ERROR, CorrectedRate, Judged, LabelledSample
+from assay.statistics.labelled_sample import ERROR, CorrectedRate, JudgedSample, LabelledSample
 from assay.statistics.measured import exact_bounds, wilson_bounds
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
@@ -29,7 +29,7 @@ FEWEST_DISSENTING = 3
 """Labels on the rarer side in the verdict that decides most, below which bounds are conservative."""
 
 
-def human_rate(judged: Judged) -> CorrectedRate:
+def human_rate(judged: JudgedSample) -> CorrectedRate:
     """The labels alone, each weighted by one over its probability of being drawn (Hájek 1971), as if no judge existed."""
     sample = LabelledSample.of(judged)
     if sample.refusal:
@@ -38,7 +38,7 @@ def human_rate(judged: Judged) -> CorrectedRate:
     return sample.result(found)
 
 
-def ppi_rate(judged: Judged) -> CorrectedRate:
+def ppi_rate(judged: JudgedSample) -> CorrectedRate:
     """The judge's rate moved by what people say of it: PPI++, whose tuning makes it never worse than the labels alone.
 
     Angelopoulos, Duchi & Zrnic, "PPI++" (arXiv 2311.01453, 2023), with inverse-probability weights. Where both say yes or no
@@ -52,7 +52,7 @@ def ppi_rate(judged: Judged) -> CorrectedRate:
     return _by_verdict(sample) if sample.yes_no else _by_residuals(sample)
 
 
-def rogan_gladen_rate(judged: Judged) -> CorrectedRate:
+def rogan_gladen_rate(judged: JudgedSample) -> CorrectedRate:
     """The judge's pass rate corrected by its sensitivity and specificity on the labels; no value if it is no better than chance.
 
     Rogan & Gladen, Am. J. Epidemiol. 107 (1978) 71, with the interval of Lang & Reiczigel (`lang_reiczigel`) at counts

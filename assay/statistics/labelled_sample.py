@@ -44,7 +44,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class JudgedSample:
     """All rows that the judge scored, one entry a row: its score and a person's, 0 to 1, NaN where there is none.
 
     `inclusion` is each row's probability of being labelled (above 0 for labelled rows), None where all had the same.
@@ -75,7 +75,7 @@ class CorrectedRate:
 class LabelledSample:
     """The judged rows that have a score, and which of them are labelled; `refusal` is why there can be no estimate."""
 
-    judged: Judged
+    judged: JudgedSample
     judge: Floats
     labelled: Mask
     y: Floats
@@ -85,7 +85,7 @@ class LabelledSample:
     refusal: Measured | None
 
     @classmethod
-    def of(cls, judged: Judged) -> LabelledSample:
+    def of(cls, judged: JudgedSample) -> LabelledSample:
         """The sample.
 
         Raises:
@@ -216,7 +216,7 @@ class LabelledSample:
         )
 
 
-def _validate(judged: Judged) -> None:
+def _validate(judged: JudgedSample) -> None:
     n = len(judged.judge)
     for name in ("labels", "inclusion", "clusters"):
         entries = getattr(judged, name)
@@ -228,7 +228,7 @@ def _validate(judged: Judged) -> None:
             raise ValueError(f"{name}: scores from 0 to 1 were expected, found {outside[0]:g}")
 
 
-def _refusal(judged: Judged, labels: Floats, drawn: Floats, *, unscored: int) -> Measured | None:
+def _refusal(judged: JudgedSample, labels: Floats, drawn: Floats, *, unscored: int) -> Measured | None:
     calibration, rows = judged.calibration, len(judged.judge)
     if calibration.mismatch:
         return unmeasured(f"the labels do not fit: {calibration.mismatch}", level=LEVEL, n=len(labels))

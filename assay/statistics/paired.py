@@ -24,7 +24,7 @@ from assay.statistics.paired_bounds import (
     bca_interval,
     mcnemar_p,
 )
-from assay.statistics.power import FEWEST_DISCORDANT, detectable, records_for
+from assay.statistics.power import FEWEST_DISCORDANT, mde_of_plan, records_for
 from assay.statistics.sampling import ALONE, Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class Pairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class PairedComparison:
     """Candidate minus champion, as a difference of rates; `gains` and `losses` are the records that differ.
 
     `low` and `high` are the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds; `bounds` gives them, and
-    p-values, at any other error. `p_value` is two-sided, of "no difference". `detectable` is the smallest true difference
+    p-values, at any other error. `p_value` is two-sided, of "no difference". `mde_of_plan` is the smallest true difference
     that such a comparison finds four times in five, `needed` how many records of the same kind would make that the wanted
     one. `unscored` records have an outcome without a score, `left_out` ones were answered by one variant only. `resampled`
     is a second opinion on the interval by BCa bootstrap, where resamples were asked for.
@@ -119,7 +119,7 @@ def pair(
     )
 
 
-def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> Comparison:
+def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
     """The difference with the method that fits the data: one yes/no outcome, fractions or epochs, or clusters.
 
     Up to 1 % of the records may have an unscored outcome, which is left out. With more, the bounds are those of the worst
@@ -146,7 +146,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)
 
 
-def _worst_case(found: Comparison, bounds: WorstCaseBounds, records: int) -> Comparison:
+def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:
     """The comparison of the scored records, with the bounds that unscored ones leave."""
     low, high = bounds.interval()
     return replace(
@@ -243,12 +243,12 @@ class _Differences:
         return int((self.groups.total(self.groups.weights * self.values) != 0).sum())
 
 
-def _compared(data: _Differences, question: _Question) -> Comparison:
+def _compared(data: _Differences, question: _Question) -> PairedComparison:
     bounds, method = _bounds(data)
     status, reason = _status(data, bounds)
     low, high = bounds.interval()
-    n, smallest = len(data.values), detectable(bounds.standard_error, df=bounds.df)
-    return Comparison(
+    n, smallest = len(data.values), mde_of_plan(bounds.standard_error, df=bounds.df)
+    return PairedComparison(
         difference=data.groups.mean(data.values),
         low=low,
         high=high,

@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chances:
+class VerdictProbabilities:
     """Probabilities of the regression rule's three outcomes; they sum to 1."""
 
     passing: float
@@ -71,7 +71,7 @@ class Chances:
     inconclusive: float
 
 
-def detectable(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
+def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
     """The smallest true difference that a two-sided test at 5 % finds with that probability, for this standard error.
 
     (t for 97.5 % + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
@@ -104,7 +104,7 @@ def records_needed(wanted: float, *, discordance: float, power: float = POWER, d
     return min(MOST_RECORDS, math.ceil(design_effect * ((under_null + under_difference) / wanted) ** 2))
 
 
-def detectable_difference(
+def minimum_detectable_effect(
     n: int, *, discordance: float, power: float = POWER, design_effect: float = 1.0
 ) -> float | None:
     """The smallest difference that n pairs find with that probability; None where not even all discordant pairs suffice.
@@ -131,24 +131,24 @@ def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
     if plan.difference <= -plan.margin:
         return None
     low, high = 0, 64
-    while verdict_chances(_resized(plan, high)).passing < chance:
+    while verdict_probabilities(_resized(plan, high)).passing < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
-        low, high = (low, middle) if verdict_chances(_resized(plan, middle)).passing >= chance else (middle, high)
+        low, high = (low, middle) if verdict_probabilities(_resized(plan, middle)).passing >= chance else (middle, high)
     return high
 
 
-def verdict_chances(plan: Plan) -> Chances:
+def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
     """Probabilities that the regression rule passes, fails or says neither.
 
     Independent yes/no pairs: every outcome is enumerated and judged by the bounds that it would have. Clusters: Student's t with one
     degree of freedom less than clusters, noncentral under the true difference.
     """
     passing, failing = _student(plan) if plan.clusters is not None or plan.design_effect > 1 else _enumerated(plan)
-    return Chances(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
+    return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
 
 
 def _resized(plan: Plan, n: int) -> Plan:
@@ -220,7 +220,7 @@ def _scores(ups: Counts, discordant: Counts, n: int, bar: float) -> NDArray[np.f
     return score * np.sqrt(1 - 1 / np.maximum(discordant, 2))
 
 
-def clearing_chance(n: int, *, rate: float, bar: float) -> float:
+def probability_of_clearing(n: int, *, rate: float, bar: float) -> float:
     """The probability that the one-sided 95 % lower bound of n independent answers is at least the bar, at that true rate.
 
     Every number of successes is enumerated and judged by the bound that it would have.
@@ -247,13 +247,13 @@ def records_to_clear(rate: float, *, bar: float, chance: float = POWER) -> int |
     if rate <= bar:
         return None
     low, high = 0, 16
-    while clearing_chance(high, rate=rate, bar=bar) < chance:
+    while probability_of_clearing(high, rate=rate, bar=bar) < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
-        low, high = (low, middle) if clearing_chance(middle, rate=rate, bar=bar) >= chance else (middle, high)
+        low, high = (low, middle) if probability_of_clearing(middle, rate=rate, bar=bar) >= chance else (middle, high)
     return high
 
 

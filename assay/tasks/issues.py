@@ -22,7 +22,7 @@ SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Mistake:
+class ValidationIssue:
     """One thing wrong in a task folder; `file` is relative to the project, `line` counts from 1."""
 
     file: str
@@ -34,10 +34,10 @@ class Mistake:
         return f"{self.file}:{self.line}: expected {self.expected}; found {self.found}"
 
 
-class TaskInvalid(UsageError):
+class TaskValidationError(UsageError):
     """A task folder with mistakes; its message lists them all, a line each."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+    def __init__(self, mistakes: Sequence[ValidationIssue]) -> None:
         self.mistakes = tuple(sorted(set(mistakes)))
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
@@ -53,7 +53,7 @@ class YamlDocument:
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self.file = shown_as
-        self.mistakes: list[Mistake] = []
+        self.mistakes: list[ValidationIssue] = []
         self._root: yaml.Node | None = None
         self.value: object = None
         try:
@@ -61,20 +61,26 @@ class YamlDocument:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
-            self.mistakes.append(Mistake(self.file, 1, "the file", "nothing there; `assay init TASK` writes one"))
+            self.mistakes.append(
+                ValidationIssue(self.file, 1, "the file", "nothing there; `assay init TASK` writes one")
+            )
         except OSError as error:
-            self.mistakes.append(Mistake(self.file, 1, "a readable file", error.strerror or type(error).__name__))
+            self.mistakes.append(
+                ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__)
+            )
         except RecursionError:
-            self.mistakes.append(Mistake(self.file, 1, "YAML of a few levels", "levels without end"))
+            self.mistakes.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
         except UnicodeDecodeError as error:
             self.mistakes.append(
-                Mistake(self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}")
+                ValidationIssue(
+                    self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}"
+                )
             )
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.mistakes.append(Mistake(self.file, line, "valid YAML", error.problem or "a syntax error"))
+            self.mistakes.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
         except yaml.YAMLError as error:
-            self.mistakes.append(Mistake(self.file, 1, "valid YAML", " ".join(str(error).split())))
+            self.mistakes.append(ValidationIssue(self.file, 1, "valid YAML", " ".join(str(error).split())))
         if self._root is not None:
             self._collect_repeated_keys(self._root, seen_nodes=set())
 
@@ -89,7 +95,7 @@ class YamlDocument:
             line = (key or node).start_mark.line + 1
         return line
 
-    def mistakes_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[Mistake]:
+    def mistakes_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
         """What Pydantic found in the value at `under`, one mistake for each."""
         found = []
         for detail in error.errors(include_url=False):
@@ -99,14 +105,18 @@ class YamlDocument:
             place = ".".join(str(step) for step in steps) or "the file"
             line = self.line(steps)
             if detail["type"] == "missing":
-                found.append(Mistake(self.file, line, f"`{place}`", "nothing; add it"))
+                found.append(ValidationIssue(self.file, line, f"`{place}`", "nothing; add it"))
             elif detail["type"] == "extra_forbidden":
-                found.append(Mistake(self.file, line, "a known key", f"`{place}`; remove it or correct its name"))
+                found.append(
+                    ValidationIssue(self.file, line, "a known key", f"`{place}`; remove it or correct its name")
+                )
             else:
                 message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
                 value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
                 found.append(
-                    Mistake(self.file, line, f"`{place}` to be right: {message.removeprefix('expected ')}", value)
+                    ValidationIssue(
+                        self.file, line, f"`{place}` to be right: {message.removeprefix('expected ')}", value
+                    )
                 )
         return found
 
@@ -130,7 +140,7 @@ class YamlDocument:
             for key, value in node.value:
                 if str(key.value) in seen:
                     self.mistakes.append(
-                        Mistake(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
+                        ValidationIssue(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
                     )
                 seen.add(str(key.value))
                 self._collect_repeated_keys(value, seen_nodes=seen_nodes)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.live import Live
 
-    from assay.runs.progress import RunProgress, Snapshot
+    from assay.runs.progress import ProgressSnapshot, RunProgress
 from assay.terminal.output import _literal, console_on, note
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -42,7 +42,7 @@ def _live(console: Console, progress: RunProgress) -> Live:
     )
 
 
-def run_view(snapshot: Snapshot) -> Group:
+def run_view(snapshot: ProgressSnapshot) -> Group:
     """A bar and the run's figures, and a line for each lane of the limiter."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar

@@ -29,7 +29,7 @@ from assay.inference.caches.protocol import PaidAnswer
 from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.caches.vectors import VectorIndex
 from assay.inference.request import Request, RunFacts
-from assay.tuning.cache.threshold import Neighbour, Question, ThresholdChoice, choose_threshold, upper_bound
+from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold, upper_bound
 from assay.tuning.cache.tune import SEED, embedded
 from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
 from tests.fakes import embedding_endpoint
@@ -103,7 +103,7 @@ async def tested(sets: Sets, choice: ThresholdChoice, embedder: OpenAIEmbedder) 
     }
 
 
-def neighbourhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[Question]:
+def neighbourhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[CachedQuestion]:
     """The tuning questions with their nearest cached ones, as the cache's own index finds them."""
     index = VectorIndex(len(next(iter(cached.values()))))
     for number, one in enumerate(sets.cached):

@@ -14,9 +14,9 @@ from assay.calibration.calibrate import CalibratedJudge, measure
 from assay.errors import UsageError
 from assay.labels.label_rows import Label, label_row
 from assay.labels.questions import rubric_question
-from assay.labels.session import Desk
+from assay.labels.session import LabelingSession
 from assay.records import Score
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from tests.calibration.conftest import BINARY, Bench, figure
 from tests.fakes.landed_run import DAY, NOON, answers
 
@@ -101,7 +101,7 @@ def test_a_label_taken_back_is_none_and_an_adjudicator_settles(judged: Bench) ->
     judged.label("better", [("r0001", "ben", other), ("r0002", "ben", "cannot_tell"), ("r0002", "ana", "cannot_tell")])
     undecided = only(judged)
     assert "answers left out: 1 cannot tell, 1 undecided" in str(undecided.kappa.reason)
-    desk = Desk(judged.project, judged.task)
+    desk = LabelingSession(judged.project, judged.task)
     desk.save("ben", _assignment(judged, "r0001", "ben"), other, "sure")  # makes the desk look at the conflict
     asked = desk.next_item("cleo")
     assert asked is not None and asked.is_adjudication
@@ -248,7 +248,7 @@ def _assignment(made: Bench, record: str, person: str) -> str:
 def _stray(made: Bench, prediction: str) -> Score:
     task = made.task
     asked = rubric_question(task.spec.judges[0], task.rubrics["better"])
-    scored = Scored(
+    scored = ScoredPrediction(
         prediction_id=prediction, run_id=made.run_id, task=made.name, data_date=DAY, tenant_id="default",
         record_id="nowhere", epoch=0, subject_key=None, masking_version="off",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 from assay.calibration.label_set import CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource, agreed
 from assay.calibration.metrics import calibration_findings
-from assay.labels.questions import Level, Question
+from assay.labels.questions import LabelingQuestion, Level
 
 BINARY = (Level("fail", 0.0, False, "It fails."), Level("pass", 1.0, True, "It passes."))
 GRADED = tuple(Level(str(value), float(value), value >= 3, "So.") for value in (1, 2, 3, 4))
@@ -19,8 +19,8 @@ OF_BOTH = {"cohens_kappa", "gwets_ac1", "percent_agreement", "sensitivity", "spe
 AMONG = {"krippendorffs_alpha", "annotator_kappa", "annotator_agreement"}
 
 
-def asked(levels: tuple[Level, ...] = BINARY) -> Question:
-    return Question(scorer="polite", version="q1", text="Is it?", levels=levels, judged_by=("polite",))
+def asked(levels: tuple[Level, ...] = BINARY) -> LabelingQuestion:
+    return LabelingQuestion(scorer="polite", version="q1", text="Is it?", levels=levels, judged_by=("polite",))
 
 
 def answer(number: int, *, passed: bool | None, **more: Any) -> JudgedAnswer:

@@ -10,7 +10,7 @@ from typing import Any
 
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.side import EvaluationOptions, Telling
+from assay.evaluation.side import EvaluationOptions, EvaluationReporter
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.model_endpoint import Asked, Reaction
 from tests.runs.bench import DAY, Bench, Told
@@ -80,5 +80,5 @@ def evaluated(bench: Bench, task: str, **options: Any) -> Evaluation:
     def answering(_: int) -> Iterator[Told]:
         yield Told()
 
-    telling = Telling(answering=answering, counting=lambda _: lambda _: None, note=lambda _: None)
+    telling = EvaluationReporter(answering=answering, counting=lambda _: lambda _: None, note=lambda _: None)
     return evaluate(bench.project, task, EvaluationOptions(**{"data_date": DAY, **options}), telling)

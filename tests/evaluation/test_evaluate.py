@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.evaluation.gate_rules import Decision, State
+from assay.evaluation.gate_rules import RuleDecision, RuleState
 from tests.end_to_end.workplace import numbered_rows
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
@@ -20,7 +20,7 @@ def _obeying(model: ModelEndpoint) -> None:
     model.react = obeying
 
 
-def states(found: Any) -> dict[str, State]:
+def states(found: Any) -> dict[str, RuleState]:
     return {outcome.rule.name: outcome.state for outcome in found.verdict.outcomes}
 
 
@@ -29,7 +29,7 @@ def test_equal_prompts_on_five_hundred_records_pass(bench: Bench, name: str) -> 
 
     found = evaluated(bench, task, candidate="reworded", champion="default", is_gate=True)
 
-    assert (found.verdict.decision, found.exit_code) == (Decision.PASS, 0)
+    assert (found.verdict.decision, found.exit_code) == (RuleDecision.PASS, 0)
     overall = found.compared[0].comparison
     assert (overall.n, overall.gains, overall.losses, overall.difference) == (500, 5, 0, pytest.approx(0.01))
 
@@ -39,7 +39,7 @@ def test_twelve_records_are_too_few_to_tell(bench: Bench, name: str) -> None:
 
     found = evaluated(bench, task, candidate="reworded", champion="default", is_gate=True)
 
-    assert (found.verdict.decision, found.exit_code) == (Decision.INCONCLUSIVE, 2)
+    assert (found.verdict.decision, found.exit_code) == (RuleDecision.INCONCLUSIVE, 2)
     assert found.compared[0].comparison.needed is not None
 
 
@@ -48,8 +48,8 @@ def test_a_prompt_made_worse_fails(bench: Bench, name: str) -> None:
 
     found = evaluated(bench, task, candidate="worse", champion="default")
 
-    assert (found.verdict.decision, found.exit_code) == (Decision.FAIL, 1)
-    assert states(found) == {"floor": State.FAIL, "not_worse": State.FAIL}
+    assert (found.verdict.decision, found.exit_code) == (RuleDecision.FAIL, 1)
+    assert states(found) == {"floor": RuleState.FAIL, "not_worse": RuleState.FAIL}
 
 
 def test_an_inconclusive_gate_only_warns_in_shadow(bench: Bench, name: str) -> None:
@@ -57,7 +57,7 @@ def test_an_inconclusive_gate_only_warns_in_shadow(bench: Bench, name: str) -> N
 
     found = evaluated(bench, task, candidate="reworded", champion="default", is_gate=True)
 
-    assert (found.verdict.decision, found.blocks, found.exit_code) == (Decision.INCONCLUSIVE, False, 0)
+    assert (found.verdict.decision, found.blocks, found.exit_code) == (RuleDecision.INCONCLUSIVE, False, 0)
     assert evaluated(bench, task, candidate="reworded", champion="default").exit_code == 2
 
 
@@ -65,8 +65,8 @@ def test_without_a_champion_only_absolute_rules_count(bench: Bench, name: str) -
     found = evaluated(bench, evaluated_task(bench.place, name, cases(200)))
 
     assert found.notes == ("there is no champion yet: absolute rules only",)
-    assert states(found) == {"floor": State.PASS, "not_worse": State.REPORTED}
-    assert found.verdict.decision is Decision.PASS
+    assert states(found) == {"floor": RuleState.PASS, "not_worse": RuleState.REPORTED}
+    assert found.verdict.decision is RuleDecision.PASS
 
 
 def test_answers_that_are_there_are_not_asked_again(bench: Bench, name: str, model: ModelEndpoint) -> None:
@@ -147,7 +147,7 @@ def test_cost_and_latency_of_reused_answers_are_those_of_their_calls(bench: Benc
     evaluated(bench, evaluated_task(bench.place, name, cases(60), rules=rules, sla=sla))
     found = evaluated(bench, evaluated_task(bench.place, name, cases(61), rules=rules, sla=sla))
 
-    assert states(found) == {"cheap": State.PASS, "fast": State.PASS}
+    assert states(found) == {"cheap": RuleState.PASS, "fast": RuleState.PASS}
     assert (found.measured["fast"].measured.n, found.measured["cheap"].measured.n) == (61, 61)
     assert found.measured["cheap"].measured.value == pytest.approx(
         sum(row.cost_usd or 0 for row in found.candidate.answers.rows) / 61
@@ -162,7 +162,7 @@ def test_a_rule_on_a_slice_is_decided_on_its_records(bench: Bench, name: str) ->
 
     found = evaluated(bench, evaluated_task(bench.place, name, labelled, rules=[rule, rare]))
 
-    assert states(found) == {"phones": State.PASS, "faxes": State.REPORTED}
+    assert states(found) == {"phones": RuleState.PASS, "faxes": RuleState.REPORTED}
     assert found.measured["phones"].measured.n == 20
 
 
@@ -274,5 +274,5 @@ def test_a_waiver_that_expired_no_longer_helps(bench: Bench, name: str) -> None:
 
     outcome = evaluated(bench, task).verdict.outcomes[0]
 
-    assert (outcome.state, "expired on 2020-01-01" in outcome.reason) == (State.FAIL, True)
-    assert replace(outcome, waiver=None).state is State.FAIL
+    assert (outcome.state, "expired on 2020-01-01" in outcome.reason) == (RuleState.FAIL, True)
+    assert replace(outcome, waiver=None).state is RuleState.FAIL

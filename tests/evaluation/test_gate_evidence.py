@@ -10,7 +10,7 @@ import pytest
 from assay.errors import UsageError
 from assay.evaluation.gate_evidence import (
     EvidenceIds,
-    Grounds,
+    GateInputs,
     compared,
     evidence_for,
     gate_rules,
@@ -18,7 +18,7 @@ from assay.evaluation.gate_evidence import (
     measured_for,
 )
 from assay.evaluation.gate_rules import Evidence, RuleKind
-from assay.evaluation.outcomes import Answer, Answers
+from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.spec import SlaSpec
 
@@ -40,10 +40,10 @@ RULES = gate_rules(GATE, SLA)
 NO_IDS = EvidenceIds(dict.fromkeys(("floor", "cheap", "fast"), "e1"), {("reliability", "k=x"): "c1"})
 
 
-def answers(*, right: int, count: int = 40, **fields: Any) -> Answers:
+def answers(*, right: int, count: int = 40, **fields: Any) -> Outcomes:
     """`count` answers, the first `right` of them correct, every second one in the slice k=x."""
-    return Answers.of(
-        Answer(
+    return Outcomes.of(
+        PredictionOutcome(
             **{
                 **{"record": ("default", f"r{i:02}"), "epoch": 0, "status": "ok", "population": "golden:gate"},
                 **{"is_correct": i < right, "slices": ("k=x",) if i % 2 else (), "cost_usd": 0.01, "latency_ms": 10.0},
@@ -54,7 +54,7 @@ def answers(*, right: int, count: int = 40, **fields: Any) -> Answers:
     )
 
 
-def evidence(grounds: Grounds) -> dict[str, Evidence]:
+def evidence(grounds: GateInputs) -> dict[str, Evidence]:
     return evidence_for(RULES, grounds, measured=measured_for(RULES, grounds), ids=NO_IDS)
 
 
@@ -71,7 +71,7 @@ def test_rules_have_the_bars_of_the_file_and_the_latency_that_of_the_sla() -> No
 
 
 def test_absolute_rules_rest_on_the_candidates_own_answers() -> None:
-    found = evidence(Grounds(candidate=answers(right=36), sla=SLA))
+    found = evidence(GateInputs(candidate=answers(right=36), sla=SLA))
 
     assert {name: one.value for name, one in found.items()} == {
         "floor": 0.9,
@@ -87,7 +87,7 @@ def test_a_regression_rule_rests_on_the_comparison_in_its_slice() -> None:
     candidate, champion = answers(right=30), answers(right=36)
     places = tuple(compared(candidate, champion, metrics=["reliability"], rules=RULES, seed=1))
 
-    found = evidence(Grounds(candidate=candidate, compared=places, sla=SLA))
+    found = evidence(GateInputs(candidate=candidate, compared=places, sla=SLA))
 
     assert {(one.slice, one.comparison.n, one.comparison.losses, one.margin) for one in places} == {
         ("overall", 40, 6, None),
@@ -97,7 +97,7 @@ def test_a_regression_rule_rests_on_the_comparison_in_its_slice() -> None:
 
 
 def test_a_candidate_that_asks_the_same_cannot_be_worse() -> None:
-    found = evidence(Grounds(candidate=answers(right=30), is_same=True, sla=SLA))["not_worse"]
+    found = evidence(GateInputs(candidate=answers(right=30), is_same=True, sla=SLA))["not_worse"]
 
     assert (found.value, found.lower, found.n, found.method) == (0.0, 0.0, 20, "same_version")
 
@@ -105,9 +105,9 @@ def test_a_candidate_that_asks_the_same_cannot_be_worse() -> None:
 def test_a_judge_is_trusted_by_its_calibration_and_by_nothing_else() -> None:
     kappa = Evidence(value=0.8, lower=0.7, upper=0.9, n=120)
 
-    assert "trusted" not in evidence(Grounds(candidate=answers(right=30), sla=SLA))
-    assert "trusted" not in evidence(Grounds(candidate=answers(right=30), calibration={"other": kappa}, sla=SLA))
-    assert evidence(Grounds(candidate=answers(right=30), calibration={"safe": kappa}, sla=SLA))["trusted"] is kappa
+    assert "trusted" not in evidence(GateInputs(candidate=answers(right=30), sla=SLA))
+    assert "trusted" not in evidence(GateInputs(candidate=answers(right=30), calibration={"other": kappa}, sla=SLA))
+    assert evidence(GateInputs(candidate=answers(right=30), calibration={"safe": kappa}, sla=SLA))["trusted"] is kappa
 
 
 def test_rates_of_a_comparison_are_those_of_records_that_both_answered() -> None:
@@ -126,4 +126,4 @@ def test_a_slice_that_only_one_has_is_left_out_and_nothing_in_common_is_a_mistak
     }
 
     with pytest.raises(UsageError, match="Nothing to compare"):
-        list(compared(answers(right=1, count=2), Answers(()), metrics=["reliability"], rules=(), seed=1))
+        list(compared(answers(right=1, count=2), Outcomes(()), metrics=["reliability"], rules=(), seed=1))

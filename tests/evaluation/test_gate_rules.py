@@ -12,12 +12,12 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from assay.evaluation.gate_rules import (
-    Decision,
     Evidence,
-    Rule,
+    GateRule,
+    GateVerdict,
+    RuleDecision,
     RuleKind,
-    State,
-    Verdict,
+    RuleState,
     Waiver,
     absolute_evidence,
     decide,
@@ -29,8 +29,8 @@ from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import Pairs, compare
 
 TODAY = date(2026, 11, 26)
-REGRESSION = Rule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.02)
-RELIABLE = Rule(name="reliable", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.9)
+REGRESSION = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.02)
+RELIABLE = GateRule(name="reliable", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.9)
 
 
 def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None = None) -> Evidence:
@@ -44,20 +44,25 @@ def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None 
     )
 
 
-def verdict(rules: list[Rule], evidence: Mapping[str, Evidence], *waivers: Waiver) -> Verdict:
+def verdict(rules: list[GateRule], evidence: Mapping[str, Evidence], *waivers: Waiver) -> GateVerdict:
     return decide(rules, evidence, today=TODAY, waivers=waivers)
 
 
-def state(rule: Rule, found: Evidence | None) -> tuple[State, str]:
+def state(rule: GateRule, found: Evidence | None) -> tuple[RuleState, str]:
     outcome = verdict([rule], {rule.name: found} if found else {}).outcomes[0]
     return outcome.state, outcome.reason
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.917, State.PASS), (0.916, State.INCONCLUSIVE), (0.884, State.INCONCLUSIVE), (0.883, State.FAIL)],
+    [
+        (0.917, RuleState.PASS),
+        (0.916, RuleState.INCONCLUSIVE),
+        (0.884, RuleState.INCONCLUSIVE),
+        (0.883, RuleState.FAIL),
+    ],
 )
-def test_an_absolute_rule_passes_and_fails_on_its_one_sided_bounds(value: float, expected: State) -> None:
+def test_an_absolute_rule_passes_and_fails_on_its_one_sided_bounds(value: float, expected: RuleState) -> None:
     assert state(RELIABLE, normal(value))[0] is expected
     assert state(RELIABLE, normal(value, limit=0.9))[0] is expected
 
@@ -65,26 +70,31 @@ def test_an_absolute_rule_passes_and_fails_on_its_one_sided_bounds(value: float,
 @pytest.mark.parametrize("kind", [RuleKind.COST_PER_CORRECT])
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(0.883, State.PASS), (0.884, State.INCONCLUSIVE), (0.916, State.INCONCLUSIVE), (0.917, State.FAIL)],
+    [
+        (0.883, RuleState.PASS),
+        (0.884, RuleState.INCONCLUSIVE),
+        (0.916, RuleState.INCONCLUSIVE),
+        (0.917, RuleState.FAIL),
+    ],
 )
-def test_costs_and_durations_are_to_stay_below(kind: RuleKind, value: float, expected: State) -> None:
+def test_costs_and_durations_are_to_stay_below(kind: RuleKind, value: float, expected: RuleState) -> None:
     assert state(replace(RELIABLE, kind=kind), normal(value))[0] is expected
 
 
 def test_a_bound_at_the_threshold_meets_it_but_one_at_the_margin_does_not() -> None:
-    assert state(RELIABLE, Evidence(value=0.95, lower=0.9, upper=1.0, n=9))[0] is State.PASS
-    assert state(REGRESSION, Evidence(value=0.0, lower=-0.02, upper=0.02, n=9))[0] is State.INCONCLUSIVE
-    assert state(REGRESSION, Evidence(value=0.0, lower=-0.0199, upper=0.02, n=9))[0] is State.PASS
+    assert state(RELIABLE, Evidence(value=0.95, lower=0.9, upper=1.0, n=9))[0] is RuleState.PASS
+    assert state(REGRESSION, Evidence(value=0.0, lower=-0.02, upper=0.02, n=9))[0] is RuleState.INCONCLUSIVE
+    assert state(REGRESSION, Evidence(value=0.0, lower=-0.0199, upper=0.02, n=9))[0] is RuleState.PASS
 
 
 def test_reasons_name_the_bound_and_the_limit() -> None:
-    assert state(RELIABLE, normal(0.95)) == (State.PASS, "lower bound 0.9336 meets 0.9")
-    assert state(RELIABLE, normal(0.85)) == (State.FAIL, "upper bound 0.8664 misses 0.9, adjusted p = 2.9e-07")
+    assert state(RELIABLE, normal(0.95)) == (RuleState.PASS, "lower bound 0.9336 meets 0.9")
+    assert state(RELIABLE, normal(0.85)) == (RuleState.FAIL, "upper bound 0.8664 misses 0.9, adjusted p = 2.9e-07")
     assert state(RELIABLE, normal(0.91)) == (
-        State.INCONCLUSIVE,
+        RuleState.INCONCLUSIVE,
         "0.9 is not clear of the bounds 0.8936 to 0.9264",
     )
-    assert state(RELIABLE, None) == (State.INCONCLUSIVE, "no evidence")
+    assert state(RELIABLE, None) == (RuleState.INCONCLUSIVE, "no evidence")
 
 
 def test_a_p_value_read_off_the_bounds_is_the_normal_one() -> None:
@@ -98,8 +108,8 @@ def test_two_sided_bounds_of_95_per_cent_are_stricter_than_they_have_to_be() -> 
         low, high = 0.916 - z * 0.009, 0.916 + z * 0.009
         return Measured(value=0.916, low=low, high=high, level=level, method="normal", n=900)
 
-    assert state(RELIABLE, absolute_evidence(measured(0.90, 1.645)))[0] is State.PASS
-    assert state(RELIABLE, absolute_evidence(measured(0.95, 1.960)))[0] is State.INCONCLUSIVE
+    assert state(RELIABLE, absolute_evidence(measured(0.90, 1.645)))[0] is RuleState.PASS
+    assert state(RELIABLE, absolute_evidence(measured(0.95, 1.960)))[0] is RuleState.INCONCLUSIVE
 
 
 def test_holm_is_that_of_statsmodels() -> None:
@@ -114,23 +124,23 @@ def test_failing_is_adjusted_for_all_rules_and_passing_is_not() -> None:
     rules = [replace(RELIABLE, name=str(place)) for place in range(5)]
     good = {str(place): normal(0.95) for place in range(5)}
 
-    assert verdict(rules, good).decision is Decision.PASS
+    assert verdict(rules, good).decision is RuleDecision.PASS
     once = verdict(rules, {**good, "2": normal(0.88)})
-    assert (once.decision, once.outcomes[2].state) == (Decision.INCONCLUSIVE, State.INCONCLUSIVE)
+    assert (once.decision, once.outcomes[2].state) == (RuleDecision.INCONCLUSIVE, RuleState.INCONCLUSIVE)
     assert once.outcomes[2].adjusted_p == pytest.approx(5 * norm.sf(2))
-    assert verdict(rules, {**good, "2": normal(0.875)}).decision is Decision.FAIL
+    assert verdict(rules, {**good, "2": normal(0.875)}).decision is RuleDecision.FAIL
 
 
 def test_any_failure_fails_and_any_doubt_is_inconclusive() -> None:
     rules = [RELIABLE, replace(RELIABLE, name="other")]
     for other, decision, exit_code in (
-        (0.95, Decision.PASS, 0),
-        (0.90, Decision.INCONCLUSIVE, 2),
-        (0.80, Decision.FAIL, 1),
+        (0.95, RuleDecision.PASS, 0),
+        (0.90, RuleDecision.INCONCLUSIVE, 2),
+        (0.80, RuleDecision.FAIL, 1),
     ):
         found = verdict(rules, {"reliable": normal(0.95), "other": normal(other)})
         assert (found.decision, found.exit_code) == (decision, exit_code)
-    assert verdict([], {}).decision is Decision.INCONCLUSIVE
+    assert verdict([], {}).decision is RuleDecision.INCONCLUSIVE
 
 
 def test_an_inconclusive_verdict_stops_a_promotion_where_the_stage_says_so() -> None:
@@ -147,54 +157,61 @@ def test_small_slices_are_reported_and_do_not_count() -> None:
 
     found = verdict([RELIABLE, small], {"reliable": normal(0.95), "small": normal(0.5, n=49)})
 
-    assert found.decision is Decision.PASS
-    assert (found.outcomes[1].state, found.outcomes[1].reason) == (State.REPORTED, "49 records, fewer than 50")
+    assert found.decision is RuleDecision.PASS
+    assert (found.outcomes[1].state, found.outcomes[1].reason) == (RuleState.REPORTED, "49 records, fewer than 50")
     assert found.outcomes[1].adjusted_p is None
-    assert verdict([RELIABLE, small], {"reliable": normal(0.95), "small": normal(0.5, n=50)}).decision is Decision.FAIL
-    assert verdict([small], {"small": normal(0.5, n=49)}).decision is Decision.INCONCLUSIVE
-    assert state(replace(RELIABLE, n_min=50), normal(0.5, n=49))[0] is State.INCONCLUSIVE
+    assert (
+        verdict([RELIABLE, small], {"reliable": normal(0.95), "small": normal(0.5, n=50)}).decision is RuleDecision.FAIL
+    )
+    assert verdict([small], {"small": normal(0.5, n=49)}).decision is RuleDecision.INCONCLUSIVE
+    assert state(replace(RELIABLE, n_min=50), normal(0.5, n=49))[0] is RuleState.INCONCLUSIVE
 
 
 def test_without_a_champion_only_absolute_rules_count() -> None:
     found = decide([RELIABLE, REGRESSION], {"reliable": normal(0.95)}, today=TODAY, champion=False)
 
-    assert found.decision is Decision.PASS
+    assert found.decision is RuleDecision.PASS
     assert (found.outcomes[1].state, found.outcomes[1].reason) == (
-        State.REPORTED,
+        RuleState.REPORTED,
         "no champion yet: absolute rules only",
     )
-    assert verdict([RELIABLE, REGRESSION], {"reliable": normal(0.95)}).decision is Decision.INCONCLUSIVE
+    assert verdict([RELIABLE, REGRESSION], {"reliable": normal(0.95)}).decision is RuleDecision.INCONCLUSIVE
 
 
 def test_a_judge_needs_agreement_on_enough_labels() -> None:
-    rule = Rule(name="judge", kind=RuleKind.JUDGE_CALIBRATED, metric="kappa", bar=0.6, n_min=100)
+    rule = GateRule(name="judge", kind=RuleKind.JUDGE_CALIBRATED, metric="kappa", bar=0.6, n_min=100)
 
-    assert state(rule, normal(0.7, error=0.05, n=100))[0] is State.PASS
-    assert state(rule, normal(0.9, error=0.05, n=99)) == (State.INCONCLUSIVE, "99 labels, fewer than 100")
-    assert state(rule, normal(0.4, error=0.05, n=100))[0] is State.FAIL
+    assert state(rule, normal(0.7, error=0.05, n=100))[0] is RuleState.PASS
+    assert state(rule, normal(0.9, error=0.05, n=99)) == (RuleState.INCONCLUSIVE, "99 labels, fewer than 100")
+    assert state(rule, normal(0.4, error=0.05, n=100))[0] is RuleState.FAIL
 
 
 def test_golden_cases_are_counted_in_all_and_in_each_slice() -> None:
-    rule = Rule(name="golden", kind=RuleKind.GOLDEN_CASES, metric="cases", bar=100, covering=("fr", "long"), n_min=5)
+    rule = GateRule(
+        name="golden", kind=RuleKind.GOLDEN_CASES, metric="cases", bar=100, covering=("fr", "long"), n_min=5
+    )
 
-    assert state(rule, golden_evidence(100, {"fr": 5, "long": 20}))[0] is State.PASS
-    assert state(rule, golden_evidence(99, {"fr": 5, "long": 20})) == (State.FAIL, "99 golden cases, fewer than 100")
-    assert state(rule, golden_evidence(100, {"fr": 4})) == (State.FAIL, "fewer than 5 golden cases in fr, long")
+    assert state(rule, golden_evidence(100, {"fr": 5, "long": 20}))[0] is RuleState.PASS
+    assert state(rule, golden_evidence(99, {"fr": 5, "long": 20})) == (
+        RuleState.FAIL,
+        "99 golden cases, fewer than 100",
+    )
+    assert state(rule, golden_evidence(100, {"fr": 4})) == (RuleState.FAIL, "fewer than 5 golden cases in fr, long")
 
 
 @pytest.mark.parametrize("status", [Status.INCONCLUSIVE, Status.NONE])
 def test_evidence_that_decides_nothing_is_inconclusive_whatever_its_bounds(status: Status) -> None:
     found = replace(normal(0.99), status=status, reason="5 clusters, fewer than 10")
 
-    assert state(RELIABLE, found) == (State.INCONCLUSIVE, "5 clusters, fewer than 10")
+    assert state(RELIABLE, found) == (RuleState.INCONCLUSIVE, "5 clusters, fewer than 10")
 
 
 def test_worst_and_best_case_bounds_decide_where_there_is_no_value() -> None:
     unscored = Evidence(value=None, lower=0.91, upper=0.99, n=300, status=Status.UNSCORED)
 
-    assert state(RELIABLE, unscored)[0] is State.PASS
-    assert state(RELIABLE, replace(unscored, lower=0.85))[0] is State.INCONCLUSIVE
-    assert state(RELIABLE, replace(unscored, lower=0.7, upper=0.89))[0] is State.FAIL
+    assert state(RELIABLE, unscored)[0] is RuleState.PASS
+    assert state(RELIABLE, replace(unscored, lower=0.85))[0] is RuleState.INCONCLUSIVE
+    assert state(RELIABLE, replace(unscored, lower=0.7, upper=0.89))[0] is RuleState.FAIL
 
 
 def waiver(expires: date = TODAY, rule: str = "reliable") -> Waiver:
@@ -207,23 +224,23 @@ def test_a_waiver_takes_a_rule_out_of_the_decision_and_is_shown(value: float) ->
 
     found = verdict(rules, evidence, waiver())
 
-    assert found.decision is Decision.PASS
+    assert found.decision is RuleDecision.PASS
     (waived,) = found.waived
-    assert (waived.rule.name, waived.waiver, waived.state) == ("reliable", waiver(), State.WAIVED)
-    assert waived.unwaived is (State.FAIL if value == 0.7 else State.INCONCLUSIVE)
+    assert (waived.rule.name, waived.waiver, waived.state) == ("reliable", waiver(), RuleState.WAIVED)
+    assert waived.unwaived is (RuleState.FAIL if value == 0.7 else RuleState.INCONCLUSIVE)
     assert waived.reason.endswith("waived by ada@example.com until 2026-11-26: the new model is safer")
 
 
 def test_an_expired_waiver_changes_nothing_and_says_so() -> None:
     found = verdict([RELIABLE], {"reliable": normal(0.7)}, waiver(date(2026, 11, 25)), waiver(date(2026, 1, 1)))
 
-    assert found.decision is Decision.FAIL
+    assert found.decision is RuleDecision.FAIL
     assert found.outcomes[0].reason.endswith("the waiver of ada@example.com expired on 2026-11-25")
 
 
 def test_a_rule_that_is_met_needs_no_waiver_and_waived_rules_alone_pass_nothing() -> None:
-    assert verdict([RELIABLE], {"reliable": normal(0.95)}, waiver()).outcomes[0].state is State.PASS
-    assert verdict([RELIABLE], {"reliable": normal(0.7)}, waiver()).decision is Decision.INCONCLUSIVE
+    assert verdict([RELIABLE], {"reliable": normal(0.95)}, waiver()).outcomes[0].state is RuleState.PASS
+    assert verdict([RELIABLE], {"reliable": normal(0.7)}, waiver()).decision is RuleDecision.INCONCLUSIVE
 
 
 def test_rules_are_named_once_and_waivers_name_a_rule() -> None:
@@ -242,15 +259,15 @@ def outcomes(gains: int, losses: int, n: int) -> Pairs:
 @pytest.mark.parametrize(
     ("gains", "losses", "n", "decision"),
     [
-        (20, 18, 500, Decision.PASS),
-        (0, 0, 500, Decision.PASS),
-        (1, 1, 12, Decision.INCONCLUSIVE),
-        (0, 0, 12, Decision.INCONCLUSIVE),
-        (10, 60, 500, Decision.FAIL),
-        (0, 9, 12, Decision.FAIL),
+        (20, 18, 500, RuleDecision.PASS),
+        (0, 0, 500, RuleDecision.PASS),
+        (1, 1, 12, RuleDecision.INCONCLUSIVE),
+        (0, 0, 12, RuleDecision.INCONCLUSIVE),
+        (10, 60, 500, RuleDecision.FAIL),
+        (0, 9, 12, RuleDecision.FAIL),
     ],
 )
-def test_comparisons_pass_fail_or_say_too_little(gains: int, losses: int, n: int, decision: Decision) -> None:
+def test_comparisons_pass_fail_or_say_too_little(gains: int, losses: int, n: int, decision: RuleDecision) -> None:
     comparison = compare(outcomes(gains, losses, n))
     evidence = regression_evidence(comparison, margin=0.02, estimate_ids=("e1",))
 
@@ -267,7 +284,7 @@ def test_equal_variants_fail_some_slice_one_time_in_twenty_at_most() -> None:
             str(place): regression_evidence(compare(outcomes(int(gains), int(losses), 120)), margin=0.0)
             for place, (gains, losses, _) in enumerate(tables)
         }
-        failed += verdict(rules, evidence).decision is Decision.FAIL
+        failed += verdict(rules, evidence).decision is RuleDecision.FAIL
         naive += any((found.p_failing or 0.0) <= 0.05 for found in evidence.values())
 
     assert failed / rounds <= 0.08

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from assay.evaluation.outcomes import Answer, Answers
+from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 
 
-def answer(record: str, *, tenant: str = "default", **fields: Any) -> Answer:
+def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
     given = {"epoch": 0, "status": "ok", "population": "golden:gate", "is_correct": True, "passed": {"exact": True}}
-    return Answer(**{"record": (tenant, record), **given, **fields})
+    return PredictionOutcome(**{"record": (tenant, record), **given, **fields})
 
 
 def test_what_the_budget_skipped_was_never_asked() -> None:
-    found = Answers.of([answer("a"), answer("b", status="skipped_budget")])
+    found = Outcomes.of([answer("a"), answer("b", status="skipped_budget")])
 
     assert (found.skipped, found.records()) == (1, 1)
     assert found.without(frozenset({"a"})).records() == 0
@@ -22,14 +22,14 @@ def test_what_the_budget_skipped_was_never_asked() -> None:
 
 
 def test_records_are_counted_by_slice_and_epochs_of_one_once() -> None:
-    found = Answers.of([answer("a", slices=("k=x",)), answer("a", epoch=1, slices=("k=x",)), answer("b")])
+    found = Outcomes.of([answer("a", slices=("k=x",)), answer("a", epoch=1, slices=("k=x",)), answer("b")])
 
     assert (found.records(), found.records("k=x"), found.records("k=y")) == (2, 1, 0)
     assert (found.slices, found.populations) == (("k=x",), ("golden:gate",))
 
 
 def test_the_same_id_of_two_tenants_is_two_records() -> None:
-    found = Answers.of([answer("a"), answer("a", tenant="other")])
+    found = Outcomes.of([answer("a"), answer("a", tenant="other")])
 
     assert len(found.by_record("reliability", "overall")) == 2
 
@@ -40,7 +40,7 @@ def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> N
         answer("b", is_sampled=False, passed={}),
         answer("c", passed={"exact": False}),
     ]
-    found = Answers.of(rows)
+    found = Outcomes.of(rows)
 
     assert {key.split("\0")[1] for key in found.by_record("reliability", "overall")} == {"a", "c"}
     assert math.isnan(found.by_record("reliability", "overall")["default\0a"][0])
@@ -48,9 +48,9 @@ def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> N
 
 
 def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> None:
-    alone = Answers.of(answer(f"r{i}", is_correct=i % 4 > 0) for i in range(40))
-    twice = Answers.of(answer(f"r{i % 20}", epoch=i // 20, is_correct=i % 4 > 0) for i in range(40))
-    grouped = Answers.of(answer(f"r{i}", is_correct=i % 4 > 0, cluster_id=f"c{i % 12}") for i in range(40))
+    alone = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0) for i in range(40))
+    twice = Outcomes.of(answer(f"r{i % 20}", epoch=i // 20, is_correct=i % 4 > 0) for i in range(40))
+    grouped = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0, cluster_id=f"c{i % 12}") for i in range(40))
 
     methods = [found.rate("reliability", "overall", level=0.9).method for found in (alone, twice, grouped)]
 
@@ -60,7 +60,7 @@ def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> N
 
 
 def test_latency_is_of_answers_whose_time_is_known() -> None:
-    found = Answers.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c")])
+    found = Outcomes.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c")])
 
     measured = found.within(20, "overall", level=0.9)
 
@@ -68,7 +68,7 @@ def test_latency_is_of_answers_whose_time_is_known() -> None:
 
 
 def test_cost_is_of_all_answers_for_the_correct_ones() -> None:
-    found = Answers.of(answer(f"r{i}", is_correct=i % 2 == 0, cost_usd=0.01) for i in range(40))
+    found = Outcomes.of(answer(f"r{i}", is_correct=i % 2 == 0, cost_usd=0.01) for i in range(40))
 
     measured = found.cost_per_correct("overall", level=0.9)
 

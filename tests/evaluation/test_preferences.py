@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.evaluation.gate_rules import State
+from assay.evaluation.gate_rules import RuleState
 from tests.evaluation.scenario import RIGHT, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
 from tests.runs.bench import Bench
@@ -53,7 +53,7 @@ def test_the_preferred_variant_wins_the_pairs_that_differ(bench: Bench, name: st
     liked = next(one for one in found.compared if one.metric == "preferred_by_safe")
     assert (liked.comparison.n, liked.comparison.gains, liked.comparison.losses) == (60, 30, 0)
     assert sum(is_pair(asked) for asked in model.asked) == 2 * 30
-    assert found.verdict.outcomes[0].state is State.PASS
+    assert found.verdict.outcomes[0].state is RuleState.PASS
     assert "changed its mind with the order of the answers in 0% of pairs" in found.notes[0]
 
 
@@ -90,7 +90,7 @@ def test_a_judge_that_says_nothing_readable_leaves_the_rule_open(bench: Bench, n
 
     liked = next(one for one in found.compared if one.metric == "preferred_by_safe")
     assert (liked.comparison.n, liked.comparison.unscored) == (10, 10)
-    assert found.verdict.outcomes[0].state is State.INCONCLUSIVE
+    assert found.verdict.outcomes[0].state is RuleState.INCONCLUSIVE
 
 
 def test_without_being_asked_the_judge_is_no_evidence(bench: Bench, name: str, model: ModelEndpoint) -> None:
@@ -99,7 +99,7 @@ def test_without_being_asked_the_judge_is_no_evidence(bench: Bench, name: str, m
 
     found = evaluated(bench, task, candidate="better", champion="default")
 
-    assert found.verdict.outcomes[0].state is State.INCONCLUSIVE
+    assert found.verdict.outcomes[0].state is RuleState.INCONCLUSIVE
     assert not any(is_pair(asked) for asked in model.asked)
 
 
@@ -118,6 +118,6 @@ def test_a_rule_on_a_judge_without_labels_is_open_and_says_why(bench: Bench, nam
 
     outcome = evaluated(bench, task).verdict.outcomes[0]
 
-    assert outcome.state is State.INCONCLUSIVE
+    assert outcome.state is RuleState.INCONCLUSIVE
     assert outcome.evidence is not None and outcome.evidence.estimate_ids
     assert "fewer than 50" in outcome.reason

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.gate_rules import Evidence, Outcome, Rule, RuleKind, State
+from assay.evaluation.gate_rules import Evidence, GateOutcome, GateRule, RuleKind, RuleState
 from assay.evaluation.render import as_values, facts, hidden, markdown, tables
 from assay.evaluation.rows import rule_content
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
@@ -32,10 +32,12 @@ def found(bench: Bench, name: str, model: ModelEndpoint) -> Evaluation:
     return evaluated(bench, task, candidate="worse", champion="default", is_gate=True)
 
 
-def outcome(kind: RuleKind, **fields: Any) -> Outcome:
-    rule = Rule(name="r", kind=kind, **{"metric": "reliability", "bar": 0.8, **fields})
+def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
+    rule = GateRule(name="r", kind=kind, **{"metric": "reliability", "bar": 0.8, **fields})
     known = Evidence(value=0.5, lower=0.25, upper=0.75, n=1234)
-    return Outcome(rule=rule, evidence=known, state=State.INCONCLUSIVE, unwaived=State.INCONCLUSIVE, reason="why | not")
+    return GateOutcome(
+        rule=rule, evidence=known, state=RuleState.INCONCLUSIVE, unwaived=RuleState.INCONCLUSIVE, reason="why | not"
+    )
 
 
 def test_people_read_the_decision_first_with_what_was_compared(found: Evaluation) -> None:

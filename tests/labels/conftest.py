@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from assay.labels.fill_queue import Filled, FillOptions, fill
-from assay.labels.session import Desk
+from assay.labels.fill_queue import FillOptions, FillSummary, fill_queue
+from assay.labels.session import LabelingSession
 from assay.project import Project, open_project
 from assay.tasks.task import Task
 from tests.end_to_end.stage import endpoints, model, name, place
@@ -44,13 +44,13 @@ class Stage:
     def task(self) -> Task:
         return self.project.task(self.name)
 
-    def fill(self, **options: Any) -> Filled:
+    def fill(self, **options: Any) -> FillSummary:
         """The queue holds a sample."""
         chosen = FillOptions(**{"purpose": "calibration", "size": 100, **options})
-        return fill(self.project, self.task, chosen)[0]
+        return fill_queue(self.project, self.task, chosen)[0]
 
-    def desk(self, **options: Any) -> Desk:
-        return Desk(self.project, self.task, **options)
+    def desk(self, **options: Any) -> LabelingSession:
+        return LabelingSession(self.project, self.task, **options)
 
     def labels(self) -> list[dict[str, Any]]:
         """The labels that stand, as staging would keep them."""

@@ -9,14 +9,14 @@ import pytest
 
 from assay.errors import UsageError
 from assay.labels.csv_export import export_labels, unquoted
-from assay.labels.csv_import import Imported, import_labels
+from assay.labels.csv_import import ImportSummary, import_labels
 from tests.fakes.landed_run import Answer, answers, land_run, prediction_of
 from tests.labels.conftest import Stage
 
 Staged = Callable[..., Stage]
 
 
-def taken(stage: Stage, text: str, **options: str | None) -> Imported:
+def taken(stage: Stage, text: str, **options: str | None) -> ImportSummary:
     path = stage.place.write("labels.csv", text)
     return import_labels(stage.project, stage.task, path, **options)
 
@@ -61,7 +61,7 @@ def test_importing_again_lands_nothing_and_a_change_replaces(staged: Staged) -> 
     stage = staged(2)
     text = "record_id,passed,annotator\nr0000,true,ana\nr0001,true,ana\n"
     assert taken(stage, text).new == 2
-    assert taken(stage, text) == Imported(rows=2, new=0, replaced=0, unchanged=2, remarks=())
+    assert taken(stage, text) == ImportSummary(rows=2, new=0, replaced=0, unchanged=2, remarks=())
     again = taken(stage, text.replace("r0001,true", "r0001,false"))
     assert (again.new, again.replaced, again.unchanged) == (0, 1, 1)
     assert [row["passed"] for row in stage.labels()] == [True, False]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from assay.labels.label_rows import Label, label_id, label_row
-from assay.labels.questions import CANNOT_TELL, WITHDRAWN, Level, Question, rubric_question, versioned
-from assay.scoring.score_rows import Scored
+from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion, Level, rubric_question, versioned
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric
 from tests.fakes.landed_run import DAY, NOON
 
 ROUTE = {"name": "one", "provider": "p", "model": "m"}
 QUESTION = versioned(
-    Question(
+    LabelingQuestion(
         scorer="correct",
         version="",
         text="Right?",
@@ -21,7 +21,7 @@ QUESTION = versioned(
         judged_by=("check",),
     )
 )
-LABELLED = Scored(
+LABELLED = ScoredPrediction(
     prediction_id="p1", run_id="r1", task="t", data_date=DAY, record_id="a", epoch=0, tenant_id="t", subject_key="s", masking_version="m"
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 from assay.errors import UsageError
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN
-from assay.labels.queue import ADJUDICATE, Given, Queue, annotator_name, assign, key_of
+from assay.labels.queue import ADJUDICATE, LabelQueue, SubmittedLabel, annotator_name, assign, key_of
 from assay.records import Assignment
 from tests.fakes.landed_run import NOON
 
@@ -29,15 +29,15 @@ def assignment(prediction: str, annotator: str | None = None, **edits: object) -
     return replace(made, assignment_id=f"{made.sample_id}/{made.prediction_id}/{made.role}/{made.slot}")
 
 
-def queue(*assignments: Assignment) -> Queue:
-    made = Queue({"correct": "v"})
+def queue(*assignments: Assignment) -> LabelQueue:
+    made = LabelQueue({"correct": "v"})
     for each in assignments:
         made.put(each)
     return made
 
 
-def says(made: Queue, prediction: str, person: str, label: str, at: float = 0.0) -> None:
-    made.labels[prediction, "correct", "v"][person] = Given(label, None, at)
+def says(made: LabelQueue, prediction: str, person: str, label: str, at: float = 0.0) -> None:
+    made.labels[prediction, "correct", "v"][person] = SubmittedLabel(label, None, at)
 
 
 @pytest.mark.parametrize(("people", "per_item"), [(2, 1), (3, 2), (5, 3), (4, 4)])
@@ -101,7 +101,7 @@ def test_triage_is_read_after_calibration() -> None:
     assert [each.prediction_id for each in made.waiting_for("ana")] == ["p1", "p0"]
 
 
-def conflict(first: str = "right", second: str = "wrong") -> Queue:
+def conflict(first: str = "right", second: str = "wrong") -> LabelQueue:
     made = queue(assignment("p0", "ana"), assignment("p0", "ben", slot=1))
     says(made, "p0", "ana", first)
     says(made, "p0", "ben", second)

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from assay.labels.sample_designs import Reading, allocate, draw_random, draw_stratified, pick_triage
+from assay.labels.sample_designs import JudgedItem, allocate, draw_random, draw_stratified, pick_triage
 
 DRAWS = 4000
 SIZES = {"a": 30, "b": 8, "c": 3, "d": 1}
@@ -115,8 +115,8 @@ def test_neyman_allocation_has_the_least_variance_of_all_whole_allocations() -> 
     assert variance(allocate(sizes, size, spreads=spreads)) == pytest.approx(min(map(variance, possible)))
 
 
-def reading(unit: str, **edits: object) -> Reading:
-    return Reading(**{"unit": unit, "is_disputed": False, "passed": True, "value": None, "recency": 0.0, **edits})  # type: ignore[arg-type]
+def reading(unit: str, **edits: object) -> JudgedItem:
+    return JudgedItem(**{"unit": unit, "is_disputed": False, "passed": True, "value": None, "recency": 0.0, **edits})  # type: ignore[arg-type]
 
 
 def test_triage_takes_disputed_near_and_failed_in_turns_and_states_no_probability() -> None:

@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assay.labels.session import Desk, NotInQueue
+from assay.labels.session import LabelingSession, NotInQueue
 from tests.labels.conftest import Stage
 
 Staged = Callable[..., Stage]
 
 
-def work(desk: Desk, person: str, choose: Callable[[str], str] = lambda record: "right") -> list[str]:
+def work(desk: LabelingSession, person: str, choose: Callable[[str], str] = lambda record: "right") -> list[str]:
     """The person labels until nothing is left; returns the records in their order."""
     seen = []
     while (item := desk.next_item(person)) is not None:
@@ -77,7 +77,7 @@ def test_undo_withdraws_the_last_label_and_shows_its_item(staged: Staged) -> Non
     assert desk.undo("nobody") is None
 
 
-def work_one(desk: Desk, person: str) -> str:
+def work_one(desk: LabelingSession, person: str) -> str:
     item = desk.next_item(person)
     assert item is not None
     desk.save(person, item.assignment_id, "right", None)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assay.inference.limits.protocol import LaneState
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.pipeline import answer, finish
 from assay.project import Project, open_project
 from assay.runs.admission import admit
@@ -30,7 +30,7 @@ class Told:
     """Keeps what a run reports."""
 
     def __init__(self) -> None:
-        self.answers: list[Answered] = []
+        self.answers: list[RequestResult] = []
         self.lanes: list[str] = []
         self.money: tuple[Decimal, Decimal | None] | None = None
 
@@ -45,7 +45,7 @@ class Told:
         """What a view would show now."""
         self.lanes, self.money = sorted(self._states()), self._budget()
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestResult) -> None:
         self.answers.append(answered)
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from assay.errors import UsageError
 from assay.project import Project, open_project
-from assay.records import Run
-from assay.runs.observation import observed
+from assay.records import RunEvent
+from assay.runs.observation import observe_run
 from assay.settings import Settings, TraceSettings
 from tests.fakes.collector import Collector, collecting
 from tests.fakes.task_folder import TaskFolder
 from tests.inference.telemetry.rows import BEGAN, DAY, FACTS, RUN_ID, call, prediction
 
-STARTED = Run(
+STARTED = RunEvent(
     run_id=RUN_ID,
     task=FACTS.task,
     data_date=DAY,
@@ -71,12 +71,12 @@ def lines(folder: Path, name: str = f"{RUN_ID}.jsonl") -> list[dict[str, Any]]:
 
 
 def whole_run(project: Project) -> None:
-    with observed(project, FACTS, "admit") as told:
+    with observe_run(project, FACTS, "admit") as told:
         told.run_started(STARTED)
-    with observed(project, FACTS, "answer", shard=2) as told:
+    with observe_run(project, FACTS, "answer", shard=2) as told:
         if told.requests is not None:
             told.requests.start_request(0, epoch=0).end(prediction(), [call(provider="cheap")])
-    with observed(project, FACTS, "score") as told:
+    with observe_run(project, FACTS, "score") as told:
         told.run_finished(STARTED, FINISHED)
 
 
@@ -115,7 +115,7 @@ def test_the_log_tells_the_run_from_start_to_end_without_tracing(tmp_path: Path)
 
 
 def test_a_stage_that_fails_says_which_fault_but_not_its_words(tmp_path: Path) -> None:
-    with pytest.raises(UsageError), observed(project_at(tmp_path), FACTS, "answer"):
+    with pytest.raises(UsageError), observe_run(project_at(tmp_path), FACTS, "answer"):
         raise UsageError("Dear Anna cannot be read")
     assert (lines(tmp_path)[-1]["event"], lines(tmp_path)[-1]["error_type"]) == ("stage_ended", "UsageError")
     assert "Anna" not in str(lines(tmp_path))
@@ -124,7 +124,7 @@ def test_a_stage_that_fails_says_which_fault_but_not_its_words(tmp_path: Path) -
 def test_the_log_says_how_many_spans_were_lost(tmp_path: Path) -> None:
     with (
         collecting(status=400) as refusing,
-        observed(project_at(tmp_path, traces_to=refusing.endpoint), FACTS, "admit"),
+        observe_run(project_at(tmp_path, traces_to=refusing.endpoint), FACTS, "admit"),
     ):
         pass
     last = lines(tmp_path)[-1]

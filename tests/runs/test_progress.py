@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from assay.inference.limits.protocol import LaneState
-from assay.inference.request import Answered
-from assay.runs.progress import RunProgress, Snapshot, duration, lane_lines, run_line, sampling
+from assay.inference.request import RequestResult
+from assay.runs.progress import ProgressSnapshot, RunProgress, duration, lane_lines, run_line, sampling
 from tests.fakes.clock import Clock
 from tests.inference.telemetry.rows import call, failed_call, prediction
 
@@ -25,7 +25,7 @@ LANE = LaneState(
     waiting=12,
     paused_s=2.2,
 )
-OK = Answered(prediction(), (call(cost_usd=Decimal("0.01")),))
+OK = RequestResult(prediction(), (call(cost_usd=Decimal("0.01")),))
 
 
 class Run:
@@ -35,7 +35,7 @@ class Run:
         self.clock = Clock()
         self.progress = RunProgress(total, clock=self.clock.time)
 
-    def second(self, rows: int, outcome: Answered = OK) -> Snapshot:
+    def second(self, rows: int, outcome: RequestResult = OK) -> ProgressSnapshot:
         """A second in which so many rows were answered."""
         for _ in range(rows):
             self.progress.answered(outcome)
@@ -43,7 +43,7 @@ class Run:
         return self.progress.snapshot()
 
 
-def counted(*outcomes: Answered) -> Snapshot:
+def counted(*outcomes: RequestResult) -> ProgressSnapshot:
     run = Run(10)
     for outcome in outcomes:
         run.progress.answered(outcome)
@@ -53,10 +53,14 @@ def counted(*outcomes: Answered) -> Snapshot:
 def test_answers_calls_and_money_are_counted_each_on_its_own() -> None:
     snapshot = counted(
         OK,
-        Answered(prediction(answer_source="reused", calls=0)),
-        Answered(prediction(status="failed", error_type="timeout"), (failed_call("timeout", None, cost_usd=None),) * 2),
-        Answered(prediction(status="repaired"), (call(status="invalid_output", error_type="invalid_output"), call())),
-        Answered(prediction(status="skipped_budget", error_type=None)),
+        RequestResult(prediction(answer_source="reused", calls=0)),
+        RequestResult(
+            prediction(status="failed", error_type="timeout"), (failed_call("timeout", None, cost_usd=None),) * 2
+        ),
+        RequestResult(
+            prediction(status="repaired"), (call(status="invalid_output", error_type="invalid_output"), call())
+        ),
+        RequestResult(prediction(status="skipped_budget", error_type=None)),
     )
     assert (snapshot.done, snapshot.total, snapshot.reused) == (5, 10, 1)
     assert snapshot.errors == {"timeout": 1, "skipped_budget": 1}
@@ -65,7 +69,7 @@ def test_answers_calls_and_money_are_counted_each_on_its_own() -> None:
 
 
 def test_calls_of_a_request_without_an_answer_cost_money_but_are_no_progress() -> None:
-    snapshot = counted(Answered(None, (call(cost_usd=Decimal("0.5")),)))
+    snapshot = counted(RequestResult(None, (call(cost_usd=Decimal("0.5")),)))
     assert (snapshot.done, snapshot.cost_usd) == (0, Decimal("0.5"))
 
 
@@ -110,9 +114,9 @@ def test_everything_about_a_run_stands_in_one_line() -> None:
     run = Run(12_000)
     run.progress.watch(lambda: {"openai:m": LANE}, lambda: (Decimal("4.2"), Decimal(5)))
     run.second(999)
-    run.progress.answered(Answered(prediction(answer_source="reused")))
+    run.progress.answered(RequestResult(prediction(answer_source="reused")))
     run.progress.answered(
-        Answered(prediction(status="failed", error_type="timeout"), (failed_call("timeout", cost_usd=None),))
+        RequestResult(prediction(status="failed", error_type="timeout"), (failed_call("timeout", cost_usd=None),))
     )
     snapshot = run.second(0)
     assert run_line(snapshot).split(" · ") == [
@@ -169,7 +173,7 @@ def quiet(in_flight: int) -> LaneState:
     )
 
 
-def with_lanes(lanes: Mapping[str, LaneState]) -> Snapshot:
+def with_lanes(lanes: Mapping[str, LaneState]) -> ProgressSnapshot:
     run = Run(1)
     run.progress.watch(lambda: lanes, lambda: (Decimal(0), None))
     return run.progress.snapshot()
@@ -203,7 +207,7 @@ def test_samples_are_taken_by_another_thread_and_once_more_at_the_end() -> None:
     taken: list[tuple[int, str]] = []
     seen = threading.Event()
 
-    def show(snapshot: Snapshot) -> None:
+    def show(snapshot: ProgressSnapshot) -> None:
         taken.append((snapshot.done, threading.current_thread().name))
         seen.set()
 

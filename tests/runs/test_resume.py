@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from assay.errors import StoppedAtDoor, Unreachable, UsageError
+from assay.errors import InputRejected, ServiceUnreachable, UsageError
 from assay.records import Row
-from assay.runs.requests.request_stage import Answering, Interrupted
+from assay.runs.requests.request_stage import Interrupted, RequestStage
 from assay.runs.resume import reopen
 from assay.runs.run import Run
 from assay.runs.summary import open_requests
@@ -150,7 +150,7 @@ def test_an_unknown_run_is_named_with_how_to_find_runs(bench: Bench) -> None:
 
 def test_a_run_stopped_at_the_door_cannot_be_resumed_past_it(bench: Bench, model: ModelEndpoint, name: str) -> None:
     rows = [{"id": "same", "text": str(number)} for number in range(10)]
-    with pytest.raises(StoppedAtDoor) as stopped:
+    with pytest.raises(InputRejected) as stopped:
         bench.run(bench.place.task(name), input=bench.place.rows("in.csv", rows))
     refused(bench, stopped.value.run_id, "was stopped at the door and cannot go on")
     sql = "select event, status, predictions from runs where run_id = @run order by event"
@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_down_stops_the_run_and_a_resume_ends_it(
 ) -> None:
     run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", TWENTY))
     model.close()
-    with pytest.raises(Unreachable, match="No endpoint takes connections"):
+    with pytest.raises(ServiceUnreachable, match="No endpoint takes connections"):
         bench.end(run)
     assert bench.place.query("select count(*) as n from predictions where run_id = @run", run=run.run_id) == [{"n": 0}]
     model.open()
@@ -190,7 +190,7 @@ def test_an_endpoint_that_leaves_in_the_middle_stops_the_run_and_a_resume_ends_i
         return well(asked)
 
     model.react = leaves
-    with pytest.raises(Unreachable):
+    with pytest.raises(ServiceUnreachable):
         bench.end(run)
     model.react = well
     model.open()
@@ -207,7 +207,7 @@ def test_a_run_that_is_told_to_stop_does_not_wait_for_an_endpoint_that_hangs(
     model.react = lambda asked: hanging(asked) if asked.number > 4 else well(asked)
 
     async def stopped() -> None:
-        answering = Answering(bench.project, run, Told(), grace_s=0.1)
+        answering = RequestStage(bench.project, run, Told(), grace_s=0.1)
         asyncio.get_running_loop().call_later(1.0, answering.stop.set)
         await asyncio.wait_for(answering.answer_all(), timeout=10)
 
@@ -229,13 +229,13 @@ class AwaySink:
         if not rows:
             return 0
         self.refused += 1
-        raise Unreachable("the warehouse is away")
+        raise ServiceUnreachable("the warehouse is away")
 
 
 def answered_without_warehouse(bench: Bench, run: Run) -> None:
     sink = AwaySink()
-    with pytest.raises(Unreachable, match="the warehouse is away"):
-        asyncio.run(Answering(bench.project, run, Told(), sink=sink, grace_s=5.0).answer_all())
+    with pytest.raises(ServiceUnreachable, match="the warehouse is away"):
+        asyncio.run(RequestStage(bench.project, run, Told(), sink=sink, grace_s=5.0).answer_all())
     assert sink.refused
 
 

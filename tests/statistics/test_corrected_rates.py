@@ -18,20 +18,20 @@ from assay.statistics.corrected_rates import (
     ppi_rate,
     rogan_gladen_rate,
 )
-from assay.statistics.labelled_sample import Calibration, Judged
+from assay.statistics.labelled_sample import Calibration, JudgedSample
 from assay.statistics.measured import Status, proportion_interval
 
 RANDOM = Calibration(design="random", frame="production answers of 2026-11-01", drawn_on=date(2026, 11, 2))
 STRATIFIED = replace(RANDOM, design="stratified")
 
 
-def yes_no(*cells: tuple[int, int, int], unlabelled: tuple[int, int] = (0, 0)) -> Judged:
+def yes_no(*cells: tuple[int, int, int], unlabelled: tuple[int, int] = (0, 0)) -> JudgedSample:
     """Labelled rows as (judge, person, how many), and how many unlabelled rows the judge passed and failed."""
     judge = [verdict for verdict, _, count in cells for _ in range(count)]
     labels: list[float] = [label for _, label, count in cells for _ in range(count)]
     judge += [1] * unlabelled[0] + [0] * unlabelled[1]
     labels += [np.nan] * sum(unlabelled)
-    return Judged(judge=np.array(judge, dtype=float), labels=np.array(labels), calibration=RANDOM)
+    return JudgedSample(judge=np.array(judge, dtype=float), labels=np.array(labels), calibration=RANDOM)
 
 
 USUAL = yes_no((1, 1, 60), (1, 0, 8), (0, 1, 6), (0, 0, 26), unlabelled=(620, 280))
@@ -39,7 +39,7 @@ USUAL = yes_no((1, 1, 60), (1, 0, 8), (0, 1, 6), (0, 0, 26), unlabelled=(620, 28
 
 def simulated(
     random: np.random.Generator, *, rows: int, labels: int, rate: float, right: tuple[float, float], by_verdict: bool
-) -> Judged:
+) -> JudgedSample:
     """A population with a judge of that sensitivity and specificity, and labels drawn at random or evenly by verdict."""
     truth = (random.random(rows) < rate).astype(float)
     judge = np.where(random.random(rows) < np.where(truth == 1, right[0], right[1]), truth, 1 - truth)
@@ -52,7 +52,7 @@ def simulated(
             count = min(len(own), labels // 2)
             drawn[random.choice(own, count, replace=False)] = True
             inclusion[own] = count / max(1, len(own))
-    return Judged(
+    return JudgedSample(
         judge=judge,
         labels=np.where(drawn, truth, np.nan),
         inclusion=inclusion,
@@ -101,7 +101,7 @@ def test_the_tuned_estimate_is_that_of_the_authors_package() -> None:
     truth = (place * 37 % 101) / 100
     judge = np.clip(truth + (place * 53 % 21 - 8) / 50, 0, 1)
 
-    found = ppi_rate(Judged(judge=judge, labels=np.where(place < 80, truth, np.nan), calibration=RANDOM))
+    found = ppi_rate(JudgedSample(judge=judge, labels=np.where(place < 80, truth, np.nan), calibration=RANDOM))
 
     assert found.measured.method == "ppi_t"
     assert found.measured.value == pytest.approx(0.50354343, abs=2e-5)

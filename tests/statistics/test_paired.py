@@ -16,7 +16,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from assay.errors import UsageError
 from assay.statistics.exact_tests import difference_bounds
 from assay.statistics.measured import Status
-from assay.statistics.paired import Comparison, Pairs, compare, pair
+from assay.statistics.paired import PairedComparison, Pairs, compare, pair
 from assay.statistics.paired_bounds import StudentBounds, mcnemar_p, tango_interval, tango_score
 from assay.statistics.sampling import Sampling
 from tests.paths import SHARED
@@ -385,7 +385,7 @@ def test_the_records_needed_grow_with_the_square_of_the_wanted_precision() -> No
     def needed(wanted: float) -> int | None:
         return compare(counts(30, 30, 400), wanted=wanted).needed
 
-    found: Comparison = compare(counts(30, 30, 400))
+    found: PairedComparison = compare(counts(30, 30, 400))
     assert found.needed is None
     assert needed(found.detectable) == pytest.approx(400, abs=1)
     assert needed(found.detectable / 2) == pytest.approx(1600, abs=1)

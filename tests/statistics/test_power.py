@@ -9,24 +9,24 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from assay.evaluation.gate_rules import Decision, Rule, RuleKind, decide, regression_evidence
+from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, decide, regression_evidence
 from assay.statistics.paired import Pairs, compare
 from assay.statistics.power import (
     Plan,
-    detectable,
-    detectable_difference,
+    mde_of_plan,
+    minimum_detectable_effect,
     records_for,
     records_needed,
     records_to_pass,
-    verdict_chances,
+    verdict_probabilities,
 )
 
 
-def decision(gains: int, losses: int, n: int, *, margin: float) -> Decision:
+def decision(gains: int, losses: int, n: int, *, margin: float) -> RuleDecision:
     """What the gate says to so many gains and losses."""
     candidate = np.array([1.0] * gains + [0.0] * (n - gains))
     champion = np.array([0.0] * gains + [1.0] * losses + [0.0] * (n - gains - losses))
-    rule = Rule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
     found = regression_evidence(compare(Pairs(candidate=candidate, champion=champion)), margin=margin)
     return decide([rule], {"r": found}, today=date(2026, 1, 1)).decision
 
@@ -41,7 +41,7 @@ def decision(gains: int, losses: int, n: int, *, margin: float) -> Decision:
 )
 def test_chances_are_those_of_the_gate_over_every_outcome(plan: Plan) -> None:
     gain, loss = (plan.discordance + plan.difference) / 2, (plan.discordance - plan.difference) / 2
-    chance = dict.fromkeys(Decision, 0.0)
+    chance = dict.fromkeys(RuleDecision, 0.0)
     for gains in range(plan.n + 1):
         for losses in range(plan.n + 1 - gains):
             ways = math.comb(plan.n, gains) * math.comb(plan.n - gains, losses)
@@ -49,10 +49,10 @@ def test_chances_are_those_of_the_gate_over_every_outcome(plan: Plan) -> None:
             if likely > 1e-7:
                 chance[decision(gains, losses, plan.n, margin=plan.margin)] += likely
 
-    found = verdict_chances(plan)
+    found = verdict_probabilities(plan)
 
-    assert found.passing == pytest.approx(chance[Decision.PASS], abs=1e-4)
-    assert found.failing == pytest.approx(chance[Decision.FAIL], abs=1e-4)
+    assert found.passing == pytest.approx(chance[RuleDecision.PASS], abs=1e-4)
+    assert found.failing == pytest.approx(chance[RuleDecision.FAIL], abs=1e-4)
     assert found.passing + found.failing + found.inconclusive == pytest.approx(1)
 
 
@@ -62,13 +62,15 @@ def test_the_gate_errs_no_more_often_than_one_time_in_twenty(n: int, discordance
     for margin in (0.01, 0.02, 0.05, 0.1):
         if margin < discordance:
             at_margin = Plan(n=n, discordance=discordance, margin=margin, difference=-margin)
-            assert verdict_chances(at_margin).passing <= 0.0502
+            assert verdict_probabilities(at_margin).passing <= 0.0502
     equal = Plan(n=n, discordance=discordance, margin=0.0)
-    assert verdict_chances(equal).failing <= 0.0502
+    assert verdict_probabilities(equal).failing <= 0.0502
 
 
 def test_adjusting_for_more_rules_makes_failing_rarer_and_nothing_else() -> None:
-    one, five = (verdict_chances(Plan(n=300, discordance=0.3, margin=0.02, difference=-0.1, rules=k)) for k in (1, 5))
+    one, five = (
+        verdict_probabilities(Plan(n=300, discordance=0.3, margin=0.02, difference=-0.1, rules=k)) for k in (1, 5)
+    )
 
     assert five.failing < one.failing
     assert five.passing == one.passing
@@ -81,7 +83,7 @@ def test_chances_with_clusters_are_those_of_simulated_normal_means() -> None:
     errors = values.std(axis=1, ddof=1) / math.sqrt(20)
     passes = (values.mean(axis=1) - 1.729133 * errors > -plan.margin).mean()
 
-    found = verdict_chances(plan)
+    found = verdict_probabilities(plan)
 
     assert found.passing == pytest.approx(passes, abs=0.01)
 
@@ -96,15 +98,15 @@ def test_the_records_needed_are_connors() -> None:
 def test_the_detectable_difference_is_what_the_records_needed_find(wanted: float) -> None:
     n = records_needed(wanted, discordance=0.2)
 
-    assert detectable_difference(n, discordance=0.2) == pytest.approx(wanted, rel=0.01)
-    assert detectable_difference(5, discordance=0.01) is None
+    assert minimum_detectable_effect(n, discordance=0.2) == pytest.approx(wanted, rel=0.01)
+    assert minimum_detectable_effect(5, discordance=0.01) is None
 
 
 def test_the_detectable_mean_is_that_of_statsmodels_within_its_approximation() -> None:
     n = 60
     expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
 
-    assert detectable(1 / math.sqrt(n), df=n - 1) == pytest.approx(expected, rel=0.005)
+    assert mde_of_plan(1 / math.sqrt(n), df=n - 1) == pytest.approx(expected, rel=0.005)
 
 
 def test_half_the_detectable_difference_takes_four_times_the_records() -> None:
@@ -119,8 +121,8 @@ def test_as_many_records_as_it_says_let_equal_variants_pass() -> None:
     needed = records_to_pass(plan)
 
     assert needed is not None
-    assert verdict_chances(Plan(n=needed, discordance=0.1, margin=0.02)).passing >= 0.8
-    assert verdict_chances(Plan(n=int(needed * 0.95), discordance=0.1, margin=0.02)).passing < 0.8
+    assert verdict_probabilities(Plan(n=needed, discordance=0.1, margin=0.02)).passing >= 0.8
+    assert verdict_probabilities(Plan(n=int(needed * 0.95), discordance=0.1, margin=0.02)).passing < 0.8
     assert records_to_pass(Plan(n=1, discordance=0.1, margin=0.02, difference=-0.02)) is None
 
 
@@ -142,5 +144,5 @@ def test_plans_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_variants_that_never_differ_pass_once_there_are_enough_records() -> None:
-    assert verdict_chances(Plan(n=12, discordance=0.0, margin=0.02)).inconclusive == 1
-    assert verdict_chances(Plan(n=1000, discordance=0.0, margin=0.02)).passing == 1
+    assert verdict_probabilities(Plan(n=12, discordance=0.0, margin=0.02)).inconclusive == 1
+    assert verdict_probabilities(Plan(n=1000, discordance=0.0, margin=0.02)).passing == 1

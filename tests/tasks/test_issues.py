@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import UsageError
-from assay.tasks.issues import TaskInvalid
+from assay.tasks.issues import TaskValidationError
 from tests.fakes.task_folder import TaskFolder, case
 
 
@@ -152,7 +152,7 @@ def test_cases_are_judged_although_the_spec_cannot_be_read(folder: TaskFolder) -
 def test_each_mistake_is_reported_once(folder: TaskFolder) -> None:
     folder.edit("      temperature: 1", "      messages: 1")
 
-    with pytest.raises(TaskInvalid) as error:
+    with pytest.raises(TaskValidationError) as error:
         folder.load("warm")
 
     assert len(error.value.mistakes) == 1
@@ -162,7 +162,7 @@ def test_the_message_has_one_line_for_each_mistake(folder: TaskFolder) -> None:
     folder.edit("timezone: UTC", "timezone: Mars")
     folder.edit('"0 6 * * *"', '"daily"')
 
-    with pytest.raises(TaskInvalid) as error:
+    with pytest.raises(TaskValidationError) as error:
         folder.load()
 
     assert [line.split(": expected")[0] for line in str(error.value).splitlines()] == [

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.runs.progress import RunProgress
 from assay.terminal.progress import run_progress, run_view
 from tests.inference.telemetry.rows import call, failed_call, prediction
@@ -33,8 +33,8 @@ with run_progress(3) as progress:
 def under_way() -> RunProgress:
     progress = RunProgress(8)
     progress.watch(lambda: {"openai:gpt-5-nano": LANE}, lambda: (Decimal("0.25"), Decimal(2)))
-    progress.answered(Answered(prediction(), (call(cost_usd=Decimal("0.25")),)))
-    progress.answered(Answered(prediction(status="failed", error_type="timeout"), (failed_call("timeout", None),)))
+    progress.answered(RequestResult(prediction(), (call(cost_usd=Decimal("0.25")),)))
+    progress.answered(RequestResult(prediction(status="failed", error_type="timeout"), (failed_call("timeout", None),)))
     return progress
 
 
@@ -68,8 +68,8 @@ def test_a_lane_s_name_is_text_and_no_markup() -> None:
 
 def test_a_log_gets_one_line_at_the_end_of_a_short_run(capsys: pytest.CaptureFixture[str]) -> None:
     with run_progress(2) as progress:
-        progress.answered(Answered(prediction(), (call(),)))
-        progress.answered(Answered(prediction(), (call(),)))
+        progress.answered(RequestResult(prediction(), (call(),)))
+        progress.answered(RequestResult(prediction(), (call(),)))
     written = capsys.readouterr()
     (line,) = written.err.splitlines()
     assert line.startswith("answered 2 of 2 · ")

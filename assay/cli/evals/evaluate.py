@@ -61,11 +61,11 @@ def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """The evaluation; whatever stops it, the message says how to go on."""
     from assay.evaluation.evaluate import evaluate
-    from assay.evaluation.side import AGAIN, Telling
+    from assay.evaluation.side import AGAIN, EvaluationReporter
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 
-    telling = Telling(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
+    telling = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
         return evaluate(project, task, options, telling)
     except KeyboardInterrupt:

@@ -54,7 +54,7 @@ def review(task: str, fill: str | None, **options: Any) -> None:
 def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -> None:
     from dataclasses import asdict
 
-    from assay.labels.fill_queue import FillOptions, fill
+    from assay.labels.fill_queue import FillOptions, fill_queue
     from assay.terminal.output import note, write_json, write_table
 
     if purpose == "triage":
@@ -67,7 +67,7 @@ def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -
         by=options["by"] or None,
         **{name: options[name] for name in ("size", "design", "allocation", "per_item", "seed", "run_id", "scorers")},
     )
-    filled = fill(project, task, chosen)
+    filled = fill_queue(project, task, chosen)
     if options["style"] == "json":
         write_json([asdict(sample) for sample in filled])
         return
@@ -85,17 +85,17 @@ def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -
 def _serve(project: Project, task: Task, options: dict[str, Any]) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
-    from assay.labels.session import Desk
+    from assay.labels.session import LabelingSession
     from assay.terminal.output import note
 
     person = annotator_name(options["annotator"]) if options["annotator"] else None
-    desk = Desk(project, task)
-    if not desk.size:
+    session = LabelingSession(project, task)
+    if not session.size:
         note(f"nothing is waiting; fill the queue with: assay review {task.name} --fill calibration --size 100")
-    if desk.outdated:
-        note(f"{desk.outdated:,} assignments are left out: their question was reworded since; fill the queue again")
+    if session.outdated:
+        note(f"{session.outdated:,} assignments are left out: their question was reworded since; fill the queue again")
     serve(
-        desk,
+        session,
         host=options["host"],
         port=options["port"],
         secret=project.settings.hash_key,

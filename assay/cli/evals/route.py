@@ -42,11 +42,11 @@ def route() -> None:
 def fit(task: str, style: str, **options: Any) -> None:
     """Fit the confidence below which an answer of the cheap route escalates, from two landed runs."""
     from assay.terminal.output import write_json, write_table
-    from assay.tuning.cascade.fit_routes import Asked, fit_cascade
+    from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml
 
     project = opened_project()
-    asked = Asked(task=task, **options)
+    asked = FitOptions(task=task, **options)
     fitted = fit_cascade(project.warehouse, asked, load=lambda variant: project.task(task, variant=variant))
     if style == "json":
         write_json(as_values(fitted))

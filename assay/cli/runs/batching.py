@@ -9,11 +9,11 @@ from assay.errors import AssayError
 
 if TYPE_CHECKING:
     from assay.project import Project
-    from assay.runs.batches.ledger import BatchStand
+    from assay.runs.batches.ledger import BatchStatus
     from assay.runs.run import Run
 
 
-def by_batch(project: Project, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
+def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
     """How many requests are left for online when no batch of the run is open; else None, and how to collect was said.
 
     Raises:
@@ -43,7 +43,7 @@ def by_batch(project: Project, run: Run, *, again: bool, wait: bool, style: str)
     return None
 
 
-def _line(stand: BatchStand) -> str:
+def _line(stand: BatchStatus) -> str:
     done = stand.batches - stand.open
     collected = f"; {stand.answered:,} answered" if done else ""
     unanswered = stand.failed + stand.missing

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from assay.runs.run import Run, RunOptions
 
 
-def tell_forecast(project: Project, run: Run) -> None:
+def report_forecast(project: Project, run: Run) -> None:
     """What the run will probably cost was said on stderr, and whether a cap will stop it."""
     from assay.runs.forecast.forecast import forecast
     from assay.runs.forecast.render import forecast_lines

@@ -11,8 +11,8 @@ import click
 from click.core import ParameterSource
 
 from assay.cli.opening import DAY, STAGES, STYLES, opened_project
-from assay.cli.runs.batching import by_batch
-from assay.cli.runs.forecasting import forecast_of_new, tell_forecast, write_forecast
+from assay.cli.runs.batching import run_batches
+from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def run(
     )
     _refuse_options_of_a_batch(current, again=again, wait=wait)
     note(f"run {current.run_id}: {requests:,} requests")
-    tell_forecast(project, current)
+    report_forecast(project, current)
     if current.options.batch:
-        left = by_batch(project, current, again=again, wait=wait, style=style)
+        left = run_batches(project, current, again=again, wait=wait, style=style)
         if left is None:
             return
         requests = left

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.gate_evidence import gate_rules
-from assay.evaluation.gate_rules import Rule, RuleKind
+from assay.evaluation.gate_rules import GateRule, RuleKind
 from assay.evaluation.power.rule_plans import (
     Assumed,
     FloorPlan,
@@ -105,7 +105,7 @@ def _refuse_contradictions(options: PowerOptions) -> None:
         )
 
 
-def _sample(task: Task, rule: Rule, options: PowerOptions) -> Sample:
+def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
     cases = list(_gate_cases(task, rule.slice))
     n = len(cases) if options.n is None else options.n
     clusters = options.clusters
@@ -138,7 +138,7 @@ def _rated(project: Project, name: str, options: PowerOptions) -> tuple[Landed, 
     """Landed rates; none, with a note, where the warehouse does not answer and nothing else needs it."""
     try:
         return _by_place(project, LATEST_RATES.sql, name), []
-    except Unreachable:
+    except ServiceUnreachable:
         if options.discordance is None:
             raise
         return {}, ["the warehouse does not answer: rules on a rate need --rate"]
@@ -149,7 +149,7 @@ def _by_place(project: Project, sql: str, name: str) -> Landed:
     return {(row["metric"], row["slice"]): row for row in rows}
 
 
-def _discordance(rule: Rule, options: PowerOptions, compared: Landed) -> Assumed:
+def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumed:
     """The share that differs: given, as last compared, or 10 %; never less than the difference that is asked for."""
     if options.discordance is not None:
         return Assumed(value=options.discordance, source=GIVEN, detail="as given")
@@ -170,7 +170,7 @@ def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
     return Assumed(value=1 / row["n"], source=LANDED, detail=f"{said}; one is assumed")
 
 
-def _rate(rule: Rule, options: PowerOptions, rated: Landed) -> Assumed | None:
+def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumed | None:
     if options.rate is not None:
         return Assumed(value=options.rate, source=GIVEN, detail="as given")
     row = rated.get((rule.metric, rule.slice))

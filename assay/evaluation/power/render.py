@@ -11,7 +11,7 @@ from typing import Any
 from assay.evaluation.power.plan_gate import GatePlan
 from assay.evaluation.power.rule_plans import FloorPlan, RegressionPlan, Sample
 from assay.formatting import NOTHING, percent
-from assay.statistics.power import Chances
+from assay.statistics.power import VerdictProbabilities
 from assay.tasks.gate_spec import OVERALL
 
 PLAIN_COLUMNS = (
@@ -140,6 +140,6 @@ def _records(count: int | None) -> str:
     return NOTHING if count is None else f"{count:,}"
 
 
-def _chances(found: Chances) -> str:
+def _chances(found: VerdictProbabilities) -> str:
     """In whole per cent: a chance is no more exact than what it assumes."""
     return " / ".join(f"{100 * value:.0f}" for value in (found.passing, found.failing, found.inconclusive))

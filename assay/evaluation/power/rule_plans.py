@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assay.evaluation.gate_rules import Rule, RuleKind
+from assay.evaluation.gate_rules import GateRule, RuleKind
 from assay.statistics.power import (
-    Chances,
     Plan,
-    clearing_chance,
-    detectable_difference,
+    VerdictProbabilities,
+    minimum_detectable_effect,
+    probability_of_clearing,
     records_needed,
     records_to_clear,
     records_to_pass,
-    verdict_chances,
+    verdict_probabilities,
 )
 
 COUNTED = frozenset({RuleKind.GOLDEN_CASES})
@@ -52,15 +52,15 @@ class RegressionPlan:
     truly differ by `difference`, where one was asked for.
     """
 
-    rule: Rule
+    rule: GateRule
     sample: Sample
     discordance: Assumed
     detectable: float | None
     needed: int | None
     to_pass: int | None
-    equal: Chances
+    equal: VerdictProbabilities
     difference: float | None = None
-    apart: Chances | None = None
+    apart: VerdictProbabilities | None = None
 
     @property
     def is_gated(self) -> bool:
@@ -72,7 +72,7 @@ class RegressionPlan:
 class FloorPlan:
     """A rule on a rate: the chance to pass, and `to_pass`, the records that make it 80 %; None where nothing is assumed."""
 
-    rule: Rule
+    rule: GateRule
     sample: Sample
     rate: Assumed | None
     passing: float | None = None
@@ -84,13 +84,13 @@ class FloorPlan:
         return self.sample.n >= self.rule.n_min
 
 
-def count_tested(rules: Sequence[Rule]) -> int:
+def count_tested(rules: Sequence[GateRule]) -> int:
     """How many rules a test decides, at most: the FAIL of one is adjusted for all of them."""
     return sum(rule.kind not in COUNTED for rule in rules)
 
 
 def plan_regression(
-    rule: Rule, sample: Sample, *, discordance: Assumed, tested: int, difference: float | None = None
+    rule: GateRule, sample: Sample, *, discordance: Assumed, tested: int, difference: float | None = None
 ) -> RegressionPlan:
     """The plan of one rule; without a record nothing is found, and nothing but INCONCLUSIVE is to be expected.
 
@@ -109,7 +109,7 @@ def plan_regression(
         rule=rule,
         sample=sample,
         discordance=discordance,
-        detectable=detectable_difference(plan.n, discordance=plan.discordance, design_effect=plan.design_effect)
+        detectable=minimum_detectable_effect(plan.n, discordance=plan.discordance, design_effect=plan.design_effect)
         if sample.n
         else None,
         needed=records_needed(rule.bar, discordance=plan.discordance, design_effect=plan.design_effect)
@@ -122,7 +122,7 @@ def plan_regression(
     )
 
 
-def plan_floor(rule: Rule, sample: Sample, *, rate: Assumed | None) -> FloorPlan:
+def plan_floor(rule: GateRule, sample: Sample, *, rate: Assumed | None) -> FloorPlan:
     """The plan of one rule; records that are not independent count as so many fewer by their design effect."""
     effective = int(sample.n / sample.design_effect)
     if rate is None or effective < 1:
@@ -132,10 +132,10 @@ def plan_floor(rule: Rule, sample: Sample, *, rate: Assumed | None) -> FloorPlan
         rule=rule,
         sample=sample,
         rate=rate,
-        passing=clearing_chance(effective, rate=rate.value, bar=rule.bar),
+        passing=probability_of_clearing(effective, rate=rate.value, bar=rule.bar),
         to_pass=None if independent is None else round(independent * sample.design_effect),
     )
 
 
-def _chances(plan: Plan, sample: Sample) -> Chances:
-    return verdict_chances(plan) if sample.n else Chances(passing=0.0, failing=0.0, inconclusive=1.0)
+def _chances(plan: Plan, sample: Sample) -> VerdictProbabilities:
+    return verdict_probabilities(plan) if sample.n else VerdictProbabilities(passing=0.0, failing=0.0, inconclusive=1.0)

@@ -16,7 +16,7 @@ CHANGE = 0.05
 """Part by which a limit must have moved since it was last told: found rates creep upwards all the time."""
 
 
-async def tell_of_lanes(
+async def report_lanes(
     events: Events, states: Callable[[], Mapping[str, LaneState]], *, every_s: float = LOOK_SECONDS
 ) -> None:
     """Every change is told, until this is cancelled."""
@@ -24,10 +24,10 @@ async def tell_of_lanes(
     while True:
         await asyncio.sleep(every_s)
         for lane, state in states().items():
-            told[lane] = tell_of_lane(events, lane, told.get(lane), state)
+            told[lane] = report_lane(events, lane, told.get(lane), state)
 
 
-def tell_of_lane(events: Events, lane: str, told: LaneState | None, state: LaneState) -> LaneState:
+def report_lane(events: Events, lane: str, told: LaneState | None, state: LaneState) -> LaneState:
     """What the log knows of the lane now: `state` where something was told or a pause ended, else what it knew before."""
     pause_began = state.paused_s > 0 and (told is None or told.paused_s <= 0)
     pause_ended = told is not None and told.paused_s > 0 >= state.paused_s

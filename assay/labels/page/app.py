@@ -20,11 +20,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from assay.errors import AssayError, Unreachable, UsageError
+from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.labels.page.guard import Guard
 from assay.labels.page.render import blocks, choices, reflowed
-from assay.labels.queue import Progress, annotator_name
-from assay.labels.session import Desk, Item
+from assay.labels.queue import LabelingProgress, annotator_name
+from assay.labels.session import LabelingItem, LabelingSession
 
 FOLDER = Path(__file__).parent
 REFRESH_AFTER_S = 20.0
@@ -32,15 +32,15 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The routes around one desk."""
+class LabelingPage:
+    """The routes around one session."""
 
-    desk: Desk
+    session: LabelingSession
     templates: jinja2.Environment
 
     def home(self, request: Request) -> Response:
         """Asks for a name, and says how far everybody is."""
-        self.desk.refresh(after_s=REFRESH_AFTER_S)
+        self.session.refresh(after_s=REFRESH_AFTER_S)
         return self._home(None, 200)
 
     def enter(self, request: Request) -> Response:
@@ -57,18 +57,18 @@ class Page:
             person = annotator_name(request.path_params["person"])
         except UsageError as error:
             return self._home(str(error), 400)
-        item = self.desk.next_item(person)
+        item = self.session.next_item(person)
         if item is None:
-            self.desk.refresh(after_s=REFRESH_AFTER_S)
-            item = self.desk.next_item(person)
-        text = self._rendered("label.html", person=person, task=self.desk.task.name, item=self._item(person, item))
+            self.session.refresh(after_s=REFRESH_AFTER_S)
+            item = self.session.next_item(person)
+        text = self._rendered("label.html", person=person, task=self.session.task.name, item=self._item(person, item))
         return HTMLResponse(text)
 
     def look(self, request: Request) -> Response:
         """The item before or after one, as a piece of the page."""
         person = annotator_name(request.path_params["person"])
         step = -1 if request.query_params.get("step") == "back" else 1
-        return self._piece(person, self.desk.beside(person, request.query_params.get("from", ""), step=step))
+        return self._piece(person, self.session.beside(person, request.query_params.get("from", ""), step=step))
 
     async def save(self, request: Request) -> Response:
         """The label is landed; answers with the next item."""
@@ -84,26 +84,26 @@ class Page:
 
     def _save(self, person: str, body: bytes) -> Response:
         said = _said(body)
-        self.desk.save(person, said["assignment_id"], said["choice"], said["note"])
-        return self._piece(person, self.desk.next_item(person))
+        self.session.save(person, said["assignment_id"], said["choice"], said["note"])
+        return self._piece(person, self.session.next_item(person))
 
     def _undo(self, person: str) -> Response:
-        return self._piece(person, self.desk.undo(person) or self.desk.next_item(person))
+        return self._piece(person, self.session.undo(person) or self.session.next_item(person))
 
-    def _piece(self, person: str, item: Item | None) -> Response:
+    def _piece(self, person: str, item: LabelingItem | None) -> Response:
         return JSONResponse({"html": self._item(person, item)})
 
-    def _item(self, person: str, item: Item | None) -> str:
+    def _item(self, person: str, item: LabelingItem | None) -> str:
         if item is None:
             return self._rendered("done.html", person=person, progress=self._progress(person))
         return self._rendered("item.html", item=item, choices=choices(item), blocks=blocks, reflowed=reflowed)
 
-    def _progress(self, person: str) -> Progress:
-        return next(found for found in self.desk.progress(person) if found.annotator == person)
+    def _progress(self, person: str) -> LabelingProgress:
+        return next(found for found in self.session.progress(person) if found.annotator == person)
 
     def _home(self, mistake: str | None, status: int) -> Response:
         text = self._rendered(
-            "home.html", task=self.desk.task, people=self.desk.progress(), desk=self.desk, mistake=mistake
+            "home.html", task=self.session.task, people=self.session.progress(), session=self.session, mistake=mistake
         )
         return HTMLResponse(text, status)
 
@@ -111,10 +111,10 @@ class Page:
         return self.templates.get_template(name).render(values)
 
 
-def make_app(desk: Desk, *, key: str, hosts: tuple[str, ...]) -> Guard:
-    """The web application around a desk; `hosts` are the names under which it may be asked."""
+def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> Guard:
+    """The web application around a session; `hosts` are the names under which it may be asked."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
-    page = Page(desk, environment)
+    page = LabelingPage(session, environment)
     routes = [
         Route("/", page.home),
         Route("/enter", page.enter),
@@ -125,14 +125,14 @@ def make_app(desk: Desk, *, key: str, hosts: tuple[str, ...]) -> Guard:
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
     ]
     app = Starlette(routes=routes, exception_handlers={AssayError: _told(409), ValueError: _told(400)})
-    return Guard(app, key, hosts, f"assay_review_{desk.task.name}")
+    return Guard(app, key, hosts, f"assay_review_{session.task.name}")
 
 
 def _told(status: int) -> Callable[[Request, Exception], Response]:
     """An error as the page shows it; what may go away by itself is a 503, so that the page tries again."""
 
     def answer(request: Request, error: Exception) -> Response:
-        code = 503 if isinstance(error, Unreachable) else status
+        code = 503 if isinstance(error, ServiceUnreachable) else status
         return JSONResponse({"message": str(error)}, code)
 
     return answer

@@ -13,14 +13,14 @@ from typing import Any
 import orjson
 
 from assay.labels.questions import CANNOT_TELL
-from assay.labels.session import Item
+from assay.labels.session import LabelingItem
 
 WRAPPED = re.compile(r"(?<!\n)\n[ \t]*(?!\n|[ \t]|\d+[.)]|[-*•])")
 LONG_CHARACTERS, LONG_LINES, SHORT_CHARACTERS = 600, 10, 32
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextBlock:
     """One value under its name; long ones scroll, `is_code` keeps its spacing."""
 
     name: str
@@ -49,14 +49,14 @@ class Choice:
     is_given: bool
 
 
-def blocks(value: Any) -> list[Block]:
+def blocks(value: Any) -> list[TextBlock]:
     """The fields of an object as blocks; anything else is one block."""
     if isinstance(value, Mapping):
         return [_block(str(name), item) for name, item in value.items()]
     return [_block("", value)] if value is not None else []
 
 
-def choices(item: Item) -> list[Choice]:
+def choices(item: LabelingItem) -> list[Choice]:
     """The levels with their keys, and last what cannot be told."""
     keys, unsure_key = level_keys([level.label for level in item.question.levels])
     given = item.given.label if item.given else None
@@ -81,14 +81,14 @@ def reflowed(text: str) -> str:
     return WRAPPED.sub(" ", text)
 
 
-def _block(name: str, value: Any) -> Block:
+def _block(name: str, value: Any) -> TextBlock:
     if isinstance(value, str):
-        return Block(_words(name), value, is_code=False)
+        return TextBlock(_words(name), value, is_code=False)
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-        return Block(_words(name), "\n".join(f"• {item}" for item in value), is_code=False)
+        return TextBlock(_words(name), "\n".join(f"• {item}" for item in value), is_code=False)
     if isinstance(value, Mapping | list):
-        return Block(_words(name), orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), is_code=True)
-    return Block(_words(name), "–" if value is None else orjson.dumps(value).decode(), is_code=False)
+        return TextBlock(_words(name), orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), is_code=True)
+    return TextBlock(_words(name), "–" if value is None else orjson.dumps(value).decode(), is_code=False)
 
 
 def _words(name: str) -> str:

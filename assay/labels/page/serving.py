@@ -9,13 +9,15 @@ from collections.abc import Callable
 from assay.errors import UsageError
 from assay.labels.page.app import make_app
 from assay.labels.page.guard import KEY_PARAMETER, LOOPBACK, page_key
-from assay.labels.session import Desk
+from assay.labels.session import LabelingSession
 
 GRACE_S = 3
 BACKLOG = 128
 
 
-def serve(desk: Desk, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]) -> None:
+def serve(
+    session: LabelingSession, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]
+) -> None:
     """The page answers until the process is interrupted; `ready` is told its address.
 
     Raises:
@@ -24,15 +26,15 @@ def serve(desk: Desk, *, host: str, port: int, secret: bytes, person: str | None
     import uvicorn
 
     listening = _bound(host, port)
-    key = page_key(secret, desk.task.name)
+    key = page_key(secret, session.task.name)
     names = (*LOOPBACK, f"[{host}]" if ":" in host else host, socket.gethostname())
     hosts = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (*names, *_addresses(host))
     shown = f"[{host}]" if ":" in host else host
     path = f"/label/{person.replace(' ', '%20')}" if person else "/"
     ready(f"http://{shown}:{listening.getsockname()[1]}{path}?{KEY_PARAMETER}={key}")
-    threading.Thread(target=desk.warm, name="warm", daemon=True).start()
+    threading.Thread(target=session.warm, name="warm", daemon=True).start()
     config = uvicorn.Config(
-        make_app(desk, key=key, hosts=hosts),
+        make_app(session, key=key, hosts=hosts),
         log_level="warning",
         access_log=False,
         lifespan="off",

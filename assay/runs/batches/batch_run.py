@@ -14,8 +14,16 @@ from datetime import date
 from assay.project import Project
 from assay.records import Batch
 from assay.runs.batches.collection import land_batch
-from assay.runs.batches.ledger import OPEN, BatchStand, BatchState, latest
-from assay.runs.batches.session import TOOLS, BatchApi, BatchDesk, BatchTools, Connect, connect_batches, open_desk
+from assay.runs.batches.ledger import OPEN, BatchState, BatchStatus, latest
+from assay.runs.batches.session import (
+    TOOLS,
+    BatchApi,
+    BatchDeps,
+    BatchSession,
+    Connect,
+    connect_batches,
+    open_batch_session,
+)
 from assay.runs.batches.submission import Sender, adopt, settle_intents
 from assay.runs.run import Run
 
@@ -23,7 +31,7 @@ POLL_SECONDS = 60.0
 POLL_FIRST_SECONDS = 5.0
 
 
-def submit_batches(project: Project, run: Run, *, again: bool = False, tools: BatchTools = TOOLS) -> BatchStand:
+def submit_batches(project: Project, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
     """Every open request of the run that may go by batch is in one, as far as budget and provider allow.
 
     Requests that a batch had and did not answer are left to the online pass; with `again` they are sent once more.
@@ -33,26 +41,26 @@ def submit_batches(project: Project, run: Run, *, again: bool = False, tools: Ba
         Unreachable: the warehouse or a provider does not answer; resume later, nothing is sent twice.
         UsageError: a provider refuses a batch, or another process has the run's batches.
     """
-    with open_desk(project, run, tools) as desk:
+    with open_batch_session(project, run, tools) as desk:
         settle_intents(desk)
         Sender(desk, again=again).send_all()
         return desk.ledger.stand()
 
 
-def collect_batches(project: Project, run: Run, *, tools: BatchTools = TOOLS) -> BatchStand:
+def collect_batches(project: Project, run: Run, *, tools: BatchDeps = TOOLS) -> BatchStatus:
     """What providers have finished is landed; each open batch was asked about once, and none is waited for.
 
     Raises:
         Unreachable, UsageError: as for `submit_batches`.
     """
-    with open_desk(project, run, tools) as desk:
+    with open_batch_session(project, run, tools) as desk:
         adopt(desk)
         for batch in desk.ledger.open():
             _collect(desk, batch)
         return desk.ledger.stand()
 
 
-def advance_batches(project: Project, run: Run, *, again: bool = False, tools: BatchTools = TOOLS) -> BatchStand:
+def advance_batches(project: Project, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
     """What is finished is landed and what never went out is sent; with none open, the rest of the run is for online.
 
     Raises:
@@ -66,11 +74,11 @@ def wait_for_batches(
     project: Project,
     run: Run,
     *,
-    report: Callable[[BatchStand], None],
+    report: Callable[[BatchStatus], None],
     again: bool = False,
     sleep: Callable[[float], None] = time.sleep,
-    tools: BatchTools = TOOLS,
-) -> BatchStand:
+    tools: BatchDeps = TOOLS,
+) -> BatchStatus:
     """No batch of the run is open; `report` is told after each look.
 
     Raises:
@@ -115,7 +123,7 @@ async def _runs(api: BatchApi, batch: Batch) -> bool:
     return not (await api.retrieve(batch.provider_batch_id)).has_ended
 
 
-def _collect(desk: BatchDesk, batch: Batch) -> None:
+def _collect(desk: BatchSession, batch: Batch) -> None:
     if batch.state == BatchState.SUBMITTED and batch.provider_batch_id is not None:
         found = desk.ask(desk.api(batch.provider).retrieve(batch.provider_batch_id))
         if not found.has_ended:

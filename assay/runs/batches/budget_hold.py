@@ -29,7 +29,7 @@ REQUESTS_AHEAD = 10_000
 
 
 @dataclass
-class BatchMoney:
+class BatchBudget:
     """The money of one run's batches in the hands of one process; without a cap there is room for everything."""
 
     runner: asyncio.Runner
@@ -96,7 +96,7 @@ class BatchMoney:
         self.runner.run(lease.hold_apart(batch.chunk_hash, estimate, month=_month(batch), lasts_s=BATCH_LEASE_SECONDS))
 
 
-def open_batch_money(project: Project, run: Run, runner: asyncio.Runner) -> BatchMoney:
+def open_batch_budget(project: Project, run: Run, runner: asyncio.Runner) -> BatchBudget:
     """The money of the run's batches, under the run's own caps.
 
     Raises:
@@ -105,11 +105,11 @@ def open_batch_money(project: Project, run: Run, runner: asyncio.Runner) -> Batc
     """
     caps = caps_of(project, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:
-        return BatchMoney(runner, None)
+        return BatchBudget(runner, None)
     refuse_unpriced(project, run.task)
     lease = WorkerLease(lease_parts(project, run, caps, ttl_s=DESK_LEASE_SECONDS))
     runner.run(lease.open())
-    return BatchMoney(runner, lease)
+    return BatchBudget(runner, lease)
 
 
 def _month(batch: Batch) -> date:

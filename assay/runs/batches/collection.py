@@ -19,9 +19,9 @@ from assay.inference.call_rows import CallFacts
 from assay.inference.calls import paid
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.records import Batch
-from assay.runs.batches.session import BatchDesk
+from assay.runs.batches.session import BatchSession
 from assay.runs.chunks import chunks
 from assay.runs.masked_records import MaskedRecord
 from assay.runs.requests.answer_buffer import land_answers
@@ -34,7 +34,7 @@ BATCH_TIER = "batch"
 ANSWERED, FAILED, MISSING = "answered", "failed", "missing"
 
 
-def land_batch(desk: BatchDesk, batch: Batch) -> Batch:
+def land_batch(desk: BatchSession, batch: Batch) -> Batch:
     """The rows of the finished batch are in the warehouse, and no file of it is left here.
 
     Landing it again after a crash lands the same calls and predictions, which staging reads once.
@@ -62,7 +62,7 @@ def land_batch(desk: BatchDesk, batch: Batch) -> Batch:
     return landed
 
 
-def _downloaded(desk: BatchDesk, batch: Batch) -> list[Path]:
+def _downloaded(desk: BatchSession, batch: Batch) -> list[Path]:
     """The result files on disk, those with answers first."""
     paths = []
     for kind, file_id in (("output", batch.output_file_id), ("errors", batch.error_file_id)):
@@ -73,7 +73,7 @@ def _downloaded(desk: BatchDesk, batch: Batch) -> list[Path]:
     return paths
 
 
-def _answers(desk: BatchDesk, batch: Batch, results: BatchResults, counts: Counter[str]) -> Iterator[Answered]:
+def _answers(desk: BatchSession, batch: Batch, results: BatchResults, counts: Counter[str]) -> Iterator[RequestResult]:
     route = _route(desk, batch)
     places = results.places()
     positions = {position for position, _ in places}
@@ -90,8 +90,8 @@ def _answers(desk: BatchDesk, batch: Batch, results: BatchResults, counts: Count
 
 
 def _settled(
-    desk: BatchDesk, batch: Batch, request: Request, call_id: str, outcome: Reply | CallFailure, route: RouteSpec
-) -> Answered:
+    desk: BatchSession, batch: Batch, request: Request, call_id: str, outcome: Reply | CallFailure, route: RouteSpec
+) -> RequestResult:
     calls = desk.engine.calls
     share = (batch.estimate_usd or Decimal(0)) / max(batch.requests, 1)
     call = CallFacts(
@@ -110,7 +110,7 @@ def _settled(
     return desk.engine.settle_batch(call, orjson.dumps(calls.prompts.messages(request.fields)), outcome)
 
 
-def _route(desk: BatchDesk, batch: Batch) -> RouteSpec:
+def _route(desk: BatchSession, batch: Batch) -> RouteSpec:
     """The route the batch was made for: its routes cannot change within a run, for they are in the task's version."""
     return next(route for route in desk.run.task.spec.routes if route.name == batch.route)
 

@@ -38,7 +38,7 @@ OPEN = frozenset({BatchState.INTENT, BatchState.SUBMITTED, BatchState.FINISHED})
 
 
 @dataclass(frozen=True, slots=True)
-class BatchStand:
+class BatchStatus:
     """How the batches of a run stand; `open_requests` are those that no answer is landed for yet."""
 
     batches: int
@@ -99,11 +99,11 @@ class BatchLedger:
             and (ever or batch.state in OPEN)
         )
 
-    def stand(self) -> BatchStand:
+    def stand(self) -> BatchStatus:
         """The counts."""
         batches = [batch for batch in self._batches.values() if batch.state != BatchState.ABANDONED]
         waiting = [batch for batch in batches if batch.state in OPEN]
-        return BatchStand(
+        return BatchStatus(
             batches=len(batches),
             open=len(waiting),
             requests=sum(batch.requests for batch in batches),

@@ -20,11 +20,11 @@ from assay.inference.batch.client import BatchClient, ProviderBatch
 from assay.inference.engine import Engine
 from assay.inference.providers import PROVIDERS_FILE, Provider
 from assay.project import Project
-from assay.runs.batches.budget_hold import BatchMoney, open_batch_money
+from assay.runs.batches.budget_hold import BatchBudget, open_batch_budget
 from assay.runs.batches.ledger import BatchLedger, batches_dir
-from assay.runs.masked_records import RecordGuard
-from assay.runs.observation import observed
-from assay.runs.requests.engine_factory import open_parts
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import observe_run
+from assay.runs.requests.engine_factory import open_components
 from assay.runs.run import Run
 from assay.tasks.task import Task
 
@@ -67,7 +67,7 @@ Connect = Callable[[Project, Provider], BatchApi]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BatchTools:
+class BatchDeps:
     """What a test replaces: how a provider is reached, and how time passes."""
 
     connect: Connect = connect_batches
@@ -75,21 +75,21 @@ class BatchTools:
     look_again_s: float = LOOK_AGAIN_S
 
 
-TOOLS = BatchTools()
+TOOLS = BatchDeps()
 
 
 @dataclass
-class BatchDesk:
+class BatchSession:
     """The open desk of one run."""
 
     project: Project
     run: Run
-    tools: BatchTools
+    tools: BatchDeps
     ledger: BatchLedger
-    guard: RecordGuard
+    guard: RecordMasker
     engine: Engine
     runner: asyncio.Runner
-    money: BatchMoney
+    money: BatchBudget
     _apis: dict[str, BatchApi] = field(default_factory=dict)
 
     def api(self, provider: str) -> BatchApi:
@@ -114,7 +114,7 @@ class BatchDesk:
 
 
 @contextmanager
-def open_desk(project: Project, run: Run, tools: BatchTools) -> Iterator[BatchDesk]:
+def open_batch_session(project: Project, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
     """The desk of the run, which no other process on this machine has at the same time.
 
     Raises:
@@ -122,12 +122,12 @@ def open_desk(project: Project, run: Run, tools: BatchTools) -> Iterator[BatchDe
         Unreachable: the warehouse does not answer, or the budget's ledger.
     """
     alone = _alone(batches_dir(project, run.run_id), run)
-    with alone, observed(project, run.facts, "batch") as seen, asyncio.Runner() as runner:
-        guard = RecordGuard(run, project)
-        parts = open_parts(project, run, guard, clients={}, observed=seen)
+    with alone, observe_run(project, run.facts, "batch") as seen, asyncio.Runner() as runner:
+        guard = RecordMasker(run, project)
+        parts = open_components(project, run, guard, clients={}, observed=seen)
         ledger = BatchLedger.of(project, run, events=seen.events)
-        money = open_batch_money(project, run, runner)
-        desk = BatchDesk(project, run, tools, ledger, guard, parts.engine(None), runner, money)
+        money = open_batch_budget(project, run, runner)
+        desk = BatchSession(project, run, tools, ledger, guard, parts.engine(None), runner, money)
         try:
             money.hold_all(ledger.open())
             yield desk

@@ -17,11 +17,11 @@ from assay.inference.keys import new_id
 from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED
 from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.inference.usage import TokenUsage
 from assay.records import Batch
 from assay.runs.batches.ledger import BatchState
-from assay.runs.batches.session import BatchDesk
+from assay.runs.batches.session import BatchSession
 from assay.runs.requests.answer_buffer import land_answers
 from assay.runs.requests.requests import RunRequests
 from assay.tasks.spec import RouteSpec
@@ -33,14 +33,14 @@ NEVER_SENT = "the provider has no such batch, and its file of requests is not on
 NO_ROOM = "the budget has no room for it any more"
 
 
-def adopt(desk: BatchDesk) -> None:
+def adopt(desk: BatchSession) -> None:
     """Batches that were sent by a process that died before it could say so are known as submitted."""
     for batch in _intended(desk):
         if found := desk.ask(desk.api(batch.provider).find(batch.chunk_hash)):
             desk.ledger.submitted(batch, found)
 
 
-def settle_intents(desk: BatchDesk) -> None:
+def settle_intents(desk: BatchSession) -> None:
     """No batch is merely intended: each is adopted, or sent for the first time, or abandoned."""
     adopt(desk)
     if not (left := _intended(desk)):
@@ -59,11 +59,11 @@ def settle_intents(desk: BatchDesk) -> None:
             _abandon(desk, batch, reason=NO_ROOM)
 
 
-def _intended(desk: BatchDesk) -> list[Batch]:
+def _intended(desk: BatchSession) -> list[Batch]:
     return [batch for batch in desk.ledger.open() if batch.state == BatchState.INTENT]
 
 
-def _submit(desk: BatchDesk, batch: Batch) -> None:
+def _submit(desk: BatchSession, batch: Batch) -> None:
     """The batch is sent, with its money held; where there is none any more, it is abandoned."""
     path = desk.ledger.path(batch)
     if not desk.money.pledge(batch):
@@ -74,7 +74,7 @@ def _submit(desk: BatchDesk, batch: Batch) -> None:
     path.unlink(missing_ok=True)  # its list of names stays until the batch is landed
 
 
-def _abandon(desk: BatchDesk, batch: Batch, *, reason: str) -> None:
+def _abandon(desk: BatchSession, batch: Batch, *, reason: str) -> None:
     desk.ledger.abandoned(batch, reason=reason)
     desk.money.settle(batch, Decimal(0))
     for path in (desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
@@ -85,10 +85,10 @@ def _abandon(desk: BatchDesk, batch: Batch, *, reason: str) -> None:
 class Sender:
     """One pass over the open requests; `again` also sends those that a batch had and did not answer."""
 
-    desk: BatchDesk
+    desk: BatchSession
     again: bool = False
     _files: dict[tuple[str, str], tuple[ChunkFile, RouteSpec]] = field(default_factory=dict)
-    _reused: list[Answered] = field(default_factory=list)
+    _reused: list[RequestResult] = field(default_factory=list)
     _rates: dict[tuple[str, str], tuple[Decimal, Decimal] | None] = field(default_factory=dict)
     _is_full: bool = False
 
@@ -109,8 +109,8 @@ class Sender:
                 file.discard()
             self._land_reused()
 
-    def _take(self, item: Request | Answered) -> None:
-        if isinstance(item, Answered):
+    def _take(self, item: Request | RequestResult) -> None:
+        if isinstance(item, RequestResult):
             self._reused.append(item)
             if len(self._reused) >= REUSED_ROWS:
                 self._land_reused()

@@ -23,7 +23,7 @@ LEAST_VARIATION = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledPrompts:
     """One record of the sample: how many of its epochs will be asked, and the size of each (bytes, or USD)."""
 
     asked: int
@@ -31,7 +31,7 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastCalls:
     """One request that was answered before, with all its calls, at the prices of now."""
 
     size: float
@@ -40,7 +40,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestCounts:
     """How many requests will be asked; `variance` is 0 where they were counted."""
 
     requests: float
@@ -73,17 +73,19 @@ class _Mean:
     degrees: float
 
 
-def count_asked(sample: Sequence[Sampled], *, records: int) -> Asked:
+def count_requests(sample: Sequence[SampledPrompts], *, records: int) -> RequestCounts:
     """The requests that will be asked of so many records, estimated from a sample of them."""
     counts = [one.asked for one in sample]
     if not counts:
-        return Asked(0.0)
+        return RequestCounts(0.0)
     mean = math.fsum(counts) / len(counts)
     variance = _spread(counts, mean) / len(counts) * _unseen(len(counts), records)
-    return Asked(records * mean, records**2 * variance)
+    return RequestCounts(records * mean, records**2 * variance)
 
 
-def probable_cost(asked: Asked, sample: Sequence[Sampled], past: Sequence[Past], *, records: int) -> CostRange:
+def probable_cost(
+    asked: RequestCounts, sample: Sequence[SampledPrompts], past: Sequence[PastCalls], *, records: int
+) -> CostRange:
     """The total of requests whose sizes are like the sample's and whose answers are like those before.
 
     `records` is how many the sample was drawn from.
@@ -109,7 +111,7 @@ def probable_cost(asked: Asked, sample: Sequence[Sampled], past: Sequence[Past],
     return CostRange(total, total * math.exp(-half), total * math.exp(half))
 
 
-def _fitted(size: float, past: Sequence[Past]) -> _Fit:
+def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
     """The mean cost of a request of the size, by a line or in proportion."""
     n = len(past)
     past_size = math.fsum(one.size for one in past) / n
@@ -127,7 +129,7 @@ def _fitted(size: float, past: Sequence[Past]) -> _Fit:
     return _Fit(mean, slope, spread * (1 / n + (size - past_size) ** 2 / squares), spread)
 
 
-def _in_proportion(size: float, past: Sequence[Past], *, past_size: float) -> _Fit:
+def _in_proportion(size: float, past: Sequence[PastCalls], *, past_size: float) -> _Fit:
     n = len(past)
     rate = math.fsum(one.input_usd for one in past) / (past_size * n)
     output = math.fsum(one.output_usd for one in past) / n
@@ -139,7 +141,7 @@ def _in_proportion(size: float, past: Sequence[Past], *, past_size: float) -> _F
 
 
 def cost_bounds(
-    asked: Asked, least: Sequence[Sampled], most: Sequence[Sampled], *, records: int
+    asked: RequestCounts, least: Sequence[SampledPrompts], most: Sequence[SampledPrompts], *, records: int
 ) -> tuple[float, float]:
     """USD between what the sample's requests cost at least and at most, each end with the error of the sample.
 
@@ -149,13 +151,13 @@ def cost_bounds(
     return max(0.0, low), high
 
 
-def _end(asked: Asked, sample: Sequence[Sampled], sign: int, *, records: int) -> float:
+def _end(asked: RequestCounts, sample: Sequence[SampledPrompts], sign: int, *, records: int) -> float:
     size = _mean_size(sample, records=records)
     variance = asked.requests**2 * size.variance + size.value**2 * asked.variance
     return asked.requests * size.value + sign * _t(size.degrees) * math.sqrt(variance)
 
 
-def _mean_size(sample: Sequence[Sampled], *, records: int) -> _Mean:
+def _mean_size(sample: Sequence[SampledPrompts], *, records: int) -> _Mean:
     """The mean over requests, each record weighing as many as it will be asked; its variance over records."""
     requests = sum(one.asked for one in sample)
     if not requests:

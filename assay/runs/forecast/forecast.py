@@ -26,9 +26,17 @@ from assay.inference.prompts import PromptFailed
 from assay.inference.routing.rules import rule_router
 from assay.inference.usage import TokenUsage
 from assay.project import Project
-from assay.runs.forecast.cost_model import LEAST_PAST, Asked, Past, Sampled, cost_bounds, count_asked, probable_cost
+from assay.runs.forecast.cost_model import (
+    LEAST_PAST,
+    PastCalls,
+    RequestCounts,
+    SampledPrompts,
+    cost_bounds,
+    count_requests,
+    probable_cost,
+)
 from assay.runs.forecast.queries import KNOWN_REQUESTS, LATEST_ASKED, PAST_CALLS, REQUESTS_KNOWN_OF_RUN
-from assay.runs.masked_records import MaskedRecord, RecordGuard
+from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.budget import WarehouseSpending, caps_of, this_month
 from assay.runs.requests.engine_factory import prompts_of
 from assay.runs.requests.requests import RunRequests
@@ -101,7 +109,7 @@ class _Rendered:
 class _Drawn:
     """What was found of the requests to ask: their number, the records they are of, and a rendered sample of those."""
 
-    asked: Asked
+    asked: RequestCounts
     reused: int
     records: int
     rendered: Sequence[_Rendered]
@@ -123,7 +131,7 @@ class _Forecaster:
 
     def __init__(self, project: Project, run: Run) -> None:
         self._project, self._run = project, run
-        self._guard = RecordGuard(run, project)
+        self._guard = RecordMasker(run, project)
         self._requests = RunRequests(project, run, self._guard)
         self._prompts = prompts_of(project, run.task, mask=self._guard.mask_fields)
         self._router = rule_router(run.task)
@@ -148,27 +156,31 @@ class _Forecaster:
             **figures,
         )
 
-    def _counted(self) -> tuple[Asked, int, bool]:
+    def _counted(self) -> tuple[RequestCounts, int, bool]:
         """The requests to ask, those that will be reused, and whether any is known already, as the warehouse has it."""
         run = self._run
         parameters = {**self._known_parameters(), **run.window, "epochs": run.options.epochs}
         row = next(self._project.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
         left = row["records"] * run.options.epochs - row["answered"] - row["reusable"]
-        return Asked(float(left)), row["reusable"], row["answered"] + row["reusable"] > 0
+        return RequestCounts(float(left)), row["reusable"], row["answered"] + row["reusable"] > 0
 
     def _known_parameters(self) -> dict[str, Any]:
         facts = self._run.facts
         since = self._run.reuse_since(datetime.now(UTC)) if self._may_reuse else None
         return {"task": facts.task, "inference_version": facts.inference_version, "since": since or NEVER}
 
-    def _drawn(self, counted: tuple[Asked, int, bool] | None) -> _Drawn:
+    def _drawn(self, counted: tuple[RequestCounts, int, bool] | None) -> _Drawn:
         records, epochs = self._run.snapshot.record_count, self._run.options.epochs
         some_known = counted[2] if counted is not None else self._may_reuse
         if counted is not None and counted[0].requests == 0:
             return _Drawn(counted[0], counted[1], 0, ())
         sample = list(self._sample(LOOKED_UP if some_known else RENDERED))
         asked = self._to_ask(sample) if some_known else [epochs] * len(sample)
-        total = counted[0] if counted is not None else count_asked([Sampled(n, 0.0) for n in asked], records=records)
+        total = (
+            counted[0]
+            if counted is not None
+            else count_requests([SampledPrompts(n, 0.0) for n in asked], records=records)
+        )
         reused = counted[1] if counted is not None else round(records * epochs - total.requests)
         open_ones = [(record, n) for record, n in zip(sample, asked, strict=True) if n]
         chosen = open_ones[:: -(-len(open_ones) // RENDERED) or 1]
@@ -222,11 +234,11 @@ class _Forecaster:
         if past is None:
             return {"basis": UNPRICED}
         if len(past) < LEAST_PAST:
-            least = [Sampled(one.asked, float(one.least_usd or 0)) for one in drawn.rendered]
-            most = [Sampled(one.asked, float(one.most_usd or 0)) for one in drawn.rendered]
+            least = [SampledPrompts(one.asked, float(one.least_usd or 0)) for one in drawn.rendered]
+            most = [SampledPrompts(one.asked, float(one.most_usd or 0)) for one in drawn.rendered]
             low, high = cost_bounds(drawn.asked, least, most, records=drawn.records)
             return {"basis": BOUND, "most_output_tokens": self._most, "low_usd": _money(low), "high_usd": _money(high)}
-        sizes = [Sampled(one.asked, self._size(one.text_bytes)) for one in drawn.rendered]
+        sizes = [SampledPrompts(one.asked, self._size(one.text_bytes)) for one in drawn.rendered]
         found = probable_cost(drawn.asked, sizes, past, records=drawn.records)
         return {
             "basis": LANDED,
@@ -244,7 +256,7 @@ class _Forecaster:
         latest = next(warehouse.stream(LATEST_ASKED.sql, parameters), None)
         return iter(()) if latest is None else warehouse.stream(PAST_CALLS.sql, latest)
 
-    def _past(self, rows: Sequence[Mapping[str, Any]], *, markup_bytes: int) -> list[Past] | None:
+    def _past(self, rows: Sequence[Mapping[str, Any]], *, markup_bytes: int) -> list[PastCalls] | None:
         """The requests behind the calls at the prices of this run; None when a model has none."""
         past = []
         for _, group in groupby(rows, key=lambda row: row["request_key"]):
@@ -256,7 +268,7 @@ class _Forecaster:
                 return None
             known = [one for one in money if one is not None]
             size = self._size(max(1, calls[0]["message_bytes"] - markup_bytes))
-            past.append(Past(size, float(sum(one[0] for one in known)), float(sum(one[1] for one in known))))
+            past.append(PastCalls(size, float(sum(one[0] for one in known)), float(sum(one[1] for one in known))))
         return past
 
     def _repriced(self, call: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
@@ -339,7 +351,7 @@ def _where_it_stops(caps: Sequence[CapRoom], figures: Mapping[str, Any], drawn: 
     return {"stops_at": tightest.what, "reaches": reaches}
 
 
-def _tokens(rows: Sequence[Mapping[str, Any]], past: Sequence[Past]) -> dict[str, Any]:
+def _tokens(rows: Sequence[Mapping[str, Any]], past: Sequence[PastCalls]) -> dict[str, Any]:
     counted = [row for row in rows if row["input_tokens"] is not None]
     sized = [row for row in counted if row["message_bytes"] is not None]
     tokens, said = sum(row["input_tokens"] for row in sized), sum(row["output_tokens"] for row in counted)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.ports import RowSink
 from assay.records import Content, Prediction, Response, Row, Score, SemanticCacheEntry
@@ -25,7 +25,7 @@ FULL_ROWS = 2 * FLUSH_ROWS
 class AnswerJournal(Protocol):
     """Who keeps answers until they are landed; see `journal.py`."""
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestResult) -> None:
         """The answer is kept."""
         ...
 
@@ -53,14 +53,14 @@ class AnswerBuffer:
         self._journal = journal
         self._events = events or NoEvents()
         self._clock = clock
-        self._waiting: list[Answered] = []
+        self._waiting: list[RequestResult] = []
         self._entries: list[SemanticCacheEntry] = []
         self._oldest: float | None = None
         self._flushing = asyncio.Lock()
         self._enough = asyncio.Event()
         self.landed = 0
 
-    async def add(self, answered: Answered) -> None:
+    async def add(self, answered: RequestResult) -> None:
         """The answer will be landed at the next flush; waits while the warehouse is behind."""
         self._keep(answered)
         if len(self._waiting) >= FLUSH_ROWS:
@@ -73,9 +73,9 @@ class AnswerBuffer:
         if isinstance(row, SemanticCacheEntry):  # the answer it repeats is kept; of a killed process it is no loss
             self._entries.append(row)
         else:
-            self._keep(Answered(None, (row,)))
+            self._keep(RequestResult(None, (row,)))
 
-    def _keep(self, answered: Answered) -> None:
+    def _keep(self, answered: RequestResult) -> None:
         if self._journal is not None and answered.responses:
             self._journal.answered(answered)
         self._waiting.append(answered)
@@ -151,13 +151,13 @@ class AnswerBuffer:
                 await self.flush()
 
 
-def land_answers(sink: RowSink, answers: Sequence[Answered]) -> None:
+def land_answers(sink: RowSink, answers: Sequence[RequestResult]) -> None:
     """The rows of the answers are in the warehouse, in the order that makes the last of them the commit marker."""
     for rows in rows_of(answers):
         sink.append(rows)
 
 
-def rows_of(answers: Sequence[Answered]) -> tuple[list[Content], list[Response], list[Prediction], list[Score]]:
+def rows_of(answers: Sequence[RequestResult]) -> tuple[list[Content], list[Response], list[Prediction], list[Score]]:
     """The rows of the answers, table by table, in the order in which they are landed."""
     contents = [row for answered in answers for row in answered.contents]
     responses = [row for answered in answers for row in answered.responses]

@@ -13,11 +13,11 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 from assay.errors import UsageError
-from assay.inference.budgets.ledger import ACCOUNT_DAYS, Lease, Ledger, nano
+from assay.inference.budgets.ledger import ACCOUNT_DAYS, BudgetLease, Ledger, nano
 from assay.inference.budgets.protocol import Budget
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.budgets.shared import LeaseTimes, open_shared_budget
-from assay.inference.budgets.worker_lease import Caps, Landed, LeaseParts, account_names
+from assay.inference.budgets.worker_lease import Caps, LeaseDeps, WarehouseSpend, account_names
 from assay.inference.prices import PLACES
 from assay.inference.request import RunFacts
 from assay.inference.usage import TokenUsage
@@ -46,7 +46,7 @@ class WarehouseSpending:
     warehouse: Warehouse
     caps: Caps
 
-    def landed(self, facts: RunFacts, *, month: date) -> Landed:
+    def landed(self, facts: RunFacts, *, month: date) -> WarehouseSpend:
         """See `Spending.landed`.
 
         Raises:
@@ -58,7 +58,7 @@ class WarehouseSpending:
             parameters = {"task": facts.task, "month_begins": begins, "month_ends": _month_after(begins)}
             row = next(self.warehouse.stream(MONTH_SPENT.sql, parameters))
             task_usd, month_usd = Decimal(row["task_usd"]), Decimal(row["month_usd"])
-        return Landed(
+        return WarehouseSpend(
             run_usd=self.of_run(facts.run_id, data_date=facts.data_date),
             task_usd=task_usd,
             month_usd=month_usd,
@@ -70,7 +70,7 @@ class WarehouseSpending:
         row = next(self.warehouse.stream(RUN_SPENT.sql, {"run_id": run_id, "data_date": data_date}))
         return Decimal(row["spent_usd"])
 
-    def _leases(self, month: date) -> Iterator[Lease]:
+    def _leases(self, month: date) -> Iterator[BudgetLease]:
         """Leases that no entry settles, and a lease for each batch that is out."""
         for row in self.warehouse.stream(OPEN_LEASES.sql, {"month": month}):
             yield _stand_in(
@@ -102,14 +102,14 @@ async def open_budget(project: Project, run: Run) -> Budget:
     return await open_shared_budget(lease_parts(project, run, caps, ttl_s=LEASE_SECONDS), times=TIMES)
 
 
-def lease_parts(project: Project, run: Run, caps: Caps, *, ttl_s: float) -> LeaseParts:
+def lease_parts(project: Project, run: Run, caps: Caps, *, ttl_s: float) -> LeaseDeps:
     """What a worker's lease for the run is made of; its entries land in a thread."""
     sink = LandingWriter(project.warehouse)
 
     async def land(rows: Sequence[BudgetEntry]) -> None:
         await asyncio.to_thread(sink.append, rows)
 
-    return LeaseParts(
+    return LeaseDeps(
         facts=run.facts,
         caps=caps,
         ledger=_ledger(project.settings, ttl_s=ttl_s),
@@ -154,8 +154,8 @@ def _ledger(settings: Settings, *, ttl_s: float) -> Ledger:
     return SqliteLedger(path, ttl_s=ttl_s)
 
 
-def _stand_in(row: dict[str, Any], month: date, **amounts: Any) -> Lease:
-    return Lease(
+def _stand_in(row: dict[str, Any], month: date, **amounts: Any) -> BudgetLease:
+    return BudgetLease(
         lease_id=row["lease_id"],
         run_id=row["run_id"],
         task=row["task"],

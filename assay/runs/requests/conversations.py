@@ -19,10 +19,10 @@ from assay.inference.conversations.history import History, answer_text
 from assay.inference.conversations.protocol import ConversationStore, PastTurn, Talk
 from assay.inference.conversations.redis_store import ConversationScope, RedisConversations
 from assay.inference.prompts import PromptFailed, PromptRenderer
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.inputs.turn_order import turn_pieces
 from assay.runs.masked_records import MaskedRecord
-from assay.runs.requests.known_turns import KnownAnswer, KnownTurns
+from assay.runs.requests.previous_turns import PreviousAnswer, PreviousTurns
 from assay.runs.requests.requests import RunRequests
 from assay.runs.run import Run
 from assay.settings import Settings
@@ -33,7 +33,7 @@ SCORING = "score"
 FOLDER, SPILL, TURNS = "conversations", "spill", "turns.sqlite"
 LOG = logging.getLogger(__name__)
 
-Settle = Callable[[Request | Answered], Awaitable[Answered | None]]
+Settle = Callable[[Request | RequestResult], Awaitable[RequestResult | None]]
 """Asks a turn and has its rows landed; None where the run cannot go on."""
 
 
@@ -54,7 +54,7 @@ class Conversations:
     spec: ConversationSpec
     prompts: PromptRenderer
     folder: Path
-    known: KnownTurns
+    known: PreviousTurns
     kept: FileStore
     shared: ConversationStore | None
     _under_way: dict[Talk, asyncio.Event] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class Conversations:
                 answered = await settle(self._asked(record, talk.epoch, history))
                 if answered is None or answered.prediction is None:
                     return
-                answer = KnownAnswer(answered.prediction.output, answered.prediction.finished_at.timestamp())
+                answer = PreviousAnswer(answered.prediction.output, answered.prediction.finished_at.timestamp())
             if (turn := self._past(record, answer)) is not None:
                 history.add(turn)
                 await self._keep(exchange, turn, is_new=is_new)
@@ -143,13 +143,13 @@ class Conversations:
         kept = await self.kept.load(talk)
         return History((turn for turn in (*shared, *kept) if turn.answered_at >= since), keep=self.spec.keep)
 
-    def _asked(self, record: MaskedRecord, epoch: int, history: History) -> Request | Answered:
+    def _asked(self, record: MaskedRecord, epoch: int, history: History) -> Request | RequestResult:
         said = history.before(record.turn) if record.turn is not None else []
         request = self.requests.request(record, epoch, history=said)
         reusable = self.known.reusable(request.key)
         return self.requests.reused(request, reusable) if reusable is not None else request
 
-    def _past(self, record: MaskedRecord, answer: KnownAnswer) -> PastTurn | None:
+    def _past(self, record: MaskedRecord, answer: PreviousAnswer) -> PastTurn | None:
         """The turn as the next ones are shown it, None for a record of no conversation."""
         if record.turn is None:
             return None
@@ -178,7 +178,7 @@ def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: P
         spec=spec,
         prompts=prompts,
         folder=folder,
-        known=KnownTurns(project, run, folder=folder),
+        known=PreviousTurns(project, run, folder=folder),
         kept=FileStore(folder / TURNS),
         shared=_shared(project.settings, run, spec) if not run.is_golden else None,
     )

@@ -26,8 +26,8 @@ from assay.inference.providers import Provider
 from assay.inference.routing.rules import rule_router
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.project import Project
-from assay.runs.masked_records import RecordGuard
-from assay.runs.observation import UNOBSERVED, Observed
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
 from assay.settings import proxy_for
 from assay.tasks.spec import RouteSpec
@@ -35,7 +35,7 @@ from assay.tasks.task import Task
 
 
 @dataclass(frozen=True, slots=True)
-class EngineParts:
+class EngineComponents:
     """What answers the requests of one run, and must be closed after it."""
 
     run: Run
@@ -82,18 +82,18 @@ class EngineParts:
         await self.limiter.close()
 
 
-def open_parts(
+def open_components(
     project: Project,
     run: Run,
-    guard: RecordGuard,
+    guard: RecordMasker,
     *,
     clients: Mapping[str, ModelClient],
     budget: Budget | None = None,
     cache: AnswerCache | None = None,
-    observed: Observed = UNOBSERVED,
-) -> EngineParts:
+    observed: RunObserver = UNOBSERVED,
+) -> EngineComponents:
     """The parts of the run's engine, connected on first use; whoever opened the budget and the cache closes them."""
-    return EngineParts(
+    return EngineComponents(
         run=run,
         rows=call_rows(project, run, guard),
         prompts=prompts_of(project, run.task, mask=guard.mask_fields),
@@ -106,7 +106,7 @@ def open_parts(
     )
 
 
-def call_rows(project: Project, run: Run, guard: RecordGuard) -> CallRows:
+def call_rows(project: Project, run: Run, guard: RecordMasker) -> CallRows:
     """What makes the rows of the run's calls."""
     return CallRows(run.facts, project.prices, guard.masker.scrub)
 

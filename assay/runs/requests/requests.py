@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 
 from assay.inference.keys import request_key
-from assay.inference.request import Answered, Request, prediction_row
+from assay.inference.request import Request, RequestResult, prediction_row
 from assay.project import Project
-from assay.runs.masked_records import MaskedRecord, RecordGuard
+from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
 from assay.runs.run import Run
 from assay.runs.shards import WHOLE, Shard
@@ -23,14 +23,14 @@ from assay.runs.shards import WHOLE, Shard
 
 @dataclass(frozen=True, slots=True)
 class RunRequests:
-    """Requests of one run that have no prediction yet; those whose answer is reused come as `Answered`."""
+    """Requests of one run that have no prediction yet; those whose answer is reused come as `RequestResult`."""
 
     project: Project
     run: Run
-    guard: RecordGuard
+    guard: RecordMasker
     shard: Shard = WHOLE
 
-    def __iter__(self) -> Iterator[Request | Answered]:
+    def __iter__(self) -> Iterator[Request | RequestResult]:
         done = _Ordered(self._begin_done())
         reusable = _Ordered(self._begin_reusable())
         # The warehouse looks for both while what the first call needs besides is made ready.
@@ -88,7 +88,7 @@ class RunRequests:
             history_turns=len(history) // 2 if record.turn is not None else None,
         )
 
-    def reused(self, request: Request, answer: Mapping[str, Any]) -> Answered:
+    def reused(self, request: Request, answer: Mapping[str, Any]) -> RequestResult:
         """The request with an answer that was paid for before."""
         now = datetime.now(UTC)
         output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
@@ -104,7 +104,7 @@ class RunRequests:
             call_id=answer["call_id"],
             calls=0,
         )
-        return Answered(prediction)
+        return RequestResult(prediction)
 
 
 class _Ordered:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 CHUNK = 200
 
 
-class Feed(Generic[T]):
+class PrefetchQueue(Generic[T]):
     """At most two chunks of items wait at a time, so that memory does not grow with their number."""
 
     def __init__(self, items: Iterator[T], *, chunk: int = CHUNK) -> None:
@@ -59,8 +59,8 @@ class Feed(Generic[T]):
             self._ready.extend(chunk)
 
 
-async def work_off(
-    feed: Feed[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
+async def run_workers(
+    feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
 ) -> None:
     """Every item was worked on; or `halt` was set, no item was begun after it, and those begun had `grace_s` to end.
 
@@ -91,7 +91,7 @@ async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[boo
         under_way -= ended
 
 
-async def _worker(feed: Feed[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
+async def _worker(feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
     while (item := await feed.take()) is not None and not halt.is_set():
         await work(item)
         # Others whose answers have come are let go first: what is read is in the journal before new calls are begun.

@@ -22,14 +22,14 @@ from assay.inference.limits.build import build_limiter
 from assay.inference.limits.protocol import Limiter
 from assay.inference.routing.rules import RuleRouter
 from assay.project import Project
-from assay.runs.observation import Observed
+from assay.runs.observation import RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.requests.budget import open_budget
 from assay.runs.requests.cache import CacheSinks, open_judge_cache
 from assay.runs.requests.engine_factory import connect_to
 from assay.runs.run import Run
 from assay.scoring.judges.judges import RunJudge
-from assay.scoring.judges.prompts import Asking, JudgePrompts, asking
+from assay.scoring.judges.prompts import JudgePrompt, JudgePrompts, judge_prompt
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import opinion_model
 from assay.tasks.spec import RouteSpec
@@ -40,19 +40,19 @@ Engines = Mapping[tuple[str, str, int], Engine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class JudgeComponents:
     """Whose judges are asked, and what was opened for them already; without clients they are connected."""
 
     project: Project
     run: Run
     rows: CallRows
     journal: CallJournal
-    observed: Observed
+    observed: RunObserver
     clients: Mapping[str, ModelClient] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeParts:
+class JudgeEngineFactory:
     """What all judges of a run share; whoever opened the budget and the cache closes them."""
 
     project: Project
@@ -62,7 +62,7 @@ class JudgeParts:
     limiter: Limiter
     budget: Budget
     cache: AnswerCache
-    observed: Observed
+    observed: RunObserver
     journal: CallJournal | None = None
 
     def engines(self, judges: Iterable[RunJudge]) -> Engines:
@@ -70,14 +70,14 @@ class JudgeParts:
         found: dict[tuple[str, str, int], Engine] = {}
         for judge in judges:
             spec, model = judge.spec, opinion_model(judge.rubric)
-            asked = asking(spec.name, judge.rubric, model=model, parameters=spec.parameters)
+            asked = judge_prompt(spec.name, judge.rubric, model=model, parameters=spec.parameters)
             for juror in spec.routes:
                 engine = self.engine(asked, juror)
                 for repeat in range(spec.epochs):
                     found[spec.name, juror.name, repeat] = replace(engine, cache=self._cache_of(spec, repeat))
         return found
 
-    def engine(self, asked: Asking, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:
+    def engine(self, asked: JudgePrompt, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:
         """What asks one juror; its calls land with the purpose `judge`."""
         calls = CallMaker(
             rows=self.rows,
@@ -109,9 +109,9 @@ class JudgeParts:
         return self.cache if isinstance(self.cache, NoCache) else RepeatCache(self.cache, repeat, spec.epochs)
 
 
-async def open_judge_parts(
-    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: Opened
-) -> JudgeParts:
+async def open_judge_components(
+    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: JudgeComponents
+) -> JudgeEngineFactory:
     """What the judges share, to be closed with `closing`; what is noted as it closes is flushed after it."""
     project, run = opened.project, opened.run
     closing.push_async_callback(buffer.flush)
@@ -119,7 +119,7 @@ async def open_judge_parts(
     closing.push_async_callback(cache.close)
     budget = await open_budget(project, run)
     closing.push_async_callback(budget.close)
-    parts = JudgeParts(
+    parts = JudgeEngineFactory(
         project=project,
         run=run,
         rows=opened.rows,

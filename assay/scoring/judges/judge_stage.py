@@ -15,53 +15,53 @@ from functools import partial
 
 from assay.errors import AssayError
 from assay.inference.endpoint.client import ModelClient
-from assay.inference.engine import RunCannotGoOn
-from assay.inference.request import Answered
+from assay.inference.engine import RunAborted
+from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
 from assay.ports import RowSink
 from assay.project import Project
-from assay.runs.landed_predictions import LandedAnswer
-from assay.runs.masked_records import RecordGuard
-from assay.runs.observation import UNOBSERVED, Observed
+from assay.runs.landed_predictions import LandedPrediction
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.requests.engine_factory import call_rows
 from assay.runs.requests.journal.journal import Journal
-from assay.runs.requests.journal.recovery import flushed, journalled
+from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
 from assay.runs.requests.request_stage import GRACE_SECONDS
-from assay.runs.requests.worker_pool import Feed, work_off
+from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import Engines, Opened, in_flight_of, open_judge_parts
-from assay.scoring.judges.judges import OpinionsOfRun, Question, RunJudge
+from assay.scoring.judges.engine_factory import Engines, JudgeComponents, in_flight_of, open_judge_components
+from assay.scoring.judges.judges import JudgeRequest, OpinionsOfRun, RunJudge
 from assay.scoring.judges.verdicts import opinion_of
 from assay.warehouse.landing import LandingWriter
 
 JOURNAL = "judges"
 LOG = logging.getLogger(__name__)
-Answers = Callable[[], Iterator[LandedAnswer]]
+Answers = Callable[[], Iterator[LandedPrediction]]
 """The answers of the run in the order of its input, from the start each time."""
 
 
-def judge_answers(
+def judge_predictions(
     project: Project,
     run: Run,
     judges: Sequence[RunJudge],
     answers: Answers,
     *,
     report: Callable[[int], None] = lambda _: None,
-    observed: Observed = UNOBSERVED,
+    observed: RunObserver = UNOBSERVED,
 ) -> None:
     """Every judge has said what it has to say of every answer; `report` is told the opinions so far.
 
     Raises:
         AssayError: the run cannot go on; what was said is landed, and a resume asks the rest.
     """
-    judging = Judging(project, run, tuple(judges), answers, report=report, observed=observed)
+    judging = JudgeStage(project, run, tuple(judges), answers, report=report, observed=observed)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(judging.judge_all())
 
 
 @dataclass
-class Judging:
+class JudgeStage:
     """One pass over the answers of a run."""
 
     project: Project
@@ -69,7 +69,7 @@ class Judging:
     judges: tuple[RunJudge, ...]
     answers: Answers
     report: Callable[[int], None] = lambda _: None
-    observed: Observed = UNOBSERVED
+    observed: RunObserver = UNOBSERVED
     clients: Mapping[str, ModelClient] | None = None
     sink: RowSink | None = None
     grace_s: float = GRACE_SECONDS
@@ -78,13 +78,16 @@ class Judging:
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def judge_all(self) -> None:
-        """See `judge_answers`."""
-        guard = RecordGuard(self.run, self.project)
+        """See `judge_predictions`."""
+        guard = RecordMasker(self.run, self.project)
         sink = self.sink or LandingWriter(self.project.warehouse)
         journal = Journal(self.project.journal_dir(self.run.run_id) / JOURNAL)
         rows = call_rows(self.project, self.run, guard)
-        async with journalled(journal, rows, sink, events=self.observed.events) as buffer, AsyncExitStack() as closing:
-            opened = Opened(
+        async with (
+            open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
+            AsyncExitStack() as closing,
+        ):
+            opened = JudgeComponents(
                 project=self.project,
                 run=self.run,
                 rows=rows,
@@ -92,37 +95,37 @@ class Judging:
                 observed=self.observed,
                 clients=self.clients,
             )
-            parts = await open_judge_parts(closing, buffer, [judge.spec for judge in self.judges], opened)
+            parts = await open_judge_components(closing, buffer, [judge.spec for judge in self.judges], opened)
             await self._pass(parts.engines(self.judges), buffer)
         if self._failure is not None:
             raise self._failure
 
     async def _pass(self, engines: Engines, buffer: AnswerBuffer) -> None:
         async with flushed(buffer, self._halt):
-            await work_off(
-                Feed(self._questions()),
+            await run_workers(
+                PrefetchQueue(self._questions()),
                 partial(self._settle, engines, buffer),
                 count=in_flight_of(self.project, (judge.spec for judge in self.judges)),
                 halt=self._halt,
                 grace_s=self.grace_s,
             )
 
-    def _questions(self) -> Iterator[Question]:
+    def _questions(self) -> Iterator[JudgeRequest]:
         opinions = OpinionsOfRun(self.project, self.run, self.judges)
         for answer in self.answers():
             said = opinions.at(answer.place)
             for judge in self.judges:
                 yield from judge.questions(answer, said[judge.spec.name])
 
-    async def _settle(self, engines: Engines, buffer: AnswerBuffer, question: Question) -> None:
+    async def _settle(self, engines: Engines, buffer: AnswerBuffer, question: JudgeRequest) -> None:
         engine = engines[question.judge.spec.name, question.juror.name, question.judge_epoch]
         try:
             await buffer.add(_with_score(question, await engine.answer(question.request)))
             self._opinions += 1
             self.report(self._opinions)
-        except RunCannotGoOn as stopped:
+        except RunAborted as stopped:
             self._fail(stopped.error)
-            await buffer.add(Answered(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+            await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
         except AssayError as error:
             self._fail(error)
 
@@ -131,7 +134,7 @@ class Judging:
         self._halt.set()
 
 
-def _with_score(question: Question, answered: Answered) -> Answered:
+def _with_score(question: JudgeRequest, answered: RequestResult) -> RequestResult:
     """The calls with what they came to; the engine's own row of the answer is no prediction of the task."""
     if answered.prediction is None:
         return answered
@@ -143,4 +146,4 @@ def _with_score(question: Question, answered: Answered) -> Answered:
         judge_epoch=question.judge_epoch,
         call_id=answered.prediction.call_id or last,
     )
-    return Answered(None, answered.responses, answered.contents, (score,))
+    return RequestResult(None, answered.responses, answered.contents, (score,))

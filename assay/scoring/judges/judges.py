@@ -15,14 +15,14 @@ from assay.inference.keys import judge_key
 from assay.inference.request import Request
 from assay.project import Project
 from assay.records import Score
-from assay.runs.landed_predictions import LandedAnswer
-from assay.runs.masked_records import MaskedRecord, RecordGuard
+from assay.runs.landed_predictions import LandedPrediction
+from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.run import Run
-from assay.scoring.judges.prompts import Exhibit, NothingToJudge, material
+from assay.scoring.judges.prompts import JudgedMaterial, NothingToJudge, material
 from assay.scoring.judges.queries import OPINIONS_OF_RUN
 from assay.scoring.judges.sampling import RecordSample
 from assay.scoring.judges.verdicts import Judgement, JudgeRows, verdict_of
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import Rubric
 
@@ -36,13 +36,13 @@ Opinions = Mapping[tuple[str, int], Judgement]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class JudgeRequest:
     """One opinion that is wanted, of one answer."""
 
     judge: RunJudge
     juror: JurorSpec
     judge_epoch: int
-    answer: Scored
+    answer: ScoredPrediction
     request: Request
 
 
@@ -61,7 +61,7 @@ class RunJudge:
         """True for a record whose answers are judged: golden ones always, others if they are in the sample."""
         return self.run.is_golden or self.sample.holds(record.record_id)
 
-    def questions(self, answer: LandedAnswer, said: Opinions) -> Iterator[Question]:
+    def questions(self, answer: LandedPrediction, said: Opinions) -> Iterator[JudgeRequest]:
         """What is still to be asked about the answer."""
         if not self.judges(answer.record):
             return
@@ -75,7 +75,7 @@ class RunJudge:
                 if known is None or known.status in ASKED_AGAIN:
                     yield self._question(answer, parts, juror, judge_epoch)
 
-    def verdict(self, answer: LandedAnswer, said: Opinions) -> tuple[Judgement, Score | None]:
+    def verdict(self, answer: LandedPrediction, said: Opinions) -> tuple[Judgement, Score | None]:
         """What the opinions come to, and the row that says so; None where the only opinion has landed already."""
         try:
             self._material(answer)
@@ -90,14 +90,16 @@ class RunJudge:
             return judgement, self.rows.verdict(named, judgement)
         return judgement, self.rows.opinion(named, judgement, juror=self.spec.routes[0].name, judge_epoch=0)
 
-    def _material(self, answer: LandedAnswer) -> dict[str, str]:
+    def _material(self, answer: LandedPrediction) -> dict[str, str]:
         record = answer.record
-        exhibit = Exhibit(
+        exhibit = JudgedMaterial(
             status=answer.prediction["status"], fields=record.fields, output=answer.output, expected=record.expected
         )
         return material(self.spec.sees, exhibit)
 
-    def _question(self, answer: LandedAnswer, parts: Mapping[str, str], juror: JurorSpec, judge_epoch: int) -> Question:
+    def _question(
+        self, answer: LandedPrediction, parts: Mapping[str, str], juror: JurorSpec, judge_epoch: int
+    ) -> JudgeRequest:
         record, prediction = answer.record, answer.prediction
         request = Request(
             record_id=record.record_id,
@@ -115,12 +117,12 @@ class RunJudge:
             tenant_id=record.tenant_id,
             subject_key=record.subject_key,
         )
-        return Question(
+        return JudgeRequest(
             judge=self, juror=juror, judge_epoch=judge_epoch, answer=_named(self.run, answer), request=request
         )
 
 
-def judges_of(project: Project, run: Run, guard: RecordGuard) -> tuple[RunJudge, ...]:
+def judges_of(project: Project, run: Run, guard: RecordMasker) -> tuple[RunJudge, ...]:
     """The judges of the run's task, in the order of `task.yml`."""
     task = run.task
     return tuple(
@@ -154,8 +156,8 @@ class OpinionsOfRun:
         return said
 
 
-def _named(run: Run, answer: LandedAnswer) -> Scored:
-    return Scored(
+def _named(run: Run, answer: LandedPrediction) -> ScoredPrediction:
+    return ScoredPrediction(
         prediction_id=answer.prediction["prediction_id"],
         run_id=run.run_id,
         task=run.task.name,

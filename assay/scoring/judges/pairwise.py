@@ -16,10 +16,10 @@ from pydantic import Field
 
 from assay.inference.engine import Engine
 from assay.inference.keys import judge_key
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.records import Prediction
-from assay.scoring.judges.engine_factory import JudgeParts
-from assay.scoring.judges.prompts import Asking, Exhibit, answer, context, rubric_words
+from assay.scoring.judges.engine_factory import JudgeEngineFactory
+from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, answer, context, rubric_words
 from assay.scoring.judges.verdicts import ANSWERED, Status, not_answered
 from assay.tasks.digest import digest
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
@@ -36,10 +36,10 @@ class PairOpinion(Opinion):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class PredictionPair:
     """Two answers to the same request; the exhibit is that of the record, its output is not looked at."""
 
-    exhibit: Exhibit
+    exhibit: JudgedMaterial
     a: Mapping[str, Any]
     b: Mapping[str, Any]
 
@@ -57,9 +57,9 @@ class Preference:
     explanation: str | None = None
 
 
-def pair_asking(judge: JudgeSpec, rubric: Rubric) -> Asking:
+def pair_prompt(judge: JudgeSpec, rubric: Rubric) -> JudgePrompt:
     """Two answers are compared by the rubric."""
-    return Asking(
+    return JudgePrompt(
         system=rubric_words(rubric, shipped_text(PAIR_PROMPT)),
         model=PairOpinion,
         name=f"{judge.name}_pair",
@@ -74,7 +74,7 @@ def pair_version(judge: JudgeSpec, rubric: Rubric) -> str:
     return digest({**judge_content(judge, rubric), **stated, "pair": True})
 
 
-def pair_material(judge: JudgeSpec, pair: Pair, *, swapped: bool) -> dict[str, str]:
+def pair_material(judge: JudgeSpec, pair: PredictionPair, *, swapped: bool) -> dict[str, str]:
     """What is shown: `a` first, or `b` first when swapped.
 
     Raises:
@@ -151,7 +151,7 @@ class Preferred:
     """A preference, and the rows of the calls that it took."""
 
     preference: Preference
-    calls: Answered
+    calls: RequestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +164,9 @@ class PairJudge:
     engine: Engine
 
     @classmethod
-    def of(cls, parts: JudgeParts, spec: JudgeSpec, rubric: Rubric, *, juror: JurorSpec) -> PairJudge:
+    def of(cls, parts: JudgeEngineFactory, spec: JudgeSpec, rubric: Rubric, *, juror: JurorSpec) -> PairJudge:
         """The juror over the parts that judges share; an exact cache, where there is one, is used."""
-        asked = pair_asking(spec, rubric)
+        asked = pair_prompt(spec, rubric)
         return cls(
             spec=spec,
             juror=juror,
@@ -174,7 +174,7 @@ class PairJudge:
             engine=parts.engine(asked, juror, cache=parts.cache),
         )
 
-    async def prefer(self, place: PairPlace, pair: Pair) -> Preferred:
+    async def prefer(self, place: PairPlace, pair: PredictionPair) -> Preferred:
         """Both orders are asked at once; a preference that turns round with the order is a tie.
 
         Raises:
@@ -185,10 +185,10 @@ class PairJudge:
             *(self.engine.answer(self._request(place, pair, swapped=swapped)) for swapped in (False, True))
         )
         assert straight.prediction is not None and swapped.prediction is not None  # neither was cancelled
-        calls = Answered(None, (*straight.responses, *swapped.responses), (*straight.contents, *swapped.contents))
+        calls = RequestResult(None, (*straight.responses, *swapped.responses), (*straight.contents, *swapped.contents))
         return Preferred(preference=preference_of(straight.prediction, swapped.prediction), calls=calls)
 
-    def _request(self, place: PairPlace, pair: Pair, *, swapped: bool) -> Request:
+    def _request(self, place: PairPlace, pair: PredictionPair, *, swapped: bool) -> Request:
         parts = pair_material(self.spec, pair, swapped=swapped)
         return Request(
             record_id=place.record_id,

@@ -23,7 +23,7 @@ from assay.tasks.templates import compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exhibit:
+class JudgedMaterial:
     """One answer as it may be shown: masked, as it landed; `output` is None where there is none."""
 
     status: str
@@ -36,7 +36,7 @@ class NothingToJudge(Exception):
     """The answer, or what it is to be held against, is not there; the text is the reason."""
 
 
-def material(sees: SeesSpec, exhibit: Exhibit) -> dict[str, str]:
+def material(sees: SeesSpec, exhibit: JudgedMaterial) -> dict[str, str]:
     """The parts of the material, by the names that the judge reads, in the order in which they are shown.
 
     Raises:
@@ -47,7 +47,7 @@ def material(sees: SeesSpec, exhibit: Exhibit) -> dict[str, str]:
     return {**context(sees, exhibit), **dict(answer(sees, exhibit.output, name="answer"))}
 
 
-def context(sees: SeesSpec, exhibit: Exhibit) -> dict[str, str]:
+def context(sees: SeesSpec, exhibit: JudgedMaterial) -> dict[str, str]:
     """What an answer is judged by: input, sources and reference.
 
     Raises:
@@ -78,7 +78,7 @@ FENCE_CHARACTERS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class JudgePrompt:
     """What all requests of a judge share: the system's words, the shape of an answer, its name, what is judged."""
 
     system: str
@@ -88,9 +88,9 @@ class Asking:
     parameters: Mapping[str, Any]
 
 
-def asking(name: str, rubric: Rubric, *, model: type[BaseModel], parameters: Mapping[str, Any]) -> Asking:
+def judge_prompt(name: str, rubric: Rubric, *, model: type[BaseModel], parameters: Mapping[str, Any]) -> JudgePrompt:
     """One answer is judged by the rubric."""
-    return Asking(
+    return JudgePrompt(
         system=rubric_words(rubric, rubric.prompt or shipped_text(DEFAULT_PROMPT)),
         model=model,
         name=name,
@@ -112,7 +112,7 @@ def rubric_words(rubric: Rubric, template: str) -> str:
 class JudgePrompts:
     """The requests of one judge; see `Prompts`. The fields of a request are the parts of its material, by name."""
 
-    def __init__(self, asked: Asking, *, hash_key: bytes) -> None:
+    def __init__(self, asked: JudgePrompt, *, hash_key: bytes) -> None:
         self.max_tokens = most_tokens(asked.parameters)
         self._asked = asked
         self._hash_key = hash_key

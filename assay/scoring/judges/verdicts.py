@@ -17,7 +17,7 @@ import orjson
 from assay.inference.endpoint.failures import FailureKind
 from assay.inference.keys import opinion_id, score_id
 from assay.records import Prediction, Score
-from assay.scoring.score_rows import Scored
+from assay.scoring.score_rows import ScoredPrediction
 from assay.scoring.tally import ANSWERED as ANSWERED
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import FAIL, PASS
@@ -141,17 +141,23 @@ class JudgeRows:
     scrub: Callable[[str], str]
 
     def opinion(
-        self, answer: Scored, judgement: Judgement, *, juror: str, judge_epoch: int, call_id: str | None = None
+        self,
+        answer: ScoredPrediction,
+        judgement: Judgement,
+        *,
+        juror: str,
+        judge_epoch: int,
+        call_id: str | None = None,
     ) -> Score:
         """What a juror said in one of its epochs."""
         key = opinion_id(answer.prediction_id, self.scorer, self.version, juror=juror, judge_epoch=judge_epoch)
         return self._row(answer, judgement, score_id=key, annotator=juror, judge_epoch=judge_epoch, call_id=call_id)
 
-    def verdict(self, answer: Scored, judgement: Judgement) -> Score:
+    def verdict(self, answer: ScoredPrediction, judgement: Judgement) -> Score:
         """What several opinions come to."""
         return self._row(answer, judgement, score_id=score_id(answer.prediction_id, self.scorer, self.version))
 
-    def _row(self, answer: Scored, judgement: Judgement, *, score_id: str, **columns: Any) -> Score:
+    def _row(self, answer: ScoredPrediction, judgement: Judgement, *, score_id: str, **columns: Any) -> Score:
         explanation = judgement.explanation
         return answer.row(
             score_id=score_id,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from assay.tasks.issues import Mistake, shown
+from assay.tasks.issues import ValidationIssue, shown
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, rubric_missing
 from assay.tasks.spec import TaskSpec
@@ -21,7 +21,7 @@ JudgeMistake = tuple[list[str | int], str, str]
 
 
 def read_rubrics(
-    spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[Mistake]
+    spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
 ) -> dict[str, Rubric]:
     """The rubric of each judge by the judge's name; what is wrong with a file is added to `mistakes`."""
     rubrics: dict[str, Rubric] = {}

@@ -10,7 +10,7 @@ from decimal import Decimal
 import yaml
 
 from assay.tasks.spec import SemanticCacheSpec
-from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, Rule
+from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, ThresholdRule
 from assay.tuning.cache.tune import Tuning
 
 VERDICTS = {
@@ -41,19 +41,19 @@ def rows(tuning: Tuning) -> list[tuple[str, str]]:
     ]
 
 
-def task_yml(spec: SemanticCacheSpec, rule: Rule) -> str:
+def task_yml(spec: SemanticCacheSpec, rule: ThresholdRule) -> str:
     """The block for task.yml."""
     stated = spec.model_dump(exclude_defaults=True, mode="json")
     block = {"cache": {"semantic": {**stated, **_stated(rule)}}}
     return yaml.safe_dump(block, sort_keys=False)
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: ThresholdRule) -> str:
     lead = f", and {rule.margin:.4f} more than that of the nearest other answer" if rule.margin else ""
     return f"similarity of at least {rule.threshold:.4f}{lead}"
 
 
-def _stated(rule: Rule) -> dict[str, float]:
+def _stated(rule: ThresholdRule) -> dict[str, float]:
     return {"threshold": rule.threshold, **({"margin": rule.margin} if rule.margin else {})}
 
 

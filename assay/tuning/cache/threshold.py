@@ -48,18 +48,18 @@ class Neighbour:
         return self.answer != other.answer
 
 
-Question = tuple[Neighbour, ...]
+CachedQuestion = tuple[Neighbour, ...]
 """A new question by its neighbours, nearest first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Rule:
+class ThresholdRule:
     """A hit wants the nearest neighbour at least `threshold` similar, by `margin` more than the nearest with another answer."""
 
     margin: float
     threshold: float
 
-    def hits(self, question: Question) -> bool:
+    def hits(self, question: CachedQuestion) -> bool:
         """True when the question is answered from the cache."""
         return bool(question) and question[0].similarity >= self.threshold and lead(question) >= self.margin
 
@@ -97,15 +97,15 @@ class ThresholdChoice:
     """
 
     status: str
-    rule: Rule | None
-    looked_at: Rule
+    rule: ThresholdRule | None
+    looked_at: ThresholdRule
     chosen: HitCounts
     held_out: HitCounts
     questions_needed: int | None
 
 
 def choose_threshold(
-    questions: Sequence[Question], *, rng: random.Random, most_false: float = MOST_FALSE, delta: float = DELTA
+    questions: Sequence[CachedQuestion], *, rng: random.Random, most_false: float = MOST_FALSE, delta: float = DELTA
 ) -> ThresholdChoice:
     """The choice with its evidence; with probability 1 - `delta` the false-hit rate is at most `most_false`.
 
@@ -121,7 +121,7 @@ def choose_threshold(
     first, second = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
     bounds = {rule: counts_at(first, rule, delta=delta) for rule in _rules(first)}
     ordered = _in_order(bounds, most_false=most_false)
-    best: Rule | None = None
+    best: ThresholdRule | None = None
     for rule in ordered:
         if counts_at(second, rule, delta=delta).most_false > most_false:
             break
@@ -139,7 +139,7 @@ def choose_threshold(
     )
 
 
-def counts_at(questions: Sequence[Question], rule: Rule, *, delta: float = DELTA) -> HitCounts:
+def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta: float = DELTA) -> HitCounts:
     """What the rule does on these questions."""
     hits = [question for question in questions if rule.hits(question)]
     false_hits = sum(not question[0].same for question in hits)
@@ -151,7 +151,7 @@ def counts_at(questions: Sequence[Question], rule: Rule, *, delta: float = DELTA
     )
 
 
-def lead(question: Question) -> float:
+def lead(question: CachedQuestion) -> float:
     """How much more similar the nearest neighbour is than the first with another answer, or than the last that is known."""
     nearest = question[0]
     rival = next((near for near in question if near.differs(nearest)), question[-1])
@@ -200,7 +200,7 @@ def _first(holds: Callable[[int], bool]) -> int | None:
     return number
 
 
-def _in_order(bounds: Mapping[Rule, HitCounts], *, most_false: float) -> list[Rule]:
+def _in_order(bounds: Mapping[ThresholdRule, HitCounts], *, most_false: float) -> list[ThresholdRule]:
     """Rules of one family: the one with the most to spare first, then ever more lenient ones that hold on this half.
 
     A family goes by the threshold alone or by the margin; it is the one in which a rule that holds has the most hits.
@@ -215,18 +215,21 @@ def _in_order(bounds: Mapping[Rule, HitCounts], *, most_false: float) -> list[Ru
     return family[family.index(safest) :]
 
 
-def _most_promising(bounds: Mapping[Rule, HitCounts]) -> Rule:
+def _most_promising(bounds: Mapping[ThresholdRule, HitCounts]) -> ThresholdRule:
     return min(bounds, key=lambda rule: (bounds[rule].most_false, rule))
 
 
-def _rules(questions: Sequence[Question]) -> list[Rule]:
+def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
     """Rules by the threshold alone, and rules by the margin above a floor."""
     known = [question for question in questions if question]
     similarities = sorted((question[0].similarity for question in known), reverse=True)
     thresholds = _spread(similarities) or [1.0]
     floor = _spread(similarities[: max(1, round(len(known) * (1 - FLOOR_SHARE)))]) or [1.0]
     margins = _spread(sorted((lead(question) for question in known), reverse=True))
-    return [*(Rule(0.0, threshold) for threshold in thresholds), *(Rule(margin, floor[0]) for margin in margins)]
+    return [
+        *(ThresholdRule(0.0, threshold) for threshold in thresholds),
+        *(ThresholdRule(margin, floor[0]) for margin in margins),
+    ]
 
 
 def _spread(ranked: Sequence[float]) -> list[float]:

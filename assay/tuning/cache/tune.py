@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.inference.caches.embeddings import Embedder, EmbeddingCall, EmbeddingFailed
 from assay.inference.caches.semantic import question
 from assay.inference.caches.vectors import NEIGHBOURS
@@ -23,7 +23,7 @@ from assay.runs.requests.cache import embedder
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tasks.task import Task
 from assay.tuning.cache.pairs import QuestionPair
-from assay.tuning.cache.threshold import Neighbour, Question, ThresholdChoice, choose_threshold
+from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold
 from assay.tuning.queries import ANSWER_COST
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
     )
 
 
-async def _measured(task: Task, pairs: Sequence[QuestionPair], ready: Embedder) -> tuple[list[Question], int]:
+async def _measured(task: Task, pairs: Sequence[QuestionPair], ready: Embedder) -> tuple[list[CachedQuestion], int]:
     """Each different question with its neighbours among the pairs, and how many pairs were exact repeats."""
     guard = masker(task)
     asked = [(question(guard.mask(pair.a).texts), question(guard.mask(pair.b).texts), pair) for pair in pairs]
@@ -107,7 +107,7 @@ async def _measured(task: Task, pairs: Sequence[QuestionPair], ready: Embedder) 
     try:
         vectors = await embedded({text for a, b, _ in different for text in (a, b)}, ready)
     except EmbeddingFailed as error:
-        raise Unreachable(
+        raise ServiceUnreachable(
             f"No embeddings for task '{task.name}': {error}; see providers.yml and `assay status`."
         ) from error
     finally:
@@ -128,7 +128,7 @@ async def embedded(texts: Iterable[str], ready: Embedder) -> dict[str, Vector]:
     return vectors
 
 
-def neighbourhoods(asked: Iterable[tuple[str, str, QuestionPair]], vectors: dict[str, Vector]) -> list[Question]:
+def neighbourhoods(asked: Iterable[tuple[str, str, QuestionPair]], vectors: dict[str, Vector]) -> list[CachedQuestion]:
     """Each different question with its neighbours, nearest first, as a cache would see them.
 
     So every question counts once, and pairs that share it are not taken for independent ones.

@@ -22,7 +22,7 @@ FEWEST = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class FitOptions:
     """What is to be fitted: `cheap` and `better` are variants or ids of runs; see `Goal` for the rest.
 
     `source` is the confidence to go by, None for that of the cheap route.
@@ -62,7 +62,7 @@ class FittedCascade:
     price: CascadePrice | None
 
 
-def fit_cascade(warehouse: Warehouse, asked: Asked, *, load: Callable[[str], Task]) -> FittedCascade:
+def fit_cascade(warehouse: Warehouse, asked: FitOptions, *, load: Callable[[str], Task]) -> FittedCascade:
     """The cascade of the two runs; `load` gives the task with a variant applied.
 
     Raises:
@@ -94,7 +94,7 @@ def fit_cascade(warehouse: Warehouse, asked: Asked, *, load: Callable[[str], Tas
     )
 
 
-def _source(asked: Asked, cheap: RouteRun) -> str:
+def _source(asked: FitOptions, cheap: RouteRun) -> str:
     """What the cheap route's confidence is read from.
 
     Raises:

@@ -19,7 +19,7 @@ from assay.scoring.estimates import ANSWERED, MOST_UNSCORED, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.tasks.spec import LOGPROB, RouteSpec
 from assay.tasks.task import Task
-from assay.tuning.cascade.threshold import NEVER_KEPT, Pair
+from assay.tuning.cascade.threshold import NEVER_KEPT, RoutePair
 from assay.tuning.queries import ROUTE_ANSWERS, ROUTE_RUN
 from assay.warehouse.client import Warehouse
 
@@ -29,7 +29,7 @@ Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class LandedAnswer:
+class RoutedPrediction:
     """A prediction as it landed, with its scores by name."""
 
     columns: Mapping[str, Any]
@@ -49,14 +49,14 @@ class RouteRun:
     run_id: str
     task: Task
     route: RouteSpec
-    answers: Mapping[Key, LandedAnswer]
+    answers: Mapping[Key, RoutedPrediction]
 
 
 @dataclass(frozen=True, slots=True)
 class PairedRuns:
     """Records that both runs answered and somebody can judge; `left_out` counts the others by reason."""
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[RoutePair, ...]
     left_out: Mapping[str, int]
 
 
@@ -80,7 +80,9 @@ def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callabl
     window = {"run_id": run["run_id"], "data_date": run["data_date"]}
     scores = read_verdicts(warehouse, run_id=run["run_id"], data_date=run["data_date"])
     answers = {
-        (row["tenant_id"], row["record_id"], row["input_hash"]): LandedAnswer(row, scores.get(row["prediction_id"], {}))
+        (row["tenant_id"], row["record_id"], row["input_hash"]): RoutedPrediction(
+            row, scores.get(row["prediction_id"], {})
+        )
         for row in warehouse.stream(ROUTE_ANSWERS.sql, {"task": name, **window})
     }
     return RouteRun(run_id=run["run_id"], task=task, route=_only_route(run["run_id"], task, answers), answers=answers)
@@ -116,12 +118,12 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     return PairedRuns(judged, {reason: count for reason, count in left_out.items() if count})
 
 
-def _pair(key: Key, cheap: RouteRun, better: RouteRun, confidence_from: str) -> Pair | None:
+def _pair(key: Key, cheap: RouteRun, better: RouteRun, confidence_from: str) -> RoutePair | None:
     first, second = cheap.answers[key], better.answers[key]
     first_right, second_right = first.is_correct(cheap.task), second.is_correct(better.task)
     if first_right is None or second_right is None:
         return None
-    return Pair(
+    return RoutePair(
         record_id="\0".join(key[:2]),
         confidence=_confidence(first, cheap.route, confidence_from),
         cheap_correct=first_right,
@@ -131,7 +133,7 @@ def _pair(key: Key, cheap: RouteRun, better: RouteRun, confidence_from: str) -> 
     )
 
 
-def _confidence(answer: LandedAnswer, route: RouteSpec, source: str) -> float:
+def _confidence(answer: RoutedPrediction, route: RouteSpec, source: str) -> float:
     """How sure the answer is, `NEVER_KEPT` where the router would escalate it whatever the threshold."""
     verdicts = [answer.scores.get(name) for name in route.escalate.checks]
     if answer.columns["status"] not in ANSWERED or any(verdict is None or not verdict.passed for verdict in verdicts):
@@ -148,16 +150,16 @@ def _parsed(output: Any) -> Mapping[str, Any]:
     return content if isinstance(content, Mapping) else {}
 
 
-def _usd(answer: LandedAnswer) -> float | None:
+def _usd(answer: RoutedPrediction) -> float | None:
     cost = answer.columns["cost_usd"]
     return None if cost is None else float(cost)
 
 
-def _is_golden(answer: LandedAnswer) -> bool:
+def _is_golden(answer: RoutedPrediction) -> bool:
     return str(answer.columns["population"]).startswith(GOLDEN)
 
 
-def _one_of_each_cluster(keys: Iterable[Key], answers: Mapping[Key, LandedAnswer]) -> list[Key]:
+def _one_of_each_cluster(keys: Iterable[Key], answers: Mapping[Key, RoutedPrediction]) -> list[Key]:
     """Records of one cluster are not independent, which the tests need: the one with the lowest hash stands for it."""
     chosen: dict[tuple[str, str], Key] = {}
     for key in sorted(keys, key=lambda key: hashlib.sha256("\0".join(key[:2]).encode()).digest()):
@@ -166,7 +168,7 @@ def _one_of_each_cluster(keys: Iterable[Key], answers: Mapping[Key, LandedAnswer
     return list(chosen.values())
 
 
-def _only_route(run_id: str, task: Task, answers: Mapping[Key, LandedAnswer]) -> RouteSpec:
+def _only_route(run_id: str, task: Task, answers: Mapping[Key, RoutedPrediction]) -> RouteSpec:
     names = sorted({answer.columns["route"] for answer in answers.values() if answer.columns["route"] is not None})
     found = [route for route in task.spec.routes if route.name in names]
     if len(names) != 1 or not found:

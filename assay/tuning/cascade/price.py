@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.statistics.measured import LEVEL, Interval, proportion_interval
-from assay.tuning.cascade.threshold import Pair
+from assay.tuning.cascade.threshold import RoutePair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class PriceEstimate:
     """A figure with its interval at 95 %."""
 
     value: float
@@ -30,14 +30,14 @@ class CascadePrice:
     Money is None where a record's calls have no known price.
     """
 
-    escalated: Figure
-    cascade_usd: Figure | None
+    escalated: PriceEstimate
+    cascade_usd: PriceEstimate | None
     cheap_usd: float | None
     better_usd: float | None
-    saved: Figure | None
+    saved: PriceEstimate | None
 
 
-def cascade_price(pairs: Sequence[Pair], threshold: float) -> CascadePrice:
+def cascade_price(pairs: Sequence[RoutePair], threshold: float) -> CascadePrice:
     """The price of the cascade at that threshold over these records: the cheap call always, the better one if escalated.
 
     The mean's interval is Student's t, that of the saved share the delta method for a ratio of means (Cochran, Sampling
@@ -62,24 +62,24 @@ def cascade_price(pairs: Sequence[Pair], threshold: float) -> CascadePrice:
     )
 
 
-def _of_share(count: int, n: int) -> Figure:
+def _of_share(count: int, n: int) -> PriceEstimate:
     interval: Interval = proportion_interval(count, n)
-    return Figure(value=count / n, low=interval.low, high=interval.high, method=interval.method)
+    return PriceEstimate(value=count / n, low=interval.low, high=interval.high, method=interval.method)
 
 
-def _of_mean(values: Sequence[float]) -> Figure:
+def _of_mean(values: Sequence[float]) -> PriceEstimate:
     mean, half = sum(values) / len(values), _half_width(values)
-    return Figure(value=mean, low=max(mean - half, 0.0), high=mean + half, method="t")
+    return PriceEstimate(value=mean, low=max(mean - half, 0.0), high=mean + half, method="t")
 
 
-def _of_saving(paid: Sequence[float], better: Sequence[float]) -> Figure | None:
+def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate | None:
     """1 - the cascade's price over the better route's; None where the better route costs nothing."""
     total = sum(better)
     if total <= 0:
         return None
     ratio, mean = sum(paid) / total, total / len(better)
     half = _half_width([(one - ratio * other) / mean for one, other in zip(paid, better, strict=True)])
-    return Figure(value=1 - ratio, low=1 - ratio - half, high=1 - ratio + half, method="ratio_delta")
+    return PriceEstimate(value=1 - ratio, low=1 - ratio - half, high=1 - ratio + half, method="ratio_delta")
 
 
 def _half_width(values: Sequence[float]) -> float:

@@ -14,8 +14,8 @@ import yaml
 from assay.statistics.exact_tests import difference_bounds, rate_bounds
 from assay.tuning.cascade.fit_routes import FittedCascade
 from assay.tuning.cascade.paired_runs import RouteRun
-from assay.tuning.cascade.price import CascadePrice, Figure
-from assay.tuning.cascade.threshold import GRID, KEEP_ALL, Counts, Fit, Goal
+from assay.tuning.cascade.price import CascadePrice, PriceEstimate
+from assay.tuning.cascade.threshold import GRID, KEEP_ALL, CascadeCounts, Fit, Goal
 
 
 def as_values(fitted: FittedCascade) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _run(run: RouteRun) -> dict[str, str]:
     }
 
 
-def _outcome(counts: Counts, goal: Goal) -> dict[str, Any]:
+def _outcome(counts: CascadeCounts, goal: Goal) -> dict[str, Any]:
     quality, difference = counts.reached
     return {
         "quality": quality,
@@ -110,13 +110,13 @@ def _goal(goal: Goal) -> str:
     return f"{wanted}, missed with a probability of at most {goal.error:g}"
 
 
-def _threshold(counts: Counts) -> str:
+def _threshold(counts: CascadeCounts) -> str:
     if counts.threshold == KEEP_ALL:
         return "none needed: every valid answer of the cheap route may be kept"
     return f"escalate below {counts.threshold!r}"
 
 
-def _quality(counts: Counts, goal: Goal) -> str:
+def _quality(counts: CascadeCounts, goal: Goal) -> str:
     quality, difference = counts.reached
     low, high = rate_bounds(counts.correct, counts.n, error=goal.error)
     worst, best = difference_bounds(counts.gains, counts.losses, counts.n, error=goal.error)
@@ -149,7 +149,7 @@ def _labels(fit: Fit) -> tuple[str, str]:
     return "more labels", f"{what}: about {fit.more_labels:,} more records with an expected answer"
 
 
-def _share(figure: Figure) -> str:
+def _share(figure: PriceEstimate) -> str:
     return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
 
 

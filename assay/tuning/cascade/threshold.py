@@ -34,7 +34,7 @@ POWER_Z = 0.8416212335729143
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class RoutePair:
     """Both routes on one labelled record; costs in USD, None where a call has no known price."""
 
     record_id: str
@@ -66,7 +66,7 @@ class Goal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class CascadeCounts:
     """What a threshold does on n records; a gain is a record that keeping the cheap answer sets right, a loss the opposite."""
 
     threshold: float
@@ -100,18 +100,18 @@ class Fit:
     goal: Goal
     calibrated_on: int
     held_out_n: int
-    chosen: Counts | None
-    held_out: Counts | None
+    chosen: CascadeCounts | None
+    held_out: CascadeCounts | None
     verdict: str | None
-    stopped_at: Counts | None
+    stopped_at: CascadeCounts | None
     more_labels: int | None
     reason: str | None
 
 
-class Outcomes:
+class CascadeOutcomes:
     """Paired outcomes as columns, in an order that has nothing to do with them."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
+    def __init__(self, pairs: Sequence[RoutePair]) -> None:
         import numpy as np
 
         self.n = len(pairs)
@@ -119,13 +119,13 @@ class Outcomes:
         self.cheap: NDArray[np.bool_] = np.array([pair.cheap_correct for pair in pairs], dtype=bool)
         self.better: NDArray[np.bool_] = np.array([pair.better_correct for pair in pairs], dtype=bool)
 
-    def at(self, threshold: float) -> Counts:
+    def at(self, threshold: float) -> CascadeCounts:
         """The cascade that keeps a cheap answer where its confidence is not below the threshold."""
         kept = self.confidence >= threshold
         gains = int((kept & self.cheap & ~self.better).sum())
         losses = int((kept & ~self.cheap & self.better).sum())
         better = int(self.better.sum())
-        return Counts(
+        return CascadeCounts(
             threshold=threshold,
             n=self.n,
             kept=int(kept.sum()),
@@ -136,7 +136,7 @@ class Outcomes:
         )
 
 
-def fit(pairs: Sequence[Pair], goal: Goal, *, seed: int = 0) -> Fit:
+def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
     """The threshold fitted on one half of the records and checked on the other, which had no part in choosing it.
 
     Raises:
@@ -145,9 +145,9 @@ def fit(pairs: Sequence[Pair], goal: Goal, *, seed: int = 0) -> Fit:
     if len(pairs) < 2:
         raise ValueError(f"{len(pairs)} labelled records of both routes: expected at least 2")
     calibration, fresh = halves(pairs, seed=seed)
-    chosen, stopped_at = _walk(Outcomes(calibration), goal)
+    chosen, stopped_at = _walk(CascadeOutcomes(calibration), goal)
     found = chosen if chosen is not None and chosen.kept else None
-    held_out = Outcomes(fresh).at(found.threshold) if found is not None else None
+    held_out = CascadeOutcomes(fresh).at(found.threshold) if found is not None else None
     return Fit(
         goal=goal,
         calibrated_on=len(calibration),
@@ -161,10 +161,10 @@ def fit(pairs: Sequence[Pair], goal: Goal, *, seed: int = 0) -> Fit:
     )
 
 
-def halves(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], list[Pair]]:
+def halves(pairs: Sequence[RoutePair], *, seed: int) -> tuple[list[RoutePair], list[RoutePair]]:
     """Two halves by a hash of seed and record id: the same records always fall the same way, whatever their order."""
 
-    def place(pair: Pair) -> bytes:
+    def place(pair: RoutePair) -> bytes:
         return hashlib.sha256(f"{seed}:{pair.record_id}".encode()).digest()
 
     ordered = sorted(pairs, key=place)
@@ -172,7 +172,7 @@ def halves(pairs: Sequence[Pair], *, seed: int) -> tuple[list[Pair], list[Pair]]
     return ordered[:middle], ordered[middle:]
 
 
-def p_value(counts: Counts, goal: Goal) -> float:
+def p_value(counts: CascadeCounts, goal: Goal) -> float:
     """How likely so good an outcome is if the true quality misses the goal; small speaks for the cascade."""
     if goal.quality is not None:
         return rate_above_p(counts.correct, counts.n, rate=goal.quality)
@@ -180,7 +180,7 @@ def p_value(counts: Counts, goal: Goal) -> float:
     return difference_above_p(counts.gains, counts.losses, counts.n, difference=difference, error=goal.error)
 
 
-def verdict(counts: Counts, goal: Goal) -> str:
+def verdict(counts: CascadeCounts, goal: Goal) -> str:
     """confirmed: the goal is shown at the stated error; refuted: missing it is shown; else inconclusive."""
     if p_value(counts, goal) <= goal.error:
         return "confirmed"
@@ -192,9 +192,9 @@ def verdict(counts: Counts, goal: Goal) -> str:
     return "refuted" if against <= goal.error else "inconclusive"
 
 
-def _walk(outcomes: Outcomes, goal: Goal) -> tuple[Counts | None, Counts | None]:
+def _walk(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
     """The last threshold before the first that is not shown to reach the goal, and that first one."""
-    last: Counts | None = None
+    last: CascadeCounts | None = None
     for counts in _distinct(outcomes):
         if p_value(counts, goal) > goal.error:
             return last, counts
@@ -202,9 +202,9 @@ def _walk(outcomes: Outcomes, goal: Goal) -> tuple[Counts | None, Counts | None]
     return last, None
 
 
-def _distinct(outcomes: Outcomes) -> Iterator[Counts]:
+def _distinct(outcomes: CascadeOutcomes) -> Iterator[CascadeCounts]:
     """Of thresholds in a row that keep the same records the lowest, for their tests are one and the same."""
-    before: Counts | None = None
+    before: CascadeCounts | None = None
     for threshold in GRID:
         counts = outcomes.at(threshold)
         if before is not None and counts.kept != before.kept:
@@ -214,7 +214,7 @@ def _distinct(outcomes: Outcomes) -> Iterator[Counts]:
         yield before
 
 
-def _why_none(stopped_at: Counts | None, goal: Goal) -> str:
+def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
     if stopped_at is None:
         return "no answer of the cheap route has a confidence to go by, so all of them would escalate"
     quality, difference = stopped_at.reached
@@ -230,7 +230,7 @@ def _why_none(stopped_at: Counts | None, goal: Goal) -> str:
     )
 
 
-def _more_labels(stopped_at: Counts, goal: Goal, have: int) -> int | None:
+def _more_labels(stopped_at: CascadeCounts, goal: Goal, have: int) -> int | None:
     """Labelled records beyond those at hand, both halves, at which the threshold passes with a power of 0.8.
 
     The normal approximation of sample size (Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd

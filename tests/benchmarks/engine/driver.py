@@ -93,10 +93,10 @@ def answer_into(project: Any, run: Any, *, sink: Any, within_s: float = ENDS_WIT
         TimeoutError: it did not end within so many seconds.
     """
     from assay.performance.process import fast_loop, settled_memory
-    from assay.runs.requests.request_stage import Answering
+    from assay.runs.requests.request_stage import RequestStage
 
     with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
-        answering = Answering(project, run, Silent(), sink=sink)
+        answering = RequestStage(project, run, Silent(), sink=sink)
         runner.run(asyncio.wait_for(answering.answer_all(), within_s))
 
 

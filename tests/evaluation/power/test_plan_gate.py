@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.power.plan_gate import GatePlan, PowerOptions, plan_gate
 from assay.evaluation.power.render import PLAIN_COLUMNS, facts, tables
 from assay.project import open_project
@@ -96,7 +96,7 @@ def test_without_a_warehouse_a_given_discordance_is_enough(tmp_path: Path) -> No
     assert [one.rule.name for one in found.regressions] == ["no_regression"]
     assert "the warehouse does not answer: rules on a rate need --rate" in list(facts(found))
     assert plan_gate(project, "sorting", PowerOptions(discordance=0.1, rate=0.9)).floors[0].passing is not None
-    with pytest.raises(Unreachable):
+    with pytest.raises(ServiceUnreachable):
         plan_gate(project, "sorting", PowerOptions())
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from assay.evaluation.gate_rules import Rule, RuleKind
+from assay.evaluation.gate_rules import GateRule, RuleKind
 from assay.evaluation.power.rule_plans import Assumed, Sample, count_tested, plan_floor, plan_regression
-from assay.statistics.power import Chances, Plan, records_needed, verdict_chances
+from assay.statistics.power import Plan, VerdictProbabilities, records_needed, verdict_probabilities
 
-NOT_WORSE = Rule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", bar=0.05, n_min=15)
-FLOOR = Rule(name="floor", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.8)
-CASES = Rule(name="enough", kind=RuleKind.GOLDEN_CASES, metric="golden_cases", bar=100)
+NOT_WORSE = GateRule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", bar=0.05, n_min=15)
+FLOOR = GateRule(name="floor", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.8)
+CASES = GateRule(name="enough", kind=RuleKind.GOLDEN_CASES, metric="golden_cases", bar=100)
 TENTH = Assumed(value=0.1, source="assumed", detail="")
 
 
 def test_a_plan_has_the_chances_of_equal_variants_and_of_those_that_differ() -> None:
     found = plan_regression(NOT_WORSE, Sample(n=200), discordance=TENTH, tested=2, difference=-0.08)
 
-    assert found.equal == verdict_chances(Plan(n=200, discordance=0.1, margin=0.05, rules=2))
-    assert found.apart == verdict_chances(Plan(n=200, discordance=0.1, margin=0.05, rules=2, difference=-0.08))
+    assert found.equal == verdict_probabilities(Plan(n=200, discordance=0.1, margin=0.05, rules=2))
+    assert found.apart == verdict_probabilities(Plan(n=200, discordance=0.1, margin=0.05, rules=2, difference=-0.08))
     assert found.needed == records_needed(0.05, discordance=0.1)
     assert found.detectable is not None and 0.05 < found.detectable < 0.1
 
@@ -35,7 +35,7 @@ def test_a_margin_that_the_variants_cannot_differ_by_needs_no_finding() -> None:
 def test_without_a_record_nothing_is_found() -> None:
     found = plan_regression(NOT_WORSE, Sample(n=0), discordance=TENTH, tested=1, difference=-0.1)
 
-    assert found.equal == found.apart == Chances(passing=0, failing=0, inconclusive=1)
+    assert found.equal == found.apart == VerdictProbabilities(passing=0, failing=0, inconclusive=1)
     assert (found.detectable, found.is_gated) == (None, False)
     assert plan_floor(FLOOR, Sample(n=0), rate=TENTH).passing is None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.inference.limits.lane_events import tell_of_lane
+from assay.inference.limits.lane_events import report_lane
 from assay.inference.limits.protocol import LaneState
 from assay.inference.telemetry.protocol import Field
 
@@ -38,7 +38,7 @@ def heard(*states: LaneState) -> list[tuple[str, Any]]:
     """Names and reasons of what a lane's states in turn made of the log."""
     log, told = Heard(), None
     for state in states:
-        told = tell_of_lane(log, "openai:gpt-5-nano", told, state)
+        told = report_lane(log, "openai:gpt-5-nano", told, state)
     return [(name, fields.get("reason")) for name, fields in log.events]
 
 

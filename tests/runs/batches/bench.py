@@ -13,8 +13,8 @@ from assay.inference.batch.client import BatchClient, ProviderBatch
 from assay.inference.providers import Provider
 from assay.project import Project
 from assay.runs.batches.batch_run import advance_batches, collect_batches, submit_batches
-from assay.runs.batches.ledger import BatchStand
-from assay.runs.batches.session import BatchApi, BatchTools
+from assay.runs.batches.ledger import BatchStatus
+from assay.runs.batches.session import BatchApi, BatchDeps
 from assay.runs.resume import reopen
 from assay.runs.run import Run
 from tests.end_to_end.workplace import CONCURRENCY
@@ -46,19 +46,19 @@ class BatchBench(Bench):
         self.place.write("providers.yml", yaml.safe_dump({"openai": block}))
 
     @property
-    def tools(self) -> BatchTools:
+    def tools(self) -> BatchDeps:
         """The real client over the wire, with waits that pass at once."""
-        return BatchTools(connect=self._connect, sleep=self.clock.sleep)
+        return BatchDeps(connect=self._connect, sleep=self.clock.sleep)
 
-    def submit(self, run: Run, **options: Any) -> BatchStand:
+    def submit(self, run: Run, **options: Any) -> BatchStatus:
         """See `submit_batches`."""
         return submit_batches(self.project, run, tools=self.tools, **options)
 
-    def collect(self, run: Run) -> BatchStand:
+    def collect(self, run: Run) -> BatchStatus:
         """See `collect_batches`."""
         return collect_batches(self.project, run, tools=self.tools)
 
-    def resume(self, run: Run, **options: Any) -> BatchStand:
+    def resume(self, run: Run, **options: Any) -> BatchStatus:
         """The batches of the run, reopened as by another process."""
         return advance_batches(self.project, reopen(self.project, run.run_id), tools=self.tools, **options)
 

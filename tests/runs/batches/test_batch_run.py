@@ -11,7 +11,7 @@ import pytest
 
 from assay.errors import UsageError
 from assay.runs.batches.batch_run import batches_running
-from assay.runs.batches.session import open_desk, refuse_unbatchable
+from assay.runs.batches.session import open_batch_session, refuse_unbatchable
 from assay.runs.run import Run
 from tests.end_to_end.workplace import PRICED_MODEL, Workplace, numbered_rows
 from tests.fakes.batch_endpoint import EXPIRED, NO_LINE, BatchEndpoint
@@ -283,7 +283,7 @@ def test_nothing_is_left_on_disk_of_what_is_landed(bench: BatchBench, name: str)
 def test_two_processes_do_not_have_the_same_batches(bench: BatchBench, name: str) -> None:
     run = started(bench, name)
     with (
-        open_desk(bench.project, run, bench.tools),
+        open_batch_session(bench.project, run, bench.tools),
         pytest.raises(UsageError, match=f"another process .* --resume {run.run_id}"),
     ):
         bench.submit(run)

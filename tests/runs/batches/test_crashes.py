@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from assay.errors import Unreachable
+from assay.errors import ServiceUnreachable
 from assay.records import Batch
 from assay.runs.batches.collection import land_batch
 from assay.runs.batches.ledger import BatchLedger
-from assay.runs.batches.session import open_desk
+from assay.runs.batches.session import open_batch_session
 from assay.runs.resume import reopen
 from assay.runs.run import Run
 from tests.end_to_end.workplace import Workplace, numbered_rows
@@ -117,7 +117,7 @@ def test_a_batch_whose_answer_was_lost_is_known_without_a_crash(bench: BatchBenc
 def test_a_provider_that_is_away_leaves_an_intent_that_a_resume_takes_up(bench: BatchBench, name: str) -> None:
     run = admitted(bench, name)
     bench.endpoint.faults = [Fault("POST /files", 503, times=100)]
-    with pytest.raises(Unreachable, match="did not take the file"):
+    with pytest.raises(ServiceUnreachable, match="did not take the file"):
         bench.submit(run)
     assert bench.states(run) == [("intent",)]
     bench.endpoint.faults = []
@@ -151,7 +151,7 @@ def test_answers_landed_twice_are_the_same_calls_and_predictions(
     run = admitted(bench, name)
     bench.submit(run)
     bench.endpoint.finish_all()
-    with open_desk(bench.project, run, bench.tools) as desk:
+    with open_batch_session(bench.project, run, bench.tools) as desk:
         desk.ledger = DyingLedger.of(bench.project, run)
         [first, *_] = desk.ledger.open()
         finished = desk.ledger.finished(first, desk.ask(desk.api("openai").retrieve(first.provider_batch_id or "")))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from assay.errors import StoppedAtDoor
+from assay.errors import InputRejected
 from assay.runs.admission import previewed
 from assay.runs.forecast.cost_model import LEAST_PAST
 from assay.runs.forecast.forecast import BOUND, LANDED, NOTHING, UNPRICED, Forecast, forecast
@@ -96,7 +96,7 @@ def test_a_look_ahead_sends_nothing_lands_nothing_and_leaves_no_copy(
 
 def test_an_input_that_is_stopped_at_the_door_is_so_at_a_look_ahead(bench: Bench, name: str) -> None:
     rows = [{"id": "", "text": "no id"}, *numbered_rows(1), {"id": "", "text": "none"}]
-    with pytest.raises(StoppedAtDoor, match="Nothing was sent or landed"):
+    with pytest.raises(InputRejected, match="Nothing was sent or landed"):
         looked_ahead(bench, bench.place.task(name), input=bench.place.rows("in.csv", rows))
     assert list(bench.project.snapshots_dir.iterdir()) == []
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 
-from assay.errors import Unreachable
-from assay.inference.request import Answered
+from assay.errors import ServiceUnreachable
+from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Field
 from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
 from assay.runs.requests.answer_buffer import FLUSH_ROWS, FULL_ROWS, AnswerBuffer
@@ -30,7 +30,7 @@ class ListSink:
 
     def append(self, rows: Sequence[Row]) -> int:
         if self.away:
-            raise Unreachable("away")
+            raise ServiceUnreachable("away")
         self.begun.set()
         assert self.gate.wait(10)
         self.rows += rows
@@ -47,9 +47,9 @@ class Heard:
         self.events.append((name, fields))
 
 
-def answer(number: int) -> Answered:
+def answer(number: int) -> RequestResult:
     prediction = cast(Prediction, full("predictions"))
-    return Answered(
+    return RequestResult(
         replace(prediction, prediction_id=f"p{number}"),
         (cast(Response, full("responses")),),
         (cast(Content, full("contents")),),
@@ -119,7 +119,7 @@ def test_rows_that_could_not_land_are_kept_for_the_next_flush() -> None:
     async def scenario() -> None:
         buffer = AnswerBuffer(sink)
         await buffer.add(answer(1))
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServiceUnreachable):
             await buffer.flush()
         sink.away = False
         await buffer.flush()
@@ -187,7 +187,7 @@ def test_noted_rows_stay_when_the_warehouse_is_away() -> None:
         buffer = AnswerBuffer(sink)
         buffer.note(cast(SemanticCacheEntry, full("semantic_cache")))
         await buffer.add(answer(1))
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServiceUnreachable):
             await buffer.flush()
         sink.away = False
         await buffer.flush()
@@ -202,7 +202,7 @@ def test_a_flush_is_told_with_its_rows_and_what_went_wrong() -> None:
     async def scenario() -> None:
         buffer = AnswerBuffer(sink, events=told)
         await buffer.add(answer(1))
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServiceUnreachable):
             await buffer.flush()
         sink.away = False
         await buffer.flush()

@@ -21,7 +21,7 @@ from assay.inference.caches.redis_store import RedisStore
 from assay.inference.caches.semantic import SemanticCache
 from assay.runs.requests.cache import CacheSinks, answer_store, kept_entries, open_cache
 from assay.runs.summary import RunSummary
-from assay.tasks.issues import TaskInvalid
+from assay.tasks.issues import TaskValidationError
 from assay.warehouse.landing import LandingWriter
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.embedding_model_endpoint import EmbeddingModelEndpoint
@@ -105,7 +105,7 @@ def test_a_run_that_measures_the_present_or_may_reuse_nothing_has_none(
 
 def test_embeddings_of_an_unknown_provider_are_refused_with_the_task(bench: Bench, name: str) -> None:
     task = bench.place.task(name, cache={"semantic": {**EMBEDDED, "provider": "nobody"}})
-    with pytest.raises(TaskInvalid, match=r"provider of providers\.yml"):
+    with pytest.raises(TaskValidationError, match=r"provider of providers\.yml"):
         bench.project.task(task)
 
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 import pytest
 
-from assay.runs.requests.worker_pool import Feed
+from assay.runs.requests.worker_pool import PrefetchQueue
 
 
 class Source:
@@ -42,7 +42,7 @@ class Source:
                 self._inside -= 1
 
 
-async def taken(feed: Feed[int], *, most: int = 10**6) -> list[int]:
+async def taken(feed: PrefetchQueue[int], *, most: int = 10**6) -> list[int]:
     found: list[int] = []
     while len(found) < most and (item := await feed.take()) is not None:
         found.append(item)
@@ -52,7 +52,7 @@ async def taken(feed: Feed[int], *, most: int = 10**6) -> list[int]:
 @pytest.mark.parametrize("end", [0, 1, 4, 5, 6, 23])
 def test_every_item_comes_once_in_order_and_then_none(end: int) -> None:
     async def scenario() -> tuple[list[int], int | None]:
-        feed = Feed(iter(Source(end)), chunk=5)
+        feed = PrefetchQueue(iter(Source(end)), chunk=5)
         return await taken(feed), await feed.take()
 
     assert asyncio.run(scenario()) == (list(range(1, end + 1)), None)
@@ -60,7 +60,7 @@ def test_every_item_comes_once_in_order_and_then_none(end: int) -> None:
 
 def test_many_takers_share_the_items_without_loss() -> None:
     async def scenario() -> list[list[int]]:
-        feed = Feed(iter(source), chunk=7)
+        feed = PrefetchQueue(iter(source), chunk=7)
         return await asyncio.gather(*(taken(feed) for _ in range(20)))
 
     source = Source(500)
@@ -71,7 +71,7 @@ def test_many_takers_share_the_items_without_loss() -> None:
 @pytest.mark.parametrize("taken_so_far", [0, 1, 30, 55])
 def test_never_more_than_two_chunks_are_made_ahead(taken_so_far: int) -> None:
     async def scenario() -> int:
-        feed = Feed(iter(source), chunk=10)
+        feed = PrefetchQueue(iter(source), chunk=10)
         await taken(feed, most=taken_so_far)
         await asyncio.sleep(0.02)
         await feed.aclose()
@@ -83,7 +83,7 @@ def test_never_more_than_two_chunks_are_made_ahead(taken_so_far: int) -> None:
 
 def test_the_next_chunk_is_made_while_the_last_is_being_taken() -> None:
     async def scenario() -> int:
-        feed = Feed(iter(source), chunk=10)
+        feed = PrefetchQueue(iter(source), chunk=10)
         await taken(feed, most=6)
         await feed.aclose()
         return source.made
@@ -94,7 +94,7 @@ def test_the_next_chunk_is_made_while_the_last_is_being_taken() -> None:
 
 def test_a_fault_of_the_iterator_comes_to_every_taker_after_the_items_before_it() -> None:
     async def scenario() -> list[object]:
-        feed = Feed(iter(Source(50, breaks_at=8)), chunk=4)
+        feed = PrefetchQueue(iter(Source(50, breaks_at=8)), chunk=4)
         found: list[object] = [await feed.take() for _ in range(8)]
         return found + list(await asyncio.gather(*(feed.take() for _ in range(3)), return_exceptions=True))
 
@@ -105,7 +105,7 @@ def test_a_fault_of_the_iterator_comes_to_every_taker_after_the_items_before_it(
 
 def test_a_closed_feed_hands_out_nothing() -> None:
     async def scenario() -> int | None:
-        feed = Feed(iter(Source(50)), chunk=10)
+        feed = PrefetchQueue(iter(Source(50)), chunk=10)
         await feed.take()
         feed.close()
         return await feed.take()
@@ -122,7 +122,7 @@ def test_a_feed_that_is_closed_while_a_chunk_is_made_hands_out_nothing_of_it() -
         yield 1
 
     async def scenario() -> int | None:
-        feed = Feed(slow(), chunk=10)
+        feed = PrefetchQueue(slow(), chunk=10)
         taking = asyncio.create_task(feed.take())
         await asyncio.to_thread(started.wait, 10)
         feed.close()
@@ -141,7 +141,7 @@ def test_a_taker_that_gives_up_loses_no_item() -> None:
         yield from range(1, 4)
 
     async def scenario() -> list[int]:
-        feed = Feed(slow(), chunk=10)
+        feed = PrefetchQueue(slow(), chunk=10)
         giving_up = asyncio.create_task(feed.take())
         await asyncio.to_thread(started.wait, 10)
         giving_up.cancel()
@@ -154,7 +154,7 @@ def test_a_taker_that_gives_up_loses_no_item() -> None:
 
 def test_a_fault_that_nobody_took_is_no_noise_when_the_feed_closes() -> None:
     async def scenario() -> None:
-        feed = Feed(iter(Source(50, breaks_at=12)), chunk=10)
+        feed = PrefetchQueue(iter(Source(50, breaks_at=12)), chunk=10)
         await taken(feed, most=6)
         await feed.aclose()
 

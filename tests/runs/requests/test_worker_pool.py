@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from assay.runs.requests.worker_pool import Feed, work_off
+from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 
 Work = Callable[[int], Awaitable[object]]
 
@@ -16,9 +16,9 @@ def run(
     work: Work, *, items: int = 100, count: int = 4, halt: asyncio.Event | None = None, grace_s: float = 5.0
 ) -> None:
     async def worked() -> None:
-        feed = Feed(iter(range(items)), chunk=10)
+        feed = PrefetchQueue(iter(range(items)), chunk=10)
         async with asyncio.timeout(20):
-            await work_off(feed, work, count=count, halt=halt or asyncio.Event(), grace_s=grace_s)
+            await run_workers(feed, work, count=count, halt=halt or asyncio.Event(), grace_s=grace_s)
         assert len(asyncio.all_tasks()) == 1  # none is left behind
 
     asyncio.run(worked())
@@ -142,7 +142,7 @@ def test_a_fault_of_the_feed_is_raised() -> None:
         raise OSError("the file is gone")
 
     async def worked() -> None:
-        await work_off(Feed(broken()), asyncio.sleep, count=3, halt=asyncio.Event(), grace_s=1)
+        await run_workers(PrefetchQueue(broken()), asyncio.sleep, count=3, halt=asyncio.Event(), grace_s=1)
 
     with pytest.raises(OSError, match="the file is gone"):
         asyncio.run(worked())
@@ -159,8 +159,8 @@ def test_a_caller_that_is_cancelled_leaves_no_work_behind() -> None:
             raise
 
     async def cancelled() -> None:
-        feed = Feed(iter(range(100)), chunk=10)
-        working = asyncio.create_task(work_off(feed, work, count=4, halt=asyncio.Event(), grace_s=60))
+        feed = PrefetchQueue(iter(range(100)), chunk=10)
+        working = asyncio.create_task(run_workers(feed, work, count=4, halt=asyncio.Event(), grace_s=60))
         await asyncio.sleep(0.05)
         working.cancel()
         with pytest.raises(asyncio.CancelledError):

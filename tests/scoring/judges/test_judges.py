@@ -12,7 +12,7 @@ import pytest
 
 from assay.inference.validation import Invalid, Valid, validate
 from assay.records import Prediction
-from assay.scoring.judges.prompts import Exhibit, JudgePrompts, NothingToJudge, asking, fence_of, material
+from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompts, NothingToJudge, fence_of, judge_prompt, material
 from assay.scoring.judges.verdicts import Judgement, opinion_of, verdict_of
 from assay.tasks.judge_spec import JudgeSpec, SeesSpec
 from assay.tasks.output_model import is_closed, is_strict, strict_schema
@@ -22,7 +22,7 @@ KEY = b"k" * 32
 PASS = Judgement(status="scored", value=1.0, label="pass", passed=True)
 FAIL = Judgement(status="scored", value=0.0, label="fail", passed=False)
 LOST = Judgement(status="failed", explanation="timeout")
-EXHIBIT = Exhibit(
+EXHIBIT = JudgedMaterial(
     status="ok",
     fields={"question": "How high?", "passages": "[1] 900 m"},
     output={"answer": "900 m", "sources": [1]},
@@ -48,7 +48,9 @@ def builtin(name: str) -> Rubric:
 
 def prompts(rubric: str = "safety") -> JudgePrompts:
     found = builtin(rubric)
-    return JudgePrompts(asking("j", found, model=opinion_model(found), parameters={"max_tokens": 9}), hash_key=KEY)
+    return JudgePrompts(
+        judge_prompt("j", found, model=opinion_model(found), parameters={"max_tokens": 9}), hash_key=KEY
+    )
 
 
 def reply(status: str = "ok", output: object = None, **more: Any) -> Prediction:
@@ -104,7 +106,7 @@ def test_a_judge_sees_what_it_is_told_to_and_sources_once() -> None:
     [({"output": None, "status": "refused"}, "no output: refused"), ({"expected": None}, "no reference")],
 )
 def test_without_answer_or_reference_there_is_nothing_to_judge(change: dict[str, Any], reason: str) -> None:
-    exhibit = Exhibit(**{**{name: getattr(EXHIBIT, name) for name in EXHIBIT.__slots__}, **change})
+    exhibit = JudgedMaterial(**{**{name: getattr(EXHIBIT, name) for name in EXHIBIT.__slots__}, **change})
 
     with pytest.raises(NothingToJudge, match=reason):
         material(SeesSpec(reference=("answer",)), exhibit)

@@ -11,12 +11,12 @@ import pytest
 
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.caches.protocol import NoCache
-from assay.runs.masked_records import RecordGuard
+from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED
 from assay.runs.requests.engine_factory import call_rows
-from assay.scoring.judges.engine_factory import JudgeParts, clients_of, limiter_of
-from assay.scoring.judges.pairwise import Pair, PairJudge, PairPlace, Preferred, inconsistent_share
-from assay.scoring.judges.prompts import Exhibit
+from assay.scoring.judges.engine_factory import JudgeEngineFactory, clients_of, limiter_of
+from assay.scoring.judges.pairwise import PairJudge, PairPlace, PredictionPair, Preferred, inconsistent_share
+from assay.scoring.judges.prompts import JudgedMaterial
 from tests.end_to_end.workplace import numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing
 from tests.runs.bench import Bench
@@ -44,10 +44,10 @@ def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str,
     project, [spec] = bench.project, run.task.spec.judges
 
     async def ask() -> Preferred:
-        parts = JudgeParts(
+        parts = JudgeEngineFactory(
             project=project,
             run=run,
-            rows=call_rows(project, run, RecordGuard(run, project)),
+            rows=call_rows(project, run, RecordMasker(run, project)),
             clients=clients_of(project, [spec]),
             limiter=limiter_of(project, run),
             budget=RunBudget(None),
@@ -56,8 +56,8 @@ def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str,
         )
         try:
             judge = PairJudge.of(parts, spec, run.task.rubrics[spec.name], juror=spec.routes[0])
-            exhibit = Exhibit(status="ok", fields={"text": "How high?"}, output=None, expected=None)
-            return await judge.prefer(PLACE, Pair(exhibit=exhibit, a=a, b=b))
+            exhibit = JudgedMaterial(status="ok", fields={"text": "How high?"}, output=None, expected=None)
+            return await judge.prefer(PLACE, PredictionPair(exhibit=exhibit, a=a, b=b))
         finally:
             await parts.close()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from assay.tasks.issues import Mistake
+from assay.tasks.issues import ValidationIssue
 from tests.fakes.task_folder import TaskFolder
 
 RUBRIC = """\
@@ -27,7 +27,7 @@ def with_judges(folder: TaskFolder, judges: str, *, correct: str = "label_right"
     folder.edit("correct: [label_right]\n", f"{judges}correct: [{correct}]\n")
 
 
-def only(folder: TaskFolder) -> Mistake:
+def only(folder: TaskFolder) -> ValidationIssue:
     [mistake] = folder.mistakes()
     return mistake
 

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import beta, binomtest
 
 from assay.tuning.cache.threshold import (
+    CachedQuestion,
     HitCounts,
     Neighbour,
-    Question,
-    Rule,
     ThresholdChoice,
+    ThresholdRule,
     choose_threshold,
     counts_at,
     hits_needed,
@@ -31,14 +31,14 @@ def near(similarity: float, *, same: bool = True, answer: str | None = None) -> 
     return Neighbour(similarity, same, answer)
 
 
-def clear(count: int, *, false_below: float, seed: int = 1) -> list[Question]:
+def clear(count: int, *, false_below: float, seed: int = 1) -> list[CachedQuestion]:
     """Questions with a lone neighbour that is the right one exactly from a similarity on."""
     draw = random.Random(seed)
     similarities = [draw.uniform(0.5, 1.0) for _ in range(count)]
     return [(near(similarity, same=similarity >= false_below),) for similarity in similarities]
 
 
-def choose(questions: list[Question], *, seed: int = 1, **wanted: float) -> ThresholdChoice:
+def choose(questions: list[CachedQuestion], *, seed: int = 1, **wanted: float) -> ThresholdChoice:
     return choose_threshold(questions, rng=random.Random(seed), **wanted)
 
 
@@ -96,16 +96,16 @@ def test_where_answers_are_not_named_right_and_wrong_are_told_apart_only() -> No
 
 
 def test_a_rule_counts_hits_and_those_whose_nearest_is_wrong() -> None:
-    questions: list[Question] = [
+    questions: list[CachedQuestion] = [
         (near(0.95), near(0.2, same=False)),
         (near(0.92, same=False), near(0.91)),
         (near(0.85), near(0.1, same=False)),
         (),
     ]
-    counts = counts_at(questions, Rule(0.0, 0.9))
+    counts = counts_at(questions, ThresholdRule(0.0, 0.9))
     assert (counts.questions, counts.hits, counts.false_hits, counts.hit_rate) == (4, 2, 1, 0.5)
     assert counts.precision == 0.5
-    strict = counts_at(questions, Rule(0.5, 0.9))
+    strict = counts_at(questions, ThresholdRule(0.5, 0.9))
     assert (strict.hits, strict.false_hits) == (1, 0)
 
 
@@ -147,7 +147,7 @@ def test_too_few_questions_are_said_to_be_too_few_with_the_number_that_would_do(
 
 def test_labels_that_have_nothing_to_do_with_similarity_qualify_no_rule() -> None:
     draw = random.Random(5)
-    questions: list[Question] = [(near(draw.uniform(0.5, 1), same=draw.random() < 0.5),) for _ in range(1500)]
+    questions: list[CachedQuestion] = [(near(draw.uniform(0.5, 1), same=draw.random() < 0.5),) for _ in range(1500)]
     choice = choose(questions)
     assert choice.rule is None
     assert choice.held_out.most_false > 0.01
@@ -164,14 +164,14 @@ def test_questions_without_a_neighbour_are_never_answered() -> None:
 
 
 @pytest.mark.parametrize("questions", [[], [(near(0.9),)], [(near(float("nan")),), (near(0.9),)]])
-def test_too_little_or_no_number_is_refused(questions: list[Question]) -> None:
+def test_too_little_or_no_number_is_refused(questions: list[CachedQuestion]) -> None:
     with pytest.raises(ValueError, match="expected at least two, with similarities that are numbers"):
         choose(questions)
 
 
 def test_a_rule_by_the_margin_is_taken_where_similarity_alone_does_not_tell() -> None:
     draw = random.Random(11)
-    questions: list[Question] = []
+    questions: list[CachedQuestion] = []
     for _ in range(3000):
         top, ahead = draw.uniform(0.7, 1.0), draw.uniform(0.0, 0.3)
         same = ahead > 0.1
@@ -192,14 +192,14 @@ class World:
         similarity, ahead = self.rng.uniform(0.2, 1.0, count), self.rng.uniform(0.0, 0.2, count)
         return similarity, ahead, np.clip(1.05 - similarity - ahead, 0, 1)
 
-    def questions(self, count: int) -> list[Question]:
+    def questions(self, count: int) -> list[CachedQuestion]:
         wrong = self.rng.uniform(size=count)
         return [
             (near(top, same=draw >= chance, answer="a"), near(top - ahead, same=False, answer="b"))
             for (top, ahead, chance), draw in zip(np.column_stack(self.draw(count)).tolist(), wrong, strict=True)
         ]
 
-    def true_rate(self, rule: Rule) -> float:
+    def true_rate(self, rule: ThresholdRule) -> float:
         """The false-hit rate of the rule over all questions of this world."""
         similarity, ahead, chance = self.draw(100_000)
         return float(chance[(similarity >= rule.threshold) & (ahead >= rule.margin)].mean())
@@ -219,9 +219,9 @@ def test_the_simulation_would_show_a_choice_that_is_not_proved_on_questions_held
     for _ in range(40):
         questions = world.questions(160)
         fits = [
-            Rule(0.0, step / 100)
+            ThresholdRule(0.0, step / 100)
             for step in range(20, 100)
-            if (counts := counts_at(questions, Rule(0.0, step / 100))).hits
+            if (counts := counts_at(questions, ThresholdRule(0.0, step / 100))).hits
             and (counts.precision or 0) >= 1 - MOST_FALSE
         ]
         broken += world.true_rate(min(fits)) > MOST_FALSE

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.inference.caches.vectors import NEIGHBOURS
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tuning.cache.pairs import QuestionPair
 from assay.tuning.cache.render import rows, task_yml
-from assay.tuning.cache.threshold import HitCounts, Rule, ThresholdChoice, counts_at
+from assay.tuning.cache.threshold import HitCounts, ThresholdChoice, ThresholdRule, counts_at
 from assay.tuning.cache.tune import Tuning, neighbourhoods, tune
 from tests.end_to_end.workplace import numbered_rows
 from tests.fakes.embedding_endpoint import NgramVectors
@@ -57,12 +57,14 @@ def similarity(a: str, b: str) -> float:
     return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
 
-def choice(status: str, *, rule: Rule | None = None, hits: int = 400, needed: int | None = None) -> ThresholdChoice:
+def choice(
+    status: str, *, rule: ThresholdRule | None = None, hits: int = 400, needed: int | None = None
+) -> ThresholdChoice:
     counts = HitCounts(questions=1000, hits=hits, false_hits=0, most_false=0.0075)
     return ThresholdChoice(
         status=status,
         rule=rule,
-        looked_at=rule or Rule(0.0, 0.9),
+        looked_at=rule or ThresholdRule(0.0, 0.9),
         chosen=counts,
         held_out=counts,
         questions_needed=needed,
@@ -147,7 +149,9 @@ def test_an_endpoint_that_gives_no_embeddings_is_told_of(
     bench: Bench, model: EmbeddingModelEndpoint, name: str
 ) -> None:
     model.has_embeddings = False
-    with pytest.raises(Unreachable, match=r"No embeddings for task .*: HTTP 503 from openai; see providers\.yml"):
+    with pytest.raises(
+        ServiceUnreachable, match=r"No embeddings for task .*: HTTP 503 from openai; see providers\.yml"
+    ):
         measured(bench, bench.place.task(name, cache=NOT_TUNED), pairs(100))
     assert len(model.embeddings.texts) == 1
 
@@ -165,7 +169,7 @@ def test_a_question_counts_once_with_its_neighbours_nearest_first() -> None:
     first, second = neighbourhoods(asked, vectors)
     assert [(round(near.similarity, 2), near.same) for near in first] == [(0.96, True), (0.6, False)]
     assert [round(near.similarity, 2) for near in second] == [0.8]
-    assert counts_at([first], Rule(0.0, 0.9)).false_hits == 0
+    assert counts_at([first], ThresholdRule(0.0, 0.9)).false_hits == 0
 
 
 def test_a_pair_that_is_labelled_both_ways_counts_as_wrong() -> None:
@@ -185,13 +189,13 @@ def test_no_more_neighbours_count_than_the_cache_looks_at() -> None:
 
 
 def test_a_saving_is_calls_not_made_less_what_embeddings_cost() -> None:
-    found = tuning(choice("ok", rule=Rule(0.0, 0.9)))
+    found = tuning(choice("ok", rule=ThresholdRule(0.0, 0.9)))
     assert found.saving_usd_per_1000 == 1000 * (Decimal("0.4") * Decimal("0.01") - Decimal("0.0001"))
     assert told(found)["saving"] == "$3.90 of $10.00 per 1,000 questions, embeddings of $0.100000 paid"
 
 
 def test_a_rule_is_told_with_its_evidence_and_the_hit_rate_of_questions_held_out() -> None:
-    found = told(tuning(choice("ok", rule=Rule(0.05, 0.91))))
+    found = told(tuning(choice("ok", rule=ThresholdRule(0.05, 0.91))))
     assert found["verdict"] == "qualifies"
     assert found["rule"] == "similarity of at least 0.9100, and 0.0500 more than that of the nearest other answer"
     assert found["held out"] == "400 hits in 1,000 questions, 0 false: 100.00% right, false-hit rate at most 0.75%"
@@ -206,7 +210,7 @@ def test_a_rule_is_told_with_its_evidence_and_the_hit_rate_of_questions_held_out
     ],
 )
 def test_a_saving_that_cannot_be_known_says_why(changes: dict[str, Any], said: str) -> None:
-    assert told(tuning(choice("ok", rule=Rule(0.0, 0.9)), **changes))["saving"] == said
+    assert told(tuning(choice("ok", rule=ThresholdRule(0.0, 0.9)), **changes))["saving"] == said
 
 
 def test_without_a_rule_it_says_what_would_help() -> None:
@@ -225,7 +229,7 @@ def test_the_block_for_task_yml_is_one_that_the_task_takes(bench: Bench, name: s
     import yaml
 
     spec = SemanticCacheSpec(**EMBEDDED, ttl="3 days")
-    block = yaml.safe_load(task_yml(spec, Rule(0.05, 0.91)))
+    block = yaml.safe_load(task_yml(spec, ThresholdRule(0.05, 0.91)))
     task = bench.project.task(bench.place.task(name, **block))
     assert task.spec.cache.semantic == SemanticCacheSpec(**EMBEDDED, ttl="3 days", threshold=0.91, margin=0.05)
-    assert "margin" not in task_yml(spec, Rule(0.0, 0.91))
+    assert "margin" not in task_yml(spec, ThresholdRule(0.0, 0.91))

@@ -18,7 +18,7 @@ from assay.errors import UsageError
 from assay.records import Row
 from assay.settings import Settings
 from assay.tasks.task import Task
-from assay.tuning.cascade.fit_routes import Asked, FittedCascade, fit_cascade
+from assay.tuning.cascade.fit_routes import FitOptions, FittedCascade, fit_cascade
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 from assay.warehouse.migrate import migrate
@@ -53,7 +53,7 @@ class Place:
 
     def fitted(self, cheap: str = "cheap-run", better: str = "dear-run", **more: Any) -> FittedCascade:
         return fit_cascade(
-            self.warehouse, Asked(task="sorting", cheap=cheap, better=better, **more), load=self.load
+            self.warehouse, FitOptions(task="sorting", cheap=cheap, better=better, **more), load=self.load
         )  # fmt: skip
 
     def command(self, *options: str) -> Result:

@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from assay.tuning.cascade.price import cascade_price
-from assay.tuning.cascade.threshold import Pair
+from assay.tuning.cascade.threshold import RoutePair
 
 
-def pair(number: int, confidence: float, cheap: float | None = 1.0, better: float | None = 10.0) -> Pair:
-    return Pair(
+def pair(number: int, confidence: float, cheap: float | None = 1.0, better: float | None = 10.0) -> RoutePair:
+    return RoutePair(
         record_id=str(number),
         confidence=confidence,
         cheap_correct=True,

@@ -13,10 +13,10 @@ from assay.tuning.cascade.threshold import (
     GRID,
     KEEP_ALL,
     NEVER_KEPT,
-    Counts,
+    CascadeCounts,
+    CascadeOutcomes,
     Goal,
-    Outcomes,
-    Pair,
+    RoutePair,
     fit,
     halves,
     p_value,
@@ -29,11 +29,11 @@ needs_products = pytest.mark.skipif(
 )
 
 
-def pair(number: int, confidence: float, cheap: bool, better: bool) -> Pair:
-    return Pair(record_id=str(number), confidence=confidence, cheap_correct=cheap, better_correct=better)
+def pair(number: int, confidence: float, cheap: bool, better: bool) -> RoutePair:
+    return RoutePair(record_id=str(number), confidence=confidence, cheap_correct=cheap, better_correct=better)
 
 
-def steep(n: int, chance: Random) -> list[Pair]:
+def steep(n: int, chance: Random) -> list[RoutePair]:
     """Records whose cheap answers are right as often as they are sure, and better ones nine times in ten."""
     sure = [chance.random() for _ in range(n)]
     return [pair(number, one, chance.random() < one, chance.random() < 0.9) for number, one in enumerate(sure)]
@@ -45,8 +45,8 @@ def steep_quality(threshold: float) -> float:
     return (1 - least**2) / 2 + 0.9 * least
 
 
-def counts(n: int, *, correct: int = 0, gains: int = 0, losses: int = 0) -> Counts:
-    return Counts(threshold=0.5, n=n, kept=n, correct=correct, better_correct=0, gains=gains, losses=losses)
+def counts(n: int, *, correct: int = 0, gains: int = 0, losses: int = 0) -> CascadeCounts:
+    return CascadeCounts(threshold=0.5, n=n, kept=n, correct=correct, better_correct=0, gains=gains, losses=losses)
 
 
 def test_the_thresholds_run_from_escalating_all_to_keeping_all() -> None:
@@ -56,7 +56,7 @@ def test_the_thresholds_run_from_escalating_all_to_keeping_all() -> None:
 
 
 def test_a_cheap_answer_is_kept_where_its_confidence_is_not_below_the_threshold() -> None:
-    found = Outcomes([
+    found = CascadeOutcomes([
         pair(1, 0.9, True, False), pair(2, 0.5, False, True), pair(3, 0.4, True, True), pair(4, NEVER_KEPT, True, False),
     ]).at(0.5)  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_cheap_answer_is_kept_where_its_confidence_is_not_below_the_threshold(
 
 
 def test_an_answer_that_is_never_kept_escalates_even_where_all_are_kept() -> None:
-    assert Outcomes([pair(1, NEVER_KEPT, True, False), pair(2, 0.0, True, False)]).at(KEEP_ALL).kept == 1
+    assert CascadeOutcomes([pair(1, NEVER_KEPT, True, False), pair(2, 0.0, True, False)]).at(KEEP_ALL).kept == 1
 
 
 def test_the_p_value_of_a_quality_is_that_of_the_binomial_test() -> None:
@@ -124,7 +124,7 @@ def test_at_its_worst_the_error_is_used_up_and_not_passed() -> None:
 def test_the_simulation_sees_through_a_threshold_that_only_looks_good(goal: Goal) -> None:
     chance, missed = Random(7), 0
     for _ in range(SIMULATED):
-        seen = Outcomes(halves(steep(400, chance), seed=0)[0])
+        seen = CascadeOutcomes(halves(steep(400, chance), seed=0)[0])
         bar = goal.quality if goal.quality is not None else seen.at(ESCALATE_ALL).reached[0] - (goal.within or 0.0)
         best = min(threshold for threshold in GRID if seen.at(threshold).reached[0] >= bar or threshold == ESCALATE_ALL)
         missed += steep_quality(best) < least(goal)
@@ -186,7 +186,7 @@ def test_as_many_labels_as_it_asks_for_show_the_goal_about_four_times_in_five() 
     assert binom.ppf(0.001, draws, 0.6) <= shown
 
 
-def half_and_half(n: int, chance: Random) -> list[Pair]:
+def half_and_half(n: int, chance: Random) -> list[RoutePair]:
     """The better route right nine times in ten, and the cheap one whenever it is sure, which it is half of the time."""
     exact = [place % 10 != 0 for place in range(n)] if n == 60 else [chance.random() < 0.9 for _ in range(n)]
     return [pair(place, 0.9999999 if place % 2 else 0.0, place % 2 == 1 or right, right) for place, right in enumerate(exact)]  # fmt: skip
@@ -203,7 +203,7 @@ def half_and_half(n: int, chance: Random) -> list[Pair]:
         (counts(1000, gains=20, losses=90), Goal(within=0.02), "refuted"),
     ],
 )
-def test_fresh_records_confirm_refute_or_leave_it_open(seen: Counts, goal: Goal, expected: str) -> None:
+def test_fresh_records_confirm_refute_or_leave_it_open(seen: CascadeCounts, goal: Goal, expected: str) -> None:
     assert verdict(seen, goal) == expected
 
 

@@ -18,7 +18,7 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.records import Content, Prediction, Response, Score
 from assay.runs.requests.journal.pages import Page, forget_pages, last_numbers, read_pages
 from assay.runs.requests.journal.rows import LAYOUT, call_from, call_line, record_from, values_of
@@ -31,7 +31,7 @@ OWNER_ONLY = 0o600
 class Recovered:
     """What an earlier process left: its answers, and its calls whose outcome nobody knows."""
 
-    answers: tuple[Answered, ...]
+    answers: tuple[RequestResult, ...]
     broken_off: tuple[CallFacts, ...]
 
 
@@ -71,7 +71,7 @@ class Journal:
 
     def recover(self) -> Recovered:
         """What earlier processes left."""
-        answers: list[Answered] = []
+        answers: list[RequestResult] = []
         sent: dict[str, CallFacts] = {}
         for line in self._lines():
             if isinstance(line, dict):
@@ -95,7 +95,7 @@ class Journal:
         self._under_way[call.call_id] = line
         self._write(line)
 
-    def answered(self, answered: Answered) -> None:
+    def answered(self, answered: RequestResult) -> None:
         """The answer with its rows is kept until it is landed."""
         rows = (answered.prediction, *answered.responses, *answered.contents, *answered.scores)
         line = [(row.table, values_of(row)) for row in rows if row is not None]
@@ -153,10 +153,10 @@ class Journal:
                     continue
 
 
-def _answered(line: list[tuple[str, list[Any]]]) -> Answered:
+def _answered(line: list[tuple[str, list[Any]]]) -> RequestResult:
     rows = [record_from(table, values) for table, values in line]
     predictions = [row for row in rows if isinstance(row, Prediction)]
-    return Answered(
+    return RequestResult(
         predictions[0] if predictions else None,
         tuple(row for row in rows if isinstance(row, Response)),
         tuple(row for row in rows if isinstance(row, Content)),

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from assay.inference.call_rows import CallRows
-from assay.inference.cancelling import end
+from assay.inference.cancelling import cancel_and_wait
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Events
 from assay.ports import RowSink
 from assay.runs.requests.answer_buffer import AnswerBuffer, land_answers
@@ -22,7 +22,9 @@ KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was 
 
 
 @asynccontextmanager
-async def journalled(journal: Journal, rows: CallRows, sink: RowSink, *, events: Events) -> AsyncIterator[AnswerBuffer]:
+async def open_journaled_buffer(
+    journal: Journal, rows: CallRows, sink: RowSink, *, events: Events
+) -> AsyncIterator[AnswerBuffer]:
     """The journal is this process's during the block, and gone after it if everything is landed.
 
     Raises:
@@ -49,7 +51,7 @@ async def flushed(buffer: AnswerBuffer, halt: asyncio.Event) -> AsyncIterator[No
         if flusher.done():
             await flusher
     finally:
-        await end(flusher)
+        await cancel_and_wait(flusher)
         await buffer.flush()
 
 
@@ -57,5 +59,5 @@ def _land_recovered(journal: Journal, rows: CallRows, sink: RowSink) -> None:
     """What a process that was killed had been answered is landed, and what it had sent is told of."""
     recovered = journal.recover()
     lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
-    land_answers(sink, [*recovered.answers, Answered(None, tuple(lost))])
+    land_answers(sink, [*recovered.answers, RequestResult(None, tuple(lost))])
     journal.forget_earlier()

@@ -15,7 +15,7 @@ import pytest
 
 from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.records import Content, Prediction, Response, Score
 from assay.runs.requests.journal.journal import Journal, Recovered
 from assay.runs.requests.journal.pages import HEAD, PAGE_BYTES
@@ -61,9 +61,9 @@ def call(name: str) -> CallFacts:
     )
 
 
-def answer(name: str, *, explanation: str | None = None) -> Answered:
+def answer(name: str, *, explanation: str | None = None) -> RequestResult:
     content = cast(Content, full("contents", call_id=name))
-    return Answered(
+    return RequestResult(
         cast(Prediction, full("predictions", prediction_id=f"p-{name}")),
         (cast(Response, full("responses", call_id=name)),),
         (replace(content, output_text=explanation) if explanation else content,),
@@ -98,7 +98,7 @@ def names(found: Recovered) -> tuple[list[str], list[str]]:
 
 
 def test_an_answer_outlives_the_process_whole(folder: Path) -> None:
-    bare = Answered(
+    bare = RequestResult(
         None, (cast(Response, sparse("responses", call_id="b")),), (cast(Content, sparse("contents", call_id="b")),)
     )
 
@@ -110,7 +110,7 @@ def test_an_answer_outlives_the_process_whole(folder: Path) -> None:
 
 
 def test_what_a_judge_said_outlives_the_process_with_its_call(folder: Path) -> None:
-    said = Answered(
+    said = RequestResult(
         None,
         (cast(Response, full("responses", call_id="a")),),
         (cast(Content, full("contents", call_id="a")),),

@@ -41,14 +41,14 @@ REUSED = ("output", "status", "route", "call_id")
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAnswer:
+class PreviousAnswer:
     """What became of a turn; `output` is None where it has no answer."""
 
     output: str | None
     answered_at: float
 
 
-class KnownTurns:
+class PreviousTurns:
     """The files of one worker in `folder`; to be filled before a turn is asked."""
 
     def __init__(self, project: Project, run: Run, *, folder: Path) -> None:
@@ -90,10 +90,10 @@ class KnownTurns:
         for chunk in chunks(_past_turns(rows, prompts, self._run.task.output_model), ROWS_AT_ONCE):
             store.add(chunk)
 
-    def answered(self, position: int, epoch: int) -> KnownAnswer | None:
+    def answered(self, position: int, epoch: int) -> PreviousAnswer | None:
         """What this run has landed for the record, None when it is still open."""
         found = self._file.execute(FIND_ANSWERED, (position, epoch)).fetchone()
-        return KnownAnswer(*found) if found is not None else None
+        return PreviousAnswer(*found) if found is not None else None
 
     def reusable(self, request_key: str) -> dict[str, Any] | None:
         """An earlier answer to the same question after the same history, None when there is none."""
