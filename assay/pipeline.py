@@ -89,7 +89,7 @@ def _record_stop(project: Project, run: Run, error: AssayError, seen: RunObserve
             status=status,
             predictions=counts["predictions"],
             calls=counts["calls"],
-            reason=str(error).splitlines()[0],
+            reason=str(error),
         )
         LandingWriter(project.warehouse).append([row])
         seen.run_stopped(row)

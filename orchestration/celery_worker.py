@@ -78,7 +78,8 @@ def worker_app(settings: Settings) -> Celery:
     if workers.broker is None or workers.backend is None:
         raise UsageError(
             "A Celery worker without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and "
-            "ASSAY_CELERY_BACKEND, the same as where Dagster runs; set them."
+            "ASSAY_CELERY_BACKEND, the same as where Dagster runs",
+            next_step="set them.",
         )
     made: Celery = make_app({"broker": workers.broker, "backend": workers.backend, "set_as_current": True})
     made.conf.update(celery_config(workers))

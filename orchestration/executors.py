@@ -85,8 +85,8 @@ def _k8s(_: WorkerSettings) -> dg.ExecutorDefinition:
 
 def _missing(extra: str) -> UsageError:
     return UsageError(
-        f"ASSAY_DAGSTER_EXECUTOR is '{extra}', but dagster-{extra} is not installed: "
-        f"expected the extra '{extra}'; install it with `pip install 'assay[{extra}]'`."
+        f"ASSAY_DAGSTER_EXECUTOR is '{extra}', but dagster-{extra} is not installed: expected the extra '{extra}'",
+        next_step=f"install it with `pip install 'assay[{extra}]'`.",
     )
 
 

@@ -114,8 +114,8 @@ def measure(project: Project, task: Task, *, run_id: str | None = None) -> Calib
     """
     if not task.spec.judges:
         raise UsageError(
-            f"Task '{task.name}' has no judge to calibrate: expected one under `judges` in {task.name}/task.yml; "
-            "see docs/how-to/judges.md."
+            f"Task '{task.name}' has no judge to calibrate: expected one under `judges` in {task.name}/task.yml",
+            next_step="see docs/how-to/judges.md.",
         )
     questions = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
     return Calibrations(task=task.name, judges=tuple(_calibrated(project, task, asked, run_id) for asked in questions))
@@ -140,7 +140,8 @@ class _Reading:
         if row is None:
             what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
             raise UsageError(
-                f"Nothing to calibrate in task '{self.task.name}': found {what}; `assay run {self.task.name}` makes one."
+                f"Nothing to calibrate in task '{self.task.name}': found {what}",
+                next_step=f"`assay run {self.task.name}` makes one.",
             )
         return CalibratedRun(**row)
 

@@ -55,7 +55,8 @@ def source_of(stated: str, task_dir: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"Scorer {stated!r}: cannot read {path} ({error.strerror}): expected a Python file in the task folder; add it or correct `function`."
+            f"Scorer {stated!r}: cannot read {path} ({error.strerror}): expected a Python file in the task folder",
+            next_step="add it or correct `function`.",
         ) from error
 
 
@@ -65,7 +66,8 @@ def _load(stated: str, task_dir: Path) -> Callable[[Subject], object]:
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(
-            f"Scorer {stated!r}: {task_dir / path} has no function {name!r}: found {_functions(module)}; correct `function` or define it."
+            f"Scorer {stated!r}: {task_dir / path} has no function {name!r}: found {_functions(module)}",
+            next_step="correct `function` or define it.",
         )
     try:
         inspect.signature(function).bind(object())
@@ -96,7 +98,8 @@ def _module(path: Path, source: bytes) -> ModuleType:
         del sys.modules[name]
         line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path.parent)
         raise UsageError(
-            f"Scorer file {path}, line {line}: {type(error).__name__}: {error}; expected Python that can be imported; correct the file."
+            f"Scorer file {path}, line {line}: {type(error).__name__}: {error}; expected Python that can be imported",
+            next_step="correct the file.",
         ) from error
     return module
 

@@ -54,7 +54,7 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: E
     candidate = variant_of(project, name, options.candidate)
     if candidate is None:
         raise UsageError(
-            f"No version of task '{name}' serves {options.candidate}: expected one; name a variant or @ref."
+            f"No version of task '{name}' serves {options.candidate}: expected one", next_step="name a variant or @ref."
         )
     _refuse_two_populations(candidate, options)
     if options.prefer is not None:
@@ -224,7 +224,8 @@ def _population(answers: Outcomes) -> str:
     if len(answers.populations) != 1:
         raise UsageError(
             f"The records belong to {', '.join(answers.populations) or 'no population'}: expected one, for a rate speaks of "
-            "one; name it with --input, for example golden:gate."
+            "one",
+            next_step="name it with --input, for example golden:gate.",
         )
     return answers.populations[0]
 
@@ -232,13 +233,14 @@ def _population(answers: Outcomes) -> str:
 def _refuse_two_populations(task: Task, options: EvaluationOptions) -> None:
     if options.input == BOTH_SPLITS:
         raise UsageError(
-            "--input golden: expected one split, for prompts are made on dev cases and judged on the others; "
-            "give golden:gate or golden:dev."
+            "--input golden: expected one split, for prompts are made on dev cases and judged on the others",
+            next_step="give golden:gate or golden:dev.",
         )
     if options.input == GATE_SPLIT and not any(case.split == "gate" for case in task.cases):
         raise UsageError(
             f"Task '{task.name}' has no golden case of the gate split: expected some in {task.name}/cases.jsonl with "
-            '"split": "gate"; add them, or give another --input.'
+            '"split": "gate"',
+            next_step="add them, or give another --input.",
         )
 
 

@@ -71,8 +71,8 @@ def judge_named(task: Task, name: str) -> JudgeSpec:
     judges = {judge.name: judge for judge in task.spec.judges}
     if name not in judges:
         raise UsageError(
-            f"--prefer {name}: expected a judge of task '{task.name}' ({', '.join(judges) or 'it declares none'}); "
-            "name one, or add it to `judges` in task.yml."
+            f"--prefer {name}: expected a judge of task '{task.name}' ({', '.join(judges) or 'it declares none'})",
+            next_step="name one, or add it to `judges` in task.yml.",
         )
     return judges[name]
 

@@ -20,13 +20,13 @@ from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
 from assay.project import Project
 from assay.runs.admission import admit
-from assay.runs.requests.request_stage import RequestProgress
+from assay.runs.requests.request_stage import Interrupted, RequestProgress
 from assay.runs.run import Run, RunOptions, asks_golden_set, facts_of, golden_label, input_of, oldest_reused, purpose_of
 from assay.runs.summary import RunSummary
 from assay.tasks.gate_spec import GATE_SPLIT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
-AGAIN = "Evaluate again to go on: answers that are landed are reused."
+AGAIN = "evaluate again to go on: answers that are landed are reused."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +54,8 @@ class EvaluationOptions:
         if self.is_gate and (self.limit is not None or self.input == "golden:dev"):
             what = "--limit" if self.limit is not None else "--input golden:dev"
             raise UsageError(
-                f"--gate with {what}: expected a decision on all records, and not on the cases that prompts are made on; "
-                f"leave {what} or --gate away."
+                f"--gate with {what}: expected a decision on all records, and not on the cases that prompts are made on",
+                next_step=f"leave {what} or --gate away.",
             )
 
 
@@ -117,7 +117,8 @@ def evaluated_variant(
     if answers.skipped:
         raise UsageError(
             f"Run {found.run_id} of {task.variant}: its budget ended before {answers.skipped:,} requests were asked, so that "
-            "what is left is no fair sample; raise --budget and give the same command again, what was answered is reused."
+            "what is left is no fair sample",
+            next_step="raise --budget and give the same command again, what was answered is reused.",
         )
     if not answers.rows:
         raise UsageError(
@@ -204,13 +205,12 @@ def _asked_now(project: Project, task: Task, asked: RunOptions, telling: Evaluat
         with telling.answering(requests) as progress:
             answer(project, run, progress, handle_signals=telling.handle_signals)
         summary = finish(project, run, report=telling.counting("scored"))
-    except AssayError as error:
-        if "--resume" in str(error):  # an evaluation that was cut off is gone on with by evaluating again
-            error.args = (f"{str(error).partition('--resume')[0].rpartition(';')[0]}\n{AGAIN}",)
-        raise
+    except Interrupted as error:
+        raise Interrupted(error.message, next_step=AGAIN) from error
     if summary.status != "completed":
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "
-            f"{summary.expected_predictions:,} predictions landed; give the same command again, they are reused."
+            f"{summary.expected_predictions:,} predictions landed",
+            next_step="give the same command again, they are reused.",
         )
     return _Known(run.run_id, asked.data_date, run, summary)

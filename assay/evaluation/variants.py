@@ -30,7 +30,7 @@ def variant_of(project: Project, name: str, variant: str) -> Task | None:
         return project.task(name, variant=variant)
     stage = variant.removeprefix(STAGE)
     if stage not in STAGES:
-        raise UsageError(f"{variant}: expected a stage, {', '.join(STAGES)}; correct it.")
+        raise UsageError(f"{variant}: expected a stage, {', '.join(STAGES)}", next_step="correct it.")
     served = next(iter(project.warehouse.stream(STAGE_SERVED.sql, {"task": name, "stage": stage})), None)
     if served is None:
         return None
@@ -53,13 +53,15 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
     if promoted is None:
         raise UsageError(
             f"{label} of task '{name}' is inference version {served['inference_version']}, which the folder no longer asks, "
-            "and it was promoted outside git: expected a commit to read it from; promote a version again."
+            "and it was promoted outside git: expected a commit to read it from",
+            next_step="promote a version again.",
         )
     found = project.task_at(name, promoted, label=label, variant=served["variant"] or DEFAULT_VARIANT)
     if found.versions.inference != served["inference_version"]:
         raise UsageError(
             f"{label} of task '{name}': expected inference version {served['inference_version']} at commit {promoted[:12]}, "
             f"found {found.versions.inference}; it was promoted from files that were not committed, or the code that makes "
-            "versions has changed; promote a version again."
+            "versions has changed",
+            next_step="promote a version again.",
         )
     return found

@@ -55,7 +55,8 @@ class MaskingRules:
     def __post_init__(self) -> None:
         if unknown := [entity for entity in self.entities if entity not in PLACEHOLDER_NAMES]:
             raise UsageError(
-                f"Masking entity {unknown[0]!r} is not known: expected any of {', '.join(PLACEHOLDER_NAMES)}; correct `masking`."
+                f"Masking entity {unknown[0]!r} is not known: expected any of {', '.join(PLACEHOLDER_NAMES)}",
+                next_step="correct `masking`.",
             )
 
     @property

@@ -302,13 +302,16 @@ class Engine:
     def _refuse_if_hopeless(self, work: RequestState, route: RouteSpec, failure: CallFailure) -> None:
         if failure.kind in STOPS_THE_RUN:
             stated = self.calls.rows.scrub(failure.message)
-            error = UsageError(f"Provider '{route.provider}': {stated}; {STOP_ADVICE[failure.kind]}.")
+            error = UsageError(f"Provider '{route.provider}': {stated}", next_step=f"{STOP_ADVICE[failure.kind]}.")
             raise RunAborted(error, work)
 
     def _refuse_if_nothing_connects(self, work: RequestState, faults: list[_RouteFailure]) -> None:
         if all(fault.never_sent for fault in faults):
-            message = f"No endpoint takes connections ({faults[-1].message}): see `assay status` and providers.yml."
-            raise RunAborted(ServiceUnreachable(message), work)
+            error = ServiceUnreachable(
+                f"No endpoint takes connections ({faults[-1].message})",
+                next_step="see `assay status` and providers.yml.",
+            )
+            raise RunAborted(error, work)
 
     def _answered(self, work: RequestState, answer: _Answer, routes: Sequence[RouteSpec]) -> RequestResult:
         counterfactual = None

@@ -112,12 +112,14 @@ class Provider:
         key = settings.api_keys.get(self.api_key_env, "").strip()
         if not key:
             raise UsageError(
-                f"Provider '{self.name}' ({PROVIDERS_FILE}) wants its key in {self.api_key_env}: expected that variable, found nothing; set it."
+                f"Provider '{self.name}' ({PROVIDERS_FILE}) wants its key in {self.api_key_env}: expected that variable, found nothing",
+                next_step="set it.",
             )
         if not (key.isascii() and key.isprintable()):
             raise UsageError(
                 f"Provider '{self.name}' ({PROVIDERS_FILE}) has its key in {self.api_key_env}: expected printable ASCII, "
-                "found a character that no HTTP header can carry; set it again."
+                "found a character that no HTTP header can carry",
+                next_step="set it again.",
             )
         return key
 

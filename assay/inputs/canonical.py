@@ -7,17 +7,28 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 
 import orjson
 
 MAX_ID_BYTES = 1024
+MOST_LEVELS = 254
+CONTAINERS = (dict, list, tuple)
 
 
 class Unwritable(ValueError):
     """A row has a value that JSON cannot hold; the message names no content."""
+
+
+class _NoJsonForm(TypeError):
+    """A value of a type that has no JSON form; `kind` is the type's name."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 class BadId(ValueError):
@@ -33,11 +44,11 @@ def canonical_json(cells: Mapping[str, object]) -> bytes:
         Unwritable: text is not Unicode, nesting is deeper than 254 levels, or a type has no JSON form.
     """
     is_text = all(type(value) is str for value in cells.values())
-    plain = cells if is_text else {name: _infinities_as_text(value) for name, value in cells.items()}
     try:
+        plain = cells if is_text else {name: _infinities_as_text(value) for name, value in cells.items()}
         return orjson.dumps(plain, default=_as_json, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
     except (orjson.JSONEncodeError, RecursionError) as error:
-        raise Unwritable(_why_unwritable(error)) from error
+        raise Unwritable(_why_unwritable(cells, error)) from error
 
 
 def undecodable_column(cells: Mapping[str, object]) -> str | None:
@@ -70,8 +81,8 @@ def cell_bytes(value: object) -> int:
         return 0
 
 
-def record_id_of(value: object) -> str | None:
-    """The record id a cell stands for, stripped; None where there is none.
+def record_id_of(value: object, *, called: str = "record id") -> str | None:
+    """The record id a cell stands for, stripped; None where there is none. `called` names it in messages.
 
     Raises:
         BadId: the value is neither text, number nor date, or is longer than 1024 bytes.
@@ -79,11 +90,11 @@ def record_id_of(value: object) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, list | dict | tuple | bytes):
-        raise BadId(f"expected text or a whole number as record id, found a value of type {type(value).__name__}")
+        raise BadId(f"expected text or a whole number as {called}, found a value of type {type(value).__name__}")
     text = (format(value, "f") if isinstance(value, Decimal) else str(value)).strip()
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_ID_BYTES:
-        raise BadId(f"expected a record id of at most {MAX_ID_BYTES} bytes, found {size}")
+        raise BadId(f"expected a {called} of at most {MAX_ID_BYTES} bytes, found {size}")
     return text or None
 
 
@@ -114,18 +125,32 @@ def _as_json(value: object) -> object:
         return value.isoformat()
     if isinstance(value, timedelta):
         return str(value)
-    raise TypeError(type(value).__name__)
+    raise _NoJsonForm(type(value).__name__)
 
 
-def _why_unwritable(error: Exception) -> str:
-    reason = str(error)
-    if isinstance(error, RecursionError) or "ecursion" in reason:
-        return "expected at most 254 levels of nesting, found more"
-    if "UTF-8" in reason:
+def _why_unwritable(cells: Mapping[str, object], error: Exception) -> str:
+    # orjson has one error for all causes, so that the cause is found in the values.
+    *_, deepest = levels = list(islice(_levels(cells), MOST_LEVELS + 1))
+    if isinstance(error, RecursionError) or (
+        len(levels) > MOST_LEVELS and any(isinstance(value, CONTAINERS) for value in deepest)
+    ):
+        return f"expected at most {MOST_LEVELS} levels of nesting, found more"
+    if not all(_is_unicode(value) for level in levels for value in level if isinstance(value, str)):
         return "expected Unicode text, found a half of a surrogate pair"
-    cause = error.__cause__
-    return (
-        f"expected values that JSON can hold, found one of type {cause}"
-        if cause
-        else "expected values that JSON can hold"
-    )
+    if isinstance(error.__cause__, _NoJsonForm):
+        return f"expected values that JSON can hold, found one of type {error.__cause__.kind}"
+    return "expected values that JSON can hold"
+
+
+def _levels(value: object) -> Iterator[list[object]]:
+    """What is in the value, level by level, each object once a level; without end where it holds itself."""
+    level = [value]
+    while level:
+        yield level
+        level = list({id(item): item for outer in level for item in _items(outer)}.values())
+
+
+def _items(value: object) -> Sequence[object]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list | tuple) else ()

@@ -94,8 +94,8 @@ class _RowSplitter:
             span = _Span(self.line, chunk) if is_whole else self._span(chunk)
             if b"\0" in span.raw:
                 raise UsageError(
-                    f"{self.label} has a NUL byte in line {span.line}: expected UTF-8 text; "
-                    "save it as UTF-8, or remove the NULs, e.g. `tr -d '\\000' < FILE > NEW`."
+                    f"{self.label} has a NUL byte in line {span.line}: expected UTF-8 text",
+                    next_step="save it as UTF-8, or remove the NULs, e.g. `tr -d '\\000' < FILE > NEW`.",
                 )
             if span.raw.strip(b"\r\n"):
                 yield span
@@ -130,7 +130,8 @@ class _RowSplitter:
         if scan.state == IN_QUOTES:
             raise UsageError(
                 f"{self.label} opens a quote in the row at line {first_line} that is never closed: expected a closing "
-                'quote before the end of the file; close it, or write a quote inside a cell as "".'
+                "quote before the end of the file",
+                next_step='close it, or write a quote inside a cell as "".',
             )
         raw = b"".join(held) if is_held else f"sha256:{digest.hexdigest()}".encode()
         return _Span(first_line, raw, is_held, scan.column + 1, scan.oversize)
@@ -223,19 +224,19 @@ def _header_names(raw: bytes, *, label: str, delimiter: str) -> tuple[str, ...]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{label} has a header that is not UTF-8 (byte {error.start}): expected UTF-8; "
-            "save it as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`."
+            f"{label} has a header that is not UTF-8 (byte {error.start}): expected UTF-8",
+            next_step="save it as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`.",
         ) from error
     try:
         names = tuple(next(csv.reader((text,), delimiter=delimiter)))
     except csv.Error as error:
         raise UsageError(
-            f"{label} has a bare carriage return in its header: expected lines that end in LF or CRLF; "
-            "convert them, e.g. `tr '\\r' '\\n' < FILE > NEW`."
+            f"{label} has a bare carriage return in its header: expected lines that end in LF or CRLF",
+            next_step="convert them, e.g. `tr '\\r' '\\n' < FILE > NEW`.",
         ) from error
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"{label} names a column more than once: {', '.join(map(repr, repeated))}; "
-            "expected distinct names; rename them in the header."
+            f"{label} names a column more than once: {', '.join(map(repr, repeated))}; expected distinct names",
+            next_step="rename them in the header.",
         )
     return names

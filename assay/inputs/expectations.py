@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.errors import UsageError
+from assay.errors import UsageError, foreign_text
 from assay.inputs.rules import expectation_columns
 
 CHUNK_ROWS = 20_000
@@ -121,7 +121,8 @@ def _load(expectation: Mapping[str, object]) -> Any:
         return ExpectationConfiguration(type=kind, kwargs=dict(kwargs)).to_domain_obj()  # type: ignore[call-overload]
     except (GreatExpectationsError, ValueError, TypeError) as error:
         raise UsageError(
-            f"Input rules: expectation {kind!r} is not accepted: {' '.join(str(error).split())}; correct its kwargs."
+            f"Input rules: expectation {kind!r} is not accepted: {foreign_text(error)}",
+            next_step="correct its kwargs.",
         ) from error
 
 

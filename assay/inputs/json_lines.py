@@ -38,8 +38,8 @@ class JsonLinesFile(LocalFile):
         first, _, rest = start.partition(b"\n")
         if first.startswith(b"[") and not (first.rstrip().endswith(b"]") and rest):
             raise UsageError(
-                f"{label} is one JSON array: expected one JSON object a line; "
-                "convert it, e.g. `jq -c '.[]' FILE > NEW.jsonl`."
+                f"{label} is one JSON array: expected one JSON object a line",
+                next_step="convert it, e.g. `jq -c '.[]' FILE > NEW.jsonl`.",
             )
 
     def columns(self) -> tuple[str, ...]:

@@ -95,19 +95,23 @@ def read_manifest(directory: Path) -> Manifest:
         content = orjson.loads(path.read_bytes())
         if content["format"] != FORMAT:
             raise UsageError(
-                f"Input snapshot {directory} has format {content['format']}: expected {FORMAT}; start a new run."
+                f"Input snapshot {directory} has format {content['format']}: expected {FORMAT}",
+                next_step="start a new run.",
             )
         return _manifest(content)
     except FileNotFoundError as error:
         state = "is incomplete" if directory.is_dir() else "is gone"
-        raise UsageError(f"Input snapshot {directory} {state}: expected {path.name} in it; start a new run.") from error
+        raise UsageError(
+            f"Input snapshot {directory} {state}: expected {path.name} in it", next_step="start a new run."
+        ) from error
     except OSError as error:
         raise UsageError(
-            f"Input snapshot {directory} cannot be read: {error.strerror}; check its permissions."
+            f"Input snapshot {directory} cannot be read: {error.strerror}", next_step="check its permissions."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"Input snapshot {directory} has a damaged {path.name}: expected what was written; start a new run."
+            f"Input snapshot {directory} has a damaged {path.name}: expected what was written",
+            next_step="start a new run.",
         ) from error
 
 

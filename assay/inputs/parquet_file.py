@@ -33,8 +33,8 @@ class ParquetFile(LocalFile):
             self._batch_rows = _batch_rows(file)
         if repeated := sorted({name for name in self._columns if self._columns.count(name) > 1}):
             raise UsageError(
-                f"{label} names a column more than once: {', '.join(map(repr, repeated))}; "
-                "expected distinct names; rename them."
+                f"{label} names a column more than once: {', '.join(map(repr, repeated))}; expected distinct names",
+                next_step="rename them.",
             )
 
     def columns(self) -> tuple[str, ...]:
@@ -68,8 +68,8 @@ class ParquetFile(LocalFile):
 
     def _unreadable(self, error: Exception) -> UsageError:
         return UsageError(
-            f"{self.label} is no readable Parquet file ({type(error).__name__}): "
-            "expected a complete Parquet file; write it again."
+            f"{self.label} is no readable Parquet file ({type(error).__name__}): expected a complete Parquet file",
+            next_step="write it again.",
         )
 
 

@@ -71,7 +71,8 @@ class Source(ABC):
             yield row
         if not found:
             raise UsageError(
-                f"{self.label} has no rows: expected at least one row of data; check the file, table or query."
+                f"{self.label} has no rows: expected at least one row of data",
+                next_step="check the file, table or query.",
             )
 
 
@@ -83,7 +84,9 @@ class LocalFile(Source):
         self.path = path
         self._stamp = self._stat()
         if self._stamp[0] == 0:
-            raise UsageError(f"{label} is empty (0 bytes): expected rows of data; check that the export finished.")
+            raise UsageError(
+                f"{label} is empty (0 bytes): expected rows of data", next_step="check that the export finished."
+            )
 
     def fingerprint(self) -> str | None:
         """SHA-256 of the file's bytes in hex."""
@@ -95,7 +98,7 @@ class LocalFile(Source):
             return self.path.open("rb")
         except OSError as error:
             raise UsageError(
-                f"{self.label} cannot be read: {error.strerror}; check the path and its permissions."
+                f"{self.label} cannot be read: {error.strerror}", next_step="check the path and its permissions."
             ) from error
 
     def _open_text(self) -> BufferedReader:
@@ -105,7 +108,8 @@ class LocalFile(Source):
         if start[:2] in UTF16_BOMS:
             file.close()
             raise UsageError(
-                f"{self.label} is UTF-16: expected UTF-8; save it as UTF-8, e.g. `iconv -f UTF-16 -t UTF-8 FILE > NEW`."
+                f"{self.label} is UTF-16: expected UTF-8",
+                next_step="save it as UTF-8, e.g. `iconv -f UTF-16 -t UTF-8 FILE > NEW`.",
             )
         file.seek(len(UTF8_BOM) if start == UTF8_BOM else 0)
         return file
@@ -115,7 +119,7 @@ class LocalFile(Source):
             found = os.stat(self.path)
         except OSError as error:
             raise UsageError(
-                f"{self.label} cannot be read: {error.strerror}; check the path and its permissions."
+                f"{self.label} cannot be read: {error.strerror}", next_step="check the path and its permissions."
             ) from error
         return found.st_size, found.st_mtime_ns, found.st_ino
 
@@ -124,5 +128,6 @@ class LocalFile(Source):
         yield from super().rows(max_cell_bytes=max_cell_bytes)
         if self._stat() != self._stamp:
             raise UsageError(
-                f"{self.label} changed while it was read: expected a finished file; run again when its writer is done."
+                f"{self.label} changed while it was read: expected a finished file",
+                next_step="run again when its writer is done.",
             )

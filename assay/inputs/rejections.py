@@ -154,7 +154,8 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
     except duckdb.Error as error:
         raise UsageError(
             f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): "
-            f"expected {MEMORY_LIMIT} of memory and room on disk for about the size of the ids; free space, or make ids unique."
+            f"expected {MEMORY_LIMIT} of memory and room on disk for about the size of the ids",
+            next_step="free space, or make ids unique.",
         ) from error
     for name in (IDS, CANDIDATES, DUPLICATES, DUPLICATE_TURNS):
         (partial / name).unlink()

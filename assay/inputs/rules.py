@@ -103,8 +103,8 @@ def require_columns(found: tuple[str, ...], rules: InputRules, *, label: str) ->
     if len(found) == 1 and (delimiter := next((mark for mark in (";", "\t", "|") if mark in found[0]), None)):
         hints += f"; the header holds {delimiter!r}, so save the file with the delimiter of its extension"
     raise UsageError(
-        f"{label} has no column {', '.join(map(repr, missing))}: found {', '.join(map(repr, found[:50]))}{hints}; "
-        "rename the column, or name the right one in the task."
+        f"{label} has no column {', '.join(map(repr, missing))}: found {', '.join(map(repr, found[:50]))}{hints}",
+        next_step="rename the column, or name the right one in the task.",
     )
 
 
@@ -134,5 +134,6 @@ def _check_expectation(expectation: Mapping[str, object]) -> None:
             raise UsageError(
                 f"Input rules: expectation {kind!r} has {key!r}: "
                 "expected a rule for every row, since each row that breaks it "
-                "is rejected; the share that may be is max_rejected_share."
+                "is rejected",
+                next_step="the share that may be is max_rejected_share.",
             )

@@ -253,7 +253,8 @@ def _partial(directory: Path) -> Iterator[Path]:
         if error.errno not in CANNOT_WRITE:
             raise
         raise UsageError(
-            f"Input snapshot {directory} cannot be written: {error.strerror}; free space or fix permissions."
+            f"Input snapshot {directory} cannot be written: {error.strerror}",
+            next_step="free space or fix permissions.",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

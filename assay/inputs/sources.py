@@ -107,7 +107,9 @@ def _open_file(path: Path, *, label: str) -> Source:
         return JsonLinesFile(path, label=label)
     if suffix == ".parquet":
         return ParquetFile(path, label=label)
-    raise UsageError(f"{label} has the extension {suffix!r}: expected one of {', '.join(SUFFIXES)}; convert the file.")
+    raise UsageError(
+        f"{label} has the extension {suffix!r}: expected one of {', '.join(SUFFIXES)}", next_step="convert the file."
+    )
 
 
 def _label(path: Path, *, root: Path) -> str:
@@ -125,10 +127,11 @@ def _needed(query: QueryPort | None, spec: str) -> QueryPort:
 
 def _no_file(spec: str, path: Path) -> UsageError:
     if path.is_dir():
-        return UsageError(f"Input {spec!r} is a folder: expected {EXPECTED}; name one file in it.")
+        return UsageError(f"Input {spec!r} is a folder: expected {EXPECTED}", next_step="name one file in it.")
     entries = path.parent.iterdir() if path.parent.is_dir() else ()
     beside = sorted(entry.name for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file())
     nearby = f"; found beside it: {', '.join(beside[:5])}" if beside else ""
     return UsageError(
-        f"Input file {spec!r} does not exist (looked for {path}): expected {EXPECTED}{nearby}; check the path."
+        f"Input file {spec!r} does not exist (looked for {path}): expected {EXPECTED}{nearby}",
+        next_step="check the path.",
     )

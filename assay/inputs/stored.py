@@ -114,11 +114,14 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnaps
     if manifest.lifetime.expires_at <= (now or datetime.now(UTC)):
         raise UsageError(
             f"Input snapshot {directory} expired on {manifest.lifetime.expires_at:%Y-%m-%d %H:%M} UTC: "
-            "expected one that may still be read; start a new run."
+            "expected one that may still be read",
+            next_step="start a new run.",
         )
     for name in manifest.files:
         if not (directory / name).is_file():
-            raise UsageError(f"Input snapshot {directory} is incomplete: expected {name} in it; start a new run.")
+            raise UsageError(
+                f"Input snapshot {directory} is incomplete: expected {name} in it", next_step="start a new run."
+            )
     return InputSnapshot(
         directory=directory,
         manifest_hash=manifest.manifest_hash,
@@ -145,8 +148,8 @@ def verify(snapshot: InputSnapshot, *, by_row: bool = True) -> None:
     for name, expected in manifest.files.items():
         if file_hash(snapshot.directory / name) != expected:
             raise UsageError(
-                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written; "
-                "start a new run."
+                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written",
+                next_step="start a new run.",
             )
 
 
@@ -157,7 +160,8 @@ def _verify_rows(snapshot: InputSnapshot, manifest: Manifest) -> None:
     if not found.hexdigest() == manifest.manifest_hash == snapshot.manifest_hash:
         raise UsageError(
             f"Input snapshot {snapshot.directory} was changed: expected manifest hash {snapshot.manifest_hash}, "
-            f"found {found.hexdigest()} in its rows; start a new run."
+            f"found {found.hexdigest()} in its rows",
+            next_step="start a new run.",
         )
 
 
@@ -186,8 +190,8 @@ def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = No
                 yield from (batch if places is None else _at(batch, places)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
-            f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged "
-            f"({type(error).__name__}); start a new run."
+            f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged ({type(error).__name__})",
+            next_step="start a new run.",
         ) from error
 
 

@@ -75,7 +75,8 @@ def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TUR
     except (duckdb.Error, pa.ArrowException, sqlite3.Error, OSError) as error:
         raise UsageError(
             f"The turns of input snapshot {snapshot.directory} cannot be put in order ({type(error).__name__}): expected "
-            f"{MEMORY_LIMIT} of memory and room on disk for about the size of its rows; free space and resume."
+            f"{MEMORY_LIMIT} of memory and room on disk for about the size of its rows",
+            next_step="free space and resume.",
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

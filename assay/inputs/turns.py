@@ -59,10 +59,9 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
     if not columns.required and cells.get(columns.conversation) is None:
         return None
     try:
-        conversation = record_id_of(cells.get(columns.conversation))
+        conversation = record_id_of(cells.get(columns.conversation), called="conversation id")
     except BadId as error:
-        found = str(error).replace("record id", "conversation id")
-        raise BadPlace("missing_conversation", columns.conversation, found) from None
+        raise BadPlace("missing_conversation", columns.conversation, str(error)) from None
     if not conversation:
         explanation = f"expected a conversation id in column {columns.conversation!r}, found none"
         raise BadPlace("missing_conversation", columns.conversation, explanation)

@@ -34,7 +34,9 @@ def export_labels(project: Project, task: str, path: Path, *, run_id: str | None
             csv.writer(file).writerows([COLUMNS, *lines])
         partial.replace(path)
     except OSError as error:
-        raise UsageError(f"The labels cannot be written to {path}: {error.strerror}; name another file.") from error
+        raise UsageError(
+            f"The labels cannot be written to {path}: {error.strerror}", next_step="name another file."
+        ) from error
     return len(lines)
 
 

@@ -58,13 +58,17 @@ def read_file(path: Path) -> LabelFile:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, strict=True))
     except OSError as error:
-        raise UsageError(f"{path}: expected a file that can be read ({error.strerror}); correct the path.") from error
+        raise UsageError(
+            f"{path}: expected a file that can be read ({error.strerror})", next_step="correct the path."
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path}: expected UTF-8, found a byte that is none ({error.reason}); save it as CSV UTF-8."
+            f"{path}: expected UTF-8, found a byte that is none ({error.reason})", next_step="save it as CSV UTF-8."
         ) from error
     except csv.Error as error:
-        raise UsageError(f"{path}: expected CSV with commas, found a fault ({error}); export it again.") from error
+        raise UsageError(
+            f"{path}: expected CSV with commas, found a fault ({error})", next_step="export it again."
+        ) from error
     header = [" ".join(name.split()).casefold().replace(" ", "_") for name in table[0]] if table else []
     _refuse_header(path, header)
     return LabelFile(
@@ -77,7 +81,8 @@ def _rows(path: Path, header: list[str], table: list[list[str]]) -> Iterator[Fil
     for number, cells in enumerate(table, start=2):
         if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             raise UsageError(
-                f"{path}: row {number} has {len(cells)} cells: expected {len(header)} as in the header; quote cells that hold commas."
+                f"{path}: row {number} has {len(cells)} cells: expected {len(header)} as in the header",
+                next_step="quote cells that hold commas.",
             )
         found = {name: unquoted(cell.strip()) for name, cell in zip(header, cells, strict=False) if name}
         if any(found.values()):

@@ -184,7 +184,9 @@ def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: s
     runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
         what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
-        raise UsageError(f"Nothing to label in task '{task.name}': found {what}; `assay run {task.name}` makes one.")
+        raise UsageError(
+            f"Nothing to label in task '{task.name}': found {what}", next_step=f"`assay run {task.name}` makes one."
+        )
     run = runs[0]
     asked_of = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(asked.judged_by)}
     rows = {row["prediction_id"]: row for row in project.warehouse.stream(LABEL_FRAME.sql, asked_of)}
@@ -208,8 +210,8 @@ def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
     except ValueError as error:
         some = sorted(set(strata.values()))[:MOST_SHOWN_STRATA]
         raise UsageError(
-            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(some)}); "
-            "take a larger --size, or fewer slices with --by NAME."
+            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(some)})",
+            next_step="take a larger --size, or fewer slices with --by NAME.",
         ) from error
 
 

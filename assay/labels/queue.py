@@ -48,8 +48,8 @@ def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, se
     """
     if per_item > len(annotators):
         raise UsageError(
-            f"--per-item {per_item} with {len(annotators)} annotators: expected at least as many people as labels of an item; "
-            "name more with --annotators, or leave it away and whoever comes takes the next item."
+            f"--per-item {per_item} with {len(annotators)} annotators: expected at least as many people as labels of an item",
+            next_step="name more with --annotators, or leave it away and whoever comes takes the next item.",
         )
     load = dict.fromkeys(annotators, 0)
     chosen: dict[str, tuple[str, ...]] = {}

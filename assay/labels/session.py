@@ -214,7 +214,7 @@ class LabelingSession:
         """The assignment under which the person labels an item: the own, the open one, else one more, so no label is lost."""
         assignment = self._queue.assignments.get(assignment_id)
         if assignment is None:
-            raise NotInQueue("This item is no longer in the queue: reload the page for the next one.")
+            raise NotInQueue("This item is no longer in the queue", next_step="reload the page for the next one.")
         own = self._queue.shown_to(person, key_of(assignment))
         if own.annotator == person:
             return own

@@ -92,8 +92,8 @@ def definitions_loaded(port: int, module: str) -> bool:
         found = entry["locationOrLoadError"]
         if found["__typename"] == "PythonError":
             raise UsageError(
-                f"dagster-webserver runs on port {port}, but cannot load {module}: {_cause(found)}; "
-                "correct the module, then reload it on Dagster's Deployment page or run `assay down` and `assay up`."
+                f"dagster-webserver runs on port {port}, but cannot load {module}: {_cause(found)}",
+                next_step="correct the module, then reload it on Dagster's Deployment page or run `assay down` and `assay up`.",
             )
     return True
 

@@ -9,8 +9,8 @@ import re
 import sys
 from pathlib import Path
 
-from assay.errors import UsageError
-from assay.local.part import HOST, Part, get_json, is_open
+from assay.errors import UsageError, foreign_text
+from assay.local.part import HOST, Explanation, Part, get_json, is_open
 from assay.settings import Settings
 
 LOCKED = re.compile(r"Could not set lock on file \\*\"([^\"\\]+).*?PID (\d+)", re.DOTALL)
@@ -54,18 +54,19 @@ def install_spatial() -> None:
         try:
             import_extension("spatial", con=connection)
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
             raise UsageError(
-                f"warehouse cannot start: DuckDB {duckdb.__version__} cannot install its spatial extension ({reason}); "
-                "run `uv sync --group local`, and see that ~/.duckdb can be written."
+                f"warehouse cannot start: DuckDB {duckdb.__version__} cannot install its spatial extension "
+                f"({foreign_text(error)})",
+                next_step="run `uv sync --group local`, and see that ~/.duckdb can be written.",
             ) from error
 
 
-def explain_lock(log_text: str) -> str | None:
+def explain_lock(log_text: str) -> Explanation | None:
     """Names the process that holds the data file, when the log says that one does."""
     if not (found := LOCKED.search(log_text)):
         return None
     path, pid = found.groups()
-    return (
-        f"its data file {Path(path)} is in use by process {pid}; end that process (another emulator on the same data)"
+    return Explanation(
+        f"its data file {Path(path)} is in use by process {pid}",
+        next_step="end that process (another emulator on the same data)",
     )

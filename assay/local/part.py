@@ -23,8 +23,16 @@ def _nothing() -> None:
     """Most parts need no preparation."""
 
 
-def _no_explanation(_: str) -> str | None:
+def _no_explanation(_: str) -> Explanation | None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a part cannot start, as its log shows, and what to do about it."""
+
+    cause: str
+    next_step: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Part:
     """One service of the local stack.
 
     `ports` names the environment variable that moves each port. `answers` takes the Unix time of the launch and
-    is True once the part does its work. `explain` finds the cause in a log's text, in words with a remedy.
+    is True once the part does its work. `explain` finds the cause in a log's text.
     `modules` must be importable before the command can run. `after` must answer first. `environment` is added to its own.
     """
 
@@ -43,7 +51,7 @@ class Part:
     modules: tuple[str, ...]
     answers: Callable[[float], bool]
     prepare: Callable[[], None] = _nothing
-    explain: Callable[[str], str | None] = _no_explanation
+    explain: Callable[[str], Explanation | None] = _no_explanation
     after: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 20.0
@@ -68,7 +76,8 @@ def require_modules(part: Part) -> None:
     for module in part.modules:
         if importlib.util.find_spec(module) is None:
             raise UsageError(
-                f"{part.name} cannot start: the Python package {module!r} is not installed; run `uv sync --group local`."
+                f"{part.name} cannot start: the Python package {module!r} is not installed",
+                next_step="run `uv sync --group local`.",
             )
 
 
@@ -81,8 +90,8 @@ def require_free_ports(part: Part) -> None:
     for variable, port in part.ports.items():
         if not _is_free(port):
             raise UsageError(
-                f"{part.name} cannot start: port {port} on {HOST} is in use by another program; end that program, "
-                f"or set {variable} to a free port."
+                f"{part.name} cannot start: port {port} on {HOST} is in use by another program",
+                next_step=f"end that program, or set {variable} to a free port.",
             )
 
 

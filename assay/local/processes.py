@@ -55,7 +55,9 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
     # Without a waiter an ended child stays a zombie for as long as this process lives.
     threading.Thread(target=child.wait, daemon=True).start()
     if found is None:
-        raise ServiceUnreachable(f"{command[0]} (pid {child.pid}) ended as soon as it was started: read {log}.")
+        raise ServiceUnreachable(
+            f"{command[0]} (pid {child.pid}) ended as soon as it was started", next_step=f"read {log}."
+        )
     return found
 
 
@@ -110,7 +112,7 @@ def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise ServiceUnreachable(
-            f"Process {pids} does not end, even when killed: end it by hand and run `assay down` again."
+            f"Process {pids} does not end, even when killed", next_step="end it by hand and run `assay down` again."
         )
     return len(seen)
 

@@ -188,7 +188,9 @@ class _Stack:
         """Returns when the part answers."""
         launch = state.read(self.file(part))
         if launch is None:
-            raise ServiceUnreachable(f"{part.name} has no file {self.file(part)} any more: run `assay up` again.")
+            raise ServiceUnreachable(
+                f"{part.name} has no file {self.file(part)} any more", next_step="run `assay up` again."
+            )
         begin = told = time.monotonic()
         while not part.answers(launch.launched_at):
             now = time.monotonic()
@@ -210,13 +212,13 @@ class _Stack:
         """The error for a part that ended while starting, with its own last words."""
         log = self.log(part)
         text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else ""
-        if cause := part.explain(text):
-            return UsageError(f"{part.name} cannot start: {cause}. Log: {log}")
+        if known := part.explain(text):
+            return UsageError(f"{part.name} cannot start: {known.cause}", next_step=f"{known.next_step}. Log: {log}")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         reason = lines[-1][:REASON_CHARACTERS] if lines else "it wrote nothing"
         move = f"; if the port is the trouble set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
-            f"{part.name} ended while starting ({reason}): read {log} and run `assay up` again{move}."
+            f"{part.name} ended while starting ({reason})", next_step=f"read {log} and run `assay up` again{move}."
         )
 
     def silent(self, part: Part) -> AssayError:
@@ -224,6 +226,6 @@ class _Stack:
         where = f" at {part.url}" if part.url else ""
         move = f"; to use another port set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
-            f"{part.name} does not answer{where} after {self.wait_seconds:.0f} s: read {self.log(part)}, then run "
-            f"`assay up` again to wait longer or `assay down` to give up{move}."
+            f"{part.name} does not answer{where} after {self.wait_seconds:.0f} s",
+            next_step=f"read {self.log(part)}, then run `assay up` again to wait longer or `assay down` to give up{move}.",
         )

@@ -72,7 +72,8 @@ def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_S
         while not _taken(file.fileno()):
             if time.monotonic() > deadline:
                 raise UsageError(
-                    f"Another `assay up` or `assay down` has held {folder / 'lock'} for {seconds:.0f} s: wait for it, or end it."
+                    f"Another `assay up` or `assay down` has held {folder / 'lock'} for {seconds:.0f} s",
+                    next_step="wait for it, or end it.",
                 )
             if not told:
                 report("waiting for another `assay up` or `assay down` to finish")

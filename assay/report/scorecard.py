@@ -71,7 +71,8 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
     run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": latest["run_id"]}), None) if latest else None
     if run is None:
         raise UsageError(
-            f"Task '{task}' has no completed run in the marts: expected one; run `assay run {task}`, then `assay report {task}`."
+            f"Task '{task}' has no completed run in the marts: expected one",
+            next_step=f"run `assay run {task}`, then `assay report {task}`.",
         )
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
     asked = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_ASKED.sql, version), None)

@@ -152,7 +152,8 @@ def _land(project: Project, run: Run, decision: GateDecision, seen: RunObserver)
         sink.append([finished])
         seen.run_finished(started, finished)
         raise InputRejected(
-            f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
+            f"{reason}\nNothing was sent.",
+            next_step=f"the table rejected_records names each row under run {run.run_id}.",
             run_id=run.run_id,
         )
     return Admission(run, records, rejected, decision.message if decision.warned else None)
@@ -174,7 +175,8 @@ def _source(project: Project, task: Task, options: RunOptions) -> Source:
         cases = tuple(case for case in task.cases if golden[2] in (None, case.split))
         if not cases:
             raise UsageError(
-                f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl; give --input."
+                f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl",
+                next_step="give --input.",
             )
         source = GoldenSource(cases, label=golden_label(task, spec))
     else:
@@ -193,7 +195,8 @@ def _refuse_batch_of_turns(task: Task) -> None:
     if task.spec.input.conversation is not None:
         raise UsageError(
             f"--batch for task '{task.name}': expected rows that can be asked all at once, found turns of conversations "
-            "(`input.conversation`), each of which needs the answers before it; run without --batch."
+            "(`input.conversation`), each of which needs the answers before it",
+            next_step="run without --batch.",
         )
 
 

@@ -29,8 +29,8 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
     run = _as_it_stood(project, run_id, by_row=True)
     if input_spec is not None and input_spec != input_of(run.task, run.options):
         raise UsageError(
-            f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}; "
-            "leave --input away, or start a new run."
+            f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}",
+            next_step="leave --input away, or start a new run.",
         )
     _same_source(project, run.task, run.options, run.snapshot)
     return run
@@ -53,7 +53,9 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     snapshot = _snapshot(project, run_id)
     verify(snapshot, by_row=by_row)
     if snapshot.manifest_hash != row["manifest_hash"]:
-        raise UsageError(f"The input snapshot of run {run_id} is not the one it was started with; start a new run.")
+        raise UsageError(
+            f"The input snapshot of run {run_id} is not the one it was started with", next_step="start a new run."
+        )
     run = Run(
         facts=facts_of(task, options, run_id=run_id),
         task=task,
@@ -64,7 +66,9 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     )
     faults = row["rows_rejected"] - snapshot.rows_rejected
     if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], faults=faults):
-        raise UsageError(f"Run {run_id} was stopped at the door and cannot go on: {reason}\nStart a new run.")
+        raise UsageError(
+            f"Run {run_id} was stopped at the door and cannot go on: {reason}", next_step="start a new run."
+        )
     return run
 
 
@@ -73,7 +77,8 @@ def _snapshot(project: Project, run_id: str) -> InputSnapshot:
     if not directory.is_dir():
         raise UsageError(
             f"Input snapshot {directory} is gone: expected it on the machine that started the run, or in the "
-            "folder that ASSAY_SHARED_DIR names on all machines; mount that folder here, or start a new run."
+            "folder that ASSAY_SHARED_DIR names on all machines",
+            next_step="mount that folder here, or start a new run.",
         )
     return open_snapshot(directory)
 
@@ -85,8 +90,8 @@ def _same_version(task: Task, row: dict[str, Any]) -> None:
     ):
         if now != then:
             raise UsageError(
-                f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now): "
-                "start a new run; answers that are still right are not asked again."
+                f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now)",
+                next_step="start a new run; answers that are still right are not asked again.",
             )
 
 
@@ -96,6 +101,6 @@ def _same_source(project: Project, task: Task, options: RunOptions, snapshot: In
     source = _source(project, task, options)
     if source.fingerprint() != snapshot.fingerprint:
         raise UsageError(
-            f"{snapshot.source_label} changed since the run began: a resume would mix two inputs. "
-            "Put the file back, or start a new run; answers to unchanged rows are not asked again."
+            f"{snapshot.source_label} changed since the run began: a resume would mix two inputs",
+            next_step="put the file back, or start a new run; answers to unchanged rows are not asked again.",
         )

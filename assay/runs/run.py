@@ -49,10 +49,11 @@ class RunOptions:
             ("budget", self.budget_usd, 0),
         ):
             if value is not None and not least <= value < math.inf:
-                raise UsageError(f"--{name} is {value}: expected at least {least}; correct it.")
+                raise UsageError(f"--{name} is {value}: expected at least {least}", next_step="correct it.")
         if self.input is not None and not self.input.strip():
             raise UsageError(
-                "--input is empty: expected a file, a table or a SQL query; leave it away for the task's own input."
+                "--input is empty: expected a file, a table or a SQL query",
+                next_step="leave it away for the task's own input.",
             )
         if self.reuse is not None:
             oldest_reused(self.reuse, now=datetime.now(UTC))
@@ -112,7 +113,9 @@ def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
         return EVER
     match = REUSE.fullmatch(policy)
     if not match:
-        raise UsageError(f"reuse is {policy!r}: expected always, never, or `within N hours|days`; correct it.")
+        raise UsageError(
+            f"reuse is {policy!r}: expected always, never, or `within N hours|days`", next_step="correct it."
+        )
     try:
         return max(EVER, now - timedelta(**{match[2]: int(match[1])}))
     except OverflowError:  # longer ago than there is a date for

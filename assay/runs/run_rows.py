@@ -25,8 +25,8 @@ def find_run(project: Project, run_id: str) -> dict[str, Any]:
     row = next(iter(project.warehouse.stream(RUN_STARTED.sql, {"run_id": run_id})), None)
     if row is None:
         raise UsageError(
-            f"No run '{run_id}' in {project.warehouse.landing}.runs: expected the id that `assay run` printed; "
-            f'`assay query "select run_id, task, occurred_at from {project.warehouse.landing}.runs"` lists them.'
+            f"No run '{run_id}' in {project.warehouse.landing}.runs: expected the id that `assay run` printed",
+            next_step=f'`assay query "select run_id, task, occurred_at from {project.warehouse.landing}.runs"` lists them.',
         )
     return row
 

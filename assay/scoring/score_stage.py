@@ -93,8 +93,11 @@ def write_answers(project: Project, run: Run, path: Path) -> int:
         return _write_answers(project, run, path)
     except OSError as error:
         raise UsageError(
-            f"The answers cannot be written to {path}: {error.strerror}; name another file with "
-            f"`assay run {run.task.name} --resume {run.run_id} --output FILE`, nothing is asked again."
+            f"The answers cannot be written to {path}: {error.strerror}",
+            next_step=(
+                "name another file with "
+                f"`assay run {run.task.name} --resume {run.run_id} --output FILE`, nothing is asked again."
+            ),
         ) from error
 
 
@@ -106,7 +109,9 @@ def refuse_unwritable(path: Path) -> None:
     """
     folder = path.parent
     if path.is_dir() or not path.name or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(f"--output {str(path)!r}: expected a file in a folder that can be written; correct the path.")
+        raise UsageError(
+            f"--output {str(path)!r}: expected a file in a folder that can be written", next_step="correct the path."
+        )
 
 
 def _write_answers(project: Project, run: Run, path: Path) -> int:

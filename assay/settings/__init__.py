@@ -183,7 +183,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
     local = project == LOCAL_PROJECT
     if local and name == "prod":
         raise UsageError(
-            "ASSAY_ENV is 'prod' but ASSAY_PROJECT is not set: expected the project id of the production warehouse; set ASSAY_PROJECT."
+            "ASSAY_ENV is 'prod' but ASSAY_PROJECT is not set: expected the project id of the production warehouse",
+            next_step="set ASSAY_PROJECT.",
         )
     ports = Ports(
         bigquery_rest=_port(env, "ASSAY_PORT_BIGQUERY_REST", 9050),
@@ -237,14 +238,16 @@ def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
     if stated := environ.get("ASSAY_ROOT"):
         if not _is_project(Path(stated)):
             raise UsageError(
-                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml; correct it, or leave it unset."
+                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml",
+                next_step="correct it, or leave it unset.",
             )
         return Path(stated).resolve()
     for folder in (cwd, *cwd.parents):
         if _is_project(folder):
             return folder.resolve()
     raise UsageError(
-        f"No Assay project around {cwd}: expected a folder with tasks/ and providers.yml; change into the project or set ASSAY_ROOT."
+        f"No Assay project around {cwd}: expected a folder with tasks/ and providers.yml",
+        next_step="change into the project or set ASSAY_ROOT.",
     )
 
 
@@ -260,7 +263,8 @@ def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[st
         return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
     if (rest is None) != (grpc is None):
         raise UsageError(
-            f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery; set or unset both."
+            f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery",
+            next_step="set or unset both.",
         )
     return rest, grpc
 
@@ -271,7 +275,8 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             if not url.startswith(("redis://", "rediss://", "unix://")):
                 # The value is not shown: it may hold a password.
                 raise UsageError(
-                    f"{name} is no Redis URL: expected redis://host:port/db, rediss:// or unix://; correct it."
+                    f"{name} is no Redis URL: expected redis://host:port/db, rediss:// or unix://",
+                    next_step="correct it.",
                 )
             return url
     return None
@@ -283,7 +288,8 @@ def _workers(env: Mapping[str, str]) -> WorkerSettings:
     backend = env.get("ASSAY_CELERY_BACKEND") or _redis_url(env)
     if executor == "celery" and (broker is None or backend is None):
         raise UsageError(
-            "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND; set them."
+            "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND",
+            next_step="set them.",
         )
     lost_after_s = _whole_number(env, "ASSAY_CELERY_LOST_AFTER", 120)
     if not 5 <= lost_after_s <= DAY_SECONDS:
@@ -296,11 +302,13 @@ def _shared(env: Mapping[str, str]) -> Path | None:
         return None
     if not Path(stated).is_absolute() or not Path(stated).is_dir():
         raise UsageError(
-            f"ASSAY_SHARED_DIR is {stated!r}: expected the full path of a folder that every worker sees; mount it, or correct it."
+            f"ASSAY_SHARED_DIR is {stated!r}: expected the full path of a folder that every worker sees",
+            next_step="mount it, or correct it.",
         )
     if not env.get("ASSAY_HASH_KEY"):
         raise UsageError(
-            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, for they must recognise the same records; set it from your secret manager."
+            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, for they must recognise the same records",
+            next_step="set it from your secret manager.",
         )
     return Path(stated)
 
@@ -339,7 +347,7 @@ def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
         return None
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
         raise UsageError(
-            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50; correct it, or unset it."
+            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50", next_step="correct it, or unset it."
         )
     return Decimal(value)
 
@@ -356,7 +364,8 @@ def _traces(env: Mapping[str, str]) -> TraceSettings:
         return TraceSettings()
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
         raise UsageError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…; correct it, or unset it."
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…",
+            next_step="correct it, or unset it.",
         )
     name = (
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
@@ -365,7 +374,8 @@ def _traces(env: Mapping[str, str]) -> TraceSettings:
     )
     if (env.get(name) or "http/protobuf") != "http/protobuf":
         raise UsageError(
-            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318; correct it, or leave it unset."
+            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318",
+            next_step="correct it, or leave it unset.",
         )
     parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
     if sampler not in SAMPLERS:

@@ -25,24 +25,26 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
     if stated := env.get("ASSAY_HASH_KEY"):
         if len(stated) < KEY_BYTES:
             raise UsageError(
-                f"ASSAY_HASH_KEY has {len(stated)} characters: expected at least {KEY_BYTES}; use the secret's full value."
+                f"ASSAY_HASH_KEY has {len(stated)} characters: expected at least {KEY_BYTES}",
+                next_step="use the secret's full value.",
             )
         return stated.encode()
     if required:
         raise UsageError(
-            "ASSAY_HASH_KEY is not set: in prod every hash is keyed with a secret of yours; set it from your secret manager."
+            "ASSAY_HASH_KEY is not set: in prod every hash is keyed with a secret of yours",
+            next_step="set it from your secret manager.",
         )
     path = root / ".assay" / "hash_key"
     try:
         key = path.read_bytes() if path.exists() else _new_hash_key(path)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read or made: {error.strerror}; fix its permissions, or set ASSAY_HASH_KEY."
+            f"{path} cannot be read or made: {error.strerror}", next_step="fix its permissions, or set ASSAY_HASH_KEY."
         ) from error
     if len(key) < KEY_BYTES:
         raise UsageError(
-            f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}; put it back from a copy, "
-            "or remove it (hashes of earlier runs are then not found again)."
+            f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}",
+            next_step="put it back from a copy, or remove it (hashes of earlier runs are then not found again).",
         )
     return key
 

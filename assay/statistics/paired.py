@@ -105,7 +105,8 @@ def pair(
     if not shared:
         raise UsageError(
             f"Nothing to compare: the candidate has {alone[0]} records and the champion {alone[1]}, none in common; "
-            "expected some; run both on the same records."
+            "expected some",
+            next_step="run both on the same records.",
         )
     return Pairs(
         candidate=_columns([candidate[record] for record in shared]),
@@ -382,7 +383,9 @@ def _validate(whose: str, outcomes: Floats, *, records: int) -> None:
         raise UsageError(f"Expected as many records of both variants, found {records} and {len(outcomes)}.")
     outside = outcomes[((outcomes < 0) | (outcomes > 1)) & ~np.isposinf(outcomes)]
     if len(outside):
-        raise UsageError(f"Outcomes of the {whose}: expected 0 to 1, found {outside[0]:g}; scale them first.")
+        raise UsageError(
+            f"Outcomes of the {whose}: expected 0 to 1, found {outside[0]:g}", next_step="scale them first."
+        )
 
 
 def _joined(first: str, second: str | None) -> str:

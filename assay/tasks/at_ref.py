@@ -35,8 +35,8 @@ def task_folder_at_ref(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -
     sha = _git(tasks_dir, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"])
     if sha is None:
         raise UsageError(
-            f"@{ref}: expected a branch, tag or commit of the git repository around {tasks_dir}, found none of that name; "
-            f"`git fetch` may be missing (a shallow clone of CI has one commit), or correct the name."
+            f"@{ref}: expected a branch, tag or commit of the git repository around {tasks_dir}, found none of that name",
+            next_step="`git fetch` may be missing (a shallow clone of CI has one commit), or correct the name.",
         )
     commit = sha.decode().strip()
     folder = kept_in / commit / name
@@ -50,8 +50,8 @@ def _write_out(tasks_dir: Path, name: str, commit: str, folder: Path) -> None:
     archive = _git(tasks_dir, ["archive", "--format=tar", commit, "--", name])
     if archive is None:
         raise UsageError(
-            f"Task '{name}' did not exist at commit {commit[:12]}: expected {tasks_dir.name}/{name} there; "
-            "name a later ref, or leave --champion away, for a new task has no champion."
+            f"Task '{name}' did not exist at commit {commit[:12]}: expected {tasks_dir.name}/{name} there",
+            next_step="name a later ref, or leave --champion away, for a new task has no champion.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
@@ -79,6 +79,7 @@ def _git(folder: Path, arguments: list[str]) -> bytes | None:
         raise UsageError("A variant @ref is read with git: expected it to be installed, found none.") from error
     except subprocess.TimeoutExpired as error:
         raise UsageError(
-            f"git {arguments[0]} did not answer within {GIT_SECONDS} s; see whether the repository is locked."
+            f"git {arguments[0]} did not answer within {GIT_SECONDS} s",
+            next_step="see whether the repository is locked.",
         ) from error
     return found.stdout if found.returncode == 0 else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
-from assay.errors import UsageError
+from assay.errors import UsageError, foreign_text
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -29,9 +29,11 @@ class ValidationIssue:
     line: int
     expected: str
     found: str
+    next_step: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: expected {self.expected}; found {self.found}"
+        text = f"{self.file}:{self.line}: expected {self.expected}; found {self.found}"
+        return f"{text}; {self.next_step}" if self.next_step else text
 
 
 class TaskValidationError(UsageError):
@@ -62,7 +64,7 @@ class YamlDocument:
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
             self.mistakes.append(
-                ValidationIssue(self.file, 1, "the file", "nothing there; `assay init TASK` writes one")
+                ValidationIssue(self.file, 1, "the file", "nothing there", "`assay init TASK` writes one")
             )
         except OSError as error:
             self.mistakes.append(
@@ -80,7 +82,7 @@ class YamlDocument:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             self.mistakes.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
         except yaml.YAMLError as error:
-            self.mistakes.append(ValidationIssue(self.file, 1, "valid YAML", " ".join(str(error).split())))
+            self.mistakes.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
         if self._root is not None:
             self._collect_repeated_keys(self._root, seen_nodes=set())
 
@@ -105,19 +107,17 @@ class YamlDocument:
             place = ".".join(str(step) for step in steps) or "the file"
             line = self.line(steps)
             if detail["type"] == "missing":
-                found.append(ValidationIssue(self.file, line, f"`{place}`", "nothing; add it"))
+                found.append(ValidationIssue(self.file, line, f"`{place}`", "nothing", "add it"))
             elif detail["type"] == "extra_forbidden":
                 found.append(
-                    ValidationIssue(self.file, line, "a known key", f"`{place}`; remove it or correct its name")
+                    ValidationIssue(self.file, line, "a known key", f"`{place}`", "remove it or correct its name")
                 )
             else:
-                message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+                # Pydantic puts "Value error, " before what a validator of ours says.
+                said = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
+                wanted = f"`{place}` to be right: {said.removeprefix('Input should be ')}"
                 value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
-                found.append(
-                    ValidationIssue(
-                        self.file, line, f"`{place}` to be right: {message.removeprefix('expected ')}", value
-                    )
-                )
+                found.append(ValidationIssue(self.file, line, wanted, value))
         return found
 
     def _untagged(self, path: Sequence[str | int]) -> list[str | int]:

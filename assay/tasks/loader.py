@@ -49,12 +49,15 @@ def find_task(tasks_dir: Path, name: str) -> Path:
         return tasks_dir / name
     if (tasks_dir / name).is_dir():
         raise UsageError(
-            f"Task '{name}': expected {tasks_dir.name}/{name}/{SPEC_FILE}, found a folder without it; `assay init` writes one."
+            f"Task '{name}': expected {tasks_dir.name}/{name}/{SPEC_FILE}, found a folder without it",
+            next_step="`assay init` writes one.",
         )
     near = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    if not names:
+        raise UsageError(f"Unknown task '{name}': there is no task yet", next_step="`assay init TASK` writes one.")
     raise UsageError(
-        f"Unknown task '{name}': expected one of {', '.join(names) or '(no task yet: assay init TASK)'}{hint}"
+        f"Unknown task '{name}': expected one of {', '.join(names)}",
+        next_step=f"did you mean '{near[0]}'?" if near else "",
     )
 
 

@@ -30,7 +30,7 @@ def scaffold_task(tasks_dir: Path, name: str) -> Path:
     folder = tasks_dir / name
     if folder.exists():
         raise UsageError(
-            f"tasks/{name} is there already: expected a new name; edit that folder, or choose another name."
+            f"tasks/{name} is there already: expected a new name", next_step="edit that folder, or choose another name."
         )
     tasks_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tasks_dir, prefix=".new-") as partial:

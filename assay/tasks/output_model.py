@@ -15,6 +15,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
+from assay.errors import foreign_text
 from assay.tasks.digest import digest
 from assay.tasks.issues import ValidationIssue, shown
 
@@ -54,9 +55,8 @@ def load_output_model(
     try:
         model.model_json_schema()
     except PydanticUserError as error:
-        mistakes.append(
-            ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", error.message.splitlines()[0])
-        )
+        stated = foreign_text(error.message)
+        mistakes.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
         return None
     return model
 

@@ -52,7 +52,7 @@ class Rubric(Block):
     @model_validator(mode="after")
     def _has_one_scale(self) -> Rubric:
         if (self.binary is None) == (self.levels is None):
-            raise ValueError("expected either `binary` or `levels`, so that each verdict has its description")
+            raise ValueError("either `binary` or `levels`, so that each verdict has its description")
         return self
 
     @property
@@ -84,7 +84,7 @@ def opinion_model(rubric: Rubric) -> type[Opinion]:
 def _whole_number(value: object) -> object:
     """The value, unless it is true, which Python takes for 1."""
     if isinstance(value, bool):
-        raise ValueError("expected a level, found true or false")
+        raise ValueError("a level, found true or false")
     return value
 
 

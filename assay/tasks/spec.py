@@ -116,14 +116,14 @@ class Condition(Block):
     @model_validator(mode="after")
     def _says_something(self) -> Condition:
         if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError(f"expected at least one of {', '.join(type(self).model_fields)}")
+            raise ValueError(f"at least one of {', '.join(type(self).model_fields)}")
         return self
 
     @field_validator("matches")
     @classmethod
     def _is_pattern(cls, value: str | None) -> str | None:
         if value is not None and (fault := pattern_mistake(value)):
-            raise ValueError(f"expected a regular expression in RE2 syntax ({fault})")
+            raise ValueError(f"a regular expression in RE2 syntax ({fault})")
         return value
 
 
@@ -226,7 +226,7 @@ class ScheduleSpec(Block):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder of zones
-            raise ValueError("expected an IANA time zone such as UTC or Europe/Berlin") from error
+            raise ValueError("an IANA time zone such as UTC or Europe/Berlin") from error
         return value
 
 
@@ -318,11 +318,11 @@ class TaskSpec(Block):
             raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
         for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
             if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"expected {name} to be a whole number of at least 1, found {value[name]!r}")
+                raise ValueError(f"{name} to be a whole number of at least 1, found {value[name]!r}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"expected values that JSON can write, found one that it cannot ({error})") from error
+            raise ValueError(f"values that JSON can write, found one that it cannot ({error})") from error
         return value
 
     @model_validator(mode="after")

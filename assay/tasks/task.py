@@ -123,8 +123,8 @@ def asked_as(task: Task, other: Task, *, label: str) -> Task:
     if fields != others:
         raise UsageError(
             f"Task '{task.name}' and {label} read different fields of the input ({', '.join(sorted(fields))}; "
-            f"{', '.join(sorted(others))}): expected the same, for they are asked about the same records; compare "
-            "with a version that reads these fields."
+            f"{', '.join(sorted(others))}): expected the same, for they are asked about the same records",
+            next_step="compare with a version that reads these fields.",
         )
     spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in ASKED_BLOCKS})
     return replace(

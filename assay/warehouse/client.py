@@ -6,7 +6,6 @@ appends in `landing.py`.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from assay.errors import ServiceUnreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_queries, load_writes
 from assay.settings import Settings
 from assay.warehouse.schema import LANDING
@@ -32,8 +31,6 @@ CALL_SECONDS = 60.0
 QUERY_SECONDS = 1800.0
 RETRY_SECONDS = 30.0
 PAGE_ROWS = 5000
-REQUEST_LINE = re.compile(r"^[A-Z]+ https?://\S+: ")
-JOB_DETAILS = re.compile(r"\n\s*Location: .*\Z", re.DOTALL)
 
 
 class Warehouse:
@@ -63,8 +60,8 @@ class Warehouse:
             socket.create_connection((place.hostname or "", place.port or 80), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise ServiceUnreachable(
-                f"The warehouse at {endpoint} does not answer ({error.strerror or error}): start the local stack with `assay up`, "
-                "or set ASSAY_PROJECT for BigQuery."
+                f"The warehouse at {endpoint} does not answer ({error.strerror or error})",
+                next_step="start the local stack with `assay up`, or set ASSAY_PROJECT for BigQuery.",
             ) from error
 
     @property
@@ -165,18 +162,19 @@ def reachable(settings: Settings) -> Iterator[None]:
         TransportError,
     ) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} stopped answering: {_first_line(error)}; see `assay status`."
+            f"The warehouse at {where} stopped answering: {foreign_text(error)}", next_step="see `assay status`."
         ) from error
     except (requests.ConnectionError, requests.Timeout, TimeoutError, ConnectionError) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} does not answer: {type(error).__name__}; see `assay status`."
+            f"The warehouse at {where} does not answer: {type(error).__name__}", next_step="see `assay status`."
         ) from error
     except GoogleAuthError as error:
         raise UsageError(
-            f"No credentials for {where}: {_first_line(error)}; run `gcloud auth application-default login`."
+            f"No credentials for {where}: {foreign_text(error)}",
+            next_step="run `gcloud auth application-default login`.",
         ) from error
     except exceptions.GoogleAPICallError as error:
-        raise UsageError(f"The warehouse at {where} refused the request: {_words(error)}") from error
+        raise _refused(error, where) from error
 
 
 def short_retry() -> Retry:
@@ -236,14 +234,13 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
     return bigquery.ScalarQueryParameter(name, TYPE_NAMES.get(type(value), "STRING"), value)
 
 
-def _words(error: GoogleAPICallError) -> str:
-    """The warehouse's own words, without the request's address before them and the job's after them."""
+def _refused(error: GoogleAPICallError, where: str) -> UsageError:
+    """The warehouse's own words: not `error.message`, which has the request's address before them and the job's after."""
     from google.api_core.exceptions import NotFound
 
-    words = JOB_DETAILS.sub("", REQUEST_LINE.sub("", error.message or type(error).__name__)).strip()
-    advice = "; landing tables are made by `assay warehouse migrate`" if isinstance(error, NotFound) else ""
-    return words.rstrip(".") + advice
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    first = next(iter(error.errors), None)
+    stated = first.get("message") if isinstance(first, Mapping) else None
+    return UsageError(
+        f"The warehouse at {where} refused the request: {foreign_text(stated or error).rstrip('.')}",
+        next_step="landing tables are made by `assay warehouse migrate`." if isinstance(error, NotFound) else "",
+    )

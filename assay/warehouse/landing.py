@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from assay.errors import ServiceUnreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_writes
 from assay.records import Row
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
@@ -82,7 +82,8 @@ class LandingWriter:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
                     raise ServiceUnreachable(
                         f"The warehouse at {where} took no rows for {schema.name} after {ATTEMPTS} attempts "
-                        f"({type(error).__name__}); see `assay status`."
+                        f"({type(error).__name__})",
+                        next_step="see `assay status`.",
                     ) from error
                 self._sleep(wait)
                 wait *= 2
@@ -100,7 +101,8 @@ class LandingWriter:
             raise
         except exceptions.ClientError as error:
             raise UsageError(
-                f"Landing table {schema.name}: {error.message}; compare with `assay warehouse diff`."
+                f"Landing table {schema.name}: {foreign_text(error.message)}",
+                next_step="compare with `assay warehouse diff`.",
             ) from error
         if not answers:
             raise exceptions.ServiceUnavailable("the stream closed without an answer")
@@ -108,7 +110,8 @@ class LandingWriter:
             if answer.row_errors or answer.error.code:
                 detail = answer.row_errors[0].message if answer.row_errors else answer.error.message
                 raise UsageError(
-                    f"Landing table {schema.name} refused a row: {detail}; compare with `assay warehouse diff`."
+                    f"Landing table {schema.name} refused a row: {foreign_text(detail)}",
+                    next_step="compare with `assay warehouse diff`.",
                 )
 
     def _request(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> types.AppendRowsRequest:
@@ -149,7 +152,8 @@ def _refuse_oversize(batch: pa.RecordBatch, schema: TableSchema) -> None:
     largest = max(batch.schema.names, key=lambda column: batch.column(column).nbytes)
     raise UsageError(
         f"A row for landing table {schema.name} ({name}) has {batch.nbytes:,} bytes, most of them in {largest}: "
-        f"expected at most {ROW_BYTES:,}; lower the task's input.max_cell_bytes."
+        f"expected at most {ROW_BYTES:,}",
+        next_step="lower the task's input.max_cell_bytes.",
     )
 
 

@@ -76,7 +76,8 @@ def migrate(
     if left := diff(warehouse, tables=wanted):
         lines = "\n".join(f"  {difference}" for difference in left)
         raise UsageError(
-            f"The landing tables still differ from the schema files:\n{lines}\nWrite a numbered migration in {migrations_dir.name}/."
+            f"The landing tables still differ from the schema files:\n{lines}",
+            next_step=f"write a numbered migration in {migrations_dir.name}/.",
         )
 
 

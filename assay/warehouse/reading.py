@@ -44,7 +44,9 @@ def read_only(warehouse: Warehouse, sql: str) -> Result:
     if kind == READING:
         kind = warehouse.statement_type(sql, dataset=REPORTING) or READING
     if kind != READING:
-        raise UsageError(f"assay query only reads: expected a SELECT, found {kind}; change data with your own tools.")
+        raise UsageError(
+            f"assay query only reads: expected a SELECT, found {kind}", next_step="change data with your own tools."
+        )
     found = warehouse.query(sql, dataset=REPORTING)
     return Result(tuple(field.name for field in found.schema), _rows(warehouse, found))
 

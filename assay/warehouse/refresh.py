@@ -19,7 +19,8 @@ def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], No
     latest = next(warehouse.stream(LATEST_RUN.sql, {"task": task}), None)
     if latest is None:
         raise UsageError(
-            f"Task '{task}' has no completed run in {warehouse.landing}: expected one; start it with `assay run {task}`."
+            f"Task '{task}' has no completed run in {warehouse.landing}: expected one",
+            next_step=f"start it with `assay run {task}`.",
         )
     if not _in_marts(warehouse, latest["run_id"]) or _views_missing(warehouse):
         report("building the marts (dbt build) …")

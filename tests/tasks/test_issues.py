@@ -62,7 +62,11 @@ def test_a_mistake_in_the_spec_names_line_expected_and_found(
 ) -> None:
     folder.edit(old, new)
 
-    hits = [m for m in folder.mistakes() if m.line == line and expected in m.expected and found in m.found]
+    hits = [
+        mistake
+        for mistake in folder.mistakes()
+        if mistake.line == line and expected in mistake.expected and found in f"{mistake.found}; {mistake.next_step}"
+    ]
 
     assert hits, [str(mistake) for mistake in folder.mistakes()]
 
@@ -185,4 +189,4 @@ def test_yaml_of_endless_depth_is_a_mistake_and_no_crash(folder: TaskFolder) -> 
 def test_a_missing_spec_says_how_to_get_one(folder: TaskFolder) -> None:
     (folder.path / "task.yml").unlink()
 
-    assert "assay init TASK" in folder.mistakes()[0].found
+    assert "assay init TASK" in folder.mistakes()[0].next_step

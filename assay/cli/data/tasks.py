@@ -41,4 +41,6 @@ def check(task: str | None, style: str) -> None:
     if mistakes:
         raise AssayError("\n".join(str(mistake) for mistake in mistakes))
     if not names:
-        raise AssayError("No task in tasks/: expected a folder with task.yml; `assay init TASK` writes one.")
+        raise AssayError(
+            "No task in tasks/: expected a folder with task.yml", next_step="`assay init TASK` writes one."
+        )

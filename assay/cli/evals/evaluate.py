@@ -69,7 +69,7 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
     try:
         return evaluate(project, task, options, telling)
     except KeyboardInterrupt:
-        click.echo(f"assay: interrupted. {AGAIN}", err=True)
+        click.echo(f"assay: interrupted; {AGAIN}", err=True)
         click.get_current_context().exit(INTERRUPTED)
 
 

@@ -153,4 +153,4 @@ def _refuse(names: tuple[str, ...], where: str) -> None:
     if given:
         option = {"run_id": "--run", "scorers": "--scorer", "style": "--format"}.get(given[0])
         option = option or f"--{given[0].replace('_', '-')}"
-        raise AssayError(f"{option} {where}: expected it away, for it has no meaning there; leave it away.")
+        raise AssayError(f"{option} {where}: expected it away, for it has no meaning there", next_step="leave it away.")

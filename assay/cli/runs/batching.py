@@ -20,6 +20,7 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
         AssayError: the warehouse or a provider stopped it; the message says how to go on.
     """
     from assay.runs.batches.batch_run import advance_batches, wait_for_batches
+    from assay.runs.batches.session import BatchesInUse
     from assay.runs.summary import open_requests
     from assay.terminal.output import note, write_json
 
@@ -30,9 +31,10 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
             if wait
             else advance_batches(project, run, again=again)
         )
+    except BatchesInUse:
+        raise
     except AssayError as error:
-        if "--resume" not in str(error):
-            error.args = (f"{error}\nNo batch is sent twice; go on with: {go_on}",)
+        error.then = f"No batch is sent twice; go on with: {go_on}"
         raise
     note(_line(stand))
     if stand.open == 0:

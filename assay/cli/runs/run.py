@@ -76,7 +76,9 @@ def run(
         refuse_unwritable(output)
     again = resume_id is not None and options["batch"]
     if wait and resume_id is None and not options["batch"]:
-        raise AssayError("--wait without --batch: expected both, for without a batch a run waits anyway; add --batch.")
+        raise AssayError(
+            "--wait without --batch: expected both, for without a batch a run waits anyway", next_step="add --batch."
+        )
     current, requests = (
         _resumed(project, task, resume_id, options["input_spec"])
         if resume_id is not None
@@ -97,7 +99,8 @@ def run(
     if summary.status != "completed":
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
-            f"predictions landed; {_go_on(current)}"
+            "predictions landed",
+            next_step=_go_on(current),
         )
     if style == "table":
         note(f"next: assay report {task}")
@@ -149,15 +152,17 @@ def _admitted(project: Project, task: str, options: dict[str, Any]) -> tuple[Run
 def _answered(project: Project, current: Run, requests: int) -> RunSummary:
     """Answers and scores; whatever stops it, the message says how to go on."""
     from assay.pipeline import answer, finish
+    from assay.runs.requests.request_stage import Interrupted
     from assay.terminal.progress import counter, run_progress
 
     try:
         with run_progress(requests) as progress:
             answer(project, current, progress)
         return finish(project, current, report=counter("scored", every=5000))
+    except Interrupted:
+        raise
     except AssayError as error:
-        if "--resume" not in str(error):
-            error.args = (f"{error}\nWhat was answered is landed; {_go_on(current)}",)
+        error.then = f"What was answered is landed; {_go_on(current)}"
         raise
     except KeyboardInterrupt:
         click.echo(f"assay: interrupted; what was answered is landed, {_go_on(current)}", err=True)
@@ -175,8 +180,8 @@ def _refuse_options_of_a_resume() -> None:
     if given:
         option = f"--{given[0].removesuffix('_usd').replace('_', '-')}"
         raise AssayError(
-            f"{option} beside --resume: expected it away, for a run goes on with the options it was started with; "
-            "leave it away, or start a new run."
+            f"{option} beside --resume: expected it away, for a run goes on with the options it was started with",
+            next_step="leave it away, or start a new run.",
         )
 
 
@@ -184,7 +189,8 @@ def _refuse_options_of_a_batch(current: Run, *, again: bool, wait: bool) -> None
     option = "--batch" if again else "--wait" if wait else None
     if option is not None and not current.options.batch:
         raise AssayError(
-            f"{option} for run {current.run_id}: expected a run that was started with --batch; leave {option} away."
+            f"{option} for run {current.run_id}: expected a run that was started with --batch",
+            next_step=f"leave {option} away.",
         )
 
 
@@ -195,5 +201,5 @@ def _resumed(project: Project, task: str, run_id: str, input_spec: str | None) -
     _refuse_options_of_a_resume()
     current = reopen(project, run_id, input_spec=input_spec)
     if current.task.name != task:
-        raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'; {_go_on(current)}")
+        raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'", next_step=_go_on(current))
     return current, open_requests(project, current)

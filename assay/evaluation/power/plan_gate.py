@@ -97,7 +97,8 @@ def _refuse_contradictions(options: PowerOptions) -> None:
     if discordance is not None and difference is not None and abs(difference) > discordance:
         raise UsageError(
             f"--difference {difference:g} with --discordance {discordance:g}: expected a difference of at most the share "
-            "of records that differ; raise --discordance or lower --difference."
+            "of records that differ",
+            next_step="raise --discordance or lower --difference.",
         )
     if options.n is not None and options.clusters is not None and options.clusters > options.n:
         raise UsageError(
@@ -114,10 +115,13 @@ def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
     if clusters is not None and (clusters > n or n < 2):
         raise UsageError(
             f"Rule '{rule.name}' has {n} records in {clusters} clusters: expected 2 clusters or more, and no more clusters "
-            "than records; give --clusters and --n that fit."
+            "than records",
+            next_step="give --clusters and --n that fit.",
         )
     if options.design_effect > 1 and n < 2:
-        raise UsageError(f"Rule '{rule.name}' has {n} records: expected 2 or more with --design-effect; give --n.")
+        raise UsageError(
+            f"Rule '{rule.name}' has {n} records: expected 2 or more with --design-effect", next_step="give --n."
+        )
     return Sample(n=n, clusters=clusters, design_effect=options.design_effect)
 
 

@@ -182,5 +182,6 @@ def read_names(path: Path) -> list[CustomId] | None:
 
 def _cannot_write(directory: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"Batch files in {directory} cannot be written: {error.strerror}; free space or fix permissions, then resume."
+        f"Batch files in {directory} cannot be written: {error.strerror}",
+        next_step="free space or fix permissions, then resume.",
     )

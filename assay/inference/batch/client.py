@@ -196,20 +196,23 @@ class BatchClient:
             raise self._refused(what, failure)
         if attempt >= ATTEMPTS:
             raise ServiceUnreachable(
-                f"Provider '{self.name}' did not {what} in {ATTEMPTS} tries ({failure.message}); resume the run later."
+                f"Provider '{self.name}' did not {what} in {ATTEMPTS} tries ({failure.message})",
+                next_step="resume the run later.",
             )
         await self.sleep(self.backoff.wait_s(attempt, failure.retry_after_s))
 
     def _refused(self, what: str, failure: CallFailure) -> AssayError:
+        stated = f"Provider '{self.name}' did not {what}: {failure.message}"
         if failure.kind is FailureKind.AUTH:
-            advice = "check the key that providers.yml names"
+            advice = "check the key that providers.yml names."
         elif failure.kind is FailureKind.OUT_OF_QUOTA:
-            advice = "raise the account's quota, or run without --batch"
+            advice = "raise the account's quota, or run without --batch."
         elif failure.http_status == NOT_FOUND:
-            advice = "expected it at the base_url of providers.yml with this key; if the endpoint has no Batch API, run without --batch"
+            stated += "; expected it at the base_url of providers.yml with this key"
+            advice = "if the endpoint has no Batch API, run without --batch."
         else:
-            advice = "correct what it names, or run without --batch"
-        return UsageError(f"Provider '{self.name}' did not {what}: {failure.message}; {advice}.")
+            advice = "correct what it names, or run without --batch."
+        return UsageError(stated, next_step=advice)
 
 
 async def _tried(work: Callable[[], Awaitable[T]], timeout_s: float) -> T:

@@ -208,5 +208,6 @@ class RedisLedger:
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(
                 f"The budget's ledger in Redis does not answer ({type(error).__name__}): expected the server that "
-                "REDIS_URL names; start it, and go on with the run."
+                "REDIS_URL names",
+                next_step="start it, and go on with the run.",
             ) from error

@@ -86,7 +86,8 @@ class SqliteLedger:
         except (sqlite3.Error, OSError) as error:
             raise ServiceUnreachable(
                 f"The budget's ledger {self._path} cannot be used ({error}): expected a file that this account may "
-                "write, on a disk of this machine; free it, or remove it: spending is then read from the warehouse."
+                "write, on a disk of this machine",
+                next_step="free it, or remove it: spending is then read from the warehouse.",
             ) from error
 
     def _write(self, connection: sqlite3.Connection, *, before: Books, after: Books) -> None:

@@ -190,7 +190,8 @@ class WorkerLease:
             await self._begin_again()
         raise ServiceUnreachable(
             "The budget's ledger loses its accounts as soon as they are opened: expected a Redis that keeps what it is "
-            "given (maxmemory-policy noeviction); correct it, and go on with the run."
+            "given (maxmemory-policy noeviction)",
+            next_step="correct it, and go on with the run.",
         )
 
     async def _begin_again(self) -> None:

@@ -63,6 +63,8 @@ where expires_at <= ? and value is not null and note is not null
 """
 PURGE = "delete from entries where expires_at <= ?"
 FORGET = "delete from entries where tag = ?"
+PRIMARY_CODE = 0xFF
+"""The bits of a code of SQLite's that say what kind of error it is; the others say where."""
 MAKE_ROOM = """
 delete from entries where id in (select id from entries order by value is not null, expires_at limit ?)
 """
@@ -236,7 +238,7 @@ class SqliteStore(WriteBehind):
 
     def _recover(self, error: sqlite3.DatabaseError) -> None:
         """A damaged file is replaced; other trouble costs the entries at hand, or the cache, and is told once."""
-        damaged = not isinstance(error, sqlite3.OperationalError) or "disk I/O" in str(error)
+        damaged = not isinstance(error, sqlite3.OperationalError) or _is_disk_error(error)
         if not damaged:
             self._tell(f"The answer cache {self._path} lost entries ({error}); the run goes on without them.")
             return
@@ -270,8 +272,8 @@ class SqliteStore(WriteBehind):
 
     def _unusable(self, reason: str) -> UsageError:
         return UsageError(
-            f"The answer cache {self._path} cannot be opened: {reason}; fix its permissions, or remove `cache.exact` "
-            "from task.yml."
+            f"The answer cache {self._path} cannot be opened: {reason}",
+            next_step="fix its permissions, or remove `cache.exact` from task.yml.",
         )
 
     @contextmanager
@@ -316,6 +318,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for statement in (TABLE, *INDEXES, f"pragma user_version = {FORMAT}"):
             connection.execute(statement)
     connection.execute(FIND, (0, 0.0)).fetchone()
+
+
+def _is_disk_error(error: sqlite3.Error) -> bool:
+    """Whether the disk failed; what `sqlite3` raises by itself bears no code of SQLite's."""
+    code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & PRIMARY_CODE == sqlite3.SQLITE_IOERR
 
 
 def _is_sound(path: Path, busy_s: float) -> bool:

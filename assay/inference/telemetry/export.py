@@ -120,7 +120,8 @@ def otlp_exporter(endpoint: str) -> SpanExporter:
     except ImportError as error:
         raise UsageError(
             f"Spans are to go to {endpoint}, but the exporter is not installed: expected the package "
-            "opentelemetry-exporter-otlp-proto-http; install the extra `otel`, or unset OTEL_EXPORTER_OTLP_ENDPOINT."
+            "opentelemetry-exporter-otlp-proto-http",
+            next_step="install the extra `otel`, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
         ) from error
     # The library would write a line to stderr for each batch that fails; `Delivery` tells it once, in the end.
     library = logging.getLogger(LIBRARY)

@@ -55,7 +55,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise UsageError(
-            f"The labelling page cannot listen on {host}:{port} ({error.strerror}): expected a free port; choose another with --port."
+            f"The labelling page cannot listen on {host}:{port} ({error.strerror}): expected a free port",
+            next_step="choose another with --port.",
         ) from error
     return listening
 

@@ -58,6 +58,10 @@ class BatchApi(Protocol):
         ...
 
 
+class BatchesInUse(UsageError):
+    """Another process on this machine has the batches of the run; the next step says how to resume it."""
+
+
 def connect_batches(project: Project, provider: Provider) -> BatchApi:
     """The provider's Batch API over the network; nothing is connected yet."""
     return BatchClient(provider.name, provider.base_url, provider.api_key(project.settings))
@@ -146,8 +150,8 @@ def refuse_unbatchable(project: Project, task: Task) -> None:
     if all(project.providers[name].batch is None for name in names):
         raise UsageError(
             f"--batch for task '{task.name}': expected a `batch` block in {PROVIDERS_FILE} for "
-            f"{' or '.join(repr(name) for name in names)}, found none; add it if the endpoint has a Batch API, "
-            "or run without --batch."
+            f"{' or '.join(repr(name) for name in names)}, found none",
+            next_step="add it if the endpoint has a Batch API, or run without --batch.",
         )
 
 
@@ -166,7 +170,7 @@ def _lock(lock: int, run: Run) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise UsageError(
-            f"The batches of run {run.run_id} are in the hands of another process on this machine: wait for its end, "
-            f"then: assay run {run.task.name} --resume {run.run_id}"
+        raise BatchesInUse(
+            f"The batches of run {run.run_id} are in the hands of another process on this machine",
+            next_step=f"wait for its end, then: assay run {run.task.name} --resume {run.run_id}",
         ) from error

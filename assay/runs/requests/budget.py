@@ -133,7 +133,8 @@ def refuse_unpriced(project: Project, task: Task) -> None:
         if price.usd is None:
             raise UsageError(
                 f"A budget is set, but {provider}:{model} (route '{name}') has no price: "
-                "expected it in genai-prices or assay/inference/prices.yml; add it, or run without a budget."
+                "expected it in genai-prices or assay/inference/prices.yml",
+                next_step="add it, or run without a budget.",
             )
 
 

@@ -111,7 +111,8 @@ class RequestStage:
             raise self._failure
         if self.stop.is_set():
             raise Interrupted(
-                f"Stopped. Everything answered so far is landed; go on with: assay run {self.run.task.name} --resume {self.run.run_id}"
+                "Stopped. Everything answered so far is landed",
+                next_step=f"go on with: assay run {self.run.task.name} --resume {self.run.run_id}",
             )
 
     async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:

@@ -53,7 +53,8 @@ def explain(
     if task.spec.input.conversation is not None:
         raise UsageError(
             f"The records of task '{task.name}' are turns of conversations: expected records whose request can be made "
-            "again without the answers of a run; the messages of each call are in the table contents."
+            "again without the answers of a run",
+            next_step="the messages of each call are in the table contents.",
         )
     if spec is None:
         raise UsageError(
@@ -129,7 +130,8 @@ def _request(project: Project, task: Task, record_id: str, *, epoch: int) -> Req
     if row is None:
         raise UsageError(
             f"No record '{record_id}' of task '{task.name}' in {project.warehouse.landing}.records: expected the id of a "
-            "record that a run has read; check the id."
+            "record that a run has read",
+            next_step="check the id.",
         )
     fields: dict[str, Any] = row["input"] if isinstance(row["input"], dict) else orjson.loads(row["input"])
     key = request_key(

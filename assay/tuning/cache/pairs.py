@@ -51,7 +51,7 @@ def _pairs(rows: Any, file: str, fields: tuple[str, ...]) -> Iterator[QuestionPa
     for row in rows:
         where = f"{file}, row {row.position + 1}"
         if row.fault is not None or row.cells is None:
-            raise UsageError(f"{where}: {row.explanation or row.fault}; correct the row.")
+            raise UsageError(f"{where}: {row.explanation or row.fault}", next_step="correct the row.")
         a, b = (_side(row.cells, side, fields, where=where) for side in SIDES)
         answer = row.cells.get(ANSWER)
         yield QuestionPair(a, b, _label(row.cells, where=where), None if answer is None else as_text(answer) or None)
@@ -77,5 +77,7 @@ def _side(cells: Mapping[str, object], side: str, fields: tuple[str, ...], *, wh
 def _label(cells: Mapping[str, object], *, where: str) -> bool:
     text = as_text(cells.get(LABEL)).strip().lower()
     if text not in YES | NO:
-        raise UsageError(f"{where}: `{LABEL}` is {text!r}: expected 1 or 0 (true/false, yes/no); label the pair.")
+        raise UsageError(
+            f"{where}: `{LABEL}` is {text!r}: expected 1 or 0 (true/false, yes/no)", next_step="label the pair."
+        )
     return text in YES

@@ -75,7 +75,8 @@ def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
     if spec is None:
         raise UsageError(
             f"tasks/{task.name}/task.yml has no cache.semantic: expected the provider and model of its embeddings, e.g. "
-            "`cache: {semantic: {provider: openai, model: text-embedding-3-small}}`; add it, without a threshold."
+            "`cache: {semantic: {provider: openai, model: text-embedding-3-small}}`",
+            next_step="add it, without a threshold.",
         )
     calls: list[EmbeddingCall] = []
     ready = embedder(project, spec, note=calls.append)
@@ -83,7 +84,8 @@ def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
     if len(measured) < LEAST_QUESTIONS:
         raise UsageError(
             f"{len(measured)} different questions in {len(pairs)} pairs ({identical} exact repeats): expected at least "
-            f"{LEAST_QUESTIONS}, and some hundreds for a threshold; label more pairs."
+            f"{LEAST_QUESTIONS}, and some hundreds for a threshold",
+            next_step="label more pairs.",
         )
     choice = choose_threshold(measured, rng=random.Random(SEED))
     tokens = [call.input_tokens for call in calls]
@@ -108,7 +110,7 @@ async def _measured(task: Task, pairs: Sequence[QuestionPair], ready: Embedder) 
         vectors = await embedded({text for a, b, _ in different for text in (a, b)}, ready)
     except EmbeddingFailed as error:
         raise ServiceUnreachable(
-            f"No embeddings for task '{task.name}': {error}; see providers.yml and `assay status`."
+            f"No embeddings for task '{task.name}': {error}", next_step="see providers.yml and `assay status`."
         ) from error
     finally:
         await ready.close()

@@ -44,7 +44,7 @@ class FitOptions:
             UsageError: both kinds of goal are given.
         """
         if self.quality is not None and self.within is not None:
-            raise UsageError("assay route fit: expected --quality or --within, found both; leave one out.")
+            raise UsageError("assay route fit: expected --quality or --within, found both", next_step="leave one out.")
         within = DEFAULT_WITHIN if self.quality is None and self.within is None else self.within
         return Goal(quality=self.quality, within=within, error=self.error)
 
@@ -79,7 +79,8 @@ def fit_cascade(warehouse: Warehouse, asked: FitOptions, *, load: Callable[[str]
         left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none left out"
         raise UsageError(
             f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST} records that both answered and that "
-            f"can be judged, found {len(records.pairs)} ({left_out}); label more and run both again."
+            f"can be judged, found {len(records.pairs)} ({left_out})",
+            next_step="label more and run both again.",
         )
     fitted = fit(records.pairs, goal, seed=asked.seed)
     fresh = halves(records.pairs, seed=asked.seed)[1]
@@ -109,8 +110,11 @@ def _source(asked: FitOptions, cheap: RouteRun) -> str:
         )
     if source == LOGPROB and not cheap.route.asks_logprobs:
         raise UsageError(
-            f"Run {cheap.run_id} did not ask for log probabilities: give route '{cheap.route.name}' "
-            "`escalate: {confidence: {from: logprob, below: 0.5}}` and run it again."
+            f"Run {cheap.run_id} did not ask for log probabilities",
+            next_step=(
+                f"give route '{cheap.route.name}' "
+                "`escalate: {confidence: {from: logprob, below: 0.5}}` and run it again."
+            ),
         )
     if source != LOGPROB and source not in cheap.task.output_model.model_fields:
         fields = ", ".join(cheap.task.output_model.model_fields)

@@ -69,13 +69,14 @@ def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callabl
     run = next(warehouse.stream(ROUTE_RUN.sql, {"task": name, "which": which}), None)
     if run is None:
         raise UsageError(
-            f"Task '{name}': expected a variant with a completed run, or a run's id, found {which!r}; "
-            f"run it with `assay run {name} --variant {which}`."
+            f"Task '{name}': expected a variant with a completed run, or a run's id, found {which!r}",
+            next_step=f"run it with `assay run {name} --variant {which}`.",
         )
     task = load(run["variant"])
     if task.versions.inference != run["inference_version"]:
         raise UsageError(
-            f"Run {run['run_id']} asked something else than tasks/{name} asks now; run `assay run {name} --variant {run['variant']}` again."
+            f"Run {run['run_id']} asked something else than tasks/{name} asks now",
+            next_step=f"run `assay run {name} --variant {run['variant']}` again.",
         )
     window = {"run_id": run["run_id"], "data_date": run["data_date"]}
     scores = read_verdicts(warehouse, run_id=run["run_id"], data_date=run["data_date"])
@@ -113,7 +114,8 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     if len(pairs) - len(judged) > MOST_UNSCORED * len(pairs):
         raise UsageError(
             f"{len(pairs) - len(judged)} of {len(pairs)} records could not be judged in both runs: expected at most "
-            f"{MOST_UNSCORED:.0%}; a task needs `correct:`, and the records expected answers."
+            f"{MOST_UNSCORED:.0%}",
+            next_step="a task needs `correct:`, and the records expected answers.",
         )
     return PairedRuns(judged, {reason: count for reason, count in left_out.items() if count})
 
@@ -173,8 +175,8 @@ def _only_route(run_id: str, task: Task, answers: Mapping[Key, RoutedPrediction]
     found = [route for route in task.spec.routes if route.name in names]
     if len(names) != 1 or not found:
         raise UsageError(
-            f"Run {run_id}: expected the answers of one route, found those of {', '.join(names) or 'none'}; "
-            "run a variant whose `routes` has that route alone."
+            f"Run {run_id}: expected the answers of one route, found those of {', '.join(names) or 'none'}",
+            next_step="run a variant whose `routes` has that route alone.",
         )
     return found[0]
 
@@ -190,5 +192,6 @@ def _refuse_other_scorers(cheap: RouteRun, better: RouteRun) -> None:
         if len(versions) > 1:
             raise UsageError(
                 f"Scorer '{name}' judged run {cheap.run_id} and run {better.run_id} in different versions: "
-                f"expected one; run both variants of '{cheap.task.name}' again."
+                "expected one",
+                next_step=f"run both variants of '{cheap.task.name}' again.",
             )

@@ -83,7 +83,7 @@ def test_a_mistake_in_a_gate_names_file_line_expected_and_found(
 
     assert [(mistake.file, mistake.line - start) for mistake in mistakes] == [("tasks/sorting/task.yml", line)]
     assert expected in mistakes[0].expected
-    assert found in mistakes[0].found
+    assert found in f"{mistakes[0].found}; {mistakes[0].next_step}"
 
 
 def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder) -> None:

@@ -57,7 +57,9 @@ def test_a_mistake_in_a_rule_names_line_expected_and_found(
     mistakes = folder.mistakes()
 
     assert {mistake.line for mistake in mistakes} == {LINE}
-    assert any(expected in mistake.expected and found in mistake.found for mistake in mistakes), mistakes
+    assert any(
+        expected in mistake.expected and found in f"{mistake.found}; {mistake.next_step}" for mistake in mistakes
+    ), mistakes
 
 
 def test_a_record_must_have_a_route(folder: TaskFolder) -> None:

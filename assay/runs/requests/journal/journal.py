@@ -65,7 +65,8 @@ class Journal:
             self._lock = None
             raise UsageError(
                 f"Run {self._folder.parent.name} is being answered by another process on this machine: "
-                "expected one at a time; wait for it, or stop it and resume."
+                "expected one at a time",
+                next_step="wait for it, or stop it and resume.",
             ) from error
         self._last, self._files = last_numbers(self._folder)
 

@@ -37,7 +37,8 @@ class Page:
             self._map = _mapped(path, self._size)
         except OSError as error:
             raise UsageError(
-                f"The journal {path} cannot be written: {error.strerror}; free space or fix permissions, then resume."
+                f"The journal {path} cannot be written: {error.strerror}",
+                next_step="free space or fix permissions, then resume.",
             ) from error
         self.number = 0
         self._end = HEAD.size
@@ -93,8 +94,8 @@ def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
     for (_, end, found), path in sorted((_head(path), path) for path in _files(folder)):
         if end > HEAD.size and found != layout:
             raise UsageError(
-                f"The journal {path} was written by another version of Assay: expected the one that began the run; "
-                "resume with that version, or remove the file and what it holds is asked again."
+                f"The journal {path} was written by another version of Assay: expected the one that began the run",
+                next_step="resume with that version, or remove the file and what it holds is asked again.",
             )
         yield path.read_bytes()[HEAD.size : end]
 
