@@ -6,8 +6,10 @@ Heavy rooms are imported inside the command that needs them, so that `assay --he
 from __future__ import annotations
 
 import os
+import select
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 import click
 
@@ -22,39 +24,76 @@ INTERRUPTED = 130
 
 
 class AssayGroup(click.Group):
-    """Turns what the user must know into one message and the documented exit code."""
+    """Turns whatever ends a command into one message and the documented exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; an `AssayError` becomes a line on stderr and its exit code."""
+        """Runs the command; an `AssayError` becomes a line on stderr and its exit code, any other error exits 3."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()  # a reader who left is noticed here, not when the interpreter ends
             return result
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except AssayError as error:
             click.echo(f"assay: {error}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("assay: interrupted", err=True)
             ctx.exit(INTERRUPTED)
-        except BrokenPipeError:  # whoever read the result has enough, e.g. `| head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(0)
-        except OSError as error:
-            click.echo(f"assay: {error.filename or 'system'}: {error.strerror or error}; see its permissions", err=True)
-            ctx.exit(AssayError.exit_code)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, Python would exit 1, which is a failed gate
+            ctx.exit(_exit_code(error, ctx))
 
 
 def main() -> None:
-    """The entry point of `assay`; mistakes in use exit 3."""
+    """The entry point of `assay`; errors in use exit 3, and so does whatever no code expects."""
+    code = _ended()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or _exit_code(error, None)
+        _discard(sys.stdout)  # else the interpreter tries once more as it ends, and exits 120
+    sys.exit(code)
+
+
+def _ended() -> int:
     try:
         # Outside its standalone mode click returns the code that a command left with; commands return nothing else.
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        sys.exit(AssayError.exit_code)
+        return AssayError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("assay: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 where nobody reads `--help`
+        return _exit_code(error, None)
+
+
+def _exit_code(error: BaseException, context: click.Context | None) -> int:
+    """0 where whoever read the result has enough, e.g. `| head`; else that of an error, which was reported."""
+    if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
+        return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
+    with suppress(Exception):  # nobody may be left to read the report
+        from assay.cli.crash import report_crash
+
+        report_crash(error, context)
+    return AssayError.exit_code
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """True for a pipe that nobody reads any more."""
+    watched = select.poll()
+    try:
+        watched.register(stream.fileno(), 0)
+    except (OSError, ValueError):  # closed, or no file at all
+        return False
+    return bool(watched.poll(0))
+
+
+def _discard(stream: TextIO) -> None:
+    """What is still in the stream's buffer, and what follows, goes nowhere."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @click.group(

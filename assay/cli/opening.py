@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 STYLES = click.Choice(["table", "json"])
 STAGES = click.Choice(["shadow", "beta", "ga"])
+CONTINUE = "assay.continue"
+"""The key of `click.Context.meta` under which a command says how its work is continued, for the report of a crash."""
 
 
 def open_settings() -> Settings:

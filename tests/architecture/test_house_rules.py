@@ -7,6 +7,8 @@ import re
 
 from tests.architecture.source import ROOT, functions, modules
 
+PARAMETERS = 5
+ANY = re.compile(r"\bAny\b")
 FUNCTION_LINES, FILE_LINES, NESTING, ASSET_LINES = 40, 400, 3, 25
 READS_ENVIRONMENT = {"environ", "getenv", "environb", "getenvb"}
 SQL = re.compile(r"\s*(select|insert|update|delete|merge|create|drop|with)\s", re.IGNORECASE)
@@ -46,6 +48,22 @@ def test_only_settings_reads_the_environment() -> None:
     assert readers == {"assay/settings/__init__.py"}
 
 
+def test_every_option_of_a_command_is_a_parameter_with_a_type() -> None:
+    commands = list(modules("assay/cli"))
+    starred = [f.place for module in commands for f in functions(module) if f.node.args.kwarg or f.node.args.vararg]
+    assert starred == []
+    typed = [f for module in commands for f in functions(module) if is_command(f.node)]
+    assert len(typed) > 15
+    assert [
+        f.place for f in typed if any(ANY.search(ast.unparse(a.annotation or a)) for a in _parameters(f.node))
+    ] == []
+
+
+def test_a_function_beneath_a_command_takes_five_parameters_at_most() -> None:
+    beneath = [f for module in modules("assay/cli") for f in functions(module) if not is_command(f.node)]
+    assert [f.place for f in beneath if len(_parameters(f.node)) > PARAMETERS] == []
+
+
 def test_no_statement_is_put_together_from_strings() -> None:
     formatted = [
         module.name
@@ -65,6 +83,15 @@ def test_makefile_has_the_targets_that_the_documents_name() -> None:
 def is_asset(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """True for a function that Dagster makes assets of."""
     return any("asset" in ast.unparse(decorator).split("(")[0] for decorator in node.decorator_list)
+
+
+def is_command(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """True for a function that click calls with an argument for each option."""
+    return any(re.search(r"\b(command|group)\b", ast.unparse(decorator)) for decorator in node.decorator_list)
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
 
 
 def _names(node: ast.ImportFrom) -> set[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.opening import DAY, STAGES, opened_project
+from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
@@ -48,12 +48,38 @@ INTERRUPTED = 130
 @click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive holds.")
 @click.option("--data-date", type=DAY, help="Logical day of the runs; today (UTC) without.")
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
-def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) -> None:
+def evaluate(
+    task: str,
+    candidate: str,
+    champion: str | None,
+    is_gate: bool,
+    input: str,
+    prefer: str | None,
+    epochs: int,
+    limit: int | None,
+    budget_usd: float | None,
+    reuse: str | None,
+    stage: str | None,
+    data_date: datetime | None,
+    style: str,
+) -> None:
     """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
     from assay.evaluation.side import EvaluationOptions
 
-    day = data_date.date() if data_date else datetime.now(UTC).date()
-    found = _evaluated(opened_project(), task, EvaluationOptions(data_date=day, **options))
+    options = EvaluationOptions(
+        data_date=(data_date or datetime.now(UTC)).date(),
+        candidate=candidate,
+        champion=champion,
+        input=input,
+        epochs=epochs,
+        limit=limit,
+        budget_usd=budget_usd,
+        reuse=reuse,
+        stage=stage,
+        is_gate=is_gate,
+        prefer=prefer,
+    )
+    found = _evaluated(opened_project(), task, options)
     _write(found, style=style)
     click.get_current_context().exit(found.exit_code)
 
@@ -65,6 +91,7 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 
+    click.get_current_context().meta[CONTINUE] = AGAIN
     telling = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
         return evaluate(project, task, options, telling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -12,8 +12,7 @@ from assay.cli.opening import STYLES, opened_project
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
-    from assay.project import Project
-    from assay.tasks.task import Task
+    from assay.labels.fill_queue import FillOptions
 
 FILLING = ("size", "design", "allocation", "by", "annotators", "per_item", "seed", "run_id", "scorers", "style")
 SERVING = ("annotator", "host", "port")
@@ -39,36 +38,59 @@ SERVING = ("annotator", "host", "port")
     "--scorer", "scorers", multiple=True, metavar="NAME", help="With --fill: what is asked; everything without."
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
-def review(task: str, fill: str | None, **options: Any) -> None:
+def review(
+    task: str,
+    annotator: str | None,
+    host: str,
+    port: int,
+    fill: str | None,
+    size: int,
+    design: str,
+    allocation: str,
+    by: tuple[str, ...],
+    annotators: str | None,
+    per_item: int,
+    seed: int,
+    run_id: str | None,
+    scorers: tuple[str, ...],
+    style: str,
+) -> None:
     """Open the page on which people label answers, or fill its queue."""
-    refused = SERVING if fill else FILLING
-    _refuse(refused, "beside --fill" if fill else "without --fill")
-    project = opened_project()
-    loaded = project.task(task)
-    if fill:
-        _fill(project, loaded, fill, options)
-    else:
-        _serve(project, loaded, options)
+    if fill is None:
+        _serve(task, annotator=annotator, host=host, port=port)
+        return
+    from assay.labels.fill_queue import FillOptions
+
+    options = FillOptions(
+        purpose=fill,
+        size=size,
+        design=design,
+        allocation=allocation,
+        by=by or None,
+        annotators=tuple(name for name in (annotators or "").split(",") if name.strip()),
+        per_item=per_item,
+        seed=seed,
+        run_id=run_id,
+        scorers=scorers,
+    )
+    _fill(task, options, style=style)
 
 
-def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -> None:
+def _fill(name: str, options: FillOptions, *, style: str) -> None:
     from dataclasses import asdict
 
-    from assay.labels.fill_queue import FillOptions, fill_queue
+    from assay.labels.fill_queue import fill_queue
     from assay.terminal.output import note, write_json, write_table
 
-    if purpose == "triage":
+    _refuse(SERVING, "beside --fill")
+    project = opened_project()
+    task = project.task(name)
+    if options.purpose == "triage":
         _refuse(("design", "allocation", "by"), "beside --fill triage")
-    if options["design"] == "random":
+    if options.design == "random":
         _refuse(("allocation", "by"), "without --design stratified")
-    chosen = FillOptions(
-        purpose=purpose,
-        annotators=tuple(name for name in (options["annotators"] or "").split(",") if name.strip()),
-        by=options["by"] or None,
-        **{name: options[name] for name in ("size", "design", "allocation", "per_item", "seed", "run_id", "scorers")},
-    )
-    filled = fill_queue(project, task, chosen)
-    if options["style"] == "json":
+    filled = fill_queue(project, task, options)
+    if style == "json":
         write_json([asdict(sample) for sample in filled])
         return
     columns = ("asked", "run", "design", "items", "of", "assignments", "new")
@@ -82,13 +104,16 @@ def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -
     note(f"next: assay review {task.name}")
 
 
-def _serve(project: Project, task: Task, options: dict[str, Any]) -> None:
+def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
     from assay.terminal.output import note
 
-    person = annotator_name(options["annotator"]) if options["annotator"] else None
+    _refuse(FILLING, "without --fill")
+    project = opened_project()
+    task = project.task(name)
+    person = annotator_name(annotator) if annotator else None
     session = LabelingSession(project, task)
     if not session.size:
         note(f"nothing is waiting; fill the queue with: assay review {task.name} --fill calibration --size 100")
@@ -96,8 +121,8 @@ def _serve(project: Project, task: Task, options: dict[str, Any]) -> None:
         note(f"{session.outdated:,} assignments are left out: their question was reworded since; fill the queue again")
     serve(
         session,
-        host=options["host"],
-        port=options["port"],
+        host=host,
+        port=port,
         secret=project.settings.hash_key,
         person=person,
         ready=lambda address: click.echo(f"labelling page: {address}"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from assay.cli.opening import opened_project
@@ -44,13 +42,30 @@ MOST = 10_000_000
     help="How many times more records are needed because those of a cluster are alike.",
 )
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-def power(task: str, style: str, **options: Any) -> None:
+def power(
+    task: str,
+    n: int | None,
+    discordance: float | None,
+    difference: float | None,
+    rate: float | None,
+    clusters: int | None,
+    design_effect: float,
+    style: str,
+) -> None:
     """Say what the gate can find on so many records, and how many it needs."""
     from assay.evaluation.power.plan_gate import PowerOptions, plan_gate
     from assay.evaluation.power.render import PLAIN_COLUMNS, facts, plain_rows, tables
     from assay.terminal.output import note, write_rows, write_table
 
-    plan = plan_gate(opened_project(), task, PowerOptions(**options))
+    options = PowerOptions(
+        n=n,
+        discordance=discordance,
+        difference=difference,
+        rate=rate,
+        clusters=clusters,
+        design_effect=design_effect,
+    )
+    plan = plan_gate(opened_project(), task, options)
     if style == "table":
         for title, columns, rows in tables(plan):
             write_table(columns, rows, title=title)

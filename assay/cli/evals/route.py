@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from assay.cli.opening import STYLES, opened_project
@@ -39,15 +37,34 @@ def route() -> None:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Which records fall into which half.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
-def fit(task: str, style: str, **options: Any) -> None:
+def fit(
+    task: str,
+    cheap: str,
+    better: str,
+    source: str | None,
+    quality: float | None,
+    within: float | None,
+    error: float,
+    seed: int,
+    style: str,
+) -> None:
     """Fit the confidence below which an answer of the cheap route escalates, from two landed runs."""
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml
 
+    options = FitOptions(
+        task=task,
+        cheap=cheap,
+        better=better,
+        source=source,
+        quality=quality,
+        within=within,
+        error=error,
+        seed=seed,
+    )
     project = opened_project()
-    asked = FitOptions(task=task, **options)
-    fitted = fit_cascade(project.warehouse, asked, load=lambda variant: project.task(task, variant=variant))
+    fitted = fit_cascade(project.warehouse, options, load=lambda variant: project.task(task, variant=variant))
     if style == "json":
         write_json(as_values(fitted))
     else:

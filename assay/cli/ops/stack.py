@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from assay.cli.opening import STYLES, open_settings
+
+if TYPE_CHECKING:
+    from assay.local.stack import PartStatus
 
 
 @click.command()
@@ -50,7 +54,7 @@ def demo() -> None:
     run_demo(open_settings())
 
 
-def _show_parts(parts: Any, *, style: str = "table") -> None:
+def _show_parts(parts: Sequence[PartStatus], *, style: str = "table") -> None:
     from assay.terminal.output import write_rows
 
     columns = ("part", "state", "address", "pid", "log")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from assay.cli.opening import DAY, STAGES, STYLES, opened_project
+from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
 from assay.errors import AssayError
@@ -61,59 +62,125 @@ INTERRUPTED = 130
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def run(
-    task: str, resume_id: str | None, output: Path | None, style: str, wait: bool, dry_run: bool, **options: Any
+    task: str,
+    input_spec: str | None,
+    limit: int | None,
+    variant: str,
+    epochs: int,
+    budget_usd: float | None,
+    reuse: str | None,
+    data_date: datetime | None,
+    stage: str | None,
+    batch: bool,
+    wait: bool,
+    dry_run: bool,
+    resume_id: str | None,
+    output: Path | None,
+    style: str,
 ) -> None:
     """Ask the model about every row of an input, and land everything."""
+    given = _Arguments(
+        task=task,
+        input_spec=input_spec,
+        limit=limit,
+        variant=variant,
+        epochs=epochs,
+        budget_usd=budget_usd,
+        reuse=reuse,
+        data_date=(data_date or datetime.now(UTC)).date(),
+        stage=stage,
+        batch=batch,
+        wait=wait,
+        resume_id=resume_id,
+        output=output,
+        style=style,
+    )
+    project = opened_project()
+    given = replace(given, input_spec=_seen_from_here(input_spec, project.settings.root))
+    if dry_run:
+        _forecast_only(project, given)
+    else:
+        _run(project, given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arguments:
+    """Argument and options of the command, as they were given."""
+
+    task: str
+    input_spec: str | None
+    limit: int | None
+    variant: str
+    epochs: int
+    budget_usd: float | None
+    reuse: str | None
+    data_date: date
+    stage: str | None
+    batch: bool
+    wait: bool
+    resume_id: str | None
+    output: Path | None
+    style: str
+
+    @property
+    def sends_again(self) -> bool:
+        """Whether what a batch did not answer is sent by another batch."""
+        return self.batch and self.resume_id is not None
+
+    def for_new_run(self) -> RunOptions:
+        """What a new run is started with."""
+        from assay.runs.run import RunOptions
+
+        return RunOptions(
+            data_date=self.data_date,
+            input=self.input_spec,
+            variant=self.variant,
+            limit=self.limit,
+            epochs=self.epochs,
+            budget_usd=self.budget_usd,
+            reuse=self.reuse,
+            stage=self.stage,
+            batch=self.batch,
+        )
+
+
+def _run(project: Project, given: _Arguments) -> None:
     from assay.scoring.score_stage import refuse_unwritable, write_answers
     from assay.terminal.output import note, write_summary
 
-    project = opened_project()
-    options["input_spec"] = _seen_from_here(options["input_spec"], project.settings.root)
-    if dry_run:
-        _forecast_only(project, task, resume_id, options, style=style)
-        return
-    if output is not None:
-        refuse_unwritable(output)
-    again = resume_id is not None and options["batch"]
-    if wait and resume_id is None and not options["batch"]:
-        raise AssayError(
-            "--wait without --batch: expected both, for without a batch a run waits anyway", next_step="add --batch."
-        )
-    current, requests = (
-        _resumed(project, task, resume_id, options["input_spec"])
-        if resume_id is not None
-        else _admitted(project, task, options)
-    )
-    _refuse_options_of_a_batch(current, again=again, wait=wait)
+    if given.output is not None:
+        refuse_unwritable(given.output)
+    current, requests = _opened(project, given)
+    click.get_current_context().meta[CONTINUE] = _go_on(current)
     note(f"run {current.run_id}: {requests:,} requests")
     report_forecast(project, current)
     if current.options.batch:
-        left = run_batches(project, current, again=again, wait=wait, style=style)
+        left = run_batches(project, current, again=given.sends_again, wait=given.wait, style=given.style)
         if left is None:
             return
         requests = left
     summary = _answered(project, current, requests)
-    if output is not None:
-        note(f"{write_answers(project, current, output):,} answers in {output}")
-    write_summary(summary, style=style)
+    if given.output is not None:
+        note(f"{write_answers(project, current, given.output):,} answers in {given.output}")
+    write_summary(summary, style=given.style)
     if summary.status != "completed":
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
             "predictions landed",
             next_step=_go_on(current),
         )
-    if style == "table":
-        note(f"next: assay report {task}")
+    if given.style == "table":
+        note(f"next: assay report {given.task}")
 
 
-def _forecast_only(project: Project, task: str, resume_id: str | None, options: dict[str, Any], *, style: str) -> None:
-    if resume_id is None:
-        forecast_of_new(project, task, _options(options), style=style)
+def _forecast_only(project: Project, given: _Arguments) -> None:
+    if given.resume_id is None:
+        forecast_of_new(project, given.task, given.for_new_run(), style=given.style)
         return
     from assay.runs.forecast.forecast import forecast
 
-    current, _ = _resumed(project, task, resume_id, options["input_spec"])
-    write_forecast(forecast(project, current), style=style)
+    current, _ = _resumed(project, given, given.resume_id)
+    write_forecast(forecast(project, current), style=given.style)
 
 
 def _seen_from_here(spec: str | None, root: Path) -> str | None:
@@ -124,23 +191,27 @@ def _seen_from_here(spec: str | None, root: Path) -> str | None:
     return os.path.abspath(spec)
 
 
-def _options(options: dict[str, Any]) -> RunOptions:
-    from assay.runs.run import RunOptions
+def _opened(project: Project, given: _Arguments) -> tuple[Run, int]:
+    """The run, new or reopened, and how many of its requests are open."""
+    if given.resume_id is None and given.wait and not given.batch:
+        raise AssayError(
+            "--wait without --batch: expected both, for without a batch a run waits anyway", next_step="add --batch."
+        )
+    if given.resume_id is None:
+        return _admitted(project, given)
+    current, requests = _resumed(project, given, given.resume_id)
+    _refuse_options_of_a_batch(current, again=given.sends_again, wait=given.wait)
+    return current, requests
 
-    day = options.pop("data_date")
-    return RunOptions(
-        data_date=day.date() if day else datetime.now(UTC).date(), input=options.pop("input_spec"), **options
-    )
 
-
-def _admitted(project: Project, task: str, options: dict[str, Any]) -> tuple[Run, int]:
+def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
     from assay.runs.admission import admit
     from assay.runs.batches.session import refuse_unbatchable
     from assay.terminal.output import note
     from assay.terminal.progress import counter
 
-    chosen = _options(options)
-    loaded = project.task(task, variant=chosen.variant)
+    chosen = given.for_new_run()
+    loaded = project.task(given.task, variant=chosen.variant)
     if chosen.batch:
         refuse_unbatchable(project, loaded)
     admission = admit(project, loaded, chosen, report=counter("read", every=20000))
@@ -194,12 +265,14 @@ def _refuse_options_of_a_batch(current: Run, *, again: bool, wait: bool) -> None
         )
 
 
-def _resumed(project: Project, task: str, run_id: str, input_spec: str | None) -> tuple[Run, int]:
+def _resumed(project: Project, given: _Arguments, run_id: str) -> tuple[Run, int]:
     from assay.runs.resume import reopen
     from assay.runs.summary import open_requests
 
     _refuse_options_of_a_resume()
-    current = reopen(project, run_id, input_spec=input_spec)
-    if current.task.name != task:
-        raise AssayError(f"Run {run_id} is one of task '{current.task.name}', not '{task}'", next_step=_go_on(current))
+    current = reopen(project, run_id, input_spec=given.input_spec)
+    if current.task.name != given.task:
+        raise AssayError(
+            f"Run {run_id} is one of task '{current.task.name}', not '{given.task}'", next_step=_go_on(current)
+        )
     return current, open_requests(project, current)

@@ -1,0 +1,115 @@
+"""The report of an exception that no code expects: one message, and a log with the traceback.
+
+Neither holds a value: the text of an exception and local variables may be a key or somebody's data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import tempfile
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from assay.cli.opening import CONTINUE, open_settings
+from assay.version import code_version
+
+OWNER_ONLY = 0o600
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+SAFE_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
+    AttributeError: ("name",),
+    ImportError: ("name",),
+    NameError: ("name",),
+    OSError: ("errno", "strerror", "filename"),
+    UnicodeError: ("encoding", "start"),
+}
+"""What is shown of an exception beside its type: names in code, and what the system says of a file."""
+
+
+def report_crash(error: BaseException, context: click.Context | None = None) -> None:
+    """The message is on stderr and the traceback in a log; where no log can be written it follows the message."""
+    now = datetime.now(UTC)
+    command = context.command_path if context is not None else "assay"
+    versions = f"Assay {code_version()}, Python {platform.python_version()}"
+    text = f"{command}, {versions}, {now:%Y-%m-%d %H:%M:%S} UTC\n{''.join(_chain(error, set()))}"
+    log = _written(f"crash-{now:%Y%m%dT%H%M%S.%f}-{os.getpid()}.log", text)
+    traceback_is = f"its traceback is in {log}." if log else "no log could be written, its traceback follows."
+    lines = [f"assay: {_headline(error)}; {traceback_is}"]
+    if context is not None and CONTINUE in context.meta:
+        lines.append(context.meta[CONTINUE])
+    if log is None:
+        lines.append(text)
+    click.echo("\n".join(lines), err=True)
+
+
+def _headline(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        advice = "free space" if error.errno in NO_ROOM else "see its permissions"
+        return f"{error.filename or 'system'}: {error.strerror}; {advice}"
+    return f"unexpected {type(error).__name__}{_place(error)}: this is an error in Assay, report it with its traceback"
+
+
+def _place(error: BaseException) -> str:
+    """The last line of Assay's own code that was at work."""
+    package = Path(__file__).parents[1]
+    places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [(file.relative_to(package.parent), line) for file, line in places if file.is_relative_to(package)]
+    return f" in {own[-1][0]}, line {own[-1][1]}" if own else ""
+
+
+def _chain(error: BaseException, seen: set[int]) -> Iterator[str]:
+    """The tracebacks of the exception, of what led to it, and of the members of a group."""
+    if id(error) in seen:
+        return
+    seen.add(id(error))
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        yield from _chain(earlier, seen)
+        yield "\nwhich led to:\n\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}{_facts(error)}\n"
+    for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield "\na member of the group:\n\n"
+        yield from _chain(member, seen)
+
+
+def _facts(error: BaseException) -> str:
+    names = [name for kind, names in SAFE_FIELDS.items() if isinstance(error, kind) for name in names]
+    stated = [f"{name}={value!r}" for name in names if (value := getattr(error, name, None)) is not None]
+    return f" ({', '.join(stated)})" if stated else ""
+
+
+def _written(name: str, text: str) -> Path | None:
+    """A new file that its owner alone may read, with the project's logs or else among temporary files."""
+    for folder in (_project_logs(), Path(tempfile.gettempdir())):
+        if folder is not None and _is_written(folder / name, text):
+            return folder / name
+    return None
+
+
+def _is_written(path: Path, text: str) -> bool:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+    except OSError:
+        return False
+    try:
+        with open(file, "w", encoding="utf-8", errors="backslashreplace") as log:
+            log.write(text)
+    except OSError:  # the disk is full; half a log would only mislead
+        path.unlink()
+        return False
+    return True
+
+
+def _project_logs() -> Path | None:
+    try:
+        return open_settings().state_dir / "logs"
+    except Exception:  # noqa: BLE001 - outside a project, or the settings are what the crash is about
+        return None
