@@ -21,7 +21,7 @@ from assay.warehouse.schema import TableSchema, landing_tables
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "tables.md"
 MODELS = ROOT / "dbt_project" / "models"
-REPORTING = MODELS / "reporting" / "_reporting__models.yml"
+REPORTING = MODELS / "reporting"
 BLOCK = re.compile(r"{% docs (\w+) %}\s*(.*?)\s*{% enddocs %}", re.DOTALL)
 REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 HEAD = """# Tables and views
@@ -45,7 +45,8 @@ def page() -> str:
     for table in landing_tables().values():
         lines += _landing(table)
     lines += ["## Reporting views", ""]
-    for view in yaml.safe_load(REPORTING.read_text("utf-8"))["models"]:
+    for properties in sorted(REPORTING.glob("*.yml")):
+        (view,) = yaml.safe_load(properties.read_text("utf-8"))["models"]
         lines += _reporting(view, _blocks())
     return "\n".join(lines).rstrip() + "\n"
 
