@@ -2,7 +2,7 @@ with
 
 batches as (
 
-    select * from {{ ref('int_batches_reached') }}
+    select * from {{ ref('int_batches_latest_state') }}
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 predictions as (
 
-    select * from {{ ref('int_predictions_waited_for') }}
+    select * from {{ ref('int_prediction_call_times') }}
 
 ),
 
@@ -15,7 +15,7 @@ responses as (
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 

@@ -10,7 +10,7 @@ responses as (
 -- A wire answer belongs to the route and model of the call whose answer was used.
 answers as (
 
-    select * from {{ ref('int_predictions_waited_for') }}
+    select * from {{ ref('int_prediction_call_times') }}
     where request_model is not null
 
 ),

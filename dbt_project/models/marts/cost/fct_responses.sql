@@ -16,14 +16,14 @@ responses as (
     select * from {{ ref('stg_landing__responses') }}
     {% if is_incremental() %}
         where
-            {{ in_touched_days([ref('stg_landing__responses'), ref('int_runs_collapsed')]) }}
+            {{ in_touched_days([ref('stg_landing__responses'), ref('int_runs_merged')]) }}
     {% endif %}
 
 ),
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 

@@ -8,7 +8,7 @@ task_versions as (
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 

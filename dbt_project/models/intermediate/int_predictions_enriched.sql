@@ -14,7 +14,7 @@ records as (
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
