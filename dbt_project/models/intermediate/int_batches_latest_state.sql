@@ -22,8 +22,8 @@ ranked as (
 
 ),
 
--- The row of each state repeats what the earlier ones said, so that the last one tells all.
-reached as (
+-- The row of each state repeats the columns of the earlier states, so the last row suffices.
+latest_states as (
 
     select *
     from ranked
@@ -53,7 +53,7 @@ final as (
         finished_at,
         if(state = 'landed', occurred_at, null) as batch_landed_at,
         timestamp_diff(finished_at, submitted_at, millisecond) as turnaround_ms,
-    from reached
+    from latest_states
 
 )
 

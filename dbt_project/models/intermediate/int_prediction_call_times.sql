@@ -13,7 +13,7 @@ responses as (
 
 ),
 
--- A batch answers within a day, and a cached answer comes from no call: nobody waited for either.
+-- Batch, cached and reused predictions are excluded, because no one waited for them.
 final as (
 
     select

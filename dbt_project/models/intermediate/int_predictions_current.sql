@@ -6,7 +6,7 @@ predictions as (
 
 ),
 
--- A failed, interrupted or unfinished run never displaces a complete one.
+-- A failed, interrupted or unfinished run never replaces a completed one.
 completed as (
 
     select * from predictions
@@ -14,7 +14,7 @@ completed as (
 
 ),
 
--- Golden cases and input rows may share ids, so they are kept apart.
+-- Golden cases and input rows may share ids, so they are ranked separately.
 current_predictions as (
 
     select *

@@ -18,7 +18,7 @@ runs as (
 
 ),
 
--- The record says what a rate over it speaks of, the run whether it counts at all.
+-- Population comes from the record; whether a prediction counts at all comes from the run.
 final as (
 
     select

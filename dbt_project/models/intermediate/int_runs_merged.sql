@@ -20,7 +20,7 @@ finished as (
 
 ),
 
--- A killed run has only its first row; where that was lost, a run has only its last.
+-- A killed run has only its started row; where that row was lost, only its finished row.
 final as (
 
     select

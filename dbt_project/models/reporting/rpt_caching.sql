@@ -68,7 +68,7 @@ joined as (
 
 ),
 
--- One price that is missing leaves the whole saving unknown: a sum of NULL is NULL.
+-- NULL where one price is missing, because a sum with NULL is NULL.
 final as (
 
     select

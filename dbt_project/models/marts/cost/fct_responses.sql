@@ -27,8 +27,8 @@ runs as (
 
 ),
 
--- A call that broke off before any token is no gap in the prices; a billed one without a price is.
--- The reference model answers questions: what embeddings would cost there is no question.
+-- An unpriced call was billed without a price; one that failed before any token is not unpriced.
+-- Embedding calls are never unreferenced, because the reference model is a chat model.
 final as (
 
     select
