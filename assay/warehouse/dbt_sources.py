@@ -108,7 +108,7 @@ def render_model(table: TableSchema) -> str:
 def render_properties(table: TableSchema) -> str:
     """The YAML of a staging model without its unit tests: grain, key test, every column's description by `doc()`."""
     lines = [
-        f"# {NOTICE}; edit the unit tests alone.",
+        f"# {NOTICE}, except unit_tests.",
         "version: 2",
         "",
         "models:",
