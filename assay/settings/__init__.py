@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from assay.errors import UsageError
 from assay.settings.hash_key import hash_key
+from assay.settings.traces import TraceSettings, trace_settings
 
 # Before Arrow is loaded: its own allocator keeps what was freed, up to 60 MB in a run; the system's gives it back.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
@@ -26,15 +27,6 @@ EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 LOCAL_PROJECT = "assay-local"
 MOST_DAYS = 3650
 DAY_SECONDS = 86_400
-SAMPLERS = (
-    "parentbased_always_on",
-    "parentbased_traceidratio",
-    "parentbased_always_off",
-    "always_on",
-    "traceidratio",
-    "always_off",
-)
-TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +37,6 @@ class Ports:
     bigquery_grpc: int = 9060
     model_server: int = 9070
     dagster: int = 3000
-
-
-@dataclass(frozen=True, slots=True)
-class TraceParent:
-    """The span that started this process, as W3C Trace Context names it."""
-
-    trace_id: int
-    span_id: int
-    is_sampled: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TraceSettings:
-    """Where spans go, from the standard variables of OpenTelemetry; `endpoint` None is off.
-
-    `sample` is the share of a run's requests that are traced, from 0 to 1.
-    """
-
-    endpoint: str | None = None
-    sample: float = 1.0
-    service: str = "assay"
-    parent: TraceParent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +177,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
         redis_url=_redis_url(env),
         month_budget_usd=_amount(env, "ASSAY_MONTH_BUDGET_USD"),
         api_keys={k: v for k, v in env.items() if k.endswith("_API_KEY") and v},
-        traces=_traces(env),
+        traces=trace_settings(env),
         workers=_workers(env),
         shared=_shared(env),
         stated_dagster_home=Path(home) if (home := env.get("ASSAY_DAGSTER_HOME")) else None,
@@ -350,57 +320,6 @@ def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
             f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50", next_step="correct it, or unset it."
         )
     return Decimal(value)
-
-
-def _traces(env: Mapping[str, str]) -> TraceSettings:
-    """Tracing as the standard variables say; what is not stated is on, once there is an endpoint."""
-    base, endpoint = env.get("OTEL_EXPORTER_OTLP_ENDPOINT"), env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-    endpoint = endpoint or (f"{base.rstrip('/')}/v1/traces" if base else None)
-    if (
-        endpoint is None
-        or env.get("OTEL_SDK_DISABLED", "").lower() == "true"
-        or env.get("OTEL_TRACES_EXPORTER") == "none"
-    ):
-        return TraceSettings()
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
-        raise UsageError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…",
-            next_step="correct it, or unset it.",
-        )
-    name = (
-        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
-        if env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
-        else "OTEL_EXPORTER_OTLP_PROTOCOL"
-    )
-    if (env.get(name) or "http/protobuf") != "http/protobuf":
-        raise UsageError(
-            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318",
-            next_step="correct it, or leave it unset.",
-        )
-    parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
-    if sampler not in SAMPLERS:
-        raise UsageError(f"OTEL_TRACES_SAMPLER is {sampler!r}: expected one of {', '.join(SAMPLERS)}.")
-    asked = (
-        parent is not None and parent.is_sampled if parent and "parentbased" in sampler else "always_off" not in sampler
-    )
-    share = _share(env, "OTEL_TRACES_SAMPLER_ARG") if "ratio" in sampler else 1.0
-    service = env.get("OTEL_SERVICE_NAME") or "assay"
-    return TraceSettings(endpoint=endpoint if asked else None, sample=share, service=service, parent=parent)
-
-
-def _traceparent(text: str) -> TraceParent | None:
-    """The span named; None when there is none, or the text is not as https://www.w3.org/TR/trace-context/ has it."""
-    match = TRACEPARENT.fullmatch(text.strip())
-    if match is None or match[1] == "ff" or not int(match[2], 16) or not int(match[3], 16):
-        return None
-    return TraceParent(int(match[2], 16), int(match[3], 16), is_sampled=bool(int(match[4], 16) & 1))
-
-
-def _share(env: Mapping[str, str], name: str) -> float:
-    value = env.get(name) or "1"
-    if not re.fullmatch(r"(0|1)(\.\d+)?|\.\d+", value) or float(value) > 1:
-        raise UsageError(f"{name} is {value!r}: expected a share from 0 to 1.")
-    return float(value)
 
 
 def _account() -> str:

@@ -15,7 +15,8 @@ from assay.errors import UsageError
 from assay.project import Project, open_project
 from assay.records import RunEvent
 from assay.runs.observation import observe_run
-from assay.settings import Settings, TraceSettings
+from assay.settings import Settings
+from assay.settings.traces import TraceSettings
 from tests.fakes.collector import Collector, collecting
 from tests.fakes.task_folder import TaskFolder
 from tests.inference.telemetry.rows import BEGAN, DAY, FACTS, RUN_ID, call, prediction

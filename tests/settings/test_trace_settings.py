@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.settings import TraceParent, TraceSettings, load_settings
+from assay.settings import load_settings
+from assay.settings.traces import TraceParent, TraceSettings
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from assay.inference.request import RunFacts
 from assay.inference.telemetry.attributes import server_of
 from assay.inference.telemetry.protocol import NoTracing, Tracing
-from assay.settings import TraceSettings
+from assay.settings.traces import TraceSettings
 
 
 def open_tracing(traces: TraceSettings, facts: RunFacts, *, base_urls: Mapping[str, str]) -> Tracing:

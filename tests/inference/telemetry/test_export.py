@@ -17,7 +17,7 @@ from assay.inference.telemetry.export import CLOSE_SECONDS, GIVING_UP_SECONDS, Q
 from assay.inference.telemetry.opening import open_tracing
 from assay.inference.telemetry.protocol import Delivery, NoTracing, Tracing
 from assay.inference.telemetry.spans import OpenTelemetryTracing, TracedRun
-from assay.settings import TraceParent, TraceSettings
+from assay.settings.traces import TraceParent, TraceSettings
 from tests.fakes.collector import Collector, closed_port, collecting, hanging
 from tests.inference.telemetry.rows import END, FACTS, RUN_ID, call, failed_call, prediction
 from tests.paths import ROOT
