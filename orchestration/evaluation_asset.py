@@ -11,6 +11,7 @@ import dagster as dg
 
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.side import EvaluationReporter
+from assay.records.statuses import Stage
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NAME = "evaluation"
-UNGATED_STAGE = "shadow"
+UNGATED_STAGE = Stage.SHADOW
 
 
 def evaluation_key(task: str) -> dg.AssetKey:

@@ -55,14 +55,16 @@ def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -
     from dataclasses import asdict
 
     from assay.labels.fill_queue import FillOptions, fill_queue
+    from assay.records.statuses import SamplePurpose
+    from assay.statistics.labelled_sample import SamplingDesign
     from assay.terminal.output import note, write_json, write_table
 
-    if purpose == "triage":
+    if purpose == SamplePurpose.TRIAGE:
         _refuse(("design", "allocation", "by"), "beside --fill triage")
-    if options["design"] == "random":
+    if options["design"] == SamplingDesign.RANDOM:
         _refuse(("allocation", "by"), "without --design stratified")
     chosen = FillOptions(
-        purpose=purpose,
+        purpose=SamplePurpose(purpose),
         annotators=tuple(name for name in (options["annotators"] or "").split(",") if name.strip()),
         by=options["by"] or None,
         **{name: options[name] for name in ("size", "design", "allocation", "per_item", "seed", "run_id", "scorers")},

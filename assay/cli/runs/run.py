@@ -64,6 +64,7 @@ def run(
     task: str, resume_id: str | None, output: Path | None, style: str, wait: bool, dry_run: bool, **options: Any
 ) -> None:
     """Ask the model about every row of an input, and land everything."""
+    from assay.records.statuses import RunStatus
     from assay.scoring.score_stage import refuse_unwritable, write_answers
     from assay.terminal.output import note, write_summary
 
@@ -94,7 +95,7 @@ def run(
     if output is not None:
         note(f"{write_answers(project, current, output):,} answers in {output}")
     write_summary(summary, style=style)
-    if summary.status != "completed":
+    if summary.status != RunStatus.COMPLETED:
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
             f"predictions landed; {_go_on(current)}"
