@@ -12,6 +12,7 @@ from collections.abc import Callable
 from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.performance.process import fast_loop, settled_memory
 from assay.project import Project
+from assay.records.statuses import RunStatus
 from assay.runs.observation import RunObserver, observe_run
 from assay.runs.requests.request_stage import Interrupted, RequestProgress, RequestStage
 from assay.runs.run import Run
@@ -58,7 +59,7 @@ def _finish(project: Project, run: Run, seen: RunObserver, report: Callable[[int
     counts = run_counts(project, run)
     complete = counts["predictions"] == started.expected_predictions
     reason = None if complete else f"{counts['predictions']} of {started.expected_predictions} predictions landed"
-    status = "completed" if complete else "failed"
+    status = RunStatus.COMPLETED if complete else RunStatus.FAILED
     finished = finished_row(
         started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason
     )
@@ -81,7 +82,7 @@ async def _answer(answering: RequestStage, *, handle_signals: bool) -> None:
 
 
 def _record_stop(project: Project, run: Run, error: AssayError, seen: RunObserver) -> None:
-    status = "interrupted" if isinstance(error, Interrupted) else "failed"
+    status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
     try:
         started, counts = row_of(find_run(project, run.run_id)), run_counts(project, run)
         row = finished_row(

@@ -10,6 +10,7 @@ import dagster as dg
 
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.side import EvaluationReporter
+from assay.records.statuses import Stage
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig
@@ -19,7 +20,7 @@ from orchestration.progress import StepProgress, answering
 from orchestration.resources import AssayResource
 
 NAME = "evaluation"
-UNGATED_STAGE = "shadow"
+UNGATED_STAGE = Stage.SHADOW
 
 
 def evaluation_key(task: str) -> dg.AssetKey:

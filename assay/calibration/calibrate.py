@@ -28,6 +28,7 @@ from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import Project
 from assay.records import Estimate
+from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured
@@ -239,7 +240,7 @@ def _judge_mismatch(rows: Sequence[Mapping[str, Any]], run: CalibratedRun, score
 
 
 def _answer(row: Mapping[str, Any]) -> JudgedAnswer:
-    is_scored = row["status"] == "scored"
+    is_scored = row["status"] == ScoreStatus.SCORED
     return JudgedAnswer(
         prediction_id=row["prediction_id"],
         record_id=row["record_id"],
@@ -261,7 +262,7 @@ def _sample(row: Mapping[str, Any]) -> DrawnSample:
 
 
 def _label(row: Mapping[str, Any]) -> SampledLabel:
-    is_scored = row["status"] == "scored"
+    is_scored = row["status"] == ScoreStatus.SCORED
     label = None
     if row["annotator"] is not None:
         label = HumanLabel(

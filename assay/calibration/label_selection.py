@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from assay.calibration.label_set import BROUGHT, NO_LABELS, HumanLabel, LabelSource
-from assay.labels.sample_designs import CALIBRATION, TRIAGE
+from assay.calibration.label_set import HumanLabel, LabelSource
+from assay.records.statuses import SamplePurpose
+from assay.statistics.labelled_sample import SamplingDesign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,8 @@ class DrawnSample:
     run_id: str
     inference_version: str
     question_version: str
-    purpose: str
-    design: str
+    purpose: SamplePurpose
+    design: SamplingDesign
     frame: str
     frame_size: int
     drawn_on: date
@@ -68,21 +69,25 @@ def choose_labels(
     `samples` are those of the question in any run and wording, newest first; `rows` are of this run and wording.
     """
     own = [one for one in samples if one.run_id == run.run_id and one.question_version == question_version]
-    drawn = [one for one in own if one.purpose == CALIBRATION]
+    drawn = [one for one in own if one.purpose == SamplePurpose.CALIBRATION]
     if drawn:
         return _of_sample(run, next((one for one in drawn if one.labelled), drawn[0]), samples=drawn, rows=rows)
     labelled = [row for row in rows if row.label is not None]
     brought = [row for row in labelled if not row.is_triaged]
     if brought:
         first = min((row.labelled_on for row in brought if row.labelled_on is not None), default=None)
-        source = LabelSource(design=BROUGHT, frame=f"answers of run {run.run_id} that no sample drew", drawn_on=first)
+        source = LabelSource(
+            design=SamplingDesign.IMPORT, frame=f"answers of run {run.run_id} that no sample drew", drawn_on=first
+        )
         return SelectedLabels(source, _labels(brought))
     if labelled:
-        triage = next((one for one in own if one.purpose == TRIAGE), None)
+        triage = next((one for one in own if one.purpose == SamplePurpose.TRIAGE), None)
         frame, drawn_on = (triage.frame, triage.drawn_on) if triage else ("", None)
-        return SelectedLabels(LabelSource(design=TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labelled))
+        return SelectedLabels(
+            LabelSource(design=SamplingDesign.TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labelled)
+        )
     return SelectedLabels(
-        LabelSource(design=NO_LABELS, frame="", mismatch=_elsewhere(run, question_version, samples)), ()
+        LabelSource(design=SamplingDesign.NONE, frame="", mismatch=_elsewhere(run, question_version, samples)), ()
     )
 
 
@@ -112,7 +117,7 @@ def _unfit(run: CalibratedRun, versions: set[str], *, has_unknown: bool) -> str 
 
 def _elsewhere(run: CalibratedRun, question_version: str, samples: Sequence[DrawnSample]) -> str | None:
     """Where there are labels instead, None where nobody has labelled anything."""
-    labelled = [one for one in samples if one.labelled and one.purpose == CALIBRATION]
+    labelled = [one for one in samples if one.labelled and one.purpose == SamplePurpose.CALIBRATION]
     for one in labelled:
         if one.run_id == run.run_id:
             return f"people answered version {one.question_version} of the question, which is now {question_version}"

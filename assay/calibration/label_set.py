@@ -13,16 +13,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
-from assay.labels.sample_designs import TRIAGE
-from assay.statistics.labelled_sample import PROBABILITY_DESIGNS
+from assay.records.statuses import ScoreStatus
+from assay.statistics.labelled_sample import PROBABILITY_DESIGNS, SamplingDesign
 from assay.statistics.measured import Measured, Status
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL as OVERALL
 from assay.tasks.rubric import FAIL, PASS
 
-BROUGHT = "import"
-"""The design of labels of answers that no sample drew."""
-NO_LABELS = "none"
 Word = TypeVar("Word", bound=Hashable)
 
 
@@ -37,7 +34,7 @@ class JudgedAnswer:
     cluster_id: str | None = None
     output_length: int | None = None
     """Characters of the answer as JSON."""
-    status: str | None = None
+    status: ScoreStatus | None = None
     value: float | None = None
     passed: bool | None = None
 
@@ -62,7 +59,7 @@ class LabelSource:
     `mismatch` says why no figure may rest on the labels (another wording, run or version), None where they may.
     """
 
-    design: str
+    design: SamplingDesign
     frame: str
     sample_id: str | None = None
     frame_size: int | None = None
@@ -87,7 +84,7 @@ class CalibrationFacts:
     """The labels that a figure rests on, as the column `calibration` holds them."""
 
     sample_id: str | None
-    design: str
+    design: SamplingDesign
     frame: str
     frame_size: int | None
     drawn_on: str | None
@@ -178,12 +175,14 @@ class CalibrationSet:
         """Why nothing may be said from these labels, None where it may."""
         if self.source.mismatch:
             return f"the labels do not fit: {self.source.mismatch}"
-        if self.source.design == TRIAGE:
+        if self.source.design == SamplingDesign.TRIAGE:
             return "labels by triage are not a probability sample: they are for reading, and in no estimate"
         if not self.by_answer:
             outside = f" but {self.strays} of answers that are not in the run or its sample" if self.strays else ""
             nothing = (
-                "no calibration sample and no human labels" if self.source.design == NO_LABELS else "no human labels"
+                "no calibration sample and no human labels"
+                if self.source.design == SamplingDesign.NONE
+                else "no human labels"
             )
             return f"{nothing}{outside}"
         return None

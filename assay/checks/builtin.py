@@ -25,6 +25,7 @@ from assay.checks.scoring import (
     unscored,
     value_at,
 )
+from assay.records.statuses import ANSWERED, PredictionStatus
 
 BUILTIN_VERSION = 1
 """Rises with every change of what a check answers, so that scores before and after are told apart."""
@@ -67,9 +68,9 @@ def valid_schema(_: Parameters) -> Scorer:
     """
 
     def score(subject: Subject) -> CheckResult:
-        if subject.status in ("ok", "repaired") and subject.output is not None:
+        if subject.status in ANSWERED and subject.output is not None:
             return passed(True, f"expected an output that fits the schema, found one ({subject.status})")
-        if subject.status == "invalid_output":
+        if subject.status == PredictionStatus.INVALID_OUTPUT:
             return passed(False, "expected an output that fits the schema, found none after repair")
         return unscored(f"no output: {subject.status}")
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
+
+from assay.records.statuses import PredictionStatus, ScoreStatus
 
 JsonObject = dict[str, object]
 
 SHOWN_CHARACTERS = 80
+SCORED, UNSCORED, FAILED = ScoreStatus.SCORED, ScoreStatus.UNSCORED, ScoreStatus.FAILED
 
 
 @dataclass(frozen=True)
 class CheckResult:
     """One judgement; `value` and `passed` are None unless the status is 'scored'. The caller scrubs the explanation."""
 
-    status: Literal["scored", "unscored", "failed"]
+    status: ScoreStatus
     value: float | None
     label: str | None
     passed: bool | None
@@ -33,7 +36,7 @@ class Subject:
     output: JsonObject | None
     expected: JsonObject | None
     input: JsonObject
-    status: str
+    status: PredictionStatus
 
 
 class Scorer(Protocol):
@@ -50,7 +53,7 @@ class Unscorable(Exception):
 
 def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:
     """A judgement of yes (value 1) or no (value 0)."""
-    return CheckResult("scored", 1.0 if is_passed else 0.0, label, is_passed, explanation)
+    return CheckResult(SCORED, 1.0 if is_passed else 0.0, label, is_passed, explanation)
 
 
 def measured(value: float, explanation: str | None = None) -> CheckResult:
@@ -61,17 +64,17 @@ def measured(value: float, explanation: str | None = None) -> CheckResult:
     """
     if not math.isfinite(value):
         raise ValueError(f"A score is {value}: expected a finite number.")
-    return CheckResult("scored", float(value), None, None, explanation)
+    return CheckResult(SCORED, float(value), None, None, explanation)
 
 
 def unscored(reason: str) -> CheckResult:
     """There was nothing to judge; this is not a 0."""
-    return CheckResult("unscored", None, None, None, reason)
+    return CheckResult(UNSCORED, None, None, None, reason)
 
 
 def failed(reason: str) -> CheckResult:
     """The scorer itself broke; this says nothing about the prediction."""
-    return CheckResult("failed", None, None, None, reason)
+    return CheckResult(FAILED, None, None, None, reason)
 
 
 def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:

@@ -34,6 +34,7 @@ from assay.evaluation.variants import FIRST_CHAMPION, variant_of
 from assay.inference.keys import content_hash, new_id
 from assay.project import Project
 from assay.records import Comparison, Estimate
+from assay.records.statuses import GoldenSplit
 from assay.runs.run import GOLDEN
 from assay.tasks.gate_spec import GATE_SPLIT, RELIABILITY, GateSpec
 from assay.tasks.task import Task
@@ -236,7 +237,7 @@ def _refuse_two_populations(task: Task, options: EvaluationOptions) -> None:
             "--input golden: expected one split, for prompts are made on dev cases and judged on the others",
             next_step="give golden:gate or golden:dev.",
         )
-    if options.input == GATE_SPLIT and not any(case.split == "gate" for case in task.cases):
+    if options.input == GATE_SPLIT and not any(case.split == GoldenSplit.GATE for case in task.cases):
         raise UsageError(
             f"Task '{task.name}' has no golden case of the gate split: expected some in {task.name}/cases.jsonl with "
             '"split": "gate"',

@@ -10,6 +10,7 @@ from assay.evaluation.gate_evidence import (
 )
 from assay.evaluation.gate_rules import GateVerdict
 from assay.evaluation.side import EvaluatedVariant, EvaluationOptions
+from assay.records.statuses import OnInconclusive, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +20,8 @@ class Evaluation:
     evaluation_id: str
     gate_id: str | None
     options: EvaluationOptions
-    stage: str
-    on_inconclusive: str
+    stage: Stage
+    on_inconclusive: OnInconclusive
     candidate: EvaluatedVariant
     champion: EvaluatedVariant | None
     population: str

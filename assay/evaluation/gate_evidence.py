@@ -19,6 +19,7 @@ from assay.evaluation.gate_rules import (
     regression_evidence,
 )
 from assay.evaluation.outcomes import Outcomes
+from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.pairwise import Preference
 from assay.statistics.measured import Measured
 from assay.statistics.paired import PairedComparison, compare, pair
@@ -41,7 +42,7 @@ TWO_SIDED_LEVEL = 0.9
 RESAMPLES = 2_000
 COST = "cost_per_correct_usd"
 LATENCY = "share_within_sla"
-CASES = "golden_cases"
+CASES = RuleKind.GOLDEN_CASES.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def _won(
     for row in candidate.rows:
         said = preferences.get((*row.record, row.epoch)) if row.lies_in(name) else None
         if said is not None:
-            won = math.nan if said.status != "scored" else float(said.better == side)
+            won = math.nan if said.status != ScoreStatus.SCORED else float(said.better == side)
             found.setdefault("\0".join(row.record), []).append(won)
     return found
 

@@ -12,30 +12,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from enum import StrEnum
 
+from assay.records.statuses import OnInconclusive
+from assay.records.statuses import RuleDecision as RuleDecision
+from assay.records.statuses import RuleKind as RuleKind
+from assay.records.statuses import RuleState as RuleState
 from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL as OVERALL
 
 ERROR = 0.05
-
-
-class RuleKind(StrEnum):
-    """What a rule asks for; `GateRule.bar` is its figure."""
-
-    LOWER_BOUND = "lower_bound"
-    """A rate of at least `bar`."""
-    NO_REGRESSION = "no_regression"
-    """Candidate minus champion above -`bar`."""
-    COST_PER_CORRECT = "cost_per_correct"
-    """At most `bar` USD for each correct answer."""
-    LATENCY = "latency"
-    """A share of at least `bar` final within the SLA's time."""
-    JUDGE_CALIBRATED = "judge_calibrated"
-    """Agreement κ of judge and people of at least `bar`, on at least `n_min` labels."""
-    GOLDEN_CASES = "golden_cases"
-    """At least `bar` cases, and in each slice of `covering` at least `n_min`."""
 
 
 AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
@@ -90,25 +76,6 @@ class Waiver:
     expires: date
 
 
-class RuleState(StrEnum):
-    """What became of a rule."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    WAIVED = "waived"
-    REPORTED = "reported"
-    """Shown, with no say in the decision."""
-
-
-class RuleDecision(StrEnum):
-    """What became of the gate."""
-
-    PASS = "PASS"
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
 EXIT_CODES = {RuleDecision.PASS: 0, RuleDecision.FAIL: 1, RuleDecision.INCONCLUSIVE: 2}
 
 
@@ -137,10 +104,10 @@ class GateVerdict:
         """Of the command: 0 PASS, 1 FAIL, 2 INCONCLUSIVE."""
         return EXIT_CODES[self.decision]
 
-    def blocks(self, *, on_inconclusive: str) -> bool:
+    def blocks(self, *, on_inconclusive: OnInconclusive) -> bool:
         """Whether a promotion stops here, for a stage's `on_inconclusive`: block or warn."""
         if self.decision is RuleDecision.INCONCLUSIVE:
-            return on_inconclusive != "warn"
+            return on_inconclusive != OnInconclusive.WARN
         return self.decision is RuleDecision.FAIL
 
 

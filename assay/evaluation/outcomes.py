@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from assay.scoring.tally import SKIPPED
+from assay.records.statuses import PredictionStatus
 from assay.statistics.measured import Measured
 from assay.statistics.rates import cost_per_correct, rate
 from assay.statistics.sampling import Sampling
@@ -28,7 +28,7 @@ class PredictionOutcome:
 
     record: RecordKey
     epoch: int
-    status: str
+    status: PredictionStatus
     population: str
     slices: tuple[str, ...] = ()
     cluster_id: str | None = None
@@ -62,7 +62,7 @@ class Outcomes:
     def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
         """The answers without those that the budget skipped."""
         found = list(rows)
-        asked = tuple(row for row in found if row.status != SKIPPED)
+        asked = tuple(row for row in found if row.status != PredictionStatus.SKIPPED_BUDGET)
         return cls(asked, skipped=len(found) - len(asked))
 
     def without(self, record_ids: frozenset[str]) -> Outcomes:

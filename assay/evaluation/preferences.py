@@ -18,6 +18,7 @@ from assay.inference.engine import RunAborted
 from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
 from assay.project import Project
+from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED
@@ -166,7 +167,7 @@ class _Preferring:
                 await buffer.add(one.calls)
                 said.append(one.preference)
         except NothingToJudge as reason:
-            said = [Preference(status="unscored", explanation=str(reason))]
+            said = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
         except RunAborted as stopped:
             self._fail(stopped.error)
             await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
@@ -185,10 +186,10 @@ class _Preferring:
 def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, Any] | None) -> Preference | None:
     """What needs no judge: equal answers, or one that is none; None where both say something of their own."""
     if candidate == champion:
-        return Preference(status="scored", better="tie", explanation="the same answer")
+        return Preference(status=ScoreStatus.SCORED, better="tie", explanation="the same answer")
     if candidate is None or champion is None:
         side: Any = "a" if champion is None else "b"
-        return Preference(status="scored", better=side, explanation="the other has no answer")
+        return Preference(status=ScoreStatus.SCORED, better=side, explanation="the other has no answer")
     return None
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.evaluation.queries import EVALUATED_ANSWERS
-from assay.scoring.estimates import ANSWERED, is_correct
+from assay.records.statuses import ANSWERED, PredictionStatus, ScoreStatus
+from assay.scoring.estimates import is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse
@@ -24,7 +25,7 @@ def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: d
 
 def _answer(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> PredictionOutcome:
     status = row["status"]
-    answered = status in ANSWERED or (status == "fallback" and task.spec.fallback_counts)
+    answered = status in ANSWERED or (status == PredictionStatus.FALLBACK and task.spec.fallback_counts)
     sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
     return PredictionOutcome(
         record=(row["tenant_id"], row["record_id"]),
@@ -45,4 +46,4 @@ def _outcome(verdict: LandedVerdict, *, answered: bool) -> bool | None:
     """What is no answer is not right; an answer that could not be scored is neither."""
     if not answered:
         return False
-    return verdict.passed if verdict.status == "scored" else None
+    return verdict.passed if verdict.status == ScoreStatus.SCORED else None

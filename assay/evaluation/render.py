@@ -14,6 +14,8 @@ from assay.evaluation.gate_evidence import MetricComparison
 from assay.evaluation.gate_rules import GateOutcome, RuleDecision, RuleKind, RuleState
 from assay.evaluation.rows import rule_content
 from assay.evaluation.side import EvaluatedVariant
+from assay.records.statuses import OnInconclusive
+from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
@@ -21,13 +23,7 @@ FEWEST_SHOWN = 20
 """Records of a slice, below which its comparison is landed but not shown, unless a rule asks for it."""
 RULE_COLUMNS = ("rule", "asks", "found", "one-sided 95 % bounds", "n", "state", "because")
 COMPARISON_COLUMNS = ("metric", "slice", "candidate, champion", "difference, 95 % interval", "p", "+ / −", "n", "MDE")
-MARKS = {
-    RuleState.PASS: "pass",
-    RuleState.FAIL: "FAIL",
-    RuleState.INCONCLUSIVE: "inconclusive",
-    RuleState.WAIVED: "waived",
-    RuleState.REPORTED: "reported",
-}
+MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDecision.FAIL.value}
 MEANING = {
     RuleDecision.PASS: "every rule is met",
     RuleDecision.FAIL: "a rule is not met",
@@ -160,7 +156,7 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
 
 
 def _doubt(found: PairedComparison) -> str:
-    return f" ({found.status.value.replace('_', ' ')})" if found.status.value != "ok" else ""
+    return f" ({found.status.value.replace('_', ' ')})" if found.status is not Status.OK else ""
 
 
 def _comparison_values(one: MetricComparison) -> dict[str, Any]:
@@ -202,8 +198,8 @@ def _uses(runs: int, versions: int) -> str:
     return f"asked {times}, by {versions:,} version{'' if versions == 1 else 's'}, since it last changed"
 
 
-def _does(on_inconclusive: str) -> str:
-    return "blocks" if on_inconclusive == "block" else "only warns"
+def _does(on_inconclusive: OnInconclusive) -> str:
+    return "blocks" if on_inconclusive == OnInconclusive.BLOCK else "only warns"
 
 
 def _figure(value: float | None) -> str:

@@ -17,6 +17,7 @@ from assay.records import Comparison, Estimate, Gate
 from assay.runs.record_mapping import DEFAULT_TENANT
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.scoring.tally import PASS_RATE
+from assay.statistics.measured import Status
 from assay.version import code_version
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def gate_row(project: Project, evaluation: Evaluation) -> Gate:
         data_date=evaluation.options.data_date,
         occurred_at=datetime.now(UTC),
         tenant_id=DEFAULT_TENANT,
-        decision=evaluation.verdict.decision.value,
+        decision=evaluation.verdict.decision,
         stage=evaluation.stage,
         on_inconclusive=evaluation.on_inconclusive,
         is_blocking=evaluation.blocks,
@@ -161,7 +162,7 @@ def rule_content(outcome: GateOutcome) -> dict[str, Any]:
         "upper": _finite(found.upper if found else None),
         "n": found.n if found else 0,
         "method": found.method if found else "none",
-        "status": found.status.value if found else "none",
+        "status": (found.status if found else Status.NONE).value,
         "adjusted_p": _finite(outcome.adjusted_p),
         "estimate_ids": list(found.estimate_ids) if found else [],
         "waiver": None

@@ -19,6 +19,7 @@ from assay.evaluation.read_outcomes import read_outcomes
 from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
 from assay.project import Project
+from assay.records.statuses import Population, RunPurpose, RunStatus, Stage
 from assay.runs.admission import admit
 from assay.runs.requests.request_stage import Interrupted, RequestProgress
 from assay.runs.run import Run, RunOptions, asks_golden_set, facts_of, golden_label, input_of, oldest_reused, purpose_of
@@ -45,13 +46,13 @@ class EvaluationOptions:
     limit: int | None = None
     budget_usd: float | None = None
     reuse: str | None = None
-    stage: str | None = None
+    stage: Stage | None = None
     is_gate: bool = False
     prefer: str | None = None
     decided_by: str | None = None
 
     def __post_init__(self) -> None:
-        if self.is_gate and (self.limit is not None or self.input == "golden:dev"):
+        if self.is_gate and (self.limit is not None or self.input == Population.GOLDEN_DEV):
             what = "--limit" if self.limit is not None else "--input golden:dev"
             raise UsageError(
                 f"--gate with {what}: expected a decision on all records, and not on the cases that prompts are made on",
@@ -191,7 +192,7 @@ def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
         budget_usd=options.budget_usd,
         reuse=options.reuse,
         stage=options.stage,
-        purpose="eval",
+        purpose=RunPurpose.EVAL,
     )
 
 
@@ -207,7 +208,7 @@ def _asked_now(project: Project, task: Task, asked: RunOptions, telling: Evaluat
         summary = finish(project, run, report=telling.counting("scored"))
     except Interrupted as error:
         raise Interrupted(error.message, next_step=AGAIN) from error
-    if summary.status != "completed":
+    if summary.status != RunStatus.COMPLETED:
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "
             f"{summary.expected_predictions:,} predictions landed",

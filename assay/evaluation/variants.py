@@ -6,18 +6,16 @@ Only finding it belongs here; what two variants are compared on is `evaluating.p
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
 
 from assay.errors import UsageError
 from assay.evaluation.queries import STAGE_SERVED
 from assay.project import REF, Project
-from assay.tasks.gate_spec import Stage
+from assay.records.statuses import Stage
 from assay.tasks.task import DEFAULT_VARIANT, Task, asked_as
 from assay.version import git_sha
 
 STAGE = f"{REF}stage:"
-STAGES = get_args(Stage)
-FIRST_CHAMPION = f"{STAGE}ga"
+FIRST_CHAMPION = f"{STAGE}{Stage.GA}"
 
 
 def variant_of(project: Project, name: str, variant: str) -> Task | None:
@@ -29,8 +27,8 @@ def variant_of(project: Project, name: str, variant: str) -> Task | None:
     if not variant.startswith(STAGE):
         return project.task(name, variant=variant)
     stage = variant.removeprefix(STAGE)
-    if stage not in STAGES:
-        raise UsageError(f"{variant}: expected a stage, {', '.join(STAGES)}", next_step="correct it.")
+    if stage not in set(Stage):
+        raise UsageError(f"{variant}: expected a stage, {', '.join(Stage)}", next_step="correct it.")
     served = next(iter(project.warehouse.stream(STAGE_SERVED.sql, {"task": name, "stage": stage})), None)
     if served is None:
         return None

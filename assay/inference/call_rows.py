@@ -20,10 +20,14 @@ from assay.inference.request import Request, RunFacts
 from assay.inference.usage import token_usage
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
+from assay.records.statuses import Billing, CallPurpose, CallStatus, FinishReason
 from assay.tasks.spec import RouteSpec
 
 CONTENT_CHARACTERS = 1_000_000
 """What is kept of an answer at most, so that its row fits into one request to the warehouse."""
+OK, REFUSED, TRUNCATED = CallStatus.OK, CallStatus.REFUSED, CallStatus.TRUNCATED
+KNOWN, UNKNOWN = Billing.KNOWN, Billing.UNKNOWN
+CONTENT_FILTERED, CUT_AT_LENGTH = FinishReason.CONTENT_FILTER, FinishReason.LENGTH
 NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 
 
@@ -35,7 +39,7 @@ class CallFacts:
     call_id: str
     request: Request
     route: RouteSpec
-    purpose: str
+    purpose: CallPurpose
     attempt: int
     trace_id: str
     started_at: datetime
@@ -102,11 +106,11 @@ class CallRows:
     def _failure(self, call: CallFacts, failure: CallFailure) -> dict[str, Any]:
         unknown = not failure.billing_known
         return {
-            "status": "refused" if failure.kind is FailureKind.CONTENT_FILTER else "error",
+            "status": REFUSED if failure.kind is FailureKind.CONTENT_FILTER else CallStatus.ERROR,
             "error_type": failure.kind.value,
             "error_message": self.scrub(failure.message),
             "http_status": failure.http_status,
-            "billing": "unknown" if unknown else "known",
+            "billing": UNKNOWN if unknown else KNOWN,
             "cost_usd": None if unknown else NOT_BILLED.usd,
             "price_source": None if unknown else NOT_BILLED.source,
             "cost_upper_usd": _upper(call) if unknown else None,
@@ -128,7 +132,7 @@ class CallRows:
     def _money(self, call: CallFacts, reply: Reply) -> dict[str, Any]:
         usage, day, route = token_usage(reply.usage), call.started_at.date(), call.route
         if usage is None:
-            return {"billing": "unknown", "cost_upper_usd": _upper(call)}
+            return {"billing": UNKNOWN, "cost_upper_usd": _upper(call)}
         price = self.prices.price(
             usage,
             provider=route.provider,
@@ -139,7 +143,7 @@ class CallRows:
         )
         reference = self.prices.reference_price(usage, on=day)
         return {
-            "billing": "known",
+            "billing": KNOWN,
             "cost_usd": price.usd,
             "price_source": price.source,
             "input_tokens": usage.input,
@@ -160,15 +164,15 @@ def _upper(call: CallFacts) -> Decimal:
     return call.estimate_usd.quantize(PLACES, ROUND_CEILING)
 
 
-def _reply_status(reply: Reply) -> str:
-    if reply.refusal or reply.finish_reason == "content_filter":
-        return "refused"
-    return "truncated" if reply.finish_reason == "length" else "ok"
+def _reply_status(reply: Reply) -> CallStatus:
+    if reply.refusal or reply.finish_reason == CONTENT_FILTERED:
+        return REFUSED
+    return TRUNCATED if reply.finish_reason == CUT_AT_LENGTH else OK
 
 
 def _reply_error(reply: Reply) -> str | None:
-    if reply.finish_reason == "content_filter":
+    if reply.finish_reason == CONTENT_FILTERED:
         return FailureKind.CONTENT_FILTER.value
     if reply.refusal:
         return FailureKind.REFUSED.value
-    return FailureKind.TRUNCATED.value if reply.finish_reason == "length" else None
+    return FailureKind.TRUNCATED.value if reply.finish_reason == CUT_AT_LENGTH else None

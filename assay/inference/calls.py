@@ -28,6 +28,7 @@ from assay.inference.routing.record import Escalation
 from assay.inference.usage import TokenUsage
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
+from assay.records.statuses import CallPurpose
 from assay.tasks.spec import RouteSpec
 
 BYTES_PER_TOKEN = 3
@@ -66,7 +67,7 @@ class RenderedPrompt:
     """What is sent on one route: the messages as JSON, and the body around them."""
 
     route: RouteSpec
-    purpose: str
+    purpose: CallPurpose
     messages: bytes
     body: bytes
 
@@ -86,7 +87,9 @@ class CallMaker:
     _rates: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
     _tokens: dict[str, TokenEstimator] = field(default_factory=dict)
 
-    def turn(self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: str) -> RenderedPrompt:
+    def turn(
+        self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: CallPurpose
+    ) -> RenderedPrompt:
         """The turn as it will be sent."""
         encoded = orjson.dumps(messages)
         body = self.prompts.body(encoded, route, request)

@@ -31,15 +31,23 @@ from assay.inference.routing.record import Escalation, routing_column
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
 from assay.performance.fast_init import quick_init
+from assay.records.statuses import AnswerSource, CallPurpose, CallStatus, PredictionStatus
 from assay.tasks.spec import RouteSpec
 
-ANSWERING, JUDGING = ("answer", "repair"), ("judge", "judge")
+ANSWERING, JUDGING = (CallPurpose.ANSWER, CallPurpose.REPAIR), (CallPurpose.JUDGE, CallPurpose.JUDGE)
 """What `responses.purpose` says of a first call and of a repair turn."""
 STOP_ADVICE = {
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
 }
+OK, REPAIRED = PredictionStatus.OK, PredictionStatus.REPAIRED
+CALL_REFUSED, CALL_TRUNCATED = CallStatus.REFUSED, CallStatus.TRUNCATED
 DEADLINE_S = 900.0
+STATUS_OF_LAST_CALL = {
+    CallStatus.REFUSED: PredictionStatus.REFUSED,
+    CallStatus.INVALID_OUTPUT: PredictionStatus.INVALID_OUTPUT,
+}
+"""Of a prediction whose last call ended so; after any other it has failed."""
 REPAIRED_BY_ASKING = frozenset({FailureKind.INVALID_OUTPUT.value, FailureKind.TRUNCATED.value})
 CUT_OFF = "it was cut off at the limit of tokens; be shorter"
 CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
@@ -50,22 +58,25 @@ CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
 class _Answer:
     """A valid answer and how it came about."""
 
-    status: str
+    status: PredictionStatus
     valid: Valid
     route: str
     call_id: str
     confidence: float | None = None
-    source: str = "wire"
+    source: AnswerSource = AnswerSource.WIRE
 
 
 @dataclass(frozen=True, slots=True)
 class _RouteFailure:
     """Why a route gave no valid answer."""
 
-    status: str
+    status: PredictionStatus
     error_type: str
     message: str
     never_sent: bool = False
+
+
+NOT_PAID = _RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's budget is used up")
 
 
 class RunAborted(Exception):
@@ -88,7 +99,7 @@ class Engine:
     cache: AnswerCache = field(default_factory=NoCache)
     tracing: RequestTracing | None = None
     events: Events = field(default_factory=NoEvents)
-    purposes: tuple[str, str] = ANSWERING
+    purposes: tuple[CallPurpose, CallPurpose] = ANSWERING
     deadline_s: float = DEADLINE_S
     backoff: Backoff = field(default_factory=Backoff)
     circuits: Circuits = field(default_factory=Circuits)
@@ -122,7 +133,9 @@ class Engine:
             self.events.emit("budget_reached", **self._money())
             return self._unanswered(work, _fault_at_cap(work))
         except PromptFailed as error:
-            return self._unanswered(work, _RouteFailure("failed", FailureKind.BAD_REQUEST.value, str(error)))
+            return self._unanswered(
+                work, _RouteFailure(PredictionStatus.FAILED, FailureKind.BAD_REQUEST.value, str(error))
+            )
         except asyncio.CancelledError:
             if not work.responses:
                 raise
@@ -134,7 +147,7 @@ class Engine:
         work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
         if isinstance(outcome, Reply):
-            judged = self._judge(work, outcome, call.route, status="ok")
+            judged = self._judge(work, outcome, call.route, status=OK)
             if isinstance(judged, _Answer):
                 return self._answered(work, judged, (call.route,))
         return RequestResult(None, tuple(work.responses), tuple(work.contents))
@@ -182,7 +195,7 @@ class Engine:
         except BudgetReached:
             if doubted is None:
                 raise
-            return _RouteFailure("skipped_budget", "budget", "the run's budget is used up")
+            return NOT_PAID
 
     async def _ask(self, work: RequestState, route: RouteSpec, messages: list[Message]) -> _Answer | _RouteFailure:
         turn = self.calls.turn(work.request, route, messages, purpose=self.purposes[0])
@@ -191,10 +204,11 @@ class Engine:
             return answer
         reply = await self._reply(work, turn)
         if isinstance(reply, CallFailure):
-            status = "refused" if reply.kind is FailureKind.CONTENT_FILTER else "failed"
+            is_refusal = reply.kind is FailureKind.CONTENT_FILTER
+            status = PredictionStatus.REFUSED if is_refusal else PredictionStatus.FAILED
             never_sent = reply.kind is FailureKind.CONNECT and not reply.broke_off
             return _RouteFailure(status, reply.kind.value, reply.message, never_sent=never_sent)
-        judged = self._judge(work, reply, route, status="ok")
+        judged = self._judge(work, reply, route, status=OK)
         if isinstance(judged, _Answer):
             await self._keep(work, turn, reply, judged)
             return judged
@@ -204,18 +218,18 @@ class Engine:
         repaired = await self._reply(work, self.calls.turn(work.request, route, again, purpose=self.purposes[1]))
         if isinstance(repaired, CallFailure):
             return judged
-        return self._judge(work, repaired, route, status="repaired")
+        return self._judge(work, repaired, route, status=REPAIRED)
 
     def _given_again(self, found: CachedAnswer, route: RouteSpec) -> _Answer | None:
         """The answer of a cache, if the output model as it is today takes it."""
         validated = validate(found.output, self.output_model)
         if not isinstance(validated, Valid):
             return None
-        return _Answer("ok", validated, route.name, found.call_id, found.confidence, found.source)
+        return _Answer(OK, validated, route.name, found.call_id, found.confidence, found.source)
 
     async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
         """The cache, if there is one, has the answer, unless it had to be repaired."""
-        if answer.status != "ok" or isinstance(self.cache, NoCache):
+        if answer.status != OK or isinstance(self.cache, NoCache):
             return
         paid = PaidAnswer(
             output=answer.valid.written,
@@ -227,29 +241,30 @@ class Engine:
         )
         await self.cache.store(work.request, turn.body, paid)
 
-    def _judge(self, work: RequestState, reply: Reply, route: RouteSpec, *, status: str) -> _Answer | _RouteFailure:
+    def _judge(
+        self, work: RequestState, reply: Reply, route: RouteSpec, *, status: PredictionStatus
+    ) -> _Answer | _RouteFailure:
         """What the last call of the work is worth."""
         response = work.responses[-1]
-        if response.status == "refused":
-            return _RouteFailure(
-                "refused", response.error_type or "refused", reply.refusal or "finish_reason content_filter"
-            )
+        if response.status == CALL_REFUSED:
+            kind = response.error_type or FailureKind.REFUSED.value
+            return _RouteFailure(PredictionStatus.REFUSED, kind, reply.refusal or "finish_reason content_filter")
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
-            status = "repaired" if validated.rescued else status
+            status = REPAIRED if validated.rescued else status
             return _Answer(status, validated, route.name, response.call_id, reply.confidence)
-        if response.status == "truncated":
-            return _RouteFailure("failed", FailureKind.TRUNCATED.value, CUT_OFF)
+        if response.status == CALL_TRUNCATED:
+            return _RouteFailure(PredictionStatus.FAILED, FailureKind.TRUNCATED.value, CUT_OFF)
         return self._invalid(work, validated)
 
     def _invalid(self, work: RequestState, found: Invalid) -> _RouteFailure:
         work.responses[-1] = replace(
             work.responses[-1],
-            status="invalid_output",
+            status=CallStatus.INVALID_OUTPUT,
             error_type=FailureKind.INVALID_OUTPUT.value,
             error_message=self.calls.rows.scrub(found.fault),
         )
-        return _RouteFailure("invalid_output", FailureKind.INVALID_OUTPUT.value, found.fault)
+        return _RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.fault)
 
     async def _reply(self, work: RequestState, turn: RenderedPrompt) -> Reply | CallFailure:
         """The outcome of the turn, after as many attempts as its kind of failure is worth."""
@@ -332,14 +347,14 @@ class Engine:
 
     def _unanswered(self, work: RequestState, fault: _RouteFailure) -> RequestResult:
         message = self.calls.rows.scrub(fault.message)
-        if self.fallback is not None and fault.status != "skipped_budget":
-            fallback = orjson.dumps(self.fallback).decode()
-            return self._final(
-                work, status="fallback", output=fallback, error_type=fault.error_type, error_message=message
-            )
-        return self._final(work, status=fault.status, error_type=fault.error_type, error_message=message)
+        status, output = fault.status, None
+        if self.fallback is not None and status != PredictionStatus.SKIPPED_BUDGET:
+            status, output = PredictionStatus.FALLBACK, orjson.dumps(self.fallback).decode()
+        return self._final(work, status=status, output=output, error_type=fault.error_type, error_message=message)
 
-    def _final(self, work: RequestState, *, status: str, output: str | None = None, **columns: Any) -> RequestResult:
+    def _final(
+        self, work: RequestState, *, status: PredictionStatus, output: str | None = None, **columns: Any
+    ) -> RequestResult:
         prediction = prediction_row(
             self.calls.rows.facts,
             work.request,
@@ -356,7 +371,7 @@ class Engine:
 def _fault_at_cap(work: RequestState) -> _RouteFailure:
     """Skipped if nothing was sent; else what the last call showed, for a record that failed must not leave the rates."""
     if not work.responses:
-        return _RouteFailure("skipped_budget", "budget", "the run's budget is used up")
+        return NOT_PAID
     last = work.responses[-1]
-    status = last.status if last.status in ("refused", "invalid_output") else "failed"
-    return _RouteFailure(status, last.error_type or last.status, last.error_message or "the run's budget is used up")
+    status = STATUS_OF_LAST_CALL.get(last.status, PredictionStatus.FAILED)
+    return _RouteFailure(status, last.error_type or last.status, last.error_message or NOT_PAID.message)

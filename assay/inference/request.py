@@ -13,6 +13,7 @@ from typing import Any
 from assay.inference.keys import prediction_id
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Prediction, Response, Score
+from assay.records.statuses import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class RunFacts:
     task: str
     data_date: date
     variant: str
-    stage: str
+    stage: Stage
     inference_version: str
     masking_version: str
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from assay.errors import UsageError
 from assay.inputs.canonical import oversize_column, undecodable_column
 from assay.inputs.raw_rows import CHUNK_BYTES, LocalFile, RawRow
+from assay.records.statuses import RejectionReason
 
 HEADER_CELL_BYTES = 32_768
 CELL_START, IN_CELL, IN_QUOTES, AFTER_QUOTE = range(4)
@@ -166,7 +167,7 @@ class DelimitedFile(LocalFile):
             found = next(csv.reader((text,), delimiter=self._delimiter))
         except csv.Error:
             explanation = f"line {span.line}: expected one row, found a bare carriage return outside quotes"
-            return RawRow(position, None, "unreadable_row", explanation, span.raw)
+            return RawRow(position, None, RejectionReason.UNREADABLE_ROW, explanation, span.raw)
         if len(found) != len(self._header):
             return self._ragged_row(position, span, len(found))
         cells: dict[str, object] = dict(zip(self._header, found, strict=True))
@@ -178,7 +179,7 @@ class DelimitedFile(LocalFile):
         return RawRow(
             position,
             None,
-            "oversize_cell",
+            RejectionReason.OVERSIZE_CELL,
             f"line {span.line}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one",
             span.raw,
             self._header[span.oversize],
@@ -186,7 +187,7 @@ class DelimitedFile(LocalFile):
 
     def _ragged_row(self, position: int, span: _Span, found: int) -> RawRow:
         explanation = f"line {span.line}: expected {len(self._header)} cells as in the header, found {found}"
-        return RawRow(position, None, "ragged_row", explanation, span.raw)
+        return RawRow(position, None, RejectionReason.RAGGED_ROW, explanation, span.raw)
 
     def _read_header(self) -> tuple[str, ...]:
         with self._open_text() as file:
@@ -206,10 +207,10 @@ def _with_fault(row: RawRow, line: int, max_cell_bytes: int) -> RawRow:
     """The row itself if all is well with its cells, else the row with its fault and without the cell at fault."""
     cells = row.cells or {}
     if len(row.raw) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
-        fault = "oversize_cell"
+        fault = RejectionReason.OVERSIZE_CELL
         explanation = f"line {line}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
     elif not row.raw.isascii() and (column := undecodable_column(cells)) is not None:
-        fault = "undecodable_text"
+        fault = RejectionReason.UNDECODABLE_TEXT
         explanation = f"line {line}: expected UTF-8 text, found bytes that are none"
     else:
         return row

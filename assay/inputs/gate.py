@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from assay.inputs.manifest import REJECTED
 from assay.inputs.rules import InputRules
 from assay.inputs.stored import InputSnapshot, RejectedRow
+from assay.records.statuses import RejectionReason
 
 POSITIONS_SHOWN = 3
-ADVICE = {
-    "undecodable_text": "save the input as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`",
-    "oversize_cell": "shorten the cells or raise max_cell_bytes",
-    "ragged_row": "quote cells that hold the delimiter or a line break",
-    "unreadable_row": "write one JSON object a line",
-    "missing_id": "fill the record id",
-    "duplicate_id": "make ids unique, or set on_duplicate: first to keep the first copy",
-    "missing_conversation": "fill the conversation id",
-    "bad_turn": "number the turns of each conversation: 1, 2, 3",
-    "duplicate_turn": "give each turn of a conversation a number of its own",
-    "value_not_allowed": "correct the values, or the expectations of the task",
+ADVICE: dict[str, str] = {
+    RejectionReason.UNDECODABLE_TEXT: "save the input as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`",
+    RejectionReason.OVERSIZE_CELL: "shorten the cells or raise max_cell_bytes",
+    RejectionReason.RAGGED_ROW: "quote cells that hold the delimiter or a line break",
+    RejectionReason.UNREADABLE_ROW: "write one JSON object a line",
+    RejectionReason.MISSING_ID: "fill the record id",
+    RejectionReason.DUPLICATE_ID: "make ids unique, or set on_duplicate: first to keep the first copy",
+    RejectionReason.MISSING_CONVERSATION: "fill the conversation id",
+    RejectionReason.BAD_TURN: "number the turns of each conversation: 1, 2, 3",
+    RejectionReason.DUPLICATE_TURN: "give each turn of a conversation a number of its own",
+    RejectionReason.VALUE_NOT_ALLOWED: "correct the values, or the expectations of the task",
 }
 
 

@@ -18,6 +18,7 @@ import orjson
 from assay.errors import UsageError
 from assay.inputs.canonical import oversize_column
 from assay.inputs.raw_rows import CHUNK_BYTES, LocalFile, RawRow
+from assay.records.statuses import RejectionReason
 
 ROWS_FOR_COLUMNS = 1_000
 CELLS_PER_LINE = 32
@@ -73,19 +74,30 @@ def _row(position: int, line: bytes, *, line_number: int, max_cell_bytes: int) -
     try:
         cells = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return _undecoded(RawRow(position, None, "unreadable_row", None, line), where, error.pos)
+        return _undecoded(RawRow(position, None, RejectionReason.UNREADABLE_ROW, None, line), where, error.pos)
     if not isinstance(cells, dict):
         kind = type(cells).__name__
-        return RawRow(position, None, "unreadable_row", f"{where}: expected a JSON object, found a JSON {kind}", line)
+        return RawRow(
+            position,
+            None,
+            RejectionReason.UNREADABLE_ROW,
+            f"{where}: expected a JSON object, found a JSON {kind}",
+            line,
+        )
     if LONG_NUMBER.search(line) and _has_rounded_number(line):
         explanation = (
             f"{where}: expected whole numbers of at most 64 bits, found a longer one; write it as text in quotes"
         )
-        return RawRow(position, None, "unreadable_row", explanation, line)
+        return RawRow(position, None, RejectionReason.UNREADABLE_ROW, explanation, line)
     if len(line) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
         explanation = f"{where}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
         return RawRow(
-            position, {k: v for k, v in cells.items() if k != column}, "oversize_cell", explanation, line, column
+            position,
+            {k: v for k, v in cells.items() if k != column},
+            RejectionReason.OVERSIZE_CELL,
+            explanation,
+            line,
+            column,
         )
     return RawRow(position, cells, None, None, line)
 
@@ -95,9 +107,9 @@ def _undecoded(row: RawRow, where: str, character: int) -> RawRow:
         row.raw.decode()
     except UnicodeDecodeError as error:
         explanation = f"{where}: expected UTF-8 text, found bytes that are none from byte {error.start} on"
-        return RawRow(row.position, None, "undecodable_text", explanation, row.raw)
+        return RawRow(row.position, None, RejectionReason.UNDECODABLE_TEXT, explanation, row.raw)
     explanation = f"{where}: expected a JSON object, found text that is no JSON at character {character}"
-    return RawRow(row.position, None, "unreadable_row", explanation, row.raw)
+    return RawRow(row.position, None, RejectionReason.UNREADABLE_ROW, explanation, row.raw)
 
 
 def _has_rounded_number(line: bytes) -> bool:
@@ -122,4 +134,4 @@ def _passed_over(file: BufferedReader, start: bytes, *, position: int, line_numb
         chunk = file.readline(CHUNK_BYTES)
         digest.update(chunk)
     explanation = f"line {line_number}: expected a line of at most {limit:,} bytes, found a longer one"
-    return RawRow(position, None, "oversize_cell", explanation, f"sha256:{digest.hexdigest()}".encode())
+    return RawRow(position, None, RejectionReason.OVERSIZE_CELL, explanation, f"sha256:{digest.hexdigest()}".encode())

@@ -13,6 +13,7 @@ from assay.errors import UsageError
 from assay.inputs.canonical import cell_bytes
 from assay.inputs.raw_rows import LocalFile, RawRow
 from assay.inputs.values import raw_row
+from assay.records.statuses import RejectionReason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,16 +108,16 @@ def _may_be_oversize(batch: pa.RecordBatch, max_cell_bytes: int) -> bool:
 def _row(row: pa.RecordBatch, position: int, *, max_cell_bytes: int) -> RawRow:
     """One row, cell by cell, so that one bad cell costs no other."""
     cells: dict[str, object] = {}
-    fault: tuple[str, str, str] | None = None
+    fault: tuple[RejectionReason, str, str] | None = None
     for name, column in zip(row.schema.names, row.columns, strict=True):
         try:
             value = column[0].as_py()
         except UnicodeDecodeError:
-            fault = fault or ("undecodable_text", "expected UTF-8 text, found bytes that are none", name)
+            fault = fault or (RejectionReason.UNDECODABLE_TEXT, "expected UTF-8 text, found bytes that are none", name)
             continue
         if cell_bytes(value) > max_cell_bytes:
             fault = fault or (
-                "oversize_cell",
+                RejectionReason.OVERSIZE_CELL,
                 f"expected a cell of at most {max_cell_bytes:,} bytes, found a larger one",
                 name,
             )

@@ -14,6 +14,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from assay.errors import UsageError
+from assay.records.statuses import RejectionReason
 
 MAX_CELL_BYTES = 1_000_000
 CHUNK_BYTES = 65_536
@@ -32,7 +33,7 @@ class RawRow:
 
     position: int
     cells: dict[str, object] | None
-    fault: str | None
+    fault: RejectionReason | None
     explanation: str | None
     raw: bytes
     column: str | None = None

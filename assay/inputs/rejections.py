@@ -18,6 +18,7 @@ from assay.inputs.manifest import REJECTED, private_file
 from assay.inputs.rules import InputRules
 from assay.inputs.tables import CANDIDATE_COLUMNS, REJECTED_COLUMNS, TableWriter, arrow_schema
 from assay.inputs.turns import BadPlace
+from assay.records.statuses import RejectionReason
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,18 +109,18 @@ order by position, check_order
 class RowRejection:
     """Why a row may not become a record; the check with the lowest order wins."""
 
-    reason: str
+    reason: RejectionReason
     column: str | None
     explanation: str
     check_order: int
 
     @classmethod
-    def of_source(cls, reason: str, column: str | None, explanation: str) -> Self:
+    def of_source(cls, reason: RejectionReason, column: str | None, explanation: str) -> Self:
         """A row that could not be read."""
         return cls(reason, column, explanation, SOURCE_CHECK)
 
     @classmethod
-    def of_id(cls, reason: str, column: str, explanation: str) -> Self:
+    def of_id(cls, reason: RejectionReason, column: str, explanation: str) -> Self:
         """A row without a usable id."""
         return cls(reason, column, explanation, ID_CHECK)
 
@@ -131,7 +132,7 @@ class RowRejection:
     @classmethod
     def of_value(cls, column: str, explanation: str) -> Self:
         """A row that breaks an expectation."""
-        return cls("value_not_allowed", column, explanation, VALUE_CHECK)
+        return cls(RejectionReason.VALUE_NOT_ALLOWED, column, explanation, VALUE_CHECK)
 
     def candidate(self, position: int, record_id: str | None, raw_hash: str) -> tuple[object, ...]:
         """The fault as a row of the candidates."""

@@ -37,6 +37,7 @@ from assay.inputs.rules import InputRules, require_columns
 from assay.inputs.stored import InputSnapshot, RejectedRow, SnapshotRow, open_snapshot, purge_expired, verify
 from assay.inputs.tables import CANDIDATE_COLUMNS, ID_COLUMNS, ROW_COLUMNS, TURN_COLUMNS, TableWriter
 from assay.inputs.turns import BadPlace, TurnColumns, group_of, place_of
+from assay.records.statuses import RejectionReason
 
 __all__ = [
     "InputSnapshot",
@@ -178,7 +179,7 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
         try:
             row = canonical_json(cells).decode()
         except Unwritable as error:
-            fault = RowRejection.of_source("unreadable_row", None, str(error))
+            fault = RowRejection.of_source(RejectionReason.UNREADABLE_ROW, None, str(error))
     conversation, turn, place_fault = _placed(cells, rules.conversation, record_id)
     written = f"{fault.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if fault else None
     return _CheckedRow(
@@ -204,9 +205,11 @@ def _identified(cells: dict[str, object], column: str) -> tuple[str | None, RowR
     try:
         record_id = record_id_of(cells.get(column))
     except BadId as error:
-        return None, RowRejection.of_id("value_not_allowed", column, str(error))
+        return None, RowRejection.of_id(RejectionReason.VALUE_NOT_ALLOWED, column, str(error))
     if record_id is None:
-        return None, RowRejection.of_id("missing_id", column, f"expected a record id in column {column!r}, found none")
+        return None, RowRejection.of_id(
+            RejectionReason.MISSING_ID, column, f"expected a record id in column {column!r}, found none"
+        )
     return record_id, None
 
 

@@ -28,6 +28,7 @@ from assay.inputs.manifest import (
     read_manifest,
 )
 from assay.performance.fast_init import quick_init
+from assay.records.statuses import RejectionReason
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +53,7 @@ class RejectedRow:
 
     position: int
     record_id: str | None
-    reason: str
+    reason: RejectionReason
     column_name: str | None
     explanation: str
     raw_hash: str

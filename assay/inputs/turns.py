@@ -14,6 +14,7 @@ from decimal import Decimal
 import orjson
 
 from assay.inputs.canonical import BadId, record_id_of
+from assay.records.statuses import RejectionReason
 
 WHOLE_NUMBER = re.compile(r"(\d{1,16})(\.0+)?", re.ASCII)
 LAST_TURN = 2**53 - 1
@@ -23,7 +24,7 @@ LAST_TURN = 2**53 - 1
 class BadPlace(ValueError):
     """A row whose conversation or turn cannot be used: the reason, the column, and a message that names no content."""
 
-    def __init__(self, reason: str, column: str, explanation: str) -> None:
+    def __init__(self, reason: RejectionReason, column: str, explanation: str) -> None:
         super().__init__(explanation)
         self.reason = reason
         self.column = column
@@ -61,13 +62,15 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
     try:
         conversation = record_id_of(cells.get(columns.conversation), called="conversation id")
     except BadId as error:
-        raise BadPlace("missing_conversation", columns.conversation, str(error)) from None
+        raise BadPlace(RejectionReason.MISSING_CONVERSATION, columns.conversation, str(error)) from None
     if not conversation:
         explanation = f"expected a conversation id in column {columns.conversation!r}, found none"
-        raise BadPlace("missing_conversation", columns.conversation, explanation)
+        raise BadPlace(RejectionReason.MISSING_CONVERSATION, columns.conversation, explanation)
     turn = turn_of(cells.get(columns.turn))
     if turn is None:
-        raise BadPlace("bad_turn", columns.turn, f"expected a whole number from 0 in column {columns.turn!r}")
+        raise BadPlace(
+            RejectionReason.BAD_TURN, columns.turn, f"expected a whole number from 0 in column {columns.turn!r}"
+        )
     return Place(conversation, turn)
 
 

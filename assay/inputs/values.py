@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from assay.inputs.canonical import Unwritable, canonical_json, oversize_column, undecodable_column
 from assay.inputs.raw_rows import RawRow
+from assay.records.statuses import RejectionReason
 
 
 def raw_row(position: int, cells: dict[str, object], *, max_cell_bytes: int) -> RawRow:
@@ -17,7 +18,7 @@ def raw_row(position: int, cells: dict[str, object], *, max_cell_bytes: int) -> 
         return _unwritable(position, cells, str(error))
     if len(raw) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
         explanation = f"expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
-        return RawRow(position, _without(cells, column), "oversize_cell", explanation, raw, column)
+        return RawRow(position, _without(cells, column), RejectionReason.OVERSIZE_CELL, explanation, raw, column)
     return RawRow(position, cells, None, None, raw)
 
 
@@ -25,8 +26,8 @@ def _unwritable(position: int, cells: dict[str, object], explanation: str) -> Ra
     raw = repr(cells).encode("utf-8", "backslashreplace")
     column = undecodable_column(cells)
     if column is None:
-        return RawRow(position, None, "unreadable_row", explanation, raw)
-    return RawRow(position, _without(cells, column), "undecodable_text", explanation, raw, column)
+        return RawRow(position, None, RejectionReason.UNREADABLE_ROW, explanation, raw)
+    return RawRow(position, _without(cells, column), RejectionReason.UNDECODABLE_TEXT, explanation, raw, column)
 
 
 def _without(cells: dict[str, object], column: str) -> dict[str, object]:

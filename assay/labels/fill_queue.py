@@ -20,10 +20,6 @@ from assay.labels.queries import LABEL_FRAME, LABEL_QUEUE, RUN_TO_LABEL
 from assay.labels.questions import LabelingQuestion, default_questions, questions_of
 from assay.labels.queue import ASSIGNED, LABEL, OPEN, annotator_name, assign, assignment_id
 from assay.labels.sample_designs import (
-    CALIBRATION,
-    RANDOM,
-    STRATIFIED,
-    TRIAGE,
     JudgedItem,
     SampledItem,
     draw_random,
@@ -32,10 +28,13 @@ from assay.labels.sample_designs import (
 )
 from assay.project import Project
 from assay.records import Assignment
+from assay.records.statuses import SamplePurpose, ScoreStatus
+from assay.statistics.labelled_sample import SamplingDesign
+from assay.tasks.rubric import FAIL, PASS
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
-PASS, FAIL, UNSCORED = "pass", "fail", "unscored"
+UNSCORED = ScoreStatus.UNSCORED
 ANTICIPATED_ERRORS = {PASS: 0.1, FAIL: 0.3, UNSCORED: 0.5}
 """How often a verdict is expected to be wrong, for Neyman's allocation only; a wrong guess costs precision, no bias."""
 MOST_SHOWN_STRATA = 5
@@ -45,9 +44,9 @@ MOST_SHOWN_STRATA = 5
 class FillOptions:
     """What to draw and for whom; without annotators whoever comes takes the next item."""
 
-    purpose: str
+    purpose: SamplePurpose
     size: int
-    design: str = RANDOM
+    design: SamplingDesign = SamplingDesign.RANDOM
     allocation: str = "proportional"
     by: tuple[str, ...] | None = None
     """Names of the slices that make strata; None for all."""
@@ -108,8 +107,9 @@ class _Sample:
     requested_by: str
 
     @property
-    def design(self) -> str:
-        return TRIAGE if self.options.purpose == TRIAGE else self.options.design
+    def design(self) -> SamplingDesign:
+        is_triage = self.options.purpose == SamplePurpose.TRIAGE
+        return SamplingDesign.TRIAGE if is_triage else self.options.design
 
     @cached_property
     def parameters(self) -> str:
@@ -197,9 +197,9 @@ def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: s
 
 
 def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
-    if options.purpose == TRIAGE:
+    if options.purpose == SamplePurpose.TRIAGE:
         return pick_triage([_reading(frame, row) for row in frame.rows.values()], options.size)
-    if options.design == RANDOM:
+    if options.design == SamplingDesign.RANDOM:
         return draw_random(frame.rows, options.size, seed=options.seed)
     strata = {unit: _stratum(frame, row, options.by) for unit, row in frame.rows.items()}
     spreads = None
@@ -286,7 +286,7 @@ def _assignment(sample: _Sample, item: SampledItem, slot: int, person: str | Non
 
 def _parameters(options: FillOptions, people: tuple[str, ...]) -> str:
     stated: dict[str, Any] = {"size": options.size, "per_item": options.per_item, "annotators": people}
-    if options.purpose == CALIBRATION and options.design == STRATIFIED:
+    if options.purpose == SamplePurpose.CALIBRATION and options.design == SamplingDesign.STRATIFIED:
         stated |= {"allocation": options.allocation, "by": None if options.by is None else sorted(options.by)}
     return orjson.dumps(stated, option=orjson.OPT_SORT_KEYS).decode()
 

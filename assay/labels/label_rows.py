@@ -12,9 +12,10 @@ from datetime import datetime
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion
 from assay.records import Score
+from assay.records.statuses import ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 
-HUMAN = "human"
+HUMAN = ScorerKind.HUMAN
 LONGEST_NOTE = 4000
 
 
@@ -60,6 +61,6 @@ def label_row(
         value=level.value if level else None,
         label=label.choice,
         passed=level.passed if level else None,
-        status="scored" if level else "unscored",
+        status=ScoreStatus.SCORED if level else ScoreStatus.UNSCORED,
         explanation=scrub(note) if note else None,
     )

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import WITHDRAWN
-from assay.labels.sample_designs import CALIBRATION
 from assay.records import Assignment
+from assay.records.statuses import AssignmentEvent, AssignmentRole, SamplePurpose
 
-LABEL, ADJUDICATE = "label", "adjudicate"
-OPEN, ASSIGNED = "open", "assigned"
+LABEL, ADJUDICATE = AssignmentRole.LABEL, AssignmentRole.ADJUDICATE
+OPEN, ASSIGNED = AssignmentEvent.OPEN, AssignmentEvent.ASSIGNED
 NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
 ItemKey = tuple[str, str, str]
@@ -209,11 +209,18 @@ class LabelQueue:
     def _in_order(self) -> list[Assignment]:
         return sorted(
             self.assignments.values(),
-            key=lambda a: (a.role != LABEL, a.purpose != CALIBRATION, a.position, a.prediction_id, a.scorer, a.slot),
+            key=lambda a: (
+                a.role != LABEL,
+                a.purpose != SamplePurpose.CALIBRATION,
+                a.position,
+                a.prediction_id,
+                a.scorer,
+                a.slot,
+            ),
         )
 
 
-def assignment_id(sample_id: str, prediction_id: str, *, role: str, slot: int) -> str:
+def assignment_id(sample_id: str, prediction_id: str, *, role: AssignmentRole, slot: int) -> str:
     """The id of an assignment: filling the queue again with the same sample makes the same ones."""
     return content_hash(sample_id, prediction_id, role, slot)
 

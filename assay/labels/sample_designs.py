@@ -14,8 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-RANDOM, STRATIFIED, TRIAGE = "random", "stratified", "triage"
-CALIBRATION = "calibration"
 FEWEST_IN_STRATUM = 2
 """With one item in a stratum its variance could not be estimated."""
 

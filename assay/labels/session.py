@@ -19,7 +19,7 @@ from assay.errors import AssayError
 from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, LABEL_QUEUE, QUEUED_CONTENTS
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion, questions_of
-from assay.labels.queue import ASSIGNED, ItemKey, LabelingProgress, LabelQueue, SubmittedLabel, key_of
+from assay.labels.queue import ASSIGNED, LABEL, ItemKey, LabelingProgress, LabelQueue, SubmittedLabel, key_of
 from assay.project import Project, masker
 from assay.records import Assignment, Row
 from assay.scoring.score_rows import ScoredPrediction
@@ -233,7 +233,7 @@ class LabelingSession:
             output=_parsed(content["output"]),
             expected=_parsed(content["expected"]) if asked.shows_expected else None,
             given=self._queue.given(key, person),
-            is_adjudication=assignment.role != "label",
+            is_adjudication=assignment.role != LABEL,
             number=keys.index(key) + 1 if key in keys else progress.done + 1,
             progress=progress,
         )

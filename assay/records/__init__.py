@@ -21,6 +21,22 @@ from assay.records.evaluation import Promotion as Promotion
 from assay.records.evaluation import Score as Score
 from assay.records.row import JsonText as JsonText
 from assay.records.row import Row as Row
+from assay.records.statuses import (
+    AnswerSource,
+    BatchState,
+    Billing,
+    BudgetEvent,
+    CallPurpose,
+    CallStatus,
+    GoldenSplit,
+    Population,
+    PredictionStatus,
+    RejectionReason,
+    RunEventKind,
+    RunPurpose,
+    RunStatus,
+    Stage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +77,7 @@ class GoldenCase(Row):
     task: str
     golden_set_version: str
     case_id: str
-    split: str
+    split: GoldenSplit
     input: JsonText
     expected: JsonText | None = None
     slices: tuple[str, ...] = ()
@@ -79,11 +95,11 @@ class RunEvent(Row):
 
     run_id: str
     task: str
-    event: str
-    status: str
-    purpose: str
+    event: RunEventKind
+    status: RunStatus
+    purpose: RunPurpose
     variant: str
-    stage: str
+    stage: Stage
     task_version_id: str
     inference_version: str
     golden_set_version: str
@@ -114,7 +130,7 @@ class Record(Row):
     task: str
     record_id: str
     position: int
-    population: str
+    population: Population
     input: JsonText
     input_hash: str
     expected: JsonText | None = None
@@ -139,7 +155,7 @@ class RejectedRecord(Row):
     task: str
     position: int
     record_id: str | None = None
-    reason: str
+    reason: RejectionReason
     explanation: str
     column_name: str | None = None
     raw_hash: str
@@ -159,13 +175,13 @@ class Response(Row):
     record_id: str
     epoch: int
     attempt: int
-    purpose: str
+    purpose: CallPurpose
     route: str
     provider: str
     request_model: str
     response_model: str | None = None
     response_id: str | None = None
-    status: str
+    status: CallStatus
     error_type: str | None = None
     error_message: str | None = None
     http_status: int | None = None
@@ -187,7 +203,7 @@ class Response(Row):
     cost_usd: Decimal | None = None
     price_source: str | None = None
     cost_upper_usd: Decimal | None = None
-    billing: str
+    billing: Billing
     reference_model: str | None = None
     reference_cost_usd: Decimal | None = None
     reference_price_source: str | None = None
@@ -226,11 +242,11 @@ class Prediction(Row):
     record_id: str
     epoch: int
     variant: str
-    stage: str
+    stage: Stage
     inference_version: str
     input_hash: str
-    status: str
-    answer_source: str | None = None
+    status: PredictionStatus
+    answer_source: AnswerSource | None = None
     output: JsonText | None = None
     route: str | None = None
     routing: JsonText | None = None
@@ -256,7 +272,7 @@ class Batch(Row):
     chunk_hash: str
     run_id: str
     task: str
-    state: str
+    state: BatchState
     provider: str
     request_model: str
     route: str
@@ -315,7 +331,7 @@ class BudgetEntry(Row):
     run_id: str
     task: str
     lease_id: str
-    event: str
+    event: BudgetEvent
     sequence: int
     month: date
     amount_usd: Decimal

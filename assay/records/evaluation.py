@@ -9,6 +9,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from assay.records.row import JsonText, Row
+from assay.records.statuses import (
+    AssignmentEvent,
+    AssignmentRole,
+    OnInconclusive,
+    RuleDecision,
+    SamplePurpose,
+    ScorerKind,
+    ScoreStatus,
+    Stage,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +34,14 @@ class Score(Row):
     record_id: str
     epoch: int
     scorer: str
-    scorer_kind: str
+    scorer_kind: ScorerKind
     scorer_version: str
     judge_epoch: int | None = None
     annotator: str | None = None
     value: float | None = None
     label: str | None = None
     passed: bool | None = None
-    status: str
+    status: ScoreStatus
     explanation: str | None = None
     call_id: str | None = None
     subject_key: str | None = None
@@ -46,7 +56,7 @@ class Assignment(Row):
 
     assignment_id: str
     sample_id: str
-    event: str
+    event: AssignmentEvent
     run_id: str
     task: str
     inference_version: str
@@ -56,10 +66,10 @@ class Assignment(Row):
     scorer: str
     scorer_version: str
     annotator: str | None = None
-    role: str
+    role: AssignmentRole
     slot: int
     is_blind: bool
-    purpose: str
+    purpose: SamplePurpose
     sampling_design: str
     sampling_parameters: JsonText
     frame: str
@@ -166,9 +176,9 @@ class Gate(Row):
     gate_id: str
     evaluation_id: str
     task: str
-    decision: str
-    stage: str
-    on_inconclusive: str
+    decision: RuleDecision
+    stage: Stage
+    on_inconclusive: OnInconclusive
     is_blocking: bool
     candidate_variant: str
     candidate_run_id: str
@@ -201,8 +211,8 @@ class Promotion(Row):
     golden_set_version: str
     policy_version: str
     scorer_versions: JsonText
-    from_stage: str | None = None
-    to_stage: str
+    from_stage: Stage | None = None
+    to_stage: Stage
     gate_id: str | None = None
     approver: str
     reason: str | None = None

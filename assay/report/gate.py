@@ -10,20 +10,22 @@ from math import isfinite
 from typing import Any
 
 from assay.formatting import NOTHING, percent, usd
+from assay.records.statuses import RuleDecision, RuleKind, RuleState
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
 COLUMNS = ("rule", "asks for", "found", "one-sided 95 % bounds", "n", "state", "because")
-STATES = {"fail": "FAIL"}
+STATES = {RuleState.FAIL: RuleDecision.FAIL}
 BARS = {
-    "lower_bound": "at least {}",
-    "no_regression": "at most {} below the champion",
-    "cost_per_correct": "a correct answer for at most {}",
-    "latency": "{} of answers within the SLA",
-    "judge_calibrated": "κ of at least {}",
-    "golden_cases": "at least {} cases",
+    RuleKind.LOWER_BOUND: "at least {}",
+    RuleKind.NO_REGRESSION: "at most {} below the champion",
+    RuleKind.COST_PER_CORRECT: "a correct answer for at most {}",
+    RuleKind.LATENCY: "{} of answers within the SLA",
+    RuleKind.JUDGE_CALIBRATED: "κ of at least {}",
+    RuleKind.GOLDEN_CASES: "at least {} cases",
 }
-NUMBERS = frozenset({"judge_calibrated", "golden_cases"})
+OF_RATES = frozenset({RuleKind.LOWER_BOUND, RuleKind.NO_REGRESSION})
+NUMBERS = frozenset({RuleKind.JUDGE_CALIBRATED, RuleKind.GOLDEN_CASES})
 Figures = Mapping[str, Any]
 
 
@@ -56,7 +58,7 @@ def gate_rule_rows(rules: Sequence[Figures]) -> list[tuple[str, ...]]:
             _figure(rule, rule["value"]),
             _bounds(rule),
             f"{rule['n']:,}",
-            STATES.get(str(rule["state"]), str(rule["state"])),
+            str(STATES.get(rule["state"], rule["state"])),
             str(rule["reason"] or NOTHING),
         )
         for rule in rules
@@ -64,7 +66,7 @@ def gate_rule_rows(rules: Sequence[Figures]) -> list[tuple[str, ...]]:
 
 
 def _asks(rule: Figures) -> str:
-    metric = f"{rule['metric']} " if rule["rule_type"] in {"lower_bound", "no_regression"} else ""
+    metric = f"{rule['metric']} " if rule["rule_type"] in OF_RATES else ""
     place = "" if rule["slice"] == OVERALL else f" in {rule['slice']}"
     return metric + BARS.get(rule["rule_type"], "{}").format(_figure(rule, rule["bar"])) + place
 
@@ -79,6 +81,6 @@ def _figure(rule: Figures, value: float | None) -> str:
     """In the unit of the rule."""
     if value is None or not isfinite(value):
         return NOTHING
-    if rule["rule_type"] == "cost_per_correct":
+    if rule["rule_type"] == RuleKind.COST_PER_CORRECT:
         return usd(value)
     return f"{value:.3g}" if rule["rule_type"] in NUMBERS else percent(value)

@@ -6,18 +6,32 @@ Only how an interval reads belongs here; which rates stand where is the views' b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from math import isfinite
 from typing import Any
 
 from assay.formatting import NOTHING
+from assay.statistics.measured import Status
 
-REASONS = {
-    "too_few": "too few",
-    "several_epochs": "several epochs",
-    "clustered": "clustered",
-    "unscored": "not scored",
+
+class MartIntervalStatus(StrEnum):
+    """`interval_status` of marts, beside the values of `Status`: why a rate has no interval of its own there."""
+
+    SEVERAL_EPOCHS = "several_epochs"
+    CLUSTERED = "clustered"
+
+
+REASONS: dict[str, str] = {
+    Status.TOO_FEW: "too few",
+    MartIntervalStatus.SEVERAL_EPOCHS: "several epochs",
+    MartIntervalStatus.CLUSTERED: "clustered",
+    Status.UNSCORED: "not scored",
 }
-STANDINGS = {"warning": "few", "too_few": "too few: conservative", "inconclusive": "too few to tell"}
+STANDINGS: dict[str, str] = {
+    Status.WARNING: "few",
+    Status.TOO_FEW: "too few: conservative",
+    Status.INCONCLUSIVE: "too few to tell",
+}
 METHODS = {"wilson": "", "clopper_pearson": "exact", "worst_and_best_case": "worst to best case"}
 GROUPED = "effective_n_"
 """Methods of rows that are not independent begin so."""

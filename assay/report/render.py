@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from html import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
 from assay.formatting import NOTHING, milliseconds, percent, usd
+from assay.records.statuses import Population
 from assay.report.gate import COLUMNS as GATE_COLUMNS
 from assay.report.gate import TITLE as GATE
 from assay.report.gate import gate_facts, gate_rule_rows
@@ -25,6 +27,7 @@ from assay.report.scorecard import Scorecard
 from assay.report.sources import COLUMNS as SOURCE_COLUMNS
 from assay.report.sources import TITLE as SOURCES
 from assay.report.sources import source_rows
+from assay.statistics.measured import Status
 from assay.tasks.gate_spec import OVERALL
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -75,6 +78,16 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
 
 
+class CostStatus(StrEnum):
+    """`rpt_cost_per_correct.cost_status`."""
+
+    OK = "ok"
+    BILLING_UNKNOWN = "billing_unknown"
+    UNPRICED = "unpriced"
+    UNSCORED = "unscored"
+    NONE_CORRECT = "none_correct"
+
+
 def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
     if card.asked is not None:
         yield (
@@ -84,7 +97,7 @@ def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
 
 
 def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    is_stated = run["cost_status"] in ("ok", "billing_unknown")
+    is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
     yield (
         "cost per correct answer",
@@ -121,9 +134,9 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
 
 RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
 SMALLEST_SLICE_SHOWN = 5
-SHOWN_TO_THE_MODEL = "golden:dev"
+SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
 SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
-UNSCORED = "unscored"
+UNSCORED = Status.UNSCORED
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
 

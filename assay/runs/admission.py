@@ -22,6 +22,7 @@ from assay.inputs.sources import Source, open_source
 from assay.ports import RowSink
 from assay.project import Project, masker
 from assay.records import Record, RejectedRecord
+from assay.records.statuses import RejectionReason, RunStatus
 from assay.runs.chunks import chunks
 from assay.runs.masked_records import MaskedRecord, MaskingError, RecordMasker
 from assay.runs.observation import RunObserver, observe_run
@@ -148,7 +149,7 @@ def _land(project: Project, run: Run, decision: GateDecision, seen: RunObserver)
     sink.append([started])
     seen.run_started(started)
     if reason := _why_stopped(run, decision, records=records, faults=faults):
-        finished = finished_row(started, status="failed", predictions=0, calls=0, reason=reason)
+        finished = finished_row(started, status=RunStatus.FAILED, predictions=0, calls=0, reason=reason)
         sink.append([finished])
         seen.run_finished(started, finished)
         raise InputRejected(
@@ -239,7 +240,7 @@ def _fault_row(project: Project, run: Run, fault: MaskingError) -> RejectedRecor
         task=run.task.name,
         position=fault.position,
         record_id=None,
-        reason="masking_failed",
+        reason=RejectionReason.MASKING_FAILED,
         explanation=fault.explanation,
         raw_hash=keyed_hash(project.settings.hash_key, "row", fault.record_id),
     )

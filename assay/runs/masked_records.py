@@ -15,6 +15,7 @@ from assay.guards.masking import Masked, Masker, MaskingFailed
 from assay.inputs.stored import SnapshotRow
 from assay.performance.fast_init import quick_init
 from assay.project import Project, masker
+from assay.records.statuses import Population
 from assay.runs.record_mapping import map_case, map_row
 from assay.runs.run import Run
 from assay.runs.shards import WHOLE, Shard
@@ -36,7 +37,7 @@ class MaskedRecord:
     cluster_id: str | None
     subject_key: str | None
     tenant_id: str
-    population: str
+    population: Population
     input_hash: str
     placeholders: Mapping[str, str]
     raw_expected: dict[str, Any] | None

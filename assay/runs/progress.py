@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from assay.inference.limits.protocol import LaneState
 from assay.inference.request import RequestResult
+from assay.records.statuses import ANSWERED, AnswerSource
 
 PACE_SECONDS = 15.0
 """How far back the pace looks: what happened so long ago weighs 1/e of what happens now."""
@@ -23,7 +24,7 @@ MOST_LANES = 8
 MINUTE, HOUR = 60, 3600
 LONGEST_S = 100 * 24 * HOUR
 """What would take longer stands still, and nobody can know when it ends."""
-ANSWERED_WELL = frozenset({"ok", "repaired"})
+REUSED = AnswerSource.REUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +104,9 @@ class RunProgress:
         if prediction is None:
             return
         self.done += 1
-        if prediction.answer_source == "reused":
+        if prediction.answer_source == REUSED:
             self.reused += 1
-        if prediction.status not in ANSWERED_WELL:
+        if prediction.status not in ANSWERED:
             _count(self.errors, prediction.error_type or prediction.status)
 
     def snapshot(self) -> ProgressSnapshot:

@@ -17,13 +17,15 @@ from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.rules import InputRules
 from assay.inputs.turns import Place, TurnColumns, place_of
 from assay.performance.fast_init import quick_init
+from assay.records.statuses import GoldenSplit, Population
 from assay.tasks.case import Case
 from assay.tasks.spec import InputSpec
 from assay.tasks.task import Task
 
 CASE_ID = "case_id"
 DEFAULT_TENANT = "default"
-POPULATION_OF_INPUT = "input"
+POPULATION_OF_INPUT = Population.INPUT
+POPULATION_OF_SPLIT = {GoldenSplit.DEV: Population.GOLDEN_DEV, GoldenSplit.GATE: Population.GOLDEN_GATE}
 NATURAL_KEY = "assay_natural_key"
 CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=False)
 """Where a case says that it is a turn of a conversation; others stand for themselves."""
@@ -40,7 +42,7 @@ class InputRecord:
     cluster: str | None
     subject: str | None
     tenant_id: str
-    population: str
+    population: Population
     place: Place | None = None
 
 
@@ -121,7 +123,7 @@ def map_case(cells: Mapping[str, Any]) -> InputRecord:
         cluster=cells["cluster_id"] or (place.conversation if place else None),
         subject=None,
         tenant_id=DEFAULT_TENANT,
-        population=f"golden:{cells['split']}",
+        population=POPULATION_OF_SPLIT[cells["split"]],
         place=place,
     )
 

@@ -16,13 +16,14 @@ from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
 from assay.inputs.stored import InputSnapshot
+from assay.records.statuses import RunPurpose, Stage
 from assay.runs.record_mapping import DEFAULT_TENANT, golden_rules, input_rules
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 GOLDEN = re.compile(r"golden(:(dev|gate))?")
 REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
-FRESH_PURPOSES = frozenset({"shadow", "canary", "latency"})
+FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LATENCY})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +37,8 @@ class RunOptions:
     epochs: int = 1
     budget_usd: float | None = None
     reuse: str | None = None
-    stage: str | None = None
-    purpose: str | None = None
+    stage: Stage | None = None
+    purpose: RunPurpose | None = None
     batch: bool = False
     shards: int = 1
 
@@ -68,7 +69,7 @@ class Run:
     options: RunOptions
     snapshot: InputSnapshot
     is_golden: bool
-    purpose: str
+    purpose: RunPurpose
 
     @property
     def run_id(self) -> str:
@@ -155,6 +156,6 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
     )
 
 
-def purpose_of(task: Task, options: RunOptions) -> str:
+def purpose_of(task: Task, options: RunOptions) -> RunPurpose:
     """`eval` over a golden set, else `score`, unless the options say otherwise."""
-    return options.purpose or ("eval" if asks_golden_set(task, options) else "score")
+    return options.purpose or (RunPurpose.EVAL if asks_golden_set(task, options) else RunPurpose.SCORE)

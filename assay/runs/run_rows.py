@@ -11,6 +11,7 @@ import orjson
 from assay.errors import UsageError
 from assay.project import Project
 from assay.records import RunEvent
+from assay.records.statuses import RunEventKind, RunStatus
 from assay.runs.queries import RUN_STARTED
 from assay.runs.run import Run, RunOptions
 from assay.version import code_version, git_sha
@@ -49,8 +50,8 @@ def started_row(run: Run, project: Project, *, records: int, rejected: int) -> R
         run_id=run.run_id,
         task=run.task.name,
         **run.columns(),
-        event="started",
-        status="running",
+        event=RunEventKind.STARTED,
+        status=RunStatus.RUNNING,
         purpose=run.purpose,
         variant=run.facts.variant,
         stage=run.facts.stage,
@@ -72,11 +73,11 @@ def started_row(run: Run, project: Project, *, records: int, rejected: int) -> R
     )
 
 
-def finished_row(started: RunEvent, *, status: str, predictions: int, calls: int, reason: str | None) -> RunEvent:
+def finished_row(started: RunEvent, *, status: RunStatus, predictions: int, calls: int, reason: str | None) -> RunEvent:
     """The row that says how the run ended."""
     return replace(
         started,
-        event="finished",
+        event=RunEventKind.FINISHED,
         status=status,
         occurred_at=datetime.now(UTC),
         predictions=predictions,

@@ -8,6 +8,7 @@ from typing import Any
 
 from assay.project import Project
 from assay.records import RunEvent
+from assay.records.statuses import AnswerSource, RunStatus, UnfinishedRunStatus
 from assay.runs.queries import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS, SHARD_COUNTS
 from assay.runs.run import Run
 from assay.runs.run_rows import find_run, row_of
@@ -23,7 +24,7 @@ class RunSummary:
 
     run_id: str
     task: str
-    status: str
+    status: RunStatus | UnfinishedRunStatus
     rows_read: int
     rejected: int
     records: int
@@ -42,7 +43,7 @@ class RunSummary:
     judge_cost_usd: Decimal | None
 
 
-def summarise(project: Project, run: Run, *, status: str) -> RunSummary:
+def summarise(project: Project, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
     """The run's counts, tokens and cost as the warehouse holds them now."""
     return summary_of(project, run, row_of(find_run(project, run.run_id)), run_counts(project, run), status=status)
 
@@ -52,7 +53,14 @@ def run_counts(project: Project, run: Run) -> dict[str, Any]:
     return _one(project, RUN_COUNTS.sql, run)
 
 
-def summary_of(project: Project, run: Run, started: RunEvent, counts: dict[str, Any], *, status: str) -> RunSummary:
+def summary_of(
+    project: Project,
+    run: Run,
+    started: RunEvent,
+    counts: dict[str, Any],
+    *,
+    status: RunStatus | UnfinishedRunStatus,
+) -> RunSummary:
     """The summary of a run whose `started` row and counts are at hand."""
     totals = _one(project, RUN_TOTALS.sql, run)
     groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))
@@ -66,7 +74,7 @@ def summary_of(project: Project, run: Run, started: RunEvent, counts: dict[str, 
         predictions=counts["predictions"],
         expected_predictions=started.expected_predictions or 0,
         statuses=_summed(groups, "status"),
-        reused=_summed(groups, "answer_source").get("reused", 0),
+        reused=_summed(groups, "answer_source").get(AnswerSource.REUSED, 0),
         errors={name: count for name, count in _summed(groups, "error_type").items() if name != "none"},
         calls=totals["calls"],
         input_tokens=totals["input_tokens"],

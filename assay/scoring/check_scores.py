@@ -13,17 +13,18 @@ from typing import Any
 from assay.checks import CheckResult, Scorer, Subject, build_scorer
 from assay.inference.keys import score_id
 from assay.records import Score
+from assay.records.statuses import PredictionStatus, ScorerKind
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 
-CHECK = "check"
+CHECK = ScorerKind.CHECK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToScore(ScoredPrediction):
     """One landed prediction with what its scorers need; `output` and `expected` are unmasked."""
 
-    status: str
+    status: PredictionStatus
     output: dict[str, Any] | None
     expected: dict[str, Any] | None
     input: dict[str, Any]

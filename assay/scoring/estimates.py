@@ -13,8 +13,9 @@ import orjson
 from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
 from assay.records import Estimate
-from assay.scoring.tally import ANSWERED as ANSWERED
-from assay.scoring.tally import FALLBACK, PASS_RATE, Cell, Rate, Tally
+from assay.records.statuses import ANSWERED as ANSWERED
+from assay.records.statuses import PredictionStatus
+from assay.scoring.tally import FALLBACK, PASS_RATE, SCORED, Cell, Rate, Tally
 from assay.scoring.tally import OVERALL as OVERALL
 from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
@@ -106,7 +107,7 @@ PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
 VARIANCE = "variance"
 
 
-def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool | None:
+def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdict]) -> bool | None:
     """Whether a prediction counts as correct: every scorer of `correct:` passed; None when that cannot be said.
 
     A failed, refused or invalid answer is not correct; a fallback only where the task says that it may be.
@@ -118,7 +119,7 @@ def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool |
     if status not in ANSWERED and status != FALLBACK:
         return False
     said = [scores.get(name) for name in task.spec.correct]
-    verdicts = [verdict.passed if verdict is not None and verdict.status == "scored" else None for verdict in said]
+    verdicts = [verdict.passed if verdict is not None and verdict.status == SCORED else None for verdict in said]
     return None if None in verdicts else all(verdicts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from assay.records.statuses import ScoreStatus
 from assay.scoring.queries import VERDICTS_OF_RUN
 from assay.warehouse.client import Warehouse
 
@@ -14,7 +15,7 @@ from assay.warehouse.client import Warehouse
 class LandedVerdict:
     """A score as it landed."""
 
-    status: str
+    status: ScoreStatus
     passed: bool | None
     version: str
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
+from assay.records.statuses import ANSWERED as ANSWERED
+from assay.records.statuses import PredictionStatus, ScoreStatus
 from assay.tasks.gate_spec import OVERALL as OVERALL
 from assay.tasks.gate_spec import RELIABILITY as RELIABILITY
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.integer[Any]]
 
 QUALITY, PASS_RATE = "quality_when_answered", "pass_rate"
-ANSWERED = frozenset({"ok", "repaired"})
-FALLBACK, SKIPPED = "fallback", "skipped_budget"
+FALLBACK, SKIPPED = PredictionStatus.FALLBACK, PredictionStatus.SKIPPED_BUDGET
+SCORED = ScoreStatus.SCORED
 UNSCORED, LEFT_OUT = 2, 3
 """Codes of what is neither 0 nor 1: the second is in no count of a rate."""
 SHARED = 1 << 63
@@ -37,7 +39,7 @@ class ScoreVerdict(Protocol):
     """What one scorer said, as a record or as it landed."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> ScoreStatus:
         """scored, or why not."""
         ...
 
@@ -59,7 +61,7 @@ class Tallied:
     slices: Sequence[str]
     tenant_id: str
     cluster_id: str | None
-    status: str
+    status: PredictionStatus
     correct: bool | None
     is_counted: bool
     verdicts: Mapping[str, ScoreVerdict]
@@ -162,7 +164,7 @@ def _verdict_code(verdict: ScoreVerdict | None, *, has_output: bool) -> int:
     """Left out: who was not asked, who does not say passed or failed, and who had no output to score."""
     if verdict is None:
         return LEFT_OUT
-    if verdict.status == "scored":
+    if verdict.status == SCORED:
         return LEFT_OUT if verdict.passed is None else int(verdict.passed)
     return UNSCORED if has_output else LEFT_OUT
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,22 @@ FEWEST_LABELLED = 10
 """Human-labelled failures, or passes, below which bounds are conservative."""
 MOST_UNSCORED = 0.01
 FEWEST_CLUSTERS, FEW_CLUSTERS = 10, 30
-PROBABILITY_DESIGNS = frozenset({"random", "stratified"})
+
+
+class SamplingDesign(StrEnum):
+    """How the labelled rows were chosen; `annotations_queue.sampling_design`, and `design` of a calibration."""
+
+    RANDOM = "random"
+    STRATIFIED = "stratified"
+    TRIAGE = "triage"
+    """What is worth reading: no probability sample."""
+    IMPORT = "import"
+    """Labels of rows that no sample drew."""
+    NONE = "none"
+    """No labels."""
+
+
+PROBABILITY_DESIGNS = frozenset({SamplingDesign.RANDOM, SamplingDesign.STRATIFIED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +53,7 @@ class Calibration:
     `mismatch` says why the labels do not fit the judged rows (another scorer, task or inference version), None if they do.
     """
 
-    design: str
+    design: SamplingDesign
     frame: str
     drawn_on: date | None = None
     mismatch: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from assay.records.statuses import GoldenSplit
 from assay.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ class Case:
     """One golden case as written in `cases.jsonl`."""
 
     case_id: str
-    split: str
+    split: GoldenSplit
     input: Mapping[str, str]
     expected: Mapping[str, Any] | None
     slices: Mapping[str, str]

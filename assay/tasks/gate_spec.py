@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from assay.records.statuses import OnInconclusive, Population
+from assay.records.statuses import Stage as Stage
 from assay.tasks.block import Block, Name, Share
 
 RELIABILITY = "reliability"
 OVERALL = "overall"
-GATE_SPLIT = "golden:gate"
+GATE_SPLIT = Population.GOLDEN_GATE
 """The population that a gate decides on: cases that prompts are not made on."""
-Stage = Literal["shadow", "beta", "ga"]
-OnInconclusive = Literal["block", "warn"]
 Slice = Annotated[str, Field(pattern=r"^(overall|[^=]+=.*)$")]
 Count = Annotated[int, Field(ge=1)]
 
@@ -116,7 +116,6 @@ class GateSpec(Block):
             raise ValueError(f"rules has {', '.join(twice)} twice: expected each name once")
         return self
 
-    def inconclusive_at(self, stage: str) -> str:
+    def inconclusive_at(self, stage: Stage) -> OnInconclusive:
         """block or warn; without a word an inconclusive decision warns in shadow, where nobody acts on an answer."""
-        stated = {str(name): answer for name, answer in self.on_inconclusive.items()}
-        return stated.get(stage, "warn" if stage == "shadow" else "block")
+        return self.on_inconclusive.get(stage, OnInconclusive.WARN if stage == Stage.SHADOW else OnInconclusive.BLOCK)

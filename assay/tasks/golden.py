@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
 from assay.tasks.issues import ValidationIssue, shown
 from assay.tasks.spec import TaskSpec
@@ -22,7 +23,7 @@ class _CaseLine(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     case_id: str
-    split: Literal["dev", "gate"]
+    split: GoldenSplit
     input: dict[str, str]
     expected: dict[str, Any] | None = None
     slices: dict[str, str] = {}

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
+from assay.records.statuses import GoldenSplit, Stage
 from assay.tasks.case import Case, few_shot_cases
-from assay.tasks.gate_spec import Stage
 from assay.tasks.golden import read_cases, turn_mistakes
 from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
@@ -298,7 +298,7 @@ class _Reading:
             place: list[str | int] = ["prompts", "few_shot", index]
             if case_id not in by_id:
                 self.report(place, f"a case of {CASES_FILE}", shown(case_id))
-            elif by_id[case_id].split != "dev":
+            elif by_id[case_id].split != GoldenSplit.DEV:
                 self.report(
                     place,
                     "a case of the dev split, so that the gate split stays unseen",
@@ -342,7 +342,7 @@ class Outline:
     owner: str | None
     schedule: ScheduleSpec | None
     fault: str | None
-    stage: Stage = "shadow"
+    stage: Stage = Stage.SHADOW
 
 
 def outline(folder: Path) -> Outline:

@@ -6,6 +6,7 @@ The shape of a rubric, reading it, and the schema of a verdict belong here; aski
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,12 +21,22 @@ from assay.tasks.output_model import strict_schema
 BUILTIN_DIR = Path(__file__).with_name("rubrics")
 DEFAULT_PROMPT, MATERIAL, PAIR_PROMPT = "prompt.j2", "material.j2", "pair_prompt.j2"
 PROMPT_VARIABLES = frozenset({"criterion", "question", "guidance", "anchors"})
-PASS, FAIL = "pass", "fail"
 FEWEST_LEVELS, MOST_LEVELS = 2, 10
 CODE_VERSION = 1
 """To be raised when code changes what a judge is asked, or what is made of its opinions."""
 
 Text = Annotated[str, Field(min_length=1)]
+
+
+class BinaryLabel(StrEnum):
+    """Labels of a binary scale: in rubric files, answers of judges and rows."""
+
+    PASS = "pass"
+    FAIL = "fail"
+
+
+PASS, FAIL = BinaryLabel.PASS.value, BinaryLabel.FAIL.value
+"""Plain text, because they are keys of JSON too."""
 
 
 class BinaryScale(Block):
@@ -75,7 +86,7 @@ class Opinion(BaseModel):
 def opinion_model(rubric: Rubric) -> type[Opinion]:
     """The shape of an answer: an explanation, then `verdict` (pass, fail) or `level`."""
     if rubric.levels is None:
-        verdict: Any = Literal["pass", "fail"]
+        verdict: Any = Literal[PASS, FAIL]
         return create_model("Opinion", __base__=Opinion, verdict=(verdict, Field(description="What it comes to.")))
     levels: Any = Annotated[Literal[tuple(sorted(rubric.levels))], BeforeValidator(_whole_number)]
     return create_model("Opinion", __base__=Opinion, level=(levels, Field(description="The level it comes to.")))

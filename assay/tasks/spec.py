@@ -304,7 +304,7 @@ class TaskSpec(Block):
     gate: GateSpec | None = None
     sla: SlaSpec | None = None
     schedule: ScheduleSpec | None = None
-    stage: Stage = "shadow"
+    stage: Stage = Stage.SHADOW
     budget: BudgetSpec = BudgetSpec()
     cache: CacheSpec = CacheSpec()
     masking: MaskingSpec = MaskingSpec()

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from assay.tuning.cache.explain import RouteExplanation
 
-EXIT_CODES = {"ok": 0, "too_many_false": 1, "too_few": 2}
-
 
 @click.group()
 def cache() -> None:
@@ -37,6 +35,7 @@ def tune(task: str, pairs: str, style: str) -> None:
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cache.pairs import read_pairs
     from assay.tuning.cache.render import rows, task_yml
+    from assay.tuning.cache.threshold import EXIT_CODES
     from assay.tuning.cache.tune import tune as measure
 
     project = opened_project()

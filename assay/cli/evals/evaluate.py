@@ -65,6 +65,7 @@ def evaluate(
 ) -> None:
     """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
     from assay.evaluation.side import EvaluationOptions
+    from assay.records.statuses import Stage
 
     options = EvaluationOptions(
         data_date=(data_date or datetime.now(UTC)).date(),
@@ -75,7 +76,7 @@ def evaluate(
         limit=limit,
         budget_usd=budget_usd,
         reuse=reuse,
-        stage=stage,
+        stage=Stage(stage) if stage else None,
         is_gate=is_gate,
         prefer=prefer,
     )

@@ -60,11 +60,13 @@ def review(
         _serve(task, annotator=annotator, host=host, port=port)
         return
     from assay.labels.fill_queue import FillOptions
+    from assay.records.statuses import SamplePurpose
+    from assay.statistics.labelled_sample import SamplingDesign
 
     options = FillOptions(
-        purpose=fill,
+        purpose=SamplePurpose(fill),
         size=size,
-        design=design,
+        design=SamplingDesign(design),
         allocation=allocation,
         by=by or None,
         annotators=tuple(name for name in (annotators or "").split(",") if name.strip()),
@@ -80,14 +82,16 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     from dataclasses import asdict
 
     from assay.labels.fill_queue import fill_queue
+    from assay.records.statuses import SamplePurpose
+    from assay.statistics.labelled_sample import SamplingDesign
     from assay.terminal.output import note, write_json, write_table
 
     _refuse(SERVING, "beside --fill")
     project = opened_project()
     task = project.task(name)
-    if options.purpose == "triage":
+    if options.purpose == SamplePurpose.TRIAGE:
         _refuse(("design", "allocation", "by"), "beside --fill triage")
-    if options.design == "random":
+    if options.design == SamplingDesign.RANDOM:
         _refuse(("allocation", "by"), "without --design stratified")
     filled = fill_queue(project, task, options)
     if style == "json":

@@ -6,9 +6,6 @@ import click
 
 from assay.cli.opening import STYLES, opened_project
 
-EXIT_CODES = {"confirmed": 0, "refuted": 1, "inconclusive": 2, None: 2}
-"""By what fresh records say of the threshold; without one there is nothing that they could say."""
-
 
 @click.group()
 def route() -> None:
@@ -52,6 +49,7 @@ def fit(
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml
+    from assay.tuning.cascade.threshold import EXIT_CODES
 
     options = FitOptions(
         task=task,

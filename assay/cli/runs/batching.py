@@ -19,6 +19,7 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
     Raises:
         AssayError: the warehouse or a provider stopped it; the message says how to go on.
     """
+    from assay.records.statuses import UnfinishedRunStatus
     from assay.runs.batches.batch_run import advance_batches, wait_for_batches
     from assay.runs.batches.session import BatchesInUse
     from assay.runs.summary import open_requests
@@ -40,7 +41,9 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
     if stand.open == 0:
         return open_requests(project, run)
     if style == "json":
-        write_json({"run_id": run.run_id, "task": run.task.name, "status": "submitted", **asdict(stand)})
+        write_json(
+            {"run_id": run.run_id, "task": run.task.name, "status": UnfinishedRunStatus.SUBMITTED, **asdict(stand)}
+        )
     note(f"providers take up to a day; collect with: {go_on}")
     return None
 

@@ -129,6 +129,7 @@ class _Arguments:
 
     def for_new_run(self) -> RunOptions:
         """What a new run is started with."""
+        from assay.records.statuses import Stage
         from assay.runs.run import RunOptions
 
         return RunOptions(
@@ -139,12 +140,13 @@ class _Arguments:
             epochs=self.epochs,
             budget_usd=self.budget_usd,
             reuse=self.reuse,
-            stage=self.stage,
+            stage=Stage(self.stage) if self.stage else None,
             batch=self.batch,
         )
 
 
 def _run(project: Project, given: _Arguments) -> None:
+    from assay.records.statuses import RunStatus
     from assay.scoring.score_stage import refuse_unwritable, write_answers
     from assay.terminal.output import note, write_summary
 
@@ -163,7 +165,7 @@ def _run(project: Project, given: _Arguments) -> None:
     if given.output is not None:
         note(f"{write_answers(project, current, given.output):,} answers in {given.output}")
     write_summary(summary, style=given.style)
-    if summary.status != "completed":
+    if summary.status != RunStatus.COMPLETED:
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
             "predictions landed",

@@ -14,6 +14,7 @@ from assay.evaluation.gate_evidence import gate_rules
 from assay.evaluation.gate_rules import GateRule, RuleKind
 from assay.evaluation.power.rule_plans import (
     Assumed,
+    FigureSource,
     FloorPlan,
     RegressionPlan,
     Sample,
@@ -23,6 +24,7 @@ from assay.evaluation.power.rule_plans import (
 )
 from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
 from assay.project import Project
+from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
 from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
 from assay.tasks.task import Task
@@ -30,7 +32,6 @@ from assay.tasks.validation.gate import gate_of
 
 DISCORDANCE = 0.10
 """Share of records on which two variants differ, where none were compared yet."""
-GIVEN, LANDED, ASSUMED = "given", "landed", "assumed"
 Landed = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
@@ -130,7 +131,7 @@ def _gate_cases(task: Task, name: str) -> Iterator[Case]:
     shown = {case.case_id for case in task.few_shot}
     for case in task.cases:
         lies_in = name == OVERALL or name in {f"{key}={value}" for key, value in case.slices.items()}
-        if case.split == "gate" and lies_in and case.case_id not in shown:
+        if case.split == GoldenSplit.GATE and lies_in and case.case_id not in shown:
             yield case
 
 
@@ -156,7 +157,7 @@ def _by_place(project: Project, sql: str, name: str) -> Landed:
 def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumed:
     """The share that differs: given, as last compared, or 10 %; never less than the difference that is asked for."""
     if options.discordance is not None:
-        return Assumed(value=options.discordance, source=GIVEN, detail="as given")
+        return Assumed(value=options.discordance, source=FigureSource.GIVEN, detail="as given")
     found = _known_discordance(compared.get((rule.metric, rule.slice)))
     least = abs(options.difference or 0.0)
     if found.value >= least:
@@ -166,18 +167,18 @@ def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Ass
 
 def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
     if row is None or not row["n"]:
-        return Assumed(value=DISCORDANCE, source=ASSUMED, detail="assumed, for nothing was compared yet")
+        return Assumed(value=DISCORDANCE, source=FigureSource.ASSUMED, detail="assumed, for nothing was compared yet")
     differ = row["gains"] + row["losses"]
     said = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
     if differ:
-        return Assumed(value=differ / row["n"], source=LANDED, detail=said)
-    return Assumed(value=1 / row["n"], source=LANDED, detail=f"{said}; one is assumed")
+        return Assumed(value=differ / row["n"], source=FigureSource.LANDED, detail=said)
+    return Assumed(value=1 / row["n"], source=FigureSource.LANDED, detail=f"{said}; one is assumed")
 
 
 def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumed | None:
     if options.rate is not None:
-        return Assumed(value=options.rate, source=GIVEN, detail="as given")
+        return Assumed(value=options.rate, source=FigureSource.GIVEN, detail="as given")
     row = rated.get((rule.metric, rule.slice))
     if row is None:
         return None
-    return Assumed(value=row["value"], source=LANDED, detail=f"found on {row['n']} ({row['data_date']})")
+    return Assumed(value=row["value"], source=FigureSource.LANDED, detail=f"found on {row['n']} ({row['data_date']})")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from assay.evaluation.gate_rules import GateRule, RuleKind
 from assay.statistics.power import (
@@ -25,12 +26,20 @@ COUNTED = frozenset({RuleKind.GOLDEN_CASES})
 """Kinds of rules that no test decides, so that Holm's adjustment leaves them out."""
 
 
+class FigureSource(StrEnum):
+    """Where a figure that a plan rests on comes from."""
+
+    GIVEN = "given"
+    LANDED = "landed"
+    ASSUMED = "assumed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """A figure that a plan rests on. `source` is given, landed or assumed; `detail` says more in words."""
+    """A figure that a plan rests on; `detail` says more in words."""
 
     value: float
-    source: str
+    source: FigureSource
     detail: str
 
 

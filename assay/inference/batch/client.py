@@ -18,6 +18,7 @@ from assay.inference.batch.chunk import BATCH_URL
 from assay.inference.endpoint.backoff import Backoff
 from assay.inference.endpoint.failures import RETRYABLE, CallFailure, FailureKind
 from assay.inference.endpoint.replies import broken_off, read_answer, timed_out
+from assay.records.statuses import ProviderBatchStatus
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,7 +34,7 @@ PAGE = 100
 ATTEMPTS = 5
 CALL_SECONDS = 60.0
 FILE_SECONDS = 900.0
-ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+ENDED = frozenset(ProviderBatchStatus)
 NOT_FOUND = 404
 ERRORS_SHOWN = 3
 

@@ -18,6 +18,7 @@ from assay.inference.budgets.ledger import BudgetLease, Extension, Ledger, nano,
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.records import BudgetEntry
+from assay.records.statuses import BudgetEvent
 
 ZERO = Decimal(0)
 OPENINGS = 3
@@ -139,7 +140,7 @@ class WorkerLease:
             self.cap_usd = spent + usd(found.room)
             if found.granted:
                 self._entries += 1
-                await self.parts.land([self._entry("reserve", usd(found.granted), sequence=self._entries)])
+                await self.parts.land([self._entry(BudgetEvent.RESERVE, usd(found.granted), sequence=self._entries)])
             for lease in found.expired:
                 await self._settle_expired(lease)
             return found
@@ -207,7 +208,7 @@ class WorkerLease:
         await self._open_accounts(others)
         await self.parts.ledger.settle(ended.lease_id, 0)  # where others held it again from the warehouse
         if had_entries:
-            await self.parts.land([self._entry("settle", counted, of=ended)])
+            await self.parts.land([self._entry(BudgetEvent.SETTLE, counted, of=ended)])
 
     async def _turn_the_month(self) -> None:
         """A lease is on the accounts of one month: the old one is settled, calls under way go on in the new one."""
@@ -237,7 +238,7 @@ class WorkerLease:
         spent = self.spent_usd
         await self.parts.ledger.settle(self._lease_id, nano(spent))
         if self._entries:
-            await self.parts.land([self._entry("settle", spent)])
+            await self.parts.land([self._entry(BudgetEvent.SETTLE, spent)])
         return spent
 
     async def _settle_expired(self, lease: BudgetLease) -> None:
@@ -245,7 +246,7 @@ class WorkerLease:
         landed = await asyncio.to_thread(self.parts.spending.of_run, lease.run_id, data_date=lease.data_date)
         due = lease.due(nano(landed))
         if await self.parts.ledger.settle(lease.lease_id, due):
-            await self.parts.land([self._entry("settle", usd(due), of=lease, is_expired=True)])
+            await self.parts.land([self._entry(BudgetEvent.SETTLE, usd(due), of=lease, is_expired=True)])
 
     def _begin(self) -> None:
         self._lease_id, self._month, self._entries, self._begins = self.parts.new_id(), self._month_now(), 0, True
@@ -292,7 +293,7 @@ class WorkerLease:
 
     def _entry(
         self,
-        event: str,
+        event: BudgetEvent,
         amount_usd: Decimal,
         *,
         sequence: int = 0,

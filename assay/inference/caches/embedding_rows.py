@@ -11,12 +11,13 @@ import orjson
 
 from assay.inference.caches.embeddings import EmbeddingCall
 from assay.inference.caches.protocol import SEMANTIC
+from assay.inference.endpoint.failures import FailureKind
 from assay.inference.prices import PriceBook
 from assay.inference.request import RunFacts
 from assay.inference.usage import TokenUsage
 from assay.records import Response
+from assay.records.statuses import Billing, CallPurpose, CallStatus
 
-EMBEDDING = "embedding"
 NO_RECORD = ""
 """One call serves many records, so the row names none."""
 MANY_TENANTS = "default"
@@ -41,12 +42,12 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
         record_id=NO_RECORD,
         epoch=0,
         attempt=1,
-        purpose=EMBEDDING,
+        purpose=CallPurpose.EMBEDDING,
         route=SEMANTIC,
         provider=call.provider,
         request_model=call.model,
-        status="error" if call.fault else "ok",
-        error_type="server" if call.fault else None,
+        status=CallStatus.ERROR if call.fault else CallStatus.OK,
+        error_type=FailureKind.SERVER.value if call.fault else None,
         error_message=call.fault,
         usage=orjson.dumps({"prompt_tokens": tokens}).decode() if usage else None,
         input_tokens=tokens if usage else None,
@@ -62,7 +63,7 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
         cost_usd=price.usd if usage else None,
         price_source=price.source if usage else None,
         cost_upper_usd=None if usage else most.usd,
-        billing="known" if usage else "unknown",
+        billing=Billing.KNOWN if usage else Billing.UNKNOWN,
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from assay.inference.request import Request
+from assay.records.statuses import AnswerSource
 
-EXACT, SEMANTIC = "exact_cache", "semantic_cache"
+EXACT, SEMANTIC = AnswerSource.EXACT_CACHE, AnswerSource.SEMANTIC_CACHE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class CachedAnswer:
     route: str
     call_id: str
     response_model: str | None
-    source: str
+    source: AnswerSource
     similarity: float = 1.0
     confidence: float | None = None
 

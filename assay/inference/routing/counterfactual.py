@@ -11,9 +11,10 @@ from decimal import Decimal
 from assay.inference.prices import PriceBook
 from assay.inference.usage import TokenUsage
 from assay.records import Response
+from assay.records.statuses import CallPurpose
 from assay.tasks.spec import RouteSpec
 
-ANSWER = "answer"
+ANSWER = CallPurpose.ANSWER
 
 
 def counterfactual_cost(

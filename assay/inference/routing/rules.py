@@ -10,10 +10,12 @@ from typing import Any
 
 from assay.checks import Scorer, Subject, build_scorer
 from assay.inference.routing.confidence import stated_confidence
+from assay.records.statuses import PredictionStatus, ScoreStatus
 from assay.tasks.patterns import compiled_pattern
 from assay.tasks.spec import LOGPROB, Condition, ConfidenceSpec, RouteSpec
 from assay.tasks.task import Task
 
+OK, SCORED = PredictionStatus.OK, ScoreStatus.SCORED
 LOW_CONFIDENCE = "low_confidence"
 NO_CONFIDENCE = "no_confidence"
 Holds = Callable[[str], bool]
@@ -53,9 +55,9 @@ class RuleRouter:
         missing confidence escalate too.
         """
         for name in route.escalate.checks:
-            judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), "ok"))
+            judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), OK))
             if judged.passed is not True:
-                return f"check:{name}" if judged.status == "scored" else f"unscored:{name}"
+                return f"check:{name}" if judged.status == SCORED else f"unscored:{name}"
         rule = route.escalate.confidence
         return None if rule is None else _unsure(rule, output, confidence)
 

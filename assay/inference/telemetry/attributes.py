@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from assay.inference.request import RunFacts
 from assay.records import Prediction, Response
+from assay.records.statuses import ANSWERED, CallStatus, FinishReason, SpanStatus
 
 CHAT = "chat"
 INVOKE_WORKFLOW = "invoke_workflow"
-FINISH_REASONS = frozenset({"stop", "length", "content_filter", "tool_calls", "function_call"})
-ANSWERED = frozenset({"ok", "repaired"})
+FINISH_REASONS = frozenset(FinishReason)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+-]{0,99}")
 PORTS = {"http": 80, "https": 443}
 
@@ -57,7 +57,7 @@ def of_workflow(facts: RunFacts) -> dict[str, Value]:
 def of_request(prediction: Prediction | None) -> dict[str, Value]:
     """How a request ended."""
     if prediction is None:
-        return {"assay.status": "stopped", "error.type": "stopped"}
+        return {"assay.status": SpanStatus.STOPPED, "error.type": SpanStatus.STOPPED}
     return _stated(
         {
             "assay.status": prediction.status,
@@ -91,7 +91,7 @@ def of_call(response: Response, server: Server | None) -> dict[str, Value]:
             "server.address": host,
             "server.port": port,
             "http.response.status_code": response.http_status,
-            "error.type": None if response.status == "ok" else response.error_type or response.status,
+            "error.type": None if response.status == CallStatus.OK else response.error_type or response.status,
         }
     )
     return stated | _of_call_here(response)

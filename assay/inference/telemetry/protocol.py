@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from assay.records import Prediction, Response
+from assay.records.statuses import RunStatus
 
 Field = int | float | str | None
 """What a log line may hold: figures, and names that the program or its configuration gave."""
@@ -52,7 +53,7 @@ class RunEnd:
 
     started_at: datetime
     ended_at: datetime
-    status: str
+    status: RunStatus
     records: int
     predictions: int
     calls: int

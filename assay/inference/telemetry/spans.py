@@ -37,9 +37,17 @@ from assay.inference.telemetry import attributes
 from assay.inference.telemetry.attributes import Server
 from assay.inference.telemetry.protocol import Delivery, RequestTracing, RunEnd
 from assay.records import Prediction, Response
+from assay.records.statuses import PredictionStatus, RunStatus
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-FAILED = frozenset({"failed", "refused", "invalid_output", "fallback"})
+FAILED = frozenset(
+    {
+        PredictionStatus.FAILED,
+        PredictionStatus.REFUSED,
+        PredictionStatus.INVALID_OUTPUT,
+        PredictionStatus.FALLBACK,
+    }
+)
 FAILURES_PER_SECOND = 20
 """Failed requests traced beside the sample, so that an outage does not become a flood of spans."""
 SPREAD, PLACES = 2654435761, 1 << 32
@@ -169,7 +177,7 @@ class OpenTelemetryTracing:
                 attributes=stated,
                 start_time=_ns(end.started_at),
             )
-        if end.status != "completed":
+        if end.status != RunStatus.COMPLETED:
             _failed(span, end.status)
         span.end(_ns(end.ended_at))
 

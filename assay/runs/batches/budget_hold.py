@@ -17,7 +17,7 @@ from decimal import Decimal
 from assay.inference.budgets.worker_lease import WorkerLease
 from assay.project import Project
 from assay.records import Batch
-from assay.runs.batches.ledger import BatchState
+from assay.records.statuses import BatchState
 from assay.runs.requests.budget import BATCH_LEASE_SECONDS, caps_of, lease_parts, refuse_unpriced
 from assay.runs.run import Run
 

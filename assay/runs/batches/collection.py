@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 
 import orjson
@@ -21,6 +22,7 @@ from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply
 from assay.inference.request import Request, RequestResult
 from assay.records import Batch
+from assay.records.statuses import CallPurpose
 from assay.runs.batches.session import BatchSession
 from assay.runs.chunks import chunks
 from assay.runs.masked_records import MaskedRecord
@@ -31,7 +33,14 @@ from assay.warehouse.landing import LandingWriter
 
 CHUNK_ANSWERS = 500
 BATCH_TIER = "batch"
-ANSWERED, FAILED, MISSING = "answered", "failed", "missing"
+
+
+class LineOutcome(StrEnum):
+    """What a batch brought for one of its requests."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    MISSING = "missing"
 
 
 def land_batch(desk: BatchSession, batch: Batch) -> Batch:
@@ -45,7 +54,7 @@ def land_batch(desk: BatchSession, batch: Batch) -> Batch:
     """
     files = _downloaded(desk, batch)
     names = read_names(desk.ledger.path(batch))
-    counts: Counter[str] = Counter()
+    counts: Counter[LineOutcome] = Counter()
     paid_usd = Decimal(0)
     sink = LandingWriter(desk.project.warehouse)
     with BatchResults(files, names=names) as results:
@@ -53,9 +62,12 @@ def land_batch(desk: BatchSession, batch: Batch) -> Batch:
             land_answers(sink, answers)
             paid_usd += sum((paid(answered.responses) for answered in answers), Decimal(0))
     desk.money.settle(batch, paid_usd)
-    given = counts[ANSWERED] + counts[FAILED]
+    given = counts[LineOutcome.ANSWERED] + counts[LineOutcome.FAILED]
     landed = desk.ledger.landed(
-        batch, answered=counts[ANSWERED], failed=counts[FAILED], missing=max(batch.requests - given, 0)
+        batch,
+        answered=counts[LineOutcome.ANSWERED],
+        failed=counts[LineOutcome.FAILED],
+        missing=max(batch.requests - given, 0),
     )
     for path in (*files, desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
         path.unlink(missing_ok=True)
@@ -73,7 +85,9 @@ def _downloaded(desk: BatchSession, batch: Batch) -> list[Path]:
     return paths
 
 
-def _answers(desk: BatchSession, batch: Batch, results: BatchResults, counts: Counter[str]) -> Iterator[RequestResult]:
+def _answers(
+    desk: BatchSession, batch: Batch, results: BatchResults, counts: Counter[LineOutcome]
+) -> Iterator[RequestResult]:
     route = _route(desk, batch)
     places = results.places()
     positions = {position for position, _ in places}
@@ -98,7 +112,7 @@ def _settled(
         call_id=call_id,
         request=request,
         route=route,
-        purpose="answer",
+        purpose=CallPurpose.ANSWER,
         attempt=1,
         # Known before the call and the same at a second landing, as the call's own id is.
         trace_id=call_id,
@@ -115,10 +129,10 @@ def _route(desk: BatchSession, batch: Batch) -> RouteSpec:
     return next(route for route in desk.run.task.spec.routes if route.name == batch.route)
 
 
-def _kind(outcome: Reply | CallFailure | None) -> str:
+def _kind(outcome: Reply | CallFailure | None) -> LineOutcome:
     if outcome is None:
-        return MISSING
-    return ANSWERED if isinstance(outcome, Reply) else FAILED
+        return LineOutcome.MISSING
+    return LineOutcome.ANSWERED if isinstance(outcome, Reply) else LineOutcome.FAILED
 
 
 def _at_batch_tier(outcome: Reply | CallFailure) -> Reply | CallFailure:

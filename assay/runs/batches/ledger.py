@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from assay.inference.batch.chunk import Chunk, Place, chunk_path
@@ -15,22 +14,13 @@ from assay.inference.batch.client import ProviderBatch
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.project import Project
 from assay.records import Batch
+from assay.records.statuses import BatchState as BatchState
 from assay.runs.batches.queries import BATCHES_OF_RUN
 from assay.runs.run import Run
 from assay.tasks.spec import RouteSpec
 from assay.warehouse.landing import LandingWriter
 
 BATCHES = "batches"
-
-
-class BatchState(StrEnum):
-    """How far a batch has come; each state is a row of its own."""
-
-    INTENT = "intent"
-    SUBMITTED = "submitted"
-    FINISHED = "finished"
-    LANDED = "landed"
-    ABANDONED = "abandoned"
 
 
 STATES = list(BatchState)
@@ -177,7 +167,7 @@ class BatchLedger:
             "batch_changed",
             batch_id=row.provider_batch_id,
             lane=f"{row.provider}:{row.request_model}",
-            state=str(row.state),
+            state=row.state,
             requests=row.requests,
             failed=row.lines_failed,
         )

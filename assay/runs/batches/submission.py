@@ -20,7 +20,7 @@ from assay.inference.prompts import PromptFailed
 from assay.inference.request import Request, RequestResult
 from assay.inference.usage import TokenUsage
 from assay.records import Batch
-from assay.runs.batches.ledger import BatchState
+from assay.records.statuses import BatchState, CallPurpose
 from assay.runs.batches.session import BatchSession
 from assay.runs.requests.answer_buffer import land_answers
 from assay.runs.requests.requests import RunRequests
@@ -125,7 +125,7 @@ class Sender:
         route, name = routes[0], CustomId(request.position, request.epoch, new_id())
         try:
             messages = engine.calls.prompts.messages(request.fields, history=request.history)
-            turn = engine.calls.turn(request, route, messages, purpose="answer")
+            turn = engine.calls.turn(request, route, messages, purpose=CallPurpose.ANSWER)
         except PromptFailed:  # online it becomes a failed prediction that says so
             return
         line, estimate = request_line(name, turn.body), self._estimate(route, len(turn.body))

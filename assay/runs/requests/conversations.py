@@ -21,6 +21,7 @@ from assay.inference.conversations.redis_store import ConversationScope, RedisCo
 from assay.inference.prompts import PromptFailed, PromptRenderer
 from assay.inference.request import Request, RequestResult
 from assay.inputs.turn_order import turn_pieces
+from assay.records.statuses import RunPurpose
 from assay.runs.masked_records import MaskedRecord
 from assay.runs.requests.previous_turns import PreviousAnswer, PreviousTurns
 from assay.runs.requests.requests import RunRequests
@@ -28,7 +29,7 @@ from assay.runs.run import Run
 from assay.settings import Settings
 from assay.tasks.spec import ConversationSpec
 
-SCORING = "score"
+SCORING = RunPurpose.SCORE
 """The purpose of runs whose answers are what was said; others (evaluations, canaries) only listen."""
 FOLDER, SPILL, TURNS = "conversations", "spill", "turns.sqlite"
 LOG = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ import orjson
 from assay.inference.keys import request_key
 from assay.inference.request import Request, RequestResult, prediction_row
 from assay.project import Project
+from assay.records.statuses import AnswerSource
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
 from assay.runs.run import Run
@@ -98,7 +99,7 @@ class RunRequests:
             started_at=now,
             finished_at=now,
             status=answer["status"],
-            answer_source="reused",
+            answer_source=AnswerSource.REUSED,
             output=output,
             route=answer["route"],
             call_id=answer["call_id"],

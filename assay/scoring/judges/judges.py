@@ -15,6 +15,7 @@ from assay.inference.keys import judge_key
 from assay.inference.request import Request
 from assay.project import Project
 from assay.records import Score
+from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.run import Run
@@ -26,7 +27,7 @@ from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import Rubric
 
-ASKED_AGAIN = frozenset({"failed"})
+ASKED_AGAIN = frozenset({ScoreStatus.FAILED})
 """What nobody answered is worth another call; what was refused or could not be read is not."""
 
 Place = tuple[int, int]
@@ -80,7 +81,7 @@ class RunJudge:
         try:
             self._material(answer)
         except NothingToJudge as nothing:
-            judgement = Judgement(status="unscored", explanation=str(nothing))
+            judgement = Judgement(status=ScoreStatus.UNSCORED, explanation=str(nothing))
         else:
             judgement = verdict_of(list(said.values()), self.spec)
             if self.spec.opinions == 1 and said:

@@ -18,9 +18,10 @@ from assay.inference.engine import Engine
 from assay.inference.keys import judge_key
 from assay.inference.request import Request, RequestResult
 from assay.records import Prediction
+from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.engine_factory import JudgeEngineFactory
 from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, answer, context, rubric_words
-from assay.scoring.judges.verdicts import ANSWERED, Status, not_answered
+from assay.scoring.judges.verdicts import ANSWERED, SCORED, not_answered
 from assay.tasks.digest import digest
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, Opinion, Rubric, judge_content, shipped_text
@@ -51,7 +52,7 @@ class Preference:
     `is_consistent` is False where the two orders name different answers, None where one of them gave no verdict.
     """
 
-    status: Status
+    status: ScoreStatus
     better: Side | None = None
     is_consistent: bool | None = None
     explanation: str | None = None
@@ -98,7 +99,7 @@ def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
     said: tuple[Side, Side] = _side(one["better"], swapped=False), _side(other["better"], swapped=True)
     explanation = f"a first: {one['explanation']} | b first: {other['explanation']}"
     return Preference(
-        status="scored",
+        status=SCORED,
         better=said[0] if said[0] == said[1] else "tie",
         is_consistent=set(said) != {"a", "b"},
         explanation=explanation,
@@ -108,13 +109,13 @@ def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
 def preferred_of_several(said: Sequence[Preference]) -> Preference:
     """What several jurors prefer together: the side that more of them name, else a tie; unscored where one gave no verdict."""
     for one in said:
-        if one.status != "scored":
+        if one.status != SCORED:
             return one
     votes = [one.better for one in said]
     lead = votes.count("a") - votes.count("b")
     known = [one.is_consistent for one in said if one.is_consistent is not None]
     return Preference(
-        status="scored",
+        status=SCORED,
         better="a" if lead > 0 else "b" if lead < 0 else "tie",
         is_consistent=all(known) if known else None,
         explanation=" || ".join(one.explanation or "" for one in said),

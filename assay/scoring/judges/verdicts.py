@@ -10,27 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import fmean, median
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
 from assay.inference.endpoint.failures import FailureKind
 from assay.inference.keys import opinion_id, score_id
 from assay.records import Prediction, Score
+from assay.records.statuses import ANSWERED as ANSWERED
+from assay.records.statuses import PredictionStatus, ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
-from assay.scoring.tally import ANSWERED as ANSWERED
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import FAIL, PASS
 
 EXPLANATION_CHARACTERS = 2000
-Status = Literal["scored", "unscored", "failed", "refused"]
+SCORED, UNSCORED = ScoreStatus.SCORED, ScoreStatus.UNSCORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """One opinion, or the verdict of several; `value` is 1 or 0 by a binary rubric, else the level."""
 
-    status: Status
+    status: ScoreStatus
     value: float | None = None
     label: str | None = None
     passed: bool | None = None
@@ -47,9 +48,7 @@ def opinion_of(answered: Prediction, judge: JudgeSpec) -> Judgement:
     if "level" in said:
         return _scored(float(said["level"]), judge, label=str(said["level"]), explanation=explanation)
     passed = said["verdict"] == PASS
-    return Judgement(
-        status="scored", value=float(passed), label=said["verdict"], passed=passed, explanation=explanation
-    )
+    return Judgement(status=SCORED, value=float(passed), label=said["verdict"], passed=passed, explanation=explanation)
 
 
 def verdict_of(opinions: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
@@ -59,23 +58,24 @@ def verdict_of(opinions: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
     """
     if judge.opinions == 1 and len(opinions) == 1:
         return opinions[0]
-    scored = [opinion for opinion in opinions if opinion.status == "scored"]
+    scored = [opinion for opinion in opinions if opinion.status == SCORED]
     if not scored:
         return _none_scored(opinions, judge)
     return _mean(scored, judge) if judge.jury == "mean" else _majority(scored, judge)
 
 
-def not_answered(answered: Prediction) -> tuple[Status, str]:
+def not_answered(answered: Prediction) -> tuple[ScoreStatus, str]:
     """What a reply without a verdict is, and why.
 
     Refused; unscored where an answer came that holds no verdict; failed where none came, which is worth asking again.
     """
     kind = answered.error_type or answered.status
     reason = f"{kind}: {answered.error_message}" if answered.error_message else kind
-    if answered.status == "refused":
-        return "refused", reason
-    unreadable = answered.status == "invalid_output" or answered.error_type == FailureKind.TRUNCATED.value
-    return "unscored" if unreadable else "failed", reason
+    if answered.status == PredictionStatus.REFUSED:
+        return ScoreStatus.REFUSED, reason
+    is_unreadable = answered.status == PredictionStatus.INVALID_OUTPUT
+    is_unreadable = is_unreadable or answered.error_type == FailureKind.TRUNCATED.value
+    return UNSCORED if is_unreadable else ScoreStatus.FAILED, reason
 
 
 def _majority(scored: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
@@ -84,38 +84,38 @@ def _majority(scored: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
     if all(one.passed is not None for one in scored):
         passes = sum(one.passed is True for one in scored)
         if 2 * max(passes, len(scored) - passes) <= judge.opinions:
-            return Judgement(status="unscored", explanation=f"no majority: {told}")
+            return Judgement(status=UNSCORED, explanation=f"no majority: {told}")
         passed = 2 * passes > judge.opinions
         value = float(passed) if _is_binary(scored) else float(median(values))
         label = (PASS if passed else FAIL) if _is_binary(scored) else None
-        return Judgement(status="scored", value=value, label=label, passed=passed, explanation=told)
+        return Judgement(status=SCORED, value=value, label=label, passed=passed, explanation=told)
     level, count = Counter(values).most_common(1)[0]
     if 2 * count <= judge.opinions:
-        return Judgement(status="unscored", explanation=f"no majority: {told}")
-    return Judgement(status="scored", value=level, explanation=told)
+        return Judgement(status=UNSCORED, explanation=f"no majority: {told}")
+    return Judgement(status=SCORED, value=level, explanation=told)
 
 
 def _mean(scored: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
     told, mean = _told(scored, judge), fmean(one.value for one in scored if one.value is not None)
     if len(scored) < judge.opinions:
-        return Judgement(status="unscored", explanation=f"no mean of all opinions: {told}")
+        return Judgement(status=UNSCORED, explanation=f"no mean of all opinions: {told}")
     if not _is_binary(scored):
         return _scored(mean, judge, label=None, explanation=told)
     if mean == 0.5:
-        return Judgement(status="unscored", explanation=f"an even split: {told}")
-    return Judgement(status="scored", value=mean, passed=mean > 0.5, explanation=told)
+        return Judgement(status=UNSCORED, explanation=f"an even split: {told}")
+    return Judgement(status=SCORED, value=mean, passed=mean > 0.5, explanation=told)
 
 
 def _none_scored(opinions: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
     kinds = {opinion.status for opinion in opinions}
     reasons = "; ".join(sorted({opinion.explanation for opinion in opinions if opinion.explanation}))
     told = f"no opinion of {judge.opinions} could be used" + (f": {reasons}" if reasons else "")
-    return Judgement(status=kinds.pop() if len(kinds) == 1 else "unscored", explanation=told[:EXPLANATION_CHARACTERS])
+    return Judgement(status=kinds.pop() if len(kinds) == 1 else UNSCORED, explanation=told[:EXPLANATION_CHARACTERS])
 
 
 def _scored(level: float, judge: JudgeSpec, *, label: str | None, explanation: str) -> Judgement:
     passed = None if judge.passes is None else level >= judge.passes
-    return Judgement(status="scored", value=level, label=label, passed=passed, explanation=explanation)
+    return Judgement(status=SCORED, value=level, label=label, passed=passed, explanation=explanation)
 
 
 def _is_binary(scored: Sequence[Judgement]) -> bool:
@@ -127,9 +127,6 @@ def _told(scored: Sequence[Judgement], judge: JudgeSpec) -> str:
     said = ", ".join(f"{count} × {label}" for label, count in sorted(counts.items(), key=str))
     missing = judge.opinions - len(scored)
     return f"{said}, {missing} without a verdict" if missing else said
-
-
-JUDGE = "judge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +160,7 @@ class JudgeRows:
             score_id=score_id,
             occurred_at=datetime.now(UTC),
             scorer=self.scorer,
-            scorer_kind=JUDGE,
+            scorer_kind=ScorerKind.JUDGE,
             scorer_version=self.version,
             value=judgement.value,
             label=judgement.label,

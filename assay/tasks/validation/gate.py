@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from assay.records.statuses import GoldenSplit
 from assay.tasks.gate_spec import (
     OVERALL,
     RELIABILITY,
@@ -56,7 +57,7 @@ def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMista
     """Every mistake in the rules and waivers, by its path within the block."""
     if spec.gate is None:
         return
-    asked = [case for case in cases if case.split == "gate"]
+    asked = [case for case in cases if case.split == GoldenSplit.GATE]
     slices = {f"{name}={value}" for case in asked for name, value in case.slices.items()}
     for index, rule in enumerate(spec.gate.rules):
         for key, expected, found in (*_rule_mistakes(spec, rule), *_slice_mistakes(rule, slices)):

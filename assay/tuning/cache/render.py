@@ -10,13 +10,13 @@ from decimal import Decimal
 import yaml
 
 from assay.tasks.spec import SemanticCacheSpec
-from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, ThresholdRule
+from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, ThresholdRule, ThresholdStatus
 from assay.tuning.cache.tune import Tuning
 
 VERDICTS = {
-    "ok": "qualifies",
-    "too_few": "none qualifies yet: too few questions",
-    "too_many_false": "none qualifies: too many hits are false under every rule",
+    ThresholdStatus.OK: "qualifies",
+    ThresholdStatus.TOO_FEW: "none qualifies yet: too few questions",
+    ThresholdStatus.TOO_MANY_FALSE: "none qualifies: too many hits are false under every rule",
 }
 
 

@@ -15,6 +15,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from assay.statistics.exact_tests import rate_bounds
 
@@ -87,16 +88,28 @@ class HitCounts:
         return 1 - self.false_hits / self.hits if self.hits else None
 
 
+class ThresholdStatus(StrEnum):
+    """Whether a rule qualifies."""
+
+    OK = "ok"
+    TOO_FEW = "too_few"
+    """More questions may do."""
+    TOO_MANY_FALSE = "too_many_false"
+    """No number of questions like these would do."""
+
+
+EXIT_CODES = {ThresholdStatus.OK: 0, ThresholdStatus.TOO_MANY_FALSE: 1, ThresholdStatus.TOO_FEW: 2}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdChoice:
     """The rule with the most hits that holds on the held-out half, or why there is none.
 
-    `status` is `ok`, `too_few` (more questions may do; `questions_needed` in all, if the rates stay as they are) or
-    `too_many_false` (no number of questions like these would do). `rule` is None unless it is `ok`; `looked_at` is the
-    rule, or else the most promising one, of which `chosen` (first half) and `held_out` tell.
+    `questions_needed` is set where there are too few: in all, if the rates stay as they are. `rule` is None unless one
+    qualifies; `looked_at` is the rule, or else the most promising one, of which `chosen` (first half) and `held_out` tell.
     """
 
-    status: str
+    status: ThresholdStatus
     rule: ThresholdRule | None
     looked_at: ThresholdRule
     chosen: HitCounts
@@ -129,8 +142,9 @@ def choose_threshold(
     shown = best or ordered[0]
     chosen, held_out = bounds[shown], counts_at(second, shown, delta=delta)
     needed = None if best else questions_needed(chosen, held_out, most_false=most_false, delta=delta)
+    status = ThresholdStatus.TOO_MANY_FALSE if needed is None else ThresholdStatus.TOO_FEW
     return ThresholdChoice(
-        status="ok" if best else "too_few" if needed is not None else "too_many_false",
+        status=ThresholdStatus.OK if best else status,
         rule=best,
         looked_at=shown,
         chosen=chosen,

@@ -15,6 +15,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from assay.statistics.exact_tests import difference_above_p, rate_above_p
@@ -88,6 +89,20 @@ class CascadeCounts:
         return self.correct / self.n, (self.gains - self.losses) / self.n
 
 
+class CascadeVerdict(StrEnum):
+    """What fresh records say of a fitted threshold."""
+
+    CONFIRMED = "confirmed"
+    """The goal is shown."""
+    REFUTED = "refuted"
+    """Missing it is shown."""
+    INCONCLUSIVE = "inconclusive"
+
+
+EXIT_CODES = {CascadeVerdict.CONFIRMED: 0, CascadeVerdict.REFUTED: 1, CascadeVerdict.INCONCLUSIVE: 2, None: 2}
+"""Of the command; without a threshold there is nothing that fresh records could say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """The outcome; `chosen` and `held_out` are None where no threshold qualifies, and `reason` says why.
@@ -102,7 +117,7 @@ class Fit:
     held_out_n: int
     chosen: CascadeCounts | None
     held_out: CascadeCounts | None
-    verdict: str | None
+    verdict: CascadeVerdict | None
     stopped_at: CascadeCounts | None
     more_labels: int | None
     reason: str | None
@@ -180,16 +195,16 @@ def p_value(counts: CascadeCounts, goal: Goal) -> float:
     return difference_above_p(counts.gains, counts.losses, counts.n, difference=difference, error=goal.error)
 
 
-def verdict(counts: CascadeCounts, goal: Goal) -> str:
-    """confirmed: the goal is shown at the stated error; refuted: missing it is shown; else inconclusive."""
+def verdict(counts: CascadeCounts, goal: Goal) -> CascadeVerdict:
+    """What the counts show at the stated error."""
     if p_value(counts, goal) <= goal.error:
-        return "confirmed"
+        return CascadeVerdict.CONFIRMED
     if goal.quality is not None:
         against = rate_above_p(counts.n - counts.correct, counts.n, rate=1 - goal.quality)
     else:
         within = goal.within or 0.0
         against = difference_above_p(counts.losses, counts.gains, counts.n, difference=within, error=goal.error)
-    return "refuted" if against <= goal.error else "inconclusive"
+    return CascadeVerdict.REFUTED if against <= goal.error else CascadeVerdict.INCONCLUSIVE
 
 
 def _walk(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
