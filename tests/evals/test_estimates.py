@@ -12,13 +12,13 @@ import pytest
 
 from assay.evals.estimates import estimates, is_correct, tally_of
 from assay.evals.rates import rate
-from assay.evals.repeats import pass_at_k, pass_hat_k, variance_split
 from assay.evals.sampling import Sampling
 from assay.evals.statistics import Measured
 from assay.evals.tally import Tallied, Tally
 from assay.inference.request import RunFacts
 from assay.records import Estimate, Score
 from assay.tasks.task import Task
+from tests.evals.named_repeats import pass_at_k, pass_hat_k, variance_split
 from tests.fakes.task_folder import TaskFolder
 
 FACTS = RunFacts(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from assay.evals.rates import rate
-from assay.evals.repeats import pass_hat_k
 from assay.evals.sampling import Sampling
 from assay.pipeline.admission import reopen
 from assay.pipeline.scoring import read_estimates, score_run
+from tests.evals.named_repeats import pass_hat_k
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
 from tests.pipeline.conftest import Bench
 
