@@ -17,10 +17,10 @@ from typing import TextIO
 import orjson
 
 from assay.errors import AssayError
-from assay.evals.scorecard import read_scorecard
 from assay.local import stack
+from assay.report.scorecard import read_scorecard
 from assay.settings import Settings, process_environment
-from assay.terminal import note, write_scorecard
+from assay.terminal.output import note, write_scorecard
 from assay.warehouse.client import Warehouse
 from assay.warehouse.migrate import migrate
 

@@ -18,7 +18,7 @@ class UsageError(AssayError):
     """A mistake in use or configuration (exit 3)."""
 
 
-class StoppedAtDoor(AssayError):
+class InputRejected(AssayError):
     """The input was refused before a call was paid for (exit 4); `run_id` names the run that holds the reasons."""
 
     exit_code: ClassVar[int] = 4
@@ -28,7 +28,7 @@ class StoppedAtDoor(AssayError):
         self.run_id = run_id
 
 
-class Unreachable(AssayError):
+class ServiceUnreachable(AssayError):
     """A service does not answer (exit 5)."""
 
     exit_code: ClassVar[int] = 5

@@ -5,8 +5,10 @@ Only shapes belong here: no implementation, no import of a client library.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+
+from assay.records import Row
 
 
 class QueryPort(Protocol):
@@ -19,4 +21,12 @@ class QueryPort(Protocol):
             UsageError: the warehouse refuses the statement.
             Unreachable: it does not answer.
         """
+        ...
+
+
+class RowSink(Protocol):
+    """Where rows go; at least once."""
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """The rows, all of one table, are kept."""
         ...

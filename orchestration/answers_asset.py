@@ -10,9 +10,10 @@ from typing import Any
 
 import dagster as dg
 
-from assay.pipeline.admission import join, reopen
-from assay.pipeline.execution import answer, open_requests, summarise
-from assay.pipeline.shards import Shard
+from assay.pipeline import answer
+from assay.runs.resume import join, reopen
+from assay.runs.shards import Shard
+from assay.runs.summary import open_requests, summarise
 from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.batch_sensor import batches_out

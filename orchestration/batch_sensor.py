@@ -11,10 +11,10 @@ from typing import Any
 import dagster as dg
 
 from assay.errors import AssayError
-from assay.pipeline.batch_ledger import BatchStand
-from assay.pipeline.batching import advance_batches, batches_running
-from assay.pipeline.project import Project
-from assay.pipeline.run import Run
+from assay.project import Project
+from assay.runs.batches.batch_run import advance_batches, batches_running
+from assay.runs.batches.ledger import BatchStatus
+from assay.runs.run import Run
 from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.resources import AssayResource
 
@@ -26,7 +26,7 @@ REST = ("responses", "predictions", "scores")
 """What is left of a task's assets when its batches are done."""
 
 
-def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStand | None:
+def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStatus | None:
     """How the run's batches stand when some are open, and this Dagster run says so; None when the rest is for online.
 
     Raises:

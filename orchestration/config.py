@@ -7,8 +7,8 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
-from assay.pipeline.evaluated_side import EvaluationOptions
-from assay.pipeline.run import RunOptions
+from assay.evaluation.side import EvaluationOptions
+from assay.runs.run import RunOptions
 from assay.tasks.gate_spec import GATE_SPLIT
 
 

@@ -8,8 +8,8 @@ from functools import partial
 
 import dagster as dg
 
-from assay.pipeline.evaluated_side import Telling
-from assay.pipeline.evaluating import evaluate
+from assay.evaluation.evaluate import evaluate
+from assay.evaluation.side import EvaluationReporter
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig
@@ -56,7 +56,7 @@ def evaluation_asset(
     def evaluation(
         context: dg.AssetExecutionContext, config: EvaluationConfig, assay: AssayResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        told = Telling(
+        told = EvaluationReporter(
             answering=partial(answering, context.log.info),
             counting=lambda _: StepProgress(context.log.info),
             note=context.log.info,

@@ -8,14 +8,14 @@ from typing import Any
 
 import dagster as dg
 
-from assay.evals.gate_rules import Decision, State
-from assay.pipeline.evaluating import Evaluation
-from assay.pipeline.evaluation_views import RULE_COLUMNS, table_markdown, tables
-from assay.pipeline.execution import RunSummary
+from assay.evaluation.evaluation import Evaluation
+from assay.evaluation.gate_rules import RuleDecision, RuleState
+from assay.evaluation.render import RULE_COLUMNS, table_markdown, tables
+from assay.runs.summary import RunSummary
 
 GATE = "gate"
 REASONS_SHOWN = 3
-STATE_OF = {Decision.FAIL: State.FAIL, Decision.INCONCLUSIVE: State.INCONCLUSIVE}
+STATE_OF = {RuleDecision.FAIL: RuleState.FAIL, RuleDecision.INCONCLUSIVE: RuleState.INCONCLUSIVE}
 """The state of the rules that made a gate decide so."""
 
 
@@ -53,7 +53,7 @@ def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
     decision = evaluation.verdict.decision
     return dg.AssetCheckResult(
         check_name=GATE,
-        passed=decision is Decision.PASS,
+        passed=decision is RuleDecision.PASS,
         severity=dg.AssetCheckSeverity.ERROR if evaluation.blocks else dg.AssetCheckSeverity.WARN,
         description=_reasons(evaluation),
         metadata=_decided(evaluation),
@@ -66,7 +66,7 @@ def _reasons(evaluation: Evaluation) -> str:
     decisive = [outcome for outcome in evaluation.verdict.outcomes if outcome.state is STATE_OF.get(decision)]
     reasons = [f"{outcome.rule.name}: {outcome.reason}" for outcome in decisive[:REASONS_SHOWN]]
     more = [f"and {len(decisive) - REASONS_SHOWN} more"] if len(decisive) > REASONS_SHOWN else []
-    silent = ["no rule has a say"] if decision is Decision.INCONCLUSIVE and not decisive else []
+    silent = ["no rule has a say"] if decision is RuleDecision.INCONCLUSIVE and not decisive else []
     return "; ".join([decision.value, *reasons, *more, *silent])
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import dagster as dg
 
-from assay.errors import StoppedAtDoor
-from assay.evals.scorecard_views import run_markdown
-from assay.pipeline.admission import Admission
-from assay.pipeline.batch_ledger import BatchStand
-from assay.pipeline.execution import RunSummary
-from assay.pipeline.forecast import Forecast
-from assay.pipeline.forecast_lines import forecast_lines
+from assay.errors import InputRejected
+from assay.report.render import run_markdown
+from assay.runs.admission import Admission
+from assay.runs.batches.ledger import BatchStatus
+from assay.runs.forecast.forecast import Forecast
+from assay.runs.forecast.render import forecast_lines
+from assay.runs.summary import RunSummary
 
 GATE, COMPLETENESS = "inputs_gate", "completeness"
 
@@ -39,7 +39,7 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
     return {"forecast": "\n".join(forecast_lines(forecast)), "forecast/requests": forecast.requests, **amounts}
 
 
-def refused(stop: StoppedAtDoor) -> dg.MaterializeResult[str]:
+def refused(stop: InputRejected) -> dg.MaterializeResult[str]:
     """The input was stopped; the failed check keeps every later asset from running."""
     check = dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
     return dg.MaterializeResult(value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[check])
@@ -77,7 +77,7 @@ def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheck
     )
 
 
-def batch_counts(stand: BatchStand) -> dict[str, int]:
+def batch_counts(stand: BatchStatus) -> dict[str, int]:
     """How the run's batches stand, in numbers."""
     return {"open_batches": stand.open, "batches": stand.batches, "open_requests": stand.open_requests}
 

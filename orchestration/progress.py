@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from assay.pipeline.progress import RunProgress, Snapshot, lane_lines, run_line, sampling
+from assay.runs.progress import ProgressSnapshot, RunProgress, lane_lines, run_line, sampling
 
 EVERY_SECONDS = 10.0
 
@@ -31,7 +31,7 @@ def answering(log: Callable[[str], None], total: int, *, every_s: float = EVERY_
     """Who is told of each answer of the block; the log has a message every so often, and one at the end."""
     progress = RunProgress(total)
 
-    def show(snapshot: Snapshot) -> None:
+    def show(snapshot: ProgressSnapshot) -> None:
         log("\n".join(["answered " + run_line(snapshot), *lane_lines(snapshot)]))
 
     with sampling(progress, show, every_s=every_s):

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from assay.pipeline.project import Project, open_project
+from assay.project import Project, open_project
 from assay.settings import Settings, load_settings
 from assay.warehouse.marts import DBT_PROJECT
 

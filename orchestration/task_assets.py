@@ -6,11 +6,12 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from assay.errors import StoppedAtDoor
-from assay.pipeline.admission import admit, reopen
-from assay.pipeline.execution import finish
-from assay.pipeline.forecast import forecast
-from assay.pipeline.scoring import read_estimates
+from assay.errors import InputRejected
+from assay.pipeline import finish
+from assay.runs.admission import admit
+from assay.runs.forecast.forecast import forecast
+from assay.runs.resume import reopen
+from assay.scoring.score_stage import read_estimates
 from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.answers_asset import answers_asset
@@ -99,7 +100,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
         project, options = assay.project(), config.options(context.partition_key)
         try:
             admission = admit(project, project.task(folder, variant=options.variant), options, report=_counter(context))
-        except StoppedAtDoor as stop:
+        except InputRejected as stop:
             return metadata.refused(stop)
         return metadata.admitted(admission, forecast(project, admission.run))
 

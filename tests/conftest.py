@@ -14,8 +14,8 @@ FIRST = (
     "tests/orchestration/test_marts.py",
     "tests/end_to_end/test_crashes.py",
     "tests/end_to_end/test_canaries.py",
-    "tests/pipeline/test_batch_crashes.py",
-    "tests/review/test_page.py",
+    "tests/runs/batches/test_crashes.py",
+    "tests/labels/page/test_page.py",
 )
 """The units of a minute and more: begun last, one of them would be waited for."""
 

@@ -4,10 +4,10 @@ Belongs here: what can be judged by code. Judging by a model or by people, and s
 """
 
 from assay.checks.registry import build_scorer, parameter_errors, scorer_version
-from assay.checks.scoring import Judged, Scorer, Subject, failed, measured, passed, unscored
+from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, unscored
 
 __all__ = [
-    "Judged",
+    "CheckResult",
     "Scorer",
     "Subject",
     "build_scorer",

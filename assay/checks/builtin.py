@@ -13,8 +13,8 @@ from functools import partial
 from typing import NoReturn, cast
 
 from assay.checks.scoring import (
+    CheckResult,
     JsonObject,
-    Judged,
     Scorer,
     Subject,
     is_number,
@@ -37,7 +37,7 @@ def exact_match(parameters: Parameters) -> Scorer:
     field = _text(parameters, "field")
     plain = partial(_plain, strip=bool(parameters.get("strip")), ignore_case=bool(parameters.get("ignore_case")))
 
-    def judge(output: JsonObject, subject: Subject) -> Judged:
+    def judge(output: JsonObject, subject: Subject) -> CheckResult:
         expected = value_at(subject.expected, field, where="the case's expected answer")
         found = value_at(output, field, where="output")
         return passed(
@@ -51,7 +51,7 @@ def allowed_value(parameters: Parameters) -> Scorer:
     """Passes when the field is one of the values."""
     field, values = _text(parameters, "field"), cast("list[object]", parameters["values"])
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         found = value_at(output, field, where="output")
         is_allowed = any(_same(value, found) for value in values)
         return passed(is_allowed, f"{field}: expected one of {shown(values)}, found {shown(found)}")
@@ -66,7 +66,7 @@ def valid_schema(_: Parameters) -> Scorer:
     refused, skipped) or the declared fallback stands in for it, there is nothing to judge.
     """
 
-    def score(subject: Subject) -> Judged:
+    def score(subject: Subject) -> CheckResult:
         if subject.status in ("ok", "repaired") and subject.output is not None:
             return passed(True, f"expected an output that fits the schema, found one ({subject.status})")
         if subject.status == "invalid_output":
@@ -80,7 +80,7 @@ def valid_json(parameters: Parameters) -> Scorer:
     """Passes when the field's text is one JSON document (RFC 8259: no NaN, no trailing text)."""
     field = _text(parameters, "field")
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         text = text_at(output, field)
         try:
             json.loads(text, parse_constant=_no_constant)
@@ -98,7 +98,7 @@ def regex(parameters: Parameters) -> Scorer:
     field, pattern = _text(parameters, "field"), re.compile(_text(parameters, "pattern"))
     must_match = parameters.get("must_match", True) is not False
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         text = text_at(output, field)
         wanted = "a match of" if must_match else "no match of"
         return passed(
@@ -114,7 +114,7 @@ def numeric_range(parameters: Parameters) -> Scorer:
     field = _text(parameters, "field")
     low, high = _bounds(parameters)
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         found = value_at(output, field, where="output")
         if not is_number(found):
             return unscored(f"{field}: expected a number, found {shown(found)}")
@@ -128,7 +128,7 @@ def length(parameters: Parameters) -> Scorer:
     field, unit = _text(parameters, "field"), str(parameters.get("unit", "characters"))
     low, high = _bounds(parameters)
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         text = text_at(output, field)
         found = len(text.split()) if unit == "words" else len(text)
         return passed(low <= found <= high, f"{field}: expected {_range(low, high)} {unit}, found {found}")
@@ -150,7 +150,7 @@ def _containing(parameters: Parameters, *, wanted: bool) -> Scorer:
     field, values = _text(parameters, "field"), cast("list[str]", parameters["values"])
     ignore_case = bool(parameters.get("ignore_case"))
 
-    def judge(output: JsonObject, _: Subject) -> Judged:
+    def judge(output: JsonObject, _: Subject) -> CheckResult:
         text = text_at(output, field)
         searched = text.casefold() if ignore_case else text
         present = [value for value in values if (value.casefold() if ignore_case else value) in searched]

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import cast
 
-from assay.checks.scoring import Judged, Scorer, Subject, failed, measured, passed, shown
+from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, shown
 from assay.errors import UsageError
 
 FUNCTION = re.compile(r"(?P<file>[\w\-]+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -33,7 +33,7 @@ def custom(parameters: Mapping[str, object], *, task_dir: Path) -> Scorer:
     stated = str(parameters["function"])
     function = _load(stated, task_dir)
 
-    def score(subject: Subject) -> Judged:
+    def score(subject: Subject) -> CheckResult:
         try:
             answer = function(subject)
             return _judged(answer, stated)
@@ -101,8 +101,8 @@ def _module(path: Path, source: bytes) -> ModuleType:
     return module
 
 
-def _judged(answer: object, stated: str) -> Judged:
-    if isinstance(answer, Judged):
+def _judged(answer: object, stated: str) -> CheckResult:
+    if isinstance(answer, CheckResult):
         return answer
     if isinstance(answer, bool):
         return passed(answer, f"{stated} answered {answer}")

@@ -16,7 +16,7 @@ SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckResult:
     """One judgement; `value` and `passed` are None unless the status is 'scored'. The caller scrubs the explanation."""
 
     status: Literal["scored", "unscored", "failed"]
@@ -39,7 +39,7 @@ class Subject:
 class Scorer(Protocol):
     """A pure function: equal subjects get equal judgements."""
 
-    def __call__(self, subject: Subject) -> Judged:
+    def __call__(self, subject: Subject) -> CheckResult:
         """The judgement; it does not raise for anything in the subject."""
         ...
 
@@ -48,12 +48,12 @@ class Unscorable(Exception):
     """Raised inside a check where the subject gives nothing to judge; its text is the reason."""
 
 
-def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> Judged:
+def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:
     """A judgement of yes (value 1) or no (value 0)."""
-    return Judged("scored", 1.0 if is_passed else 0.0, label, is_passed, explanation)
+    return CheckResult("scored", 1.0 if is_passed else 0.0, label, is_passed, explanation)
 
 
-def measured(value: float, explanation: str | None = None) -> Judged:
+def measured(value: float, explanation: str | None = None) -> CheckResult:
     """A judgement on a scale, neither passed nor not.
 
     Raises:
@@ -61,23 +61,23 @@ def measured(value: float, explanation: str | None = None) -> Judged:
     """
     if not math.isfinite(value):
         raise ValueError(f"A score is {value}: expected a finite number.")
-    return Judged("scored", float(value), None, None, explanation)
+    return CheckResult("scored", float(value), None, None, explanation)
 
 
-def unscored(reason: str) -> Judged:
+def unscored(reason: str) -> CheckResult:
     """There was nothing to judge; this is not a 0."""
-    return Judged("unscored", None, None, None, reason)
+    return CheckResult("unscored", None, None, None, reason)
 
 
-def failed(reason: str) -> Judged:
+def failed(reason: str) -> CheckResult:
     """The scorer itself broke; this says nothing about the prediction."""
-    return Judged("failed", None, None, None, reason)
+    return CheckResult("failed", None, None, None, reason)
 
 
-def on_output(judge: Callable[[JsonObject, Subject], Judged]) -> Scorer:
+def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:
     """A scorer that is unscored without an output, and where `judge` raises Unscorable."""
 
-    def score(subject: Subject) -> Judged:
+    def score(subject: Subject) -> CheckResult:
         if subject.output is None:
             return unscored(f"no output: {subject.status}")
         try:

@@ -11,7 +11,11 @@ from typing import Any
 
 import click
 
-from assay.cli import cache, calibrate, evaluate, power, reading, review, route, run, stack, tasks, warehouse
+from assay.cli.data import reading, tasks, warehouse
+from assay.cli.evals import cache, calibrate, evaluate, power, route
+from assay.cli.evals import labels as review
+from assay.cli.ops import stack
+from assay.cli.runs import run
 from assay.errors import AssayError
 
 INTERRUPTED = 130

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from assay.pipeline.project import Project
+    from assay.project import Project
     from assay.settings import Settings
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -24,6 +24,6 @@ def open_settings() -> Settings:
 
 def opened_project() -> Project:
     """The project around the working folder; nothing is connected yet."""
-    from assay.pipeline.project import open_project
+    from assay.project import open_project
 
     return open_project(open_settings())

@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.prices import PLACES, Price, PriceBook
-from assay.inference.replies import Reply
 from assay.inference.request import Request, RunFacts
 from assay.inference.usage import token_usage
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 

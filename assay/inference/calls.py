@@ -16,17 +16,17 @@ import orjson
 
 from assay.inference.budgets.protocol import Budget
 from assay.inference.call_rows import CallFacts, CallRows
-from assay.inference.client import ModelClient
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.client import ModelClient
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.keys import new_id
 from assay.inference.limits.protocol import Limiter
 from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED, TokenEstimator
 from assay.inference.prompts import Message, Prompts
-from assay.inference.replies import Reply
 from assay.inference.request import Request
 from assay.inference.routing.record import Escalation
 from assay.inference.usage import TokenUsage
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
 
@@ -48,7 +48,7 @@ class CallJournal(Protocol):
 
 
 @dataclass(slots=True)
-class Work:
+class RequestState:
     """One request under way, with the rows of its calls so far; `deadline` is a time of the engine's clock."""
 
     request: Request
@@ -62,7 +62,7 @@ class Work:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RenderedPrompt:
     """What is sent on one route: the messages as JSON, and the body around them."""
 
     route: RouteSpec
@@ -86,13 +86,13 @@ class CallMaker:
     _rates: dict[tuple[str, str], tuple[Decimal, Decimal]] = field(default_factory=dict)
     _tokens: dict[str, TokenEstimator] = field(default_factory=dict)
 
-    def turn(self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: str) -> Turn:
+    def turn(self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: str) -> RenderedPrompt:
         """The turn as it will be sent."""
         encoded = orjson.dumps(messages)
         body = self.prompts.body(encoded, route, request)
-        return Turn(route, purpose, encoded, body)
+        return RenderedPrompt(route, purpose, encoded, body)
 
-    async def call(self, work: Work, turn: Turn) -> tuple[Reply | CallFailure, str]:
+    async def call(self, work: RequestState, turn: RenderedPrompt) -> tuple[Reply | CallFailure, str]:
         """The outcome and the id of the call; its rows are with the work.
 
         A cancellation in the middle of the call goes on after its row, with billing unknown, is there.
@@ -110,7 +110,7 @@ class CallMaker:
             self.budget.settle(estimate, paid(work.responses[made:]))
         return outcome, work.responses[-1].call_id
 
-    def estimate(self, turn: Turn) -> Decimal:
+    def estimate(self, turn: RenderedPrompt) -> Decimal:
         """What the call may cost at most, in USD: its bytes as tokens, its answer as long as it may be."""
         key = (turn.route.provider, turn.route.model)
         rate = self._rates.get(key)
@@ -125,7 +125,7 @@ class CallMaker:
         said = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
         return (asked.usd or Decimal(0)) / MANY, said.usd or Decimal(0)
 
-    async def _in_turn(self, work: Work, turn: Turn, estimate: Decimal) -> Reply | CallFailure:
+    async def _in_turn(self, work: RequestState, turn: RenderedPrompt, estimate: Decimal) -> Reply | CallFailure:
         lane, estimator = turn.route.lane, self._estimator(turn.route.lane)
         tokens = estimator.estimate(len(turn.body), max_tokens=self.prompts.max_tokens)
         queue_ms = await self.limiter.acquire(lane, tokens)
@@ -155,7 +155,7 @@ class CallMaker:
             found = self._tokens[lane] = TokenEstimator()
         return found
 
-    async def _send(self, work: Work, turn: Turn, call: CallFacts) -> Reply | CallFailure:
+    async def _send(self, work: RequestState, turn: RenderedPrompt, call: CallFacts) -> Reply | CallFailure:
         if self.journal is not None:
             self.journal.dispatched(call)
         outcome: Reply | CallFailure = STOPPED
@@ -175,7 +175,7 @@ def paid(responses: Sequence[Response]) -> Decimal:
     return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
-def _learn(estimator: TokenEstimator, turn: Turn, responses: Sequence[Response]) -> int | None:
+def _learn(estimator: TokenEstimator, turn: RenderedPrompt, responses: Sequence[Response]) -> int | None:
     """Tokens that the provider counted, by which the next call is estimated; None where it did not say."""
     if not responses or responses[0].input_tokens is None or responses[0].output_tokens is None:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 AGAIN_S = 2.0
 
 
-async def end(*tasks: asyncio.Task[Any] | None) -> None:
+async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
     """The tasks have ended; each is cancelled until it has. What they raise is not raised here."""
     left = {task for task in tasks if task is not None and not task.done()}
     while left:

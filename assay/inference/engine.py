@@ -15,22 +15,22 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from assay.errors import AssayError, Unreachable, UsageError
-from assay.inference.backoff import Backoff
+from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
-from assay.inference.calls import BudgetReached, CallMaker, Turn, Work
-from assay.inference.circuit import Circuits
-from assay.inference.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
+from assay.inference.calls import BudgetReached, CallMaker, RenderedPrompt, RequestState
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.circuit import Circuits
+from assay.inference.endpoint.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.prompts import Message, PromptFailed, repair_messages
-from assay.inference.replies import Reply
-from assay.inference.request import Answered, Request, prediction_row
+from assay.inference.request import Request, RequestResult, prediction_row
 from assay.inference.routing.counterfactual import counterfactual_cost
 from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, routing_column
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.tasks.spec import RouteSpec
 
 ANSWERING, JUDGING = ("answer", "repair"), ("judge", "judge")
@@ -59,7 +59,7 @@ class _Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class _RouteFailure:
     """Why a route gave no valid answer."""
 
     status: str
@@ -68,10 +68,10 @@ class _Fault:
     never_sent: bool = False
 
 
-class RunCannotGoOn(Exception):
+class RunAborted(Exception):
     """Going on would spoil every record alike; holds the error for the user and the rows of the calls made."""
 
-    def __init__(self, error: AssayError, work: Work) -> None:
+    def __init__(self, error: AssayError, work: RequestState) -> None:
         super().__init__(str(error))
         self.error = error
         self.work = work
@@ -96,7 +96,7 @@ class Engine:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    async def answer(self, request: Request) -> Answered:
+    async def answer(self, request: Request) -> RequestResult:
         """The final answer, with the rows of every call made for it.
 
         Cancelled, it ends at once and gives the rows of the calls made, without a prediction: they may have cost money.
@@ -104,7 +104,7 @@ class Engine:
         Raises:
             RunCannotGoOn: the key is refused, the quota is used up, or no endpoint takes connections.
         """
-        work = Work(request, self.now(), self.clock() + self.deadline_s)
+        work = RequestState(request, self.now(), self.clock() + self.deadline_s)
         if self.tracing is None:
             return await self._answer(work)
         span, answered = self.tracing.start_request(request.position, epoch=request.epoch), None
@@ -115,34 +115,34 @@ class Engine:
             span.end(answered.prediction if answered is not None else None, work.responses)
         return answered
 
-    async def _answer(self, work: Work) -> Answered:
+    async def _answer(self, work: RequestState) -> RequestResult:
         try:
             return await self._through_routes(work)
         except BudgetReached:
             self.events.emit("budget_reached", **self._money())
             return self._unanswered(work, _fault_at_cap(work))
         except PromptFailed as error:
-            return self._unanswered(work, _Fault("failed", FailureKind.BAD_REQUEST.value, str(error)))
+            return self._unanswered(work, _RouteFailure("failed", FailureKind.BAD_REQUEST.value, str(error)))
         except asyncio.CancelledError:
             if not work.responses:
                 raise
-            return Answered(None, tuple(work.responses), tuple(work.contents))
+            return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
-    def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> Answered:
+    def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> RequestResult:
         """The rows of a call of a batch, with the prediction if its answer is valid; else it is to be asked online."""
-        work = Work(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
+        work = RequestState(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
         work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
         if isinstance(outcome, Reply):
             judged = self._judge(work, outcome, call.route, status="ok")
             if isinstance(judged, _Answer):
                 return self._answered(work, judged, (call.route,))
-        return Answered(None, tuple(work.responses), tuple(work.contents))
+        return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
-    async def _through_routes(self, work: Work) -> Answered:
+    async def _through_routes(self, work: RequestState) -> RequestResult:
         messages = self.calls.prompts.messages(work.request.fields, history=work.request.history)
         routes = self.router.routes(work.request.fields)
-        faults: list[_Fault] = []
+        faults: list[_RouteFailure] = []
         kept: _Answer | None = None
         for route in routes:
             outcome = await self._try_route(work, route, messages, doubted=kept)
@@ -157,9 +157,9 @@ class Engine:
         self._refuse_if_nothing_connects(work, faults)
         return self._unanswered(work, faults[-1])
 
-    def _goes_on(self, work: Work, route: RouteSpec, outcome: _Answer | _Fault) -> bool:
+    def _goes_on(self, work: RequestState, route: RouteSpec, outcome: _Answer | _RouteFailure) -> bool:
         """True when the next route is to be asked, which is noted with its reason."""
-        if isinstance(outcome, _Fault):
+        if isinstance(outcome, _RouteFailure):
             reason = outcome.error_type if route.escalate.on_invalid else None
         else:
             fields = work.request.fields
@@ -174,17 +174,17 @@ class Engine:
         return True
 
     async def _try_route(
-        self, work: Work, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
-    ) -> _Answer | _Fault:
+        self, work: RequestState, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
+    ) -> _Answer | _RouteFailure:
         """The route's answer; where the budget ends, an answer of an earlier route that was doubted still stands."""
         try:
             return await self._ask(work, route, messages)
         except BudgetReached:
             if doubted is None:
                 raise
-            return _Fault("skipped_budget", "budget", "the run's budget is used up")
+            return _RouteFailure("skipped_budget", "budget", "the run's budget is used up")
 
-    async def _ask(self, work: Work, route: RouteSpec, messages: list[Message]) -> _Answer | _Fault:
+    async def _ask(self, work: RequestState, route: RouteSpec, messages: list[Message]) -> _Answer | _RouteFailure:
         turn = self.calls.turn(work.request, route, messages, purpose=self.purposes[0])
         found = await self.cache.find(work.request, turn.body, lane=route.lane)
         if found is not None and (answer := self._given_again(found, route)) is not None:
@@ -193,7 +193,7 @@ class Engine:
         if isinstance(reply, CallFailure):
             status = "refused" if reply.kind is FailureKind.CONTENT_FILTER else "failed"
             never_sent = reply.kind is FailureKind.CONNECT and not reply.broke_off
-            return _Fault(status, reply.kind.value, reply.message, never_sent=never_sent)
+            return _RouteFailure(status, reply.kind.value, reply.message, never_sent=never_sent)
         judged = self._judge(work, reply, route, status="ok")
         if isinstance(judged, _Answer):
             await self._keep(work, turn, reply, judged)
@@ -213,7 +213,7 @@ class Engine:
             return None
         return _Answer("ok", validated, route.name, found.call_id, found.confidence, found.source)
 
-    async def _keep(self, work: Work, turn: Turn, reply: Reply, answer: _Answer) -> None:
+    async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
         """The cache, if there is one, has the answer, unless it had to be repaired."""
         if answer.status != "ok" or isinstance(self.cache, NoCache):
             return
@@ -227,29 +227,31 @@ class Engine:
         )
         await self.cache.store(work.request, turn.body, paid)
 
-    def _judge(self, work: Work, reply: Reply, route: RouteSpec, *, status: str) -> _Answer | _Fault:
+    def _judge(self, work: RequestState, reply: Reply, route: RouteSpec, *, status: str) -> _Answer | _RouteFailure:
         """What the last call of the work is worth."""
         response = work.responses[-1]
         if response.status == "refused":
-            return _Fault("refused", response.error_type or "refused", reply.refusal or "finish_reason content_filter")
+            return _RouteFailure(
+                "refused", response.error_type or "refused", reply.refusal or "finish_reason content_filter"
+            )
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
             status = "repaired" if validated.rescued else status
             return _Answer(status, validated, route.name, response.call_id, reply.confidence)
         if response.status == "truncated":
-            return _Fault("failed", FailureKind.TRUNCATED.value, CUT_OFF)
+            return _RouteFailure("failed", FailureKind.TRUNCATED.value, CUT_OFF)
         return self._invalid(work, validated)
 
-    def _invalid(self, work: Work, found: Invalid) -> _Fault:
+    def _invalid(self, work: RequestState, found: Invalid) -> _RouteFailure:
         work.responses[-1] = replace(
             work.responses[-1],
             status="invalid_output",
             error_type=FailureKind.INVALID_OUTPUT.value,
             error_message=self.calls.rows.scrub(found.fault),
         )
-        return _Fault("invalid_output", FailureKind.INVALID_OUTPUT.value, found.fault)
+        return _RouteFailure("invalid_output", FailureKind.INVALID_OUTPUT.value, found.fault)
 
-    async def _reply(self, work: Work, turn: Turn) -> Reply | CallFailure:
+    async def _reply(self, work: RequestState, turn: RenderedPrompt) -> Reply | CallFailure:
         """The outcome of the turn, after as many attempts as its kind of failure is worth."""
         route, attempt, limited = turn.route, 0, 0
         while await self._closed_circuit(work, route):
@@ -270,7 +272,7 @@ class Engine:
             await self.sleep(wait)
         return CallFailure(FailureKind.SERVER, CIRCUIT_OPEN)
 
-    def _tell_failure(self, work: Work, turn: Turn, failure: CallFailure, call_id: str) -> None:
+    def _tell_failure(self, work: RequestState, turn: RenderedPrompt, failure: CallFailure, call_id: str) -> None:
         self.events.emit(
             "call_failed",
             lane=turn.route.lane,
@@ -288,7 +290,7 @@ class Engine:
         spent, cap = self.calls.budget.spent_usd, self.calls.budget.cap_usd
         return {"spent_usd": float(spent), "cap_usd": None if cap is None else float(cap)}
 
-    async def _closed_circuit(self, work: Work, route: RouteSpec) -> bool:
+    async def _closed_circuit(self, work: RequestState, route: RouteSpec) -> bool:
         """True when a call may be made; waits for it on the last route, for there is no other to go to."""
         while (wait := self.circuits.wait_s(route.name)) > 0:
             is_last = self.router.routes(work.request.fields)[-1].name == route.name
@@ -297,18 +299,18 @@ class Engine:
             await self.sleep(wait)
         return True
 
-    def _refuse_if_hopeless(self, work: Work, route: RouteSpec, failure: CallFailure) -> None:
+    def _refuse_if_hopeless(self, work: RequestState, route: RouteSpec, failure: CallFailure) -> None:
         if failure.kind in STOPS_THE_RUN:
             stated = self.calls.rows.scrub(failure.message)
             error = UsageError(f"Provider '{route.provider}': {stated}; {STOP_ADVICE[failure.kind]}.")
-            raise RunCannotGoOn(error, work)
+            raise RunAborted(error, work)
 
-    def _refuse_if_nothing_connects(self, work: Work, faults: list[_Fault]) -> None:
+    def _refuse_if_nothing_connects(self, work: RequestState, faults: list[_RouteFailure]) -> None:
         if all(fault.never_sent for fault in faults):
             message = f"No endpoint takes connections ({faults[-1].message}): see `assay status` and providers.yml."
-            raise RunCannotGoOn(Unreachable(message), work)
+            raise RunAborted(ServiceUnreachable(message), work)
 
-    def _answered(self, work: Work, answer: _Answer, routes: Sequence[RouteSpec]) -> Answered:
+    def _answered(self, work: RequestState, answer: _Answer, routes: Sequence[RouteSpec]) -> RequestResult:
         counterfactual = None
         if len(routes) > 1:
             counterfactual = counterfactual_cost(
@@ -325,7 +327,7 @@ class Engine:
             counterfactual_cost_usd=counterfactual,
         )
 
-    def _unanswered(self, work: Work, fault: _Fault) -> Answered:
+    def _unanswered(self, work: RequestState, fault: _RouteFailure) -> RequestResult:
         message = self.calls.rows.scrub(fault.message)
         if self.fallback is not None and fault.status != "skipped_budget":
             fallback = orjson.dumps(self.fallback).decode()
@@ -334,7 +336,7 @@ class Engine:
             )
         return self._final(work, status=fault.status, error_type=fault.error_type, error_message=message)
 
-    def _final(self, work: Work, *, status: str, output: str | None = None, **columns: Any) -> Answered:
+    def _final(self, work: RequestState, *, status: str, output: str | None = None, **columns: Any) -> RequestResult:
         prediction = prediction_row(
             self.calls.rows.facts,
             work.request,
@@ -345,13 +347,13 @@ class Engine:
             calls=len(work.responses),
             **columns,
         )
-        return Answered(prediction, tuple(work.responses), tuple(work.contents))
+        return RequestResult(prediction, tuple(work.responses), tuple(work.contents))
 
 
-def _fault_at_cap(work: Work) -> _Fault:
+def _fault_at_cap(work: RequestState) -> _RouteFailure:
     """Skipped if nothing was sent; else what the last call showed, for a record that failed must not leave the rates."""
     if not work.responses:
-        return _Fault("skipped_budget", "budget", "the run's budget is used up")
+        return _RouteFailure("skipped_budget", "budget", "the run's budget is used up")
     last = work.responses[-1]
     status = last.status if last.status in ("refused", "invalid_output") else "failed"
-    return _Fault(status, last.error_type or last.status, last.error_message or "the run's budget is used up")
+    return _RouteFailure(status, last.error_type or last.status, last.error_message or "the run's budget is used up")

@@ -18,7 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from assay.inference.usage import TokenUsage
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, PriceCalculation

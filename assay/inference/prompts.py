@@ -14,9 +14,10 @@ import orjson
 from assay.inference.caches.provider_prompt import PROMPT_CACHE_KEY
 from assay.inference.request import Request
 from assay.inference.routing.rules import wire_parameters
+from assay.tasks.case import Case
 from assay.tasks.output_model import is_strict
 from assay.tasks.spec import RouteSpec
-from assay.tasks.task import Case, Task
+from assay.tasks.task import Task
 from assay.tasks.templates import EXAMPLES_VARIABLE, PREDICTION, reads, renderer
 
 Message = dict[str, str]

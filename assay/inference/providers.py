@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from assay.errors import UsageError
-from assay.inference.limits.protocol import LaneLimits
 from assay.settings import Settings
-from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument
+from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument
+
+if TYPE_CHECKING:
+    pass
 
 PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
@@ -128,11 +130,11 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
     if document.mistakes:
-        raise TaskInvalid(document.mistakes)
+        raise TaskValidationError(document.mistakes)
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
     providers: dict[str, Provider] = {}
-    mistakes: list[Mistake] = []
+    mistakes: list[ValidationIssue] = []
     for name, block in document.value.items():
         try:
             content = _ProviderBlock.model_validate(block)
@@ -151,5 +153,15 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
             prompt_cache_key=content.prompt_cache_key,
         )
     if mistakes:
-        raise TaskInvalid(mistakes)
+        raise TaskValidationError(mistakes)
     return providers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneLimits:
+    """What is stated of a lane: per minute, per minute, per day (None: found out while running), most in flight."""
+
+    rpm: int | None = None
+    tpm: int | None = None
+    rpd: int | None = None
+    concurrency: int = 64

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from assay.inference.keys import prediction_id
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.records import Content, Prediction, Response, Score
 
 
@@ -51,7 +51,7 @@ class Request:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RequestResult:
     """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it.
 
     What a judge was asked ends in `scores` instead of a prediction.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 MOST_TOKENS = 10**9
 """More than any call can have: a larger count is no count."""

@@ -13,7 +13,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from assay.inference.rescue import completed, unwrapped
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 from assay.tasks.output_model import is_closed, strict_schema
 
 FAULTS_SHOWN = 3

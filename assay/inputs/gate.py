@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from assay.inputs.manifest import REJECTED
 from assay.inputs.rules import InputRules
-from assay.inputs.stored import RejectedRow, Snapshot
+from assay.inputs.stored import InputSnapshot, RejectedRow
 
 POSITIONS_SHOWN = 3
 ADVICE = {
@@ -35,7 +35,7 @@ class GateDecision:
     message: str
 
 
-def decide(snapshot: Snapshot, rules: InputRules) -> GateDecision:
+def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
     """Passed if some record is left and the share of rejected rows is at most `max_rejected_share`."""
     if not snapshot.rows_rejected:
         return GateDecision(True, False, f"{snapshot.source_label}: all {snapshot.rows_read:,} rows became records.")
@@ -51,7 +51,7 @@ def decide(snapshot: Snapshot, rules: InputRules) -> GateDecision:
     return GateDecision(passed, passed, "\n".join(lines))
 
 
-def _reason_lines(snapshot: Snapshot) -> list[str]:
+def _reason_lines(snapshot: InputSnapshot) -> list[str]:
     """A line per reason, the most frequent first: how many, where first, what was found, what to do."""
     lines = []
     examples = _first_rows(snapshot)
@@ -64,7 +64,7 @@ def _reason_lines(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def _first_rows(snapshot: Snapshot) -> dict[str, list[RejectedRow]]:
+def _first_rows(snapshot: InputSnapshot) -> dict[str, list[RejectedRow]]:
     found: dict[str, list[RejectedRow]] = {reason: [] for reason in snapshot.rejected_by_reason}
     wanted = {reason: min(count, POSITIONS_SHOWN) for reason, count in snapshot.rejected_by_reason.items()}
     for row in snapshot.rejected():

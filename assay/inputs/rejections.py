@@ -105,7 +105,7 @@ order by position, check_order
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowRejection:
     """Why a row may not become a record; the check with the lowest order wins."""
 
     reason: str

@@ -32,16 +32,16 @@ from assay.inputs.manifest import (
     write_manifest,
 )
 from assay.inputs.raw_rows import RawRow, Source
-from assay.inputs.rejections import CANDIDATES, IDS, Fault, write_rejected
+from assay.inputs.rejections import CANDIDATES, IDS, RowRejection, write_rejected
 from assay.inputs.rules import InputRules, require_columns
-from assay.inputs.stored import RejectedRow, Snapshot, SnapshotRow, open_snapshot, purge_expired, verify
+from assay.inputs.stored import InputSnapshot, RejectedRow, SnapshotRow, open_snapshot, purge_expired, verify
 from assay.inputs.tables import CANDIDATE_COLUMNS, ID_COLUMNS, ROW_COLUMNS, TURN_COLUMNS, TableWriter
 from assay.inputs.turns import BadPlace, TurnColumns, group_of, place_of
 
 __all__ = [
+    "InputSnapshot",
     "Lifetime",
     "RejectedRow",
-    "Snapshot",
     "SnapshotRow",
     "open_snapshot",
     "purge_expired",
@@ -61,7 +61,7 @@ def spool(
     hash_key: bytes,
     report: Callable[[int], None],
     lifetime: Lifetime | None = None,
-) -> Snapshot:
+) -> InputSnapshot:
     """`directory` holds a complete snapshot of `source`: each row either a record or rejected with one reason.
 
     `report` is called with the rows read so far. `lifetime` is 30 days from now unless given. Memory does not grow
@@ -111,7 +111,7 @@ class _CheckedRow:
     record_id: str | None
     row: str | None
     written_fault: str | None
-    fault: Fault | None
+    fault: RowRejection | None
     raw_hash: str
     judged: tuple[object, ...]
     conversation: str | None
@@ -172,13 +172,13 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
     rules = checks.rules
     cells = _completed(raw.cells, checks.columns) if raw.cells is not None else {}
     record_id, id_fault = _identified(cells, rules.record_id)
-    fault = Fault.of_source(raw.fault, raw.column, raw.explanation or "") if raw.fault else None
+    fault = RowRejection.of_source(raw.fault, raw.column, raw.explanation or "") if raw.fault else None
     row: str | None = None
     if fault is None:
         try:
             row = canonical_json(cells).decode()
         except Unwritable as error:
-            fault = Fault.of_source("unreadable_row", None, str(error))
+            fault = RowRejection.of_source("unreadable_row", None, str(error))
     conversation, turn, place_fault = _placed(cells, rules.conversation, record_id)
     written = f"{fault.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if fault else None
     return _CheckedRow(
@@ -200,26 +200,26 @@ def _completed(cells: dict[str, object], columns: tuple[str, ...]) -> dict[str, 
     return {**cells, **dict.fromkeys(absent)} if absent else cells
 
 
-def _identified(cells: dict[str, object], column: str) -> tuple[str | None, Fault | None]:
+def _identified(cells: dict[str, object], column: str) -> tuple[str | None, RowRejection | None]:
     try:
         record_id = record_id_of(cells.get(column))
     except BadId as error:
-        return None, Fault.of_id("value_not_allowed", column, str(error))
+        return None, RowRejection.of_id("value_not_allowed", column, str(error))
     if record_id is None:
-        return None, Fault.of_id("missing_id", column, f"expected a record id in column {column!r}, found none")
+        return None, RowRejection.of_id("missing_id", column, f"expected a record id in column {column!r}, found none")
     return record_id, None
 
 
 def _placed(
     cells: dict[str, object], columns: TurnColumns | None, record_id: str | None
-) -> tuple[str | None, int | None, Fault | None]:
+) -> tuple[str | None, int | None, RowRejection | None]:
     """The row's conversation, its turn, and what is wrong with them; a row of no conversation has no turn."""
     if columns is None or record_id is None:
         return None, None, None
     try:
         place = place_of(cells, columns)
     except BadPlace as error:
-        return None, None, Fault.of_place(error)
+        return None, None, RowRejection.of_place(error)
     group = group_of(place, cells, columns=columns, record_id=record_id)
     return group, place.turn if place is not None else None, None
 
@@ -231,7 +231,7 @@ def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple
     cells = {column: [row.judged[index] for row in rows] for index, column in enumerate(suite.columns)}
     for violation in suite.violations(cells):
         row = rows[violation.index]
-        yield Fault.of_value(violation.column, violation.explanation).candidate(
+        yield RowRejection.of_value(violation.column, violation.explanation).candidate(
             row.position, row.record_id, row.raw_hash
         )
 

@@ -27,7 +27,7 @@ from assay.inputs.manifest import (
     file_hash,
     read_manifest,
 )
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +59,7 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class InputSnapshot:
     """An immutable copy of an input: rows_read = rows_rejected + record_count."""
 
     directory: Path
@@ -104,7 +104,7 @@ class Snapshot:
             yield RejectedRow(**row)
 
 
-def open_snapshot(directory: Path, *, now: datetime | None = None) -> Snapshot:
+def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnapshot:
     """The snapshot in `directory`, complete and not expired at `now` (the present unless given).
 
     Raises:
@@ -119,7 +119,7 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> Snapshot:
     for name in manifest.files:
         if not (directory / name).is_file():
             raise UsageError(f"Input snapshot {directory} is incomplete: expected {name} in it; start a new run.")
-    return Snapshot(
+    return InputSnapshot(
         directory=directory,
         manifest_hash=manifest.manifest_hash,
         rows_read=manifest.rows_read,
@@ -133,7 +133,7 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> Snapshot:
     )
 
 
-def verify(snapshot: Snapshot, *, by_row: bool = True) -> None:
+def verify(snapshot: InputSnapshot, *, by_row: bool = True) -> None:
     """Returns if the snapshot's rows and rejections are those it was made with; `by_row` hashes each row once more.
 
     Raises:
@@ -150,7 +150,7 @@ def verify(snapshot: Snapshot, *, by_row: bool = True) -> None:
             )
 
 
-def _verify_rows(snapshot: Snapshot, manifest: Manifest) -> None:
+def _verify_rows(snapshot: InputSnapshot, manifest: Manifest) -> None:
     found = ManifestHash()
     for row in _stream(snapshot.directory / ROWS, ["record_id", "row", "fault"]):
         found.add(row["record_id"], row["row"], row["fault"])

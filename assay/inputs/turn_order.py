@@ -20,7 +20,7 @@ import orjson
 from assay.errors import UsageError
 from assay.inputs.manifest import REJECTED, ROWS
 from assay.inputs.rejections import MEMORY_LIMIT, SPILL, spilling_database
-from assay.inputs.stored import READ_ROWS, Snapshot, SnapshotRow
+from assay.inputs.stored import READ_ROWS, InputSnapshot, SnapshotRow
 
 PIECE_TURNS = 50
 COPY = "rows.sqlite"
@@ -56,7 +56,7 @@ class TurnPiece:
     is_last: bool
 
 
-def turn_pieces(snapshot: Snapshot, *, scratch: Path, most: int = PIECE_TURNS) -> Iterator[TurnPiece]:
+def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TURNS) -> Iterator[TurnPiece]:
     """Every record of the snapshot, by conversation; the new folder `scratch` holds a copy of its rows meanwhile.
 
     Raises:
@@ -81,14 +81,14 @@ def turn_pieces(snapshot: Snapshot, *, scratch: Path, most: int = PIECE_TURNS) -
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _places(snapshot: Snapshot, scratch: Path, most: int) -> Iterator[dict[str, Any]]:
+def _places(snapshot: InputSnapshot, scratch: Path, most: int) -> Iterator[dict[str, Any]]:
     files = {name: str(snapshot.directory / file) for name, file in (("rows", ROWS), ("rejected", REJECTED))}
     with spilling_database(scratch / SPILL) as database:
         for batch in database.execute(ORDER_SQL, {**files, "most": most}).to_arrow_reader(READ_ROWS):
             yield from batch.to_pylist()
 
 
-def _copied(snapshot: Snapshot, path: Path) -> sqlite3.Connection:
+def _copied(snapshot: InputSnapshot, path: Path) -> sqlite3.Connection:
     """The snapshot's rows where each is found by its position."""
     rows = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     for statement in (*SETTINGS, TABLE, "begin"):

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import Unreachable
+from assay.errors import ServiceUnreachable
 
 MARKER_VARIABLE = "ASSAY_STACK_PART"
 PROC = Path("/proc")
@@ -55,7 +55,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
     # Without a waiter an ended child stays a zombie for as long as this process lives.
     threading.Thread(target=child.wait, daemon=True).start()
     if found is None:
-        raise Unreachable(f"{command[0]} (pid {child.pid}) ended as soon as it was started: read {log}.")
+        raise ServiceUnreachable(f"{command[0]} (pid {child.pid}) ended as soon as it was started: read {log}.")
     return found
 
 
@@ -109,7 +109,9 @@ def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
             time.sleep(POLL_SECONDS)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
-        raise Unreachable(f"Process {pids} does not end, even when killed: end it by hand and run `assay down` again.")
+        raise ServiceUnreachable(
+            f"Process {pids} does not end, even when killed: end it by hand and run `assay down` again."
+        )
     return len(seen)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from assay.errors import AssayError, Unreachable, UsageError
+from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.local import dagster_parts, emulator, model_server, processes, state
 from assay.local.part import Part, is_open, require_free_ports, require_modules
 from assay.settings import Settings, process_environment
@@ -188,7 +188,7 @@ class _Stack:
         """Returns when the part answers."""
         launch = state.read(self.file(part))
         if launch is None:
-            raise Unreachable(f"{part.name} has no file {self.file(part)} any more: run `assay up` again.")
+            raise ServiceUnreachable(f"{part.name} has no file {self.file(part)} any more: run `assay up` again.")
         begin = told = time.monotonic()
         while not part.answers(launch.launched_at):
             now = time.monotonic()
@@ -215,13 +215,15 @@ class _Stack:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         reason = lines[-1][:REASON_CHARACTERS] if lines else "it wrote nothing"
         move = f"; if the port is the trouble set {part.remedy}" if part.ports else ""
-        return Unreachable(f"{part.name} ended while starting ({reason}): read {log} and run `assay up` again{move}.")
+        return ServiceUnreachable(
+            f"{part.name} ended while starting ({reason}): read {log} and run `assay up` again{move}."
+        )
 
     def silent(self, part: Part) -> AssayError:
         """The error for a part that lives but does not answer in time."""
         where = f" at {part.url}" if part.url else ""
         move = f"; to use another port set {part.remedy}" if part.ports else ""
-        return Unreachable(
+        return ServiceUnreachable(
             f"{part.name} does not answer{where} after {self.wait_seconds:.0f} s: read {self.log(part)}, then run "
             f"`assay up` again to wait longer or `assay down` to give up{move}."
         )

@@ -26,7 +26,7 @@ class FolderAtRef:
     git_sha: str
 
 
-def folder_at(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -> FolderAtRef:
+def task_folder_at_ref(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -> FolderAtRef:
     """The task folder as it was at the ref, kept below `kept_in` by its commit.
 
     Raises:

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from assay.tasks.mistakes import Mistake, shown
+from assay.tasks.case import Case
+from assay.tasks.issues import ValidationIssue, shown
 from assay.tasks.spec import TaskSpec
-from assay.tasks.task import Case
 
 
 class _CaseLine(BaseModel):
@@ -33,7 +33,9 @@ class _CaseLine(BaseModel):
     turn: Annotated[int, Field(ge=0)] | None = None
 
 
-def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
+def read_cases(
+    path: Path, *, shown_as: str, mistakes: list[ValidationIssue]
+) -> tuple[tuple[Case, ...], tuple[int, ...]]:
     """The cases of the file and the line of each; faults are added to `mistakes`. No file is no cases."""
     if not path.exists():
         return (), ()
@@ -48,7 +50,7 @@ def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[t
             continue
         if case.case_id in first_seen:
             mistakes.append(
-                Mistake(
+                ValidationIssue(
                     shown_as, number, "each case_id once", f"{case.case_id!r}, first on line {first_seen[case.case_id]}"
                 )
             )
@@ -59,32 +61,38 @@ def read_cases(path: Path, *, shown_as: str, mistakes: list[Mistake]) -> tuple[t
     return tuple(cases), tuple(lines)
 
 
-def turn_mistakes(cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str) -> Iterator[Mistake]:
+def turn_mistakes(
+    cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str
+) -> Iterator[ValidationIssue]:
     """Turns of a task without conversations, turns that stand twice, and halves of a turn's place."""
     first: dict[tuple[str, int | None], int] = {}
     for case, line in zip(cases, lines, strict=True):
         if (case.conversation is None) != (case.turn is None):
             alone = "`conversation`" if case.turn is None else "`turn`"
-            yield Mistake(file, line, "`conversation` and `turn`, or neither", f"{alone} alone")
+            yield ValidationIssue(file, line, "`conversation` and `turn`, or neither", f"{alone} alone")
         if case.conversation is None:
             continue
         if spec.input.conversation is None:
-            yield Mistake(file, line, "no `conversation`, for task.yml has no `input.conversation`", shown(case.turn))
+            yield ValidationIssue(
+                file, line, "no `conversation`, for task.yml has no `input.conversation`", shown(case.turn)
+            )
         place = (case.conversation, case.turn)
         if first.setdefault(place, line) != line:
-            yield Mistake(file, line, "each turn of a conversation once", f"turn {case.turn} of line {first[place]}")
+            yield ValidationIssue(
+                file, line, "each turn of a conversation once", f"turn {case.turn} of line {first[place]}"
+            )
 
 
-def _parse(raw: bytes, *, file: str, line: int, mistakes: list[Mistake]) -> Case | None:
+def _parse(raw: bytes, *, file: str, line: int, mistakes: list[ValidationIssue]) -> Case | None:
     try:
         content = _CaseLine.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:
-        mistakes.append(Mistake(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
+        mistakes.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
         return None
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             place = ".".join(str(step) for step in detail["loc"])
-            mistakes.append(Mistake(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
+            mistakes.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
         return None
     return Case(
         case_id=content.case_id,

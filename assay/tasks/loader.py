@@ -16,17 +16,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
-from assay.tasks.gate_mistakes import gate_mistakes
+from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.gate_spec import Stage
 from assay.tasks.golden import read_cases, turn_mistakes
-from assay.tasks.judge_mistakes import judge_mistakes, read_rubrics
-from assay.tasks.mistakes import Mistake, TaskInvalid, YamlDocument, shown
+from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
 from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
-from assay.tasks.route_mistakes import route_mistakes
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
-from assay.tasks.task import DEFAULT_VARIANT, Case, Catalog, Task, Versions, few_shot_cases, versions_of
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
+from assay.tasks.validation.gate import gate_mistakes
+from assay.tasks.validation.judges import judge_mistakes, read_rubrics
+from assay.tasks.validation.routes import route_mistakes
 
 SPEC_FILE = "task.yml"
 CASES_FILE = "cases.jsonl"
@@ -68,7 +69,7 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
     spec = reading.spec()
     if spec is None:
         reading.check_the_rest()
-        raise TaskInvalid(reading.mistakes)
+        raise TaskValidationError(reading.mistakes)
     reading.check_variants(spec)
     if variant != DEFAULT_VARIANT and variant not in spec.variants:
         raise UsageError(
@@ -77,7 +78,7 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
     spec = reading.with_variant(spec, variant) or spec
     task = reading.whole(spec, variant)
     if reading.mistakes or task is None:
-        raise TaskInvalid(reading.mistakes)
+        raise TaskValidationError(reading.mistakes)
     return task
 
 
@@ -85,7 +86,7 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
 class _Reading:
     folder: Path
     catalog: Catalog
-    mistakes: list[Mistake] = field(default_factory=list)
+    mistakes: list[ValidationIssue] = field(default_factory=list)
     document: YamlDocument = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +97,7 @@ class _Reading:
         return f"{self.folder.parent.name}/{self.folder.name}/{name}"
 
     def report(self, path: list[str | int], expected: str, found: str) -> None:
-        self.mistakes.append(Mistake(self.document.file, self.document.line(path), expected, found))
+        self.mistakes.append(ValidationIssue(self.document.file, self.document.line(path), expected, found))
 
     def spec(self) -> TaskSpec | None:
         if self.document.mistakes:
@@ -307,13 +308,15 @@ class _Reading:
         if set(case.input) != set(spec.input.fields):
             wanted = ", ".join(spec.input.fields)
             self.mistakes.append(
-                Mistake(file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input)))
+                ValidationIssue(
+                    file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input))
+                )
             )
         if model is None:
             return
         for name, value in (case.expected or {}).items():
             if fault := value_mistake(model, name, value):
-                self.mistakes.append(Mistake(file, line, f"expected.{name} {fault}", shown(value)))
+                self.mistakes.append(ValidationIssue(file, line, f"expected.{name} {fault}", shown(value)))
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,5 +347,7 @@ def outline(folder: Path) -> Outline:
     reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
     spec = reading.spec()
     if spec is None:
-        return Outline(folder.name, "This task folder has mistakes.", None, None, str(TaskInvalid(reading.mistakes)))
+        return Outline(
+            folder.name, "This task folder has mistakes.", None, None, str(TaskValidationError(reading.mistakes))
+        )
     return Outline(folder.name, spec.description, spec.owner, spec.schedule, None, spec.stage)

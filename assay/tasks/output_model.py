@@ -15,25 +15,25 @@ from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
-from assay.tasks.mistakes import Mistake, shown
-from assay.tasks.task import digest
+from assay.tasks.digest import digest
+from assay.tasks.issues import ValidationIssue, shown
 
 
 def load_output_model(
-    folder: Path, reference: str, *, shown_as: Callable[[str], str], mistakes: list[Mistake]
+    folder: Path, reference: str, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
 ) -> type[BaseModel] | None:
     """The class that `file.py:Class` names, or None with the fault added to `mistakes`."""
     file, _, name = reference.partition(":")
     path = folder / file
     if not path.is_file():
-        mistakes.append(Mistake(shown_as(file), 1, "the file that output.model names", "nothing there"))
+        mistakes.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
         return None
     module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
     module = sys.modules.get(module_name)
     if module is None:
         spec = importlib.util.spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:
-            mistakes.append(Mistake(shown_as(file), 1, "a Python file", shown(file)))
+            mistakes.append(ValidationIssue(shown_as(file), 1, "a Python file", shown(file)))
             return None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # Pydantic resolves annotations through it
@@ -42,17 +42,21 @@ def load_output_model(
         except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes a mistake with its line
             del sys.modules[module_name]
             mistakes.append(
-                Mistake(shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}")
+                ValidationIssue(
+                    shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}"
+                )
             )
             return None
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        mistakes.append(Mistake(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
+        mistakes.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
         return None
     try:
         model.model_json_schema()
     except PydanticUserError as error:
-        mistakes.append(Mistake(shown_as(file), 1, f"{name} to have a JSON schema", error.message.splitlines()[0]))
+        mistakes.append(
+            ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", error.message.splitlines()[0])
+        )
         return None
     return model
 

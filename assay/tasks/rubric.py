@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from assay.tasks.block import Block
+from assay.tasks.issues import ValidationIssue, YamlDocument, shown
 from assay.tasks.judge_spec import JudgeSpec
-from assay.tasks.mistakes import Mistake, YamlDocument, shown
 from assay.tasks.output_model import strict_schema
 
 BUILTIN_DIR = Path(__file__).with_name("rubrics")
@@ -104,7 +104,9 @@ def shipped_text(name: str) -> str:
     return (BUILTIN_DIR / name).read_text("utf-8")
 
 
-def read_rubric(name: str, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[Mistake]) -> Rubric | None:
+def read_rubric(
+    name: str, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+) -> Rubric | None:
     """The rubric, or None with what is wrong with its file added to `mistakes`; see `rubric_missing` for no file."""
     builtin = is_builtin(name)
     path = BUILTIN_DIR / f"{name}.yml" if builtin else folder / name
@@ -113,7 +115,7 @@ def read_rubric(name: str, folder: Path, *, shown_as: Callable[[str], str], mist
         mistakes += document.mistakes
         return None
     if not isinstance(document.value, dict):
-        mistakes.append(Mistake(document.file, 1, "a mapping of keys", shown(document.value)))
+        mistakes.append(ValidationIssue(document.file, 1, "a mapping of keys", shown(document.value)))
         return None
     try:
         rubric = Rubric.model_validate(document.value)
@@ -150,7 +152,7 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
     }
 
 
-def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[Mistake]:
+def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
     from jinja2 import TemplateSyntaxError
 
     from assay.tasks.templates import reads
@@ -159,10 +161,11 @@ def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[Mistake]:
     try:
         unknown = reads(prompt) - PROMPT_VARIABLES
     except TemplateSyntaxError as error:
-        return [Mistake(document.file, line, "a valid Jinja template", error.message or "a syntax error")]
+        return [ValidationIssue(document.file, line, "a valid Jinja template", error.message or "a syntax error")]
     found = [
-        Mistake(document.file, line, f"a variable of a rubric ({wanted})", f"`{name}`") for name in sorted(unknown)
+        ValidationIssue(document.file, line, f"a variable of a rubric ({wanted})", f"`{name}`")
+        for name in sorted(unknown)
     ]
     if "anchors" not in reads(prompt):
-        found.append(Mistake(document.file, line, "a prompt that shows {{ anchors }}", "one without"))
+        found.append(ValidationIssue(document.file, line, "a prompt that shows {{ anchors }}", "one without"))
     return found

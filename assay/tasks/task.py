@@ -5,13 +5,11 @@ What a loaded task is belongs here; reading it from a folder is `loader.py`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from pydantic import BaseModel
 
 from assay.errors import UsageError
@@ -19,8 +17,9 @@ from assay.tasks.spec import ASKED_BLOCKS, CheckSpec, MaskingSpec, RouteSpec, Ta
 
 if TYPE_CHECKING:
     from assay.tasks.rubric import Rubric
+from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.digest import digest
 
-VERSION_CHARACTERS = 16
 DEFAULT_VARIANT = "default"
 
 
@@ -36,22 +35,6 @@ class Catalog:
     check_mistakes: Callable[[CheckSpec, Path], list[str]]
     scorer_version: Callable[[CheckSpec, Path], str]
     masking_version: Callable[[MaskingSpec], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One golden case as written in `cases.jsonl`."""
-
-    case_id: str
-    split: str
-    input: Mapping[str, str]
-    expected: Mapping[str, Any] | None
-    slices: Mapping[str, str]
-    cluster_id: str | None
-    author: str | None
-    authored_on: str | None
-    conversation: str | None = None
-    turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +73,6 @@ class Task:
     """The rubric of each judge, by the judge's name."""
     git_sha: str | None = None
     """The commit that what is asked was read at; None where it is the folder as it stands."""
-
-
-def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-    """The cases that the prompts name, in that order."""
-    by_id = {case.case_id: case for case in cases}
-    return tuple(by_id[case_id] for case_id in spec.prompts.few_shot if case_id in by_id)
-
-
-def digest(value: object) -> str:
-    """A short SHA-256 of the value's canonical JSON."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    return hashlib.sha256(text).hexdigest()[:VERSION_CHARACTERS]
 
 
 def versions_of(

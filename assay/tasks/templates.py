@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from assay.tasks.mistakes import Mistake
+from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.issues import ValidationIssue
 from assay.tasks.spec import TaskSpec
-from assay.tasks.task import Case, few_shot_cases
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -92,11 +92,11 @@ def examples_of(cases: Sequence[Case]) -> list[dict[str, object]]:
 
 def rendering_mistakes(
     templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
-) -> list[Mistake]:
+) -> list[ValidationIssue]:
     """The first golden case that each template cannot be rendered with, and why."""
     files = spec.prompts.files
     examples = examples_of(few_shot_cases(spec, cases))
-    found: list[Mistake] = []
+    found: list[ValidationIssue] = []
     for role, text in templates.items():
         template = compiled(text)
         for case in cases:
@@ -105,7 +105,7 @@ def rendering_mistakes(
             except Exception as error:  # noqa: BLE001 - a template is the user's code and may raise anything
                 fault = f"{type(error).__name__}: {error}"
                 wanted = f"a template that case {case.case_id!r} can be put in"
-                found.append(Mistake(shown(files[role] or role), _line_of(error), wanted, fault))
+                found.append(ValidationIssue(shown(files[role] or role), _line_of(error), wanted, fault))
                 break
     return found
 
@@ -115,26 +115,30 @@ def _line_of(error: Exception) -> int:
     return frames[-1].lineno or 1 if frames else 1
 
 
-def template_mistakes(templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]) -> list[Mistake]:
+def template_mistakes(
+    templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]
+) -> list[ValidationIssue]:
     """Syntax errors and variables that no input field gives, each with its line."""
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     known = {*spec.input.fields, EXAMPLES_VARIABLE}
     files = spec.prompts.files
-    found: list[Mistake] = []
+    found: list[ValidationIssue] = []
     for role, text in templates.items():
         file = shown(files[role] or role)
         try:
             tree = environment().parse(text)
             environment().compile(text)  # finds unknown filters and tests, which parsing does not
         except TemplateSyntaxError as error:
-            found.append(Mistake(file, error.lineno, "a valid Jinja template", error.message or "a syntax error"))
+            found.append(
+                ValidationIssue(file, error.lineno, "a valid Jinja template", error.message or "a syntax error")
+            )
             continue
         unknown = meta.find_undeclared_variables(tree) - known
         lines = {name.name: name.lineno for name in reversed(list(tree.find_all(nodes.Name)))}
         wanted = ", ".join(sorted(known))
         found += [
-            Mistake(file, lines.get(name, 1), f"a variable of input.fields ({wanted})", f"`{name}`")
+            ValidationIssue(file, lines.get(name, 1), f"a variable of input.fields ({wanted})", f"`{name}`")
             for name in sorted(unknown)
         ]
     return found

@@ -15,9 +15,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
+from assay.performance.lean_import import load_queries, load_writes
 from assay.settings import Settings
-from assay.warehouse.google_import import load_queries, load_writes
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Warehouse:
         try:
             socket.create_connection((place.hostname or "", place.port or 80), timeout=CONNECT_SECONDS).close()
         except OSError as error:
-            raise Unreachable(
+            raise ServiceUnreachable(
                 f"The warehouse at {endpoint} does not answer ({error.strerror or error}): start the local stack with `assay up`, "
                 "or set ASSAY_PROJECT for BigQuery."
             ) from error
@@ -148,7 +148,7 @@ def _from_first(first: Future[T | None], rows: Iterator[T]) -> Iterator[T]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[None]:
-    """Failures of the client library inside come out as `Unreachable` or `UsageError`."""
+    """Failures of the client library inside come out as `ServiceUnreachable` or `UsageError`."""
     load_queries()
     import requests
     from google.api_core import exceptions
@@ -164,11 +164,11 @@ def reachable(settings: Settings) -> Iterator[None]:
         exceptions.BadGateway,
         TransportError,
     ) as error:
-        raise Unreachable(
+        raise ServiceUnreachable(
             f"The warehouse at {where} stopped answering: {_first_line(error)}; see `assay status`."
         ) from error
     except (requests.ConnectionError, requests.Timeout, TimeoutError, ConnectionError) as error:
-        raise Unreachable(
+        raise ServiceUnreachable(
             f"The warehouse at {where} does not answer: {type(error).__name__}; see `assay status`."
         ) from error
     except GoogleAuthError as error:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
+from assay.performance.lean_import import load_writes
 from assay.records import Row
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
-from assay.warehouse.google_import import load_writes
 from assay.warehouse.schema import TableSchema, landing_tables
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class LandingWriter:
             except (exceptions.ServerError, exceptions.Aborted, exceptions.ResourceExhausted) as error:
                 if attempt == ATTEMPTS:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
-                    raise Unreachable(
+                    raise ServiceUnreachable(
                         f"The warehouse at {where} took no rows for {schema.name} after {ATTEMPTS} attempts "
                         f"({type(error).__name__}); see `assay status`."
                     ) from error

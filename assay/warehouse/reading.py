@@ -12,7 +12,7 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.warehouse.client import Warehouse, reachable
-from assay.warehouse.statements import REPORTING
+from assay.warehouse.statement import REPORTING
 
 READING = "SELECT"
 NOT_CODE = re.compile(

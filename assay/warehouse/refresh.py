@@ -7,7 +7,7 @@ from collections.abc import Callable
 from assay.errors import UsageError
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable, short_retry
 from assay.warehouse.marts import DBT_PROJECT, build_marts
-from assay.warehouse.statements import LATEST_RUN, MARTS, REPORTING, RUN_IN_MARTS
+from assay.warehouse.statement import LATEST_RUN, MARTS, REPORTING, RUN_IN_MARTS
 
 
 def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], None]) -> str:

@@ -33,7 +33,7 @@ def test_an_import_that_another_package_brings_is_noticed() -> None:
     assert distributions_of("google.api_core.retry.Retry") == {"google-api-core"}
     assert distributions_of("yaml") == {"pyyaml"}
     assert not distributions_of("markupsafe.Markup") & declared("assay/local/stack.py")
-    assert not distributions_of("bqemulator") & declared("assay/pipeline/run.py")
+    assert not distributions_of("bqemulator") & declared("assay/runs/run.py")
 
 
 def declared(file: str) -> set[str]:

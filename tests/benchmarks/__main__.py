@@ -12,9 +12,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 ENGINE = "tests.benchmarks.engine"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "cpu": (ENGINE, "cpu"),

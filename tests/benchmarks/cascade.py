@@ -20,12 +20,13 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
-from assay.evals.cascade import Fit, Goal, Outcomes, Pair, fit, halves
-from assay.evals.cascade_price import cascade_price
 from assay.inference.prices import PriceBook
 from assay.inference.usage import TokenUsage
+from assay.tuning.cascade.price import cascade_price
+from assay.tuning.cascade.threshold import CascadeOutcomes, Fit, Goal, RoutePair, fit, halves
+from tests.paths import SHARED
 
-PRODUCTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "classification" / "ecommerce_products_4llms.csv"
+PRODUCTS = SHARED / "data" / "classification" / "ecommerce_products_4llms.csv"
 MODELS = {
     "gpt_4o": ("openai", "gpt-4o"),
     "claude_3.5_sonnet": ("anthropic", "claude-3-5-sonnet-20241022"),
@@ -88,14 +89,14 @@ def prices(rows: Sequence[Row]) -> Usd:
     return usd
 
 
-def pairs(rows: Sequence[Row], *, cheap: str, better: str, usd: Usd, seed: int) -> list[Pair]:
+def pairs(rows: Sequence[Row], *, cheap: str, better: str, usd: Usd, seed: int) -> list[RoutePair]:
     """The pairs of two thirds of the rows, their confidence learnt from the third that is left out."""
     numbers = list(range(len(rows)))
     Random(seed).shuffle(numbers)
     learnt, rest = numbers[: len(rows) // 3], numbers[len(rows) // 3 :]
     confidence = _confidence_by_label([rows[number] for number in learnt], cheap)
     return [
-        Pair(
+        RoutePair(
             record_id=str(number),
             confidence=confidence(rows[number][f"{cheap}_prediction"]),
             cheap_correct=rows[number][f"{cheap}_prediction"] == rows[number]["category"],
@@ -114,7 +115,7 @@ def outcomes(rows: Sequence[Row], *, cheap: str, better: str, goal: Goal, splits
         yield outcome(pairs(rows, cheap=cheap, better=better, usd=usd, seed=seed), goal, seed=seed)
 
 
-def outcome(found: Sequence[Pair], goal: Goal, *, seed: int) -> Outcome:
+def outcome(found: Sequence[RoutePair], goal: Goal, *, seed: int) -> Outcome:
     """The fit of one split and its fresh half."""
     fitted = fit(found, goal, seed=seed)
     if fitted.chosen is None or fitted.held_out is None:
@@ -135,7 +136,7 @@ def misses(rows: Sequence[Row], *, cheap: str, better: str, goal: Goal, draws: i
     threshold's true quality is that over the records, and the stated error can be counted.
     """
     population = pairs(rows, cheap=cheap, better=better, usd=lambda model, row: 0.0, seed=0)
-    truth, chance = Outcomes(population), Random(1)
+    truth, chance = CascadeOutcomes(population), Random(1)
     for _ in range(draws):
         drawn = chance.choices(population, k=len(population))
         fitted = fit([replace(pair, record_id=str(place)) for place, pair in enumerate(drawn)], goal)

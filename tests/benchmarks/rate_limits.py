@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.paths import ROOT
 from tests.redis_server import BINARY, RedisServer, running_redis
 
-ROOT = Path(__file__).resolve().parents[2]
 MOCK = ROOT.parent / "shared" / "bench" / "mock_openai.py"
 LATENCY_S = 0.2
 MINUTE_S = 60.0

@@ -16,13 +16,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from assay.inference.failures import FailureKind
+from assay.inference.endpoint.failures import FailureKind
+from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.transport import LeanClient
 from assay.inference.limits.build import build_limiter
 from assay.inference.limits.protocol import Limiter
 from assay.inference.limits.tokens import TokenEstimator
 from assay.inference.providers import Limits, Provider
-from assay.inference.replies import Reply
-from assay.inference.transport import LeanClient
 
 LANE = "mock:gpt-4o-mini"
 WORKERS = 96

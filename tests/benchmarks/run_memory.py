@@ -27,8 +27,8 @@ from assay.tasks.new_task import scaffold_task
 from assay.warehouse.client import Warehouse
 from assay.warehouse.migrate import migrate
 from tests.emulator import Endpoints, running_emulator
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 TASK = "sorting"
 CONCURRENCY = 32
 PROBE_S = 0.2

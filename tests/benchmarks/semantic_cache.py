@@ -19,23 +19,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
-from assay.evals.cache_threshold import Neighbour, Question, ThresholdChoice, choose_threshold, upper_bound
 from assay.inference.caches.embeddings import EmbeddingCall, EmbeddingEndpoint, OpenAIEmbedder
 from assay.inference.caches.protocol import PaidAnswer
 from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.caches.vectors import VectorIndex
 from assay.inference.request import Request, RunFacts
-from assay.pipeline.cache_tuning import SEED, embedded
+from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold, upper_bound
+from assay.tuning.cache.tune import SEED, embedded
 from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
 from tests.fakes import embedding_endpoint
+from tests.paths import SHARED
 
-INTENTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "intent"
+INTENTS = SHARED / "data" / "intent"
 LANE = "openai:gpt-5-nano"
 DELTA = 0.05
 
@@ -103,7 +103,7 @@ async def tested(sets: Sets, choice: ThresholdChoice, embedder: OpenAIEmbedder) 
     }
 
 
-def neighbourhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[Question]:
+def neighbourhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[CachedQuestion]:
     """The tuning questions with their nearest cached ones, as the cache's own index finds them."""
     index = VectorIndex(len(next(iter(cached.values()))))
     for number, one in enumerate(sets.cached):

@@ -10,20 +10,19 @@ from typing import Any
 
 import pytest
 
-from assay.evals.judge_rows import JudgeRows
-from assay.evals.judge_verdicts import Judgement
-from assay.evals.scored import Scored
-from assay.pipeline.calibrating import CalibratedJudge, Calibrations, calibrate
-from assay.pipeline.label_import import import_labels
-from assay.pipeline.project import Project, open_project
-from assay.pipeline.queue_filling import FillOptions, fill
+from assay.calibration.calibrate import CalibratedJudge, Calibrations, calibrate
+from assay.labels.csv_import import import_labels
+from assay.labels.fill_queue import FillOptions, fill_queue
+from assay.project import Project, open_project
 from assay.records import Score
+from assay.scoring.judges.verdicts import Judgement, JudgeRows
+from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 from tests.end_to_end.stage import endpoints, model, name, place
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.landed_run import DAY, Answer, land_run, prediction_of
-from tests.pipeline.judging import JUROR
+from tests.scoring.judges.scenario import JUROR
 
 __all__ = ["endpoints", "model", "name", "place"]
 
@@ -103,7 +102,7 @@ class Bench:
     def fill(self, scorer: str, **options: Any) -> None:
         """The queue holds a sample of what the scorer judged."""
         chosen = FillOptions(**{"purpose": "calibration", "size": 1000, "scorers": (scorer,), **options})
-        fill(self.project, self.task, chosen)
+        fill_queue(self.project, self.task, chosen)
 
     def drawn(self, scorer: str) -> list[str]:
         """The records of the sample."""
@@ -123,8 +122,8 @@ class Bench:
         """What the command does."""
         return calibrate(self.project, self.task, run_id=run_id)
 
-    def _scored(self, record_id: str, run_id: str) -> Scored:
-        return Scored(
+    def _scored(self, record_id: str, run_id: str) -> ScoredPrediction:
+        return ScoredPrediction(
             prediction_id=prediction_of(run_id or self.run_id, record_id),
             run_id=run_id or self.run_id,
             task=self.name,

@@ -9,19 +9,19 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from assay.pipeline.calibrating import CalibratedJudge
+from assay.calibration.calibrate import CalibratedJudge
 from tests.calibration import by_hand
 from tests.calibration.conftest import Bench, figure
 from tests.fakes.landed_run import Answer
+from tests.paths import SHARED
 
-PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "data" / "judge"
+PUBLIC = SHARED / "data" / "judge"
 pytestmark = pytest.mark.skipif(
     not PUBLIC.is_dir(), reason="the public data sets are not beside the checkout (../shared/data/judge)"
 )

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from assay.checks import Judged, Subject, build_scorer
+from assay.checks import CheckResult, Subject, build_scorer
 
 
-def judge(type: str, parameters: dict[str, object], output: Any, *, expected: Any = None, status: str = "ok") -> Judged:
+def judge(
+    type: str, parameters: dict[str, object], output: Any, *, expected: Any = None, status: str = "ok"
+) -> CheckResult:
     scorer = build_scorer(type, parameters, task_dir=Path("unused"))
     return scorer(Subject(output=output, expected=expected, input={}, status=status))
 
@@ -106,7 +108,7 @@ def test_a_field_may_be_a_dotted_path(path: str, is_passed: bool) -> None:
     ],
 )
 def test_without_an_output_nothing_is_scored(type: str, parameters: dict[str, object]) -> None:
-    assert judge(type, parameters, None, expected={"a": "x"}, status="refused") == Judged(
+    assert judge(type, parameters, None, expected={"a": "x"}, status="refused") == CheckResult(
         "unscored", None, None, None, "no output: refused"
     )
 
@@ -127,7 +129,7 @@ def test_without_an_output_nothing_is_scored(type: str, parameters: dict[str, ob
 def test_what_cannot_be_scored_is_unscored_and_never_0(
     type: str, parameters: dict[str, object], output: Any, reason: str
 ) -> None:
-    assert judge(type, parameters, output) == Judged("unscored", None, None, None, reason)
+    assert judge(type, parameters, output) == CheckResult("unscored", None, None, None, reason)
 
 
 @pytest.mark.parametrize(

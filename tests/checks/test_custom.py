@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from assay.checks import Judged, Subject, build_scorer
+from assay.checks import CheckResult, Subject, build_scorer
 from assay.errors import UsageError
 
 SUBJECT = Subject(output={"a": "secret"}, expected=None, input={"text": "hello"}, status="ok")
 
 
-def judge(folder: Path, source: str, name: str = "score") -> Judged:
+def judge(folder: Path, source: str, name: str = "score") -> CheckResult:
     (folder / "scorers.py").write_text(source, "utf-8")
     return build_scorer("custom", {"function": f"scorers.py:{name}"}, task_dir=folder)(SUBJECT)
 
@@ -27,12 +27,12 @@ def test_a_number_is_a_value_without_a_verdict(tmp_path: Path) -> None:
 
 def test_a_judged_is_taken_as_it_is(tmp_path: Path) -> None:
     source = "from assay.checks import unscored\ndef score(subject): return unscored('no table in it')\n"
-    assert judge(tmp_path, source) == Judged("unscored", None, None, None, "no table in it")
+    assert judge(tmp_path, source) == CheckResult("unscored", None, None, None, "no table in it")
 
 
 def test_an_exception_is_failed_with_its_type_and_line_and_no_content(tmp_path: Path) -> None:
     judged = judge(tmp_path, "def score(subject):\n    raise KeyError(subject.output['a'])\n")
-    assert judged == Judged("failed", None, None, None, "scorers.py:score raised KeyError in line 2")
+    assert judged == CheckResult("failed", None, None, None, "scorers.py:score raised KeyError in line 2")
 
 
 @pytest.mark.parametrize("answer", ["'yes'", "None", "[1]"])

@@ -10,9 +10,9 @@ import pytest
 from tests.ci.branch import COMMENTS, MARKER, Branch
 from tests.end_to_end.repository import committed, git, repository
 from tests.end_to_end.workplace import Workplace
+from tests.evaluation.scenario import cases, evaluated_task, obeying, prompt
 from tests.fakes.gh import BOT, Gh
 from tests.fakes.model_endpoint import ModelEndpoint
-from tests.pipeline.evaluating import cases, evaluated_task, obeying, prompt
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from assay.evals.estimates import estimates, is_correct
-from assay.evals.tally import Tallied, Tally
 from assay.inference.request import RunFacts
 from assay.records import Score
+from assay.scoring.estimates import estimates, is_correct
+from assay.scoring.tally import Tallied, Tally
 from tests.dbt.scenario import (
     DAY_ONE,
     START,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from assay.evals.power import Plan, records_to_pass
-from assay.pipeline.planning import PowerOptions, plan_gate
-from assay.pipeline.planning_views import tables
-from assay.pipeline.project import open_project
+from assay.evaluation.power.plan_gate import PowerOptions, plan_gate
+from assay.evaluation.power.render import tables
+from assay.project import open_project
 from assay.settings import Settings
+from assay.statistics.power import Plan, records_to_pass
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "gates.md").read_text("utf-8")

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from assay import errors
 from assay.checks.registry import CHECK_TYPES
 from assay.inputs.rules import COLUMN_KEYS
-from assay.pipeline.answering import Interrupted
+from assay.runs.requests.request_stage import Interrupted
 from assay.tasks.spec import TaskSpec
 from tests.docs.pages import PAGES, ROOT, anchors, links, name
 

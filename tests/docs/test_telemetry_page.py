@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from assay.inference.failures import FailureKind
+from assay.inference.endpoint.failures import FailureKind
 from assay.inference.telemetry.events import EVENTS
 from assay.inference.telemetry.export import QUEUE_SPANS
 from assay.inference.telemetry.spans import FAILURES_PER_SECOND

@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 from tests.end_to_end.workplace import Workplace
-from tests.pipeline.evaluating import cases, evaluated_task
+from tests.evaluation.scenario import cases, evaluated_task
 
 AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
 

@@ -12,6 +12,7 @@ import pytest
 from tests.emulator import Endpoints
 from tests.end_to_end.workplace import Workplace, numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, well
+from tests.paths import SHARED
 
 USAGE, DOOR, UNREACHABLE = 3, 4, 5
 TEN = numbered_rows(10)
@@ -212,7 +213,7 @@ def test_an_environment_that_makes_no_sense_is_refused(
     assert list(place.root.iterdir()) == []
 
 
-NAUGHTY = Path(__file__).parents[3] / "shared" / "data" / "text" / "blns.json"
+NAUGHTY = SHARED / "data" / "text" / "blns.json"
 
 
 @pytest.mark.skipif(not NAUGHTY.is_file(), reason="../shared/data/text/blns.json is not there")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.errors import Unreachable
-from assay.pipeline.project import JOURNALS
+from assay.errors import ServiceUnreachable
+from assay.project import JOURNALS
 from tests.emulator import running_emulator
 from tests.end_to_end.stage import migrate_dev
 from tests.end_to_end.workplace import CONCURRENCY, Workplace, numbered_rows, until
@@ -120,7 +120,7 @@ def test_a_warehouse_that_is_killed_stops_the_run_and_a_resume_ends_it(
     run_id = RUN_LINE.search(err)
     assert run_id is not None
     assert f"--resume {run_id[1]}" in err
-    with pytest.raises(Unreachable):
+    with pytest.raises(ServiceUnreachable):
         landed(place, name)
     sent = model.count
     model.react = well

@@ -8,8 +8,8 @@ import pytest
 
 from tests.end_to_end.repository import committed, git, repository
 from tests.end_to_end.workplace import Workplace
+from tests.evaluation.scenario import cases, evaluated_task, obeying, prompt
 from tests.fakes.model_endpoint import ModelEndpoint
-from tests.pipeline.evaluating import cases, evaluated_task, obeying, prompt
 
 
 @pytest.fixture(autouse=True)

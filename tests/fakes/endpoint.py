@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import orjson
 
-from assay.inference.client import OpenAIClient
+from assay.inference.endpoint.client import OpenAIClient
 
 Answer = httpx2.Response | Exception | Callable[[], httpx2.Response]
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}

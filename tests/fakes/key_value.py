@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from assay.inference.caches.key_value import NOTES, Item
+from assay.inference.caches.key_value import NOTES, CacheItem
 
 
 class MemoryStore:
@@ -13,7 +13,7 @@ class MemoryStore:
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
-        self.items: dict[bytes, Item] = {}
+        self.items: dict[bytes, CacheItem] = {}
         self.closed = False
 
     async def get(self, key: bytes) -> bytes | None:
@@ -26,7 +26,7 @@ class MemoryStore:
         notes = [item.note for item in reversed(self.items.values()) if item.note is not None]
         return [note.text for note in notes if note.place == place and note.expires_at > self._now()][:NOTES]
 
-    def put(self, item: Item) -> None:
+    def put(self, item: CacheItem) -> None:
         """It is found from now on."""
         self.items.pop(item.key, None)  # the latest stands last
         self.items[item.key] = item

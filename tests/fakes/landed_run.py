@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from assay.inference.keys import content_hash
-from assay.records import Prediction, Record, Row, Run, Score
+from assay.records import Prediction, Record, Row, RunEvent, Score
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
@@ -120,7 +120,7 @@ def _score(common: Mapping[str, Any], answer: Answer) -> Row:
 
 def _finished(common: Mapping[str, Any]) -> Row:
     versions = {"task_version_id": "t", "inference_version": "i1", "golden_set_version": "g", "policy_version": "p"}
-    return Run(
+    return RunEvent(
         **common,
         **versions,
         event="finished",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from assay.inference.failures import CallFailure
+from assay.inference.endpoint.failures import CallFailure
+from assay.inference.endpoint.replies import Reply
 from assay.inference.limits.protocol import LaneState
-from assay.inference.replies import Reply
 
 
 class FreeLimiter:

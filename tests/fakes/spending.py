@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from assay.inference.budgets.ledger import Lease
-from assay.inference.budgets.worker_lease import Landed
+from assay.inference.budgets.ledger import BudgetLease
+from assay.inference.budgets.worker_lease import WarehouseSpend
 from assay.inference.request import RunFacts
 from assay.records import BudgetEntry
 
@@ -20,7 +20,7 @@ class Spendings:
 
     def __init__(self) -> None:
         self.entries: list[BudgetEntry] = []
-        self.leases: tuple[Lease, ...] = ()
+        self.leases: tuple[BudgetLease, ...] = ()
         self._paid: list[tuple[str, str, date, Decimal]] = []
 
     def pay(self, run_id: str, usd: str, *, task: str = "triage", month: date = date(2026, 11, 1)) -> None:
@@ -32,10 +32,10 @@ class Spendings:
         await asyncio.sleep(0)
         self.entries += rows
 
-    def landed(self, facts: RunFacts, *, month: date) -> Landed:
+    def landed(self, facts: RunFacts, *, month: date) -> WarehouseSpend:
         """See `Spending.landed`."""
         this_month = [row for row in self._paid if row[2] == month]
-        return Landed(
+        return WarehouseSpend(
             run_usd=self.of_run(facts.run_id, data_date=facts.data_date),
             task_usd=sum((usd for _, task, _, usd in this_month if task == facts.task), ZERO),
             month_usd=sum((usd for *_, usd in this_month), ZERO),

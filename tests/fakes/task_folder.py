@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from assay.pipeline.project import open_project
+from assay.project import open_project
 from assay.settings import Settings
+from assay.tasks.issues import TaskValidationError, ValidationIssue
 from assay.tasks.loader import load_task
-from assay.tasks.mistakes import Mistake, TaskInvalid
 from assay.tasks.task import Catalog, Task
 
 SPEC = """\
@@ -133,10 +133,10 @@ class TaskFolder:
         """The task."""
         return load_task(self.path, catalog=self.catalog(), variant=variant)
 
-    def mistakes(self) -> list[Mistake]:
+    def mistakes(self) -> list[ValidationIssue]:
         """What the loader says is wrong, nothing if it loads."""
         try:
             self.load()
-        except TaskInvalid as error:
+        except TaskValidationError as error:
             return list(error.mistakes)
         return []

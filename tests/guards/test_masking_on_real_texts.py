@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from assay.guards.masking import Masker, MaskingRules, restore
 from assay.guards.recognisers import Recognisers
+from tests.paths import SHARED
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = SHARED / "data"
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason="the public data sets are not beside the checkout (../shared/data)"
 )

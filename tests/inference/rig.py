@@ -10,17 +10,17 @@ from random import Random
 from typing import Any
 
 from assay.guards.masking import Masker, MaskingRules
-from assay.inference.backoff import Backoff
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.call_rows import CallRows
 from assay.inference.calls import CallMaker
-from assay.inference.circuit import Circuits
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.circuit import Circuits
 from assay.inference.engine import Engine
 from assay.inference.keys import request_key
 from assay.inference.limits.protocol import Limiter
 from assay.inference.prices import PriceBook
 from assay.inference.prompts import PromptRenderer
-from assay.inference.request import Answered, Request, RunFacts
+from assay.inference.request import Request, RequestResult, RunFacts
 from assay.inference.routing.rules import RuleRouter
 from assay.records import Prediction, Response
 from assay.tasks.spec import RouteSpec
@@ -93,12 +93,12 @@ class Rig:
         """The answers to requests with these fields, asked at once."""
         return asyncio.run(self.run(*(self.engine.answer(request(i, f)) for i, f in enumerate(fields))))
 
-    def answer(self, message: str = "Why?") -> Answered:
+    def answer(self, message: str = "Why?") -> RequestResult:
         """The answer to one request; what it raises is raised."""
         (found,) = self.answers({"message": message})
         if isinstance(found, BaseException):
             raise found
-        assert isinstance(found, Answered)
+        assert isinstance(found, RequestResult)
         return found
 
 
@@ -119,7 +119,7 @@ def request(position: int = 0, fields: Mapping[str, str] | None = None, *, epoch
     )
 
 
-def prediction(answered: Answered) -> Prediction:
+def prediction(answered: RequestResult) -> Prediction:
     """The prediction, which must be there."""
     assert answered.prediction is not None
     return answered.prediction
@@ -131,7 +131,7 @@ def only(responses: tuple[Response, ...]) -> Response:
     return response
 
 
-def cost(answered: Answered) -> Decimal:
+def cost(answered: RequestResult) -> Decimal:
     """What all calls cost, known and feared."""
     rows = answered.responses
     return sum(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from assay.inference.cancelling import end
+from assay.inference.cancelling import cancel_and_wait
 
 
 def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
@@ -21,7 +21,7 @@ def test_a_task_that_loses_a_cancellation_is_cancelled_again() -> None:
     async def scenario() -> bool:
         task = asyncio.create_task(stubborn())
         await asyncio.sleep(0)
-        await asyncio.wait_for(end(task, None), timeout=5)
+        await asyncio.wait_for(cancel_and_wait(task, None), timeout=5)
         return task.cancelled()
 
     assert asyncio.run(scenario())
@@ -35,6 +35,6 @@ def test_what_a_task_raised_is_not_raised_again() -> None:
     async def scenario() -> None:
         task = asyncio.create_task(failing())
         await asyncio.sleep(0)
-        await end(task)
+        await cancel_and_wait(task)
 
     asyncio.run(scenario())

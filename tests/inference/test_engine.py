@@ -8,8 +8,8 @@ import httpx2
 import orjson
 import pytest
 
-from assay.errors import Unreachable, UsageError
-from assay.inference.engine import RunCannotGoOn
+from assay.errors import ServiceUnreachable, UsageError
+from assay.inference.engine import RunAborted
 from assay.tasks.task import Task
 from tests.fakes.endpoint import Answer, ScriptedEndpoint, completion, error
 from tests.inference.rig import FIRST, Rig, only, prediction
@@ -186,7 +186,7 @@ def test_no_retry_after_can_make_a_run_wait_for_ever(task: Task, value: str) -> 
 
 
 def test_a_refused_key_stops_the_run_and_names_the_provider(task: Task) -> None:
-    with pytest.raises(RunCannotGoOn) as stopped:
+    with pytest.raises(RunAborted) as stopped:
         rig(task, error(401, "Incorrect API key provided"), local=[GOOD]).answer()
 
     assert isinstance(stopped.value.error, UsageError)
@@ -195,12 +195,12 @@ def test_a_refused_key_stops_the_run_and_names_the_provider(task: Task) -> None:
 
 @pytest.mark.parametrize("answer", [error(429, "no money", code="insufficient_quota"), error(402, "no money")])
 def test_a_used_up_quota_stops_the_run(task: Task, answer: httpx2.Response) -> None:
-    with pytest.raises(RunCannotGoOn, match="no money; raise the account's quota"):
+    with pytest.raises(RunAborted, match="no money; raise the account's quota"):
         rig(task, answer).answer()
 
 
 def test_a_stopped_run_keeps_the_rows_of_the_calls_made(task: Task) -> None:
-    with pytest.raises(RunCannotGoOn) as stopped:
+    with pytest.raises(RunAborted) as stopped:
         rig(task, error(500), error(401)).answer()
 
     assert [row.error_type for row in stopped.value.work.responses] == ["server", "auth"]
@@ -208,10 +208,10 @@ def test_a_stopped_run_keeps_the_rows_of_the_calls_made(task: Task) -> None:
 
 @pytest.mark.parametrize("fault", [httpx2.ConnectError("refused"), httpx2.ConnectTimeout("silent")])
 def test_a_run_stops_when_no_endpoint_takes_connections(task: Task, fault: Exception) -> None:
-    with pytest.raises(RunCannotGoOn) as stopped:
+    with pytest.raises(RunAborted) as stopped:
         rig(task, fault, local=[fault], fallback=FALLBACK).answer()
 
-    assert isinstance(stopped.value.error, Unreachable)
+    assert isinstance(stopped.value.error, ServiceUnreachable)
     assert {row.billing for row in stopped.value.work.responses} == {"known"}
 
 

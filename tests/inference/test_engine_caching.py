@@ -12,7 +12,7 @@ import pytest
 from assay.inference.caches.exact import ExactCache, ExactPolicy
 from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.sqlite_store import SqliteStore
-from assay.inference.request import Answered, Request
+from assay.inference.request import Request, RequestResult
 from assay.tasks.task import Task
 from tests.fakes.endpoint import Answer, ScriptedEndpoint, completion
 from tests.inference.rig import Rig, prediction, request
@@ -28,11 +28,11 @@ class Cached:
         self.endpoint = ScriptedEndpoint(answers)
         self._task, self._folder = task, folder
 
-    def ask(self, *requests: Request) -> list[Answered]:
+    def ask(self, *requests: Request) -> list[RequestResult]:
         """The requests one after the other, in a process of their own as it were."""
         return asyncio.run(self._ask(requests))
 
-    async def _ask(self, requests: Sequence[Request]) -> list[Answered]:
+    async def _ask(self, requests: Sequence[Request]) -> list[RequestResult]:
         store = SqliteStore(self._folder / "answers.sqlite", warn=pytest.fail)
         cache = ExactCache(store, CacheKeys(b"k" * 32), policy=ExactPolicy(task="sorting", ttl_s=3600))
         rig = Rig(self._task, openai=self.endpoint)

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from assay.inference.backoff import Backoff
+from assay.inference.endpoint.backoff import Backoff
 from assay.inference.limits.in_process import InProcessLimiter
-from assay.inference.limits.protocol import LaneLimits
+from assay.inference.providers import LaneLimits
 from assay.tasks.task import Task
 from tests.fakes.endpoint import ScriptedEndpoint, completion
 from tests.inference.rig import Rig

@@ -6,7 +6,6 @@ import asyncio
 import json
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,14 +13,15 @@ import pytest
 
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.limits.in_process import InProcessLimiter
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.prices import PriceBook
+from assay.inference.providers import LaneLimits
 from assay.inference.usage import TokenUsage, token_usage
 from assay.tasks.task import Task
 from tests.fakes.endpoint import Answer, ScriptedEndpoint, completion, error
 from tests.inference.rig import FIRST, SECOND, Rig, cost, only, prediction, request
+from tests.paths import SHARED
 
-PAYLOADS = Path(__file__).resolve().parents[3] / "shared" / "data" / "prices" / "genai_usage_payloads_with_prices.jsonl"
+PAYLOADS = SHARED / "data" / "prices" / "genai_usage_payloads_with_prices.jsonl"
 DAY = date(2026, 11, 1)
 GOOD = '{"label": "billing"}'
 FREE, DEAR = Decimal(0), Decimal("0.01")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,8 +15,9 @@ from genai_prices.data import providers
 
 from assay.inference.prices import RATES_KEPT, PriceBook
 from assay.inference.usage import TokenUsage, token_usage
+from tests.paths import SHARED
 
-PAYLOADS = Path(__file__).resolve().parents[3] / "shared" / "data" / "prices" / "genai_usage_payloads_with_prices.jsonl"
+PAYLOADS = SHARED / "data" / "prices" / "genai_usage_payloads_with_prices.jsonl"
 DAY = date(2026, 11, 1)
 BILLIONTH = Decimal("0.000000001")
 TIERS: list[dict[str, Any]] = [{}, {"tier": "default"}, {"tier": "flex"}, {"tier": "priority"}]

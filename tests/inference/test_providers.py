@@ -7,7 +7,7 @@ import pytest
 from assay.errors import UsageError
 from assay.inference.providers import load_providers
 from assay.settings import Ports, Settings
-from assay.tasks.mistakes import TaskInvalid
+from assay.tasks.issues import TaskValidationError
 
 
 def settings(root: Path, text: str, **keys: str) -> Settings:
@@ -26,7 +26,7 @@ def test_mistakes_of_all_providers_are_reported_with_their_lines(tmp_path: Path)
         tmp_path, "a:\n  base_url: ftp://x\nb:\n  base_url: http://b\n  concurrency: 0\nc:\n  url: http://c\n"
     )
 
-    with pytest.raises(TaskInvalid) as error:
+    with pytest.raises(TaskValidationError) as error:
         load_providers(given)
 
     places = [(mistake.line, mistake.expected) for mistake in error.value.mistakes]
@@ -72,7 +72,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(tmp_path:
 
 @pytest.mark.parametrize("url", ["http://a/v1?version=1", "http://a/v1#x", "http://a?x=/v1", "http:///v1"])
 def test_an_address_to_which_no_path_can_be_added_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(TaskInvalid, match="base_url"):
+    with pytest.raises(TaskValidationError, match="base_url"):
         load_providers(settings(tmp_path, f"a:\n  base_url: '{url}'\n"))
 
 
@@ -81,7 +81,7 @@ def test_a_port_that_does_not_exist_is_a_mistake_of_the_file(tmp_path: Path, por
     (tmp_path / "tasks").mkdir()
     (tmp_path / "providers.yml").write_text(f"far:\n  base_url: http://far.test:{port}/v1\n", encoding="utf-8")
 
-    with pytest.raises(TaskInvalid) as found:
+    with pytest.raises(TaskValidationError) as found:
         load_providers(Settings(root=tmp_path))
 
     assert "port" in str(found.value)

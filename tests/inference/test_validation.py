@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -12,8 +11,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from assay.inference.validation import Invalid, Valid, validate
+from tests.paths import SHARED
 
-TEXTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "text"
+TEXTS = SHARED / "data" / "text"
 needs_texts = pytest.mark.skipif(
     not TEXTS.is_dir(), reason="the public data sets are not beside the checkout (../shared/data)"
 )

@@ -12,7 +12,7 @@ import pytest
 
 from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.rules import InputRules
-from assay.inputs.snapshot import Lifetime, Snapshot, spool
+from assay.inputs.snapshot import InputSnapshot, Lifetime, spool
 from assay.inputs.sources import open_source
 from assay.ports import QueryPort
 
@@ -41,7 +41,7 @@ class Desk:
 
     def spool(
         self, name: str, *, query: QueryPort | None = None, lifetime: Lifetime | None = None, **rules: Any
-    ) -> Snapshot:
+    ) -> InputSnapshot:
         """A snapshot of a source, in a folder of its own."""
         return spool(
             self.open(name, query),
@@ -60,6 +60,6 @@ def desk(tmp_path: Path) -> Desk:
 
 
 @pytest.fixture
-def reasons() -> Callable[[Snapshot], Mapping[int, str]]:
+def reasons() -> Callable[[InputSnapshot], Mapping[int, str]]:
     """Position to reason of the rejected rows of a snapshot."""
     return lambda snapshot: {row.position: row.reason for row in snapshot.rejected()}

@@ -19,19 +19,20 @@ import pytest
 from assay.errors import UsageError
 from assay.inputs.expectations import CHUNK_ROWS
 from assay.inputs.rules import InputRules
-from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, spool, verify
+from assay.inputs.snapshot import InputSnapshot, Lifetime, open_snapshot, spool, verify
 from tests.fakes.queries import ListQuery
 from tests.inputs.conftest import HASH_KEY, Desk
+from tests.paths import ROOT
 
 # Great Expectations imports modules that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
 
-Reasons = Callable[[Snapshot], Mapping[int, str]]
+Reasons = Callable[[InputSnapshot], Mapping[int, str]]
 NAUGHTY_STRINGS = Path("../shared/data/text/blns.json")
 CHANNELS = {"type": "expect_column_values_to_be_in_set", "kwargs": {"column": "n", "value_set": ["a", "b"]}}
 
 
-def ids(snapshot: Snapshot) -> list[str]:
+def ids(snapshot: InputSnapshot) -> list[str]:
     return [record.record_id for record in snapshot.records()]
 
 
@@ -237,7 +238,7 @@ def test_the_same_input_can_be_spooled_after_a_kill(desk: Desk) -> None:
 
 @pytest.fixture
 def naughty_strings() -> Iterator[list[str]]:
-    path = Path(__file__).parents[2] / NAUGHTY_STRINGS
+    path = ROOT / NAUGHTY_STRINGS
     if not path.is_file():
         pytest.skip(f"{NAUGHTY_STRINGS} is not here")
     yield json.loads(path.read_bytes())

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from assay.errors import UsageError
-from assay.inputs.snapshot import Lifetime, Snapshot, open_snapshot, purge_expired, verify
+from assay.inputs.snapshot import InputSnapshot, Lifetime, open_snapshot, purge_expired, verify
 from tests.inputs.conftest import Desk
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def snapshot(desk: Desk) -> Snapshot:
+def snapshot(desk: Desk) -> InputSnapshot:
     return desk.spool(desk.write("a.csv", "id,n\n1,a\n2,b\n2,c\n"))
 
 
@@ -28,7 +28,7 @@ def replace(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def test_an_opened_snapshot_is_the_one_that_was_made(snapshot: Snapshot) -> None:
+def test_an_opened_snapshot_is_the_one_that_was_made(snapshot: InputSnapshot) -> None:
     assert open_snapshot(snapshot.directory) == snapshot
     verify(snapshot)
 
@@ -39,14 +39,14 @@ def test_a_snapshot_that_is_gone_is_refused(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "rows.parquet", "rejected.parquet"])
-def test_a_snapshot_that_lacks_a_file_is_refused(snapshot: Snapshot, name: str) -> None:
+def test_a_snapshot_that_lacks_a_file_is_refused(snapshot: InputSnapshot, name: str) -> None:
     (snapshot.directory / name).unlink()
     with pytest.raises(UsageError, match=f"incomplete.*{name}"):
         open_snapshot(snapshot.directory)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"format": 1}', b'{"format": 99}'])
-def test_a_damaged_manifest_is_refused(snapshot: Snapshot, content: bytes) -> None:
+def test_a_damaged_manifest_is_refused(snapshot: InputSnapshot, content: bytes) -> None:
     replace(snapshot.directory / "manifest.json", content)
     with pytest.raises(UsageError, match=r"damaged manifest|has format 99"):
         open_snapshot(snapshot.directory)
@@ -60,7 +60,7 @@ def test_an_expired_snapshot_is_refused_from_the_moment_it_expires(desk: Desk) -
 
 
 @pytest.mark.parametrize(("column", "value"), [("row", '{"id":"1","n":"z"}'), ("record_id", "9")])
-def test_a_changed_row_is_noticed(snapshot: Snapshot, column: str, value: str) -> None:
+def test_a_changed_row_is_noticed(snapshot: InputSnapshot, column: str, value: str) -> None:
     path = snapshot.directory / "rows.parquet"
     table = pq.read_table(path)
     changed = pa.array([value, *table.column(column).to_pylist()[1:]], pa.string())
@@ -70,7 +70,7 @@ def test_a_changed_row_is_noticed(snapshot: Snapshot, column: str, value: str) -
         verify(snapshot)
 
 
-def test_a_rejection_taken_back_is_noticed(snapshot: Snapshot) -> None:
+def test_a_rejection_taken_back_is_noticed(snapshot: InputSnapshot) -> None:
     path = snapshot.directory / "rejected.parquet"
     table = pq.read_table(path)
     path.unlink()
@@ -79,14 +79,14 @@ def test_a_rejection_taken_back_is_noticed(snapshot: Snapshot) -> None:
         verify(snapshot)
 
 
-def test_a_manifest_of_other_rows_is_noticed(snapshot: Snapshot) -> None:
+def test_a_manifest_of_other_rows_is_noticed(snapshot: InputSnapshot) -> None:
     path = snapshot.directory / "manifest.json"
     replace(path, json.dumps({**json.loads(path.read_bytes()), "manifest_hash": "0" * 64}).encode())
     with pytest.raises(UsageError, match="was changed"):
         verify(open_snapshot(snapshot.directory))
 
 
-def test_a_damaged_file_is_refused_when_it_is_read(snapshot: Snapshot) -> None:
+def test_a_damaged_file_is_refused_when_it_is_read(snapshot: InputSnapshot) -> None:
     replace(snapshot.directory / "rows.parquet", b"PAR1")
     with pytest.raises(UsageError, match=r"rows\.parquet is gone or damaged"):
         list(snapshot.records())

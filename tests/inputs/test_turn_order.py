@@ -10,23 +10,23 @@ from itertools import groupby
 import pytest
 
 from assay.errors import UsageError
-from assay.inputs.snapshot import Snapshot, open_snapshot
+from assay.inputs.snapshot import InputSnapshot, open_snapshot
 from assay.inputs.turn_order import turn_pieces
 from assay.inputs.turns import TurnColumns
 from tests.inputs.conftest import Desk
 
 TURNS = TurnColumns(conversation="talk", turn="n")
-Reasons = Callable[[Snapshot], Mapping[int, str]]
+Reasons = Callable[[InputSnapshot], Mapping[int, str]]
 
 
-def spooled(desk: Desk, places: Sequence[tuple[str, object]], *, filler: str = "", **rules: object) -> Snapshot:
+def spooled(desk: Desk, places: Sequence[tuple[str, object]], *, filler: str = "", **rules: object) -> InputSnapshot:
     """A snapshot of rows with these conversations and turns, ids by position."""
     lines = [f"{position},{talk},{turn},{filler}" for position, (talk, turn) in enumerate(places)]
     desk.write("a.csv", "id,talk,n,text\n" + "\n".join(lines) + "\n")
     return desk.spool("a.csv", **{"conversation": TURNS, "max_rejected_share": 1.0, **rules})
 
 
-def order(snapshot: Snapshot, desk: Desk, *, most: int = 50) -> list[tuple[list[tuple[str, str]], bool]]:
+def order(snapshot: InputSnapshot, desk: Desk, *, most: int = 50) -> list[tuple[list[tuple[str, str]], bool]]:
     """Conversation and turn of each row, piece by piece, and whether the piece is the last."""
     pieces = turn_pieces(snapshot, scratch=desk.root / "scratch", most=most)
     return [([(str(row.cells["talk"]), str(row.cells["n"])) for row in piece.rows], piece.is_last) for piece in pieces]

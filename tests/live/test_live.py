@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from assay.pipeline.project import Project, open_project
-from assay.records import Run as RunRow
+from assay.project import Project, open_project
+from assay.records import RunEvent
 from assay.settings import load_settings
 from assay.tasks.new_task import scaffold_task
 from assay.warehouse.client import CALL_SECONDS, Warehouse
@@ -70,16 +70,16 @@ def test_appended_rows_are_read_back_and_staging_keeps_one_of_two(project: Proje
 
 
 def test_one_record_is_answered_within_the_cap_and_reaches_the_marts(project: Project) -> None:
-    from assay.inference.request import Answered
-    from assay.pipeline.admission import admit
-    from assay.pipeline.execution import answer, finish
-    from assay.pipeline.run import RunOptions
+    from assay.inference.request import RequestResult
+    from assay.pipeline import answer, finish
+    from assay.runs.admission import admit
+    from assay.runs.run import RunOptions
 
     class Silent:
         def watch(self, *_: object) -> None:
             """Nobody watches."""
 
-        def answered(self, answered: Answered) -> None:
+        def answered(self, answered: RequestResult) -> None:
             """Nobody watches."""
 
     cap = float(os.environ["ASSAY_LIVE_CAP_USD"])
@@ -116,9 +116,9 @@ def drop_datasets(warehouse: Warehouse) -> None:
         warehouse.client.delete_dataset(place, delete_contents=True, not_found_ok=True, timeout=CALL_SECONDS)
 
 
-def run_row() -> RunRow:
+def run_row() -> RunEvent:
     """A started run of nobody's."""
-    return RunRow(
+    return RunEvent(
         data_date=DAY,
         occurred_at=datetime.now(UTC),
         tenant_id="default",

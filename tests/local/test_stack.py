@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.local import stack
 from assay.settings import Settings
 
@@ -42,7 +42,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(up: Up) ->
 
 def test_a_part_that_ends_while_starting_is_told_with_its_last_words(settings: Settings, up: Up) -> None:
     # A module of the standard library that ends at once stands where the emulator should.
-    with pytest.raises(Unreachable) as stopped:
+    with pytest.raises(ServiceUnreachable) as stopped:
         up("warehouse", emulator_module="json.tool")
     message = str(stopped.value)
     assert message.startswith("warehouse ended while starting (")
@@ -53,7 +53,7 @@ def test_a_part_that_ends_while_starting_is_told_with_its_last_words(settings: S
 
 
 def test_a_part_that_stays_silent_is_told_after_the_wait(up: Up) -> None:
-    with pytest.raises(Unreachable, match=r"warehouse does not answer at http://\S+ after 0 s"):
+    with pytest.raises(ServiceUnreachable, match=r"warehouse does not answer at http://\S+ after 0 s"):
         up("warehouse", wait_seconds=0.0)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import yaml
 
 from assay.warehouse.dbt_sources import data_type
 from assay.warehouse.schema import landing_tables
-from assay.warehouse.statements import LANDING, MARTS, REPORTING
+from assay.warehouse.statement import LANDING, MARTS, REPORTING
 from tests.oracles.googlesql import Field
+from tests.paths import ROOT
 
-MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
+MODELS = ROOT / "dbt_project" / "models"
 Relations = dict[str, list[Field]]
 """Relation name to its columns."""
 
@@ -29,7 +28,7 @@ def _landing() -> Relations:
 
 
 def _contracts(folder: str) -> Relations:
-    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (MODELS / folder).rglob("_*__models.yml")]
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (MODELS / folder).rglob("*.yml")]
     return {
         model["name"]: [Field(column["name"], column["data_type"].split("(")[0].upper()) for column in model["columns"]]
         for file in files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -10,40 +12,24 @@ from pathlib import Path
 import pytest
 
 from assay.settings import Settings
-from assay.warehouse import (
-    budget_statements,
-    cache_statements,
-    calibration_statements,
-    conversation_statements,
-    evaluation_statements,
-    judge_statements,
-    label_statements,
-    report_statements,
-    shard_statements,
-    statements,
-)
 from assay.warehouse.client import Warehouse
-from assay.warehouse.statements import Statement
+from assay.warehouse.statement import LANDING, Statement
 from tests.emulator import running_emulator
 from tests.oracles.googlesql import Analyzer, Field, NotGoogleSQL
 from tests.oracles_assay.relations import relations
 
-STATEMENTS = {
-    name: value
-    for name, value in {
-        **vars(statements),
-        **vars(cache_statements),
-        **vars(calibration_statements),
-        **vars(conversation_statements),
-        **vars(evaluation_statements),
-        **vars(judge_statements),
-        **vars(label_statements),
-        **vars(budget_statements),
-        **vars(report_statements),
-        **vars(shard_statements),
-    }.items()
-    if isinstance(value, Statement)
-}
+PLACES = ("assay/warehouse/statement.py", *sorted(str(path) for path in Path("assay").rglob("queries.py")))
+"""Where statements are kept: beside their package's code, and those of several packages in the warehouse."""
+
+
+def statements_of(place: str) -> dict[str, Statement]:
+    """The statements that the file defines; what it imports from another file is the other file's."""
+    module = importlib.import_module(place.removesuffix(".py").replace("/", "."))
+    own = {node.id for node in ast.walk(ast.parse(Path(place).read_text("utf-8"))) if isinstance(node, ast.Name)}
+    return {name: value for name, value in vars(module).items() if isinstance(value, Statement) and name in own}
+
+
+STATEMENTS = {name: statement for place in PLACES for name, statement in statements_of(place).items()}
 VALUES = {
     "STRING": "nobody",
     "DATE": date(2026, 3, 2),
@@ -85,6 +71,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         yield made
 
 
+def test_every_package_with_statements_is_read_and_no_name_is_used_twice() -> None:
+    assert len(PLACES) == 12
+    assert len(STATEMENTS) == sum(len(statements_of(place)) for place in PLACES)
+
+
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_statement_declares_the_parameters_it_names(name: str) -> None:
     assert dict(STATEMENTS[name].parameters).keys() == set(re.findall(r"@(\w+)", STATEMENTS[name].sql))
@@ -115,7 +106,7 @@ def test_statement_runs_and_returns_what_the_analyzer_says(
 
 def test_analyzer_refuses_a_column_that_no_table_has(analyzers: dict[str, Analyzer]) -> None:
     with pytest.raises(NotGoogleSQL, match="nowhere"):
-        analyzers[statements.LANDING].analyze("select nowhere from runs")
+        analyzers[LANDING].analyze("select nowhere from runs")
 
 
 def _column(field: Field) -> object:

@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 
 from tests.end_to_end.workplace import Workplace, numbered_rows
+from tests.evaluation.scenario import cases, evaluated_task, obeying
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.orchestration.daily import DAY, STEPS, Daily, checks_of, definitions, materialised, metadata_of
-from tests.pipeline.evaluating import cases, evaluated_task, obeying
 
 ROWS = 3
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from orchestration.progress import EVERY_SECONDS, StepProgress, answering
 from tests.fakes.clock import Clock
 from tests.inference.telemetry.rows import call, prediction
-from tests.pipeline.test_progress import LANE
+from tests.runs.test_progress import LANE
 
 
 def test_counts_of_rows_are_logged_every_ten_seconds() -> None:
@@ -34,7 +34,7 @@ def test_answers_are_logged_with_their_lanes_and_once_more_at_the_end() -> None:
         progress.watch(lambda: {"openai:m": LANE}, lambda: (Decimal(0), None))
         logged.clear()
         assert logged.wait(10)
-        progress.answered(Answered(prediction(), (call(),)))
+        progress.answered(RequestResult(prediction(), (call(),)))
     run, lane = messages[-1].splitlines()
     assert run.startswith("answered 1 of 2 · ")
     assert lane.startswith("openai:m: 64 of 128 in flight")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.tasks.at_ref import folder_at
+from assay.tasks.at_ref import task_folder_at_ref
 from tests.fakes.task_folder import TaskFolder
 
 AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
@@ -39,7 +39,7 @@ def test_the_folder_is_as_it_was_and_the_working_tree_stays(folder: TaskFolder, 
     commit = committed(folder)
     folder.write("user.j2", "Other words: {{ message }}\n")
 
-    found = folder_at(folder.root / "tasks", "sorting", "main", kept_in=kept)
+    found = task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)
 
     assert (found.git_sha, found.folder) == (commit, kept / commit / "sorting")
     assert "Other words" not in (found.folder / "user.j2").read_text()
@@ -54,17 +54,17 @@ def test_branches_tags_and_commits_are_refs(folder: TaskFolder, kept: Path, ref:
     folder.write("user.j2", "Later: {{ message }}\n")
     later = committed(folder)
 
-    found = folder_at(folder.root / "tasks", "sorting", ref, kept_in=kept)
+    found = task_folder_at_ref(folder.root / "tasks", "sorting", ref, kept_in=kept)
 
     assert found.git_sha == (later if ref == "main" else first)
 
 
 def test_a_commit_is_written_out_once(folder: TaskFolder, kept: Path) -> None:
     committed(folder)
-    first = folder_at(folder.root / "tasks", "sorting", "main", kept_in=kept)
+    first = task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)
     (first.folder / "kept.txt").write_text("still here")
 
-    assert (folder_at(folder.root / "tasks", "sorting", "main", kept_in=kept).folder / "kept.txt").exists()
+    assert (task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept).folder / "kept.txt").exists()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_said(folder: TaskFolder, kept: Path, name: str, re
     committed(folder)
 
     with pytest.raises(UsageError, match=said):
-        folder_at(folder.root / "tasks", name, ref, kept_in=kept)
+        task_folder_at_ref(folder.root / "tasks", name, ref, kept_in=kept)
 
     assert not list(kept.glob("*/*"))
 
@@ -91,7 +91,7 @@ def test_without_a_repository_there_is_no_ref(
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
     with pytest.raises(UsageError, match="of the git repository around"):
-        folder_at(folder.root / "tasks", "sorting", "main", kept_in=kept)
+        task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)
 
 
 def test_without_git_it_is_said(
@@ -100,4 +100,4 @@ def test_without_git_it_is_said(
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(UsageError, match="expected it to be installed"):
-        folder_at(folder.root / "tasks", "sorting", "main", kept_in=kept)
+        task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)

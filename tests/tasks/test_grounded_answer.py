@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from assay.checks import Subject, build_scorer
-from assay.pipeline.project import open_project
+from assay.project import open_project
 from assay.settings import Settings
 from assay.tasks.loader import load_task
 from assay.tasks.task import Task
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PASSAGE = re.compile(r"^\[(p\d)\] \S", re.MULTILINE)
 
 

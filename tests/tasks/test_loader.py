@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from assay.errors import UsageError
-from assay.pipeline.project import open_project
+from assay.project import open_project
 from assay.settings import Settings
 from assay.tasks.loader import find_task, load_task, outline, task_names
 from assay.tasks.task import Catalog
 from tests.fakes.task_folder import TaskFolder
+from tests.paths import ROOT
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT
 
 
 def test_a_task_holds_its_templates_cases_and_closed_schema(folder: TaskFolder) -> None:

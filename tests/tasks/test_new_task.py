@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.pipeline.project import open_project
+from assay.project import open_project
 from assay.settings import Settings
 from assay.tasks.loader import load_task
 from assay.tasks.new_task import scaffold_task

@@ -14,13 +14,7 @@ import pytest
 from tests.terraform import provider_rules
 from tests.terraform.extract_schema import TARGET
 from tests.terraform.offline_provider import OfflineProvider
-from tests.terraform.workspace import (
-    VARIABLES,
-    Workspace,
-    bare_environment,
-    copy_configuration,
-    install_real_provider,
-)
+from tests.terraform.workspace import VARIABLES, Workspace, bare_environment, copy_configuration, install_real_provider
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
+CHECKOUT = ROOT
 VARIABLES = {
     "env": "dev",
     "impersonators": {

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 from tests.warehouse.examples import full
@@ -54,7 +54,7 @@ def test_a_refusal_of_a_query_that_was_begun_comes_with_its_first_row(warehouse:
 
 
 def test_a_query_is_not_begun_where_nobody_listens(nowhere: Warehouse) -> None:
-    with pytest.raises(Unreachable, match="does not answer"):
+    with pytest.raises(ServiceUnreachable, match="does not answer"):
         nowhere.begin("select 1")
 
 
@@ -73,7 +73,7 @@ def test_a_dev_environment_writes_to_dev_datasets_only(warehouse: Warehouse) -> 
 
 
 def test_nobody_at_the_port_is_unreachable_at_once_with_what_to_do(nowhere: Warehouse) -> None:
-    with pytest.raises(Unreachable, match=r"does not answer .*start the local stack with `assay up`"):
+    with pytest.raises(ServiceUnreachable, match=r"does not answer .*start the local stack with `assay up`"):
         list(nowhere.stream("select 1"))
 
 
@@ -83,7 +83,7 @@ def test_a_warehouse_that_leaves_between_two_queries_is_unreachable(warehouse: W
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         mine.settings = replace(mine.settings, bigquery_endpoint=f"http://127.0.0.1:{unused.getsockname()[1]}")
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServiceUnreachable):
             list(mine.stream("select 1 as n"))
 
 

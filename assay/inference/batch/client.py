@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from assay.errors import AssayError, Unreachable, UsageError
-from assay.inference.backoff import Backoff
+from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.inference.batch.chunk import BATCH_URL
-from assay.inference.failures import RETRYABLE, CallFailure, FailureKind
-from assay.inference.replies import broken_off, read_answer, timed_out
+from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.failures import RETRYABLE, CallFailure, FailureKind
+from assay.inference.endpoint.replies import broken_off, read_answer, timed_out
 
 if TYPE_CHECKING:
     import httpx2
@@ -195,7 +195,7 @@ class BatchClient:
         if failure.kind not in RETRYABLE:
             raise self._refused(what, failure)
         if attempt >= ATTEMPTS:
-            raise Unreachable(
+            raise ServiceUnreachable(
                 f"Provider '{self.name}' did not {what} in {ATTEMPTS} tries ({failure.message}); resume the run later."
             )
         await self.sleep(self.backoff.wait_s(attempt, failure.retry_after_s))

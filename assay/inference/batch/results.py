@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Self
 import orjson
 
 from assay.inference.batch.chunk import CustomId, Place, read_custom_id
-from assay.inference.failures import CallFailure, FailureKind
-from assay.inference.replies import CODE_KINDS, MESSAGE_CHARACTERS, Reply, read_answer
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import CODE_KINDS, MESSAGE_CHARACTERS, Reply, read_answer
 
 
 class BatchResults:

@@ -22,7 +22,7 @@ ACCOUNT_DAYS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class BudgetLease:
     """Money lent to one worker; amounts in billionths of a USD, as the worker last stated them.
 
     `amount` is all of it; of it `spent` is gone and `held` is for calls under way. `run_landed` is what the run had
@@ -61,13 +61,13 @@ class Extension:
     granted: int
     room: int
     lent: int
-    expired: tuple[Lease, ...] = ()
+    expired: tuple[BudgetLease, ...] = ()
 
 
 class Ledger(Protocol):
     """Accounts shared by all runs and workers; every operation is atomic."""
 
-    async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
+    async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
         """Each account is known, with at least what `landed` says; `leases` are held again where an account was not.
 
         Raises:
@@ -75,7 +75,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
+    async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         """The lease is held as stated, for another while, and has grown by `least` to `wanted`, or by nothing.
 
         None when the ledger does not know an account, or a lease that does not begin: it has lost its memory, or others
@@ -97,9 +97,9 @@ class Books:
     """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` in seconds of their clock."""
 
     spent: dict[str, int] = field(default_factory=dict)
-    leases: dict[str, tuple[Lease, float]] = field(default_factory=dict)
+    leases: dict[str, tuple[BudgetLease, float]] = field(default_factory=dict)
 
-    def open(self, landed: Mapping[str, int], leases: Sequence[Lease], *, now: float, ttl_s: float) -> None:
+    def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease], *, now: float, ttl_s: float) -> None:
         """See `Ledger.open`."""
         if any(account not in self.spent for account in landed):
             for lease in leases:
@@ -114,7 +114,7 @@ class Books:
             self.spent[account] = max(self.spent.get(account, 0), usd - under_way)
 
     def extend(
-        self, lease: Lease, *, caps: Mapping[str, int], growth: tuple[int, int], now: float, ttl_s: float
+        self, lease: BudgetLease, *, caps: Mapping[str, int], growth: tuple[int, int], now: float, ttl_s: float
     ) -> Extension | None:
         """See `Ledger.extend`; `growth` is least and wanted."""
         if any(account not in self.spent for account in caps):
@@ -161,7 +161,7 @@ def usd(billionths: int) -> Decimal:
     return Decimal(billionths) / NANO
 
 
-def lease_facts(lease: Lease) -> dict[str, Any]:
+def lease_facts(lease: BudgetLease) -> dict[str, Any]:
     """What is known of a lease beside its amounts, as JSON can hold it."""
     lasts = {} if lease.lasts_s is None else {"lasts_s": lease.lasts_s}
     return {
@@ -176,9 +176,9 @@ def lease_facts(lease: Lease) -> dict[str, Any]:
     }
 
 
-def lease_of(facts: Mapping[str, Any], *, amount: int, spent: int, held: int) -> Lease:
+def lease_of(facts: Mapping[str, Any], *, amount: int, spent: int, held: int) -> BudgetLease:
     """The lease with these facts and amounts."""
-    return Lease(
+    return BudgetLease(
         lease_id=facts["lease_id"],
         run_id=facts["run_id"],
         task=facts["task"],

@@ -12,12 +12,12 @@ from typing import Any
 
 import orjson
 
-from assay.errors import Unreachable
+from assay.errors import ServiceUnreachable
 from assay.inference.budgets.ledger import (
     ACCOUNT_DAYS,
     SHARE_OF_WHAT_IS_LEFT,
+    BudgetLease,
     Extension,
-    Lease,
     lease_facts,
     lease_of,
 )
@@ -155,7 +155,7 @@ class RedisLedger:
         self._ttl_s = ttl_s
         self._clock = clock
 
-    async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
+    async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
         """See `Ledger.open`."""
         amounts = [value for name, billionths in landed.items() for value in (name, billionths)]
         held = [
@@ -165,7 +165,7 @@ class RedisLedger:
         ]
         await self._run(self._open, landed, [*self._times(), len(landed), *amounts, *held])
 
-    async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
+    async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         """See `Ledger.extend`."""
         facts = orjson.dumps(lease_facts(lease))
         amounts = [lease.amount, lease.spent, lease.held, least, wanted, SHARE_OF_WHAT_IS_LEFT, int(lease.begins)]
@@ -206,7 +206,7 @@ class RedisLedger:
             async with asyncio.timeout(2 * ANSWER_SECONDS):
                 return await script(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
-            raise Unreachable(
+            raise ServiceUnreachable(
                 f"The budget's ledger in Redis does not answer ({type(error).__name__}): expected the server that "
                 "REDIS_URL names; start it, and go on with the run."
             ) from error

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from assay.errors import AssayError, Unreachable
+from assay.errors import AssayError, ServiceUnreachable
 from assay.inference.budgets.ledger import Extension
-from assay.inference.budgets.worker_lease import LeaseParts, WorkerLease
-from assay.inference.cancelling import end
+from assay.inference.budgets.worker_lease import LeaseDeps, WorkerLease
+from assay.inference.cancelling import cancel_and_wait
 
 ZERO = Decimal(0)
 CALLS_AHEAD = 32
@@ -94,10 +94,10 @@ class SharedBudget:
 
     async def close(self) -> None:
         """See `Budget.close`; where the ledger is away, the lease expires and is settled by what landed."""
-        await end(self._renewing, self._topping_up)
+        await cancel_and_wait(self._renewing, self._topping_up)
         try:
             await self._lease.close()
-        except Unreachable:
+        except ServiceUnreachable:
             return
 
     async def _reserve_in_turn(self, estimate_usd: Decimal) -> bool:
@@ -122,7 +122,7 @@ class SharedBudget:
             least = max(ZERO, estimate_usd - self._lease.free_usd)
             try:
                 return await self._grown(least, max(least, self._ahead(estimate_usd)))
-            except Unreachable:
+            except ServiceUnreachable:
                 if self._clock() >= gives_up_at:
                     raise
                 await self._sleep(self._times.poll_s)
@@ -139,7 +139,7 @@ class SharedBudget:
             await self._settled_within(self._times.poll_s)
             return True
         if self._lease.free_usd > 0:  # too little for us, and with what another holds enough for one of us
-            with suppress(Unreachable):  # the next to ask says so
+            with suppress(ServiceUnreachable):  # the next to ask says so
                 await self._lease.renew(ZERO)
             return True
         if not found.lent or self._clock() - self._granted_at > self._times.patience_s:
@@ -182,7 +182,7 @@ class SharedBudget:
     async def _grow_ahead(self, estimate_usd: Decimal) -> None:
         try:
             await self._grown(CALLS_WORTH_A_ROW * estimate_usd, self._ahead(estimate_usd))
-        except Unreachable:  # the lease may last until the ledger is back; whoever runs out of it asks again
+        except ServiceUnreachable:  # the lease may last until the ledger is back; whoever runs out of it asks again
             self._quiet_until = self._clock() + self._times.poll_s
         except AssayError as error:
             self._failure = error
@@ -195,7 +195,7 @@ class SharedBudget:
             keep, self._taken_usd, self._taken_since = 2 * self._taken_usd, ZERO, self._clock()
             try:
                 await self._lease.renew(keep)
-            except Unreachable:  # the lease runs out by itself, and whoever needs it then asks again
+            except ServiceUnreachable:  # the lease runs out by itself, and whoever needs it then asks again
                 continue
             except AssayError as error:
                 self._failure = error
@@ -203,7 +203,7 @@ class SharedBudget:
 
 
 async def open_shared_budget(
-    parts: LeaseParts,
+    parts: LeaseDeps,
     *,
     times: LeaseTimes | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

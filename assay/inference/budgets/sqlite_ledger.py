@@ -15,8 +15,8 @@ from typing import TypeVar
 
 import orjson
 
-from assay.errors import Unreachable
-from assay.inference.budgets.ledger import ACCOUNT_DAYS, Books, Extension, Lease, lease_facts, lease_of
+from assay.errors import ServiceUnreachable
+from assay.inference.budgets.ledger import ACCOUNT_DAYS, Books, BudgetLease, Extension, lease_facts, lease_of
 
 BUSY_SECONDS = 10.0
 DAY_SECONDS = 86_400
@@ -42,12 +42,12 @@ class SqliteLedger:
         self._ttl_s = ttl_s
         self._clock = clock
 
-    async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
+    async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
         """See `Ledger.open`."""
         now = self._clock()
         await self._change(lambda books: books.open(landed, leases, now=now, ttl_s=self._ttl_s))
 
-    async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
+    async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         """See `Ledger.extend`."""
         now = self._clock()
         return await self._change(
@@ -84,7 +84,7 @@ class SqliteLedger:
                 yield connection
                 connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
-            raise Unreachable(
+            raise ServiceUnreachable(
                 f"The budget's ledger {self._path} cannot be used ({error}): expected a file that this account may "
                 "write, on a disk of this machine; free it, or remove it: spending is then read from the warehouse."
             ) from error

@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from assay.errors import Unreachable
-from assay.inference.budgets.ledger import Extension, Lease, Ledger, nano, usd
+from assay.errors import ServiceUnreachable
+from assay.inference.budgets.ledger import BudgetLease, Extension, Ledger, nano, usd
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.records import BudgetEntry
@@ -40,19 +40,19 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
+class WarehouseSpend:
     """What the warehouse says was spent, and the leases that its entries show as not settled; None where no cap asks."""
 
     run_usd: Decimal
     task_usd: Decimal = ZERO
     month_usd: Decimal = ZERO
-    leases: tuple[Lease, ...] = ()
+    leases: tuple[BudgetLease, ...] = ()
 
 
 class Spending(Protocol):
     """The warehouse's word; both are asked in a thread."""
 
-    def landed(self, facts: RunFacts, *, month: date) -> Landed:
+    def landed(self, facts: RunFacts, *, month: date) -> WarehouseSpend:
         """What the run has spent ever, and its task and the project in the month that begins on that day."""
         ...
 
@@ -62,7 +62,7 @@ class Spending(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseParts:
+class LeaseDeps:
     """What a lease is made of; `ttl_s` is the ledger's, `land` takes the rows of `budget_entries`."""
 
     facts: RunFacts
@@ -80,7 +80,7 @@ class LeaseParts:
 class WorkerLease:
     """The money of one worker in one month; amounts in USD. `good_until` is when others may take it for dead."""
 
-    parts: LeaseParts
+    parts: LeaseDeps
     amount_usd: Decimal = ZERO
     spent_usd: Decimal = ZERO
     held_usd: Decimal = ZERO
@@ -176,7 +176,7 @@ class WorkerLease:
             await self._settle_own()
             await self.parts.ledger.close()
 
-    async def _extended(self, stated: Callable[[], Lease], least_usd: Decimal, wanted_usd: Decimal) -> Extension:
+    async def _extended(self, stated: Callable[[], BudgetLease], least_usd: Decimal, wanted_usd: Decimal) -> Extension:
         for _ in range(OPENINGS):
             lease, caps = stated(), self._accounts()
             found = await self.parts.ledger.extend(
@@ -188,7 +188,7 @@ class WorkerLease:
             if found is not None:
                 return found
             await self._begin_again()
-        raise Unreachable(
+        raise ServiceUnreachable(
             "The budget's ledger loses its accounts as soon as they are opened: expected a Redis that keeps what it is "
             "given (maxmemory-policy noeviction); correct it, and go on with the run."
         )
@@ -218,10 +218,10 @@ class WorkerLease:
         self._run_landed = landed.run_usd
         await self._open_accounts(landed)
 
-    async def _landed(self) -> Landed:
+    async def _landed(self) -> WarehouseSpend:
         return await asyncio.to_thread(self.parts.spending.landed, self.parts.facts, month=self._month)
 
-    async def _open_accounts(self, landed: Landed) -> None:
+    async def _open_accounts(self, landed: WarehouseSpend) -> None:
         """Those that runs share by themselves: a run's own is new with the run, and says nothing of a ledger's memory."""
         by_account = dict(zip(self._names(), (landed.run_usd, landed.task_usd, landed.month_usd), strict=True))
         known = {name: nano(by_account[name]) for name in self._accounts()}
@@ -239,7 +239,7 @@ class WorkerLease:
             await self.parts.land([self._entry("settle", spent)])
         return spent
 
-    async def _settle_expired(self, lease: Lease) -> None:
+    async def _settle_expired(self, lease: BudgetLease) -> None:
         """A lease of a worker that is gone is settled at what landed since, with its calls under way at their estimate."""
         landed = await asyncio.to_thread(self.parts.spending.of_run, lease.run_id, data_date=lease.data_date)
         due = lease.due(nano(landed))
@@ -259,9 +259,9 @@ class WorkerLease:
         caps = (self.parts.caps.run_usd, self.parts.caps.task_usd, self.parts.caps.month_usd)
         return {name: nano(cap) for name, cap in zip(self._names(), caps, strict=True) if cap is not None}
 
-    def _stated(self) -> Lease:
+    def _stated(self) -> BudgetLease:
         facts = self.parts.facts
-        return Lease(
+        return BudgetLease(
             lease_id=self._lease_id,
             run_id=facts.run_id,
             task=facts.task,
@@ -274,7 +274,7 @@ class WorkerLease:
             held=nano(self.held_usd),
         )
 
-    def _apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> Lease:
+    def _apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> BudgetLease:
         known = self._accounts()
         names = account_names(self.parts.facts.run_id, self.parts.facts.task, month=month)
         return replace(
@@ -295,7 +295,7 @@ class WorkerLease:
         amount_usd: Decimal,
         *,
         sequence: int = 0,
-        of: Lease | None = None,
+        of: BudgetLease | None = None,
         is_expired: bool = False,
     ) -> BudgetEntry:
         lease, caps = of or self._stated(), Caps() if is_expired else self.parts.caps

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from assay.inference.caches.key_value import Item, KeyValue, Note
+from assay.inference.caches.key_value import CacheItem, CacheTag, KeyValue
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
 from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
 from assay.inference.request import Request
@@ -154,7 +154,7 @@ class ExactCache:
         self._lanes[lane] = (model, now)
         self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
-    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> Note:
+    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheTag:
         """What explains a later miss of the record."""
         hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
         self._note_frame(hashes.frame, body, now)
@@ -167,7 +167,7 @@ class ExactCache:
             "f": hashes.frame,
             "p": hashes.messages,
         }
-        return Note(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
+        return CacheTag(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
 
     def _note_frame(self, frame: str, body: bytes, now: float) -> None:
         """The parts that many records share are kept once, under their own name."""
@@ -200,9 +200,9 @@ class ExactCache:
         *,
         expires_at: float,
         tag: str | None = None,
-        note: Note | None = None,
+        note: CacheTag | None = None,
     ) -> None:
-        self._store.put(Item(key, self._sealed(key, content), expires_at, tag, note))
+        self._store.put(CacheItem(key, self._sealed(key, content), expires_at, tag, note))
 
     def _sealed(self, key: bytes, content: dict[str, Any]) -> bytes:
         value = orjson.dumps(content)

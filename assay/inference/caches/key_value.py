@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from assay.quick_init import quick_init
+from assay.performance.fast_init import quick_init
 
 BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0
@@ -21,7 +21,7 @@ NOTES = 2
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Note:
+class CacheTag:
     """What is told of an entry at its place, which several entries may share; it may outlive the entry's value."""
 
     place: bytes
@@ -31,14 +31,14 @@ class Note:
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class Item:
+class CacheItem:
     """One entry; `expires_at` in seconds since 1970 UTC, `tag` names whose data it is, for erasure."""
 
     key: bytes
     value: bytes
     expires_at: float
     tag: str | None = None
-    note: Note | None = None
+    note: CacheTag | None = None
 
 
 class KeyValue(Protocol):
@@ -52,7 +52,7 @@ class KeyValue(Protocol):
         """The texts of the latest `NOTES` notes of the place that have not expired, the latest first."""
         ...
 
-    def put(self, item: Item) -> None:
+    def put(self, item: CacheItem) -> None:
         """The entry is found by this process from now on, and by others after the next flush."""
         ...
 
@@ -74,16 +74,16 @@ class WriteBehind(ABC):
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
-        self._waiting: dict[bytes, Item] = {}
-        self._being_written: dict[bytes, Item] = {}
+        self._waiting: dict[bytes, CacheItem] = {}
+        self._being_written: dict[bytes, CacheItem] = {}
         self._since = 0.0
         self._flushing: asyncio.Task[None] | None = None
 
     @abstractmethod
-    async def _write(self, items: Sequence[Item]) -> None:
+    async def _write(self, items: Sequence[CacheItem]) -> None:
         """The items are in the store, or lost with a warning."""
 
-    def put(self, item: Item) -> None:
+    def put(self, item: CacheItem) -> None:
         """See `KeyValue.put`."""
         now = self._now()
         if not self._waiting:
@@ -99,7 +99,7 @@ class WriteBehind(ABC):
             await asyncio.gather(self._flushing, return_exceptions=True)
         await self._write_waiting()
 
-    def unwritten(self, key: bytes) -> Item | None:
+    def unwritten(self, key: bytes) -> CacheItem | None:
         """The entry, if it waits to be written and has not expired."""
         if not self._waiting and not self._being_written:
             return None

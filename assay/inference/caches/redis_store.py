@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import RedisError
 
 from assay.inference.caches.gathering import Gathering
-from assay.inference.caches.key_value import NOTES, Item, WriteBehind
+from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -94,7 +94,7 @@ class RedisStore(WriteBehind):
             return [None] * len(keys)
         return [value if isinstance(value, bytes) else None for value in found]
 
-    async def _write(self, items: Sequence[Item]) -> None:
+    async def _write(self, items: Sequence[CacheItem]) -> None:
         now = self._now()
         if now < self._back_at:
             return

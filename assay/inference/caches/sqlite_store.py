@@ -18,7 +18,7 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.inference.caches.id_filter import IdFilter
-from assay.inference.caches.key_value import NOTES, Item, WriteBehind
+from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 
 FORMAT = 3
 BUSY_SECONDS = 5.0
@@ -130,7 +130,7 @@ class SqliteStore(WriteBehind):
                 self._recover(error)
         return notes[:NOTES]
 
-    def put(self, item: Item) -> None:
+    def put(self, item: CacheItem) -> None:
         """See `KeyValue.put`."""
         self._ids.add(_row_id(item.key))
         super().put(item)
@@ -163,7 +163,7 @@ class SqliteStore(WriteBehind):
             )
         return count
 
-    async def _write(self, items: Sequence[Item]) -> None:
+    async def _write(self, items: Sequence[CacheItem]) -> None:
         if self._is_lost:
             return
         try:
@@ -292,7 +292,7 @@ def _row_id(key: bytes) -> int:
     return int.from_bytes(key[:8], "big", signed=True)
 
 
-def _row(item: Item) -> tuple[Any, ...]:
+def _row(item: CacheItem) -> tuple[Any, ...]:
     """The values that `PUT` takes."""
     entry, note = (_row_id(item.key), item.value, item.expires_at, item.tag), item.note
     return (*entry, None, None, None) if note is None else (*entry, _row_id(note.place), note.text, note.expires_at)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assay.inference.limits.in_process import InProcessLimiter
-from assay.inference.limits.protocol import LaneLimits, Limiter
-from assay.inference.providers import Provider
+from assay.inference.limits.protocol import Limiter
+from assay.inference.providers import LaneLimits, Provider
 
 
 def build_limiter(providers: Mapping[str, Provider], *, redis_url: str | None, run_id: str) -> Limiter:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from assay.inference.limits.headers import RateHeaders
+from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.limits.pacing import DAY_S, MINUTE_S, PACE, Bucket, RateMeter, burst
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.limits.quota import Flight, Quota
+from assay.inference.providers import LaneLimits
 
 FIRST_WINDOW = 16
 """Calls in flight before anything is known: within the burst of every provider that is worth a batch."""
@@ -43,7 +43,7 @@ KEPT_AT_PROVIDER_S = 0.1
 
 
 @dataclass(slots=True)
-class Noticed:
+class Observed429s:
     """What this worker saw of the provider since it last told the others; levels are of the provider's own buckets."""
 
     refused_sent_at: float | None = None
@@ -54,7 +54,7 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class SharedLimits:
     """What holds for all workers of a lane: limits a second (a day for `rpd`), None where unknown, and this one's share."""
 
     share: float
@@ -105,11 +105,11 @@ class Controller:
         self.factor = 1.0
         self.share = 1.0
         self.leased = leased
-        self.noticed = Noticed()
+        self.noticed = Observed429s()
         self.found_rps: float | None = None
         self.refused_share = 0.0
         self._ceiling_rps = 0.0
-        self._common: Common | None = None
+        self._common: SharedLimits | None = None
         self._learnt_rpm: int | None = None
         self._learnt_tpm: int | None = None
         self._learnt_rpd: int | None = None
@@ -194,7 +194,7 @@ class Controller:
             self.noticed.refused_sent_at = flight.sent_at
             self._decrease(now)
 
-    def follow(self, common: Common, *, now: float) -> None:
+    def follow(self, common: SharedLimits, *, now: float) -> None:
         """Limits, factor and share are those of all workers together, and quota comes by leases only."""
         if self.leased and common == self._common:
             return

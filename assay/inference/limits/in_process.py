@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from assay.inference.limits.control import Controller
 from assay.inference.limits.lane import Lane
-from assay.inference.limits.protocol import LaneLimits, LaneState
+from assay.inference.limits.protocol import LaneState
+from assay.inference.providers import LaneLimits
 
 if TYPE_CHECKING:
-    from assay.inference.failures import CallFailure
-    from assay.inference.replies import Reply
+    from assay.inference.endpoint.failures import CallFailure
+    from assay.inference.endpoint.replies import Reply
 
 
 class InProcessLimiter:

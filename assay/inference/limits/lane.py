@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.limits.control import Controller
 from assay.inference.limits.protocol import LaneState
 from assay.inference.limits.quota import Flight
 
 if TYPE_CHECKING:
-    from assay.inference.replies import Reply
+    from assay.inference.endpoint.replies import Reply
 
 TICK_S = 0.001
 """Timers are no finer than this; calls whose turn came in between leave together."""

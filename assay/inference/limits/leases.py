@@ -37,7 +37,7 @@ RULES = {
 }
 
 
-class RedisAway(Exception):
+class RedisUnavailable(Exception):
     """Redis did not answer, or not as Redis does; the message says how, without the URL."""
 
 
@@ -50,7 +50,7 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class KnownLimits:
     """One number for each kind of limit, None where there is none."""
 
     requests: float | None = None
@@ -59,7 +59,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class LeaseRequest:
     """What a worker tells and wants of one lane.
 
     `limits` are a second (a day for `day`), stated or learnt by itself; `at_provider` is what the provider's own
@@ -73,8 +73,8 @@ class Question:
     want: Amounts = field(default_factory=Amounts)
     need: Amounts = field(default_factory=Amounts)
     back: Amounts = field(default_factory=Amounts)
-    limits: Known = field(default_factory=Known)
-    at_provider: Known = field(default_factory=Known)
+    limits: KnownLimits = field(default_factory=KnownLimits)
+    at_provider: KnownLimits = field(default_factory=KnownLimits)
     day_level: float | None = None
     refused_age_s: float | None = None
     pause_s: float | None = None
@@ -84,7 +84,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class LimitLease:
     """What a worker may spend and what holds for all; `found` says that the rate was found by refusals."""
 
     requests: float
@@ -116,7 +116,7 @@ class RedisLeases:
         self._rules = {**RULES, "lives_s": lives_s}
         self._script = self._redis.register_script(files(__package__).joinpath("lease.lua").read_text("utf-8"))
 
-    async def ask(self, lane: str, question: Question) -> Lease:
+    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
         """The lease is taken.
 
         Raises:
@@ -129,15 +129,15 @@ class RedisLeases:
                 keys=[KEY % lane], args=[orjson.dumps({**_written(question), "rules": self._rules})]
             )
         except (RedisError, OSError) as error:
-            raise RedisAway(f"{type(error).__name__}") from error
-        return Lease(**orjson.loads(answer))
+            raise RedisUnavailable(f"{type(error).__name__}") from error
+        return LimitLease(**orjson.loads(answer))
 
     async def close(self) -> None:
         """The connection is closed."""
         await self._redis.aclose()
 
 
-def _written(question: Question) -> dict[str, Any]:
+def _written(question: LeaseRequest) -> dict[str, Any]:
     """The question without what is None: an absent field is nil in Lua, a null is not."""
     written = asdict(question)
     for name, value in list(written.items()):

@@ -10,18 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from assay.inference.failures import CallFailure
-    from assay.inference.replies import Reply
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneLimits:
-    """What is stated of a lane: per minute, per minute, per day (None: found out while running), most in flight."""
-
-    rpm: int | None = None
-    tpm: int | None = None
-    rpd: int | None = None
-    concurrency: int = 64
+    from assay.inference.endpoint.failures import CallFailure
+    from assay.inference.endpoint.replies import Reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

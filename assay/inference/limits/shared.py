@@ -15,16 +15,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from assay.inference.cancelling import end
-from assay.inference.limits.control import Common, Controller, Noticed
+from assay.inference.cancelling import cancel_and_wait
+from assay.inference.limits.control import Controller, Observed429s, SharedLimits
 from assay.inference.limits.lane import Lane
-from assay.inference.limits.leases import Amounts, Known, Lease, Question, RedisAway, RedisLeases
+from assay.inference.limits.leases import Amounts, KnownLimits, LeaseRequest, LimitLease, RedisLeases, RedisUnavailable
 from assay.inference.limits.pacing import MINUTE_S
-from assay.inference.limits.protocol import LaneLimits, LaneState
+from assay.inference.limits.protocol import LaneState
+from assay.inference.providers import LaneLimits
 
 if TYPE_CHECKING:
-    from assay.inference.failures import CallFailure
-    from assay.inference.replies import Reply
+    from assay.inference.endpoint.failures import CallFailure
+    from assay.inference.endpoint.replies import Reply
 
 SLICE_S = 0.1
 """Between two leases: short, so that little is held by a worker that dies, and what is held is no burst."""
@@ -37,8 +38,8 @@ LOG = logging.getLogger(__name__)
 class Leases(Protocol):
     """Where leases come from."""
 
-    async def ask(self, lane: str, question: Question) -> Lease:
-        """The lease is taken, or `RedisAway` is raised."""
+    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
+        """The lease is taken, or `RedisUnavailable` is raised."""
         ...
 
     async def close(self) -> None:
@@ -92,11 +93,11 @@ class SharedLimiter:
 
     async def close(self) -> None:
         """See `Limiter.close`."""
-        await end(self._asking)  # a fault in it is told of by `_ended`
+        await cancel_and_wait(self._asking)  # a fault in it is told of by `_ended`
         for name, lane in self._lanes.items():
             lane.stop()
             if not self._away:
-                with suppress(RedisAway):
+                with suppress(RedisUnavailable):
                     await self._leases.ask(name, self._question(lane, wants=False, leaving=True))
         await self._leases.close()
 
@@ -123,10 +124,10 @@ class SharedLimiter:
     async def _ask(self, name: str, lane: Lane) -> None:
         wants = lane.next_tokens() is not None or self._clock() - lane.used_at < IDLE_S
         question = self._question(lane, wants=wants, leaving=False)
-        lane.control.noticed = Noticed()
+        lane.control.noticed = Observed429s()
         try:
             lease = await self._leases.ask(name, question)
-        except RedisAway as away:
+        except RedisUnavailable as away:
             self._go_alone(away)
             return
         self._return()
@@ -134,23 +135,23 @@ class SharedLimiter:
         if not wants and lane.next_tokens() is None:
             self._busy.discard(name)
 
-    def _question(self, lane: Lane, *, wants: bool, leaving: bool) -> Question:
+    def _question(self, lane: Lane, *, wants: bool, leaving: bool) -> LeaseRequest:
         now, control = self._clock(), lane.control
         noticed = control.noticed
         held = Amounts() if self._away else _held(control)
         want, need = _wanted(lane) if wants else (Amounts(), Amounts())
         refused, paused = noticed.refused_sent_at, noticed.paused_until
-        return Question(
+        return LeaseRequest(
             worker=self._worker,
             run=self._run,
             wants=wants,
             want=want,
             need=need,
             back=Amounts() if wants else held,
-            limits=Known(
+            limits=KnownLimits(
                 requests=_per_second(control.own_rpm), tokens=_per_second(control.own_tpm), day=control.own_rpd
             ),
-            at_provider=Known(
+            at_provider=KnownLimits(
                 requests=noticed.requests_at_provider,
                 tokens=noticed.tokens_at_provider,
                 day=noticed.day_at_provider,
@@ -163,10 +164,10 @@ class SharedLimiter:
             leaving=leaving,
         )
 
-    def _take(self, lane: Lane, question: Question, lease: Lease) -> None:
+    def _take(self, lane: Lane, question: LeaseRequest, lease: LimitLease) -> None:
         now, control = self._clock(), lane.control
         control.follow(
-            Common(
+            SharedLimits(
                 share=lease.share,
                 factor=lease.factor,
                 found=lease.found,
@@ -189,9 +190,9 @@ class SharedLimiter:
     def _ended(self, asking: asyncio.Task[None]) -> None:
         """Callers that wait for a lease are not left waiting, whatever ended the asking."""
         if not asking.cancelled() and (error := asking.exception()) is not None:
-            self._go_alone(RedisAway(type(error).__name__))
+            self._go_alone(RedisUnavailable(type(error).__name__))
 
-    def _go_alone(self, away: RedisAway) -> None:
+    def _go_alone(self, away: RedisUnavailable) -> None:
         if not self._away:
             LOG.warning("Redis is away (%s): rate limits go on with this worker's last share until it is back.", away)
         self._away = True

@@ -12,8 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from assay.evals.agreement import Metric, Scale, Weighting, cohens_kappa, krippendorffs_alpha
-from assay.evals.statistics import Measured, Status
+from assay.statistics.agreement import Metric, Scale, Weighting, cohens_kappa, krippendorffs_alpha
+from assay.statistics.measured import Measured, Status
 from tests.benchmarks.coverage.cells import CONSERVATIVE, Cell, Figure, Tallies, generator
 
 BAND = (0.93, 0.98)

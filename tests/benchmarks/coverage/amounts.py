@@ -12,8 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from assay.evals.rates import cost_per_correct, mean
-from assay.evals.statistics import Status
+from assay.statistics.measured import Status
+from assay.statistics.rates import cost_per_correct, mean
 from tests.benchmarks.coverage.cells import CONSERVATIVE, Cell, Figure, Tallies, generator
 from tests.benchmarks.coverage.resampling import BCA_ROWS, BCA_SAMPLES, bca, student
 

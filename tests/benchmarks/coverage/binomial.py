@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.evals.statistics import FEW, proportion_interval
+from assay.statistics.measured import FEW, proportion_interval
 from tests.benchmarks.coverage.cells import Cell, Figure
 
 SIZES = (30, 40, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000)

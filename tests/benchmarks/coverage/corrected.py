@@ -12,9 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from assay.evals.corrected import human_rate, ppi_rate, rogan_gladen_rate
-from assay.evals.labelled import Calibration, Judged
-from assay.evals.statistics import Measured, Status, wilson_bounds
+from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
+from assay.statistics.labelled_sample import Calibration, JudgedSample
+from assay.statistics.measured import Measured, Status, wilson_bounds
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 
 ROWS = 1500
@@ -101,7 +101,7 @@ def population(
     rate: float,
     judge: tuple[float, float],
     clusters: tuple[int, float] | None,
-) -> Judged:
+) -> JudgedSample:
     """Judged rows of which some are labelled."""
     codes = own = None
     if clusters is not None:
@@ -117,7 +117,7 @@ def population(
             count = min(len(same), labels // 2)
             drawn[random.choice(same, count, replace=False)] = True
             inclusion[same] = count / max(1, len(same))
-    return Judged(
+    return JudgedSample(
         judge=verdicts,
         labels=np.where(drawn, truth, np.nan),
         inclusion=None if design == "random" else inclusion,
@@ -126,7 +126,7 @@ def population(
     )
 
 
-def normal_ppi(judged: Judged) -> tuple[float, float]:
+def normal_ppi(judged: JudgedSample) -> tuple[float, float]:
     """PPI++ as published, with the normal interval and weights of one over the probability of being drawn."""
     drawn = ~np.isnan(judged.labels)
     y, f = judged.labels[drawn], judged.judge[drawn]
@@ -155,7 +155,7 @@ def fractions(key: str, weighted: bool, labels: int, samples: int) -> list[Figur
         if weighted:
             inclusion *= np.where(scores < np.median(scores), 1.6, 0.4)
         drawn = random.random(ROWS) < inclusion if weighted else random.permutation(ROWS) < labels
-        judged = Judged(
+        judged = JudgedSample(
             judge=scores, labels=np.where(drawn, people, np.nan), inclusion=inclusion, calibration=STRATIFIED
         )
         add(tallies, "ppi", ppi_rate(judged).measured, truth)

@@ -12,9 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from assay.evals.rates import scored_rate
-from assay.evals.sampling import Groups
-from assay.evals.statistics import FEW, LEVEL, Status, wilson_bounds
+from assay.statistics.measured import FEW, LEVEL, Status, wilson_bounds
+from assay.statistics.rates import scored_rate
+from assay.statistics.sampling import Groups
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 from tests.benchmarks.coverage.resampling import BCA_ROWS, BCA_SAMPLES, bca, student
 

@@ -12,9 +12,9 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 
-from assay.evals.gate_rules import Decision, Rule, RuleKind, decide, regression_evidence
-from assay.evals.paired import Comparison, compare
-from assay.evals.power import Plan, verdict_chances
+from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, decide, regression_evidence
+from assay.statistics.paired import PairedComparison, compare
+from assay.statistics.power import Plan, verdict_probabilities
 from tests.benchmarks.coverage.cells import Cell, Figure, Settings, generator
 from tests.benchmarks.coverage.paired import cluster_differences, counts, outcomes, pairs_of
 
@@ -46,7 +46,7 @@ def passing(key: str, n: int, discordance: float, margin: float) -> list[Figure]
     settings = {"n": n, "differ": discordance, "margin": margin}
     at_margin = chances(n, discordance, -margin, margin)
     equal = chances(n, discordance, 0.0, margin)
-    apart = abs(equal[0] - verdict_chances(Plan(n=n, discordance=discordance, margin=margin)).passing)
+    apart = abs(equal[0] - verdict_probabilities(Plan(n=n, discordance=discordance, margin=margin)).passing)
     return [
         right(key, "no PASS at -margin", settings, 1 - at_margin[0], wanted=ERROR_5),
         right(key, "no FAIL at equality", settings, 1 - equal[1], wanted=ERROR_5),
@@ -61,21 +61,21 @@ def chances(n: int, discordance: float, difference: float, margin: float) -> tup
     passes = fails = above = 0.0
     for gains, losses, share in outcomes(n, (discordance + difference) / 2, (discordance - difference) / 2):
         decision = decided(compared(gains, losses, n), margin)
-        passes += share * (decision is Decision.PASS)
-        fails += share * (decision is Decision.FAIL)
+        passes += share * (decision is RuleDecision.PASS)
+        fails += share * (decision is RuleDecision.FAIL)
         above += share * ((gains - losses) / n > -margin)
     return passes, fails, above
 
 
 @lru_cache(maxsize=100_000)
-def compared(gains: int, losses: int, n: int) -> Comparison:
+def compared(gains: int, losses: int, n: int) -> PairedComparison:
     """Yes/no pairs with so many of each."""
     return compare(counts(gains, losses, n))
 
 
-def decided(comparison: Comparison, margin: float) -> Decision:
+def decided(comparison: PairedComparison, margin: float) -> RuleDecision:
     """The verdict of a gate with one rule."""
-    rule = Rule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    rule = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
     return decide([rule], {"no worse": regression_evidence(comparison, margin=margin)}, today=TODAY).decision
 
 
@@ -105,13 +105,15 @@ def right(
 def family(key: str, n: int, discordance: float, samples: int) -> list[Figure]:
     """Equal variants on several slices, without a margin: the hardest case for not failing any."""
     random, failed, naive = generator(key), 0, 0
-    rules = [Rule(name=str(slice), kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.0) for slice in range(FAMILY)]
+    rules = [
+        GateRule(name=str(slice), kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.0) for slice in range(FAMILY)
+    ]
     for _ in range(samples):
         evidence = {}
         shares = [discordance / 2, discordance / 2, 1 - discordance]
         for place, (gains, losses, _) in enumerate(random.multinomial(n, shares, size=FAMILY).tolist()):
             evidence[str(place)] = regression_evidence(compared(gains, losses, n), margin=0.0)
-        failed += decide(rules, evidence, today=TODAY).decision is Decision.FAIL
+        failed += decide(rules, evidence, today=TODAY).decision is RuleDecision.FAIL
         naive += any(one.upper is not None and one.upper < 0 for one in evidence.values())
     settings = {"n": n, "differ": discordance, "rules": FAMILY}
     return [
@@ -126,13 +128,13 @@ def clustered(key: str, clusters: int, correlation: float, samples: int) -> list
     for _ in range(samples):
         values, codes = cluster_differences(random, clusters, "even", (0.08, 0.12), correlation)
         found = compare(pairs_of(values, codes))
-        passed += decided(found, 0.04) is Decision.PASS
+        passed += decided(found, 0.04) is RuleDecision.PASS
         naive += found.difference > -0.04
         values, codes = cluster_differences(random, clusters, "even", (0.1, 0.1), correlation)
-        equal += decided(compare(pairs_of(values, codes)), 0.04) is Decision.PASS
+        equal += decided(compare(pairs_of(values, codes)), 0.04) is RuleDecision.PASS
     settings = {"clusters": clusters, "icc": correlation, "margin": 0.04}
     plan = Plan(n=10 * clusters, discordance=0.2, margin=0.04, clusters=clusters, design_effect=1 + 9 * correlation)
-    apart = abs(equal / samples - verdict_chances(plan).passing)
+    apart = abs(equal / samples - verdict_probabilities(plan).passing)
     return [
         right(key, "no PASS at -margin", settings, 1 - passed / samples, samples=samples, wanted=ERROR_5),
         right(key, "PASS as power predicts", settings, 1 - apart, samples=samples, wanted=WITHIN_3),

@@ -14,10 +14,10 @@ from itertools import product
 import numpy as np
 from scipy.stats import binom
 
-from assay.evals.paired import Pairs, compare
-from assay.evals.paired_methods import tango_interval
-from assay.evals.sampling import Groups, Sampling
-from assay.evals.statistics import Status
+from assay.statistics.measured import Status
+from assay.statistics.paired import Pairs, compare
+from assay.statistics.paired_bounds import tango_interval
+from assay.statistics.sampling import Groups, Sampling
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 
 RECORDS = (30, 60, 120, 300, 600)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from assay.pipeline.run import Run
+from assay.runs.run import Run
 from tests.benchmarks.engine.stand import ROOT, Stand
 
 TIMEOUT_S = 7200

@@ -46,7 +46,7 @@ def main(argument: str) -> None:
 
 def answer(order: dict[str, Any]) -> None:
     """The run's records are answered into the sink of the order."""
-    from assay.pipeline.project import open_project
+    from assay.project import open_project
     from assay.settings import load_settings
 
     project = open_project(load_settings())
@@ -64,7 +64,7 @@ def answer(order: dict[str, Any]) -> None:
 def opened(project: Any, order: dict[str, Any]) -> Any:
     """The run as it stood when it was admitted."""
     from assay.inputs.stored import open_snapshot
-    from assay.pipeline.run import Run, RunOptions, facts_of
+    from assay.runs.run import Run, RunOptions, facts_of
 
     task = project.task(order["task"])
     options = RunOptions(data_date=date.fromisoformat(order["data_date"]), reuse=order.get("reuse", REUSE))
@@ -92,11 +92,11 @@ def answer_into(project: Any, run: Any, *, sink: Any, within_s: float = ENDS_WIT
     Raises:
         TimeoutError: it did not end within so many seconds.
     """
-    from assay.pipeline.answering import Answering
-    from assay.pipeline.process import fast_loop, settled_memory
+    from assay.performance.process import fast_loop, settled_memory
+    from assay.runs.requests.request_stage import RequestStage
 
     with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
-        answering = Answering(project, run, Silent(), sink=sink)
+        answering = RequestStage(project, run, Silent(), sink=sink)
         runner.run(asyncio.wait_for(answering.answer_all(), within_s))
 
 

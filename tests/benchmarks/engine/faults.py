@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from assay.inference.keys import new_id
-from assay.pipeline.project import Project
-from assay.pipeline.run import Run
+from assay.project import Project
 from assay.records import Prediction, Response
+from assay.runs.run import Run
 from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.driver import answer_into
 from tests.benchmarks.engine.expectations import BROKEN_OFF, GOOD, Expected, Oracle, Rules

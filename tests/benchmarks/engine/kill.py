@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assay.pipeline.buffer import FLUSH_ROWS
-from assay.pipeline.project import JOURNALS
+from assay.project import JOURNALS
+from assay.runs.requests.answer_buffer import FLUSH_ROWS
 from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.stand import PLAIN, Stand
 from tests.benchmarks.engine.tables import Result

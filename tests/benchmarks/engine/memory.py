@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from assay.pipeline.run import Run
+from assay.runs.run import Run
 from tests.benchmarks.engine.children import engine
 from tests.benchmarks.engine.stand import MASKED, Stand
 from tests.benchmarks.engine.tables import Result

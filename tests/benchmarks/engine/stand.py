@@ -16,10 +16,10 @@ from typing import Any
 import orjson
 
 from assay.inference.prompts import PromptRenderer
-from assay.pipeline.admission import admit
-from assay.pipeline.caching import CACHE_FILE
-from assay.pipeline.project import Project, open_project
-from assay.pipeline.run import Run, RunOptions
+from assay.project import Project, open_project
+from assay.runs.admission import admit
+from assay.runs.requests.cache import CACHE_FILE
+from assay.runs.run import Run, RunOptions
 from assay.settings import Settings, load_settings, process_environment
 from assay.warehouse.client import Warehouse
 from assay.warehouse.migrate import migrate
@@ -28,7 +28,6 @@ from tests.benchmarks.engine.endpoint import Endpoint, running_endpoint
 from tests.emulator import running_emulator
 from tests.inference.rig import request
 
-ROOT = Path(__file__).resolve().parents[3]
 PLAIN, CACHED, MASKED, IMPATIENT = "plain", "cached", "masked", "impatient"
 IMPATIENT_S = 1.5
 HASH_KEY = "benchmark" * 4

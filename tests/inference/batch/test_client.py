@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import orjson
 import pytest
 
-from assay.errors import Unreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.inference.batch.chunk import CustomId, request_line
 from assay.inference.batch.client import ATTEMPTS, BatchClient
 from tests.fakes.batch_endpoint import BatchEndpoint, Fault
@@ -102,7 +102,7 @@ def test_a_batch_that_the_provider_does_not_have_is_not_found(endpoint: BatchEnd
 def test_an_endpoint_that_keeps_failing_is_unreachable_after_growing_waits(endpoint: BatchEndpoint, file: Path) -> None:
     endpoint.faults = [Fault(UPLOAD, 500, times=100)]
     clock = Clock()
-    with pytest.raises(Unreachable, match=r"'openai' did not take the file in 5 tries \(HTTP 500: .*\); resume"):
+    with pytest.raises(ServiceUnreachable, match=r"'openai' did not take the file in 5 tries \(HTTP 500: .*\); resume"):
         through(endpoint, lambda client: client.submit(file, chunk_hash="c", run_id="r"), clock=clock)
     assert (len(clock.waits), endpoint.requests[UPLOAD]) == (ATTEMPTS - 1, ATTEMPTS)
 
@@ -122,7 +122,7 @@ def test_a_refusal_is_told_at_once_with_what_to_do(
 
 def test_an_endpoint_that_is_not_there_is_unreachable(endpoint: BatchEndpoint, file: Path) -> None:
     endpoint.close()
-    with pytest.raises(Unreachable, match="connection"):
+    with pytest.raises(ServiceUnreachable, match="connection"):
         submitted(endpoint, file)
 
 

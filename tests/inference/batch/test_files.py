@@ -13,9 +13,9 @@ import pytest
 
 from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_custom_id, read_names, request_line
 from assay.inference.batch.results import BatchResults
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
 from assay.inference.providers import BatchLimits
-from assay.inference.replies import Reply
 from tests.fakes.endpoint import USAGE
 
 NAMES = [CustomId(position, 0, f"{position:032x}") for position in range(4)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from assay.inference.budgets.ledger import Ledger
 from assay.inference.budgets.shared import LeaseTimes, SharedBudget, open_shared_budget
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
-from assay.inference.budgets.worker_lease import Caps, LeaseParts
+from assay.inference.budgets.worker_lease import Caps, LeaseDeps
 from assay.inference.request import RunFacts
 from tests.fakes.clock import Clock
 from tests.fakes.spending import Spendings
@@ -58,7 +58,7 @@ class Bank:
         ledger: Callable[[], Ledger] | None = None,
     ) -> SharedBudget:
         """A worker's budget, open."""
-        parts = LeaseParts(
+        parts = LeaseDeps(
             facts=facts(run_id, task=task),
             caps=caps,
             ledger=(ledger or self.ledger)(),

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from assay.errors import Unreachable
-from assay.inference.budgets.ledger import Books, Extension, Lease, Ledger, nano, usd
+from assay.errors import ServiceUnreachable
+from assay.inference.budgets.ledger import Books, BudgetLease, Extension, Ledger, nano, usd
 from assay.inference.budgets.redis_ledger import RedisLedger
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
 from tests.fakes.clock import Clock
@@ -54,12 +54,14 @@ def keep(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Work], Any
     return kept
 
 
-def lease(name: str, *, run: str = "r1", **amounts: Any) -> Lease:
+def lease(name: str, *, run: str = "r1", **amounts: Any) -> BudgetLease:
     accounts = amounts.pop("accounts", (RUN, MONTH))
-    return Lease(lease_id=name, run_id=run, task="triage", data_date=date(2026, 11, 23), accounts=accounts, **amounts)
+    return BudgetLease(
+        lease_id=name, run_id=run, task="triage", data_date=date(2026, 11, 23), accounts=accounts, **amounts
+    )
 
 
-async def lent(ledger: Ledger, stated: Lease, *, least: int = 0, wanted: int = 0) -> Extension:
+async def lent(ledger: Ledger, stated: BudgetLease, *, least: int = 0, wanted: int = 0) -> Extension:
     found = await ledger.extend(
         replace(stated, begins=True),
         caps={account: CAPS[account] for account in stated.accounts},
@@ -145,7 +147,7 @@ def test_spending_beyond_the_lease_is_held_too(keep: Any) -> None:
 
 
 def test_a_lease_past_its_time_still_holds_its_money_until_somebody_settles_it(keep: Any) -> None:
-    async def work(ledger: Ledger, clock: Clock) -> tuple[int, tuple[Lease, ...], int]:
+    async def work(ledger: Ledger, clock: Clock) -> tuple[int, tuple[BudgetLease, ...], int]:
         await ledger.open({RUN: 0, MONTH: 0}, [])
         await lent(ledger, lease("dead", amount=40, spent=30, held=10, run_landed=7), least=860, wanted=860)
         clock.seconds = TTL_S + 1
@@ -160,7 +162,7 @@ def test_a_lease_past_its_time_still_holds_its_money_until_somebody_settles_it(k
 
 
 def test_a_lease_that_is_renewed_does_not_expire(keep: Any) -> None:
-    async def work(ledger: Ledger, clock: Clock) -> tuple[Lease, ...]:
+    async def work(ledger: Ledger, clock: Clock) -> tuple[BudgetLease, ...]:
         await ledger.open({RUN: 0, MONTH: 0}, [])
         await lent(ledger, lease("a"), least=100, wanted=100)
         for _ in range(5):
@@ -219,7 +221,7 @@ def test_leases_known_from_the_warehouse_change_nothing_in_a_ledger_that_remembe
 
 
 def test_a_lease_with_a_time_of_its_own_outlives_the_others(keep: Any) -> None:
-    async def work(ledger: Ledger, clock: Clock) -> list[list[Lease]]:
+    async def work(ledger: Ledger, clock: Clock) -> list[list[BudgetLease]]:
         batch = lease("batch", amount=300, held=300, stands_in=True, lasts_s=10 * TTL_S)
         await ledger.open({RUN: 0, MONTH: 0}, [batch])
         await lent(ledger, lease("a", amount=100))
@@ -304,7 +306,7 @@ def test_a_redis_that_is_gone_is_unreachable_and_its_url_is_not_told(tmp_path: P
 
     with running_redis(tmp_path) as stopped:
         url = stopped.url
-    with pytest.raises(Unreachable, match="REDIS_URL") as raised:
+    with pytest.raises(ServiceUnreachable, match="REDIS_URL") as raised:
         asyncio.run(run(url))
     assert "secret" not in str(raised.value)
 
@@ -313,7 +315,7 @@ def test_a_ledger_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite3").write_text("no database, but long enough to be read as one " * 100, "utf-8")
     ledger = SqliteLedger(tmp_path / "ledger.sqlite3", ttl_s=TTL_S)
 
-    with pytest.raises(Unreachable, match="cannot be used"):
+    with pytest.raises(ServiceUnreachable, match="cannot be used"):
         asyncio.run(ledger.open({RUN: 0}, []))
 
 

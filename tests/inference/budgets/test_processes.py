@@ -17,12 +17,12 @@ from assay.inference.budgets.ledger import Ledger
 from assay.inference.budgets.redis_ledger import RedisLedger
 from assay.inference.budgets.shared import LeaseTimes, SharedBudget, open_shared_budget
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
-from assay.inference.budgets.worker_lease import Caps, LeaseParts
+from assay.inference.budgets.worker_lease import Caps, LeaseDeps
 from tests.fakes.spending import Spendings
 from tests.inference.budgets.bank import facts, spend
+from tests.paths import ROOT
 from tests.redis_server import RedisServer, needs_redis, running_redis
 
-ROOT = Path(__file__).resolve().parents[3]
 TTL_S = 2.0
 CAP, CENT, ZERO = Decimal("1.00"), Decimal("0.01"), Decimal(0)
 
@@ -81,7 +81,7 @@ async def calls_after_the_death(place: str, calls: int) -> int:
     """Calls that another run pays for, until the lease of the first has expired and been settled."""
     spendings = Spendings()
     spendings.pay("dead", str(calls * CENT))
-    parts = LeaseParts(
+    parts = LeaseDeps(
         facts=facts("r2"),
         caps=Caps(month_usd=CAP),
         ledger=ledger_at(place),
@@ -119,7 +119,7 @@ def test_a_redis_that_restarts_and_forgets_does_not_lend_twice(server: RedisServ
         spendings = Spendings()
         budgets = [
             await open_shared_budget(
-                LeaseParts(
+                LeaseDeps(
                     facts=facts(name),
                     caps=Caps(month_usd=CAP),
                     ledger=ledger_at(server.url),

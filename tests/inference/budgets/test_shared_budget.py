@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from assay.errors import Unreachable, UsageError
-from assay.inference.budgets.ledger import Extension, Lease, Ledger, nano
+from assay.errors import ServiceUnreachable, UsageError
+from assay.inference.budgets.ledger import BudgetLease, Extension, Ledger, nano
 from assay.inference.budgets.shared import LeaseTimes, SharedBudget
 from assay.inference.budgets.worker_lease import Caps
 from assay.records import BudgetEntry
@@ -251,7 +251,7 @@ def test_a_worker_that_was_cut_off_does_not_spend_after_its_lease_ran_out(bank: 
         budget = await bank.budget(Caps(run_usd=DOLLAR), ledger=lambda: Cut(bank.ledger(), after=2))
         first = await spend(budget, CENT, CENT)
         bank.clock.seconds += TTL_S + 1
-        with pytest.raises(Unreachable):
+        with pytest.raises(ServiceUnreachable):
             await budget.reserve(CENT)
         return first, True
 
@@ -287,11 +287,11 @@ def test_a_ledger_that_lost_its_memory_is_opened_again_and_the_cap_still_holds(b
     assert run(work()) == DOLLAR
 
 
-def open_leases(bank: Bank) -> tuple[Lease, ...]:
+def open_leases(bank: Bank) -> tuple[BudgetLease, ...]:
     """The leases as the landed entries tell of them."""
     names = {row.lease_id for row in bank.spendings.entries}
     return tuple(
-        Lease(
+        BudgetLease(
             lease_id=name,
             run_id=rows[0].run_id,
             task=rows[0].task,
@@ -414,11 +414,11 @@ class Counting:
         self._ledger = ledger
         self._asked = asked
 
-    async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
+    async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
         self._asked.append("open")
         await self._ledger.open(landed, leases)
 
-    async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
+    async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         self._asked.append("extend")
         return await self._ledger.extend(lease, caps=caps, least=least, wanted=wanted)
 
@@ -438,13 +438,13 @@ class Cut:
         self._after = after
         self._failures = failures
 
-    async def open(self, landed: Mapping[str, int], leases: Sequence[Lease]) -> None:
+    async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
         await self._ledger.open(landed, leases)
 
     async def close(self) -> None:
         await self._ledger.close()
 
-    async def extend(self, lease: Lease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
+    async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
         self._refuse()
         return await self._ledger.extend(lease, caps=caps, least=least, wanted=wanted)
 
@@ -456,4 +456,4 @@ class Cut:
         self._after -= 1
         if self._after < 0 and self._failures > 0:
             self._failures -= 1
-            raise Unreachable("the ledger does not answer")
+            raise ServiceUnreachable("the ledger does not answer")

@@ -16,7 +16,7 @@ from assay.inference.budgets.ledger import Ledger
 from assay.inference.budgets.redis_ledger import RedisLedger
 from assay.inference.budgets.shared import LeaseTimes, open_shared_budget
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
-from assay.inference.budgets.worker_lease import Caps, LeaseParts
+from assay.inference.budgets.worker_lease import Caps, LeaseDeps
 from tests.fakes.spending import Spendings
 from tests.inference.budgets.bank import facts
 
@@ -31,7 +31,7 @@ async def work(place: str, run_id: str, *numbers: str) -> None:
         else SqliteLedger(Path(place), ttl_s=ttl_s)
     )
     spendings = Spendings()
-    parts = LeaseParts(
+    parts = LeaseDeps(
         facts=facts(run_id),
         caps=Caps(month_usd=cap),
         ledger=ledger,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from assay.inference.caches.exact import LANE_SECONDS, ExactCache, ExactPolicy
-from assay.inference.caches.key_value import Item
+from assay.inference.caches.key_value import CacheItem
 from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.protocol import CachedAnswer
 from tests.fakes.key_value import MemoryStore
@@ -135,7 +135,7 @@ def test_an_answer_that_was_moved_to_another_question_is_a_miss() -> None:
     place, other = Place(), body_of(asked("Another text"))
     place.keep(label="delivery")
     mine, theirs = (KEYS.entry(ASKED, body, lane=LANE) for body in (BODY, other))
-    place.store.put(Item(theirs, place.store.items[mine].value, START + DAY_S))
+    place.store.put(CacheItem(theirs, place.store.items[mine].value, START + DAY_S))
     assert place.find() is not None
     assert place.find(body=other) is None
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from assay.inference.caches.key_value import BATCH_ITEMS, FLUSH_SECONDS, Item, WriteBehind
+from assay.inference.caches.key_value import BATCH_ITEMS, FLUSH_SECONDS, CacheItem, WriteBehind
 from tests.inference.caches.asked import START, SetClock
 
 
@@ -20,13 +20,13 @@ class Written(WriteBehind):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def _write(self, items: Sequence[Item]) -> None:
+    async def _write(self, items: Sequence[CacheItem]) -> None:
         await self.gate.wait()
         self.batches.append([item.key for item in items])
 
     def put_all(self, *names: str, expires_at: float = START + 100, tag: str | None = None) -> None:
         for name in names:
-            self.put(Item(name.encode(), b"value of " + name.encode(), expires_at, tag))
+            self.put(CacheItem(name.encode(), b"value of " + name.encode(), expires_at, tag))
 
 
 def behind(work: Callable[[Written], Coroutine[Any, Any, None]]) -> None:
@@ -114,7 +114,7 @@ def test_what_comes_while_a_batch_is_written_is_written_by_the_next_flush() -> N
 def test_the_later_of_two_entries_under_one_key_is_the_one_that_is_written() -> None:
     async def work(store: Written) -> None:
         store.put_all("a")
-        store.put(Item(b"a", b"later", START + 100))
+        store.put(CacheItem(b"a", b"later", START + 100))
         item = store.unwritten(b"a")
         assert item is not None and item.value == b"later"
         await store.flush()

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from assay.inference.caches.exact import ExactCache, ExactPolicy
-from assay.inference.caches.key_value import Item, Note
+from assay.inference.caches.key_value import CacheItem, CacheTag
 from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.redis_store import BATCH_KEYS, REST_SECONDS, RedisStore
 from tests.inference.caches.asked import LANE, SetClock, asked, body_of, paid
@@ -45,7 +45,7 @@ class Place:
 
         return asyncio.run(run())
 
-    def keep(self, *items: Item, **options: Any) -> None:
+    def keep(self, *items: CacheItem, **options: Any) -> None:
         self.use(lambda store: kept(store, *items), **options)
 
     def find(self, *names: str, **options: Any) -> list[bytes | None]:
@@ -77,12 +77,12 @@ def failing(tmp_path: Path) -> Iterator[Place]:
         yield Place(running)
 
 
-def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, place: bytes | None = None) -> Item:
-    note = Note(place, f"note of {name}".encode(), SetClock().at + 4000) if place is not None else None
-    return Item(name.encode().ljust(20, b"-"), f"value of {name}".encode(), SetClock().at + lives_s, tag, note)
+def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, place: bytes | None = None) -> CacheItem:
+    note = CacheTag(place, f"note of {name}".encode(), SetClock().at + 4000) if place is not None else None
+    return CacheItem(name.encode().ljust(20, b"-"), f"value of {name}".encode(), SetClock().at + lives_s, tag, note)
 
 
-async def kept(store: RedisStore, *items: Item) -> None:
+async def kept(store: RedisStore, *items: CacheItem) -> None:
     for one in items:
         store.put(one)
     await store.flush()

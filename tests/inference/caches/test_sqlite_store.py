@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.inference.caches.key_value import Item, Note
+from assay.inference.caches.key_value import CacheItem, CacheTag
 from assay.inference.caches.sqlite_store import FORMAT, PURGE_SECONDS, SqliteStore
 from tests.inference.caches.asked import START, SetClock
 
@@ -53,7 +53,7 @@ class Place:
     def store(self, **options: Any) -> SqliteStore:
         return SqliteStore(self.path, warn=self.told.append, now=self.clock, **options)
 
-    def keep(self, *items: Item) -> None:
+    def keep(self, *items: CacheItem) -> None:
         """The items are in the file, written by a process of its own as it were."""
         self.use(lambda store: kept(store, *items))
 
@@ -82,12 +82,12 @@ def spot(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, value: bytes | None = None) -> Item:
-    return Item(key(name), value or f"value of {name}".encode(), START + lives_s, tag)
+def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, value: bytes | None = None) -> CacheItem:
+    return CacheItem(key(name), value or f"value of {name}".encode(), START + lives_s, tag)
 
 
-def noted(name: str, *, place: str, lives_s: float = 1000.0, note_lives_s: float = 4000.0) -> Item:
-    note = Note(key(place), f"note of {name}".encode(), START + note_lives_s)
+def noted(name: str, *, place: str, lives_s: float = 1000.0, note_lives_s: float = 4000.0) -> CacheItem:
+    note = CacheTag(key(place), f"note of {name}".encode(), START + note_lives_s)
     return replace(item(name, lives_s=lives_s), note=note)
 
 
@@ -95,7 +95,7 @@ def key(name: str) -> bytes:
     return random.Random(name).randbytes(20)
 
 
-async def kept(store: SqliteStore, *items: Item) -> None:
+async def kept(store: SqliteStore, *items: CacheItem) -> None:
     for one in items:
         store.put(one)
     await store.flush()
@@ -158,7 +158,7 @@ def test_a_note_outlives_its_value_whose_bytes_leave_the_file(spot: Place) -> No
 
 def test_keys_that_share_their_beginning_lose_one_entry_of_two_and_break_nothing(spot: Place) -> None:
     one, other = b"12345678" + b"a" * 12, b"12345678" + b"b" * 12
-    spot.keep(Item(one, b"one", START + 9), Item(other, b"other", START + 9))
+    spot.keep(CacheItem(one, b"one", START + 9), CacheItem(other, b"other", START + 9))
     assert spot.use(lambda store: store.get(one)) == b"other"  # the cache's seal is over the whole key: a miss there
 
 

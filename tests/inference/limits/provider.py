@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from assay.inference.failures import CallFailure, FailureKind
-from assay.inference.limits.headers import RateHeaders
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.rate_headers import RateHeaders
+from assay.inference.endpoint.replies import Reply
 from assay.inference.limits.protocol import Limiter
-from assay.inference.replies import Reply
 from tests.fakes.virtual_time import now
 
 Outcome = Reply | CallFailure

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.limits.control import FIRST_WINDOW, LONGEST_PAUSE_S, Controller
-from assay.inference.limits.headers import RateHeaders
 from assay.inference.limits.pacing import PACE, Bucket
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.limits.quota import Flight
+from assay.inference.providers import LaneLimits
 
 UNKNOWN = LaneLimits(concurrency=64)
 TOLD = LaneLimits(rpm=6_000, concurrency=64)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from assay.inference.limits.in_process import InProcessLimiter
-from assay.inference.limits.protocol import LaneLimits, LaneState
+from assay.inference.limits.protocol import LaneState
+from assay.inference.providers import LaneLimits
 from tests.fakes.virtual_time import now, run_in_virtual_time
 from tests.inference.limits.provider import LANE, Provider, keep_busy, reply
 

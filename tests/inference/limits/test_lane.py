@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from assay.inference.failures import CallFailure, FailureKind
+from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.limits.control import Controller
 from assay.inference.limits.lane import Lane
-from assay.inference.limits.protocol import LaneLimits
+from assay.inference.providers import LaneLimits
 from tests.fakes.virtual_time import now, run_in_virtual_time
 from tests.inference.limits.provider import Outcome, refusal, reply, unreached
 

@@ -10,11 +10,20 @@ from typing import TypeVar
 
 import pytest
 
-from assay.inference.limits.headers import RateHeaders
-from assay.inference.limits.leases import KEPT_S, KEY, Amounts, Known, Lease, Question, RedisAway, RedisLeases
+from assay.inference.endpoint.rate_headers import RateHeaders
+from assay.inference.limits.leases import (
+    KEPT_S,
+    KEY,
+    Amounts,
+    KnownLimits,
+    LeaseRequest,
+    LimitLease,
+    RedisLeases,
+    RedisUnavailable,
+)
 from assay.inference.limits.pacing import BURST_S
-from assay.inference.limits.protocol import LaneLimits
 from assay.inference.limits.shared import STOCK_S, SharedLimiter
+from assay.inference.providers import LaneLimits
 from tests.fakes.virtual_time import now, run_in_virtual_time
 from tests.inference.limits.provider import LANE, Provider, keep_busy, refusal, reply
 from tests.redis_server import RedisServer, needs_redis, running_redis
@@ -85,7 +94,7 @@ def test_two_runs_share_evenly_however_many_workers_each_has(server: RedisServer
 def test_a_dead_workers_share_comes_back(server: RedisServer) -> None:
     async def work() -> float:
         alive, dead = limiter(server.url), RedisLeases(server.url, lives_s=LIVES_S)
-        asks_once = Question(worker="dead", run="run-1", wants=True, limits=Known(requests=RPS))
+        asks_once = LeaseRequest(worker="dead", run="run-1", wants=True, limits=KnownLimits(requests=RPS))
         await dead.ask(LANE, asks_once)
         await dead.close()
         await alive.acquire(LANE, 1)
@@ -197,8 +206,8 @@ def test_the_password_of_redis_is_in_no_message(port: int, caplog: pytest.LogCap
 
     async def asked() -> str:
         leases, worker = RedisLeases(url), limiter(url)
-        with pytest.raises(RedisAway) as away:
-            await leases.ask(LANE, Question(worker="w", run="r", wants=True))
+        with pytest.raises(RedisUnavailable) as away:
+            await leases.ask(LANE, LeaseRequest(worker="w", run="r", wants=True))
         await leases.close()
         await closing(worker.acquire(LANE, 1), worker)
         return repr(away.value)
@@ -227,19 +236,21 @@ class PlannedLeases:
     """Leases by plan, in virtual time: half of 60 calls a second while `is_here`; `asked` has every question."""
 
     def __init__(self, *, breaks: Exception | None = None) -> None:
-        self.asked: list[tuple[float, Question]] = []
+        self.asked: list[tuple[float, LeaseRequest]] = []
         self.is_here = True
         self.breaks = breaks
         self.is_closed = False
 
-    async def ask(self, lane: str, question: Question) -> Lease:
+    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
         self.asked.append((now(), question))
         if self.breaks is not None:
             raise self.breaks
         if not self.is_here:
-            raise RedisAway("ConnectionError")
+            raise RedisUnavailable("ConnectionError")
         granted = question.want.requests if question.wants else 0.0
-        return Lease(requests=min(granted, 3.0), tokens=0.0, share=0.5, factor=1.0, paused_s=0.0, requests_per_s=60.0)
+        return LimitLease(
+            requests=min(granted, 3.0), tokens=0.0, share=0.5, factor=1.0, paused_s=0.0, requests_per_s=60.0
+        )
 
     async def close(self) -> None:
         self.is_closed = True
@@ -344,8 +355,8 @@ def test_a_caller_that_gives_up_before_the_lease_comes_holds_nothing() -> None:
 
 @needs_redis
 def test_redis_itself_leases_no_more_than_the_limit_however_often_it_is_asked(server: RedisServer) -> None:
-    question = Question(
-        worker="w", run="r", wants=True, want=Amounts(requests=50), limits=Known(requests=100.0, tokens=None)
+    question = LeaseRequest(
+        worker="w", run="r", wants=True, want=Amounts(requests=50), limits=KnownLimits(requests=100.0, tokens=None)
     )
 
     async def asked() -> float:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ from assay.inference.telemetry.spans import OpenTelemetryTracing, TracedRun
 from assay.settings import TraceParent, TraceSettings
 from tests.fakes.collector import Collector, closed_port, collecting, hanging
 from tests.inference.telemetry.rows import END, FACTS, RUN_ID, call, failed_call, prediction
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 TRACED_TO_NOBODY = """
 import sys
 from tests.inference.telemetry.test_export import opened, short_run

@@ -1,0 +1,240 @@
+"""Statements about calibration: which run people labelled, what a judge said of its answers, what people said of a sample.
+
+The other statements of the engine are in `statements.py`; tests hold these to the same.
+"""
+
+from __future__ import annotations
+
+from assay.warehouse.statement import Statement
+
+RUN_TO_CALIBRATE = Statement(
+    """
+    with queued as (
+        select run_id, prediction_id, logical_or(purpose = 'calibration') as is_drawn
+        from annotations_queue
+        where task = @task and scorer = @scorer and scorer_version = @question_version
+        group by run_id, prediction_id
+    ),
+
+    labelled as (
+        select
+            scores.run_id as run_id,
+            max(case when queued.is_drawn then 3 when queued.prediction_id is null then 2 else 0 end) as standing
+        from scores
+        left join queued
+            on scores.prediction_id = queued.prediction_id
+        where
+            scores.task = @task
+            and scores.scorer_kind = 'human'
+            and scores.scorer = @scorer
+            and scores.scorer_version = @question_version
+            and scores.status = 'scored'
+        group by scores.run_id
+    ),
+
+    waiting as (
+        select run_id, 1 as standing
+        from queued
+        where is_drawn
+        group by run_id
+    )
+
+    select
+        runs.run_id as run_id,
+        runs.data_date as data_date,
+        runs.inference_version as inference_version,
+        runs.golden_set_version as golden_set_version,
+        runs.policy_version as policy_version
+    from runs
+    left join labelled
+        on runs.run_id = labelled.run_id
+    left join waiting
+        on runs.run_id = waiting.run_id
+    where
+        runs.task = @task
+        and runs.event = 'finished'
+        and runs.status = 'completed'
+        and (@run_id = '' or runs.run_id = @run_id)
+    order by
+        greatest(coalesce(labelled.standing, 0), coalesce(waiting.standing, 0)) desc,
+        runs.occurred_at desc,
+        runs.landed_at desc
+    limit 1
+    """,
+    (("task", "STRING"), ("run_id", "STRING"), ("scorer", "STRING"), ("question_version", "STRING")),
+)
+
+DRAWN_SAMPLES = Statement(
+    """
+    with labelled as (
+        select distinct prediction_id, scorer_version
+        from scores
+        where task = @task and scorer_kind = 'human' and scorer = @scorer and status = 'scored'
+    )
+
+    select
+        queued.sample_id as sample_id,
+        queued.run_id as run_id,
+        queued.inference_version as inference_version,
+        queued.scorer_version as question_version,
+        queued.purpose as purpose,
+        queued.sampling_design as design,
+        queued.frame as frame,
+        queued.frame_size as frame_size,
+        min(queued.occurred_at) as drawn_at,
+        count(distinct queued.prediction_id) as items,
+        count(distinct labelled.prediction_id) as labelled
+    from annotations_queue as queued
+    left join labelled
+        on queued.prediction_id = labelled.prediction_id and queued.scorer_version = labelled.scorer_version
+    where queued.task = @task and queued.scorer = @scorer
+    group by
+        queued.sample_id, queued.run_id, queued.inference_version, queued.scorer_version, queued.purpose,
+        queued.sampling_design, queued.frame, queued.frame_size
+    order by drawn_at desc, sample_id
+    """,
+    (("task", "STRING"), ("scorer", "STRING")),
+)
+
+JUDGED_ANSWERS = Statement(
+    """
+    with said as (
+        select prediction_id, scorer_version, judge_epoch, status, value, passed
+        from scores
+        where task = @task and run_id = @run_id and data_date = @data_date and scorer_kind = 'judge' and scorer = @scorer
+        qualify row_number() over (partition by score_id order by landed_at desc, occurred_at desc) = 1
+    ),
+
+    verdicts as (
+        select *
+        from said
+        where true
+        qualify judge_epoch is null or count(*) over (partition by prediction_id, scorer_version) = 1
+    ),
+
+    others as (
+        select prediction_id, max(scorer_version) as scorer_version
+        from verdicts
+        where scorer_version != @scorer_version
+        group by prediction_id
+    ),
+
+    answered as (
+        select prediction_id, record_id, length(to_json_string(output)) as output_length
+        from predictions
+        where task = @task and run_id = @run_id and data_date = @data_date and output is not null
+        qualify row_number() over (partition by prediction_id order by landed_at asc) = 1
+    ),
+
+    asked as (
+        select record_id, population, cluster_id, slices
+        from records
+        where task = @task and run_id = @run_id and data_date = @data_date
+        qualify row_number() over (partition by record_id order by landed_at asc) = 1
+    )
+
+    select
+        answered.prediction_id as prediction_id,
+        answered.record_id as record_id,
+        asked.population as population,
+        asked.cluster_id as cluster_id,
+        asked.slices as slices,
+        answered.output_length as output_length,
+        verdicts.status as status,
+        verdicts.value as value,
+        verdicts.passed as passed,
+        others.scorer_version as other_version
+    from answered
+    inner join asked
+        on answered.record_id = asked.record_id
+    left join verdicts
+        on answered.prediction_id = verdicts.prediction_id and verdicts.scorer_version = @scorer_version
+    left join others
+        on answered.prediction_id = others.prediction_id
+    order by prediction_id
+    """,
+    (
+        ("task", "STRING"),
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("scorer", "STRING"),
+        ("scorer_version", "STRING"),
+    ),
+)
+
+SAMPLE_LABELS = Statement(
+    """
+    with assignments as (
+        select sample_id, prediction_id, purpose, role, annotator, inclusion_probability
+        from annotations_queue
+        where
+            task = @task
+            and run_id = @run_id
+            and data_date = @data_date
+            and scorer = @scorer
+            and scorer_version = @question_version
+        qualify row_number() over (partition by assignment_id order by landed_at desc, occurred_at desc) = 1
+    ),
+
+    drawn as (
+        select sample_id, prediction_id, max(inclusion_probability) as inclusion_probability
+        from assignments
+        where purpose = 'calibration' and (@sample_id = '' or sample_id = @sample_id)
+        group by sample_id, prediction_id
+    ),
+
+    triaged as (
+        select distinct prediction_id
+        from assignments
+        where purpose = 'triage'
+    ),
+
+    adjudicators as (
+        select distinct prediction_id, annotator
+        from assignments
+        where role = 'adjudicate' and annotator is not null
+    ),
+
+    labels as (
+        select prediction_id, annotator, label, value, passed, status, occurred_at
+        from scores
+        where
+            task = @task
+            and run_id = @run_id
+            and data_date = @data_date
+            and scorer_kind = 'human'
+            and scorer = @scorer
+            and scorer_version = @question_version
+        qualify row_number() over (partition by score_id order by landed_at desc, occurred_at desc) = 1
+    )
+
+    select
+        drawn.sample_id as sample_id,
+        coalesce(drawn.prediction_id, labels.prediction_id) as prediction_id,
+        drawn.inclusion_probability as inclusion_probability,
+        triaged.prediction_id is not null as is_triaged,
+        labels.annotator as annotator,
+        adjudicators.annotator is not null as is_adjudication,
+        labels.label as label,
+        labels.value as value,
+        labels.passed as passed,
+        labels.status as status,
+        labels.occurred_at as labelled_at
+    from drawn
+    full outer join labels
+        on drawn.prediction_id = labels.prediction_id
+    left join adjudicators
+        on labels.prediction_id = adjudicators.prediction_id and labels.annotator = adjudicators.annotator
+    left join triaged
+        on labels.prediction_id = triaged.prediction_id
+    order by prediction_id, annotator, sample_id
+    """,
+    (
+        ("task", "STRING"),
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("scorer", "STRING"),
+        ("question_version", "STRING"),
+        ("sample_id", "STRING"),
+    ),
+)

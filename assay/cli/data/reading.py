@@ -1,0 +1,53 @@
+"""Commands that read: report, query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from assay.cli.opening import opened_project
+
+
+@click.command()
+@click.argument("task")
+@click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
+@click.option(
+    "--html",
+    "html_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the scorecard as a web page.",
+)
+def report(task: str, style: str, html_file: Path | None) -> None:
+    """Show the scorecard: reliability with its interval, cost, latency, failures."""
+    from assay.report.render import html, markdown
+    from assay.report.scorecard import read_scorecard
+    from assay.tasks.loader import find_task
+    from assay.terminal.output import note, write_json, write_scorecard
+    from assay.warehouse.refresh import refresh_marts
+
+    project = opened_project()
+    find_task(project.settings.tasks_dir, task)
+    refresh_marts(project.warehouse, task, report=note)
+    card = read_scorecard(project.warehouse, task)
+    if html_file is not None:
+        html_file.write_text(html(card), "utf-8")
+        note(f"scorecard in {html_file}")
+    if style == "json":
+        write_json(card.as_dict())
+    elif style == "markdown":
+        click.echo(markdown(card))
+    else:
+        write_scorecard(card)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment: -- …
+@click.argument("sql")
+@click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+def query(sql: str, style: str) -> None:
+    """Run a SELECT; bare names are reporting views, others carry their dataset: dev_landing.runs."""
+    from assay.terminal.output import write_rows
+    from assay.warehouse.reading import read_only
+
+    result = read_only(opened_project().warehouse, sql)
+    write_rows(result.columns, result.rows, style=style)

@@ -1,0 +1,1 @@
+"""Commands that evaluate, label, calibrate and tune."""

@@ -1,0 +1,80 @@
+"""Commands about answers that may be given again: cache tune, cache explain."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from assay.cli.opening import STYLES, opened_project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from assay.tuning.cache.explain import RouteExplanation
+
+EXIT_CODES = {"ok": 0, "too_many_false": 1, "too_few": 2}
+
+
+@click.group()
+def cache() -> None:
+    """Work with the caches of a task."""
+
+
+@cache.command("tune")
+@click.argument("task")
+@click.option(
+    "--pairs",
+    required=True,
+    metavar="FILE",
+    help="Labelled pairs of questions: columns a, b, same (docs/how-to/caching.md).",
+)
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def tune(task: str, pairs: str, style: str) -> None:
+    """Choose the semantic cache's threshold from labelled pairs, with a bound on false hits."""
+    from assay.terminal.output import write_json, write_table
+    from assay.tuning.cache.pairs import read_pairs
+    from assay.tuning.cache.render import rows, task_yml
+    from assay.tuning.cache.tune import tune as measure
+
+    project = opened_project()
+    loaded = project.task(task)
+    labelled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
+    tuning = measure(project, loaded, labelled)
+    if style == "json":
+        write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})
+    else:
+        write_table((task, ""), rows(tuning))
+        if tuning.choice.rule is not None and loaded.spec.cache.semantic is not None:
+            click.echo(task_yml(loaded.spec.cache.semantic, tuning.choice.rule), nl=False)
+    click.get_current_context().exit(EXIT_CODES[tuning.choice.status])
+
+
+@cache.command("explain")
+@click.argument("task")
+@click.argument("record")
+@click.option("--epoch", type=int, default=0, show_default=True, help="Repeat of the record.")
+@click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def explain(task: str, record: str, epoch: int, variant: str, style: str) -> None:
+    """Say why a record would be answered from the exact cache, or why not."""
+    from assay.terminal.output import note, write_json, write_table
+    from assay.tuning.cache.explain import explain as explained
+
+    project = opened_project()
+    found = explained(project, project.task(task, variant=variant), record, epoch=epoch, warn=note)
+    if style == "json":
+        write_json({"routes": [asdict(route) for route in found]})
+        return
+    for route in found:
+        write_table((route.route, route.verdict), [("why", route.reason), *_more(route)])
+
+
+def _more(found: RouteExplanation) -> Iterator[tuple[str, str]]:
+    yield "model", found.lane
+    if found.call_id is not None:
+        yield "paid call", found.call_id
+    if found.changed_before:
+        yield "changed when it was paid for", ", ".join(found.changed_before)

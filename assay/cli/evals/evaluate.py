@@ -1,0 +1,90 @@
+"""The command that judges a candidate against a champion: eval."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from assay.cli.opening import DAY, STAGES, opened_project
+
+if TYPE_CHECKING:
+    from assay.evaluation.evaluation import Evaluation
+    from assay.evaluation.side import EvaluationOptions
+    from assay.project import Project
+
+INTERRUPTED = 130
+
+
+@click.command("eval")
+@click.argument("task")
+@click.option(
+    "--candidate",
+    default="default",
+    show_default=True,
+    metavar="V",
+    help="A variant of task.yml, @git-ref or @stage:ga.",
+)
+@click.option(
+    "--champion", metavar="V", help="What it is compared with, named likewise; without it what serves ga, if anything."
+)
+@click.option("--gate", "is_gate", is_flag=True, help="Record the decision in `gates`; CI and promotion go by it.")
+@click.option(
+    "--input",
+    "input",
+    default="golden:gate",
+    show_default=True,
+    metavar="FILE|TABLE|SQL",
+    help="Records that both are asked; golden:dev spares the gate's cases.",
+)
+@click.option(
+    "--prefer", metavar="JUDGE", help="Also show both answers to this judge, in both orders, and ask which is better."
+)
+@click.option("--epochs", type=int, default=1, show_default=True, help="Times each record is asked.")
+@click.option("--limit", type=int, help="Only the first N rows.")
+@click.option("--budget", "budget_usd", type=float, metavar="USD", help="Most that each of the two runs may spend.")
+@click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': answers already landed.")
+@click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive holds.")
+@click.option("--data-date", type=DAY, help="Logical day of the runs; today (UTC) without.")
+@click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
+def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) -> None:
+    """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
+    from assay.evaluation.side import EvaluationOptions
+
+    day = data_date.date() if data_date else datetime.now(UTC).date()
+    found = _evaluated(opened_project(), task, EvaluationOptions(data_date=day, **options))
+    _write(found, style=style)
+    click.get_current_context().exit(found.exit_code)
+
+
+def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
+    """The evaluation; whatever stops it, the message says how to go on."""
+    from assay.evaluation.evaluate import evaluate
+    from assay.evaluation.side import AGAIN, EvaluationReporter
+    from assay.terminal.output import note
+    from assay.terminal.progress import counter, run_progress
+
+    telling = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
+    try:
+        return evaluate(project, task, options, telling)
+    except KeyboardInterrupt:
+        click.echo(f"assay: interrupted. {AGAIN}", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+
+
+def _write(found: Evaluation, *, style: str) -> None:
+    from assay.evaluation.render import FEWEST_SHOWN, as_values, facts, hidden, markdown, tables
+    from assay.terminal.output import note, write_json, write_table
+
+    if style == "json":
+        write_json(as_values(found))
+        return
+    if style == "markdown":
+        click.echo(markdown(found), nl=False)
+        return
+    write_table((found.candidate.task.name, ""), facts(found))
+    for title, columns, rows in tables(found):
+        write_table(columns, rows, title=title)
+    if count := hidden(found):
+        note(f"{count} comparisons of slices with fewer than {FEWEST_SHOWN} records: see the table comparisons")

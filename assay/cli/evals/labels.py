@@ -1,0 +1,156 @@
+"""Commands about people's labels: review, labels import, labels export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from assay.cli.opening import STYLES, opened_project
+from assay.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.project import Project
+    from assay.tasks.task import Task
+
+FILLING = ("size", "design", "allocation", "by", "annotators", "per_item", "seed", "run_id", "scorers", "style")
+SERVING = ("annotator", "host", "port")
+
+
+@click.command()
+@click.argument("task")
+@click.option("--annotator", metavar="NAME", help="Open the page at this person's items.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page has a key anyway.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
+@click.option(
+    "--fill", type=click.Choice(["calibration", "triage"]), help="Put items into the queue; no page is opened."
+)
+@click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: items.")
+@click.option("--design", type=click.Choice(["random", "stratified"]), default="random", show_default=True, help="With --fill calibration.")  # fmt: skip
+@click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified.")  # fmt: skip
+@click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: only these slices make strata.")
+@click.option("--annotators", metavar="A,B", help="With --fill: whom the items are for; without, whoever comes.")
+@click.option("--per-item", type=click.IntRange(1, 20), default=1, show_default=True, help="With --fill: people who label each item.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="With --fill: the same one draws the same sample.")
+@click.option("--run", "run_id", metavar="RUN", help="With --fill: the run; the latest completed one without.")
+@click.option(
+    "--scorer", "scorers", multiple=True, metavar="NAME", help="With --fill: what is asked; everything without."
+)
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def review(task: str, fill: str | None, **options: Any) -> None:
+    """Open the page on which people label answers, or fill its queue."""
+    refused = SERVING if fill else FILLING
+    _refuse(refused, "beside --fill" if fill else "without --fill")
+    project = opened_project()
+    loaded = project.task(task)
+    if fill:
+        _fill(project, loaded, fill, options)
+    else:
+        _serve(project, loaded, options)
+
+
+def _fill(project: Project, task: Task, purpose: str, options: dict[str, Any]) -> None:
+    from dataclasses import asdict
+
+    from assay.labels.fill_queue import FillOptions, fill_queue
+    from assay.terminal.output import note, write_json, write_table
+
+    if purpose == "triage":
+        _refuse(("design", "allocation", "by"), "beside --fill triage")
+    if options["design"] == "random":
+        _refuse(("allocation", "by"), "without --design stratified")
+    chosen = FillOptions(
+        purpose=purpose,
+        annotators=tuple(name for name in (options["annotators"] or "").split(",") if name.strip()),
+        by=options["by"] or None,
+        **{name: options[name] for name in ("size", "design", "allocation", "per_item", "seed", "run_id", "scorers")},
+    )
+    filled = fill_queue(project, task, chosen)
+    if options["style"] == "json":
+        write_json([asdict(sample) for sample in filled])
+        return
+    columns = ("asked", "run", "design", "items", "of", "assignments", "new")
+    write_table(
+        columns,
+        [(s.scorer, s.run_id, s.design, s.items, s.frame_size, s.assignments, s.new) for s in filled],
+    )
+    for sample in filled:
+        if sample.strata:
+            write_table(("stratum", "items"), list(sample.strata.items()), title=sample.scorer)
+    note(f"next: assay review {task.name}")
+
+
+def _serve(project: Project, task: Task, options: dict[str, Any]) -> None:
+    from assay.labels.page.serving import serve
+    from assay.labels.queue import annotator_name
+    from assay.labels.session import LabelingSession
+    from assay.terminal.output import note
+
+    person = annotator_name(options["annotator"]) if options["annotator"] else None
+    session = LabelingSession(project, task)
+    if not session.size:
+        note(f"nothing is waiting; fill the queue with: assay review {task.name} --fill calibration --size 100")
+    if session.outdated:
+        note(f"{session.outdated:,} assignments are left out: their question was reworded since; fill the queue again")
+    serve(
+        session,
+        host=options["host"],
+        port=options["port"],
+        secret=project.settings.hash_key,
+        person=person,
+        ready=lambda address: click.echo(f"labelling page: {address}"),
+    )
+
+
+@click.group()
+def labels() -> None:
+    """People's labels in files: import, export."""
+
+
+@labels.command("import")
+@click.argument("task")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--run", "run_id", metavar="RUN", help="Run that record_id speaks of; the latest completed one without.")
+@click.option("--annotator", metavar="NAME", help="Who labelled the rows that do not say.")
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def import_file(task: str, file: Path, run_id: str | None, annotator: str | None, style: str) -> None:
+    """Land the labels of a CSV file, all of them or none."""
+    from dataclasses import asdict
+
+    from assay.labels.csv_import import import_labels
+    from assay.terminal.output import note, write_json, write_table
+
+    project = opened_project()
+    done = import_labels(project, project.task(task), file, run_id=run_id, annotator=annotator)
+    for remark in done.remarks:
+        note(remark)
+    if style == "json":
+        write_json(asdict(done))
+    else:
+        write_table(("rows", "new", "replaced", "unchanged"), [(done.rows, done.new, done.replaced, done.unchanged)])
+
+
+@labels.command("export")
+@click.argument("task")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--run", "run_id", metavar="RUN", help="Only labels of this run.")
+def export_file(task: str, file: Path, run_id: str | None) -> None:
+    """Write all labels of a task to a CSV file that `labels import` takes back."""
+    from assay.labels.csv_export import export_labels
+    from assay.tasks.loader import find_task
+    from assay.terminal.output import note
+
+    project = opened_project()
+    find_task(project.settings.tasks_dir, task)
+    note(f"{export_labels(project, task, file, run_id=run_id):,} labels in {file}")
+
+
+def _refuse(names: tuple[str, ...], where: str) -> None:
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        option = {"run_id": "--run", "scorers": "--scorer", "style": "--format"}.get(given[0])
+        option = option or f"--{given[0].replace('_', '-')}"
+        raise AssayError(f"{option} {where}: expected it away, for it has no meaning there; leave it away.")

@@ -1,0 +1,57 @@
+"""Commands about routes: route fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from assay.cli.opening import STYLES, opened_project
+
+EXIT_CODES = {"confirmed": 0, "refuted": 1, "inconclusive": 2, None: 2}
+"""By what fresh records say of the threshold; without one there is nothing that they could say."""
+
+
+@click.group()
+def route() -> None:
+    """Work with the routes of a task."""
+
+
+@route.command("fit")
+@click.argument("task")
+@click.option("--cheap", required=True, metavar="VARIANT|RUN", help="Answers of the route to ask first.")
+@click.option("--better", required=True, metavar="VARIANT|RUN", help="Answers of the route to escalate to.")
+@click.option(
+    "--from", "source", metavar="logprob|FIELD", help="Confidence to go by; default: that of the cheap route."
+)
+@click.option("--quality", type=click.FloatRange(0, 1, max_open=True), help="Quality that the cascade must reach.")
+@click.option(
+    "--within",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Most that its quality may be below the better route's; default 0.01.",
+)
+@click.option(
+    "--error",
+    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Probability that the fitted threshold misses the goal.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which records fall into which half.")
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def fit(task: str, style: str, **options: Any) -> None:
+    """Fit the confidence below which an answer of the cheap route escalates, from two landed runs."""
+    from assay.terminal.output import write_json, write_table
+    from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
+    from assay.tuning.cascade.render import as_values, rows, task_yml
+
+    project = opened_project()
+    asked = FitOptions(task=task, **options)
+    fitted = fit_cascade(project.warehouse, asked, load=lambda variant: project.task(task, variant=variant))
+    if style == "json":
+        write_json(as_values(fitted))
+    else:
+        write_table((task, ""), rows(fitted))
+        if fitted.fit.chosen is not None:
+            click.echo(task_yml(fitted), nl=False)
+    click.get_current_context().exit(EXIT_CODES[fitted.fit.verdict])

@@ -1,0 +1,59 @@
+"""Commands of the local stack: up, down, status, demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from assay.cli.opening import STYLES, open_settings
+
+
+@click.command()
+def up() -> None:
+    """Start the local stack: warehouse, model server, Dagster."""
+    from assay.local import stack
+    from assay.terminal.output import note
+    from assay.warehouse.client import Warehouse
+    from assay.warehouse.migrate import migrate
+
+    settings = open_settings()
+    wanted = stack.PARTS if settings.is_local else [part for part in stack.PARTS if part != "warehouse"]
+    parts = stack.up(settings, parts=wanted, report=note)
+    migrate(Warehouse(settings), report=note)
+    _show_parts(parts)
+
+
+@click.command()
+def down() -> None:
+    """Stop the local stack; data stay in .assay/."""
+    from assay.local import stack
+    from assay.terminal.output import note
+
+    _show_parts(stack.down(open_settings(), report=note))
+
+
+@click.command()
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def status(style: str) -> None:
+    """Show the parts of the local stack, where they answer and where they log."""
+    from assay.local import stack
+
+    _show_parts(stack.status(open_settings()), style=style)
+
+
+@click.command()
+def demo() -> None:
+    """Run the shipped task end to end on this machine: local stack, Dagster, marts, scorecard."""
+    from assay.demo import run_demo
+
+    run_demo(open_settings())
+
+
+def _show_parts(parts: Any, *, style: str = "table") -> None:
+    from assay.terminal.output import write_rows
+
+    columns = ("part", "state", "address", "pid", "log")
+    write_rows(
+        columns, [(part.name, str(part.state), part.url, part.pid, str(part.log)) for part in parts], style=style
+    )

@@ -1,0 +1,51 @@
+"""What `assay run` does for a run by batch: send and collect, and say how to go on. It registers no command."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from assay.errors import AssayError
+
+if TYPE_CHECKING:
+    from assay.project import Project
+    from assay.runs.batches.ledger import BatchStatus
+    from assay.runs.run import Run
+
+
+def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
+    """How many requests are left for online when no batch of the run is open; else None, and how to collect was said.
+
+    Raises:
+        AssayError: the warehouse or a provider stopped it; the message says how to go on.
+    """
+    from assay.runs.batches.batch_run import advance_batches, wait_for_batches
+    from assay.runs.summary import open_requests
+    from assay.terminal.output import note, write_json
+
+    go_on = f"assay run {run.task.name} --resume {run.run_id}"
+    try:
+        stand = (
+            wait_for_batches(project, run, again=again, report=lambda seen: note(_line(seen)))
+            if wait
+            else advance_batches(project, run, again=again)
+        )
+    except AssayError as error:
+        if "--resume" not in str(error):
+            error.args = (f"{error}\nNo batch is sent twice; go on with: {go_on}",)
+        raise
+    note(_line(stand))
+    if stand.open == 0:
+        return open_requests(project, run)
+    if style == "json":
+        write_json({"run_id": run.run_id, "task": run.task.name, "status": "submitted", **asdict(stand)})
+    note(f"providers take up to a day; collect with: {go_on}")
+    return None
+
+
+def _line(stand: BatchStatus) -> str:
+    done = stand.batches - stand.open
+    collected = f"; {stand.answered:,} answered" if done else ""
+    unanswered = stand.failed + stand.missing
+    rest = f", {unanswered:,} not" if unanswered else ""
+    return f"batches: {done} of {stand.batches} landed, {stand.open_requests:,} requests still out{collected}{rest}"

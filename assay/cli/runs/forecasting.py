@@ -1,0 +1,49 @@
+"""What `assay run` says of a run's cost before its first call, and `--dry-run`. It registers no command."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from assay.project import Project
+    from assay.runs.forecast.forecast import Forecast
+    from assay.runs.run import Run, RunOptions
+
+
+def report_forecast(project: Project, run: Run) -> None:
+    """What the run will probably cost was said on stderr, and whether a cap will stop it."""
+    from assay.runs.forecast.forecast import forecast
+    from assay.runs.forecast.render import forecast_lines
+    from assay.terminal.output import note
+
+    for line in forecast_lines(forecast(project, run)):
+        note(line)
+
+
+def forecast_of_new(project: Project, task: str, options: RunOptions, *, style: str) -> None:
+    """What such a run would probably cost was printed; nothing was sent and nothing landed."""
+    from assay.runs.admission import previewed
+    from assay.runs.batches.session import refuse_unbatchable
+    from assay.runs.forecast.forecast import forecast
+    from assay.terminal.progress import counter
+
+    loaded = project.task(task, variant=options.variant)
+    if options.batch:
+        refuse_unbatchable(project, loaded)
+    with previewed(project, loaded, options, report=counter("read", every=20000)) as run:
+        write_forecast(forecast(project, run, is_landed=False), style=style)
+
+
+def write_forecast(forecast: Forecast, *, style: str) -> None:
+    """The forecast on stdout."""
+    from assay.runs.forecast.render import forecast_lines
+    from assay.terminal.output import write_json
+
+    if style == "json":
+        write_json(asdict(forecast))
+        return
+    import click
+
+    for line in forecast_lines(forecast):
+        click.echo(line)

@@ -1,0 +1,125 @@
+"""The answers of one variant as outcomes from 0 to 1: what rates are measured on and comparisons paired by.
+
+Only what an outcome is belongs here; where answers come from and what follows from a rate are the callers' matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from assay.scoring.tally import SKIPPED
+from assay.statistics.measured import Measured
+from assay.statistics.rates import cost_per_correct, rate
+from assay.statistics.sampling import Sampling
+from assay.tasks.gate_spec import OVERALL, RELIABILITY
+
+RecordKey = tuple[str, str]
+"""Tenant and record id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictionOutcome:
+    """One prediction as it was judged.
+
+    `passed` has what each scorer came to: False for what is no answer, None where it could not be scored. A scorer that
+    is absent was not asked, for the sample's sake; where one that decides was not, `is_sampled` is False.
+    """
+
+    record: RecordKey
+    epoch: int
+    status: str
+    population: str
+    slices: tuple[str, ...] = ()
+    cluster_id: str | None = None
+    cost_usd: float | None = None
+    latency_ms: float | None = None
+    is_correct: bool | None = None
+    is_sampled: bool = True
+    passed: Mapping[str, bool | None] = field(default_factory=dict)
+
+    def outcome(self, metric: str) -> bool | None:
+        """Whether it is right by the metric, `reliability` or a scorer."""
+        return self.is_correct if metric == RELIABILITY else self.passed[metric]
+
+    def has(self, metric: str) -> bool:
+        """True where the metric says something of it."""
+        return self.is_sampled if metric == RELIABILITY else metric in self.passed
+
+    def lies_in(self, name: str) -> bool:
+        """True for a record of the slice."""
+        return name == OVERALL or name in self.slices
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """The eligible answers of one variant; what the budget skipped was never asked."""
+
+    rows: tuple[PredictionOutcome, ...]
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
+        """The answers without those that the budget skipped."""
+        found = list(rows)
+        asked = tuple(row for row in found if row.status != SKIPPED)
+        return cls(asked, skipped=len(found) - len(asked))
+
+    def without(self, record_ids: frozenset[str]) -> Outcomes:
+        """The answers to other records than these."""
+        return Outcomes(tuple(row for row in self.rows if row.record[1] not in record_ids), skipped=self.skipped)
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """Every slice that an answer lies in, sorted."""
+        return tuple(sorted({name for row in self.rows for name in row.slices}))
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Where the records come from, sorted."""
+        return tuple(sorted({row.population for row in self.rows}))
+
+    def records(self, name: str = OVERALL) -> int:
+        """Records of the slice."""
+        return len({row.record for row in self.rows if row.lies_in(name)})
+
+    def by_record(self, metric: str, name: str) -> dict[str, list[float]]:
+        """Outcomes of each record of the slice, one for each epoch, NaN where it could not be scored."""
+        found: dict[str, list[float]] = {}
+        for row in self._of(metric, name):
+            outcome = row.outcome(metric)
+            found.setdefault("\0".join(row.record), []).append(float("nan") if outcome is None else float(outcome))
+        return found
+
+    def clusters(self) -> dict[str, str | None]:
+        """The cluster of each record, None where it has none."""
+        return {"\0".join(row.record): row.cluster_id for row in self.rows}
+
+    def rate(self, metric: str, name: str, *, level: float) -> Measured:
+        """The share that is right by the metric, in the slice."""
+        rows = list(self._of(metric, name))
+        return rate([row.outcome(metric) for row in rows], _sampling(rows), level=level)
+
+    def within(self, latency_ms: float, name: str, *, level: float) -> Measured:
+        """The share of the slice's answers that was final within that time, of those whose time is known."""
+        rows = [row for row in self.rows if row.lies_in(name) and row.latency_ms is not None]
+        return rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows), level=level)
+
+    def cost_per_correct(self, name: str, *, level: float) -> Measured:
+        """USD for each correct answer of the slice."""
+        rows = [row for row in self.rows if row.lies_in(name)]
+        correct = [row.is_correct for row in rows]
+        return cost_per_correct([row.cost_usd for row in rows], correct, sampling=_sampling(rows), level=level)
+
+    def _of(self, metric: str, name: str) -> Iterator[PredictionOutcome]:
+        return (row for row in self.rows if row.lies_in(name) and row.has(metric))
+
+
+def _sampling(rows: list[PredictionOutcome]) -> Sampling:
+    """Rows of a record are its epochs, and records of a cluster belong together."""
+    clustered = any(row.cluster_id is not None for row in rows)
+    several = len({row.record for row in rows}) < len(rows)
+    return Sampling(
+        records=[row.record for row in rows] if several or clustered else None,
+        clusters=[row.cluster_id for row in rows] if clustered else None,
+    )

@@ -1,0 +1,1 @@
+"""`assay power`: how many records a gate needs."""

@@ -1,0 +1,179 @@
+"""Plans a task's gate before it is run: how many records each rule has, what is assumed of the variants, and what follows.
+
+Only finding records and assumptions belongs here; what follows from them is computed in `evals/planning.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from assay.errors import ServiceUnreachable, UsageError
+from assay.evaluation.gate_evidence import gate_rules
+from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.power.rule_plans import (
+    Assumed,
+    FloorPlan,
+    RegressionPlan,
+    Sample,
+    count_tested,
+    plan_floor,
+    plan_regression,
+)
+from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
+from assay.project import Project
+from assay.tasks.case import Case
+from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
+from assay.tasks.task import Task
+from assay.tasks.validation.gate import gate_of
+
+DISCORDANCE = 0.10
+"""Share of records on which two variants differ, where none were compared yet."""
+GIVEN, LANDED, ASSUMED = "given", "landed", "assumed"
+Landed = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerOptions:
+    """What is known beforehand; None where it is to be found out. `n` holds for every rule, whatever its slice."""
+
+    n: int | None = None
+    discordance: float | None = None
+    difference: float | None = None
+    rate: float | None = None
+    clusters: int | None = None
+    design_effect: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatePlan:
+    """The plans of a task's rules, in the order of `task.yml`; `notes` say what was left out."""
+
+    task: str
+    regressions: tuple[RegressionPlan, ...]
+    floors: tuple[FloorPlan, ...]
+    notes: tuple[str, ...]
+
+
+def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
+    """What the rules of the task's gate can find; the warehouse is asked only for figures that are not given.
+
+    Raises:
+        UsageError: figures that contradict each other.
+        Unreachable: no discordance was given, and the warehouse that may know one does not answer.
+    """
+    task = project.task(name)
+    _refuse_contradictions(options)
+    rules = gate_rules(gate_of(task.spec), task.spec.sla)
+    comparing = [rule for rule in rules if rule.kind is RuleKind.NO_REGRESSION]
+    rating = [rule for rule in rules if rule.kind is RuleKind.LOWER_BOUND]
+    compared = _compared(project, name) if comparing and options.discordance is None else {}
+    rated, notes = _rated(project, name, options) if rating and options.rate is None else ({}, [])
+    others = [rule.name for rule in rules if rule not in (*comparing, *rating)]
+    if others:
+        notes.append(f"not planned: {', '.join(others)}")
+    return GatePlan(
+        task=name,
+        regressions=tuple(
+            plan_regression(
+                rule,
+                _sample(task, rule, options),
+                discordance=_discordance(rule, options, compared),
+                tested=count_tested(rules),
+                difference=options.difference,
+            )
+            for rule in comparing
+        ),
+        floors=tuple(
+            plan_floor(rule, _sample(task, rule, options), rate=_rate(rule, options, rated)) for rule in rating
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _refuse_contradictions(options: PowerOptions) -> None:
+    discordance, difference = options.discordance, options.difference
+    if discordance is not None and difference is not None and abs(difference) > discordance:
+        raise UsageError(
+            f"--difference {difference:g} with --discordance {discordance:g}: expected a difference of at most the share "
+            "of records that differ; raise --discordance or lower --difference."
+        )
+    if options.n is not None and options.clusters is not None and options.clusters > options.n:
+        raise UsageError(
+            f"--clusters {options.clusters} of --n {options.n} records: expected no more clusters than records."
+        )
+
+
+def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
+    cases = list(_gate_cases(task, rule.slice))
+    n = len(cases) if options.n is None else options.n
+    clusters = options.clusters
+    if clusters is None and options.n is None and any(case.cluster_id for case in cases):
+        clusters = len({case.cluster_id or case.case_id for case in cases})
+    if clusters is not None and (clusters > n or n < 2):
+        raise UsageError(
+            f"Rule '{rule.name}' has {n} records in {clusters} clusters: expected 2 clusters or more, and no more clusters "
+            "than records; give --clusters and --n that fit."
+        )
+    if options.design_effect > 1 and n < 2:
+        raise UsageError(f"Rule '{rule.name}' has {n} records: expected 2 or more with --design-effect; give --n.")
+    return Sample(n=n, clusters=clusters, design_effect=options.design_effect)
+
+
+def _gate_cases(task: Task, name: str) -> Iterator[Case]:
+    """The cases that a decision on the slice rests on: what the prompt shows is no evidence."""
+    shown = {case.case_id for case in task.few_shot}
+    for case in task.cases:
+        lies_in = name == OVERALL or name in {f"{key}={value}" for key, value in case.slices.items()}
+        if case.split == "gate" and lies_in and case.case_id not in shown:
+            yield case
+
+
+def _compared(project: Project, name: str) -> Landed:
+    return _by_place(project, LATEST_COMPARISONS.sql, name)
+
+
+def _rated(project: Project, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
+    """Landed rates; none, with a note, where the warehouse does not answer and nothing else needs it."""
+    try:
+        return _by_place(project, LATEST_RATES.sql, name), []
+    except ServiceUnreachable:
+        if options.discordance is None:
+            raise
+        return {}, ["the warehouse does not answer: rules on a rate need --rate"]
+
+
+def _by_place(project: Project, sql: str, name: str) -> Landed:
+    rows = project.warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
+    return {(row["metric"], row["slice"]): row for row in rows}
+
+
+def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumed:
+    """The share that differs: given, as last compared, or 10 %; never less than the difference that is asked for."""
+    if options.discordance is not None:
+        return Assumed(value=options.discordance, source=GIVEN, detail="as given")
+    found = _known_discordance(compared.get((rule.metric, rule.slice)))
+    least = abs(options.difference or 0.0)
+    if found.value >= least:
+        return found
+    return Assumed(value=least, source=found.source, detail=f"{found.detail}; raised to the difference")
+
+
+def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
+    if row is None or not row["n"]:
+        return Assumed(value=DISCORDANCE, source=ASSUMED, detail="assumed, for nothing was compared yet")
+    differ = row["gains"] + row["losses"]
+    said = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
+    if differ:
+        return Assumed(value=differ / row["n"], source=LANDED, detail=said)
+    return Assumed(value=1 / row["n"], source=LANDED, detail=f"{said}; one is assumed")
+
+
+def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumed | None:
+    if options.rate is not None:
+        return Assumed(value=options.rate, source=GIVEN, detail="as given")
+    row = rated.get((rule.metric, rule.slice))
+    if row is None:
+        return None
+    return Assumed(value=row["value"], source=LANDED, detail=f"found on {row['n']} ({row['data_date']})")

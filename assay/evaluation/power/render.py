@@ -1,0 +1,145 @@
+"""A plan of a gate as tables for people, and as plain rows for machines.
+
+Only the form belongs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from assay.evaluation.power.plan_gate import GatePlan
+from assay.evaluation.power.rule_plans import FloorPlan, RegressionPlan, Sample
+from assay.formatting import NOTHING, percent
+from assay.statistics.power import VerdictProbabilities
+from assay.tasks.gate_spec import OVERALL
+
+PLAIN_COLUMNS = (
+    *("rule", "type", "metric", "slice", "bar", "n", "n_min", "is_gated", "clusters", "design_effect"),
+    *("discordance", "discordance_source", "rate", "rate_source", "detectable", "needed", "to_pass"),
+    *("passing", "failing", "inconclusive", "difference"),
+    *("passing_at_difference", "failing_at_difference", "inconclusive_at_difference"),
+)
+"""`passing`, `failing` and `inconclusive` are of equal variants, of a rule on a rate `passing` at its rate."""
+Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
+
+
+def tables(plan: GatePlan) -> Iterator[Table]:
+    """The rules against regressions, and those on rates."""
+    if plan.regressions:
+        apart = plan.regressions[0].difference
+        columns = ["rule", "margin", "n", "differ", "finds", "finds margin", "to pass", "if equal"]
+        if apart is not None:
+            columns.append(f"if {100 * apart:+g} points")
+        yield (
+            "Candidate against champion; chances in per cent to pass / fail / neither",
+            columns,
+            [_regression(one) for one in plan.regressions],
+        )
+    if plan.floors:
+        columns = ["rule", "at least", "n", "true rate", "passes", "to pass"]
+        yield "The candidate's own rate", columns, [_floor(one) for one in plan.floors]
+
+
+def facts(plan: GatePlan) -> Iterator[str]:
+    """What the tables rest on, a line each."""
+    for one in plan.regressions:
+        yield f"{_place(one)}: {percent(one.discordance.value)} differ, {one.discordance.detail}{_few(one)}"
+    for floor in plan.floors:
+        said = f"{percent(floor.rate.value)}, {floor.rate.detail}" if floor.rate else "not known yet; give --rate"
+        yield f"{_place(floor)}: true rate {said}{_few(floor)}"
+    yield from plan.notes
+
+
+def plain_rows(plan: GatePlan) -> list[tuple[Any, ...]]:
+    """One row a rule, values in the order of `PLAIN_COLUMNS`."""
+    values = [*map(_regression_values, plan.regressions), *map(_floor_values, plan.floors)]
+    return [tuple(row.get(name) for name in PLAIN_COLUMNS) for row in values]
+
+
+def _regression(plan: RegressionPlan) -> tuple[str, ...]:
+    row = (
+        plan.rule.name,
+        f"{100 * plan.rule.bar:g} points",
+        _count(plan.sample),
+        f"{percent(plan.discordance.value)} {plan.discordance.source}",
+        NOTHING if plan.detectable is None else f"{100 * plan.detectable:.1f} points",
+        _records(plan.needed),
+        _records(plan.to_pass),
+        _chances(plan.equal),
+    )
+    return row if plan.apart is None else (*row, _chances(plan.apart))
+
+
+def _floor(plan: FloorPlan) -> tuple[str, ...]:
+    rate = f"{percent(plan.rate.value)} {plan.rate.source}" if plan.rate else NOTHING
+    passing = NOTHING if plan.passing is None else f"{100 * plan.passing:.0f} %"
+    return plan.rule.name, percent(plan.rule.bar), _count(plan.sample), rate, passing, _records(plan.to_pass)
+
+
+def _place(plan: RegressionPlan | FloorPlan) -> str:
+    place = "" if plan.rule.slice == OVERALL else f" in {plan.rule.slice}"
+    return f"{plan.rule.name}, {plan.rule.metric}{place}"
+
+
+def _few(plan: RegressionPlan | FloorPlan) -> str:
+    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so that it has no say"
+    return "" if plan.is_gated else few
+
+
+def _regression_values(plan: RegressionPlan) -> dict[str, Any]:
+    found = {
+        **_rule_values(plan),
+        **_sample_values(plan.sample),
+        "discordance": plan.discordance.value,
+        "discordance_source": plan.discordance.source,
+        "detectable": plan.detectable,
+        "needed": plan.needed,
+        "to_pass": plan.to_pass,
+        "passing": plan.equal.passing,
+        "failing": plan.equal.failing,
+        "inconclusive": plan.equal.inconclusive,
+        "difference": plan.difference,
+    }
+    if plan.apart is not None:
+        found["passing_at_difference"] = plan.apart.passing
+        found["failing_at_difference"] = plan.apart.failing
+        found["inconclusive_at_difference"] = plan.apart.inconclusive
+    return found
+
+
+def _floor_values(plan: FloorPlan) -> dict[str, Any]:
+    return {
+        **_rule_values(plan),
+        **_sample_values(plan.sample),
+        "rate": plan.rate.value if plan.rate else None,
+        "rate_source": plan.rate.source if plan.rate else None,
+        "passing": plan.passing,
+        "to_pass": plan.to_pass,
+    }
+
+
+def _rule_values(plan: RegressionPlan | FloorPlan) -> dict[str, Any]:
+    rule = plan.rule
+    return {
+        **{"rule": rule.name, "type": rule.kind.value, "metric": rule.metric, "slice": rule.slice, "bar": rule.bar},
+        **{"n_min": rule.n_min, "is_gated": plan.is_gated},
+    }
+
+
+def _sample_values(sample: Sample) -> dict[str, Any]:
+    return {"n": sample.n, "clusters": sample.clusters, "design_effect": sample.design_effect}
+
+
+def _count(sample: Sample) -> str:
+    grouped = f" in {sample.clusters:,} clusters" if sample.clusters else ""
+    return f"{sample.n:,}{grouped}"
+
+
+def _records(count: int | None) -> str:
+    return NOTHING if count is None else f"{count:,}"
+
+
+def _chances(found: VerdictProbabilities) -> str:
+    """In whole per cent: a chance is no more exact than what it assumes."""
+    return " / ".join(f"{100 * value:.0f}" for value in (found.passing, found.failing, found.inconclusive))

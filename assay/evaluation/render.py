@@ -1,0 +1,230 @@
+"""An evaluation as tables for people, as Markdown for a pull request, and as plain values for machines.
+
+Only the form belongs here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from assay.evaluation.evaluation import Evaluation
+from assay.evaluation.gate_evidence import MetricComparison
+from assay.evaluation.gate_rules import GateOutcome, RuleDecision, RuleKind, RuleState
+from assay.evaluation.rows import rule_content
+from assay.evaluation.side import EvaluatedVariant
+from assay.statistics.paired import PairedComparison
+from assay.tasks.gate_spec import OVERALL, RELIABILITY
+
+FEWEST_SHOWN = 20
+"""Records of a slice, below which its comparison is landed but not shown, unless a rule asks for it."""
+RULE_COLUMNS = ("rule", "asks", "found", "one-sided 95 % bounds", "n", "state", "because")
+COMPARISON_COLUMNS = ("metric", "slice", "candidate, champion", "difference, 95 % interval", "p", "+ / −", "n", "MDE")
+MARKS = {
+    RuleState.PASS: "pass",
+    RuleState.FAIL: "FAIL",
+    RuleState.INCONCLUSIVE: "inconclusive",
+    RuleState.WAIVED: "waived",
+    RuleState.REPORTED: "reported",
+}
+MEANING = {
+    RuleDecision.PASS: "every rule is met",
+    RuleDecision.FAIL: "a rule is not met",
+    RuleDecision.INCONCLUSIVE: "no rule is missed, but not all can be shown to be met on this many records",
+}
+Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
+
+
+def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """What was evaluated and what came of it, one fact a row."""
+    found = [
+        ("decision", f"{evaluation.verdict.decision}: {MEANING[evaluation.verdict.decision]}"),
+        ("candidate", _side(evaluation.candidate)),
+        ("champion", _side(evaluation.champion) if evaluation.champion else "none"),
+        ("population", f"{evaluation.population}, {evaluation.candidate.answers.records():,} records"),
+        ("stage", f"{evaluation.stage}; an inconclusive decision {_does(evaluation.on_inconclusive)}"),
+    ]
+    if evaluation.uses is not None:
+        found.append(("gate split", _uses(*evaluation.uses)))
+    if evaluation.gate_id is not None:
+        found.append(("recorded", f"gate {evaluation.gate_id}, {'blocks' if evaluation.blocks else 'does not block'}"))
+    return [*found, *(("note", text) for text in evaluation.notes)]
+
+
+def tables(evaluation: Evaluation) -> Iterator[Table]:
+    """The rules, and the comparisons behind them."""
+    yield "Rules", RULE_COLUMNS, [_rule(outcome) for outcome in evaluation.verdict.outcomes]
+    if evaluation.compared:
+        yield (
+            "Candidate against champion, on the same records",
+            COMPARISON_COLUMNS,
+            [_comparison(one) for one in _shown(evaluation.compared)],
+        )
+
+
+def hidden(evaluation: Evaluation) -> int:
+    """Comparisons that are landed but not shown."""
+    return len(evaluation.compared) - len(_shown(evaluation.compared))
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """A comment for a pull request."""
+    lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
+    lines += [f"- **{name}**: {_plain(text)}" for name, text in facts(evaluation)]
+    for title, columns, rows in tables(evaluation):
+        lines += ["", f"#### {title}", "", table_markdown(columns, rows)]
+    if count := hidden(evaluation):
+        lines += ["", f"{count} comparisons of slices with fewer than {FEWEST_SHOWN} records are in `comparisons`."]
+    return "\n".join(lines) + "\n"
+
+
+def table_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The table as Markdown has it."""
+    return "\n".join([_line(columns), _line(["---"] * len(columns)), *map(_line, rows)])
+
+
+def as_values(evaluation: Evaluation) -> dict[str, Any]:
+    """Plain values: the decision, every rule, every comparison."""
+    return {
+        "task": evaluation.candidate.task.name,
+        "decision": evaluation.verdict.decision.value,
+        "blocks": evaluation.blocks,
+        "evaluation_id": evaluation.evaluation_id,
+        "gate_id": evaluation.gate_id,
+        "population": evaluation.population,
+        "candidate": _side_values(evaluation.candidate),
+        "champion": _side_values(evaluation.champion) if evaluation.champion else None,
+        "rules": [rule_content(outcome) for outcome in evaluation.verdict.outcomes],
+        "comparisons": [_comparison_values(one) for one in evaluation.compared],
+        "gate_split": None
+        if evaluation.uses is None
+        else {"runs": evaluation.uses[0], "inference_versions": evaluation.uses[1]},
+        "notes": list(evaluation.notes),
+    }
+
+
+def _shown(compared: Sequence[MetricComparison]) -> list[MetricComparison]:
+    return [
+        one
+        for one in compared
+        if one.slice == OVERALL
+        or one.margin is not None
+        or (one.metric == RELIABILITY and one.comparison.n >= FEWEST_SHOWN)
+    ]
+
+
+def _rule(outcome: GateOutcome) -> tuple[str, ...]:
+    rule, found = outcome.rule, outcome.evidence
+    shown = _amount if rule.kind is RuleKind.COST_PER_CORRECT else _figure
+    if rule.kind in {RuleKind.GOLDEN_CASES, RuleKind.JUDGE_CALIBRATED}:
+        shown = _number
+    bounds = "–"
+    if found is not None and found.lower is not None and found.upper is not None:
+        bounds = f"{shown(found.lower)} to {shown(found.upper)}"
+    value = shown(found.value) if found else "–"
+    count = f"{found.n:,}" if found else "0"
+    return rule.name, _asks(outcome), value, bounds, count, MARKS[outcome.state], outcome.reason
+
+
+def _asks(outcome: GateOutcome) -> str:
+    rule = outcome.rule
+    place = "" if rule.slice == OVERALL else f" in {rule.slice}"
+    texts = {
+        RuleKind.LOWER_BOUND: f"{rule.metric}{place} at least {_figure(rule.bar)}",
+        RuleKind.NO_REGRESSION: f"{rule.metric}{place} at most {100 * rule.bar:g} points below the champion",
+        RuleKind.COST_PER_CORRECT: f"a correct answer{place} for at most {_amount(rule.bar)}",
+        RuleKind.LATENCY: f"{_figure(rule.bar)} of answers{place} within the SLA",
+        RuleKind.JUDGE_CALIBRATED: f"κ of judge {rule.metric} at least {rule.bar:g} on {rule.n_min} labels",
+        RuleKind.GOLDEN_CASES: f"at least {rule.bar:g} cases" + _covering(rule.covering, rule.n_min),
+    }
+    return texts[rule.kind]
+
+
+def _covering(slices: Sequence[str], each: int) -> str:
+    return f", {each} in each of {', '.join(slices)}" if slices else ""
+
+
+def _comparison(one: MetricComparison) -> tuple[str, ...]:
+    found = one.comparison
+    return (
+        one.metric,
+        one.slice,
+        f"{_figure(one.candidate_rate)}, {_figure(one.champion_rate)}",
+        f"{_points(found.difference)}, {_points(found.low)} to {_points(found.high)}",
+        f"{found.p_value:.2g}",
+        f"{found.gains} / {found.losses}",
+        f"{found.n:,}" + _doubt(found),
+        _points(found.detectable).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
+    )
+
+
+def _doubt(found: PairedComparison) -> str:
+    return f" ({found.status.value.replace('_', ' ')})" if found.status.value != "ok" else ""
+
+
+def _comparison_values(one: MetricComparison) -> dict[str, Any]:
+    found = one.comparison
+    names = ("difference", "low", "high", "lower", "upper", "p_value", "n", "clusters", "gains", "losses", "method")
+    more = ("detectable", "needed", "unscored", "left_out", "reason")
+    return {
+        "metric": one.metric,
+        "slice": one.slice,
+        "candidate_rate": one.candidate_rate,
+        "champion_rate": one.champion_rate,
+        "margin": one.margin,
+        "status": found.status.value,
+        **{name: getattr(found, name) for name in (*names, *more)},
+    }
+
+
+def _side(side: EvaluatedVariant) -> str:
+    commit = f", commit {side.task.git_sha[:12]}" if side.task.git_sha else ""
+    reused = ", answered before" if side.is_reused else ""
+    return f"{side.label} (inference version {side.task.versions.inference}{commit}), run {side.run_id}{reused}"
+
+
+def _side_values(side: EvaluatedVariant) -> dict[str, Any]:
+    versions = side.task.versions
+    return {
+        "variant": side.label,
+        "run_id": side.run_id,
+        "is_reused": side.is_reused,
+        "inference_version": versions.inference,
+        "golden_set_version": versions.golden_set,
+        "policy_version": versions.policy,
+        "git_sha": side.task.git_sha,
+    }
+
+
+def _uses(runs: int, versions: int) -> str:
+    times = "once" if runs == 1 else f"{runs:,} times"
+    return f"asked {times}, by {versions:,} version{'' if versions == 1 else 's'}, since it last changed"
+
+
+def _does(on_inconclusive: str) -> str:
+    return "blocks" if on_inconclusive == "block" else "only warns"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def _points(value: float) -> str:
+    return "–" if not math.isfinite(value) else f"{100 * value:+.1f}"
+
+
+def _amount(value: float | None) -> str:
+    return "–" if value is None else f"${value:.6f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""The wire to a model endpoint: client, transport, replies, failures, circuit."""

@@ -1,0 +1,78 @@
+"""Keeps calls away from a route whose endpoint is failing, and tries it again from time to time.
+
+A circuit opens after so many failures of the endpoint in a row, whoever made the calls; after a pause one call is let
+through, and its outcome decides. What the provider says of limits or of the request is no failure of the endpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.replies import Reply
+from assay.inference.telemetry.protocol import Events, NoEvents
+
+FAILURES_IN_A_ROW = 20
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 60.0
+OF_THE_ENDPOINT = frozenset({FailureKind.CONNECT, FailureKind.SERVER, FailureKind.TIMEOUT})
+
+
+@dataclass(slots=True)
+class _Circuit:
+    failures: int = 0
+    pause_s: float = 0.0
+    open_until: float = 0.0
+    opened_at: float = 0.0
+    is_being_tried: bool = True
+
+
+class Circuits:
+    """One circuit for each route."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        failures_in_a_row: int = FAILURES_IN_A_ROW,
+        events: Events | None = None,
+    ) -> None:
+        self._clock = clock
+        self._events = events or NoEvents()
+        self._most = failures_in_a_row
+        self._circuits: dict[str, _Circuit] = {}
+
+    def wait_s(self, route: str) -> float:
+        """Seconds until a call may be made: 0 with the circuit closed, and for the one call that tries it again."""
+        circuit = self._circuits.get(route)
+        if circuit is None or circuit.failures < self._most:
+            return 0.0
+        now = self._clock()
+        if now < circuit.open_until:
+            return circuit.open_until - now
+        circuit.is_being_tried, circuit.open_until = True, now + circuit.pause_s  # the others wait for its outcome
+        return 0.0
+
+    def note(self, route: str, outcome: Reply | CallFailure, *, is_first: bool = True) -> None:
+        """The outcome of a call is counted.
+
+        While the circuit is closed, a call that repeats a failed one does not count: when nothing but records that
+        always fail is left of a run, that is no sign that the endpoint is down.
+        """
+        if isinstance(outcome, Reply) or outcome.kind not in OF_THE_ENDPOINT:
+            ended = self._circuits.pop(route, None)
+            if ended is not None and ended.failures >= self._most:
+                self._events.emit("circuit_closed", route=route, open_s=round(self._clock() - ended.opened_at, 1))
+            return
+        circuit = self._circuits.setdefault(route, _Circuit())
+        if not is_first and circuit.failures < self._most:
+            return
+        circuit.failures += 1
+        if circuit.failures >= self._most and circuit.is_being_tried:  # not for calls that were under way as it opened
+            now = self._clock()
+            circuit.opened_at = circuit.opened_at if circuit.pause_s else now
+            circuit.pause_s = min(LONGEST_PAUSE_S, circuit.pause_s * 2 or FIRST_PAUSE_S)
+            circuit.open_until, circuit.is_being_tried = now + circuit.pause_s, False
+            self._events.emit("circuit_opened", route=route, failures=circuit.failures, open_s=circuit.pause_s)

@@ -1,0 +1,86 @@
+"""Sends one request to an OpenAI-compatible endpoint: the seam, and its reference transport.
+
+The `openai` package gives configuration, authentication and error types; every fault becomes a `CallFailure`.
+The fast transport is `transport.py`; reading an answer is `replies.py`; retrying, validating, pricing are other parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from assay.inference.endpoint.failures import CallFailure
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, read_answer, timed_out
+
+if TYPE_CHECKING:
+    import httpx2
+    from openai import AsyncOpenAI
+    from openai._types import RequestOptions
+
+CHAT_PATH = "/chat/completions"
+CONNECT_SECONDS = 10.0
+
+
+class ModelClient(Protocol):
+    """The seam of the transport: body in, answer or failure out, never an exception of a library."""
+
+    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
+        """One call on the wire; `body` is the JSON of the request."""
+        ...
+
+    async def close(self) -> None:
+        """Connections are released."""
+        ...
+
+
+class OpenAIClient:
+    """The reference transport: the `openai` package's own client with its retries off."""
+
+    def __init__(self, *, base_url: str, api_key: str, http_client: httpx2.AsyncClient | None = None) -> None:
+        from openai import AsyncOpenAI
+
+        self._client: AsyncOpenAI = AsyncOpenAI(
+            base_url=base_url, api_key=api_key, max_retries=0, http_client=http_client
+        )
+
+    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
+        """See `ModelClient.complete`."""
+        import httpx2
+        import openai
+
+        options: RequestOptions = {
+            "timeout": httpx2.Timeout(timeout_s, connect=connect_seconds(timeout_s)),
+            "headers": {"Content-Type": "application/json"},
+            "follow_redirects": False,
+        }
+        try:
+            # The library's limit is for each read: an endpoint that sends a byte now and then would never meet it.
+            async with asyncio.timeout(timeout_s):
+                answer = await self._client.post(CHAT_PATH, content=body, cast_to=httpx2.Response, options=options)
+        except TimeoutError:
+            return timed_out(timeout_s)
+        except openai.APIConnectionError as error:
+            return _connection_failure(error, timeout_s)
+        except openai.APIStatusError as error:
+            answer = error.response
+        # Of a header that came twice the first counts; the library would join the two.
+        first = dict(reversed(answer.headers.multi_items()))
+        return read_answer(answer.status_code, first, answer.content)
+
+    async def close(self) -> None:
+        """See `ModelClient.close`."""
+        await self._client.close()
+
+
+def connect_seconds(timeout_s: float) -> float:
+    """How much of a call's time may go by before there is a connection."""
+    return min(CONNECT_SECONDS, timeout_s / 2)
+
+
+def _connection_failure(error: Exception, timeout_s: float) -> CallFailure:
+    import httpx2
+    import openai
+
+    if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
+        return never_connected()
+    return timed_out(timeout_s) if isinstance(error, openai.APITimeoutError) else broken_off()

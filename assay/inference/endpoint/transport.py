@@ -1,0 +1,126 @@
+"""The fast transport: posts requests over connections of its own, without the work that a client library does for each.
+
+A loop over the reference costs about thirty times the CPU of this one (`tests/benchmarks`); a test holds the two to the
+same bytes on the wire and the same outcome for every kind of answer and fault. What is behind a proxy goes through the
+reference, which knows proxies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from assay.inference.endpoint.client import CHAT_PATH, connect_seconds
+from assay.inference.endpoint.failures import CallFailure
+from assay.inference.endpoint.http1 import BrokenOff, Http1Connection, HttpAnswer
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, read_answer, timed_out
+from assay.version import code_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+KEEP_ALIVE_SECONDS = 30.0
+"""Less than the idle time after which endpoints and their proxies commonly hang up."""
+PORTS = {"http": 80, "https": 443}
+IN_A_TARGET = "/?%:@!$&'()*+,;=~"
+"""What stands in a request's target as it is; anything else is written as its bytes in UTF-8."""
+
+
+class LeanClient:
+    """Keeps connections to one endpoint open and posts over them; how many are open is the limiter's business."""
+
+    def __init__(self, *, base_url: str, api_key: str) -> None:
+        parts = urlsplit(base_url.rstrip("/") + CHAT_PATH)
+        self._host = _ascii_host(parts.hostname or "")
+        self._port = parts.port or PORTS[parts.scheme]
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._head = _head(
+            quote(f"{parts.path}?{parts.query}" if parts.query else parts.path, safe=IN_A_TARGET),
+            {
+                "Host": _ascii_host(parts.netloc.rpartition("@")[2]),
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": f"assay/{code_version()}",
+            },
+        )
+        self._idle: deque[Http1Connection] = deque()
+        self._open: set[Http1Connection] = set()
+
+    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
+        """See `ModelClient.complete`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_s
+        try:
+            connection = self._free(loop.time()) or await self._connected(timeout_s)
+        except (OSError, TimeoutError, UnicodeError):  # the last: a host that no name server can be asked for
+            return never_connected()
+        waiter = connection.post(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        alarm = loop.call_at(until, _expire, waiter)
+        try:
+            answer = await waiter
+        except BrokenOff:
+            return broken_off()
+        except TimeoutError:
+            return timed_out(timeout_s)
+        finally:
+            alarm.cancel()
+            self._give_back(connection, loop.time())
+        return read_answer(answer.status, answer.headers, answer.body)
+
+    async def close(self) -> None:
+        """See `ModelClient.close`."""
+        for connection in tuple(self._open):
+            connection.close()
+        self._open.clear()
+        self._idle.clear()
+        await asyncio.sleep(0)  # transports end in the loop's next turn
+
+    def _free(self, now: float) -> Http1Connection | None:
+        """The connection that was used last, if it is open still."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_free and now - connection.idle_since < KEEP_ALIVE_SECONDS:
+                return connection
+            self._drop(connection)
+        return None
+
+    async def _connected(self, timeout_s: float) -> Http1Connection:
+        async with asyncio.timeout(connect_seconds(timeout_s)):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                Http1Connection, self._host, self._port, ssl=self._tls
+            )
+        self._open.add(connection)
+        return connection
+
+    def _give_back(self, connection: Http1Connection, now: float) -> None:
+        """Kept for the next call when its exchange has ended well, else closed."""
+        if connection.is_free:
+            connection.idle_since = now
+            self._idle.append(connection)
+        else:
+            self._drop(connection)
+
+    def _drop(self, connection: Http1Connection) -> None:
+        connection.close()
+        self._open.discard(connection)
+
+
+def _ascii_host(host: str) -> str:
+    """The host as it is looked up and named in a request."""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
+def _expire(waiter: asyncio.Future[HttpAnswer]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
+
+
+def _head(target: str, headers: Mapping[str, str]) -> bytes:
+    """The head of every request up to the length of its body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {target} HTTP/1.1\r\n{lines}Content-Length: ".encode("latin-1")

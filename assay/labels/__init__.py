@@ -1,0 +1,1 @@
+"""`assay review` and `assay labels`: what people label, and how labels land."""

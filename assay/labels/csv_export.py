@@ -1,0 +1,57 @@
+"""Writes people's labels to a CSV file that `label_import` and a spreadsheet take."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from assay.errors import UsageError
+from assay.labels.queries import HUMAN_LABELS
+from assay.labels.questions import WITHDRAWN
+from assay.project import Project
+
+COLUMNS = (
+    "record_id", "prediction_id", "epoch", "scorer", "label", "passed", "value", "annotator", "note", "scorer_version",
+    "run_id", "labelled_at",
+)  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would take for a formula when a text begins with it."""
+
+
+def export_labels(project: Project, task: str, path: Path, *, run_id: str | None) -> int:
+    """The labels that stand are in the file, the withdrawn ones left out; returns how many.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    rows = project.warehouse.stream(HUMAN_LABELS.sql, {"task": task, "run_id": run_id or ""})
+    lines = [_line(row) for row in rows if row["label"] != WITHDRAWN]
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([COLUMNS, *lines])
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"The labels cannot be written to {path}: {error.strerror}; name another file.") from error
+    return len(lines)
+
+
+def unquoted(text: str) -> str:
+    """The text without the sign that the export puts before what a spreadsheet would take for a formula."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA) else text
+
+
+def _line(row: Mapping[str, Any]) -> list[str]:
+    found = {**row, "note": row["explanation"], "labelled_at": row["occurred_at"].isoformat()}
+    return [_cell(found[column]) for column in COLUMNS]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.lstrip("'").startswith(FORMULA) else text

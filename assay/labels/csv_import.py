@@ -1,0 +1,206 @@
+"""Lands the labels of a CSV file: every row is looked at, and all are landed or none.
+
+Importing a file again lands nothing new; a changed label replaces the earlier one of the same person.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from assay.errors import UsageError
+from assay.labels.csv_rows import (
+    FileRow,
+    LabelFile,
+    LabelRowError,
+    read_file,
+    row_annotator,
+    row_choice,
+    row_epoch,
+    row_note,
+    row_question,
+)
+from assay.labels.label_rows import Label, label_row
+from assay.labels.queries import HUMAN_LABELS, PREDICTIONS_TO_LABEL, RUN_TO_LABEL
+from assay.labels.questions import questions_of
+from assay.labels.queue import annotator_name
+from assay.project import Project, masker
+from assay.records import Score
+from assay.runs.chunks import chunks
+from assay.scoring.score_rows import ScoredPrediction
+from assay.tasks.task import Task
+from assay.warehouse.landing import LandingWriter
+
+CHUNK_ROWS = 2000
+MOST_FAULTS_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What became of a file; `remarks` are for the person who gave it."""
+
+    rows: int
+    new: int
+    replaced: int
+    unchanged: int
+    remarks: tuple[str, ...]
+
+
+@dataclass
+class _Known:
+    """The predictions that a file may speak of."""
+
+    task: str
+    run_id: str | None
+    by_id: dict[str, ScoredPrediction] = field(default_factory=dict)
+    by_record: dict[str, list[ScoredPrediction]] = field(default_factory=lambda: defaultdict(list))
+    without_output: set[str] = field(default_factory=set)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        labelled = ScoredPrediction.of(row, task=self.task)
+        if labelled.prediction_id in self.by_id:
+            return
+        self.by_id[labelled.prediction_id] = labelled
+        if labelled.run_id == self.run_id:
+            self.by_record[labelled.record_id].append(labelled)
+        if not row["has_output"]:
+            self.without_output.add(labelled.prediction_id)
+
+    def labelled(self, row: FileRow) -> ScoredPrediction:
+        """The prediction of a row.
+
+        Raises:
+            Fault: there is none, several, one without an output, or two columns that contradict each other.
+        """
+        found = self._by_prediction(row) if row.get("prediction_id") else self._by_record(row)
+        if found.prediction_id in self.without_output:
+            raise LabelRowError(f"record {found.record_id!r} has no output: expected one that was answered")
+        return found
+
+    def _by_prediction(self, row: FileRow) -> ScoredPrediction:
+        found = self.by_id.get(row.get("prediction_id"))
+        if found is None:
+            raise LabelRowError(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
+        if row.get("record_id") not in ("", found.record_id):
+            raise LabelRowError(
+                f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, whose prediction this is"
+            )
+        return found
+
+    def _by_record(self, row: FileRow) -> ScoredPrediction:
+        record, epoch = row.get("record_id"), row_epoch(row)
+        if not record:
+            raise LabelRowError("record_id and prediction_id are empty: expected one of them")
+        if self.run_id is None:
+            raise LabelRowError(f"record_id {record!r}: expected a completed run of the task, found none")
+        found = [labelled for labelled in self.by_record.get(record, ()) if epoch in (None, labelled.epoch)]
+        if not found:
+            what = f"record_id {record!r}" + (f" epoch {epoch}" if epoch is not None else "")
+            raise LabelRowError(f"{what}: expected a record of run {self.run_id}; name another run with --run")
+        if len(found) > 1:
+            raise LabelRowError(
+                f"record_id {record!r} has {len(found)} predictions in run {self.run_id}: expected its epoch or prediction_id"
+            )
+        return found[0]
+
+
+def import_labels(
+    project: Project, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
+) -> ImportSummary:
+    """The file's labels are in the warehouse.
+
+    Raises:
+        UsageError: the file or a row has a fault; every fault is in the message, and nothing was landed.
+    """
+    default = annotator_name(annotator) if annotator else None
+    file = read_file(path)
+    known = _known(project, task, file, run_id)
+    scores, remarks = _scores(task, file, known, default, scrub=masker(task).scrub, path=path)
+    standing = {
+        row["score_id"]: (row["label"], row["explanation"] or None)
+        for row in project.warehouse.stream(HUMAN_LABELS.sql, {"task": task.name, "run_id": ""})
+    }
+    changed = [score for score in scores if standing.get(score.score_id) != (score.label, score.explanation)]
+    writer = LandingWriter(project.warehouse)
+    for chunk in chunks(changed, CHUNK_ROWS):
+        writer.append(chunk)
+    replaced = sum(score.score_id in standing for score in changed)
+    if file.unread:
+        remarks = [*remarks, f"columns that were not read: {', '.join(file.unread)}"]
+    return ImportSummary(
+        rows=len(file.rows),
+        new=len(changed) - replaced,
+        replaced=replaced,
+        unchanged=len(scores) - len(changed),
+        remarks=tuple(remarks),
+    )
+
+
+def _known(project: Project, task: Task, file: LabelFile, run_id: str | None) -> _Known:
+    runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
+    if run_id and not runs:
+        raise UsageError(f"--run {run_id}: expected a completed run of task '{task.name}', found none.")
+    known = _Known(task.name, runs[0]["run_id"] if runs else None)
+    named = sorted({row.get("prediction_id") for row in file.rows if row.get("prediction_id")})
+    by_record = any(not row.get("prediction_id") for row in file.rows)
+    for index, ids in enumerate(chunks(named, CHUNK_ROWS) if named else [[]]):
+        wanted = known.run_id if by_record and index == 0 else None
+        asked = {"task": task.name, "run_id": wanted or "", "prediction_ids": ids}
+        for row in project.warehouse.stream(PREDICTIONS_TO_LABEL.sql, asked):
+            known.add(row)
+    return known
+
+
+def _scores(
+    task: Task,
+    file: LabelFile,
+    known: _Known,
+    default: str | None,
+    *,
+    scrub: Callable[[str], str],
+    path: Path,
+) -> tuple[list[Score], list[str]]:
+    """The rows as scores, each once, and what is worth knowing about them."""
+    questions = {question.scorer: question for question in questions_of(task)}
+    scrub, now = lru_cache(maxsize=CHUNK_ROWS)(scrub), datetime.now(UTC)
+    first: dict[str, tuple[int, Score]] = {}
+    faults: list[str] = []
+    remarks: list[str] = []
+    for row in file.rows:
+        try:
+            asked = row_question(row, questions)
+            label = Label(annotator=row_annotator(row, default), choice=row_choice(row, asked), note=row_note(row))
+            labelled = known.labelled(row)
+        except LabelRowError as fault:
+            faults.append(f"row {row.number}: {fault}")
+            continue
+        score = label_row(labelled, label, question=asked, at=now, scrub=scrub)
+        number, earlier = first.setdefault(score.score_id, (row.number, score))
+        if earlier is not score:
+            about = f"record {score.record_id!r}, {score.scorer}, {score.annotator}"
+            if (earlier.label, earlier.explanation) == (score.label, score.explanation):
+                remarks.append(f"row {row.number}: the same as row {number} ({about}); counted once")
+            else:
+                faults.append(
+                    f"row {row.number}: expected one label for {about}, found another in row {number} "
+                    f"({earlier.label}, here {score.label}); keep one of them"
+                )
+    _refuse(path, faults, len(file.rows))
+    return [score for _, score in first.values()], remarks
+
+
+def _refuse(path: Path, faults: Sequence[str], rows: int) -> None:
+    if not rows:
+        raise UsageError(f"{path}: expected rows below the header, found none.")
+    if faults:
+        shown = [*faults[:MOST_FAULTS_SHOWN]]
+        if len(faults) > len(shown):
+            shown.append(f"… and {len(faults) - len(shown):,} rows more")
+        raise UsageError(
+            f"{path}: {len(faults):,} of {rows:,} rows cannot be taken, so none was landed.\n" + "\n".join(shown)
+        )

@@ -1,0 +1,297 @@
+"""Fills the labelling queue of a task: a frame is read from a run, a sample drawn, its items given to people.
+
+Filling again with the same options lands the same assignments, so nothing is asked twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from assay.errors import UsageError
+from assay.inference.keys import content_hash
+from assay.labels.queries import LABEL_FRAME, LABEL_QUEUE, RUN_TO_LABEL
+from assay.labels.questions import LabelingQuestion, default_questions, questions_of
+from assay.labels.queue import ASSIGNED, LABEL, OPEN, annotator_name, assign, assignment_id
+from assay.labels.sample_designs import (
+    CALIBRATION,
+    RANDOM,
+    STRATIFIED,
+    TRIAGE,
+    JudgedItem,
+    SampledItem,
+    draw_random,
+    draw_stratified,
+    pick_triage,
+)
+from assay.project import Project
+from assay.records import Assignment
+from assay.tasks.task import Task
+from assay.warehouse.landing import LandingWriter
+
+PASS, FAIL, UNSCORED = "pass", "fail", "unscored"
+ANTICIPATED_ERRORS = {PASS: 0.1, FAIL: 0.3, UNSCORED: 0.5}
+"""How often a verdict is expected to be wrong, for Neyman's allocation only; a wrong guess costs precision, no bias."""
+MOST_SHOWN_STRATA = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillOptions:
+    """What to draw and for whom; without annotators whoever comes takes the next item."""
+
+    purpose: str
+    size: int
+    design: str = RANDOM
+    allocation: str = "proportional"
+    by: tuple[str, ...] | None = None
+    """Names of the slices that make strata; None for all."""
+    annotators: tuple[str, ...] = ()
+    per_item: int = 1
+    seed: int = 0
+    run_id: str | None = None
+    scorers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillSummary:
+    """One sample that is in the queue: how many items of what frame, and how many assignments were new."""
+
+    scorer: str
+    run_id: str
+    design: str
+    frame: str
+    frame_size: int
+    items: int
+    assignments: int
+    new: int
+    strata: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The answered predictions of a run, by id, with how each was judged."""
+
+    run_id: str
+    data_date: date
+    inference_version: str
+    words: str
+    rows: Mapping[str, Mapping[str, Any]]
+    scorers: int
+
+    @cached_property
+    def hash(self) -> str:
+        return content_hash(*sorted(self.rows))
+
+    def verdict(self, row: Mapping[str, Any]) -> str:
+        """What all scorers together said of the prediction."""
+        if row["n_scorers"] < self.scorers or not row["is_scored"] or not self.scorers:
+            return UNSCORED
+        return PASS if row["is_passed"] else FAIL
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """A drawn sample, and whom its items are for."""
+
+    task: str
+    asked: LabelingQuestion
+    frame: _Frame
+    drawn: Sequence[SampledItem]
+    options: FillOptions
+    people: tuple[str, ...]
+    requested_by: str
+
+    @property
+    def design(self) -> str:
+        return TRIAGE if self.options.purpose == TRIAGE else self.options.design
+
+    @cached_property
+    def parameters(self) -> str:
+        return _parameters(self.options, self.people)
+
+    @cached_property
+    def id(self) -> str:
+        asked, frame = self.asked, self.frame
+        how = (self.options.purpose, self.design, self.parameters, self.options.seed)
+        return content_hash(self.task, frame.run_id, asked.scorer, asked.version, frame.hash, *how)
+
+
+def fill_queue(project: Project, task: Task, options: FillOptions) -> list[FillSummary]:
+    """The queue holds the samples that the options describe, one for each scorer asked.
+
+    Raises:
+        UsageError: there is no such run or scorer, or the sample cannot be drawn so.
+    """
+    people = tuple(dict.fromkeys(annotator_name(name) for name in options.annotators))
+    return [_fill_one(project, task, asked, options, people) for asked in asked_questions(task, options.scorers)]
+
+
+def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
+    """The questions of these scorers; without any, those that are asked unless one is named.
+
+    Raises:
+        UsageError: the task has no such question.
+    """
+    known = {asked.scorer: asked for asked in questions_of(task)}
+    if unknown := [name for name in scorers if name not in known]:
+        raise UsageError(f"Task '{task.name}' asks people nothing named {unknown[0]!r}: expected {', '.join(known)}")
+    return tuple(known[name] for name in scorers) or default_questions(task)
+
+
+def _fill_one(
+    project: Project, task: Task, asked: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
+) -> FillSummary:
+    frame = _read_frame(project, task, asked, options.run_id)
+    drawn = _draw(frame, options)
+    if not drawn:
+        raise UsageError(
+            f"Nothing to put into the queue: run {frame.run_id} has no prediction to {options.purpose} for {asked.scorer}; "
+            "expected disputed, near-threshold or failed ones for a triage."
+        )
+    sample = _Sample(
+        task=task.name,
+        asked=asked,
+        frame=frame,
+        drawn=drawn,
+        options=options,
+        people=people,
+        requested_by=project.settings.started_by,
+    )
+    rows = list(_assignments(sample))
+    known = {row["assignment_id"] for row in project.warehouse.stream(LABEL_QUEUE.sql, {"task": task.name})}
+    new = [row for row in rows if row.assignment_id not in known]
+    LandingWriter(project.warehouse).append(new)
+    return FillSummary(
+        scorer=asked.scorer,
+        run_id=frame.run_id,
+        design=sample.design,
+        frame=frame.words,
+        frame_size=len(frame.rows),
+        items=len(drawn),
+        assignments=len(rows),
+        new=len(new),
+        strata=_counts(drawn),
+    )
+
+
+def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: str | None) -> _Frame:
+    runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
+    if not runs:
+        what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
+        raise UsageError(f"Nothing to label in task '{task.name}': found {what}; `assay run {task.name}` makes one.")
+    run = runs[0]
+    asked_of = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(asked.judged_by)}
+    rows = {row["prediction_id"]: row for row in project.warehouse.stream(LABEL_FRAME.sql, asked_of)}
+    if not rows:
+        raise UsageError(f"Nothing to label in run {run['run_id']}: none of its predictions has an output.")
+    words = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
+    return _Frame(run["run_id"], run["data_date"], run["inference_version"], words, rows, len(asked.judged_by))
+
+
+def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
+    if options.purpose == TRIAGE:
+        return pick_triage([_reading(frame, row) for row in frame.rows.values()], options.size)
+    if options.design == RANDOM:
+        return draw_random(frame.rows, options.size, seed=options.seed)
+    strata = {unit: _stratum(frame, row, options.by) for unit, row in frame.rows.items()}
+    spreads = None
+    if options.allocation == "neyman":
+        spreads = {stratum: _spread(stratum) for stratum in strata.values()}
+    try:
+        return draw_stratified(strata, options.size, seed=options.seed, spreads=spreads)
+    except ValueError as error:
+        some = sorted(set(strata.values()))[:MOST_SHOWN_STRATA]
+        raise UsageError(
+            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(some)}); "
+            "take a larger --size, or fewer slices with --by NAME."
+        ) from error
+
+
+def _stratum(frame: _Frame, row: Mapping[str, Any], by: tuple[str, ...] | None) -> str:
+    slices = sorted(text for text in row["slices"] if by is None or text.partition("=")[0] in by)
+    return ", ".join([*slices, f"verdict={frame.verdict(row)}"])
+
+
+def _spread(stratum: str) -> float:
+    error = ANTICIPATED_ERRORS[stratum.rpartition("verdict=")[2]]
+    return math.sqrt(error * (1 - error))
+
+
+def _reading(frame: _Frame, row: Mapping[str, Any]) -> JudgedItem:
+    verdict = frame.verdict(row)
+    return JudgedItem(
+        unit=row["prediction_id"],
+        is_disputed=bool(row["is_disputed"]),
+        passed=None if verdict == UNSCORED else verdict == PASS,
+        value=row["value"],
+        recency=row["finished_at"].timestamp(),
+    )
+
+
+def _assignments(sample: _Sample) -> Iterator[Assignment]:
+    options, nobody = sample.options, (None,) * sample.options.per_item
+    given: Mapping[str, Sequence[str | None]] = {}
+    if sample.people:
+        units = [item.unit for item in sample.drawn]
+        given = assign(units, sample.people, per_item=options.per_item, seed=options.seed)
+    now = datetime.now(UTC)
+    for item in sample.drawn:
+        for slot, person in enumerate(given.get(item.unit, nobody)):
+            yield _assignment(sample, item, slot, person, at=now)
+
+
+def _assignment(sample: _Sample, item: SampledItem, slot: int, person: str | None, *, at: datetime) -> Assignment:
+    frame, options, row = sample.frame, sample.options, sample.frame.rows[item.unit]
+    return Assignment(
+        data_date=frame.data_date,
+        occurred_at=at,
+        tenant_id=row["tenant_id"],
+        assignment_id=assignment_id(sample.id, item.unit, role=LABEL, slot=slot),
+        sample_id=sample.id,
+        event=ASSIGNED if person else OPEN,
+        run_id=frame.run_id,
+        task=sample.task,
+        inference_version=frame.inference_version,
+        prediction_id=item.unit,
+        record_id=row["record_id"],
+        epoch=row["epoch"],
+        scorer=sample.asked.scorer,
+        scorer_version=sample.asked.version,
+        annotator=person,
+        role=LABEL,
+        slot=slot,
+        is_blind=True,
+        purpose=options.purpose,
+        sampling_design=sample.design,
+        sampling_parameters=sample.parameters,
+        frame=frame.words,
+        frame_size=len(frame.rows),
+        frame_hash=frame.hash,
+        stratum=item.stratum,
+        stratum_size=item.stratum_size,
+        inclusion_probability=item.inclusion_probability,
+        position=item.position,
+        seed=options.seed,
+        requested_by=sample.requested_by,
+    )
+
+
+def _parameters(options: FillOptions, people: tuple[str, ...]) -> str:
+    stated: dict[str, Any] = {"size": options.size, "per_item": options.per_item, "annotators": people}
+    if options.purpose == CALIBRATION and options.design == STRATIFIED:
+        stated |= {"allocation": options.allocation, "by": None if options.by is None else sorted(options.by)}
+    return orjson.dumps(stated, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _counts(drawn: Sequence[SampledItem]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for item in drawn:
+        if item.stratum is not None:
+            counts[item.stratum] = counts.get(item.stratum, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,1 @@
+"""The labelling page: what a browser shows and sends."""

@@ -1,0 +1,95 @@
+"""An item as the page shows it: every value as text with a heading, whatever the model or the data put there.
+
+Only shaping belongs here; the templates escape all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from assay.labels.questions import CANNOT_TELL
+from assay.labels.session import LabelingItem
+
+WRAPPED = re.compile(r"(?<!\n)\n[ \t]*(?!\n|[ \t]|\d+[.)]|[-*•])")
+LONG_CHARACTERS, LONG_LINES, SHORT_CHARACTERS = 600, 10, 32
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """One value under its name; long ones scroll, `is_code` keeps its spacing."""
+
+    name: str
+    text: str
+    is_code: bool
+
+    @property
+    def is_long(self) -> bool:
+        """True where the text would push the rest off the screen."""
+        return len(self.text) > LONG_CHARACTERS or self.text.count("\n") > LONG_LINES
+
+    @property
+    def is_short(self) -> bool:
+        """True where several fit beside each other."""
+        return len(self.text) <= SHORT_CHARACTERS and "\n" not in self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One level to choose, with the key that chooses it."""
+
+    key: str
+    label: str
+    words: str
+    anchor: str
+    is_given: bool
+
+
+def blocks(value: Any) -> list[TextBlock]:
+    """The fields of an object as blocks; anything else is one block."""
+    if isinstance(value, Mapping):
+        return [_block(str(name), item) for name, item in value.items()]
+    return [_block("", value)] if value is not None else []
+
+
+def choices(item: LabelingItem) -> list[Choice]:
+    """The levels with their keys, and last what cannot be told."""
+    keys, unsure_key = level_keys([level.label for level in item.question.levels])
+    given = item.given.label if item.given else None
+    found = [
+        Choice(key, level.label, "" if level.label == key else _words(level.label), level.anchor, level.label == given)
+        for key, level in zip(keys, item.question.levels, strict=True)
+    ]
+    unsure = "The input does not say enough, or the question does not fit. Counted as no label."
+    return [*found, Choice(unsure_key, CANNOT_TELL, _words(CANNOT_TELL), unsure, given == CANNOT_TELL)]
+
+
+def level_keys(labels: Sequence[str]) -> tuple[list[str], str]:
+    """The key of each level, its own digit where levels are numbers (0 for 10), and the key for what cannot be told."""
+    own = [label[-1] for label in labels]
+    if all(label.isdecimal() for label in labels) and len(set(own)) == len(own):
+        return own, "x" if "0" in own else "0"
+    return [str(number % 10) for number in range(1, len(labels) + 1)], "0" if len(labels) < 10 else "x"
+
+
+def reflowed(text: str) -> str:
+    """The text with a line for each paragraph or numbered point, however its file was wrapped."""
+    return WRAPPED.sub(" ", text)
+
+
+def _block(name: str, value: Any) -> TextBlock:
+    if isinstance(value, str):
+        return TextBlock(_words(name), value, is_code=False)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return TextBlock(_words(name), "\n".join(f"• {item}" for item in value), is_code=False)
+    if isinstance(value, Mapping | list):
+        return TextBlock(_words(name), orjson.dumps(value, option=orjson.OPT_INDENT_2).decode(), is_code=True)
+    return TextBlock(_words(name), "–" if value is None else orjson.dumps(value).decode(), is_code=False)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

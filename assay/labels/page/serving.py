@@ -1,0 +1,71 @@
+"""Serves the labelling page until it is interrupted."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+from assay.errors import UsageError
+from assay.labels.page.app import make_app
+from assay.labels.page.guard import KEY_PARAMETER, LOOPBACK, page_key
+from assay.labels.session import LabelingSession
+
+GRACE_S = 3
+BACKLOG = 128
+
+
+def serve(
+    session: LabelingSession, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]
+) -> None:
+    """The page answers until the process is interrupted; `ready` is told its address.
+
+    Raises:
+        UsageError: the port is taken, or the host is none of this machine.
+    """
+    import uvicorn
+
+    listening = _bound(host, port)
+    key = page_key(secret, session.task.name)
+    names = (*LOOPBACK, f"[{host}]" if ":" in host else host, socket.gethostname())
+    hosts = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (*names, *_addresses(host))
+    shown = f"[{host}]" if ":" in host else host
+    path = f"/label/{person.replace(' ', '%20')}" if person else "/"
+    ready(f"http://{shown}:{listening.getsockname()[1]}{path}?{KEY_PARAMETER}={key}")
+    threading.Thread(target=session.warm, name="warm", daemon=True).start()
+    config = uvicorn.Config(
+        make_app(session, key=key, hosts=hosts),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)  # who comes before the server is up is kept waiting, not refused
+    except OSError as error:
+        listening.close()
+        raise UsageError(
+            f"The labelling page cannot listen on {host}:{port} ({error.strerror}): expected a free port; choose another with --port."
+        ) from error
+    return listening
+
+
+def _addresses(host: str) -> tuple[str, ...]:
+    """The machine's own addresses where it listens on all of them."""
+    if host not in ("0.0.0.0", "::"):
+        return ()
+    try:
+        found = socket.getaddrinfo(socket.gethostname(), None)
+    except OSError:
+        return ()
+    return tuple({f"[{address[0]}]" if ":" in str(address[0]) else str(address[0]) for *_, address in found})

@@ -1,0 +1,227 @@
+"""Who labels what: annotators spread evenly over items, conflicts given to another person, and what a person sees next.
+
+Pure state in memory: rows of the queue and labels come in. Landing and locking are the pipeline's part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from assay.errors import UsageError
+from assay.inference.keys import content_hash
+from assay.labels.questions import WITHDRAWN
+from assay.labels.sample_designs import CALIBRATION
+from assay.records import Assignment
+
+LABEL, ADJUDICATE = "label", "adjudicate"
+OPEN, ASSIGNED = "open", "assigned"
+NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
+
+ItemKey = tuple[str, str, str]
+"""Prediction, scorer and scorer version: what one label is about."""
+
+
+def annotator_name(text: str) -> str:
+    """The name as it is stored: equal for spellings that only differ in case and spaces.
+
+    Raises:
+        UsageError: it is no name.
+    """
+    name = " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"Annotator {text!r}: expected a name of 1 to 64 letters, digits, spaces or . @ + - _ that begins with a letter or digit."
+        )
+    return name
+
+
+def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, seed: int) -> dict[str, tuple[str, ...]]:
+    """For each unit its annotators, all different; loads differ by one at most, and every pair of people comes up.
+
+    Raises:
+        UsageError: there are fewer annotators than each item needs.
+    """
+    if per_item > len(annotators):
+        raise UsageError(
+            f"--per-item {per_item} with {len(annotators)} annotators: expected at least as many people as labels of an item; "
+            "name more with --annotators, or leave it away and whoever comes takes the next item."
+        )
+    load = dict.fromkeys(annotators, 0)
+    chosen: dict[str, tuple[str, ...]] = {}
+    for unit in units:
+        ranked = sorted(annotators, key=lambda name: (load[name], _draw(seed, unit, name)))
+        chosen[unit] = tuple(ranked[:per_item])
+        for name in chosen[unit]:
+            load[name] += 1
+    return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedLabel:
+    """A label as it stands: its level, or `cannot_tell`, or `withdrawn`; `at` orders labels of one person."""
+
+    label: str
+    note: str | None
+    at: float
+
+    @property
+    def counts(self) -> bool:
+        """True unless the person took it back."""
+        return self.label != WITHDRAWN
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingProgress:
+    """How far one person is; `open` are items that anybody may take, this person too."""
+
+    annotator: str
+    done: int
+    left: int
+    open: int
+
+
+@dataclass
+class LabelQueue:
+    """The assignments of one task and the labels given so far; those of an earlier wording of a question are left out."""
+
+    versions: Mapping[str, str]
+    """Scorer to the version that is asked now."""
+    assignments: dict[str, Assignment] = field(default_factory=dict)
+    labels: dict[ItemKey, dict[str, SubmittedLabel]] = field(default_factory=lambda: defaultdict(dict))
+    outdated: int = 0
+    _of_item: dict[ItemKey, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    def put(self, assignment: Assignment) -> None:
+        """The assignment is known as it now stands."""
+        if self.versions.get(assignment.scorer) != assignment.scorer_version:
+            self.outdated += 1
+            return
+        if assignment.assignment_id not in self.assignments:
+            self._of_item[key_of(assignment)].append(assignment.assignment_id)
+        self.assignments[assignment.assignment_id] = assignment
+
+    def of_item(self, key: ItemKey) -> list[Assignment]:
+        """All assignments of an item."""
+        return [self.assignments[assignment_id] for assignment_id in self._of_item[key]]
+
+    def given(self, key: ItemKey, person: str) -> SubmittedLabel | None:
+        """The person's label of the item, if it counts."""
+        label = self.labels[key].get(person) if key in self.labels else None
+        return label if label is not None and label.counts else None
+
+    def counted(self, key: ItemKey) -> dict[str, SubmittedLabel]:
+        """The labels of an item that count, by person."""
+        return {person: given for person, given in self.labels.get(key, {}).items() if given.counts}
+
+    def waiting_for(self, person: str, *, held: Iterable[ItemKey] = ()) -> Iterator[Assignment]:
+        """What the person can label next, own assignments first, then open ones in reading order.
+
+        `held` names an item once for each other person who has it before them just now: so many of its open
+        assignments are left to them.
+        """
+        own: list[Assignment] = []
+        others: list[Assignment] = []
+        left = Counter(held)
+        for assignment in self._in_order():
+            if not self._waits(assignment, person):
+                continue
+            if assignment.annotator == person:
+                own.append(assignment)
+            elif left[key_of(assignment)] > 0:
+                left[key_of(assignment)] -= 1
+            else:
+                others.append(assignment)
+        seen: set[ItemKey] = set()
+        for assignment in (*own, *others):
+            if key_of(assignment) not in seen:
+                seen.add(key_of(assignment))
+                yield assignment
+
+    def may_label(self, assignment: Assignment, person: str) -> bool:
+        """True where the assignment is the person's, or free for this person to take."""
+        if assignment.annotator is not None:
+            return assignment.annotator == person
+        key = key_of(assignment)
+        if any(other.annotator == person for other in self.of_item(key)):
+            return False
+        return assignment.role == LABEL or (self.in_conflict(key) and self.given(key, person) is None)
+
+    def in_conflict(self, key: ItemKey) -> bool:
+        """True where all labels that were asked for are there and do not say the same."""
+        askers = {a.annotator for a in self.of_item(key) if a.role == LABEL}
+        given = [self.given(key, person) if person is not None else None for person in askers]
+        if None in given or len(given) < 2:
+            return False
+        return len({label.label for label in given if label is not None}) > 1
+
+    def extra(self, assignment: Assignment) -> Assignment:
+        """One more assignment of the same item, open: for a label that came though the item was taken meanwhile."""
+        taken = [other.slot for other in self.of_item(key_of(assignment)) if other.role == assignment.role]
+        slot = max(taken, default=-1) + 1
+        made = assignment_id(assignment.sample_id, assignment.prediction_id, role=assignment.role, slot=slot)
+        return replace(assignment, assignment_id=made, event=OPEN, annotator=None, slot=slot)
+
+    def adjudication(self, key: ItemKey) -> Assignment | None:
+        """The assignment that an item in conflict lacks, if any: open, for somebody who has not labelled it."""
+        assignments = self.of_item(key)
+        if not self.in_conflict(key) or any(assignment.role == ADJUDICATE for assignment in assignments):
+            return None
+        first = min((a for a in assignments if a.role == LABEL), key=lambda a: (a.sample_id, a.slot))
+        made = assignment_id(first.sample_id, first.prediction_id, role=ADJUDICATE, slot=0)
+        return replace(first, assignment_id=made, event=OPEN, annotator=None, role=ADJUDICATE, slot=0)
+
+    def progress(self, people: Iterable[str] = ()) -> list[LabelingProgress]:
+        """How far each person is that has assignments or labels, or is named."""
+        named = {a.annotator for a in self.assignments.values() if a.annotator is not None}
+        labellers = {person for key in self._of_item for person in self.counted(key)}
+        return [self.progress_of(person) for person in sorted(named | labellers | set(people))]
+
+    def progress_of(self, person: str) -> LabelingProgress:
+        """How far the person is."""
+        own = {key_of(a) for a in self.assignments.values() if a.annotator == person}
+        done = sum(1 for key in self._of_item if self.given(key, person) is not None)
+        waiting = list(self.waiting_for(person))
+        left = sum(1 for a in waiting if key_of(a) in own and a.annotator == person)
+        return LabelingProgress(person, done=done, left=left, open=len(waiting) - left)
+
+    def trail(self, person: str) -> list[Assignment]:
+        """What the person has labelled, the earliest first."""
+        given = ((self.given(key, person), key) for key in self._of_item)
+        labelled = sorted((label.at, key) for label, key in given if label is not None)
+        return [self.shown_to(person, key) for _, key in labelled]
+
+    def shown_to(self, person: str, key: ItemKey) -> Assignment:
+        """The assignment under which the person sees an item: the person's own, else the first."""
+        assignments = self.of_item(key)
+        return next((assignment for assignment in assignments if assignment.annotator == person), assignments[0])
+
+    def _waits(self, assignment: Assignment, person: str) -> bool:
+        key = key_of(assignment)
+        if self.given(key, person) is not None or not self.may_label(assignment, person):
+            return False
+        return assignment.role == LABEL or self.in_conflict(key)
+
+    def _in_order(self) -> list[Assignment]:
+        return sorted(
+            self.assignments.values(),
+            key=lambda a: (a.role != LABEL, a.purpose != CALIBRATION, a.position, a.prediction_id, a.scorer, a.slot),
+        )
+
+
+def assignment_id(sample_id: str, prediction_id: str, *, role: str, slot: int) -> str:
+    """The id of an assignment: filling the queue again with the same sample makes the same ones."""
+    return content_hash(sample_id, prediction_id, role, slot)
+
+
+def key_of(assignment: Assignment) -> ItemKey:
+    """What a label of the assignment is about."""
+    return assignment.prediction_id, assignment.scorer, assignment.scorer_version
+
+
+def _draw(seed: int, unit: str, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}\x1f{unit}\x1f{name}".encode()).digest()

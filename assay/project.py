@@ -1,0 +1,135 @@
+"""Composes the parts of one project: settings, providers, tasks, warehouse.
+
+Only wiring belongs here: which class plays which part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from assay.checks import build_scorer, parameter_errors, scorer_version
+from assay.errors import UsageError
+from assay.guards.masking import Masker, MaskingRules
+from assay.inference.prices import PriceBook
+from assay.inference.providers import Provider, load_providers
+from assay.settings import Settings
+from assay.tasks.at_ref import task_folder_at_ref
+from assay.tasks.issues import TaskValidationError, ValidationIssue
+from assay.tasks.loader import find_task, load_task
+from assay.tasks.spec import CheckSpec, MaskingSpec
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, asked_as
+from assay.warehouse.client import Warehouse
+
+SNAPSHOTS = "snapshots"
+JOURNALS = "journals"
+REFS = "refs"
+REF = "@"
+"""How a variant begins that is a git ref or a stage."""
+
+
+@dataclass
+class Project:
+    """What a command or an asset works with; parts are made on first use."""
+
+    settings: Settings
+    warehouse: Warehouse
+    providers: Mapping[str, Provider]
+    prices: PriceBook = field(default_factory=PriceBook)
+
+    def catalog(self) -> Catalog:
+        """What the task loader must know of other rooms."""
+        return Catalog(
+            providers=frozenset(self.providers),
+            check_mistakes=_check_mistakes,
+            scorer_version=_scorer_version,
+            masking_version=lambda masking: masking_rules(masking).version,
+        )
+
+    def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
+        """The task, whole and valid, see `assay.tasks.loader`; a variant `@ref` asks as the folder did at that git ref."""
+        if variant.startswith(REF):
+            return self.task_at(name, variant.removeprefix(REF), label=variant)
+        return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
+
+    def task_at(self, name: str, ref: str, *, label: str, variant: str = DEFAULT_VARIANT) -> Task:
+        """The task, but asking what its folder asked at the git ref; cases, scorers and policy are those of now.
+
+        Raises:
+            UsageError: no such ref, no such task there, or other fields of the input than now.
+        """
+        current = self.task(name)
+        at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
+        other = load_task(at.folder, catalog=self.catalog(), variant=variant)
+        return asked_as(current, replace(other, git_sha=at.git_sha), label=label)
+
+    @property
+    def snapshots_dir(self) -> Path:
+        """Where input snapshots are, each until it expires."""
+        return self.settings.shared_dir / SNAPSHOTS
+
+    def journal_dir(self, run_id: str) -> Path:
+        """Where the journals of a run are while it is being answered: on this machine's own disk, which can lock files."""
+        return self.settings.state_dir / JOURNALS / run_id
+
+    def snapshot_dir(self, run_id: str) -> Path:
+        """Where a run's input snapshot is."""
+        return self.snapshots_dir / run_id
+
+
+def open_project(settings: Settings) -> Project:
+    """The project around the settings; nothing is connected yet.
+
+    Raises:
+        UsageError: providers.yml has mistakes.
+    """
+    return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
+
+
+def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
+    """The good tasks with their version hashes, and every mistake of the others."""
+    good: list[dict[str, Any]] = []
+    mistakes: list[ValidationIssue] = []
+    for name in names:
+        try:
+            good.append(_overview(project.task(name)))
+        except TaskValidationError as error:
+            mistakes += error.mistakes
+    return good, mistakes
+
+
+def _overview(task: Task) -> dict[str, Any]:
+    return {
+        "task": task.name,
+        "inference_version": task.versions.inference,
+        "golden_set_version": task.versions.golden_set,
+        "policy_version": task.versions.policy,
+        "cases": len(task.cases),
+        "variants": [DEFAULT_VARIANT, *task.spec.variants],
+    }
+
+
+def masking_rules(masking: MaskingSpec) -> MaskingRules:
+    """The guard's rules for a task's `masking` block."""
+    return MaskingRules(enabled=masking.enabled, entities=masking.entities)
+
+
+def masker(task: Task) -> Masker:
+    """The guard of one task."""
+    return Masker(masking_rules(task.spec.masking))
+
+
+def _check_mistakes(check: CheckSpec, folder: Path) -> list[str]:
+    if errors := parameter_errors(check.type, check.parameters):
+        return errors
+    try:
+        build_scorer(check.type, check.parameters, task_dir=folder)
+    except UsageError as error:
+        return [str(error)]
+    return []
+
+
+def _scorer_version(check: CheckSpec, folder: Path) -> str:
+    return scorer_version(check.type, check.parameters, task_dir=folder)

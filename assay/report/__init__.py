@@ -1,0 +1,1 @@
+"""`assay report`: the scorecard of a run."""

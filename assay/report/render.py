@@ -1,0 +1,278 @@
+"""The scorecard as Markdown and as a web page; the terminal's view is in `terminal.py`.
+
+Words and layout belong here; figures come in ready.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+from pathlib import Path
+from typing import Any, Protocol
+
+from assay.formatting import NOTHING, milliseconds, percent, usd
+from assay.report.gate import COLUMNS as GATE_COLUMNS
+from assay.report.gate import TITLE as GATE
+from assay.report.gate import gate_facts, gate_rule_rows
+from assay.report.intervals import explained, explained_estimate, has_bounds, interval
+from assay.report.repeats import COLUMNS as REPEAT_COLUMNS
+from assay.report.repeats import TITLE as REPEATS
+from assay.report.repeats import flaky_facts, repeat_rows
+from assay.report.scorecard import Scorecard
+from assay.report.sources import COLUMNS as SOURCE_COLUMNS
+from assay.report.sources import TITLE as SOURCES
+from assay.report.sources import source_rows
+from assay.tasks.gate_spec import OVERALL
+
+TEMPLATES = Path(__file__).parent / "templates"
+MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
+
+
+class Summary(Protocol):
+    """What a run's own scorecard needs of its summary."""
+
+    @property
+    def run_id(self) -> str: ...  # noqa: D102
+    @property
+    def statuses(self) -> dict[str, int]: ...  # noqa: D102
+    @property
+    def reused(self) -> int: ...  # noqa: D102
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+
+
+def facts(card: Scorecard) -> list[tuple[str, str]]:
+    """The scorecard's single figures, name and value; what does not apply is left out."""
+    paid = card.asked or card.run
+    return [
+        *_run_facts(card.run),
+        *_paid_by(card),
+        *_cost_facts(card, paid),
+        *_latency_facts(paid),
+        *flaky_facts(card.repeats, card.flaky),
+        *gate_facts(card.gate, card.gate_split),
+        *_hidden_facts(card),
+    ]
+
+
+def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield (
+        "run",
+        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
+    )
+    yield "inference version", run["inference_version"]
+    yield (
+        "rows",
+        f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
+        + ("complete" if run["is_complete"] else "NOT complete"),
+    )
+    yield (
+        "from the cache",
+        f"{run['n_reused'] + run['n_cached']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
+    )
+
+
+def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if card.asked is not None:
+        yield (
+            "nothing was paid",
+            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, which asked",
+        )
+
+
+def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    is_stated = run["cost_status"] in ("ok", "billing_unknown")
+    unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    yield (
+        "cost per correct answer",
+        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+    )
+    yield "cost of the run", usd(run["cost_usd"]) + unpriced
+    if run.get("judge_cost_usd"):
+        yield "judging it", usd(run["judge_cost_usd"])
+    if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
+        price = usd(run["reference_cost_per_correct_usd"])
+        yield (
+            "hosted for comparison",
+            f"{price} per correct answer, for the same tokens at {card.reference_model} ({card.reference_price_source})",
+        )
+
+
+def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if run["n_wire_answers"]:
+        points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
+        yield "latency", " · ".join(points)
+    if run["share_within_sla"] is not None:
+        kept = "kept" if run["meets_sla"] else "MISSED"
+        within, wanted = percent(run["share_within_sla"]), percent(run["sla_share"])
+        yield "SLA", f"{within} within {run['sla_latency_ms']:,} ms, {wanted} wanted: {kept}"
+
+
+def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if hidden := len(card.reliability) - len(shown_rates(card)):
+        yield (
+            "not shown below",
+            f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
+        )
+
+
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
+SMALLEST_SLICE_SHOWN = 5
+SHOWN_TO_THE_MODEL = "golden:dev"
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
+UNSCORED = "unscored"
+FAILURE_COLUMNS = ("status", "error", "predictions", "share")
+
+
+def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Reliability by population and slice; where too much is unscored, worst and best case."""
+    return [
+        (
+            row["population"],
+            row["slice"],
+            f"{row['n_eligible']:,}",
+            f"{row['n_correct']:,}",
+            percent(row["reliability"])
+            if row["reliability"] is not None and isfinite(row["reliability"])
+            else f"{percent(row['worst_case'])} to {percent(row['best_case'])}",
+            explained(row),
+        )
+        for row in shown_rates(card)
+    ]
+
+
+def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
+    """Overall rates, and slices large enough to say something; the dev split, which prompts may show, only overall."""
+    return [row for row in card.reliability if row["slice"] == OVERALL or _is_telling(row)]
+
+
+def _is_telling(row: Mapping[str, Any]) -> bool:
+    return bool(row["n_eligible"] >= SMALLEST_SLICE_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
+
+
+def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """Each check with how often it could say something, and what."""
+    return [
+        (
+            row["population"],
+            row["scorer"],
+            str(row["n_scored"]),
+            str(row["n_unscored"]),
+            str(row["n_failed"]),
+            str(row["n_passed"]),
+            percent(row["pass_rate"]),
+            explained(row),
+        )
+        for row in card.scorers
+    ]
+
+
+def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
+    """What became of predictions that hold no valid answer of the model."""
+    return [
+        (row["status"], row["error_type"], str(row["n_predictions"]), percent(row["share_of_run"]))
+        for row in card.failures
+    ]
+
+
+def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """The tables of the scorecard: title, columns, rows; empty ones are left out."""
+    tables = [
+        ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
+        ("Checks", SCORER_COLUMNS, scorer_rows(card)),
+        ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+        (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
+        (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
+    ]
+    return [table for table in tables if table[2]]
+
+
+def markdown(card: Scorecard) -> str:
+    """The whole scorecard as Markdown."""
+    lines = [f"# {card.task}", "", *markdown_table(("", ""), facts(card))]
+    for title, columns, rows in sections(card):
+        lines += ["", f"## {title}", "", *markdown_table(columns, rows)]
+    return "\n".join(lines)
+
+
+def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> str:
+    """What is known of a run right after it was scored, before the marts are built."""
+    counts = [(name, str(count)) for name, count in summary.statuses.items()]
+    lines = [
+        f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} answers reused.",
+        "",
+        *markdown_table(("status", "predictions"), counts),
+    ]
+    rows = [
+        (
+            row["population"],
+            row["slice"],
+            str(row["n"]),
+            percent(row["value"]),
+            explained_estimate(row),
+        )
+        for row in estimates
+    ]
+    return "\n".join([*lines, "", *markdown_table(("population", "slice", "n", "reliability", "95 % interval"), rows)])
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A Markdown table, line by line."""
+    return [
+        _line(columns),
+        _line(["---"] * len(columns)),
+        *(_line([_markdown_text(cell) for cell in row]) for row in rows),
+    ]
+
+
+def _markdown_text(text: str) -> str:
+    """The text as Markdown that shows just it: no markup, no HTML, one line."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """An interval as it is drawn: percent of the width, the same in words; `rate` is None where it cannot be stated."""
+
+    low: str
+    high: str
+    rate: str | None
+    is_dashed: bool
+    label: str
+
+
+def html(card: Scorecard) -> str:
+    """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
+    import jinja2
+
+    bars = [_bar(row) for row in shown_rates(card)]
+    tables = [
+        (title, columns, rows, bars if columns is RELIABILITY_COLUMNS else None)
+        for title, columns, rows in sections(card)
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("scorecard.html").render(task=card.task, facts=facts(card), tables=tables)
+
+
+def _bar(row: Mapping[str, Any]) -> Bar | None:
+    low, high = (row["low"], row["high"]) if has_bounds(row) else (row["worst_case"], row["best_case"])
+    if low is None or high is None or not isfinite(low) or not isfinite(high):
+        return None
+    rate = row["reliability"]
+    return Bar(
+        low=f"{100 * low:.2f}",
+        high=f"{100 * high:.2f}",
+        rate=f"{100 * rate:.2f}" if rate is not None and isfinite(rate) else None,
+        is_dashed=not has_bounds(row) or row["interval_status"] == UNSCORED,
+        label=interval(row),
+    )

@@ -1,0 +1,263 @@
+"""Admits an input to a run: spool, gate, land the records. Not one call is paid for here.
+
+The first stage of a run, and the way back into one that was cut off; `answering.py` is next.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+from assay.errors import InputRejected, UsageError
+from assay.guards.keys import keyed_hash
+from assay.inference.request import RunFacts
+from assay.inputs.gate import GateDecision, decide
+from assay.inputs.snapshot import Lifetime, purge_expired, spool
+from assay.inputs.sources import Source, open_source
+from assay.ports import RowSink
+from assay.project import Project, masker
+from assay.records import Record, RejectedRecord
+from assay.runs.chunks import chunks
+from assay.runs.masked_records import MaskedRecord, MaskingError, RecordMasker
+from assay.runs.observation import RunObserver, observe_run
+from assay.runs.record_mapping import GoldenSource, Limited, NaturallyKeyed
+from assay.runs.run import (
+    GOLDEN,
+    Run,
+    RunOptions,
+    asks_golden_set,
+    facts_of,
+    golden_label,
+    input_of,
+    purpose_of,
+    rules_of,
+)
+from assay.runs.run_rows import finished_row, started_row
+from assay.runs.task_version_rows import land_versions
+from assay.tasks.task import Task
+from assay.warehouse.landing import LandingWriter
+
+CHUNK_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Admitting:
+    """Who is told how the admission goes: `report` of the rows read so far, `seen` of the run's beginning."""
+
+    report: Callable[[int], None]
+    seen: RunObserver
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What came through the door."""
+
+    run: Run
+    records: int
+    rejected: int
+    warning: str | None
+
+
+def admit(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
+    """A run whose records are landed, ready to be answered; `report` is told the rows read so far.
+
+    Raises:
+        UsageError: the input as a whole cannot be read.
+        StoppedAtDoor: too many rows were rejected; the rejected rows are landed with their reasons.
+        Unreachable: the warehouse is away; nothing was paid for, start again.
+    """
+    facts = facts_of(task, options)
+    with observe_run(project, facts, "admit") as seen:
+        return _admit(project, task, options, facts=facts, admitting=Admitting(report, seen))
+
+
+def _admit(project: Project, task: Task, options: RunOptions, *, facts: RunFacts, admitting: Admitting) -> Admission:
+    if options.batch:
+        _refuse_batch_of_turns(task)
+    run = _spooled(project, task, options, facts=facts, report=admitting.report)
+    try:
+        return _land(project, run, decide(run.snapshot, run.rules), admitting.seen)
+    except InputRejected:
+        raise
+    except BaseException:
+        # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
+        shutil.rmtree(run.snapshot.directory, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def previewed(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Iterator[Run]:
+    """A run over the input as it is now, for the block alone: nothing is landed, and its snapshot is gone afterwards.
+
+    Raises:
+        UsageError: the input as a whole cannot be read.
+        StoppedAtDoor: too many rows were rejected.
+        Unreachable: the warehouse is away.
+    """
+    if options.batch:
+        _refuse_batch_of_turns(task)
+    run = _spooled(project, task, options, facts=facts_of(task, options), report=report)
+    try:
+        decision = decide(run.snapshot, run.rules)
+        if not decision.passed:
+            raise InputRejected(f"{decision.message}\nNothing was sent or landed.", run_id=run.run_id)
+        yield run
+    finally:
+        shutil.rmtree(run.snapshot.directory, ignore_errors=True)
+
+
+def _spooled(
+    project: Project, task: Task, options: RunOptions, *, facts: RunFacts, report: Callable[[int], None]
+) -> Run:
+    """The run with its input in a snapshot, every row checked."""
+    project.warehouse.check()
+    purge_expired(project.snapshots_dir, datetime.now(UTC))
+    source, is_golden = _source(project, task, options), asks_golden_set(task, options)
+    rules = rules_of(task, is_golden=is_golden)
+    snapshot = spool(
+        source,
+        rules,
+        directory=project.snapshot_dir(facts.run_id),
+        hash_key=project.settings.hash_key,
+        report=report,
+        lifetime=Lifetime.of_days(project.settings.snapshot_days),
+    )
+    return Run(
+        facts=facts,
+        task=task,
+        options=options,
+        snapshot=snapshot,
+        is_golden=is_golden,
+        purpose=purpose_of(task, options),
+    )
+
+
+def _land(project: Project, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
+    """Records, rejected rows and at last the `started` row are landed."""
+    sink, snapshot = LandingWriter(project.warehouse), run.snapshot
+    land_versions(project, run, sink)
+    records, faults = _land_records(project, run, sink) if decision.passed else (0, 0)
+    _land_rejected(project, run, sink)
+    rejected = snapshot.rows_rejected + faults
+    started = started_row(run, project, records=records, rejected=rejected)
+    sink.append([started])
+    seen.run_started(started)
+    if reason := _why_stopped(run, decision, records=records, faults=faults):
+        finished = finished_row(started, status="failed", predictions=0, calls=0, reason=reason)
+        sink.append([finished])
+        seen.run_finished(started, finished)
+        raise InputRejected(
+            f"{reason}\nNothing was sent. The table rejected_records names each row under run {run.run_id}.",
+            run_id=run.run_id,
+        )
+    return Admission(run, records, rejected, decision.message if decision.warned else None)
+
+
+def _why_stopped(run: Run, decision: GateDecision, *, records: int, faults: int) -> str | None:
+    """Why the run must not go on, None when it may."""
+    if not decision.passed:
+        return decision.message
+    if records == 0 or faults > run.rules.max_rejected_share * run.snapshot.rows_read:
+        return f"{faults} of {run.snapshot.rows_read} rows could not be masked"
+    return None
+
+
+def _source(project: Project, task: Task, options: RunOptions) -> Source:
+    spec = input_of(task, options)
+    source: Source
+    if golden := GOLDEN.fullmatch(spec):
+        cases = tuple(case for case in task.cases if golden[2] in (None, case.split))
+        if not cases:
+            raise UsageError(
+                f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl; give --input."
+            )
+        source = GoldenSource(cases, label=golden_label(task, spec))
+    else:
+        source = open_source(spec, root=project.settings.root, query=project.warehouse, data_date=options.data_date)
+        if not isinstance(task.spec.input.record_id, str):
+            source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=project.settings.hash_key)
+    return Limited(source, options.limit) if options.limit is not None else source
+
+
+def _refuse_batch_of_turns(task: Task) -> None:
+    """Returns when no request of the task waits for the answer to another.
+
+    Raises:
+        UsageError: its rows are turns of conversations.
+    """
+    if task.spec.input.conversation is not None:
+        raise UsageError(
+            f"--batch for task '{task.name}': expected rows that can be asked all at once, found turns of conversations "
+            "(`input.conversation`), each of which needs the answers before it; run without --batch."
+        )
+
+
+def _land_records(project: Project, run: Run, sink: RowSink) -> tuple[int, int]:
+    guard, landed, faults = RecordMasker(run, project), 0, 0
+    for chunk in chunks(guard.records(), CHUNK_ROWS):
+        masked = [item for item in chunk if isinstance(item, MaskedRecord)]
+        failed = [item for item in chunk if isinstance(item, MaskingError)]
+        sink.append([_record_row(run, record) for record in masked])
+        sink.append([_fault_row(project, run, fault) for fault in failed])
+        landed, faults = landed + len(masked), faults + len(failed)
+    return landed, faults
+
+
+def _land_rejected(project: Project, run: Run, sink: RowSink) -> None:
+    scrub = masker(run.task).scrub
+    for chunk in chunks(_rejected_rows(run, scrub), CHUNK_ROWS):
+        sink.append(chunk)
+
+
+def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRecord]:
+    for row in run.snapshot.rejected():
+        yield RejectedRecord(
+            **run.columns(),
+            run_id=run.run_id,
+            task=run.task.name,
+            position=row.position,
+            record_id=scrub(row.record_id) if row.record_id is not None else None,
+            reason=row.reason,
+            explanation=row.explanation,
+            column_name=row.column_name,
+            raw_hash=row.raw_hash,
+        )
+
+
+def _fault_row(project: Project, run: Run, fault: MaskingError) -> RejectedRecord:
+    return RejectedRecord(
+        **run.columns(),
+        run_id=run.run_id,
+        task=run.task.name,
+        position=fault.position,
+        record_id=None,
+        reason="masking_failed",
+        explanation=fault.explanation,
+        raw_hash=keyed_hash(project.settings.hash_key, "row", fault.record_id),
+    )
+
+
+def _record_row(run: Run, record: MaskedRecord) -> Record:
+    return Record(
+        **run.columns(record.tenant_id),
+        run_id=run.run_id,
+        task=run.task.name,
+        record_id=record.record_id,
+        position=record.position,
+        population=record.population,
+        input=orjson.dumps(record.fields).decode(),
+        input_hash=record.input_hash,
+        expected=orjson.dumps(record.expected).decode() if record.expected is not None else None,
+        cluster_id=record.cluster_id,
+        conversation_key=record.conversation_key,
+        turn=record.turn,
+        slices=record.slices,
+        masked_entities=record.masked_entities,
+        subject_key=record.subject_key,
+        masking_version=run.facts.masking_version,
+    )

@@ -1,0 +1,204 @@
+"""What is known of a run's batches: the rows of the table `batches`, read once and added to.
+
+Which states a batch goes through, and what follows from the state it is in, belongs here; reaching a provider does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from assay.inference.batch.chunk import Chunk, Place, chunk_path
+from assay.inference.batch.client import ProviderBatch
+from assay.inference.telemetry.protocol import Events, NoEvents
+from assay.project import Project
+from assay.records import Batch
+from assay.runs.batches.queries import BATCHES_OF_RUN
+from assay.runs.run import Run
+from assay.tasks.spec import RouteSpec
+from assay.warehouse.landing import LandingWriter
+
+BATCHES = "batches"
+
+
+class BatchState(StrEnum):
+    """How far a batch has come; each state is a row of its own."""
+
+    INTENT = "intent"
+    SUBMITTED = "submitted"
+    FINISHED = "finished"
+    LANDED = "landed"
+    ABANDONED = "abandoned"
+
+
+STATES = list(BatchState)
+OPEN = frozenset({BatchState.INTENT, BatchState.SUBMITTED, BatchState.FINISHED})
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """How the batches of a run stand; `open_requests` are those that no answer is landed for yet."""
+
+    batches: int
+    open: int
+    requests: int
+    open_requests: int
+    answered: int
+    failed: int
+    missing: int
+
+
+@dataclass
+class BatchLedger:
+    """The batches of one run by chunk hash, each in the last state it reached."""
+
+    project: Project
+    run: Run
+    events: Events = field(default_factory=NoEvents)
+    _batches: dict[str, Batch] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, project: Project, run: Run, *, events: Events | None = None) -> BatchLedger:
+        """The ledger as the warehouse has it.
+
+        Raises:
+            Unreachable: the warehouse does not answer.
+        """
+        return cls(project, run, events or NoEvents(), latest(project, run.run_id, run.facts.data_date))
+
+    @property
+    def directory(self) -> Path:
+        """Where the run's batch files are."""
+        return batches_dir(self.project, self.run.run_id)
+
+    def path(self, batch: Batch) -> Path:
+        """Where the batch's file of requests is, if this machine wrote it."""
+        return chunk_path(self.directory, batch.chunk_hash)
+
+    def open(self) -> list[Batch]:
+        """Batches whose answers are not landed, in the order of their requests."""
+        found = (batch for batch in self._batches.values() if batch.state in OPEN)
+        return sorted(found, key=lambda batch: (batch.first_position, batch.first_epoch, batch.chunk_hash))
+
+    def open_at(self, provider: str) -> int:
+        """How many batches the provider holds or is about to."""
+        return sum(batch.provider == provider for batch in self.open())
+
+    def holds(self, place: Place, route: RouteSpec, *, ever: bool) -> bool:
+        """True when an open batch of the route has the request, with `ever` also when a landed one had it.
+
+        A batch takes every request that is open between its first and its last, so the two tell of all of them.
+        """
+        return any(
+            (batch.first_position, batch.first_epoch) <= place <= (batch.last_position, batch.last_epoch)
+            for batch in self._batches.values()
+            if (batch.provider, batch.request_model) == (route.provider, route.model)
+            and batch.state != BatchState.ABANDONED
+            and (ever or batch.state in OPEN)
+        )
+
+    def stand(self) -> BatchStatus:
+        """The counts."""
+        batches = [batch for batch in self._batches.values() if batch.state != BatchState.ABANDONED]
+        waiting = [batch for batch in batches if batch.state in OPEN]
+        return BatchStatus(
+            batches=len(batches),
+            open=len(waiting),
+            requests=sum(batch.requests for batch in batches),
+            open_requests=sum(batch.requests for batch in waiting),
+            answered=sum(batch.lines_answered or 0 for batch in batches),
+            failed=sum(batch.lines_failed or 0 for batch in batches),
+            missing=sum(batch.lines_missing or 0 for batch in batches),
+        )
+
+    def intend(self, chunk: Chunk, route: RouteSpec) -> Batch:
+        """The intent to send the chunk is landed; nothing is sent yet."""
+        return self._land(
+            Batch(
+                **self.run.columns(),
+                chunk_hash=chunk.chunk_hash,
+                run_id=self.run.run_id,
+                task=self.run.task.name,
+                state=BatchState.INTENT,
+                provider=route.provider,
+                request_model=route.model,
+                route=route.name,
+                requests=chunk.requests,
+                first_position=chunk.first[0],
+                first_epoch=chunk.first[1],
+                last_position=chunk.last[0],
+                last_epoch=chunk.last[1],
+                estimate_usd=chunk.estimate_usd,
+            )
+        )
+
+    def submitted(self, batch: Batch, found: ProviderBatch) -> Batch:
+        """That the provider has the batch is landed."""
+        return self._land(
+            replace(
+                batch,
+                state=BatchState.SUBMITTED,
+                provider_batch_id=found.batch_id,
+                input_file_id=found.input_file_id,
+                submitted_at=found.created_at,
+            )
+        )
+
+    def finished(self, batch: Batch, found: ProviderBatch) -> Batch:
+        """That the provider has ended the batch is landed."""
+        return self._land(
+            replace(
+                batch,
+                state=BatchState.FINISHED,
+                provider_status=found.status,
+                output_file_id=found.output_file_id,
+                error_file_id=found.error_file_id,
+                finished_at=found.ended_at or datetime.now(UTC),
+                reason=found.reason,
+            )
+        )
+
+    def landed(self, batch: Batch, *, answered: int, failed: int, missing: int) -> Batch:
+        """That the batch's answers are in the warehouse is landed too."""
+        counts = {"lines_answered": answered, "lines_failed": failed, "lines_missing": missing}
+        return self._land(replace(batch, state=BatchState.LANDED, **counts))  # type: ignore[arg-type]
+
+    def abandoned(self, batch: Batch, *, reason: str) -> Batch:
+        """That the batch was never sent is landed; its requests are open again."""
+        return self._land(replace(batch, state=BatchState.ABANDONED, reason=reason))
+
+    def _land(self, batch: Batch) -> Batch:
+        row = replace(batch, occurred_at=datetime.now(UTC))
+        LandingWriter(self.project.warehouse).append([row])
+        self._batches[row.chunk_hash] = row
+        self.events.emit(
+            "batch_changed",
+            batch_id=row.provider_batch_id,
+            lane=f"{row.provider}:{row.request_model}",
+            state=str(row.state),
+            requests=row.requests,
+            failed=row.lines_failed,
+        )
+        return row
+
+
+def batches_dir(project: Project, run_id: str) -> Path:
+    """Where the batch files of a run are: with its snapshot, and gone with it."""
+    return project.snapshot_dir(run_id) / BATCHES
+
+
+def latest(project: Project, run_id: str, data_date: date) -> dict[str, Batch]:
+    """The batches of the run by chunk hash, each in the last state it reached.
+
+    Raises:
+        Unreachable: the warehouse does not answer.
+    """
+    found: dict[str, Batch] = {}
+    for kept in project.warehouse.stream(BATCHES_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
+        batch = Batch(**{column.name: kept[column.name] for column in fields(Batch)})
+        known = found.get(batch.chunk_hash)
+        if known is None or STATES.index(BatchState(known.state)) <= STATES.index(BatchState(batch.state)):
+            found[batch.chunk_hash] = batch
+    return found

@@ -1,0 +1,172 @@
+"""What the stages of a batch run work with: the ledger, the engine, and the providers' Batch APIs, for one process alone.
+
+Only opening and closing belongs here; sending is `batch_sending.py`'s part, landing `batch_landing.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from assay.errors import UsageError
+from assay.inference.batch.chunk import OWNER_ONLY
+from assay.inference.batch.client import BatchClient, ProviderBatch
+from assay.inference.engine import Engine
+from assay.inference.providers import PROVIDERS_FILE, Provider
+from assay.project import Project
+from assay.runs.batches.budget_hold import BatchBudget, open_batch_budget
+from assay.runs.batches.ledger import BatchLedger, batches_dir
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import observe_run
+from assay.runs.requests.engine_factory import open_components
+from assay.runs.run import Run
+from assay.tasks.task import Task
+
+T = TypeVar("T")
+LOCK = "lock"
+LOOK_AGAIN_S = 20.0
+"""How long a batch that was created as its sender died may take to appear in the provider's list."""
+
+
+class BatchApi(Protocol):
+    """What is asked of a provider; `assay.inference.batch.client.BatchClient` says what each does and raises."""
+
+    async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
+        """The file's batch, created once."""
+        ...
+
+    async def find(self, chunk_hash: str) -> ProviderBatch | None:
+        """The batch with that chunk hash."""
+        ...
+
+    async def retrieve(self, batch_id: str) -> ProviderBatch:
+        """The batch as it stands."""
+        ...
+
+    async def download(self, file_id: str, path: Path) -> None:
+        """A file of the provider is on disk."""
+        ...
+
+    async def close(self) -> None:
+        """Connections are released."""
+        ...
+
+
+def connect_batches(project: Project, provider: Provider) -> BatchApi:
+    """The provider's Batch API over the network; nothing is connected yet."""
+    return BatchClient(provider.name, provider.base_url, provider.api_key(project.settings))
+
+
+Connect = Callable[[Project, Provider], BatchApi]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchDeps:
+    """What a test replaces: how a provider is reached, and how time passes."""
+
+    connect: Connect = connect_batches
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    look_again_s: float = LOOK_AGAIN_S
+
+
+TOOLS = BatchDeps()
+
+
+@dataclass
+class BatchSession:
+    """The open desk of one run."""
+
+    project: Project
+    run: Run
+    tools: BatchDeps
+    ledger: BatchLedger
+    guard: RecordMasker
+    engine: Engine
+    runner: asyncio.Runner
+    money: BatchBudget
+    _apis: dict[str, BatchApi] = field(default_factory=dict)
+
+    def api(self, provider: str) -> BatchApi:
+        """The Batch API of the provider."""
+        if provider not in self._apis:
+            self._apis[provider] = self.tools.connect(self.project, self.project.providers[provider])
+        return self._apis[provider]
+
+    def ask(self, question: Coroutine[Any, Any, T]) -> T:
+        """The answer; this thread waits for it."""
+        return self.runner.run(question)
+
+    async def pause(self) -> None:
+        """Time for a provider's list to show what was created last."""
+        await self.tools.sleep(self.tools.look_again_s)
+
+    def close(self) -> None:
+        """Connections are released, and money that no batch holds."""
+        for api in self._apis.values():
+            self.ask(api.close())
+        self.money.close()
+
+
+@contextmanager
+def open_batch_session(project: Project, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
+    """The desk of the run, which no other process on this machine has at the same time.
+
+    Raises:
+        UsageError: another process has it, or there is a cap and a model has no price.
+        Unreachable: the warehouse does not answer, or the budget's ledger.
+    """
+    alone = _alone(batches_dir(project, run.run_id), run)
+    with alone, observe_run(project, run.facts, "batch") as seen, asyncio.Runner() as runner:
+        guard = RecordMasker(run, project)
+        parts = open_components(project, run, guard, clients={}, observed=seen)
+        ledger = BatchLedger.of(project, run, events=seen.events)
+        money = open_batch_budget(project, run, runner)
+        desk = BatchSession(project, run, tools, ledger, guard, parts.engine(None), runner, money)
+        try:
+            money.hold_all(ledger.open())
+            yield desk
+        finally:
+            desk.close()
+            desk.ask(parts.close())
+
+
+def refuse_unbatchable(project: Project, task: Task) -> None:
+    """Returns when a batch could be sent for the task.
+
+    Raises:
+        UsageError: no provider of its routes has a Batch API.
+    """
+    names = sorted({route.provider for route in task.spec.routes})
+    if all(project.providers[name].batch is None for name in names):
+        raise UsageError(
+            f"--batch for task '{task.name}': expected a `batch` block in {PROVIDERS_FILE} for "
+            f"{' or '.join(repr(name) for name in names)}, found none; add it if the endpoint has a Batch API, "
+            "or run without --batch."
+        )
+
+
+@contextmanager
+def _alone(directory: Path, run: Run) -> Iterator[None]:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(directory / LOCK, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
+    try:
+        _lock(lock, run)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, run: Run) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"The batches of run {run.run_id} are in the hands of another process on this machine: wait for its end, "
+            f"then: assay run {run.task.name} --resume {run.run_id}"
+        ) from error

@@ -1,0 +1,192 @@
+"""Sends the open requests of a run as batches, and gives up none that a provider may have.
+
+The intent is landed before anything is sent. After a crash a batch that was intended is looked for at its provider by
+the chunk hash it carries; only what the provider does not have is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, Decimal
+
+from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_names, request_line
+from assay.inference.calls import BYTES_PER_TOKEN
+from assay.inference.keys import new_id
+from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED
+from assay.inference.prices import PLACES
+from assay.inference.prompts import PromptFailed
+from assay.inference.request import Request, RequestResult
+from assay.inference.usage import TokenUsage
+from assay.records import Batch
+from assay.runs.batches.ledger import BatchState
+from assay.runs.batches.session import BatchSession
+from assay.runs.requests.answer_buffer import land_answers
+from assay.runs.requests.requests import RunRequests
+from assay.tasks.spec import RouteSpec
+from assay.warehouse.landing import LandingWriter
+
+REUSED_ROWS = 500
+MANY = 1000
+NEVER_SENT = "the provider has no such batch, and its file of requests is not on this machine"
+NO_ROOM = "the budget has no room for it any more"
+
+
+def adopt(desk: BatchSession) -> None:
+    """Batches that were sent by a process that died before it could say so are known as submitted."""
+    for batch in _intended(desk):
+        if found := desk.ask(desk.api(batch.provider).find(batch.chunk_hash)):
+            desk.ledger.submitted(batch, found)
+
+
+def settle_intents(desk: BatchSession) -> None:
+    """No batch is merely intended: each is adopted, or sent for the first time, or abandoned."""
+    adopt(desk)
+    if not (left := _intended(desk)):
+        return
+    desk.ask(desk.pause())
+    adopt(desk)
+    still = {batch.chunk_hash for batch in _intended(desk)}
+    for batch in (batch for batch in left if batch.chunk_hash in still):
+        if not (desk.ledger.path(batch).is_file() and read_names(desk.ledger.path(batch)) is not None):
+            _abandon(desk, batch, reason=NEVER_SENT)
+            continue
+        desk.money.settle(batch, Decimal(0))  # to be held anew: while nobody had it in hand, caps may have been reached
+        if desk.money.takes(batch.estimate_usd):
+            _submit(desk, batch)
+        else:
+            _abandon(desk, batch, reason=NO_ROOM)
+
+
+def _intended(desk: BatchSession) -> list[Batch]:
+    return [batch for batch in desk.ledger.open() if batch.state == BatchState.INTENT]
+
+
+def _submit(desk: BatchSession, batch: Batch) -> None:
+    """The batch is sent, with its money held; where there is none any more, it is abandoned."""
+    path = desk.ledger.path(batch)
+    if not desk.money.pledge(batch):
+        _abandon(desk, batch, reason=NO_ROOM)
+        return
+    sent = desk.ask(desk.api(batch.provider).submit(path, chunk_hash=batch.chunk_hash, run_id=batch.run_id))
+    desk.ledger.submitted(batch, sent)
+    path.unlink(missing_ok=True)  # its list of names stays until the batch is landed
+
+
+def _abandon(desk: BatchSession, batch: Batch, *, reason: str) -> None:
+    desk.ledger.abandoned(batch, reason=reason)
+    desk.money.settle(batch, Decimal(0))
+    for path in (desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
+        path.unlink(missing_ok=True)
+
+
+@dataclass
+class Sender:
+    """One pass over the open requests; `again` also sends those that a batch had and did not answer."""
+
+    desk: BatchSession
+    again: bool = False
+    _files: dict[tuple[str, str], tuple[ChunkFile, RouteSpec]] = field(default_factory=dict)
+    _reused: list[RequestResult] = field(default_factory=list)
+    _rates: dict[tuple[str, str], tuple[Decimal, Decimal] | None] = field(default_factory=dict)
+    _is_full: bool = False
+
+    def send_all(self) -> None:
+        """Every open request that may go by batch is in one, as far as the budget and the provider's limits reach.
+
+        Raises:
+            Unreachable: the warehouse or the provider does not answer; what was intended is taken up by a resume.
+            UsageError: the provider refuses the batch.
+        """
+        try:
+            for item in RunRequests(self.desk.project, self.desk.run, self.desk.guard):
+                self._take(item)
+            for lane in list(self._files):
+                self._send(lane)
+        finally:
+            for file, _ in self._files.values():
+                file.discard()
+            self._land_reused()
+
+    def _take(self, item: Request | RequestResult) -> None:
+        if isinstance(item, RequestResult):
+            self._reused.append(item)
+            if len(self._reused) >= REUSED_ROWS:
+                self._land_reused()
+        elif not self._is_full:
+            self._add(item)
+
+    def _add(self, request: Request) -> None:
+        engine, place = self.desk.engine, (request.position, request.epoch)
+        routes = engine.router.routes(request.fields)
+        if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
+            return
+        route, name = routes[0], CustomId(request.position, request.epoch, new_id())
+        try:
+            messages = engine.calls.prompts.messages(request.fields, history=request.history)
+            turn = engine.calls.turn(request, route, messages, purpose="answer")
+        except PromptFailed:  # online it becomes a failed prediction that says so
+            return
+        line, estimate = request_line(name, turn.body), self._estimate(route, len(turn.body))
+        file = self._file(route, line)
+        if file is None or not self._fits(estimate):
+            return
+        file.add(name, key=request.key, line=line, estimate_usd=estimate)
+
+    def _file(self, route: RouteSpec, line: bytes) -> ChunkFile | None:
+        """A file of the route's provider and model with room for the line; None when the line goes online."""
+        lane, limits = (route.provider, route.model), self.desk.project.providers[route.provider].batch
+        if limits is None or len(line) > limits.max_file_bytes:
+            return None
+        if lane in self._files and not self._files[lane][0].takes(line):
+            self._send(lane)
+        if lane not in self._files:
+            under_way = sum(provider == route.provider for provider, _ in self._files)
+            if limits.max_open is not None and self.desk.ledger.open_at(route.provider) + under_way >= limits.max_open:
+                return None
+            directory, run_id = self.desk.ledger.directory, self.desk.run.run_id
+            file = ChunkFile(directory, run_id=run_id, lane=":".join(lane), limits=limits)
+            self._files[lane] = (file, route)
+        return self._files[lane][0]
+
+    def _send(self, lane: tuple[str, str]) -> None:
+        file, route = self._files.pop(lane)
+        chunk: Chunk | None = file.close()
+        if chunk is not None:
+            _submit(self.desk, self.desk.ledger.intend(chunk, route))
+
+    def _land_reused(self) -> None:
+        land_answers(LandingWriter(self.desk.project.warehouse), self._reused)
+        self._reused.clear()
+
+    def _fits(self, estimate_usd: Decimal | None) -> bool:
+        self._is_full = not self.desk.money.takes(estimate_usd)
+        return not self._is_full
+
+    def _estimate(self, route: RouteSpec, body_bytes: int) -> Decimal | None:
+        """What a request may cost at most at the batch tier: its bytes as tokens, its answer as long as it may be."""
+        lane = (route.provider, route.model)
+        if lane not in self._rates:
+            self._rates[lane] = self._rate(route)
+        rates = self._rates[lane]
+        if rates is None:
+            return None
+        return (rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]).quantize(PLACES, ROUND_CEILING)
+
+    def _rate(self, route: RouteSpec) -> tuple[Decimal, Decimal] | None:
+        prompts, prices = self.desk.engine.calls.prompts, self.desk.project.prices
+        most = prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
+        asked, said = (
+            prices.price(
+                usage, provider=route.provider, model=route.model, on=datetime.now(UTC).date(), is_batch=True
+            ).usd
+            for usage in (TokenUsage(MANY, 0, 0, 0, 0), TokenUsage(0, 0, 0, most, 0))
+        )
+        return None if asked is None or said is None else (asked / MANY, said)
+
+
+def _is_cascade(routes: Sequence[RouteSpec]) -> bool:
+    """True when a valid answer of the first route may not be kept: the next must be asked at once then."""
+    escalate = routes[0].escalate
+    return len(routes) > 1 and (bool(escalate.checks) or escalate.confidence is not None)

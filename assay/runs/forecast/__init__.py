@@ -1,0 +1,1 @@
+"""`assay run --dry-run`: what a run would request and cost."""

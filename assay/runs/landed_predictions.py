@@ -1,0 +1,49 @@
+"""The landed predictions of a run, each beside its record, both masked: what every kind of scorer begins with.
+
+Only joining the two belongs here: a streaming pass over the snapshot and the warehouse, by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from assay.project import Project
+from assay.runs.masked_records import MaskedRecord, RecordMasker
+from assay.runs.queries import PREDICTIONS_TO_SCORE
+from assay.runs.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class LandedPrediction:
+    """A prediction of the run as it landed, and the record that it answers."""
+
+    record: MaskedRecord
+    prediction: Mapping[str, Any]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Position of the record and epoch of the answer."""
+        return self.record.position, self.prediction["epoch"]
+
+    @property
+    def output(self) -> dict[str, Any] | None:
+        """The answer, masked; None where there is none."""
+        written = self.prediction["output"]
+        parsed: dict[str, Any] | None = orjson.loads(written) if isinstance(written, str) else written
+        return parsed
+
+
+def landed_predictions(project: Project, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
+    """Predictions of the run in the order of the input."""
+    predictions = project.warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
+    records = (record for record in guard.records() if isinstance(record, MaskedRecord))
+    record = next(records, None)
+    for prediction in predictions:
+        while record is not None and record.position < prediction["position"]:
+            record = next(records, None)
+        if record is not None and record.position == prediction["position"]:
+            yield LandedPrediction(record, prediction)

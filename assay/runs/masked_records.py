@@ -1,0 +1,146 @@
+"""The records of a run with their personal details replaced, in the order of the input.
+
+Masking is deterministic, so each stage makes the same masked record from the snapshot; nothing unmasked is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from assay.guards.keys import input_hash, keyed_hash
+from assay.guards.masking import Masked, Masker, MaskingFailed
+from assay.inputs.stored import SnapshotRow
+from assay.performance.fast_init import quick_init
+from assay.project import Project, masker
+from assay.runs.record_mapping import map_case, map_row
+from assay.runs.run import Run
+from assay.runs.shards import WHOLE, Shard
+
+REMEMBERED = 4096
+EXPECTED_PREFIX = "expected:"
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class MaskedRecord:
+    """One record after the guard; `placeholders` map back to the originals and never leave the process."""
+
+    position: int
+    record_id: str
+    fields: dict[str, str]
+    expected: dict[str, Any] | None
+    slices: tuple[str, ...]
+    cluster_id: str | None
+    subject_key: str | None
+    tenant_id: str
+    population: str
+    input_hash: str
+    placeholders: Mapping[str, str]
+    raw_expected: dict[str, Any] | None
+    conversation_key: str | None = None
+    turn: int | None = None
+
+    @property
+    def masked_entities(self) -> int:
+        """Originals that were replaced."""
+        return len(self.placeholders)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskingError:
+    """A record that the guard could not vouch for: it goes no further."""
+
+    position: int
+    record_id: str
+    explanation: str
+
+
+class RecordMasker:
+    """Masks the records of one run."""
+
+    def __init__(self, run: Run, project: Project) -> None:
+        self._run = run
+        self._key = project.settings.hash_key
+        self.masker: Masker = masker(run.task)
+        self._scrub_slice = lru_cache(maxsize=REMEMBERED)(self.masker.scrub)
+
+    def records(
+        self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
+    ) -> Iterator[MaskedRecord | MaskingError]:
+        """Every admitted row of the snapshot, masked, by position; only those of the shard, and at `wanted` positions."""
+        for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
+            if wanted is not None and not wanted(row.position):
+                continue
+            yield self.masked(row)
+
+    def masked(self, row: SnapshotRow) -> MaskedRecord | MaskingError:
+        """One row of the snapshot, masked."""
+        try:
+            return self._masked(row)
+        except MaskingFailed as error:
+            return MaskingError(row.position, row.record_id, str(error))
+
+    def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """Fields of an example, masked by themselves."""
+        return self.masker.mask(fields).texts
+
+    def _masked(self, row: SnapshotRow) -> MaskedRecord:
+        shaped = map_case(row.cells) if self._run.is_golden else map_row(row.cells, self._run.task)
+        masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
+        said = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
+        return MaskedRecord(
+            position=row.position,
+            record_id=row.record_id,
+            fields={name: masked.texts[name] for name in shaped.fields},
+            expected=expected,
+            slices=tuple(f"{name}={self._scrub_slice(value)}" for name, value in shaped.slices.items()),
+            cluster_id=keyed_hash(self._key, "cluster", shaped.cluster) if shaped.cluster else None,
+            subject_key=keyed_hash(self._key, "subject", shaped.subject) if shaped.subject else None,
+            tenant_id=shaped.tenant_id,
+            population=shaped.population,
+            input_hash=input_hash(self._key, shaped.fields),
+            placeholders=masked.placeholders,
+            raw_expected=shaped.expected,
+            conversation_key=keyed_hash(self._key, "conversation", *said) if said else None,
+            turn=shaped.place.turn if shaped.place else None,
+        )
+
+
+def mask_pair(
+    guard: Masker, fields: Mapping[str, str], expected: Mapping[str, Any] | None
+) -> tuple[Masked, dict[str, Any] | None]:
+    """Fields and expected answer masked as one, so that equal values have one placeholder; whatever holds a value.
+
+    Raises:
+        MaskingFailed: nothing of the two may be used.
+    """
+    leaves = {f"{EXPECTED_PREFIX}{number:06}": str(leaf) for number, leaf in enumerate(_leaves(expected))}
+    masked = guard.mask({**fields, **leaves})
+    if expected is None:
+        return masked, None
+    replaced = iter([masked.texts[name] for name in leaves])
+    return masked, {name: _with_leaves(value, replaced) for name, value in expected.items()}
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Every text and number in a JSON value, in its order; names of keys are the schema's, not the record's."""
+    if isinstance(value, Mapping | list | tuple):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield value
+
+
+def _with_leaves(value: Any, texts: Iterator[str]) -> Any:
+    """The value with the next text for each leaf; a number that nothing was found in stays a number."""
+    if isinstance(value, Mapping):
+        return {name: _with_leaves(item, texts) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_leaves(item, texts) for item in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = next(texts)
+    return value if text == str(value) else text

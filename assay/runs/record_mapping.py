@@ -1,0 +1,205 @@
+"""What a row of the input means for a task: its record's fields, labels, slices and whose data it is.
+
+Both kinds of input are read here: rows of a source by the columns of `task.yml`, and cases of the golden set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from assay.guards.keys import keyed_hash
+from assay.inputs.raw_rows import RawRow, Source
+from assay.inputs.rules import InputRules
+from assay.inputs.turns import Place, TurnColumns, place_of
+from assay.performance.fast_init import quick_init
+from assay.tasks.case import Case
+from assay.tasks.spec import InputSpec
+from assay.tasks.task import Task
+
+CASE_ID = "case_id"
+DEFAULT_TENANT = "default"
+POPULATION_OF_INPUT = "input"
+NATURAL_KEY = "assay_natural_key"
+CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=False)
+"""Where a case says that it is a turn of a conversation; others stand for themselves."""
+
+
+@quick_init
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One record as the task sees it, not yet masked."""
+
+    fields: dict[str, str]
+    expected: dict[str, Any] | None
+    slices: dict[str, str]
+    cluster: str | None
+    subject: str | None
+    tenant_id: str
+    population: str
+    place: Place | None = None
+
+
+class GoldenSource(Source):
+    """The golden set of a task as a source, one row a case."""
+
+    def __init__(self, cases: tuple[Case, ...], *, label: str) -> None:
+        super().__init__(label)
+        self._cases = cases
+
+    def columns(self) -> tuple[str, ...]:
+        """See `Source.columns`."""
+        return (CASE_ID, "split", "input", "expected", "slices", "cluster_id")
+
+    def fingerprint(self) -> str | None:
+        """None: the golden set has a version of its own."""
+        return None
+
+    def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
+        for position, case in enumerate(self._cases):
+            cells: dict[str, object] = {
+                CASE_ID: case.case_id,
+                "split": case.split,
+                "input": dict(case.input),
+                "expected": dict(case.expected) if case.expected is not None else None,
+                "slices": dict(case.slices),
+                "cluster_id": case.cluster_id,
+                **_turn_cells(case),
+            }
+            yield RawRow(position=position, cells=cells, fault=None, explanation=None, raw=orjson.dumps(cells))
+
+
+def _turn_cells(case: Case) -> dict[str, object]:
+    return {} if case.conversation is None else {CASE_TURNS.conversation: case.conversation, CASE_TURNS.turn: case.turn}
+
+
+def golden_rules(task: Task) -> InputRules:
+    """The door's rules for the golden set: the cases were checked when the task was loaded."""
+    return InputRules(
+        record_id=CASE_ID,
+        required_columns=(CASE_ID,),
+        expectations=(),
+        on_duplicate="reject",
+        max_rejected_share=0.0,
+        max_cell_bytes=task.spec.input.max_cell_bytes,
+        conversation=CASE_TURNS if task.spec.input.conversation else None,
+    )
+
+
+def input_rules(task: Task) -> InputRules:
+    """The door's rules as `task.yml` declares them."""
+    spec = task.spec.input
+    single = isinstance(spec.record_id, str)
+    return InputRules(
+        record_id=spec.id_columns[0] if single else NATURAL_KEY,
+        required_columns=spec.columns if single else (*spec.columns, NATURAL_KEY),
+        expectations=spec.expectations,
+        on_duplicate=spec.on_duplicate,
+        max_rejected_share=spec.max_rejected,
+        max_cell_bytes=spec.max_cell_bytes,
+        conversation=turn_columns(spec),
+    )
+
+
+def turn_columns(spec: InputSpec) -> TurnColumns | None:
+    """The columns that make rows turns of conversations, None for a task without them."""
+    stated = spec.conversation
+    return TurnColumns(conversation=stated.id, turn=stated.turn, tenant=spec.tenant) if stated else None
+
+
+def map_case(cells: Mapping[str, Any]) -> InputRecord:
+    """A row of the golden set."""
+    place = place_of(cells, CASE_TURNS)
+    return InputRecord(
+        fields=dict(cells["input"]),
+        expected=cells["expected"],
+        slices=dict(cells["slices"]),
+        cluster=cells["cluster_id"] or (place.conversation if place else None),
+        subject=None,
+        tenant_id=DEFAULT_TENANT,
+        population=f"golden:{cells['split']}",
+        place=place,
+    )
+
+
+def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
+    """A row of a source, read by the task's columns."""
+    spec = task.spec.input
+    expected = {name: cells.get(column) for name, column in spec.expected.items()}
+    turns = turn_columns(spec)
+    place = place_of(cells, turns) if turns else None
+    return InputRecord(
+        fields={name: as_text(cells.get(column)) for name, column in spec.fields.items()},
+        expected={name: value for name, value in expected.items() if value not in (None, "")} or None,
+        slices={name: as_text(cells.get(column)) for name, column in spec.slices.items()},
+        cluster=_optional(cells, spec.cluster_id) or (place.conversation if place else None),
+        subject=_optional(cells, spec.subject),
+        tenant_id=_optional(cells, spec.tenant) or DEFAULT_TENANT,
+        population=POPULATION_OF_INPUT,
+        place=place,
+    )
+
+
+def as_text(value: object) -> str:
+    """A cell as the prompt shows it: text as it is, nothing as nothing, structures as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict | list | bool | float):
+        return orjson.dumps(value).decode()
+    return str(value)
+
+
+def _optional(cells: Mapping[str, Any], column: str | None) -> str | None:
+    return (as_text(cells.get(column)) or None) if column else None
+
+
+class NaturallyKeyed(Source):
+    """Another source with an id column of its own: the keyed hash of the columns that together name a row."""
+
+    def __init__(self, source: Source, key_columns: tuple[str, ...], *, hash_key: bytes) -> None:
+        super().__init__(source.label)
+        self._source = source
+        self._key_columns = key_columns
+        self._hash_key = hash_key
+
+    def columns(self) -> tuple[str, ...]:
+        """See `Source.columns`."""
+        return (*self._source.columns(), NATURAL_KEY)
+
+    def fingerprint(self) -> str | None:
+        """See `Source.fingerprint`."""
+        return self._source.fingerprint()
+
+    def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
+        for row in self._source.rows(max_cell_bytes=max_cell_bytes):
+            values = [as_text((row.cells or {}).get(column)) for column in self._key_columns]
+            if row.fault is not None or row.cells is None or not any(values):
+                yield row
+                continue
+            yield replace(row, cells={**row.cells, NATURAL_KEY: keyed_hash(self._hash_key, "record", *values)})
+
+
+class Limited(Source):
+    """The first rows of another source."""
+
+    def __init__(self, source: Source, limit: int) -> None:
+        super().__init__(source.label)
+        self._source = source
+        self._limit = limit
+
+    def columns(self) -> tuple[str, ...]:
+        """See `Source.columns`."""
+        return self._source.columns()
+
+    def fingerprint(self) -> str | None:
+        """See `Source.fingerprint`."""
+        return self._source.fingerprint()
+
+    def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
+        yield from islice(self._source.rows(max_cell_bytes=max_cell_bytes), self._limit)

@@ -1,0 +1,1 @@
+"""Stage 2 of a run: each request of a run becomes one landed prediction."""

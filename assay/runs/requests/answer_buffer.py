@@ -1,0 +1,166 @@
+"""Collects the rows of a run and flushes them while the run is going.
+
+When to flush and in which order belongs here: contents, responses, predictions, scores; the prediction, or a judge's score,
+is the commit marker, so a run that is killed between two appends has lost nothing that a prediction speaks of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from assay.inference.request import RequestResult
+from assay.inference.telemetry.protocol import Events, NoEvents
+from assay.ports import RowSink
+from assay.records import Content, Prediction, Response, Row, Score, SemanticCacheEntry
+
+FLUSH_ROWS = 500
+FLUSH_SECONDS = 1.0
+FULL_ROWS = 2 * FLUSH_ROWS
+
+
+class AnswerJournal(Protocol):
+    """Who keeps answers until they are landed; see `journal.py`."""
+
+    def answered(self, answered: RequestResult) -> None:
+        """The answer is kept."""
+        ...
+
+    def turn_page(self) -> int:
+        """What comes now is kept apart; gives the number of the page that was full."""
+        ...
+
+    def forget(self, page: int) -> None:
+        """The pages up to this one are landed."""
+        ...
+
+
+class AnswerBuffer:
+    """Answers waiting to be landed; one flush at a time, in a thread, while others go on being answered."""
+
+    def __init__(
+        self,
+        sink: RowSink,
+        *,
+        journal: AnswerJournal | None = None,
+        events: Events | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sink = sink
+        self._journal = journal
+        self._events = events or NoEvents()
+        self._clock = clock
+        self._waiting: list[RequestResult] = []
+        self._entries: list[SemanticCacheEntry] = []
+        self._oldest: float | None = None
+        self._flushing = asyncio.Lock()
+        self._enough = asyncio.Event()
+        self.landed = 0
+
+    async def add(self, answered: RequestResult) -> None:
+        """The answer will be landed at the next flush; waits while the warehouse is behind."""
+        self._keep(answered)
+        if len(self._waiting) >= FLUSH_ROWS:
+            self._enough.set()
+            if len(self._waiting) >= FULL_ROWS:
+                await self.flush()
+
+    def note(self, row: SemanticCacheEntry | Response) -> None:
+        """A row that belongs to no answer will be landed at the next flush."""
+        if isinstance(row, SemanticCacheEntry):  # the answer it repeats is kept; of a killed process it is no loss
+            self._entries.append(row)
+        else:
+            self._keep(RequestResult(None, (row,)))
+
+    def _keep(self, answered: RequestResult) -> None:
+        if self._journal is not None and answered.responses:
+            self._journal.answered(answered)
+        self._waiting.append(answered)
+        if self._oldest is None:
+            self._oldest = self._clock()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything added is in the warehouse."""
+        return not self._waiting
+
+    def is_due(self) -> bool:
+        """True when enough answers wait, or the oldest has waited long enough."""
+        waited = self._oldest is not None and self._clock() - self._oldest >= FLUSH_SECONDS
+        return waited or len(self._waiting) >= FLUSH_ROWS
+
+    async def flush(self) -> None:
+        """Everything added so far is in the warehouse.
+
+        An append that has begun is ended also when the caller is cancelled, so that no row lands twice for it.
+
+        Raises:
+            Unreachable: it is not; the rows stay in the buffer.
+        """
+        landing = asyncio.create_task(self._flush())
+        try:
+            await asyncio.shield(landing)
+        except asyncio.CancelledError:
+            while not landing.done():
+                with suppress(asyncio.CancelledError):  # whoever cancels does so until this has ended
+                    await asyncio.wait((landing,))
+            if not landing.cancelled():
+                landing.exception()  # its rows are back in the buffer, and the next flush meets the same fault
+            raise
+
+    async def _flush(self) -> None:
+        async with self._flushing:
+            batch, oldest = self._waiting, self._oldest
+            if not batch and not self._entries:
+                return
+            self._waiting, self._oldest = [], None
+            entries, self._entries, began = self._entries, [], self._clock()
+            page = self._journal.turn_page() if self._journal is not None else 0
+            try:
+                # Encoded in the thread too: answers that come meanwhile are read at once, and are in the journal then.
+                await asyncio.to_thread(self._append, (entries, *rows_of(batch)))
+            except BaseException as error:
+                self._waiting, self._oldest = [*batch, *self._waiting], oldest
+                self._entries[:0] = entries
+                self._tell(len(batch), began, type(error).__name__)
+                raise
+            self.landed += len(batch)
+            self._tell(len(batch), began)
+            if self._journal is not None:
+                self._journal.forget(page)
+
+    def _append(self, tables: Sequence[Sequence[Row]]) -> None:
+        for rows in tables:
+            if rows:
+                self._sink.append(rows)
+
+    def _tell(self, rows: int, began: float, error_type: str | None = None) -> None:
+        lasted_ms = round((self._clock() - began) * 1000)
+        self._events.emit("flush", rows=rows, ms=lasted_ms, waiting=len(self._waiting), error_type=error_type)
+
+    async def flush_when_due(self, *, tick_s: float = 0.25) -> None:
+        """Flushes by number and by time until it is cancelled."""
+        while True:
+            self._enough.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), tick_s)
+            if self.is_due():
+                await self.flush()
+
+
+def land_answers(sink: RowSink, answers: Sequence[RequestResult]) -> None:
+    """The rows of the answers are in the warehouse, in the order that makes the last of them the commit marker."""
+    for rows in rows_of(answers):
+        sink.append(rows)
+
+
+def rows_of(answers: Sequence[RequestResult]) -> tuple[list[Content], list[Response], list[Prediction], list[Score]]:
+    """The rows of the answers, table by table, in the order in which they are landed."""
+    contents = [row for answered in answers for row in answered.contents]
+    responses = [row for answered in answers for row in answered.responses]
+    predictions = [answered.prediction for answered in answers if answered.prediction is not None]
+    scores = [row for answered in answers for row in answered.scores]
+    return contents, responses, predictions, scores

@@ -1,0 +1,159 @@
+"""Composes the caches of a run: which are on, where they keep their entries, what they begin with.
+
+Only wiring belongs here; how an answer is recognised is in `assay.inference.caches`. Each cache is imported where it is
+made: most runs have none, and all would wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from assay.inference.caches.layered import LayeredCache
+from assay.inference.caches.protocol import AnswerCache, NoCache
+from assay.inference.request import RunFacts
+from assay.project import Project
+from assay.records import Response, SemanticCacheEntry
+from assay.runs.requests.queries import SEMANTIC_ENTRIES
+from assay.runs.run import Run
+from assay.settings import Settings
+from assay.tasks.spec import ExactCacheSpec, SemanticCacheSpec
+
+if TYPE_CHECKING:
+    from assay.inference.caches.embeddings import EmbeddingCall, OpenAIEmbedder
+    from assay.inference.caches.exact import ExactCache
+    from assay.inference.caches.key_value import KeyValue
+    from assay.inference.caches.semantic import SemanticCache
+
+CACHE_FILE = "cache/answers.sqlite"
+
+Land = Callable[[SemanticCacheEntry | Response], None]
+"""Takes a row for the next flush."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSinks:
+    """Whom the caches tell: `land` of rows for the warehouse, `warn` of trouble that costs hits."""
+
+    land: Land
+    warn: Callable[[str], None]
+
+
+def open_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
+    """The cache that answers this run: none for a run that measures the present or may reuse nothing.
+
+    Raises:
+        UsageError: the cache file cannot be opened, or the embeddings' provider has no key.
+        Unreachable: the warehouse, from which the semantic cache begins, does not answer.
+    """
+    now = datetime.now(UTC)
+    since = run.reuse_since(now)
+    if since is None:
+        return NoCache()
+    spec, layers = run.task.spec.cache, list[AnswerCache]()
+    not_before = since.timestamp()
+    # The exact cache is asked first and opened last, so that nothing is left open where the other cannot be opened.
+    if spec.semantic is not None and spec.semantic.threshold is not None:
+        layers.append(_semantic_cache(project, run.facts, spec.semantic, sinks, not_before=not_before))
+    if spec.exact is not None:
+        exact = exact_cache(project.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before)
+        layers.insert(0, exact)
+    if not layers:
+        return NoCache()
+    return layers[0] if len(layers) == 1 else LayeredCache(layers)
+
+
+def open_judge_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
+    """The exact cache for what judges say in this run, where the task has one: a verdict is never taken from a likeness.
+
+    Raises:
+        UsageError: the cache file cannot be opened.
+    """
+    since, spec = run.reuse_since(datetime.now(UTC)), run.task.spec.cache.exact
+    if since is None or spec is None:
+        return NoCache()
+    return exact_cache(project.settings, run.task.name, spec, warn=sinks.warn, not_before=since.timestamp())
+
+
+def exact_cache(
+    settings: Settings, task: str, spec: ExactCacheSpec, *, warn: Callable[[str], None], not_before: float = 0.0
+) -> ExactCache:
+    """The exact cache of a task."""
+    from assay.inference.caches.exact import ExactCache, ExactPolicy
+    from assay.inference.caches.keys import CacheKeys
+
+    policy = ExactPolicy(task=task, ttl_s=spec.ttl_s, not_before=not_before)
+    return ExactCache(answer_store(settings, warn=warn), CacheKeys(settings.hash_key), policy=policy)
+
+
+def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue:
+    """Where answers are kept: in Redis where several machines share one, else in a file of this machine."""
+    if settings.redis_url is not None:
+        from assay.inference.caches.redis_store import RedisStore
+
+        prefix = f"assay:{settings.project}:{settings.env}:cache:"
+        return RedisStore(settings.redis_url, prefix=prefix, warn=warn)
+    from assay.inference.caches.sqlite_store import SqliteStore
+
+    return SqliteStore(settings.state_dir / CACHE_FILE, warn=warn)
+
+
+def embedder(project: Project, spec: SemanticCacheSpec, *, note: Callable[[EmbeddingCall], None]) -> OpenAIEmbedder:
+    """What asks the semantic cache's provider for embeddings."""
+    from assay.inference.caches.embeddings import EmbeddingEndpoint, OpenAIEmbedder
+
+    provider = project.providers[spec.provider]
+    endpoint = EmbeddingEndpoint(
+        provider=spec.provider,
+        base_url=provider.base_url,
+        api_key=provider.api_key(project.settings),
+        model=spec.model,
+    )
+    return OpenAIEmbedder(endpoint, note=note)
+
+
+def kept_entries(project: Project, facts: RunFacts, spec: SemanticCacheSpec) -> Iterator[SemanticCacheEntry]:
+    """What the warehouse holds for the semantic cache of this task and version, oldest first."""
+    parameters = {
+        "task": facts.task,
+        "inference_version": facts.inference_version,
+        "embedding_provider": spec.provider,
+        "embedding_model": spec.model,
+        "now": datetime.now(UTC),
+    }
+    for row in project.warehouse.stream(SEMANTIC_ENTRIES.sql, parameters):
+        yield _entry(row)
+
+
+def _semantic_cache(
+    project: Project, facts: RunFacts, spec: SemanticCacheSpec, sinks: CacheSinks, *, not_before: float
+) -> SemanticCache:
+    from assay.inference.caches.embedding_rows import embedding_row
+    from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
+
+    assert spec.threshold is not None  # it is off until tuned
+    policy = SemanticPolicy(
+        embedding_provider=spec.provider,
+        embedding_model=spec.model,
+        threshold=spec.threshold,
+        ttl_s=spec.ttl_s,
+        margin=spec.margin,
+        compare=spec.compare,
+        not_before=not_before,
+    )
+
+    def note(call: EmbeddingCall) -> None:
+        sinks.land(embedding_row(call, facts=facts, prices=project.prices))
+
+    cache = SemanticCache(embedder(project, spec, note=note), facts=facts, policy=policy, land=sinks.land)
+    cache.load(kept_entries(project, facts, spec))
+    return cache
+
+
+def _entry(row: dict[str, Any]) -> SemanticCacheEntry:
+    output = row["output"] if isinstance(row["output"], str) else orjson.dumps(row["output"]).decode()
+    return SemanticCacheEntry(**{**row, "output": output, "embedding": tuple(row["embedding"])})

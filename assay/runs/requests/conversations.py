@@ -1,0 +1,199 @@
+"""The conversations of a run: each is answered turn by turn, many of them at once.
+
+Which turn is asked after which, and with what history, belongs here; asking one is `answering.py`'s part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from assay.inference.conversations.file_store import FileStore
+from assay.inference.conversations.history import History, answer_text
+from assay.inference.conversations.protocol import ConversationStore, PastTurn, Talk
+from assay.inference.conversations.redis_store import ConversationScope, RedisConversations
+from assay.inference.prompts import PromptFailed, PromptRenderer
+from assay.inference.request import Request, RequestResult
+from assay.inputs.turn_order import turn_pieces
+from assay.runs.masked_records import MaskedRecord
+from assay.runs.requests.previous_turns import PreviousAnswer, PreviousTurns
+from assay.runs.requests.requests import RunRequests
+from assay.runs.run import Run
+from assay.settings import Settings
+from assay.tasks.spec import ConversationSpec
+
+SCORING = "score"
+"""The purpose of runs whose answers are what was said; others (evaluations, canaries) only listen."""
+FOLDER, SPILL, TURNS = "conversations", "spill", "turns.sqlite"
+LOG = logging.getLogger(__name__)
+
+Settle = Callable[[Request | RequestResult], Awaitable[RequestResult | None]]
+"""Asks a turn and has its rows landed; None where the run cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Turns of one conversation in order, for one worker; `is_last` when the run has none after them."""
+
+    talk: Talk
+    turns: tuple[MaskedRecord, ...]
+    is_last: bool
+
+
+@dataclass
+class Conversations:
+    """What one worker needs to answer the conversations of its part of a run; `shared` outlives the run."""
+
+    requests: RunRequests
+    spec: ConversationSpec
+    prompts: PromptRenderer
+    folder: Path
+    known: PreviousTurns
+    kept: FileStore
+    shared: ConversationStore | None
+    _under_way: dict[Talk, asyncio.Event] = field(default_factory=dict)
+    _exchanges: Generator[Exchange] | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run whose conversations they are."""
+        return self.requests.run
+
+    def recall(self) -> None:
+        """What the warehouse knows of the conversations is at hand; to be called before the first is answered.
+
+        Raises:
+            Unreachable: the warehouse does not answer.
+        """
+        self.known.fill()
+        if not self.run.is_golden:
+            self.known.fill_earlier(self.kept, self.spec, self.prompts)
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """Every conversation of the worker's shard, piece by piece, the first pieces of all of them first."""
+        self._exchanges = self._pieces()
+        return self._exchanges
+
+    def _pieces(self) -> Generator[Exchange]:
+        for piece in turn_pieces(self.run.snapshot, scratch=self.folder / SPILL):
+            masked = (self.requests.guard.masked(row) for row in piece.rows)
+            turns = tuple(record for record in masked if isinstance(record, MaskedRecord))
+            key = (turns[0].conversation_key or turns[0].record_id) if turns else ""
+            if not turns or not self.requests.shard.holds(key):
+                continue
+            for epoch in range(self.run.options.epochs):
+                yield Exchange(Talk(key, epoch), turns, piece.is_last)
+
+    async def hold(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
+        """The turns are answered one after the other, none of them before the earlier pieces of their conversation.
+
+        It ends early when the run is `halted` or cannot go on: a turn is never asked without an answer before it that is
+        to come.
+        """
+        before, over = self._under_way.get(exchange.talk), asyncio.Event()
+        self._under_way[exchange.talk] = over
+        try:
+            if before is not None:
+                await before.wait()
+            await self._hold(exchange, settle, halted)
+        finally:
+            over.set()
+            if self._under_way.get(exchange.talk) is over:
+                del self._under_way[exchange.talk]
+
+    async def close(self) -> None:
+        """Connections are released, and the worker's files are gone."""
+        if self._exchanges is not None:
+            self._exchanges.close()
+        self.known.close()
+        await self.kept.close()
+        if self.shared is not None:
+            await self.shared.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _hold(self, exchange: Exchange, settle: Settle, halted: Callable[[], bool]) -> None:
+        talk = exchange.talk
+        history = await self._history(talk)
+        for record in exchange.turns:
+            if halted():
+                return
+            answer = self.known.answered(record.position, talk.epoch)
+            is_new = answer is None
+            if answer is None:
+                answered = await settle(self._asked(record, talk.epoch, history))
+                if answered is None or answered.prediction is None:
+                    return
+                answer = PreviousAnswer(answered.prediction.output, answered.prediction.finished_at.timestamp())
+            if (turn := self._past(record, answer)) is not None:
+                history.add(turn)
+                await self._keep(exchange, turn, is_new=is_new)
+        if exchange.is_last:
+            self.kept.forget(talk)
+
+    async def _history(self, talk: Talk) -> History:
+        """What this run and others have answered of the conversation, as far as it is not too long ago."""
+        shared = await self.shared.load(talk) if self.shared is not None else ()
+        since = datetime.now(UTC).timestamp() - self.spec.ttl_s
+        kept = await self.kept.load(talk)
+        return History((turn for turn in (*shared, *kept) if turn.answered_at >= since), keep=self.spec.keep)
+
+    def _asked(self, record: MaskedRecord, epoch: int, history: History) -> Request | RequestResult:
+        said = history.before(record.turn) if record.turn is not None else []
+        request = self.requests.request(record, epoch, history=said)
+        reusable = self.known.reusable(request.key)
+        return self.requests.reused(request, reusable) if reusable is not None else request
+
+    def _past(self, record: MaskedRecord, answer: PreviousAnswer) -> PastTurn | None:
+        """The turn as the next ones are shown it, None for a record of no conversation."""
+        if record.turn is None:
+            return None
+        question = said = ""
+        if answer.output is not None:
+            with suppress(PromptFailed):  # answered with the fallback value: nothing was asked
+                question = self.prompts.messages(record.fields)[-1]["content"]
+                said = answer_text(answer.output, self.run.task.output_model)
+        return PastTurn(number=record.turn, question=question, answer=said, answered_at=answer.answered_at)
+
+    async def _keep(self, exchange: Exchange, turn: PastTurn, *, is_new: bool) -> None:
+        if not exchange.is_last:
+            await self.kept.append(exchange.talk, turn)
+        if turn.answer and is_new and self.shared is not None and self.run.purpose == SCORING:
+            await self.shared.append(exchange.talk, turn)
+
+
+def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: PromptRenderer) -> Conversations:
+    """The conversations of the worker's part of the run, whose rows are turns."""
+    run, project = requests.run, requests.project
+    folder = project.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
+    shutil.rmtree(folder, ignore_errors=True)  # a worker that was killed left it; the journal's lock keeps others away
+    folder.mkdir(parents=True, mode=0o700)
+    return Conversations(
+        requests=requests,
+        spec=spec,
+        prompts=prompts,
+        folder=folder,
+        known=PreviousTurns(project, run, folder=folder),
+        kept=FileStore(folder / TURNS),
+        shared=_shared(project.settings, run, spec) if not run.is_golden else None,
+    )
+
+
+def _shared(settings: Settings, run: Run, spec: ConversationSpec) -> ConversationStore | None:
+    """Redis, where several workers have one."""
+    if settings.redis_url is None:
+        return None
+    scope = ConversationScope(
+        project=settings.project,
+        env=settings.env,
+        task=run.task.name,
+        inference_version=run.facts.inference_version,
+        keep=spec.keep,
+        ttl_s=spec.ttl_s,
+    )
+    return RedisConversations(settings.redis_url, scope, hash_key=settings.hash_key, warn=LOG.warning)

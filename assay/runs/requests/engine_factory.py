@@ -1,0 +1,144 @@
+"""Puts the engine of a run together: transports, limiter, budget, router, rows.
+
+Only wiring belongs here: which class plays which part for this task and these settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from assay.inference.budgets.protocol import Budget
+from assay.inference.budgets.run_budget import RunBudget
+from assay.inference.caches.protocol import AnswerCache, NoCache
+from assay.inference.caches.provider_prompt import prompt_cache_key
+from assay.inference.call_rows import CallRows
+from assay.inference.calls import CallJournal, CallMaker
+from assay.inference.endpoint.circuit import Circuits
+from assay.inference.endpoint.client import ModelClient, OpenAIClient
+from assay.inference.endpoint.transport import LeanClient
+from assay.inference.engine import Engine
+from assay.inference.limits.build import build_limiter
+from assay.inference.limits.protocol import Limiter
+from assay.inference.prompts import Mask, PromptRenderer
+from assay.inference.providers import Provider
+from assay.inference.routing.rules import rule_router
+from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
+from assay.project import Project
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
+from assay.runs.run import Run
+from assay.settings import proxy_for
+from assay.tasks.spec import RouteSpec
+from assay.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class EngineComponents:
+    """What answers the requests of one run, and must be closed after it."""
+
+    run: Run
+    rows: CallRows
+    prompts: PromptRenderer
+    clients: Mapping[str, ModelClient]
+    limiter: Limiter
+    budget: Budget
+    cache: AnswerCache = field(default_factory=NoCache)
+    tracing: RequestTracing | None = None
+    events: Events = field(default_factory=NoEvents)
+
+    def engine(self, journal: CallJournal | None) -> Engine:
+        """The engine around the parts."""
+        task = self.run.task
+        calls = CallMaker(
+            rows=self.rows,
+            prompts=self.prompts,
+            clients=self.clients,
+            limiter=self.limiter,
+            budget=self.budget,
+            journal=journal,
+        )
+        return Engine(
+            calls=calls,
+            router=rule_router(task),
+            output_model=task.output_model,
+            fallback=task.spec.output.fallback,
+            deadline_s=task.spec.deadline_s,
+            cache=self.cache,
+            tracing=self.tracing,
+            events=self.events,
+            circuits=Circuits(events=self.events),
+        )
+
+    def money(self) -> tuple[Decimal, Decimal | None]:
+        """What the run has spent, and the most that it may have spent at its end, in USD."""
+        return self.budget.spent_usd, self.budget.cap_usd
+
+    async def close(self) -> None:
+        """Connections are released, shares of limits given back."""
+        for client in self.clients.values():
+            await client.close()
+        await self.limiter.close()
+
+
+def open_components(
+    project: Project,
+    run: Run,
+    guard: RecordMasker,
+    *,
+    clients: Mapping[str, ModelClient],
+    budget: Budget | None = None,
+    cache: AnswerCache | None = None,
+    observed: RunObserver = UNOBSERVED,
+) -> EngineComponents:
+    """The parts of the run's engine, connected on first use; whoever opened the budget and the cache closes them."""
+    return EngineComponents(
+        run=run,
+        rows=call_rows(project, run, guard),
+        prompts=prompts_of(project, run.task, mask=guard.mask_fields),
+        clients=clients,
+        limiter=build_limiter(project.providers, redis_url=project.settings.redis_url, run_id=run.run_id),
+        budget=budget or RunBudget(None),
+        cache=cache or NoCache(),
+        tracing=observed.requests,
+        events=observed.events,
+    )
+
+
+def call_rows(project: Project, run: Run, guard: RecordMasker) -> CallRows:
+    """What makes the rows of the run's calls."""
+    return CallRows(run.facts, project.prices, guard.masker.scrub)
+
+
+def prompts_of(project: Project, task: Task, *, mask: Mask) -> PromptRenderer:
+    """What renders the task's requests; providers that take one are told which share their prefix."""
+
+    def prefix_key(route: RouteSpec, tenant_id: str) -> str | None:
+        if not project.providers[route.provider].prompt_cache_key:
+            return None
+        return prompt_cache_key(
+            project.settings.hash_key,
+            task=task.name,
+            inference_version=task.versions.inference,
+            tenant_id=tenant_id,
+        )
+
+    return PromptRenderer(task, mask=mask, prefix_key=prefix_key)
+
+
+def connect(project: Project, run: Run) -> dict[str, ModelClient]:
+    """A transport for each provider that the run's routes name: the fast one, or behind a proxy the reference."""
+    return connect_to(project, {route.provider for route in run.task.spec.routes})
+
+
+def connect_to(project: Project, names: Iterable[str]) -> dict[str, ModelClient]:
+    """A transport for each of the providers."""
+    providers = {name: project.providers[name] for name in sorted(names)}
+    return {name: _transport(provider, provider.api_key(project.settings)) for name, provider in providers.items()}
+
+
+def _transport(provider: Provider, api_key: str) -> ModelClient:
+    if proxy_for(provider.base_url) is not None:  # the `openai` package asks the environment for it by itself
+        return OpenAIClient(base_url=provider.base_url, api_key=api_key)
+    return LeanClient(base_url=provider.base_url, api_key=api_key)

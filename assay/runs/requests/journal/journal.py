@@ -1,0 +1,164 @@
+"""What this machine knows of a run beyond the last flush: calls that were sent, answers that were paid for.
+
+Should the process be killed, a resume lands what the journal holds, so that no answer is paid for twice and no call
+stays untold. Rows are the warehouse's as soon as they are landed; the journal forgets them then.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from assay.errors import UsageError
+from assay.inference.call_rows import CallFacts
+from assay.inference.request import RequestResult
+from assay.records import Content, Prediction, Response, Score
+from assay.runs.requests.journal.pages import Page, forget_pages, last_numbers, read_pages
+from assay.runs.requests.journal.rows import LAYOUT, call_from, call_line, record_from, values_of
+
+LOCK = "lock"
+OWNER_ONLY = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What an earlier process left: its answers, and its calls whose outcome nobody knows."""
+
+    answers: tuple[RequestResult, ...]
+    broken_off: tuple[CallFacts, ...]
+
+
+class Journal:
+    """The journal of one run, or one shard of it; one process at a time may write it.
+
+    Lines are written into memory that the system shares with a file: each outlives the process from the moment it is
+    made, though not the machine, and costs no call to the system.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock: int | None = None
+        self._pages: list[Page] = []
+        self._free: list[Page] = []
+        self._last = self._files = 0
+        self._under_way: dict[str, bytes] = {}
+
+    def open(self) -> None:
+        """The journal is this process's.
+
+        Raises:
+            UsageError: another process answers this run on this machine.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            self._lock = None
+            raise UsageError(
+                f"Run {self._folder.parent.name} is being answered by another process on this machine: "
+                "expected one at a time; wait for it, or stop it and resume."
+            ) from error
+        self._last, self._files = last_numbers(self._folder)
+
+    def recover(self) -> Recovered:
+        """What earlier processes left."""
+        answers: list[RequestResult] = []
+        sent: dict[str, CallFacts] = {}
+        for line in self._lines():
+            if isinstance(line, dict):
+                call = call_from(line)
+                sent[call.call_id] = call
+                continue
+            answers.append(_answered(line))
+            for response in answers[-1].responses:
+                sent.pop(response.call_id, None)
+        known = {response.call_id for answered in answers for response in answered.responses}
+        lost = [call for call_id, call in sent.items() if call_id not in known]
+        return Recovered(tuple(answers), tuple(lost))
+
+    def forget_earlier(self) -> None:
+        """What earlier processes left is landed."""
+        forget_pages(self._folder, but=(page.path for page in (*self._pages, *self._free)))
+
+    def dispatched(self, call: CallFacts) -> None:
+        """See `CallJournal.dispatched`."""
+        line = orjson.dumps(call_line(call), default=str, option=orjson.OPT_APPEND_NEWLINE)
+        self._under_way[call.call_id] = line
+        self._write(line)
+
+    def answered(self, answered: RequestResult) -> None:
+        """The answer with its rows is kept until it is landed."""
+        rows = (answered.prediction, *answered.responses, *answered.contents, *answered.scores)
+        line = [(row.table, values_of(row)) for row in rows if row is not None]
+        self._write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        for response in answered.responses:
+            self._under_way.pop(response.call_id, None)
+
+    def turn_page(self) -> int:
+        """What comes now is written to a new page; gives the number of the last full one."""
+        full = self._pages[-1].number if self._pages else self._last
+        self._begin_page(b"".join(self._under_way.values()))
+        return full
+
+    def forget(self, page: int) -> None:
+        """The pages up to this one are landed; their files are used again."""
+        done = [kept for kept in self._pages if kept.number <= page]
+        self._pages = [kept for kept in self._pages if kept.number > page]
+        for kept in done:
+            kept.clear()
+        self._free += done
+
+    def close(self, *, everything_landed: bool) -> None:
+        """Another process may open the journal; it is gone if there is nothing to keep."""
+        for page in (*self._pages, *self._free):
+            page.close()
+        self._pages, self._free = [], []
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if everything_landed:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, line: bytes) -> None:
+        if not self._pages or not self._pages[-1].write(line):
+            self._begin_page(line)
+
+    def _begin_page(self, first: bytes) -> None:
+        fitting = next((page for page in self._free if page.room >= len(first)), None)
+        if fitting is not None:
+            self._free.remove(fitting)
+        else:
+            self._files += 1
+            fitting = Page(self._folder / f"{self._files}.journal", len(first), layout=LAYOUT)
+        self._last += 1
+        fitting.begin(self._last)
+        fitting.write(first)
+        self._pages.append(fitting)
+
+    def _lines(self) -> Iterator[Any]:
+        for content in read_pages(self._folder, layout=LAYOUT):
+            for line in content.splitlines():
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError:  # the last line of a process that was killed while writing it
+                    continue
+
+
+def _answered(line: list[tuple[str, list[Any]]]) -> RequestResult:
+    rows = [record_from(table, values) for table, values in line]
+    predictions = [row for row in rows if isinstance(row, Prediction)]
+    return RequestResult(
+        predictions[0] if predictions else None,
+        tuple(row for row in rows if isinstance(row, Response)),
+        tuple(row for row in rows if isinstance(row, Content)),
+        tuple(row for row in rows if isinstance(row, Score)),
+    )

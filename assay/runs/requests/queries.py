@@ -1,0 +1,297 @@
+"""Statements of the request stage: predictions to reuse, shards, conversations, cache entries, budget."""
+
+from __future__ import annotations
+
+from assay.runs.queries import _IN_SHARD, _SHARD
+from assay.warehouse.statement import Statement
+
+ANSWERED_IN_RUN = Statement(
+    """
+    select distinct
+        records.position as position,
+        predictions.epoch as epoch
+    from records
+    inner join predictions
+        on records.run_id = predictions.run_id and records.record_id = predictions.record_id
+    where records.run_id = @run_id and records.data_date = @data_date and predictions.data_date = @data_date
+    order by position, epoch
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+REUSABLE_ANSWERS = Statement(
+    """
+    select
+        records.position as position,
+        answers.epoch as epoch,
+        answers.output as output,
+        answers.status as status,
+        answers.route as route,
+        answers.call_id as call_id
+    from records
+    inner join predictions as answers
+        on
+            records.task = answers.task
+            and records.record_id = answers.record_id
+            and records.input_hash = answers.input_hash
+            and records.tenant_id = answers.tenant_id
+    where
+        records.run_id = @run_id
+        and records.data_date = @data_date
+        and answers.task = @task
+        and answers.inference_version = @inference_version
+        and answers.status in ('ok', 'repaired')
+        and answers.answer_source = 'wire'
+        and answers.finished_at >= @since
+    qualify row_number() over (
+        partition by records.position, answers.epoch
+        order by answers.finished_at desc, answers.prediction_id asc, answers.landed_at asc
+    ) = 1
+    order by position, epoch
+    """,
+    (
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("task", "STRING"),
+        ("inference_version", "STRING"),
+        ("since", "TIMESTAMP"),
+    ),
+)
+_ORDERED = "order by position, epoch"
+
+
+def _narrowed(whole: Statement) -> Statement:
+    """The statement's rows, of the shard's records alone."""
+    answers = whole.sql.rstrip().removesuffix(_ORDERED)
+    positions = "select position from records where" + _IN_SHARD
+    sql = "with answers as (" + answers + ") select * from answers where position in (" + positions + ") " + _ORDERED
+    return Statement(sql, (*whole.parameters, *_SHARD))
+
+
+ANSWERED_IN_SHARD = _narrowed(ANSWERED_IN_RUN)
+REUSABLE_IN_SHARD = _narrowed(REUSABLE_ANSWERS)
+
+ANSWERED_TURNS = Statement(
+    """
+    select
+        records.position as position,
+        predictions.epoch as epoch,
+        predictions.output as output,
+        predictions.finished_at as finished_at
+    from records
+    inner join predictions
+        on records.run_id = predictions.run_id and records.record_id = predictions.record_id
+    where records.run_id = @run_id and records.data_date = @data_date and predictions.data_date = @data_date
+    qualify row_number() over (
+        partition by records.position, predictions.epoch
+        order by predictions.landed_at asc, records.landed_at asc
+    ) = 1
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+REUSABLE_TURNS = Statement(
+    """
+    select
+        answers.request_key as request_key,
+        answers.output as output,
+        answers.status as status,
+        answers.route as route,
+        answers.call_id as call_id
+    from records
+    inner join predictions as answers
+        on
+            records.task = answers.task
+            and records.record_id = answers.record_id
+            and records.input_hash = answers.input_hash
+            and records.tenant_id = answers.tenant_id
+    where
+        records.run_id = @run_id
+        and records.data_date = @data_date
+        and answers.task = @task
+        and answers.inference_version = @inference_version
+        and answers.status in ('ok', 'repaired')
+        and answers.answer_source = 'wire'
+        and answers.finished_at >= @since
+    qualify row_number() over (
+        partition by answers.request_key
+        order by answers.finished_at desc, answers.prediction_id asc, answers.landed_at asc
+    ) = 1
+    """,
+    (
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("task", "STRING"),
+        ("inference_version", "STRING"),
+        ("since", "TIMESTAMP"),
+    ),
+)
+
+EARLIER_TURNS = Statement(
+    """
+    with asked as (
+        select conversation_key, min(turn) as first_turn, max(turn) as last_turn
+        from records
+        where run_id = @run_id and data_date = @data_date and conversation_key is not null
+        group by conversation_key
+    ),
+
+    said as (
+        select
+            records.conversation_key as conversation_key,
+            predictions.epoch as epoch,
+            records.turn as turn,
+            records.turn < asked.first_turn as is_before_the_run,
+            records.input as input,
+            predictions.output as output,
+            predictions.finished_at as finished_at
+        from asked
+        inner join records
+            on asked.conversation_key = records.conversation_key
+        inner join predictions
+            on records.run_id = predictions.run_id and records.record_id = predictions.record_id
+        where
+            records.task = @task
+            and records.run_id != @run_id
+            and records.turn < asked.last_turn
+            and predictions.inference_version = @inference_version
+            and predictions.output is not null
+            and predictions.finished_at >= @since
+            and records.run_id in (
+                select run_id from runs where task = @task and event = 'started' and purpose = 'score'
+            )
+        qualify row_number() over (
+            partition by records.conversation_key, predictions.epoch, records.turn
+            order by predictions.finished_at desc, predictions.prediction_id asc, records.landed_at asc
+        ) = 1
+    )
+
+    select conversation_key, epoch, turn, input, output, finished_at
+    from said
+    where true
+    qualify
+        not is_before_the_run
+        or row_number() over (
+            partition by conversation_key, epoch, is_before_the_run
+            order by turn desc
+        ) <= @keep
+    """,
+    (
+        ("run_id", "STRING"),
+        ("data_date", "DATE"),
+        ("task", "STRING"),
+        ("inference_version", "STRING"),
+        ("since", "TIMESTAMP"),
+        ("keep", "INT64"),
+    ),
+)
+
+SEMANTIC_ENTRIES = Statement(
+    """
+    select *
+    from (
+        select * except (landed_at, row_hash)
+        from semantic_cache
+        where
+            task = @task
+            and inference_version = @inference_version
+            and embedding_provider = @embedding_provider
+            and embedding_model = @embedding_model
+            and expires_at > @now
+        qualify row_number() over (partition by entry_id order by landed_at desc) = 1
+        order by occurred_at desc
+        limit 50000
+    )
+    order by occurred_at
+    """,
+    (
+        ("task", "STRING"),
+        ("inference_version", "STRING"),
+        ("embedding_provider", "STRING"),
+        ("embedding_model", "STRING"),
+        ("now", "TIMESTAMP"),
+    ),
+)
+
+RUN_SPENT = Statement(
+    """
+    select coalesce(sum(coalesce(cost_usd, cost_upper_usd)), 0) as spent_usd
+    from (select distinct call_id, cost_usd, cost_upper_usd from responses where run_id = @run_id and data_date = @data_date)
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+MONTH_SPENT = Statement(
+    """
+    select
+        coalesce(sum(if(task = @task, coalesce(cost_usd, cost_upper_usd), 0)), 0) as task_usd,
+        coalesce(sum(coalesce(cost_usd, cost_upper_usd)), 0) as month_usd
+    from (
+        select distinct call_id, task, cost_usd, cost_upper_usd
+        from responses
+        where started_at >= @month_begins and started_at < @month_ends
+    )
+    """,
+    (("task", "STRING"), ("month_begins", "TIMESTAMP"), ("month_ends", "TIMESTAMP")),
+)
+
+OPEN_LEASES = Statement(
+    """
+    with entries as (
+        select distinct lease_id, run_id, task, data_date, event, sequence, amount_usd
+        from budget_entries
+        where month = @month
+    ),
+
+    leases as (
+        select lease_id, run_id, task, data_date, sum(amount_usd) as lent_usd
+        from entries
+        group by lease_id, run_id, task, data_date
+        having countif(event = 'settle') = 0
+    ),
+
+    calls as (
+        select distinct call_id, run_id, cost_usd, cost_upper_usd
+        from responses
+        where run_id in (select run_id from leases)
+    ),
+
+    paid as (
+        select run_id, sum(coalesce(cost_usd, cost_upper_usd)) as landed_usd
+        from calls
+        group by run_id
+    )
+
+    select
+        leases.lease_id as lease_id,
+        leases.run_id as run_id,
+        leases.task as task,
+        leases.data_date as data_date,
+        leases.lent_usd as lent_usd,
+        coalesce(paid.landed_usd, 0) as landed_usd
+    from leases
+    left join paid
+        on leases.run_id = paid.run_id
+    order by lease_id
+    """,
+    (("month", "DATE"),),
+)
+
+OPEN_BATCHES = Statement(
+    """
+    select
+        chunk_hash as lease_id,
+        any_value(run_id) as run_id,
+        any_value(task) as task,
+        any_value(data_date) as data_date,
+        max(estimate_usd) as estimate_usd
+    from batches
+    where estimate_usd is not null
+    group by chunk_hash
+    having
+        countif(state in ('landed', 'abandoned')) = 0
+        and date_trunc(date(min(occurred_at)), month) = @month
+    order by lease_id
+    """,
+    (("month", "DATE"),),
+)

@@ -1,0 +1,200 @@
+"""Answers the records of a run: a streaming pass over the snapshot that lands while it goes.
+
+The second stage. Bounded memory: two chunks of records wait masked, so many are in flight, so many wait for a flush.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assay.errors import AssayError
+from assay.inference.cancelling import cancel_and_wait
+from assay.inference.endpoint.client import ModelClient
+from assay.inference.engine import Engine, RunAborted
+from assay.inference.limits.lane_events import report_lanes
+from assay.inference.limits.protocol import LaneState
+from assay.inference.request import Request, RequestResult
+from assay.performance.process import settle_memory
+from assay.ports import RowSink
+from assay.project import Project
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
+from assay.runs.requests.answer_buffer import AnswerBuffer
+from assay.runs.requests.budget import open_budget
+from assay.runs.requests.cache import CacheSinks, open_cache
+from assay.runs.requests.engine_factory import EngineComponents, call_rows, connect, open_components
+from assay.runs.requests.journal.journal import Journal
+from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
+from assay.runs.requests.requests import RunRequests
+from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
+from assay.runs.run import Run
+from assay.runs.shards import WHOLE, Shard
+from assay.warehouse.landing import LandingWriter
+
+if TYPE_CHECKING:
+    from assay.runs.requests.conversations import Conversations, Settle
+
+GRACE_SECONDS = 15.0
+"""How long a run that stops waits for the calls under way, which may be paid for already."""
+EXCHANGES_AHEAD = 40
+"""Pieces of conversations that wait at a time, twice: each is several records."""
+Work = Callable[[Any], Awaitable[object]]
+LOG = logging.getLogger(__name__)
+
+
+class RequestProgress(Protocol):
+    """Who is told how a run goes."""
+
+    def watch(
+        self,
+        limiter_states: Callable[[], Mapping[str, LaneState]],
+        budget: Callable[[], tuple[Decimal, Decimal | None]],
+    ) -> None:
+        """Where the limiter's lanes can be looked at, and what is spent of which cap (None: no cap), in USD."""
+        ...
+
+    def answered(self, answered: RequestResult) -> None:
+        """One more request is answered."""
+        ...
+
+
+class Interrupted(AssayError):
+    """The run was asked to stop; what was answered is landed."""
+
+    exit_code = 130
+
+
+@dataclass
+class RequestStage:
+    """One pass over the records of a run, or of a shard; `stop` ends it early with everything so far landed."""
+
+    project: Project
+    run: Run
+    progress: RequestProgress
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    clients: Mapping[str, ModelClient] | None = None
+    sink: RowSink | None = None
+    shard: Shard = WHOLE
+    observed: RunObserver = UNOBSERVED
+    grace_s: float = GRACE_SECONDS
+    _failure: AssayError | None = None
+    _halt: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer_all(self) -> None:
+        """Every request of the run has its prediction in the warehouse.
+
+        Raises:
+            Unreachable: the warehouse or every endpoint went away; resume when it is back.
+            UsageError: the key is refused, the quota used up, or another process answers the run.
+            Interrupted: `stop` was set.
+        """
+        guard = RecordMasker(self.run, self.project)
+        sink = self.sink or LandingWriter(self.project.warehouse)
+        journal = Journal(self.project.journal_dir(self.run.run_id) / str(self.shard))
+        rows = call_rows(self.project, self.run, guard)
+        async with (
+            open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
+            AsyncExitStack() as closing,
+        ):
+            parts = await self._open(closing, buffer, guard)
+            requests = RunRequests(self.project, self.run, guard, self.shard)
+            conversations = await self._recall(closing, requests, parts)
+            await self._pass(parts, journal, buffer, conversations or requests)
+        if self._failure is not None:
+            raise self._failure
+        if self.stop.is_set():
+            raise Interrupted(
+                f"Stopped. Everything answered so far is landed; go on with: assay run {self.run.task.name} --resume {self.run.run_id}"
+            )
+
+    async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:
+        """The parts of the engine, to be closed with `closing`; what is noted as they close is flushed after it."""
+        closing.push_async_callback(buffer.flush)
+        sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
+        cache = await asyncio.to_thread(open_cache, self.project, self.run, sinks)
+        closing.push_async_callback(cache.close)
+        budget = await open_budget(self.project, self.run)
+        closing.push_async_callback(budget.close)
+        parts = open_components(
+            self.project,
+            self.run,
+            guard,
+            clients=self.clients or connect(self.project, self.run),
+            budget=budget,
+            cache=cache,
+            observed=self.observed,
+        )
+        closing.push_async_callback(parts.close)
+        self.progress.watch(parts.limiter.states, parts.money)
+        return parts
+
+    async def _recall(
+        self, closing: AsyncExitStack, requests: RunRequests, parts: EngineComponents
+    ) -> Conversations | None:
+        """The conversations to go on with, where the task's rows are turns; to be closed with `closing`."""
+        spec = self.run.task.spec.input.conversation
+        if spec is None:
+            return None
+        from assay.runs.requests.conversations import open_conversations  # few tasks have turns; SQLite comes with them
+
+        conversations = open_conversations(requests, spec, parts.prompts)
+        closing.push_async_callback(conversations.close)
+        await asyncio.to_thread(conversations.recall)
+        return conversations
+
+    async def _pass(
+        self, parts: EngineComponents, journal: Journal, buffer: AnswerBuffer, source: RunRequests | Conversations
+    ) -> None:
+        feed, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
+        stopper = asyncio.create_task(self._halt_when_stopped())
+        teller = asyncio.create_task(report_lanes(self.observed.events, parts.limiter.states))
+        settler = asyncio.create_task(settle_memory())
+        try:
+            async with flushed(buffer, self._halt):
+                await run_workers(feed, work, count=self._in_flight(), halt=self._halt, grace_s=self.grace_s)
+        finally:
+            await cancel_and_wait(stopper, teller, settler)
+
+    def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[PrefetchQueue[Any], Work]:
+        """What the workers take one by one, and what each does with it: a request, or the turns of a conversation."""
+        if isinstance(source, RunRequests):
+            return PrefetchQueue(iter(source)), settle
+        halted = self._halt.is_set
+        return PrefetchQueue(source.exchanges(), chunk=EXCHANGES_AHEAD), lambda item: source.hold(
+            item, settle, halted=halted
+        )
+
+    async def _halt_when_stopped(self) -> None:
+        await self.stop.wait()
+        self._halt.set()
+
+    async def _settle(
+        self, engine: Engine, buffer: AnswerBuffer, item: Request | RequestResult
+    ) -> RequestResult | None:
+        """The answer, on its way to the warehouse; None where the run cannot go on."""
+        try:
+            answered = item if isinstance(item, RequestResult) else await engine.answer(item)
+            await buffer.add(answered)
+            self.progress.answered(answered)
+            return answered
+        except RunAborted as stopped:
+            self._fail(stopped.error)
+            await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+        except AssayError as error:
+            self._fail(error)
+        return None
+
+    def _fail(self, error: AssayError) -> None:
+        self._failure = self._failure or error
+        self._halt.set()
+
+    def _in_flight(self) -> int:
+        providers = {route.provider for route in self.run.task.spec.routes}
+        return sum(self.project.providers[name].concurrency for name in providers)

@@ -1,0 +1,125 @@
+"""The requests of a run, in the order of its input: what is answered already is left out, what may be reused is.
+
+Only which requests there are belongs here; asking them is `answering.py`'s part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from assay.inference.keys import request_key
+from assay.inference.request import Request, RequestResult, prediction_row
+from assay.project import Project
+from assay.runs.masked_records import MaskedRecord, RecordMasker
+from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
+from assay.runs.run import Run
+from assay.runs.shards import WHOLE, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequests:
+    """Requests of one run that have no prediction yet; those whose answer is reused come as `RequestResult`."""
+
+    project: Project
+    run: Run
+    guard: RecordMasker
+    shard: Shard = WHOLE
+
+    def __iter__(self) -> Iterator[Request | RequestResult]:
+        done = _Ordered(self._begin_done())
+        reusable = _Ordered(self._begin_reusable())
+        # The warehouse looks for both while what the first call needs besides is made ready.
+        self.project.prices.load()
+        for record in self.guard.records(shard=self.shard):
+            if not isinstance(record, MaskedRecord):
+                continue
+            for epoch in range(self.run.options.epochs):
+                place = (record.position, epoch)
+                if done.at(place) is not None:
+                    continue
+                request = self.request(record, epoch)
+                answer = reusable.at(place)
+                yield self.reused(request, answer) if answer is not None else request
+
+    def _begin_done(self) -> Iterator[dict[str, Any]]:
+        if self.shard == WHOLE:
+            return self.project.warehouse.begin(ANSWERED_IN_RUN.sql, self.run.window)
+        return self.project.warehouse.begin(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
+
+    def _begin_reusable(self) -> Iterator[dict[str, Any]]:
+        since = self.run.reuse_since(datetime.now(UTC))
+        if since is None:
+            return iter(())
+        facts = self.run.facts
+        parameters = {
+            **self.run.window,
+            "task": facts.task,
+            "inference_version": facts.inference_version,
+            "since": since,
+        }
+        if self.shard == WHOLE:
+            return self.project.warehouse.begin(REUSABLE_ANSWERS.sql, parameters)
+        return self.project.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
+
+    def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
+        """The record asked for the `epoch`-th time after what was said before, whether it is answered or not."""
+        return Request(
+            record_id=record.record_id,
+            position=record.position,
+            epoch=epoch,
+            key=request_key(
+                inference_version=self.run.facts.inference_version,
+                record_id=record.record_id,
+                input_hash=record.input_hash,
+                epoch=epoch,
+                tenant_id=record.tenant_id,
+                history=history,
+            ),
+            fields=record.fields,
+            input_hash=record.input_hash,
+            tenant_id=record.tenant_id,
+            subject_key=record.subject_key,
+            history=history,
+            history_turns=len(history) // 2 if record.turn is not None else None,
+        )
+
+    def reused(self, request: Request, answer: Mapping[str, Any]) -> RequestResult:
+        """The request with an answer that was paid for before."""
+        now = datetime.now(UTC)
+        output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
+        prediction = prediction_row(
+            self.run.facts,
+            request,
+            started_at=now,
+            finished_at=now,
+            status=answer["status"],
+            answer_source="reused",
+            output=output,
+            route=answer["route"],
+            call_id=answer["call_id"],
+            calls=0,
+        )
+        return RequestResult(prediction)
+
+
+class _Ordered:
+    """Rows of a result that is ordered by (position, epoch), looked up in that order in constant memory."""
+
+    def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
+        self._rows = rows
+        self._next: dict[str, Any] | None = None
+        self._started = False
+
+    def at(self, place: tuple[int, int]) -> dict[str, Any] | None:
+        """The row at `place`, None when there is none; places must be asked for in ascending order."""
+        if not self._started:
+            self._next, self._started = next(self._rows, None), True
+        while self._next is not None and (self._next["position"], self._next["epoch"]) < place:
+            self._next = next(self._rows, None)
+        found = self._next
+        return found if found is not None and (found["position"], found["epoch"]) == place else None

@@ -1,0 +1,98 @@
+"""Items of a blocking iterator for coroutines: made in a thread, a chunk ahead of those who take them.
+
+Only handing out belongs here; what the items are and what becomes of them is `answering.py`'s matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+CHUNK = 200
+
+
+class PrefetchQueue(Generic[T]):
+    """At most two chunks of items wait at a time, so that memory does not grow with their number."""
+
+    def __init__(self, items: Iterator[T], *, chunk: int = CHUNK) -> None:
+        self._items = items
+        self._chunk = chunk
+        self._ready: deque[T] = deque()
+        self._fetching: asyncio.Task[None] | None = None
+        self._ended = False
+
+    async def take(self) -> T | None:
+        """The next item, None when there is none or the feed was closed; raises what the iterator raises."""
+        while not self._ready and not self._ended:
+            await asyncio.shield(self._fetch())
+        if not self._ready:
+            return None
+        if len(self._ready) <= self._chunk // 2 and not self._ended:
+            self._fetch()
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """Nothing is handed out any more."""
+        self._ended = True
+        self._ready.clear()
+
+    async def aclose(self) -> None:
+        """The feed is closed and its thread has come back from the iterator."""
+        self.close()
+        if self._fetching is not None:
+            await asyncio.gather(self._fetching, return_exceptions=True)
+
+    def _fetch(self) -> asyncio.Task[None]:
+        if self._fetching is None or (self._fetching.done() and not self._fetching.exception()):
+            self._fetching = asyncio.create_task(self._read())
+        return self._fetching
+
+    async def _read(self) -> None:
+        chunk = await asyncio.to_thread(lambda: list(islice(self._items, self._chunk)))
+        if not chunk:
+            self._ended = True
+        elif not self._ended:
+            self._ready.extend(chunk)
+
+
+async def run_workers(
+    feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
+) -> None:
+    """Every item was worked on; or `halt` was set, no item was begun after it, and those begun had `grace_s` to end.
+
+    A fault in the work ends all of it and is raised.
+    """
+    workers = {asyncio.create_task(_worker(feed, work, halt)) for _ in range(count)}
+    halted = asyncio.create_task(halt.wait())
+    try:
+        await _until_done(workers, halted)
+        feed.close()
+        ended, _ = await asyncio.wait(workers, timeout=grace_s)
+        for worker in ended:
+            worker.result()
+    finally:
+        feed.close()
+        for task in (halted, *workers):
+            task.cancel()
+        await asyncio.gather(halted, *workers, return_exceptions=True)
+        await feed.aclose()
+
+
+async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[bool]) -> None:
+    under_way: set[asyncio.Task[None]] = set(workers)
+    while under_way and not halted.done():
+        ended, _ = await asyncio.wait({*under_way, halted}, return_when=asyncio.FIRST_COMPLETED)
+        for worker in ended - {halted}:
+            worker.result()
+        under_way -= ended
+
+
+async def _worker(feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
+    while (item := await feed.take()) is not None and not halt.is_set():
+        await work(item)
+        # Others whose answers have come are let go first: what is read is in the journal before new calls are begun.
+        await asyncio.sleep(0)

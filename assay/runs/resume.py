@@ -1,0 +1,101 @@
+"""Reopens a run that was interrupted, or joins one that another process opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assay.errors import UsageError
+from assay.inputs.gate import decide
+from assay.inputs.snapshot import InputSnapshot, open_snapshot, verify
+from assay.project import Project
+from assay.runs.admission import _source, _why_stopped
+from assay.runs.run import (
+    Run,
+    RunOptions,
+    asks_golden_set,
+    facts_of,
+    input_of,
+)
+from assay.runs.run_rows import find_run, options_from
+from assay.tasks.task import Task
+
+
+def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> Run:
+    """A run that was cut off, as it stood: same task version, same snapshot.
+
+    Raises:
+        UsageError: no such run, its snapshot is gone or differs, or its task or input was changed since.
+    """
+    run = _as_it_stood(project, run_id, by_row=True)
+    if input_spec is not None and input_spec != input_of(run.task, run.options):
+        raise UsageError(
+            f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}; "
+            "leave --input away, or start a new run."
+        )
+    _same_source(project, run.task, run.options, run.snapshot)
+    return run
+
+
+def join(project: Project, run_id: str) -> Run:
+    """A run that this worker answers a shard of, reopened by another just now: the source is not looked at again.
+
+    Raises:
+        UsageError: this machine does not see the run's snapshot, or the snapshot or the task differs.
+    """
+    return _as_it_stood(project, run_id, by_row=False)
+
+
+def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
+    row = find_run(project, run_id)
+    options = options_from(row)
+    task = project.task(row["task"], variant=row["variant"])
+    _same_version(task, row)
+    snapshot = _snapshot(project, run_id)
+    verify(snapshot, by_row=by_row)
+    if snapshot.manifest_hash != row["manifest_hash"]:
+        raise UsageError(f"The input snapshot of run {run_id} is not the one it was started with; start a new run.")
+    run = Run(
+        facts=facts_of(task, options, run_id=run_id),
+        task=task,
+        options=options,
+        snapshot=snapshot,
+        is_golden=asks_golden_set(task, options),
+        purpose=row["purpose"],
+    )
+    faults = row["rows_rejected"] - snapshot.rows_rejected
+    if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], faults=faults):
+        raise UsageError(f"Run {run_id} was stopped at the door and cannot go on: {reason}\nStart a new run.")
+    return run
+
+
+def _snapshot(project: Project, run_id: str) -> InputSnapshot:
+    directory = project.snapshot_dir(run_id)
+    if not directory.is_dir():
+        raise UsageError(
+            f"Input snapshot {directory} is gone: expected it on the machine that started the run, or in the "
+            "folder that ASSAY_SHARED_DIR names on all machines; mount that folder here, or start a new run."
+        )
+    return open_snapshot(directory)
+
+
+def _same_version(task: Task, row: dict[str, Any]) -> None:
+    for what, now, then in (
+        ("what the model is asked", task.versions.inference, row["inference_version"]),
+        ("the golden set", task.versions.golden_set, row["golden_set_version"]),
+    ):
+        if now != then:
+            raise UsageError(
+                f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now): "
+                "start a new run; answers that are still right are not asked again."
+            )
+
+
+def _same_source(project: Project, task: Task, options: RunOptions, snapshot: InputSnapshot) -> None:
+    if snapshot.fingerprint is None:
+        return
+    source = _source(project, task, options)
+    if source.fingerprint() != snapshot.fingerprint:
+        raise UsageError(
+            f"{snapshot.source_label} changed since the run began: a resume would mix two inputs. "
+            "Put the file back, or start a new run; answers to unchanged rows are not asked again."
+        )

@@ -1,0 +1,157 @@
+"""A run: the options it was started with, its facts, and how it is found again.
+
+What a run is belongs here; admitting, answering and scoring are modules of their own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from assay.errors import UsageError
+from assay.inference.keys import new_id
+from assay.inference.request import RunFacts
+from assay.inputs.rules import InputRules
+from assay.inputs.stored import InputSnapshot
+from assay.runs.record_mapping import DEFAULT_TENANT, golden_rules, input_rules
+from assay.tasks.task import DEFAULT_VARIANT, Task
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+GOLDEN = re.compile(r"golden(:(dev|gate))?")
+REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
+FRESH_PURPOSES = frozenset({"shadow", "canary", "latency"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is asked to do; `input` is a source, `golden`, `golden:dev` or `golden:gate`, or None for the task's own."""
+
+    data_date: date
+    input: str | None = None
+    variant: str = DEFAULT_VARIANT
+    limit: int | None = None
+    epochs: int = 1
+    budget_usd: float | None = None
+    reuse: str | None = None
+    stage: str | None = None
+    purpose: str | None = None
+    batch: bool = False
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("limit", self.limit, 1),
+            ("epochs", self.epochs, 1),
+            ("shards", self.shards, 1),
+            ("budget", self.budget_usd, 0),
+        ):
+            if value is not None and not least <= value < math.inf:
+                raise UsageError(f"--{name} is {value}: expected at least {least}; correct it.")
+        if self.input is not None and not self.input.strip():
+            raise UsageError(
+                "--input is empty: expected a file, a table or a SQL query; leave it away for the task's own input."
+            )
+        if self.reuse is not None:
+            oldest_reused(self.reuse, now=datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution under way: its task, its options and its input snapshot."""
+
+    facts: RunFacts
+    task: Task
+    options: RunOptions
+    snapshot: InputSnapshot
+    is_golden: bool
+    purpose: str
+
+    @property
+    def run_id(self) -> str:
+        """The run's occurrence id."""
+        return self.facts.run_id
+
+    @property
+    def rules(self) -> InputRules:
+        """The door's rules for the run's input."""
+        return rules_of(self.task, is_golden=self.is_golden)
+
+    @property
+    def window(self) -> dict[str, object]:
+        """Parameters that every statement about this run takes."""
+        return {"run_id": self.facts.run_id, "data_date": self.facts.data_date}
+
+    def columns(self, tenant_id: str = DEFAULT_TENANT) -> dict[str, Any]:
+        """What every row that the run lands now has in common."""
+        return {"data_date": self.facts.data_date, "occurred_at": datetime.now(UTC), "tenant_id": tenant_id}
+
+    @property
+    def reuse(self) -> str:
+        """The reuse policy: the option, else the task's; runs that measure the present never reuse."""
+        if self.purpose in FRESH_PURPOSES:
+            return "never"
+        return self.options.reuse or self.task.spec.reuse
+
+    def reuse_since(self, now: datetime) -> datetime | None:
+        """The oldest answer that may be reused, or None when none may be."""
+        return oldest_reused(self.reuse, now=now)
+
+
+def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
+    """The oldest answer that the reuse policy lets through, or None when it lets none.
+
+    Raises:
+        UsageError: the policy is none of `always`, `never`, `within N hours`, `within N days`.
+    """
+    if policy == "never":
+        return None
+    if policy == "always":
+        return EVER
+    match = REUSE.fullmatch(policy)
+    if not match:
+        raise UsageError(f"reuse is {policy!r}: expected always, never, or `within N hours|days`; correct it.")
+    try:
+        return max(EVER, now - timedelta(**{match[2]: int(match[1])}))
+    except OverflowError:  # longer ago than there is a date for
+        return EVER
+
+
+def input_of(task: Task, options: RunOptions) -> str:
+    """The source of the run: the option, else the task's own, else its golden set."""
+    return options.input or task.spec.input.source or "golden"
+
+
+def asks_golden_set(task: Task, options: RunOptions) -> bool:
+    """True when the run's input is the task's golden set, or a split of it."""
+    return GOLDEN.fullmatch(input_of(task, options)) is not None
+
+
+def golden_label(task: Task, split: str) -> str:
+    """How `runs.input_source` names the golden set, or a split of it, in its present version."""
+    return f"{split}@{task.versions.golden_set}"
+
+
+def rules_of(task: Task, *, is_golden: bool) -> InputRules:
+    """The door's rules: the task's, or those of its golden set."""
+    return golden_rules(task) if is_golden else input_rules(task)
+
+
+def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> RunFacts:
+    """Facts of a new run, or of the given one."""
+    return RunFacts(
+        run_id=run_id or new_id(),
+        task=task.name,
+        data_date=options.data_date,
+        variant=task.variant,
+        stage=options.stage or task.spec.stage,
+        inference_version=task.versions.inference,
+        masking_version=task.masking_version,
+    )
+
+
+def purpose_of(task: Task, options: RunOptions) -> str:
+    """`eval` over a golden set, else `score`, unless the options say otherwise."""
+    return options.purpose or ("eval" if asks_golden_set(task, options) else "score")

@@ -1,0 +1,93 @@
+"""Rows of `runs`: written when a run starts and finishes, read when it is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from assay.errors import UsageError
+from assay.project import Project
+from assay.records import RunEvent
+from assay.runs.queries import RUN_STARTED
+from assay.runs.run import Run, RunOptions
+from assay.version import code_version, git_sha
+
+
+def find_run(project: Project, run_id: str) -> dict[str, Any]:
+    """The `started` row of the run.
+
+    Raises:
+        UsageError: the warehouse has no such run.
+    """
+    row = next(iter(project.warehouse.stream(RUN_STARTED.sql, {"run_id": run_id})), None)
+    if row is None:
+        raise UsageError(
+            f"No run '{run_id}' in {project.warehouse.landing}.runs: expected the id that `assay run` printed; "
+            f'`assay query "select run_id, task, occurred_at from {project.warehouse.landing}.runs"` lists them.'
+        )
+    return row
+
+
+def options_json(options: RunOptions) -> str:
+    """The options as they are kept with the run."""
+    return orjson.dumps(asdict(options), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def options_from(row: dict[str, Any]) -> RunOptions:
+    """The options of a kept run."""
+    config = row["config"] if isinstance(row["config"], dict) else orjson.loads(row["config"])
+    return RunOptions(**{**config, "data_date": row["data_date"]})
+
+
+def started_row(run: Run, project: Project, *, records: int, rejected: int) -> RunEvent:
+    """The row that says what the run set out to do."""
+    settings, versions = project.settings, run.task.versions
+    return RunEvent(
+        run_id=run.run_id,
+        task=run.task.name,
+        **run.columns(),
+        event="started",
+        status="running",
+        purpose=run.purpose,
+        variant=run.facts.variant,
+        stage=run.facts.stage,
+        task_version_id=versions.task_version_id,
+        inference_version=versions.inference,
+        golden_set_version=versions.golden_set,
+        policy_version=versions.policy,
+        epochs=run.options.epochs,
+        input_source=run.snapshot.source_label,
+        manifest_hash=run.snapshot.manifest_hash,
+        rows_read=run.snapshot.rows_read,
+        rows_rejected=rejected,
+        records=records,
+        expected_predictions=records * run.options.epochs,
+        started_by=settings.started_by,
+        config=options_json(run.options),
+        git_sha=git_sha(settings.root),
+        code_version=code_version(),
+    )
+
+
+def finished_row(started: RunEvent, *, status: str, predictions: int, calls: int, reason: str | None) -> RunEvent:
+    """The row that says how the run ended."""
+    return replace(
+        started,
+        event="finished",
+        status=status,
+        occurred_at=datetime.now(UTC),
+        predictions=predictions,
+        calls=calls,
+        reason=reason,
+    )
+
+
+def row_of(kept: dict[str, Any]) -> RunEvent:
+    """A kept `runs` row as a record."""
+    names = [name for name in RunEvent.__dataclass_fields__ if name in kept]
+    values = {name: kept[name] for name in names}
+    values["config"] = orjson.dumps(kept["config"]).decode() if not isinstance(kept["config"], str) else kept["config"]
+    return RunEvent(**values)

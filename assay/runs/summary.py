@@ -1,0 +1,99 @@
+"""Counts, tokens and cost of a run, read from what landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from assay.project import Project
+from assay.records import RunEvent
+from assay.runs.queries import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS, SHARD_COUNTS
+from assay.runs.run import Run
+from assay.runs.run_rows import find_run, row_of
+from assay.runs.shards import WHOLE, Shard
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended, counted in the warehouse; costs in USD, None where a model has no price.
+
+    Calls, tokens and cost are those of the answers; what judging them took stands apart.
+    """
+
+    run_id: str
+    task: str
+    status: str
+    rows_read: int
+    rejected: int
+    records: int
+    predictions: int
+    expected_predictions: int
+    statuses: dict[str, int]
+    reused: int
+    errors: dict[str, int]
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal | None
+    unpriced_calls: int
+    unknown_billing_calls: int
+    judge_calls: int
+    judge_cost_usd: Decimal | None
+
+
+def summarise(project: Project, run: Run, *, status: str) -> RunSummary:
+    """The run's counts, tokens and cost as the warehouse holds them now."""
+    return summary_of(project, run, row_of(find_run(project, run.run_id)), run_counts(project, run), status=status)
+
+
+def run_counts(project: Project, run: Run) -> dict[str, Any]:
+    """How many records, rejected rows, predictions and calls of the run have landed."""
+    return _one(project, RUN_COUNTS.sql, run)
+
+
+def summary_of(project: Project, run: Run, started: RunEvent, counts: dict[str, Any], *, status: str) -> RunSummary:
+    """The summary of a run whose `started` row and counts are at hand."""
+    totals = _one(project, RUN_TOTALS.sql, run)
+    groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))
+    return RunSummary(
+        run_id=run.run_id,
+        task=run.task.name,
+        status=status,
+        rows_read=started.rows_read or 0,
+        rejected=counts["rejected"],
+        records=counts["records"],
+        predictions=counts["predictions"],
+        expected_predictions=started.expected_predictions or 0,
+        statuses=_summed(groups, "status"),
+        reused=_summed(groups, "answer_source").get("reused", 0),
+        errors={name: count for name, count in _summed(groups, "error_type").items() if name != "none"},
+        calls=totals["calls"],
+        input_tokens=totals["input_tokens"],
+        output_tokens=totals["output_tokens"],
+        cost_usd=totals["cost_usd"] if not totals["unpriced_calls"] else None,
+        unpriced_calls=totals["unpriced_calls"],
+        unknown_billing_calls=totals["unknown_billing_calls"],
+        judge_calls=totals["judge_calls"],
+        judge_cost_usd=totals["judge_cost_usd"] if not totals["unpriced_judge_calls"] else None,
+    )
+
+
+def open_requests(project: Project, run: Run, *, shard: Shard = WHOLE) -> int:
+    """Requests of the run, or of the shard, that have no prediction yet."""
+    if shard != WHOLE:
+        counts = next(project.warehouse.stream(SHARD_COUNTS.sql, {**run.window, **shard.parameters}))
+        return int(counts["records"]) * run.options.epochs - int(counts["predictions"])
+    started = row_of(find_run(project, run.run_id))
+    return (started.expected_predictions or 0) - int(run_counts(project, run)["predictions"])
+
+
+def _one(project: Project, sql: str, run: Run) -> dict[str, Any]:
+    return next(project.warehouse.stream(sql, run.window))
+
+
+def _summed(groups: list[dict[str, Any]], column: str) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for group in groups:
+        sums[group[column]] = sums.get(group[column], 0) + group["predictions"]
+    return sums

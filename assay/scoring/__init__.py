@@ -1,0 +1,1 @@
+"""Stage 3 of a run: scores and estimates of its predictions."""

@@ -1,0 +1,203 @@
+"""Makes the landing row of an estimate, whichever module measured it: nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from itertools import product
+from typing import Any
+
+import orjson
+
+from assay.inference.keys import content_hash
+from assay.inference.request import RunFacts
+from assay.records import Estimate
+from assay.scoring.tally import ANSWERED as ANSWERED
+from assay.scoring.tally import FALLBACK, PASS_RATE, Cell, Rate, Tally
+from assay.scoring.tally import OVERALL as OVERALL
+from assay.scoring.tally import RELIABILITY as RELIABILITY
+from assay.scoring.tally import ScoreVerdict as Verdict
+from assay.statistics.measured import Measured
+from assay.statistics.rates import MOST_UNSCORED as MOST_UNSCORED
+from assay.statistics.rates import between, grouped_rate, too_much_unscored
+from assay.statistics.repeats import Repeated, nested_variance
+from assay.statistics.sampling import Groups
+from assay.tasks.task import Task
+from assay.version import code_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateFacts:
+    """What all estimates of one evaluation share; that of a run by itself bears the run's id."""
+
+    evaluation_id: str
+    run_id: str
+    task: str
+    data_date: date
+    inference_version: str
+    golden_set_version: str
+    policy_version: str
+    tenant_id: str = "default"
+
+
+def estimate_row(
+    measured: Measured,
+    facts: EstimateFacts,
+    *,
+    metric: str,
+    population: str,
+    slice: str,
+    scorer: str | None = None,
+    scorer_version: str | None = None,
+    calibration: Mapping[str, Any] | None = None,
+    label_counts: Mapping[str, int] | None = None,
+    details: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+) -> Estimate:
+    """The row of what was measured, every figure as it is; computing it again by the same method replaces it.
+
+    Its parameters are the columns that `Measured` and the facts do not hold. `scorer` is None where it speaks of the whole
+    answer. `details` are what else the method found.
+    """
+    return Estimate(
+        estimate_id=content_hash(facts.evaluation_id, metric, scorer or "", population, slice, measured.method),
+        evaluation_id=facts.evaluation_id,
+        run_id=facts.run_id,
+        task=facts.task,
+        data_date=facts.data_date,
+        occurred_at=datetime.now(UTC),
+        tenant_id=facts.tenant_id,
+        metric=metric,
+        population=population,
+        slice=slice,
+        method=measured.method,
+        value=measured.value,
+        low=measured.low,
+        high=measured.high,
+        level=measured.level,
+        n=measured.n,
+        clusters=measured.clusters,
+        effective_n=measured.effective_n,
+        label_counts=_json(label_counts),
+        inference_version=facts.inference_version,
+        golden_set_version=facts.golden_set_version,
+        policy_version=facts.policy_version,
+        status=measured.status.value,
+        reason=measured.reason,
+        seed=seed,
+        code_version=code_version(),
+        scorer=scorer,
+        scorer_version=scorer_version,
+        standard_error=measured.standard_error,
+        worst=measured.worst,
+        best=measured.best,
+        calibration=_json(calibration),
+        details=_json(details),
+    )
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
+"""Metrics of several epochs begin so and end with k."""
+VARIANCE = "variance"
+
+
+def is_correct(task: Task, status: str, scores: Mapping[str, Verdict]) -> bool | None:
+    """Whether a prediction counts as correct: every scorer of `correct:` passed; None when that cannot be said.
+
+    A failed, refused or invalid answer is not correct; a fallback only where the task says that it may be.
+    """
+    if not task.spec.correct:
+        return None
+    if status == FALLBACK and not task.spec.fallback_counts:
+        return False
+    if status not in ANSWERED and status != FALLBACK:
+        return False
+    said = [scores.get(name) for name in task.spec.correct]
+    verdicts = [verdict.passed if verdict is not None and verdict.status == "scored" else None for verdict in said]
+    return None if None in verdicts else all(verdicts)
+
+
+def tally_of(task: Task) -> Tally:
+    """Where the predictions of a run of the task are counted."""
+    return Tally({**{check.name: 1 for check in task.spec.checks}, **{j.name: j.opinions for j in task.spec.judges}})
+
+
+def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
+    """A row for each rate in each population and slice where it counts anything, and with several epochs for each k."""
+    shared = EstimateFacts(
+        evaluation_id=facts.run_id,
+        run_id=facts.run_id,
+        task=facts.task,
+        data_date=facts.data_date,
+        inference_version=facts.inference_version,
+        golden_set_version=task.versions.golden_set,
+        policy_version=task.versions.policy,
+    )
+    for place, rate in product(tally.places, tally.rates):
+        cell = tally.cell(rate, population=place[0], slice=place[1])
+        if cell is not None:
+            yield _rate_row(cell, shared, task, rate=rate, place=place, epochs=epochs)
+            if rate == (RELIABILITY, None) and epochs > 1:
+                yield from _repeat_rows(cell, shared, place=place, epochs=epochs)
+
+
+def _rate_row(
+    cell: Cell, facts: EstimateFacts, task: Task, *, rate: Rate, place: tuple[str, str], epochs: int
+) -> Estimate:
+    (metric, scorer), (population, name) = rate, place
+    return estimate_row(
+        grouped_rate(cell.values, Groups.numbered(cell.groups, records=cell.records)),
+        facts,
+        metric=metric,
+        population=population,
+        slice=name,
+        scorer=scorer,
+        scorer_version=task.versions.scorers[scorer] if scorer else None,
+        details=_details(metric, cell, epochs=epochs),
+    )
+
+
+def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: tuple[str, str], epochs: int) -> Iterator[Estimate]:
+    cases, (population, name) = _cases(cell), place
+    for k in range(1, epochs + 1):
+        at, hat = ([case.pass_at(k) for case in cases], [case.pass_hat(k) for case in cases])
+        for metric, found in ((f"{PASS_AT}{k}", at), (f"{PASS_HAT}{k}", hat)):
+            yield estimate_row(_of_cases(found, cell), facts, metric=metric, population=population, slice=name)
+
+
+def _cases(cell: Cell) -> list[Repeated]:
+    """The epochs as they are; with too much unscored, as for any rate, those of the worst case and of the best."""
+    import numpy as np
+
+    unknown = (np.nan,) if cell.unscored <= MOST_UNSCORED * len(cell.values) else (0.0, 1.0)
+    return [
+        Repeated.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
+        for case in unknown
+    ]
+
+
+def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
+    worst, best = found[0], found[-1]
+    if len(found) == 1 or worst.value is None:
+        return worst
+    return between(worst, best, n=worst.n, reason=too_much_unscored(cell.unscored, len(cell.values)))
+
+
+def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:
+    """Where the variance of one score comes from; None where scores of a record, or of an answer, do not repeat."""
+    import numpy as np
+
+    if cell.opinions is not None:
+        asked = cell.opinions.shape[1]
+        records, answers = np.repeat(cell.records, asked), np.repeat(np.arange(len(cell.records)), asked)
+        split = nested_variance(cell.opinions.ravel(), records=records, answers=answers)
+    elif epochs > 1 and metric in (RELIABILITY, PASS_RATE):
+        split = nested_variance(cell.values, records=cell.records)
+    else:
+        return None
+    return None if split is None else {VARIANCE: {**asdict(split), "total": split.total}}

@@ -1,0 +1,153 @@
+"""Puts the engines of a run's judges together: one for each judge, juror and repeat, over the same limits and money.
+
+Only wiring belongs here: which class plays which part.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+
+from assay.inference.budgets.protocol import Budget
+from assay.inference.caches.protocol import AnswerCache, NoCache
+from assay.inference.caches.repeats import RepeatCache
+from assay.inference.call_rows import CallRows
+from assay.inference.calls import CallJournal, CallMaker
+from assay.inference.endpoint.circuit import Circuits
+from assay.inference.endpoint.client import ModelClient
+from assay.inference.engine import JUDGING, Engine
+from assay.inference.limits.build import build_limiter
+from assay.inference.limits.protocol import Limiter
+from assay.inference.routing.rules import RuleRouter
+from assay.project import Project
+from assay.runs.observation import RunObserver
+from assay.runs.requests.answer_buffer import AnswerBuffer
+from assay.runs.requests.budget import open_budget
+from assay.runs.requests.cache import CacheSinks, open_judge_cache
+from assay.runs.requests.engine_factory import connect_to
+from assay.runs.run import Run
+from assay.scoring.judges.judges import RunJudge
+from assay.scoring.judges.prompts import JudgePrompt, JudgePrompts, judge_prompt
+from assay.tasks.judge_spec import JudgeSpec, JurorSpec
+from assay.tasks.rubric import opinion_model
+from assay.tasks.spec import RouteSpec
+
+LOG = logging.getLogger(__name__)
+Engines = Mapping[tuple[str, str, int], Engine]
+"""By judge, juror and judge epoch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeComponents:
+    """Whose judges are asked, and what was opened for them already; without clients they are connected."""
+
+    project: Project
+    run: Run
+    rows: CallRows
+    journal: CallJournal
+    observed: RunObserver
+    clients: Mapping[str, ModelClient] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeEngineFactory:
+    """What all judges of a run share; whoever opened the budget and the cache closes them."""
+
+    project: Project
+    run: Run
+    rows: CallRows
+    clients: Mapping[str, ModelClient]
+    limiter: Limiter
+    budget: Budget
+    cache: AnswerCache
+    observed: RunObserver
+    journal: CallJournal | None = None
+
+    def engines(self, judges: Iterable[RunJudge]) -> Engines:
+        """An engine for each opinion that a verdict is made of."""
+        found: dict[tuple[str, str, int], Engine] = {}
+        for judge in judges:
+            spec, model = judge.spec, opinion_model(judge.rubric)
+            asked = judge_prompt(spec.name, judge.rubric, model=model, parameters=spec.parameters)
+            for juror in spec.routes:
+                engine = self.engine(asked, juror)
+                for repeat in range(spec.epochs):
+                    found[spec.name, juror.name, repeat] = replace(engine, cache=self._cache_of(spec, repeat))
+        return found
+
+    def engine(self, asked: JudgePrompt, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:
+        """What asks one juror; its calls land with the purpose `judge`."""
+        calls = CallMaker(
+            rows=self.rows,
+            prompts=JudgePrompts(asked, hash_key=self.project.settings.hash_key),
+            clients=self.clients,
+            limiter=self.limiter,
+            budget=self.budget,
+            journal=self.journal,
+        )
+        return Engine(
+            calls=calls,
+            router=RuleRouter((RouteSpec.model_validate(juror.model_dump()),), checks={}),
+            output_model=asked.model,
+            cache=cache or NoCache(),
+            tracing=self.observed.requests,
+            events=self.observed.events,
+            circuits=Circuits(events=self.observed.events),
+            purposes=JUDGING,
+            deadline_s=self.run.task.spec.deadline_s,
+        )
+
+    async def close(self) -> None:
+        """Connections are released, shares of limits given back."""
+        for client in self.clients.values():
+            await client.close()
+        await self.limiter.close()
+
+    def _cache_of(self, spec: JudgeSpec, repeat: int) -> AnswerCache:
+        return self.cache if isinstance(self.cache, NoCache) else RepeatCache(self.cache, repeat, spec.epochs)
+
+
+async def open_judge_components(
+    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: JudgeComponents
+) -> JudgeEngineFactory:
+    """What the judges share, to be closed with `closing`; what is noted as it closes is flushed after it."""
+    project, run = opened.project, opened.run
+    closing.push_async_callback(buffer.flush)
+    cache = open_judge_cache(project, run, CacheSinks(land=buffer.note, warn=LOG.warning))
+    closing.push_async_callback(cache.close)
+    budget = await open_budget(project, run)
+    closing.push_async_callback(budget.close)
+    parts = JudgeEngineFactory(
+        project=project,
+        run=run,
+        rows=opened.rows,
+        clients=opened.clients or clients_of(project, judges),
+        limiter=limiter_of(project, run),
+        budget=budget,
+        cache=cache,
+        observed=opened.observed,
+        journal=opened.journal,
+    )
+    closing.push_async_callback(parts.close)
+    return parts
+
+
+def clients_of(project: Project, judges: Iterable[JudgeSpec]) -> dict[str, ModelClient]:
+    """A transport for each provider that the judges name."""
+    return connect_to(project, _providers(judges))
+
+
+def in_flight_of(project: Project, judges: Iterable[JudgeSpec]) -> int:
+    """Calls that the judges' providers take at a time, all together."""
+    return sum(project.providers[name].concurrency for name in _providers(judges))
+
+
+def _providers(judges: Iterable[JudgeSpec]) -> set[str]:
+    return {juror.provider for judge in judges for juror in judge.routes}
+
+
+def limiter_of(project: Project, run: Run) -> Limiter:
+    """The limits of the providers, shared with whoever else asks them."""
+    return build_limiter(project.providers, redis_url=project.settings.redis_url, run_id=run.run_id)

@@ -1,0 +1,31 @@
+"""Verdicts of a run read back from `scores`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from assay.scoring.queries import VERDICTS_OF_RUN
+from assay.warehouse.client import Warehouse
+
+
+@dataclass(frozen=True, slots=True)
+class LandedVerdict:
+    """A score as it landed."""
+
+    status: str
+    passed: bool | None
+    version: str
+
+
+def read_verdicts(
+    warehouse: Warehouse, *, run_id: str, data_date: date, versions: Mapping[str, str] | None = None
+) -> dict[str, dict[str, LandedVerdict]]:
+    """The verdicts of a run by prediction id and scorer; with `versions`, only those of these scorer versions."""
+    verdicts: dict[str, dict[str, LandedVerdict]] = {}
+    for row in warehouse.stream(VERDICTS_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
+        if versions is None or row["scorer_version"] == versions.get(row["scorer"]):
+            verdict = LandedVerdict(row["status"], row["passed"], row["scorer_version"])
+            verdicts.setdefault(row["prediction_id"], {})[row["scorer"]] = verdict
+    return verdicts

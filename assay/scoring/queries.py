@@ -1,0 +1,55 @@
+"""Statements that read scores and estimates of one run."""
+
+from __future__ import annotations
+
+from assay.warehouse.statement import Statement
+
+RUN_ESTIMATES = Statement(
+    """
+    select population, slice, value, low, high, method, n, clusters, effective_n, status, reason
+    from estimates
+    where
+        run_id = @run_id
+        and data_date = @data_date
+        and evaluation_id = @run_id
+        and metric = 'reliability'
+        and scorer is null
+    qualify row_number() over (
+        partition by population, slice
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    order by population, if(slice = 'overall', 0, 1), slice
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+VERDICTS_OF_RUN = Statement(
+    """
+    with judgements as (
+        select *
+        from scores
+        where run_id = @run_id and data_date = @data_date and scorer_kind != 'human'
+        qualify row_number() over (partition by score_id order by occurred_at desc, landed_at desc) = 1
+    ),
+
+    -- Of a judge with several opinions only their verdict counts, which has no epoch.
+    verdicts as (
+        select *
+        from judgements
+        where true
+        qualify
+            scorer_kind != 'judge'
+            or judge_epoch is null
+            or count(*) over (partition by prediction_id, scorer, scorer_version) = 1
+    )
+
+    select prediction_id, scorer, scorer_version, status, passed
+    from verdicts
+    where true
+    qualify row_number() over (
+        partition by prediction_id, scorer
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)

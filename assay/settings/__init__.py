@@ -1,0 +1,400 @@
+"""The only place that reads the environment; everything else receives values.
+
+Belongs here: names of environment variables, their defaults and their checks. Clients are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from assay.errors import UsageError
+from assay.settings.hash_key import hash_key
+
+# Before Arrow is loaded: its own allocator keeps what was freed, up to 60 MB in a run; the system's gives it back.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+ENVIRONMENTS = ("dev", "staging", "prod")
+EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
+LOCAL_PROJECT = "assay-local"
+MOST_DAYS = 3650
+DAY_SECONDS = 86_400
+SAMPLERS = (
+    "parentbased_always_on",
+    "parentbased_traceidratio",
+    "parentbased_always_off",
+    "always_on",
+    "traceidratio",
+    "always_off",
+)
+TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports of the local stack, all on 127.0.0.1."""
+
+    bigquery_rest: int = 9050
+    bigquery_grpc: int = 9060
+    model_server: int = 9070
+    dagster: int = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class TraceParent:
+    """The span that started this process, as W3C Trace Context names it."""
+
+    trace_id: int
+    span_id: int
+    is_sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """Where spans go, from the standard variables of OpenTelemetry; `endpoint` None is off.
+
+    `sample` is the share of a run's requests that are traced, from 0 to 1.
+    """
+
+    endpoint: str | None = None
+    sample: float = 1.0
+    service: str = "assay"
+    parent: TraceParent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Who works on a run's steps in Dagster; a Celery worker without a sign of life for `lost_after_s` is given up."""
+
+    executor: str = "in_process"
+    broker: str | None = field(default=None, repr=False)
+    backend: str | None = field(default=None, repr=False)
+    lost_after_s: int = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Values the engine is given.
+
+    `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both.
+    `hash_key` keys every hash of personal values and never leaves the process.
+    `redis_url` is None where one process has the rate limits to itself; it may hold a password.
+    `month_budget_usd` is the most that all runs together may spend in a calendar month (UTC), None without a cap.
+    """
+
+    root: Path
+    env: str = "dev"
+    project: str = LOCAL_PROJECT
+    location: str = "US"
+    bigquery_endpoint: str | None = None
+    bigquery_grpc_endpoint: str | None = None
+    ports: Ports = field(default_factory=Ports)
+    hash_key: bytes = field(default=b"", repr=False)
+    snapshot_days: int = 30
+    started_by: str = "unknown"
+    redis_url: str | None = field(default=None, repr=False)
+    month_budget_usd: Decimal | None = None
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    traces: TraceSettings = field(default_factory=TraceSettings)
+    workers: WorkerSettings = field(default_factory=WorkerSettings)
+    shared: Path | None = None
+    stated_dagster_home: Path | None = None
+
+    @property
+    def shared_dir(self) -> Path:
+        """What all workers of a run must see: input snapshots, and what a step of Dagster hands to the next."""
+        return self.shared or self.state_dir
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster finds its own configuration."""
+        return self.stated_dagster_home or self.state_dir / "dagster"
+
+    @property
+    def state_dir(self) -> Path:
+        """Where this machine's own state lives: data of the local stack, logs, journals."""
+        return self.root / ".assay"
+
+    @property
+    def tasks_dir(self) -> Path:
+        """Where the task folders are."""
+        return self.root / "tasks"
+
+    @property
+    def is_local(self) -> bool:
+        """True when the warehouse is an emulator, which takes no credentials."""
+        return self.bigquery_endpoint is not None
+
+    def dataset(self, name: str) -> str:
+        """The dataset's name in this environment, e.g. `dev_landing`."""
+        return f"{self.env}_{name}"
+
+    def child_environment(self) -> dict[str, str]:
+        """Variables that give a child process (dbt, Dagster) the same settings, telemetry off."""
+        endpoint = self.bigquery_endpoint or ""
+        return {
+            **TELEMETRY_OFF,
+            "ASSAY_ROOT": str(self.root),
+            "ASSAY_ENV": self.env,
+            "ASSAY_PROJECT": self.project,
+            "ASSAY_LOCATION": self.location,
+            "ASSAY_BIGQUERY_ENDPOINT": endpoint,
+            "ASSAY_BIGQUERY_GRPC_ENDPOINT": self.bigquery_grpc_endpoint or "",
+            "ASSAY_DBT_TARGET": "local" if endpoint else "cloud",
+            "ASSAY_PORT_BIGQUERY_REST": str(self.ports.bigquery_rest),
+            "ASSAY_PORT_BIGQUERY_GRPC": str(self.ports.bigquery_grpc),
+            "ASSAY_PORT_MODEL_SERVER": str(self.ports.model_server),
+            "ASSAY_PORT_DAGSTER": str(self.ports.dagster),
+            "ASSAY_REDIS_URL": self.redis_url or "",
+            "ASSAY_MONTH_BUDGET_USD": "" if self.month_budget_usd is None else str(self.month_budget_usd),
+            "ASSAY_SHARED_DIR": str(self.shared or ""),
+            "ASSAY_DAGSTER_EXECUTOR": self.workers.executor,
+            "ASSAY_CELERY_BROKER": self.workers.broker or "",
+            "ASSAY_CELERY_BACKEND": self.workers.backend or "",
+            "DAGSTER_HOME": str(self.dagster_home),
+        }
+
+
+TELEMETRY_OFF = {
+    "DAGSTER_DISABLE_TELEMETRY": "yes",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+}
+
+
+def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Settings:
+    """Settings of this process, from `ASSAY_*` variables and the project folder around `cwd`.
+
+    Raises:
+        UsageError: a variable has a value that cannot be right, or no project folder is found.
+    """
+    env = os.environ if environ is None else environ
+    root = find_root(env, cwd=cwd or Path.cwd())
+    name = _one_of(env, "ASSAY_ENV", ENVIRONMENTS, default="dev")
+    project = env.get("ASSAY_PROJECT") or LOCAL_PROJECT
+    local = project == LOCAL_PROJECT
+    if local and name == "prod":
+        raise UsageError(
+            "ASSAY_ENV is 'prod' but ASSAY_PROJECT is not set: expected the project id of the production warehouse; set ASSAY_PROJECT."
+        )
+    ports = Ports(
+        bigquery_rest=_port(env, "ASSAY_PORT_BIGQUERY_REST", 9050),
+        bigquery_grpc=_port(env, "ASSAY_PORT_BIGQUERY_GRPC", 9060),
+        model_server=_port(env, "ASSAY_PORT_MODEL_SERVER", 9070),
+        dagster=_port(env, "ASSAY_PORT_DAGSTER", 3000),
+    )
+    rest, grpc = _endpoints(env, ports, local=local)
+    return Settings(
+        root=root,
+        env=name,
+        project=project,
+        location=env.get("ASSAY_LOCATION") or "US",
+        bigquery_endpoint=rest,
+        bigquery_grpc_endpoint=grpc,
+        ports=ports,
+        hash_key=hash_key(env, root, required=name == "prod"),
+        snapshot_days=_days(env, "ASSAY_SNAPSHOT_DAYS", 30),
+        started_by=env.get("ASSAY_STARTED_BY") or _account(),
+        redis_url=_redis_url(env),
+        month_budget_usd=_amount(env, "ASSAY_MONTH_BUDGET_USD"),
+        api_keys={k: v for k, v in env.items() if k.endswith("_API_KEY") and v},
+        traces=_traces(env),
+        workers=_workers(env),
+        shared=_shared(env),
+        stated_dagster_home=Path(home) if (home := env.get("ASSAY_DAGSTER_HOME")) else None,
+    )
+
+
+def process_environment(settings: Settings) -> dict[str, str]:
+    """This process's environment with the same settings stated, for a child process."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, **settings.child_environment()}
+
+
+def export_environment(settings: Settings) -> None:
+    """The settings stand in this process's own environment, for libraries that start children by themselves."""
+    os.environ.update(settings.child_environment())
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that this process's environment names for the URL (HTTPS_PROXY, NO_PROXY, …), None for none."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
+    """The project folder: ASSAY_ROOT, else the nearest folder upwards that holds `tasks/` and `providers.yml`."""
+    if stated := environ.get("ASSAY_ROOT"):
+        if not _is_project(Path(stated)):
+            raise UsageError(
+                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml; correct it, or leave it unset."
+            )
+        return Path(stated).resolve()
+    for folder in (cwd, *cwd.parents):
+        if _is_project(folder):
+            return folder.resolve()
+    raise UsageError(
+        f"No Assay project around {cwd}: expected a folder with tasks/ and providers.yml; change into the project or set ASSAY_ROOT."
+    )
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "tasks").is_dir() and (folder / "providers.yml").is_file()
+
+
+def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
+    """Both of the warehouse's endpoints, or None for Google's own: never one of each, which would split reads and writes."""
+    names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
+    rest, grpc = (env.get(name) or None for name in names)
+    if local:
+        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
+    if (rest is None) != (grpc is None):
+        raise UsageError(
+            f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery; set or unset both."
+        )
+    return rest, grpc
+
+
+def _redis_url(env: Mapping[str, str]) -> str | None:
+    for name in ("ASSAY_REDIS_URL", "REDIS_URL"):
+        if url := env.get(name):
+            if not url.startswith(("redis://", "rediss://", "unix://")):
+                # The value is not shown: it may hold a password.
+                raise UsageError(
+                    f"{name} is no Redis URL: expected redis://host:port/db, rediss:// or unix://; correct it."
+                )
+            return url
+    return None
+
+
+def _workers(env: Mapping[str, str]) -> WorkerSettings:
+    executor = _one_of(env, "ASSAY_DAGSTER_EXECUTOR", EXECUTORS, default="in_process")
+    broker = env.get("ASSAY_CELERY_BROKER") or _redis_url(env)
+    backend = env.get("ASSAY_CELERY_BACKEND") or _redis_url(env)
+    if executor == "celery" and (broker is None or backend is None):
+        raise UsageError(
+            "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND; set them."
+        )
+    lost_after_s = _whole_number(env, "ASSAY_CELERY_LOST_AFTER", 120)
+    if not 5 <= lost_after_s <= DAY_SECONDS:
+        raise UsageError(f"ASSAY_CELERY_LOST_AFTER is {lost_after_s}: expected 5 to {DAY_SECONDS} seconds.")
+    return WorkerSettings(executor, broker, backend, lost_after_s)
+
+
+def _shared(env: Mapping[str, str]) -> Path | None:
+    if not (stated := env.get("ASSAY_SHARED_DIR")):
+        return None
+    if not Path(stated).is_absolute() or not Path(stated).is_dir():
+        raise UsageError(
+            f"ASSAY_SHARED_DIR is {stated!r}: expected the full path of a folder that every worker sees; mount it, or correct it."
+        )
+    if not env.get("ASSAY_HASH_KEY"):
+        raise UsageError(
+            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, for they must recognise the same records; set it from your secret manager."
+        )
+    return Path(stated)
+
+
+def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...], *, default: str) -> str:
+    value = env.get(name) or default
+    if value not in allowed:
+        raise UsageError(f"{name} is {value!r}: expected one of {', '.join(allowed)}.")
+    return value
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    value = _whole_number(env, name, default)
+    if not 1 <= value <= 65535:
+        raise UsageError(f"{name} is {value}: expected a port from 1 to 65535.")
+    return value
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> int:
+    value = _whole_number(env, name, default)
+    if not 1 <= value <= MOST_DAYS:
+        raise UsageError(f"{name} is {value}: expected 1 to {MOST_DAYS} days.")
+    return value
+
+
+def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name) or str(default)
+    if not re.fullmatch(r"\d+", value):
+        raise UsageError(f"{name} is {value!r}: expected a whole number.")
+    return int(value)
+
+
+def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
+    value = env.get(name)
+    if not value:
+        return None
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        raise UsageError(
+            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50; correct it, or unset it."
+        )
+    return Decimal(value)
+
+
+def _traces(env: Mapping[str, str]) -> TraceSettings:
+    """Tracing as the standard variables say; what is not stated is on, once there is an endpoint."""
+    base, endpoint = env.get("OTEL_EXPORTER_OTLP_ENDPOINT"), env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    endpoint = endpoint or (f"{base.rstrip('/')}/v1/traces" if base else None)
+    if (
+        endpoint is None
+        or env.get("OTEL_SDK_DISABLED", "").lower() == "true"
+        or env.get("OTEL_TRACES_EXPORTER") == "none"
+    ):
+        return TraceSettings()
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
+        raise UsageError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…; correct it, or unset it."
+        )
+    name = (
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
+        if env.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        else "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    if (env.get(name) or "http/protobuf") != "http/protobuf":
+        raise UsageError(
+            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318; correct it, or leave it unset."
+        )
+    parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
+    if sampler not in SAMPLERS:
+        raise UsageError(f"OTEL_TRACES_SAMPLER is {sampler!r}: expected one of {', '.join(SAMPLERS)}.")
+    asked = (
+        parent is not None and parent.is_sampled if parent and "parentbased" in sampler else "always_off" not in sampler
+    )
+    share = _share(env, "OTEL_TRACES_SAMPLER_ARG") if "ratio" in sampler else 1.0
+    service = env.get("OTEL_SERVICE_NAME") or "assay"
+    return TraceSettings(endpoint=endpoint if asked else None, sample=share, service=service, parent=parent)
+
+
+def _traceparent(text: str) -> TraceParent | None:
+    """The span named; None when there is none, or the text is not as https://www.w3.org/TR/trace-context/ has it."""
+    match = TRACEPARENT.fullmatch(text.strip())
+    if match is None or match[1] == "ff" or not int(match[2], 16) or not int(match[3], 16):
+        return None
+    return TraceParent(int(match[2], 16), int(match[3], 16), is_sampled=bool(int(match[4], 16) & 1))
+
+
+def _share(env: Mapping[str, str], name: str) -> float:
+    value = env.get(name) or "1"
+    if not re.fullmatch(r"(0|1)(\.\d+)?|\.\d+", value) or float(value) > 1:
+        raise UsageError(f"{name} is {value!r}: expected a share from 0 to 1.")
+    return float(value)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return "unknown"

@@ -1,0 +1,272 @@
+"""Power of a comparison and of a lower-bound rule: minimum detectable effect, records needed, probability of each verdict.
+
+Probabilities are those of the bounds that the gate uses (`paired_bounds.py`, `measured.py`), by enumeration.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from assay.statistics.exact_tests import difference_above_p
+from assay.statistics.measured import FEW
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Counts = NDArray[np.int64]
+
+ERROR = 0.05
+POWER = 0.8
+FEWEST_DISCORDANT = 10
+"""Records that differ, below which only bounds that hold at every sample size are given."""
+SPREAD = 6.0
+"""Standard deviations of the number of discordant pairs that are summed over."""
+MOST_RECORDS = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A comparison to come: `n` records, the share of them on which the variants differ, and the regression rule's margin.
+
+    `difference` is the true one, candidate minus champion. `rules` is how many tested rules the gate has: the FAIL of one is
+    adjusted for all. Clustered records have the number of `clusters` and a design effect of at least 1.
+
+    Raises:
+        ValueError: a figure is out of its range, or the difference is larger than the share that differs.
+    """
+
+    n: int
+    discordance: float
+    margin: float
+    difference: float = 0.0
+    rules: int = 1
+    clusters: int | None = None
+    design_effect: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.rules < 1 or self.design_effect < 1 or (self.clusters is not None and self.clusters < 2):
+            raise ValueError("a plan has n, rules and a design effect of at least 1, and at least 2 clusters or None")
+        if not 0 <= abs(self.difference) <= self.discordance <= 1 or not 0 <= self.margin < 1:
+            raise ValueError(
+                f"discordance {self.discordance:g}, difference {self.difference:g}, margin {self.margin:g}: expected "
+                "0 <= |difference| <= discordance <= 1 and 0 <= margin < 1"
+            )
+
+    @property
+    def standard_error(self) -> float:
+        """Of the estimated difference."""
+        return math.sqrt((self.discordance - self.difference**2) * self.design_effect / self.n)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictProbabilities:
+    """Probabilities of the regression rule's three outcomes; they sum to 1."""
+
+    passing: float
+    failing: float
+    inconclusive: float
+
+
+def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
+    """The smallest true difference that a two-sided test at 5 % finds with that probability, for this standard error.
+
+    (t for 97.5 % + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 1 - ERROR / 2) + stdtrit(df, power)) * standard_error
+
+
+def records_for(wanted: float, *, n: int, smallest: float) -> int:
+    """How many records of the same kind make `wanted` detectable, where n of them make `smallest` so."""
+    if wanted <= 0:
+        raise ValueError(f"a wanted difference of {wanted:g}: expected one above 0")
+    return min(MOST_RECORDS, math.ceil(n * (smallest / wanted) ** 2))
+
+
+def records_needed(wanted: float, *, discordance: float, power: float = POWER, design_effect: float = 1.0) -> int:
+    """How many pairs find a difference with that probability by McNemar's test, two-sided at 5 %.
+
+    Connor, Biometrics 43 (1987) 207; times the design effect for clustered records.
+    """
+    from scipy.special import ndtri
+
+    if not 0 < abs(wanted) <= discordance <= 1:
+        raise ValueError(
+            f"a wanted difference of {wanted:g} needs a discordance of at least as much, found {discordance:g}"
+        )
+    under_null = float(ndtri(1 - ERROR / 2)) * math.sqrt(discordance)
+    under_difference = float(ndtri(power)) * math.sqrt(discordance - wanted**2)
+    return min(MOST_RECORDS, math.ceil(design_effect * ((under_null + under_difference) / wanted) ** 2))
+
+
+def minimum_detectable_effect(
+    n: int, *, discordance: float, power: float = POWER, design_effect: float = 1.0
+) -> float | None:
+    """The smallest difference that n pairs find with that probability; None where not even all discordant pairs suffice.
+
+    The inversion of `records_needed` (Connor 1987).
+    """
+    from scipy.optimize import brentq
+    from scipy.special import ndtri
+
+    z, z_power = float(ndtri(1 - ERROR / 2)), float(ndtri(power))
+
+    def surplus(wanted: float) -> float:
+        spread = z * math.sqrt(discordance) + z_power * math.sqrt(max(0.0, discordance - wanted**2))
+        return wanted * math.sqrt(n / design_effect) - spread
+
+    return float(brentq(surplus, 0.0, discordance)) if discordance > 0 and surplus(discordance) >= 0 else None
+
+
+def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
+    """How many records let the plan PASS with that probability; None where even ten million would not.
+
+    Clusters grow in number, not in size.
+    """
+    if plan.difference <= -plan.margin:
+        return None
+    low, high = 0, 64
+    while verdict_probabilities(_resized(plan, high)).passing < chance:
+        low, high = high, 2 * high
+        if high > MOST_RECORDS:
+            return None
+    while high - low > max(1, high // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if verdict_probabilities(_resized(plan, middle)).passing >= chance else (middle, high)
+    return high
+
+
+def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
+    """Probabilities that the regression rule passes, fails or says neither.
+
+    Independent yes/no pairs: every outcome is enumerated and judged by the bounds that it would have. Clusters: Student's t with one
+    degree of freedom less than clusters, noncentral under the true difference.
+    """
+    passing, failing = _student(plan) if plan.clusters is not None or plan.design_effect > 1 else _enumerated(plan)
+    return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
+
+
+def _resized(plan: Plan, n: int) -> Plan:
+    clusters = max(2, round(plan.clusters * n / plan.n)) if plan.clusters is not None else None
+    return replace(plan, n=n, clusters=clusters)
+
+
+def _student(plan: Plan) -> tuple[float, float]:
+    from scipy.special import stdtrit
+    from scipy.stats import nct
+
+    df = float((plan.clusters or plan.n) - 1)
+    if plan.standard_error == 0:
+        return float(plan.difference > -plan.margin), float(plan.difference < -plan.margin)
+    apart = (plan.difference + plan.margin) / plan.standard_error
+    passing = nct.sf(stdtrit(df, 1 - ERROR), df, apart)
+    return float(passing), float(nct.cdf(stdtrit(df, ERROR / plan.rules), df, apart))
+
+
+def _enumerated(plan: Plan) -> tuple[float, float]:
+    """PASS from a number of gains on, FAIL from a number of losses on, for each number of discordant pairs."""
+    import numpy as np
+    from scipy.stats import binom
+
+    n, share = plan.n, plan.discordance
+    spread = SPREAD * math.sqrt(n * share * (1 - share)) + 1
+    counts = np.arange(max(0, math.floor(n * share - spread)), min(n, math.ceil(n * share + spread)) + 1)
+    gain = (share + plan.difference) / (2 * share) if share else 0.5
+    weight = binom.pmf(counts, n, share)
+    gains = _fewest(counts, n, bar=-plan.margin, error=ERROR)
+    losses = _fewest(counts, n, bar=plan.margin, error=ERROR / plan.rules)
+    passing = float((weight * binom.sf(gains - 1, counts, gain)).sum())
+    return passing, float((weight * binom.sf(losses - 1, counts, 1 - gain)).sum())
+
+
+def _fewest(counts: Counts, n: int, *, bar: float, error: float) -> Counts:
+    """For each number of discordant pairs the fewest ups that show a mean above the bar; one more where not even all do."""
+    import numpy as np
+    from scipy.special import ndtri
+
+    z = float(ndtri(1 - error))
+    below, fewest = np.full(len(counts), -1), counts + 1
+    for _ in range(int(counts.max()).bit_length() + 1):
+        middle = (below + fewest) // 2
+        shown = (_scores(np.maximum(middle, 0), counts, n, bar) > z) & (middle >= 0)
+        below, fewest = np.where(shown, below, middle), np.where(shown, middle, fewest)
+    for place, m in enumerate(counts.tolist()):
+        if m < FEWEST_DISCORDANT:
+            shown_by = (ups for ups in range(m + 1) if _exact_p(ups, m, n, bar) <= error)
+            fewest[place] = next(shown_by, m + 1)
+    return fewest
+
+
+def _exact_p(ups: int, discordant: int, n: int, bar: float) -> float:
+    return difference_above_p(ups, discordant - ups, n, difference=bar, error=ERROR)
+
+
+def _scores(ups: Counts, discordant: Counts, n: int, bar: float) -> NDArray[np.float64]:
+    """`tango_score` of many tables at once, times the `shrinkage` of `ScoreBounds`."""
+    import numpy as np
+
+    downs = discordant - ups
+    b = -discordant + (2 * n - ups + downs) * bar
+    share = (np.sqrt(np.maximum(b**2 + 8 * n * downs * bar * (1 - bar), 0.0)) - b) / (4 * n)
+    variance = n * (2 * share + bar * (1 - bar))
+    distance = ups - downs - n * bar
+    certain = np.where(distance == 0, 0.0, np.copysign(math.inf, distance))
+    score = np.where(variance > 0, distance / np.sqrt(np.where(variance > 0, variance, 1.0)), certain)
+    return score * np.sqrt(1 - 1 / np.maximum(discordant, 2))
+
+
+def probability_of_clearing(n: int, *, rate: float, bar: float) -> float:
+    """The probability that the one-sided 95 % lower bound of n independent answers is at least the bar, at that true rate.
+
+    Every number of successes is enumerated and judged by the bound that it would have.
+
+    Raises:
+        ValueError: n below 1, or a rate or bar outside 0 to 1.
+    """
+    import numpy as np
+    from scipy.stats import binom
+
+    if n < 1 or not 0 <= rate <= 1 or not 0 <= bar <= 1:
+        raise ValueError(f"n {n}, rate {rate:g}, bar {bar:g}: expected n >= 1 and both from 0 to 1")
+    spread = SPREAD * math.sqrt(n * rate * (1 - rate)) + 1
+    successes = np.arange(max(0, math.floor(n * rate - spread)), min(n, math.ceil(n * rate + spread)) + 1)
+    clear = lower_bounds(successes, n) >= bar
+    return float(min(1.0, binom.pmf(successes, n, rate)[clear].sum()))
+
+
+def records_to_clear(rate: float, *, bar: float, chance: float = POWER) -> int | None:
+    """How many records let the bound be clear with that probability, to within 1 %; None where the rate is not above the bar.
+
+    The chance rises in steps, so that a few records more may have a little less of it.
+    """
+    if rate <= bar:
+        return None
+    low, high = 0, 16
+    while probability_of_clearing(high, rate=rate, bar=bar) < chance:
+        low, high = high, 2 * high
+        if high > MOST_RECORDS:
+            return None
+    while high - low > max(1, high // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if probability_of_clearing(middle, rate=rate, bar=bar) >= chance else (middle, high)
+    return high
+
+
+def lower_bounds(successes: Counts, n: int) -> Floats:
+    """`proportion_interval` of many outcomes at once, its lower end at a two-sided level of 90 %."""
+    import numpy as np
+    from scipy.special import betaincinv, ndtri
+
+    z = float(ndtri(1 - ERROR))
+    share = successes / n
+    spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    wilson = (share + z**2 / (2 * n) - spread) / (1 + z**2 / n)
+    exact = np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)
+    few = np.minimum(successes, n - successes) < FEW
+    bounds: Floats = np.where(few, exact, np.maximum(wilson, 0.0))
+    return bounds

@@ -1,0 +1,327 @@
+"""The rate or mean of one sample with the interval that its rows allow: independent, repeated, clustered, weighted.
+
+DESIGN §7 says which case wants which method; how well each keeps its level is measured in tests/benchmarks/coverage.
+Two samples are compared elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from assay.statistics.measured import (
+    FEW,
+    LEVEL,
+    Measured,
+    Status,
+    exact_bounds,
+    proportion_interval,
+    unmeasured,
+    wilson_bounds,
+)
+from assay.statistics.sampling import ALONE, Groups, Sampling, Spread, spread_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MOST_UNSCORED = 0.01
+FEWEST_CLUSTERS = 10
+WARNED_CLUSTERS = 30
+WILSON_SKEWNESS = 0.28
+"""Skewness of the binomial at the effective n, |1-2p| / sqrt(n p (1-p)), above which Clopper and Pearson's bounds take
+Wilson's place, unless rows are as good as independent: as with 10 failures of 100."""
+MEAN = "hall_t"
+ROUNDING = 1e-12
+"""Differences this small, beside the figures they are of, are of the arithmetic."""
+
+
+def rate(scores: Sequence[float | bool | None], sampling: Sampling = ALONE, *, level: float = LEVEL) -> Measured:
+    """The mean of scores between 0 and 1, over predictions, with an interval within 0 and 1 that is never without width.
+
+    Whole scores of independent rows: Wilson, or Clopper–Pearson where one outcome is rare. All else, be it epochs,
+    fractions, clusters or weights: the same two at the effective n, after Korn & Graubard (`score_at_effective_n`).
+    None and NaN are unscored. Up to 1 % of them are left out; above, there is no value, and the bounds are those of the
+    worst case (all fail) and the best (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
+
+    Raises:
+        ValueError: a score outside 0 to 1, or a field of `sampling` that does not fit.
+    """
+    values = floats(scores)
+    return grouped_rate(values, Groups.of(len(values), sampling), level=level)
+
+
+def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Measured:
+    """`rate` of rows that are in groups already; NaN is unscored.
+
+    Raises:
+        ValueError: a score outside 0 to 1.
+    """
+    import numpy as np
+
+    kept = ~np.isnan(values)
+    if ((values[kept] < 0) | (values[kept] > 1)).any():
+        raise ValueError(f"scores: 0 to 1 was expected, found {values[kept].min():g} to {values[kept].max():g}")
+    if not len(values):
+        return unmeasured("no prediction", level=level)
+    unscored = int((~kept).sum())
+    if unscored > MOST_UNSCORED * len(values):
+        return _worst_and_best(values, groups, unscored=unscored, level=level)
+    return scored_rate(values[kept], groups.only(kept), level=level)
+
+
+def scored_rate(values: Floats, groups: Groups, *, level: float) -> Measured:
+    """`rate` of at least one row, all of them scored."""
+    import numpy as np
+
+    whole = bool(np.isin(values, (0.0, 1.0)).all())
+    if whole and groups.count == groups.n and not groups.weighted:
+        return _binomial(int(values.sum()), groups.n, level=level)
+    value = min(1.0, max(0.0, groups.mean(values)))
+    return score_at_effective_n(value, groups, influence=values - value, level=level)
+
+
+def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, level: float) -> Measured:
+    """A share between 0 and 1 with the interval of as many independent outcomes as would vary like it does.
+
+    n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`); then Wilson's interval at n*, or Clopper
+    and Pearson's where one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998) 193, with
+    Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. With fewer than 5 of one outcome at the
+    effective n, and where nothing varies, each group is taken to have one outcome, which is conservative. `influence` has
+    one value a row, and averages 0.
+    """
+    import numpy as np
+
+    spread = spread_of(groups, np.where(np.abs(influence) < ROUNDING, 0.0, influence))
+    count, few, exact = _equivalent_n(value, groups, spread=spread, error=(1 - level) / 2)
+    effective = groups.n / spread.design_effect if spread.alone > 0 else groups.equal_groups
+    low, high = (exact_bounds if exact else wilson_bounds)(value, count, error=(1 - level) / 2)
+    status, reason = _standing(groups, few=few)
+    return Measured(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        level=level,
+        method="effective_n_clopper_pearson" if exact else "effective_n_wilson",
+        n=groups.n,
+        clusters=groups.count,
+        effective_n=effective,
+        standard_error=_error(spread),
+        status=status,
+        reason=reason,
+    )
+
+
+def mean(values: Sequence[float | None], sampling: Sampling = ALONE, *, level: float = LEVEL) -> Measured:
+    """The mean of amounts without bounds, such as costs or durations, None and NaN left out.
+
+    Student's t with the variance and degrees of freedom of `spread_of`, its skewness removed by Hall's cubic
+    transformation (J. R. Stat. Soc. B 54 (1992) 221): on skewed amounts it covers like the bootstrap-t, which is better
+    than t or BCa, and needs no resampling. No interval for fewer than two groups or amounts that are all the same.
+    """
+    import numpy as np
+
+    found = floats(values)
+    groups, kept = Groups.of(len(found), sampling), ~np.isnan(found)
+    if not kept.any():
+        return unmeasured("no value", level=level)
+    return _mean(found[kept], groups.only(kept), level=level)
+
+
+def cost_per_correct(
+    costs_usd: Sequence[float | None],
+    correct: Sequence[bool | None],
+    *,
+    sampling: Sampling = ALONE,
+    level: float = LEVEL,
+) -> Measured:
+    """USD spent for each correct answer: all costs over all correct rows, an unscored row being none.
+
+    The interval combines those of the mean cost and of the rate of correct answers with their correlation: MOVER-R,
+    Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. With symmetric intervals it is
+    Fieller's; with these it stays positive and bounded. No value if no answer is correct, a cost is unknown, or more than
+    1 % is unscored.
+    """
+    import numpy as np
+
+    costs, hits = floats(costs_usd), floats(correct)
+    if len(costs) != len(hits):
+        raise ValueError(f"correct: one entry a cost was expected, {len(costs)} costs; found {len(hits)}")
+    groups, n = Groups.of(len(costs), sampling), len(costs)
+    unpriced, unscored = int(np.isnan(costs).sum()), int(np.isnan(hits).sum())
+    if unpriced:
+        return unmeasured(f"the cost of {unpriced} of {n} predictions is unknown", level=level, n=n)
+    if unscored > MOST_UNSCORED * n:
+        return unmeasured(too_much_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
+    hits = np.nan_to_num(hits)
+    if not hits.any():
+        return unmeasured("no answer is correct" if n else "no prediction", level=level, n=n)
+    cost, share = _mean(costs, groups, level=level), scored_rate(hits, groups, level=level)
+    if not costs.any():
+        free = unmeasured("nothing was paid: no interval", level=level, n=n, status=Status.TOO_FEW)
+        return replace(free, value=0.0, clusters=groups.count)
+    low, high = _ratio_bounds(cost, share, correlation=_correlation(costs, hits, groups=groups))
+    value = float((groups.weights * costs).sum() / (groups.weights * hits).sum())
+    return replace(share, value=value, low=low, high=high, method="mover_r", standard_error=None)
+
+
+def floats(values: Sequence[float | bool | None]) -> Floats:
+    """The values as an array, None as NaN.
+
+    Raises:
+        ValueError: an infinite value.
+    """
+    import numpy as np
+
+    found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    if np.isinf(found).any():
+        raise ValueError("a finite number was expected, found an infinite one")
+    return found
+
+
+def _binomial(successes: int, n: int, *, level: float) -> Measured:
+    found = proportion_interval(successes, n, level=level)
+    rare = f"fewer than {FEW} of one outcome: exact bounds" if min(successes, n - successes) < FEW else None
+    return Measured(
+        value=successes / n,
+        low=found.low,
+        high=found.high,
+        level=level,
+        method=found.method,
+        n=n,
+        clusters=n,
+        effective_n=float(n),
+        reason=rare,
+    )
+
+
+def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float) -> tuple[float, bool, bool]:
+    """n of the binomial whose normal interval is as wide, whether one outcome is too rare, and whether for Wilson's."""
+    from scipy.special import ndtri
+
+    variance, z, rare = value * (1 - value), float(ndtri(1 - error)), min(value, 1 - value)
+    if spread.alone <= 0 or spread.df <= 0 or variance <= 0:
+        return groups.equal_groups, groups.equal_groups * rare < FEW, True
+    count = variance * (z / spread.half(error)) ** 2
+    several = groups.count >= FEWEST_CLUSTERS
+    skewed = 1 - 2 * rare > WILSON_SKEWNESS * math.sqrt(count * variance) and not spread.negligible
+    if count * rare >= FEW and several and not skewed:
+        return count, False, False
+    if max(count, groups.n / spread.design_effect) * rare >= FEW and several:
+        return count, False, True
+    count = variance * (z / spread.half(error, careful=True)) ** 2
+    if max(count, groups.n / spread.design_effect) * rare < FEW:
+        return min(count, groups.equal_groups), True, True
+    return min(count, groups.n), False, True
+
+
+def _error(spread: Spread) -> float | None:
+    return math.sqrt(spread.variance) if 0 < spread.variance < math.inf else None
+
+
+def _standing(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
+    if groups.are_clusters and groups.count < FEWEST_CLUSTERS:
+        return Status.INCONCLUSIVE, f"{groups.count} clusters: at least {FEWEST_CLUSTERS} are needed"
+    if groups.count < FEWEST_CLUSTERS:
+        return Status.TOO_FEW, f"{groups.count} records: at least {FEWEST_CLUSTERS} are needed"
+    if few:
+        return Status.TOO_FEW, f"fewer than {FEW} of one outcome at the effective n: conservative bounds"
+    if groups.are_clusters and groups.count < WARNED_CLUSTERS:
+        return Status.WARNING, f"{groups.count} clusters are few: {WARNED_CLUSTERS} are better"
+    return Status.OK, None
+
+
+def _worst_and_best(values: Floats, groups: Groups, *, unscored: int, level: float) -> Measured:
+    import numpy as np
+
+    worst, best = (scored_rate(np.nan_to_num(values, nan=case), groups, level=level) for case in (0.0, 1.0))
+    return between(worst, best, n=groups.n - unscored, reason=too_much_unscored(unscored, groups.n))
+
+
+def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured:
+    """No value, but the bounds of both cases: everything unscored failed, everything passed."""
+    return replace(
+        worst,
+        value=None,
+        high=best.high,
+        method="worst_and_best_case",
+        n=n,
+        effective_n=None,
+        standard_error=None,
+        status=Status.UNSCORED,
+        reason=reason,
+        worst=worst.value,
+        best=best.value,
+    )
+
+
+def too_much_unscored(unscored: int, n: int) -> str:
+    """The reason for no value."""
+    return f"{unscored} of {n} predictions could not be scored"
+
+
+def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:
+    import numpy as np
+
+    value = groups.mean(values)
+    left = values - value
+    spread = spread_of(groups, np.where(np.abs(left) < ROUNDING * abs(value), 0.0, left))
+    found = Measured(
+        value=value,
+        low=None,
+        high=None,
+        level=level,
+        method="none",
+        n=groups.n,
+        clusters=groups.count,
+        effective_n=groups.n / spread.design_effect if spread.alone > 0 else None,
+        standard_error=_error(spread),
+    )
+    if spread.alone <= 0 or spread.df <= 0:
+        same = "all amounts are the same" if groups.count > 1 else "one record or cluster shows no variation"
+        return replace(found, status=Status.TOO_FEW, reason=f"{same}: no interval")
+    status, reason = _standing(groups, few=False)
+    half = spread.half((1 - level) / 2)
+    low, high = value - _unskewed(half, spread), value - _unskewed(-half, spread)
+    return replace(found, low=low, high=high, method=MEAN, status=status, reason=reason)
+
+
+def _unskewed(distance: float, spread: Spread) -> float:
+    """Hall's transformation turned back: how far the mean lies from the bound `distance` away in the symmetric world."""
+    tilt = spread.skewness / math.sqrt(spread.groups)
+    unit = math.sqrt(max(spread.variance, spread.alone))
+    if abs(tilt) < 1e-9:
+        return distance
+    return unit * 3 / tilt * (math.cbrt(1 + tilt * (distance / unit - tilt / 6)) - 1)
+
+
+def _correlation(first: Floats, second: Floats, *, groups: Groups) -> float:
+    """Between the totals of the groups, each row's mean taken off."""
+    one, other = (groups.total(groups.weights * (values - groups.mean(values))) for values in (first, second))
+    scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
+    return float((one * other).sum()) / scale if scale > 0 else 0.0
+
+
+def _ratio_bounds(top: Measured, bottom: Measured, *, correlation: float) -> tuple[float | None, float | None]:
+    above, below = top.value or 0.0, bottom.value or 0.0
+    if bottom.low is None or bottom.high is None or bottom.low <= 0:
+        return None, None
+    least, most = (above if bound is None else max(0.0, bound) for bound in (top.low, top.high))
+    return (
+        _mover(above, below, outer=least, inner=bottom.high, correlation=correlation, sign=-1),
+        _mover(above, below, outer=most, inner=bottom.low, correlation=correlation, sign=1),
+    )
+
+
+def _mover(above: float, below: float, *, outer: float, inner: float, correlation: float, sign: int) -> float:
+    """One bound of above / below from a bound of each, by Donner and Zou's formula."""
+    product = above * below + correlation * (outer - above) * (inner - below)
+    square = inner * (2 * below - inner)
+    root = math.sqrt(max(0.0, product**2 - outer * (2 * above - outer) * square))
+    if abs(square) < 1e-12 * below**2:
+        return outer * (2 * above - outer) / (2 * product)
+    return (product + sign * root) / square

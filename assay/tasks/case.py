@@ -1,0 +1,34 @@
+"""A golden case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from assay.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One golden case as written in `cases.jsonl`."""
+
+    case_id: str
+    split: str
+    input: Mapping[str, str]
+    expected: Mapping[str, Any] | None
+    slices: Mapping[str, str]
+    cluster_id: str | None
+    author: str | None
+    authored_on: str | None
+    conversation: str | None = None
+    turn: int | None = None
+
+
+def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    """The cases that the prompts name, in that order."""
+    by_id = {case.case_id: case for case in cases}
+    return tuple(by_id[case_id] for case_id in spec.prompts.few_shot if case_id in by_id)

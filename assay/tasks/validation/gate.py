@@ -1,0 +1,95 @@
+"""What can be wrong with a gate beyond its shape: scorers, slices and rules that it names; and the gate of a task without one.
+
+Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from assay.tasks.gate_spec import (
+    OVERALL,
+    RELIABILITY,
+    AnyRule,
+    CalibrationRule,
+    CostRule,
+    GateSpec,
+    GoldenCasesRule,
+    LatencyRule,
+    LowerBoundRule,
+    NoRegressionRule,
+)
+from assay.tasks.issues import shown
+
+if TYPE_CHECKING:
+    from assay.tasks.case import Case
+    from assay.tasks.spec import TaskSpec
+    from assay.tasks.validation.routes import RouteMistake as GateMistake
+
+DEFAULT_MARGIN = 0.05
+"""Loss of reliability that a task without a gate of its own lets through."""
+
+
+def gate_of(spec: TaskSpec) -> GateSpec:
+    """The task's gate; without one, a rule for each figure that its thresholds and SLA name, and one against regressions."""
+    if spec.gate is not None:
+        return spec.gate
+    rules: list[AnyRule] = [NoRegressionRule(name="no_regression", type="no_regression", margin=DEFAULT_MARGIN)]
+    if spec.thresholds.reliability is not None:
+        floor = spec.thresholds.reliability
+        rules.insert(0, LowerBoundRule(name="reliable_enough", type="lower_bound", at_least=floor))
+    if spec.thresholds.cost_per_correct_usd is not None:
+        ceiling = spec.thresholds.cost_per_correct_usd
+        rules.append(CostRule(name="cheap_enough", type="cost_per_correct", at_most_usd=ceiling))
+    if spec.sla is not None:
+        rules.append(LatencyRule(name="fast_enough", type="latency"))
+    return GateSpec(rules=tuple(rules))
+
+
+def preferred_by(judge: str) -> str:
+    """The metric that says how often a judge prefers each of two variants, shown both answers."""
+    return f"preferred_by_{judge}"
+
+
+def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMistake]:
+    """Every mistake in the rules and waivers, by its path within the block."""
+    if spec.gate is None:
+        return
+    asked = [case for case in cases if case.split == "gate"]
+    slices = {f"{name}={value}" for case in asked for name, value in case.slices.items()}
+    for index, rule in enumerate(spec.gate.rules):
+        for key, expected, found in (*_rule_mistakes(spec, rule), *_slice_mistakes(rule, slices)):
+            yield ["rules", index, key], expected, found
+    names = [rule.name for rule in spec.gate.rules]
+    for index, waiver in enumerate(spec.gate.waivers):
+        if waiver.rule not in names:
+            yield ["waivers", index, "rule"], f"the name of a rule ({', '.join(names)})", shown(waiver.rule)
+
+
+def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
+    scorers = [check.name for check in spec.checks] + [judge.name for judge in spec.judges]
+    if isinstance(rule, LowerBoundRule | NoRegressionRule):
+        known = [*([RELIABILITY] if spec.correct else []), *scorers]
+        if isinstance(rule, NoRegressionRule):
+            known += [preferred_by(judge.name) for judge in spec.judges]
+        if rule.metric not in known:
+            yield "metric", f"one of {', '.join(known) or 'nothing: the task declares no scorer'}", shown(rule.metric)
+    if isinstance(rule, CostRule) and not spec.correct:
+        yield "type", "a task that says what a correct answer is; add `correct`", "a rule on correct answers"
+    if isinstance(rule, LatencyRule) and spec.sla is None:
+        yield "type", "`sla` in task.yml, which says how fast an answer must be", "a rule on latency without it"
+    if isinstance(rule, CalibrationRule) and rule.judge not in [judge.name for judge in spec.judges]:
+        judges = ", ".join(judge.name for judge in spec.judges) or "none declared"
+        yield "judge", f"a judge of the task ({judges})", shown(rule.judge)
+
+
+def _slice_mistakes(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
+    """A slice that no case of the gate split has would leave its rule without a say, unnoticed."""
+    near = ", ".join(sorted(known)) or "none has one"
+    if isinstance(rule, GoldenCasesRule):
+        for name in rule.covering:
+            if name not in known:
+                yield "covering", f"slices of gate cases ({near})", shown(name)
+    elif not isinstance(rule, CalibrationRule) and rule.slice not in {OVERALL, *known}:
+        yield "slice", f"{OVERALL}, or a slice of gate cases ({near})", shown(rule.slice)

@@ -1,0 +1,96 @@
+"""What can be wrong with judges beyond their shape: rubrics, providers, fields and levels that they name.
+
+Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from assay.tasks.issues import ValidationIssue, shown
+from assay.tasks.judge_spec import JudgeSpec
+from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, rubric_missing
+from assay.tasks.spec import TaskSpec
+
+JudgeMistake = tuple[list[str | int], str, str]
+"""Path within the spec, what was expected, what was found."""
+
+
+def read_rubrics(
+    spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+) -> dict[str, Rubric]:
+    """The rubric of each judge by the judge's name; what is wrong with a file is added to `mistakes`."""
+    rubrics: dict[str, Rubric] = {}
+    for judge in spec.judges:
+        if rubric_missing(judge.rubric, folder):
+            continue  # named by `judge_mistakes`, at the line of task.yml
+        rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, mistakes=mistakes)
+        if rubric is not None:
+            rubrics[judge.name] = rubric
+    return rubrics
+
+
+def judge_mistakes(
+    spec: TaskSpec,
+    model: type[BaseModel] | None,
+    *,
+    rubrics: Mapping[str, Rubric],
+    folder: Path,
+    providers: Collection[str],
+) -> Iterator[JudgeMistake]:
+    """Every mistake in `judges`; fields of the answer are looked at where the model is known."""
+    for index, judge in enumerate(spec.judges):
+        place: list[str | int] = ["judges", index]
+        if rubric_missing(judge.rubric, folder):
+            yield [*place, "rubric"], _wanted_rubric(judge.rubric), shown(judge.rubric)
+        for number, juror in enumerate(judge.routes):
+            if juror.provider not in providers:
+                known = ", ".join(sorted(providers))
+                path = [*place, "routes", number, "provider"]
+                yield path, f"a provider of providers.yml ({known})", shown(juror.provider)
+        yield from _field_mistakes(spec, judge, place, model)
+        rubric = rubrics.get(judge.name)
+        if rubric is not None:
+            yield from _scale_mistakes(judge, rubric, place, decides=judge.name in spec.correct)
+
+
+def _wanted_rubric(name: str) -> str:
+    near = difflib.get_close_matches(name, builtin_names(), n=1) if is_builtin(name) else []
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"a rubric file in the task folder, or one of {', '.join(builtin_names())}{hint}"
+
+
+def _field_mistakes(
+    spec: TaskSpec, judge: JudgeSpec, place: list[str | int], model: type[BaseModel] | None
+) -> Iterator[JudgeMistake]:
+    answer = None if model is None else (tuple(model.model_fields), f"a field of {model.__name__}")
+    inputs = (tuple(spec.input.fields), "a field of the input")
+    looked_at = (("input", inputs), ("sources", inputs), ("output", answer), ("reference", answer))
+    for name, known in looked_at:
+        if known is None:
+            continue
+        fields, what = known
+        for field in getattr(judge.sees, name) or ():
+            if field not in fields:
+                yield [*place, "sees", name], f"{what} ({', '.join(fields)})", shown(field)
+
+
+def _scale_mistakes(
+    judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool
+) -> Iterator[JudgeMistake]:
+    for need in rubric.needs:
+        if not getattr(judge.sees, need):
+            yield [*place, "sees"], f"`{need}`, which rubric {judge.rubric!r} needs", "none"
+    if rubric.levels is None:
+        if judge.passes is not None:
+            yield [*place, "passes"], "none, for the rubric is binary", shown(judge.passes)
+        return
+    levels = ", ".join(map(str, sorted(rubric.levels)))
+    if judge.passes is None and decides:
+        yield place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge", "none"
+    elif judge.passes is not None and judge.passes not in rubric.levels:
+        yield [*place, "passes"], f"a level of the rubric ({levels})", shown(judge.passes)

@@ -1,0 +1,160 @@
+"""What a person sees while a run is going and when it ended: progress on stderr, results on stdout.
+
+Only presentation belongs here; rich is imported where it is needed, so that `assay --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from assay.report.scorecard import Scorecard
+    from assay.runs.summary import RunSummary
+
+PIPED_WIDTH = 120
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def console_on(*, stderr: bool) -> Console:
+    """A console on stderr or stdout; plain lines of a fixed width where that is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    return console
+
+
+def note(text: str) -> None:
+    """One line on stderr."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and CSV take it: money exact as text, times in ISO 8601, bytes in base64."""
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, dict | list | tuple):
+        return orjson.loads(orjson.dumps(value, default=plain, option=orjson.OPT_NON_STR_KEYS))
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def write_json(value: Any) -> None:
+    """The value as indented JSON on stdout."""
+    sys.stdout.write(orjson.dumps(value, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: str) -> None:
+    """A result on stdout as table, csv or json."""
+    if style == "json":
+        write_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    if style == "csv":
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow(["" if value is None else _exact(value) for value in row])
+        sys.stdout.write(text.getvalue())
+        return
+    write_table(columns, rows)
+
+
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on stdout for people."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(_literal(column), overflow="fold")
+    for row in rows:
+        table.add_row(*(_literal("–" if value is None else _cell(value)) for value in row))
+    console_on(stderr=False).print(table)
+
+
+def write_summary(summary: RunSummary, *, style: str) -> None:
+    """How a run ended, on stdout."""
+    if style == "json":
+        write_json(asdict(summary))
+        return
+    cost = (
+        "unpriced" if summary.cost_usd is None and summary.unpriced_calls else f"${summary.cost_usd or Decimal(0):.6f}"
+    )
+    rows = [
+        ("run", summary.run_id),
+        ("status", summary.status),
+        ("rows read", f"{summary.rows_read:,}"),
+        ("rejected", f"{summary.rejected:,}"),
+        ("records", f"{summary.records:,}"),
+        ("predictions", f"{summary.predictions:,} of {summary.expected_predictions:,}"),
+        ("by status", _counts(summary.statuses)),
+        ("reused, not asked again", f"{summary.reused:,}"),
+        ("errors", _counts(summary.errors)),
+        ("calls", f"{summary.calls:,}"),
+        ("tokens in / out", f"{summary.input_tokens:,} / {summary.output_tokens:,}"),
+        (
+            "cost",
+            cost
+            + (
+                f" ({summary.unknown_billing_calls} calls with unknown billing)"
+                if summary.unknown_billing_calls
+                else ""
+            ),
+        ),
+    ]
+    if summary.judge_calls:
+        judge_cost = "unpriced" if summary.judge_cost_usd is None else f"${summary.judge_cost_usd:.6f}"
+        rows.append(("judges", f"{summary.judge_calls:,} calls, {judge_cost}"))
+    write_table((summary.task, ""), rows)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def _cell(value: Any) -> str:
+    """A value for people: floats to six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else _exact(value)
+
+
+def _exact(value: Any) -> str:
+    """A value as text, nothing rounded."""
+    simple = plain(value)
+    if isinstance(simple, float):
+        return repr(simple)
+    return simple if isinstance(simple, str) else orjson.dumps(simple).decode()
+
+
+def _literal(text: str) -> Text:
+    """The text as it is: no markup in it is obeyed, and no control character reaches the terminal."""
+    from rich.text import Text
+
+    return Text(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def write_scorecard(card: Scorecard) -> None:
+    """The scorecard on stdout for people."""
+    from assay.report.render import facts, sections
+
+    write_table((card.task, ""), facts(card))
+    for title, columns, rows in sections(card):
+        write_table(columns, rows, title=title)

@@ -1,0 +1,1 @@
+"""`assay route fit` and `assay cache`: settings chosen from landed runs."""

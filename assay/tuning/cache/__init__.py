@@ -1,0 +1,1 @@
+"""`assay cache`: the threshold of the semantic cache, and why a request hits or misses."""

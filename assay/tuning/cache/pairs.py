@@ -1,0 +1,81 @@
+"""Reads labelled pairs of questions: which of them one answer serves.
+
+Only the file's shape belongs here: two questions and a label to a row. What the labels say is `assay.tuning.cache.threshold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from assay.errors import UsageError
+from assay.inputs.sources import open_source
+from assay.runs.record_mapping import as_text
+
+LABEL, ANSWER = "same", "answer"
+SIDES = ("a", "b")
+YES = frozenset({"1", "true", "yes"})
+NO = frozenset({"0", "false", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPair:
+    """A new question and one answered before, by the task's fields; `same` if the answer to `b` is right for `a`.
+
+    `answer` is whatever tells `b`'s answer from another one, e.g. its label; None where the file does not say.
+    """
+
+    a: dict[str, str]
+    b: dict[str, str]
+    same: bool
+    answer: str | None = None
+
+
+def read_pairs(file: str, *, root: Path, fields: tuple[str, ...]) -> list[QuestionPair]:
+    """Every pair of the file.
+
+    Columns are `same`, `answer` if it is known, and `a.FIELD` and `b.FIELD` for each field of the task, or `a` and `b` where it has one field;
+    in JSON lines `a` and `b` may be objects.
+
+    Raises:
+        UsageError: the file cannot be read, or a row lacks a side or a label; the message names the row.
+    """
+    source = open_source(file, root=root, query=None, data_date=date.today())
+    return list(_pairs(source.rows(), file, fields))
+
+
+def _pairs(rows: Any, file: str, fields: tuple[str, ...]) -> Iterator[QuestionPair]:
+    for row in rows:
+        where = f"{file}, row {row.position + 1}"
+        if row.fault is not None or row.cells is None:
+            raise UsageError(f"{where}: {row.explanation or row.fault}; correct the row.")
+        a, b = (_side(row.cells, side, fields, where=where) for side in SIDES)
+        answer = row.cells.get(ANSWER)
+        yield QuestionPair(a, b, _label(row.cells, where=where), None if answer is None else as_text(answer) or None)
+
+
+def _side(cells: Mapping[str, object], side: str, fields: tuple[str, ...], *, where: str) -> dict[str, str]:
+    whole = cells.get(side)
+    if isinstance(whole, Mapping):
+        found = {name: whole.get(name) for name in fields}
+    elif len(fields) == 1 and whole is not None:
+        found = {fields[0]: whole}
+    else:
+        found = {name: cells.get(f"{side}.{name}") for name in fields}
+    if missing := [name for name, value in found.items() if value is None]:
+        names = " and ".join(f"`{side}.{name}`" for name in missing)
+        short = f" (or `{side}`)" if len(fields) == 1 else ""
+        raise UsageError(
+            f"{where}: no {names}{short}: expected both questions of the pair; found columns {', '.join(cells)}."
+        )
+    return {name: as_text(value) for name, value in found.items()}
+
+
+def _label(cells: Mapping[str, object], *, where: str) -> bool:
+    text = as_text(cells.get(LABEL)).strip().lower()
+    if text not in YES | NO:
+        raise UsageError(f"{where}: `{LABEL}` is {text!r}: expected 1 or 0 (true/false, yes/no); label the pair.")
+    return text in YES

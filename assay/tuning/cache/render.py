@@ -1,0 +1,87 @@
+"""A tuning of the semantic cache as rows for people, and as the lines for task.yml.
+
+Only the form belongs here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import yaml
+
+from assay.tasks.spec import SemanticCacheSpec
+from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, ThresholdRule
+from assay.tuning.cache.tune import Tuning
+
+VERDICTS = {
+    "ok": "qualifies",
+    "too_few": "none qualifies yet: too few questions",
+    "too_many_false": "none qualifies: too many hits are false under every rule",
+}
+
+
+def rows(tuning: Tuning) -> list[tuple[str, str]]:
+    """What a person reads, one fact a row."""
+    choice = tuning.choice
+    facts = [
+        ("goal", f"at most {MOST_FALSE:.1%} false hits, with {1 - DELTA:.0%} confidence"),
+        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats left out"),
+        ("questions", f"{tuning.questions:,}, each with its neighbours; half to choose on, half held out"),
+        ("verdict", VERDICTS[choice.status]),
+        ("rule" if choice.rule is not None else "most promising rule", _rule(choice.looked_at)),
+        ("chosen on", _counts(choice.chosen)),
+        ("held out", _counts(choice.held_out)),
+    ]
+    if choice.rule is None:
+        return [*facts, ("what would help", _advice(tuning))]
+    return [
+        *facts,
+        ("hit rate", f"{choice.held_out.hit_rate:.1%} of questions like these; your traffic may repeat itself less"),
+        ("saving", _saving(tuning)),
+    ]
+
+
+def task_yml(spec: SemanticCacheSpec, rule: ThresholdRule) -> str:
+    """The block for task.yml."""
+    stated = spec.model_dump(exclude_defaults=True, mode="json")
+    block = {"cache": {"semantic": {**stated, **_stated(rule)}}}
+    return yaml.safe_dump(block, sort_keys=False)
+
+
+def _rule(rule: ThresholdRule) -> str:
+    lead = f", and {rule.margin:.4f} more than that of the nearest other answer" if rule.margin else ""
+    return f"similarity of at least {rule.threshold:.4f}{lead}"
+
+
+def _stated(rule: ThresholdRule) -> dict[str, float]:
+    return {"threshold": rule.threshold, **({"margin": rule.margin} if rule.margin else {})}
+
+
+def _counts(counts: HitCounts) -> str:
+    if not counts.hits:
+        return f"no hit in {counts.questions:,} questions"
+    return (
+        f"{counts.hits:,} hits in {counts.questions:,} questions, {counts.false_hits:,} false: "
+        f"{counts.precision:.2%} right, false-hit rate at most {counts.most_false:.2%}"
+    )
+
+
+def _advice(tuning: Tuning) -> str:
+    needed = tuning.choice.questions_needed
+    if needed is None:
+        return "another embedding model: more questions like these would not do"
+    return f"about {needed:,} different questions, if hits and false hits stay as frequent as here"
+
+
+def _saving(tuning: Tuning) -> str:
+    if tuning.answer_usd is None:
+        return "unknown: no priced call of this task has landed yet"
+    if tuning.embedding_usd is None:
+        return f"unknown: the embeddings have no price; a call costs {_usd(tuning.answer_usd)} on average"
+    saving = tuning.saving_usd_per_1000 or Decimal(0)
+    cost = 1000 * tuning.answer_usd
+    return f"{_usd(saving)} of {_usd(cost)} per 1,000 questions, embeddings of {_usd(1000 * tuning.embedding_usd)} paid"
+
+
+def _usd(amount: Decimal) -> str:
+    return f"${amount:.6f}" if abs(amount) < 1 else f"${amount:,.2f}"

@@ -1,0 +1,94 @@
+"""What a fitted cascade costs on records that had no part in fitting it, with intervals.
+
+Only money and shares belong here; quality is `cascade.py`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assay.statistics.measured import LEVEL, Interval, proportion_interval
+from assay.tuning.cascade.threshold import RoutePair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEstimate:
+    """A figure with its interval at 95 %."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadePrice:
+    """Per record in USD: the cascade, either route alone, and the share saved against the better route alone.
+
+    Money is None where a record's calls have no known price.
+    """
+
+    escalated: PriceEstimate
+    cascade_usd: PriceEstimate | None
+    cheap_usd: float | None
+    better_usd: float | None
+    saved: PriceEstimate | None
+
+
+def cascade_price(pairs: Sequence[RoutePair], threshold: float) -> CascadePrice:
+    """The price of the cascade at that threshold over these records: the cheap call always, the better one if escalated.
+
+    The mean's interval is Student's t, that of the saved share the delta method for a ratio of means (Cochran, Sampling
+    Techniques, 3rd ed., ch. 6).
+
+    Raises:
+        ValueError: no records.
+    """
+    escalated = [pair.confidence < threshold for pair in pairs]
+    share = _of_share(sum(escalated), len(pairs))
+    cheap = [pair.cheap_usd for pair in pairs if pair.cheap_usd is not None]
+    better = [pair.better_usd for pair in pairs if pair.better_usd is not None]
+    if len(cheap) < len(pairs) or len(better) < len(pairs):
+        return CascadePrice(escalated=share, cascade_usd=None, cheap_usd=None, better_usd=None, saved=None)
+    paid = [first + second * left for first, second, left in zip(cheap, better, escalated, strict=True)]
+    return CascadePrice(
+        escalated=share,
+        cascade_usd=_of_mean(paid),
+        cheap_usd=sum(cheap) / len(cheap),
+        better_usd=sum(better) / len(better),
+        saved=_of_saving(paid, better),
+    )
+
+
+def _of_share(count: int, n: int) -> PriceEstimate:
+    interval: Interval = proportion_interval(count, n)
+    return PriceEstimate(value=count / n, low=interval.low, high=interval.high, method=interval.method)
+
+
+def _of_mean(values: Sequence[float]) -> PriceEstimate:
+    mean, half = sum(values) / len(values), _half_width(values)
+    return PriceEstimate(value=mean, low=max(mean - half, 0.0), high=mean + half, method="t")
+
+
+def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate | None:
+    """1 - the cascade's price over the better route's; None where the better route costs nothing."""
+    total = sum(better)
+    if total <= 0:
+        return None
+    ratio, mean = sum(paid) / total, total / len(better)
+    half = _half_width([(one - ratio * other) / mean for one, other in zip(paid, better, strict=True)])
+    return PriceEstimate(value=1 - ratio, low=1 - ratio - half, high=1 - ratio + half, method="ratio_delta")
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Half of the t interval of the mean; infinite for fewer than two values, which say nothing of their spread."""
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        return math.inf
+    mean = sum(values) / n
+    spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    return float(stdtrit(n - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(n)

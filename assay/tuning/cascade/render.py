@@ -1,0 +1,157 @@
+"""A fitted cascade as rows for people, as plain values for machines, and as the lines for task.yml.
+
+Only the form belongs here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any
+
+import yaml
+
+from assay.statistics.exact_tests import difference_bounds, rate_bounds
+from assay.tuning.cascade.fit_routes import FittedCascade
+from assay.tuning.cascade.paired_runs import RouteRun
+from assay.tuning.cascade.price import CascadePrice, PriceEstimate
+from assay.tuning.cascade.threshold import GRID, KEEP_ALL, CascadeCounts, Fit, Goal
+
+
+def as_values(fitted: FittedCascade) -> dict[str, Any]:
+    """Plain values; `bounds` are one-sided, each wrong with probability `error` at most."""
+    fit, chosen = fitted.fit, fitted.fit.chosen
+    return {
+        "task": fitted.task,
+        "cheap": _run(fitted.cheap),
+        "better": _run(fitted.better),
+        "confidence_from": fitted.confidence_from,
+        "goal": asdict(fit.goal),
+        "threshold": None if chosen is None else chosen.threshold,
+        "thresholds_tried": len(GRID),
+        "reason": fit.reason,
+        "verdict": fit.verdict,
+        "calibration": {"n": fit.calibrated_on} | (_outcome(chosen, fit.goal) if chosen else {}),
+        "held_out": {"n": fit.held_out_n} | (_outcome(fit.held_out, fit.goal) if fit.held_out else {}),
+        "price": None if fitted.price is None else asdict(fitted.price),
+        "more_labels": fit.more_labels,
+        "left_out": dict(fitted.left_out),
+        "task_yml": task_yml(fitted) if chosen is not None else None,
+    }
+
+
+def rows(fitted: FittedCascade) -> list[tuple[str, str]]:
+    """What a person reads, one fact a row."""
+    fit = fitted.fit
+    facts = [
+        ("goal", _goal(fit.goal)),
+        ("cheap route", f"{fitted.cheap.route.name} ({fitted.cheap.route.model}), run {fitted.cheap.run_id}"),
+        ("better route", f"{fitted.better.route.name} ({fitted.better.route.model}), run {fitted.better.run_id}"),
+        ("confidence", f"from {fitted.confidence_from}"),
+        ("records", f"{fit.calibrated_on:,} to fit on, {fit.held_out_n:,} to check on"),
+        *((f"left out: {reason}", f"{count:,}") for reason, count in fitted.left_out.items()),
+    ]
+    if fit.chosen is None or fit.held_out is None:
+        return [*facts, ("threshold", "none qualifies"), ("reason", str(fit.reason)), _labels(fit)]
+    return [
+        *facts,
+        ("threshold", _threshold(fit.chosen)),
+        ("fitted on", _quality(fit.chosen, fit.goal)),
+        ("checked on fresh records", f"{fit.verdict}: {_quality(fit.held_out, fit.goal)}"),
+        *_money(fitted.price),
+        _labels(fit),
+    ]
+
+
+def task_yml(fitted: FittedCascade) -> str:
+    """The `routes` of the cascade as they stand in task.yml."""
+    cheap = fitted.cheap.route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    better = fitted.better.route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if cheap["name"] == better["name"]:
+        cheap["name"], better["name"] = fitted.cheap.task.variant, fitted.better.task.variant
+    escalate = {key: value for key, value in cheap.get("escalate", {}).items() if key != "confidence"}
+    if fitted.fit.chosen is not None and fitted.fit.chosen.threshold > KEEP_ALL:
+        escalate["confidence"] = {"from": fitted.confidence_from, "below": fitted.fit.chosen.threshold}
+    cheap.pop("escalate", None)
+    routes = [cheap | ({"escalate": escalate} if escalate else {}), better]
+    return yaml.safe_dump({"routes": routes}, sort_keys=False, allow_unicode=True)
+
+
+def _run(run: RouteRun) -> dict[str, str]:
+    return {
+        "run_id": run.run_id,
+        "variant": run.task.variant,
+        "route": run.route.name,
+        "provider": run.route.provider,
+        "model": run.route.model,
+    }
+
+
+def _outcome(counts: CascadeCounts, goal: Goal) -> dict[str, Any]:
+    quality, difference = counts.reached
+    return {
+        "quality": quality,
+        "quality_bounds": rate_bounds(counts.correct, counts.n, error=goal.error),
+        "better_quality": counts.better_correct / counts.n,
+        "difference": difference,
+        "difference_bounds": difference_bounds(counts.gains, counts.losses, counts.n, error=goal.error),
+        "gains": counts.gains,
+        "losses": counts.losses,
+        "escalated": counts.escalated,
+    }
+
+
+def _goal(goal: Goal) -> str:
+    wanted = (
+        f"quality of at least {goal.quality:g}"
+        if goal.quality is not None
+        else f"quality at most {goal.within:g} below the better route's"
+    )
+    return f"{wanted}, missed with a probability of at most {goal.error:g}"
+
+
+def _threshold(counts: CascadeCounts) -> str:
+    if counts.threshold == KEEP_ALL:
+        return "none needed: every valid answer of the cheap route may be kept"
+    return f"escalate below {counts.threshold!r}"
+
+
+def _quality(counts: CascadeCounts, goal: Goal) -> str:
+    quality, difference = counts.reached
+    low, high = rate_bounds(counts.correct, counts.n, error=goal.error)
+    worst, best = difference_bounds(counts.gains, counts.losses, counts.n, error=goal.error)
+    return (
+        f"quality {quality:.4f} ({low:.4f} to {high:.4f}), better route {counts.better_correct / counts.n:.4f}, "
+        f"difference {difference:+.4f} ({worst:+.4f} to {best:+.4f})"
+    )
+
+
+def _money(price: CascadePrice | None) -> list[tuple[str, str]]:
+    if price is None:
+        return []
+    facts = [("escalated", _share(price.escalated))]
+    if price.cascade_usd is None:
+        return [*facts, ("price", "unknown: a model of these runs has no price")]
+    one = price.cascade_usd
+    facts += [
+        ("price of a record", f"{_usd(one.value)} ({_usd(one.low)} to {_usd(one.high)})"),
+        ("either route alone", f"cheap {_usd(price.cheap_usd)}, better {_usd(price.better_usd)}"),
+    ]
+    return [*facts, ("saved against the better route", _share(price.saved))] if price.saved else facts
+
+
+def _labels(fit: Fit) -> tuple[str, str]:
+    if fit.stopped_at is None:
+        return "more labels", "would change nothing: every threshold that keeps more qualifies"
+    what = "for a first threshold" if fit.chosen is None else f"to keep answers from {fit.stopped_at.threshold:g} too"
+    if fit.more_labels is None:
+        return "more labels", f"{what}: more would not help at the rates seen"
+    return "more labels", f"{what}: about {fit.more_labels:,} more records with an expected answer"
+
+
+def _share(figure: PriceEstimate) -> str:
+    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
+
+
+def _usd(value: float | None) -> str:
+    return "unknown" if value is None else f"${Decimal(repr(value)):.3g}"

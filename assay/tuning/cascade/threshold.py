@@ -1,0 +1,251 @@
+"""Fits the confidence below which a cheap route's answer is not kept, for a wanted quality with a stated error.
+
+Pure computation over paired outcomes of two routes on the same labelled records. Reading them is `cascade_runs.py`.
+
+Method: Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, arXiv 2110.01052) with fixed-sequence testing. The
+thresholds, fixed before any record is seen, are tested from the one that escalates all towards the one that keeps all,
+each at the whole error; the walk ends at the first that is not shown to reach the goal, and the last one before it is
+taken. The probability that its true quality misses the goal is at most `error`, however many thresholds there are. The
+p-values are exact: outcomes are right or wrong, so the binomial test and its paired form replace the paper's bound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from assay.statistics.exact_tests import difference_above_p, rate_above_p
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+ESCALATE_ALL, KEEP_ALL = math.inf, 0.0
+NEVER_KEPT = -math.inf
+"""The confidence of an answer that escalates at every threshold: invalid, no confidence, a failed check."""
+LOGITS = [step / 4 for step in range(48, -25, -1)]
+GRID = (ESCALATE_ALL, *(round(1 / (1 + math.exp(-logit)), 7) for logit in LOGITS), KEEP_ALL)
+"""Thresholds in the order of the test, evenly spaced in log odds: token probabilities crowd below 1."""
+POWER_Z = 0.8416212335729143
+"""Standard normal quantile of 0.8: labels needed are those that show the goal four times in five."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePair:
+    """Both routes on one labelled record; costs in USD, None where a call has no known price."""
+
+    record_id: str
+    confidence: float
+    cheap_correct: bool
+    better_correct: bool
+    cheap_usd: float | None = None
+    better_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What the cascade must reach: `quality` as a share of all records, or at most `within` below the better route.
+
+    `error` is the probability that a fitted threshold misses it.
+
+    Raises:
+        ValueError: not exactly one of the two is given, or a figure is out of its range.
+    """
+
+    quality: float | None = None
+    within: float | None = None
+    error: float = 0.05
+
+    def __post_init__(self) -> None:
+        stated = [share for share in (self.quality, self.within) if share is not None]
+        if len(stated) != 1 or not 0 <= stated[0] < 1 or not 0 < self.error < 0.5:
+            raise ValueError("a goal has either quality or within, from 0 to below 1, and an error between 0 and 0.5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadeCounts:
+    """What a threshold does on n records; a gain is a record that keeping the cheap answer sets right, a loss the opposite."""
+
+    threshold: float
+    n: int
+    kept: int
+    correct: int
+    better_correct: int
+    gains: int
+    losses: int
+
+    @property
+    def escalated(self) -> int:
+        """Records that the better route is asked about."""
+        return self.n - self.kept
+
+    @property
+    def reached(self) -> tuple[float, float]:
+        """Quality of the cascade, and its difference to the better route alone."""
+        return self.correct / self.n, (self.gains - self.losses) / self.n
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """The outcome; `chosen` and `held_out` are None where no threshold qualifies, and `reason` says why.
+
+    `stopped_at` is the first threshold that was not shown to reach the goal; `more_labels` how many more labelled records
+    would probably show it, None where none would at the rates seen. `verdict` is what fresh records say: confirmed,
+    inconclusive or refuted.
+    """
+
+    goal: Goal
+    calibrated_on: int
+    held_out_n: int
+    chosen: CascadeCounts | None
+    held_out: CascadeCounts | None
+    verdict: str | None
+    stopped_at: CascadeCounts | None
+    more_labels: int | None
+    reason: str | None
+
+
+class CascadeOutcomes:
+    """Paired outcomes as columns, in an order that has nothing to do with them."""
+
+    def __init__(self, pairs: Sequence[RoutePair]) -> None:
+        import numpy as np
+
+        self.n = len(pairs)
+        self.confidence: NDArray[np.float64] = np.array([pair.confidence for pair in pairs], dtype=np.float64)
+        self.cheap: NDArray[np.bool_] = np.array([pair.cheap_correct for pair in pairs], dtype=bool)
+        self.better: NDArray[np.bool_] = np.array([pair.better_correct for pair in pairs], dtype=bool)
+
+    def at(self, threshold: float) -> CascadeCounts:
+        """The cascade that keeps a cheap answer where its confidence is not below the threshold."""
+        kept = self.confidence >= threshold
+        gains = int((kept & self.cheap & ~self.better).sum())
+        losses = int((kept & ~self.cheap & self.better).sum())
+        better = int(self.better.sum())
+        return CascadeCounts(
+            threshold=threshold,
+            n=self.n,
+            kept=int(kept.sum()),
+            correct=better + gains - losses,
+            better_correct=better,
+            gains=gains,
+            losses=losses,
+        )
+
+
+def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
+    """The threshold fitted on one half of the records and checked on the other, which had no part in choosing it.
+
+    Raises:
+        ValueError: fewer than two records.
+    """
+    if len(pairs) < 2:
+        raise ValueError(f"{len(pairs)} labelled records of both routes: expected at least 2")
+    calibration, fresh = halves(pairs, seed=seed)
+    chosen, stopped_at = _walk(CascadeOutcomes(calibration), goal)
+    found = chosen if chosen is not None and chosen.kept else None
+    held_out = CascadeOutcomes(fresh).at(found.threshold) if found is not None else None
+    return Fit(
+        goal=goal,
+        calibrated_on=len(calibration),
+        held_out_n=len(fresh),
+        chosen=found,
+        held_out=held_out,
+        verdict=verdict(held_out, goal) if held_out is not None else None,
+        stopped_at=stopped_at,
+        more_labels=_more_labels(stopped_at, goal, len(pairs)) if stopped_at is not None else None,
+        reason=None if found is not None else _why_none(stopped_at, goal),
+    )
+
+
+def halves(pairs: Sequence[RoutePair], *, seed: int) -> tuple[list[RoutePair], list[RoutePair]]:
+    """Two halves by a hash of seed and record id: the same records always fall the same way, whatever their order."""
+
+    def place(pair: RoutePair) -> bytes:
+        return hashlib.sha256(f"{seed}:{pair.record_id}".encode()).digest()
+
+    ordered = sorted(pairs, key=place)
+    middle = (len(ordered) + 1) // 2
+    return ordered[:middle], ordered[middle:]
+
+
+def p_value(counts: CascadeCounts, goal: Goal) -> float:
+    """How likely so good an outcome is if the true quality misses the goal; small speaks for the cascade."""
+    if goal.quality is not None:
+        return rate_above_p(counts.correct, counts.n, rate=goal.quality)
+    difference = -(goal.within or 0.0)
+    return difference_above_p(counts.gains, counts.losses, counts.n, difference=difference, error=goal.error)
+
+
+def verdict(counts: CascadeCounts, goal: Goal) -> str:
+    """confirmed: the goal is shown at the stated error; refuted: missing it is shown; else inconclusive."""
+    if p_value(counts, goal) <= goal.error:
+        return "confirmed"
+    if goal.quality is not None:
+        against = rate_above_p(counts.n - counts.correct, counts.n, rate=1 - goal.quality)
+    else:
+        within = goal.within or 0.0
+        against = difference_above_p(counts.losses, counts.gains, counts.n, difference=within, error=goal.error)
+    return "refuted" if against <= goal.error else "inconclusive"
+
+
+def _walk(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
+    """The last threshold before the first that is not shown to reach the goal, and that first one."""
+    last: CascadeCounts | None = None
+    for counts in _distinct(outcomes):
+        if p_value(counts, goal) > goal.error:
+            return last, counts
+        last = counts
+    return last, None
+
+
+def _distinct(outcomes: CascadeOutcomes) -> Iterator[CascadeCounts]:
+    """Of thresholds in a row that keep the same records the lowest, for their tests are one and the same."""
+    before: CascadeCounts | None = None
+    for threshold in GRID:
+        counts = outcomes.at(threshold)
+        if before is not None and counts.kept != before.kept:
+            yield before
+        before = counts
+    if before is not None:
+        yield before
+
+
+def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
+    if stopped_at is None:
+        return "no answer of the cheap route has a confidence to go by, so all of them would escalate"
+    quality, difference = stopped_at.reached
+    if stopped_at.kept:
+        kept = f"keeping the surest {stopped_at.kept} of {stopped_at.n} cheap answers (from {stopped_at.threshold:g})"
+        figure = f"a quality of {quality:.4f}" if goal.quality is not None else f"{difference:+.4f} to the better route"
+        return f"{kept} gave {figure}, which does not show the goal at an error of {goal.error:g}"
+    return (
+        f"the better route alone has a quality of {quality:.4f} on {stopped_at.n} records, "
+        f"which does not show {goal.quality:g} at an error of {goal.error:g}"
+        if goal.quality is not None
+        else f"{stopped_at.n} records are too few to show any difference of {goal.within:g}"
+    )
+
+
+def _more_labels(stopped_at: CascadeCounts, goal: Goal, have: int) -> int | None:
+    """Labelled records beyond those at hand, both halves, at which the threshold passes with a power of 0.8.
+
+    The normal approximation of sample size (Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd
+    ed., ch. 4) at the rates seen; None where they do not reach the goal.
+    """
+    from scipy.special import ndtri
+
+    quality, difference = stopped_at.reached
+    if goal.quality is not None:
+        effect, null, seen = quality - goal.quality, goal.quality * (1 - goal.quality), quality * (1 - quality)
+    else:
+        within = goal.within or 0.0
+        differing = (stopped_at.gains + stopped_at.losses + 1) / (stopped_at.n + 1)
+        effect, null, seen = difference + within, differing - within**2, differing - difference**2
+    if effect <= 0:
+        return None
+    spread = float(ndtri(1 - goal.error)) * math.sqrt(max(null, 0.0)) + POWER_Z * math.sqrt(max(seen, 0.0))
+    return max(2 * math.ceil((spread / effect) ** 2) - have, 1)

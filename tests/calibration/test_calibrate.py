@@ -1,0 +1,259 @@
+"""Calibrating reads what landed, lands the same ids for the same labels, and says why where it cannot say how good."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from assay.calibration.calibrate import CalibratedJudge, measure
+from assay.errors import UsageError
+from assay.labels.label_rows import Label, label_row
+from assay.labels.questions import rubric_question
+from assay.labels.session import LabelingSession
+from assay.records import Score
+from assay.scoring.score_rows import ScoredPrediction
+from tests.calibration.conftest import BINARY, Bench, figure
+from tests.fakes.landed_run import DAY, NOON, answers
+
+Make = Callable[..., Bench]
+RECORDS = [f"r{n:04}" for n in range(40)]
+VERDICTS = {record: n % 3 != 0 for n, record in enumerate(RECORDS)}
+LANDED = "select distinct estimate_id, evaluation_id from estimates where task = @task"
+
+
+@pytest.fixture
+def judged(bench: Make) -> Bench:
+    """Forty answers, all of which the judge `better` has judged; nothing is drawn or labelled."""
+    made: Bench = bench()
+    made.rewrite(made.judges[:1])
+    made.land(answers(40))
+    made.judge("better", VERDICTS)
+    return made
+
+
+def labelled(made: Bench, *, size: int = 30, people: tuple[str, ...] = ("ana",)) -> CalibratedJudge:
+    """People have labelled a sample, and contradict the judge on every seventh record."""
+    made.fill("better", size=size)
+    made.label("better", [(record, one, _says(record)) for record in made.drawn("better") for one in people])
+    return only(made)
+
+
+def only(made: Bench, run_id: str | None = None) -> CalibratedJudge:
+    (judge,) = made.calibrate(run_id).judges
+    return judge
+
+
+def _says(record: str) -> str:
+    return "pass" if VERDICTS[record] != (int(record[1:]) % 7 == 0) else "fail"
+
+
+def test_every_figure_lands_with_what_it_rests_on(judged: Bench) -> None:
+    judge = labelled(judged, people=("ana", "ben"))
+    rows = judged.place.query("select * from estimates where task = @task", task=judged.name)
+    assert len(rows) == len(judge.estimates) == len({row["estimate_id"] for row in rows})
+    for row in rows:
+        assert (row["scorer"], row["scorer_version"]) == ("better", judge.scorer_version)
+        assert row["value"] is not None or row["reason"]
+        facts = _json(row["calibration"])
+        if row["metric"] == "judged_rate":
+            assert facts is None
+        else:
+            assert facts["design"] == "random"
+            assert (facts["frame_size"], facts["question_version"]) == (40, judge.question_version)
+    (overall,) = (
+        _json(row["calibration"]) for row in rows if row["metric"] == "cohens_kappa" and row["slice"] == "overall"
+    )
+    assert (overall["n_labels"], overall["annotators"], overall["n_drawn"]) == (30, ["ana", "ben"], 30)
+
+
+def test_the_same_labels_land_the_same_ids_and_another_label_others(judged: Bench) -> None:
+    first, again = labelled(judged), only(judged)
+    assert [one.estimate_id for one in first.estimates] == [one.estimate_id for one in again.estimates]
+    assert len(judged.place.query(LANDED, task=judged.name)) == len(first.estimates)
+    record = judged.drawn("better")[0]
+    judged.label("better", [(record, "ana", "fail" if _says(record) == "pass" else "pass")])
+    assert {one.estimate_id for one in only(judged).estimates}.isdisjoint(one.estimate_id for one in first.estimates)
+
+
+def test_measuring_lands_nothing(judged: Bench) -> None:
+    labelled(judged)
+    before = judged.place.query(LANDED, task=judged.name)
+    found = measure(judged.project, judged.task)
+    assert found.of("better") is not None and found.of("other") is None
+    assert judged.place.query(LANDED, task=judged.name) == before
+
+
+def test_the_gate_gets_kappa_with_its_labels_and_id(judged: Bench) -> None:
+    judge = labelled(judged)
+    (estimate,) = (one for one in judge.estimates if one.estimate_id == judge.kappa_id)
+    assert (estimate.metric, estimate.value, estimate.n) == ("cohens_kappa", judge.kappa.value, judge.labels)
+
+
+def test_a_label_taken_back_is_none_and_an_adjudicator_settles(judged: Bench) -> None:
+    judged.fill("better", size=40, annotators=("ana", "ben"), per_item=2)
+    judged.label("better", [(record, one, _says(record)) for record in RECORDS for one in ("ana", "ben")])
+    other = "fail" if _says("r0001") == "pass" else "pass"
+    judged.label("better", [("r0001", "ben", other), ("r0002", "ben", "cannot_tell"), ("r0002", "ana", "cannot_tell")])
+    undecided = only(judged)
+    assert "answers left out: 1 cannot tell, 1 undecided" in str(undecided.kappa.reason)
+    desk = LabelingSession(judged.project, judged.task)
+    desk.save("ben", _assignment(judged, "r0001", "ben"), other, "sure")  # makes the desk look at the conflict
+    asked = desk.next_item("cleo")
+    assert asked is not None and asked.is_adjudication
+    desk.save("cleo", asked.assignment_id, other, None)
+    settled = only(judged)
+    assert (settled.kappa.n, settled.kappa.reason) == (39, "answers left out: 1 cannot tell")
+    assert "cleo" in settled.kappa_facts.annotators
+    assert figure(settled, "krippendorffs_alpha").details["annotators"] == ["ana", "ben"]
+    desk.save("cleo", asked.assignment_id, "withdrawn", None)
+    assert only(judged).kappa.n == 38
+
+
+def test_no_sample_and_no_labels_leave_the_judges_own_rate(judged: Bench) -> None:
+    judge = only(judged)
+    rate = figure(judge, "judged_rate").measured
+    assert rate.value == pytest.approx(sum(VERDICTS.values()) / 40)
+    assert (judge.kappa.value, judge.kappa.reason) == (None, "no calibration sample and no human labels")
+    judged.fill("better", size=10)
+    assert only(judged).kappa.reason == "no human labels"
+
+
+def test_labels_of_a_triage_are_in_no_estimate(judged: Bench) -> None:
+    judged.fill("better", purpose="triage", size=5)
+    judged.label("better", [(record, "ana", _says(record)) for record in judged.drawn("better")])
+    judge = only(judged)
+    assert judge.kappa.value is None
+    assert "labels by triage" in str(judge.kappa.reason)
+
+
+def test_labels_from_a_sheet_are_compared_but_correct_no_rate(judged: Bench) -> None:
+    judged.label("better", [(record, "ana", _says(record)) for record in RECORDS])
+    judge = only(judged)
+    assert judge.kappa.value is not None and not judge.kappa.holds
+    assert "not a probability sample" in str(figure(judge, "corrected_rate", method="ppi").measured.reason)
+
+
+def test_labels_of_unknown_answers_count_for_nothing(judged: Bench) -> None:
+    before = labelled(judged)
+    judged.append([_stray(judged, f"p{n}") for n in range(5)])
+    after = only(judged)
+    assert [one.measured for one in after.findings] == [one.measured for one in before.findings]
+
+
+def test_another_version_of_the_judge_or_two_of_them_are_not_this_judge(judged: Bench) -> None:
+    labelled(judged)
+    changed = {**judged.judges[0], "parameters": {"temperature": 0.5}}
+    judged.rewrite([changed])
+    judge = only(judged)
+    assert judge.kappa.value is None
+    assert "40 of 40 answers were judged by version" in str(judge.kappa.reason)
+    assert figure(judge, "corrected_rate", method="ppi").measured.value is None
+    assert figure(judge, "human_rate").measured.value is not None
+    judged.judge("better", dict(list(VERDICTS.items())[:25]))
+    assert "15 of 40 answers were judged by version" in str(only(judged).kappa.reason)
+    judged.judge("better", VERDICTS)
+    assert only(judged).kappa.value is not None
+
+
+def test_another_wording_of_the_question_is_another_question(judged: Bench) -> None:
+    labelled(judged)
+    judged.place.write(f"tasks/{judged.name}/rubrics/better.yml", BINARY.replace("better than", "preferred to"))
+    judged.judge("better", VERDICTS)
+    judge = only(judged)
+    assert judge.kappa.value is None
+    assert "of the question, which is now" in str(judge.kappa.reason)
+
+
+def test_labels_of_another_run_correct_no_rate_of_this_one(judged: Bench) -> None:
+    labelled(judged)
+    later = judged.land(answers(12), run_id=f"later-{judged.name}", at=NOON + timedelta(days=1))
+    judged.judge("better", dict(list(VERDICTS.items())[:12]), run_id=later)
+    assert only(judged).run.run_id == judged.run_id
+    other = only(judged, later)
+    assert f"people labelled run {judged.run_id}, and no sample of this one" in str(other.kappa.reason)
+    assert figure(other, "judged_rate").measured.n == 12
+
+
+def test_what_a_judge_was_not_asked_is_in_no_rate_of_it(judged: Bench) -> None:
+    part = judged.land(answers(40), run_id=f"part-{judged.name}", at=NOON + timedelta(days=2))
+    judged.judge("better", dict(list(VERDICTS.items())[:10]), run_id=part)
+    assert figure(only(judged, part), "judged_rate").measured.n == 10
+
+
+def test_several_opinions_speak_by_their_verdict(judged: Bench) -> None:
+    before = labelled(judged)
+    sql = "select * from scores where task = @task and scorer_kind = 'judge'"
+    for row in judged.place.query(sql, task=judged.name)[:20]:
+        said = Score(**{name: row[name] for name in Score.__dataclass_fields__ if name in row})
+        other = replace(said, score_id=f"other-{said.score_id}", annotator="other", passed=not said.passed)
+        verdict = replace(said, score_id=f"verdict-{said.score_id}", annotator=None, judge_epoch=None)
+        judged.append([other, verdict])
+    assert only(judged).kappa.value == before.kappa.value
+
+
+@pytest.mark.parametrize(
+    ("prepare", "run_id", "message"),
+    [
+        (lambda made: made.rewrite([]), None, "has no judge to calibrate"),
+        (lambda made: None, "no-such-run", "found no completed run no-such-run of it"),
+        (lambda made: None, None, "found no completed run of it"),
+    ],
+)
+def test_where_there_is_nothing_to_calibrate_the_message_says_what_is_missing(
+    bench: Make, prepare: Callable[[Bench], None], run_id: str | None, message: str
+) -> None:
+    made = bench()
+    prepare(made)
+    with pytest.raises(UsageError, match=message):
+        made.calibrate(run_id)
+
+
+def test_a_run_without_an_answer_is_refused(bench: Make) -> None:
+    made = bench()
+    made.land([replace(one, output=None) for one in answers(3)])
+    with pytest.raises(UsageError, match="none of its predictions has an output"):
+        made.calibrate()
+
+
+def test_the_command_prints_a_table_csv_and_json(judged: Bench) -> None:
+    empty = judged.place.command("calibrate", judged.name)
+    assert empty.returncode == 0, empty.stderr
+    assert "--fill calibration" in empty.stderr
+    labelled(judged, people=("ana", "ben"))
+    table = judged.place.command("calibrate", judged.name, "--run", judged.run_id)
+    assert table.returncode == 0, table.stderr
+    for word in ("30 of 30 drawn", "ana, ben", "cohens_kappa", "corrected_rate", "channel=email"):
+        assert word in table.stdout
+    as_csv = judged.place.command("calibrate", judged.name, "--format", "csv")
+    assert as_csv.stdout.startswith("scorer,scorer_version,run_id")
+    rows = json.loads(judged.place.command("calibrate", judged.name, "--format", "json").stdout)
+    assert len(rows) == len(as_csv.stdout.splitlines()) - 1
+    assert {row["calibration"]["n_labels"] for row in rows if row["slice"] == "overall" and row["calibration"]} == {30}
+    refused = judged.place.command("calibrate", judged.name, "--run", "nowhere")
+    assert (refused.returncode, "no completed run nowhere" in refused.stderr) == (3, True)
+
+
+def _assignment(made: Bench, record: str, person: str) -> str:
+    sql = (
+        "select assignment_id from annotations_queue where task = @task and record_id = @record and annotator = @person"
+    )
+    return str(made.place.query(sql, task=made.name, record=record, person=person)[0]["assignment_id"])
+
+
+def _stray(made: Bench, prediction: str) -> Score:
+    task = made.task
+    asked = rubric_question(task.spec.judges[0], task.rubrics["better"])
+    scored = ScoredPrediction(
+        prediction_id=prediction, run_id=made.run_id, task=made.name, data_date=DAY, tenant_id="default",
+        record_id="nowhere", epoch=0, subject_key=None, masking_version="off",
+    )  # fmt: skip
+    return label_row(scored, Label(annotator="ana", choice="pass"), question=asked, at=NOON, scrub=str)
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value

@@ -1,0 +1,217 @@
+"""What is said of a judge from people's labels, and why nothing is said where the labels cannot bear it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from assay.calibration.label_set import CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource, agreed
+from assay.calibration.metrics import calibration_findings
+from assay.labels.questions import LabelingQuestion, Level
+from assay.statistics.measured import Status
+
+BINARY = (Level("fail", 0.0, False, "It fails."), Level("pass", 1.0, True, "It passes."))
+GRADED = tuple(Level(str(value), float(value), value >= 3, "So.") for value in (1, 2, 3, 4))
+WITH_PEOPLE = {"human_rate", "corrected_rate"}
+OF_BOTH = {"cohens_kappa", "gwets_ac1", "percent_agreement", "sensitivity", "specificity", "length_bias"}
+AMONG = {"krippendorffs_alpha", "annotator_kappa", "annotator_agreement"}
+
+
+def asked(levels: tuple[Level, ...] = BINARY) -> LabelingQuestion:
+    return LabelingQuestion(scorer="polite", version="q1", text="Is it?", levels=levels, judged_by=("polite",))
+
+
+def answer(number: int, *, passed: bool | None, **more: Any) -> JudgedAnswer:
+    status = "unscored" if passed is None else "scored"
+    value = None if passed is None else float(passed)
+    given = {"population": "input", "output_length": 10 + number, "value": value, **more}
+    return JudgedAnswer(prediction_id=f"p{number}", record_id=f"r{number}", status=status, passed=passed, **given)
+
+
+def label(number: int, *, passed: bool | None, who: str = "ana", **more: Any) -> HumanLabel:
+    said = {None: "cannot_tell", True: "pass", False: "fail"}[passed]
+    value = None if passed is None else float(passed)
+    return HumanLabel(prediction_id=f"p{number}", annotator=who, label=said, value=value, passed=passed, **more)
+
+
+def drawn(numbers: Sequence[int], *, chance: float = 0.5, **more: Any) -> LabelSource:
+    inclusion = {f"p{number}": chance for number in numbers}
+    given = {"design": "random", "frame": "answers of a run", "sample_id": "s1", "frame_size": 40, **more}
+    return LabelSource(inclusion=inclusion, **given)
+
+
+def calibrated(**more: Any) -> CalibrationSet:
+    """Forty answers, half of them passed; people labelled the first twenty, and contradict the judge on three."""
+    wrong = {3, 8, 14}
+    given = {
+        "question": asked(),
+        "answers": [answer(n, passed=n % 2 == 0) for n in range(40)],
+        "labels": [label(n, passed=(n % 2 == 0) != (n in wrong)) for n in range(20)],
+        "source": drawn(range(20)),
+        **more,
+    }
+    return CalibrationSet(**given)
+
+
+def by_metric(found: CalibrationSet, *, name: str = "overall") -> dict[str, Finding]:
+    """The findings of a slice; corrections by the name of their method."""
+    findings = [one for one in calibration_findings(found) if one.slice == name]
+    return {
+        one.measured.method.split("_")[0] if one.metric == "corrected_rate" else one.metric: one for one in findings
+    }
+
+
+def test_every_figure_about_people_says_what_labels_it_rests_on() -> None:
+    found = by_metric(calibrated())
+    assert found.keys() == {"judged_rate", "human_rate", "ppi", "rogan", *OF_BOTH, *AMONG}
+    assert found["judged_rate"].facts is None
+    for metric in found.keys() - {"judged_rate"}:
+        facts = found[metric].facts
+        assert facts is not None
+        assert (facts.design, facts.n_labels, facts.n_drawn, facts.annotators) == ("random", 20, 20, ("ana",))
+    assert found["ppi"].label_counts == {"pass": 9, "fail": 11}
+
+
+def test_counts_agreement_and_errors_are_those_of_the_labelled_answers() -> None:
+    found = by_metric(calibrated())
+    assert found["percent_agreement"].measured.value == pytest.approx(17 / 20)
+    assert found["cohens_kappa"].measured.value == pytest.approx(0.7)
+    assert found["sensitivity"].measured.value == pytest.approx(8 / 9)
+    assert found["specificity"].measured.value == pytest.approx(9 / 11)
+    details = found["percent_agreement"].details
+    assert details is not None
+    assert details["confusion"]["counts"] == ((9, 2), (1, 8))
+
+
+def test_slices_have_figures_of_their_own() -> None:
+    answers = [answer(n, passed=n % 2 == 0, slices=("lang=fr",) if n < 10 else ()) for n in range(40)]
+    found = by_metric(calibrated(answers=answers), name="lang=fr")
+    assert (found["judged_rate"].measured.n, found["cohens_kappa"].measured.n) == (10, 10)
+    assert found["percent_agreement"].measured.value == pytest.approx(0.8)
+
+
+def test_rates_speak_of_one_population_and_agreement_of_the_judge() -> None:
+    answers = [answer(n, passed=n % 2 == 0, population=f"golden:{'dev' if n < 10 else 'gate'}") for n in range(40)]
+    findings = [one for one in calibration_findings(calibrated(answers=answers)) if one.slice == "overall"]
+    assert [one.population for one in findings if one.metric == "judged_rate"] == ["golden:dev", "golden:gate"]
+    assert [one.population for one in findings if one.metric == "cohens_kappa"] == ["golden:dev + golden:gate"]
+
+
+def test_clusters_and_epochs_are_no_independent_answers() -> None:
+    answers = [replace(answer(n, passed=n % 2 == 0), record_id=f"r{n // 2}") for n in range(40)]
+    found = by_metric(calibrated(answers=answers))
+    assert found["ppi"].measured.clusters == found["judged_rate"].measured.clusters == 20
+    assert found["cohens_kappa"].measured.clusters == 10
+
+
+def test_an_adjudicator_wins_and_is_no_annotator() -> None:
+    labels = [
+        label(1, passed=True),
+        label(1, passed=False, who="ben"),
+        label(1, passed=False, who="cleo", is_adjudication=True),
+    ]
+    assert agreed(labels).passed is False
+    assert agreed(labels[:2]).passed is None
+    assert agreed([*labels[:2], label(1, passed=True, who="dan")]).passed is True
+    both = [label(n, passed=n % 2 == 0, who=who) for n in range(20) for who in ("ana", "ben")]
+    found = by_metric(calibrated(labels=[*both, label(3, passed=True, who="cleo", is_adjudication=True)]))
+    assert found["krippendorffs_alpha"].measured.value == 1
+    assert found["percent_agreement"].measured.value == pytest.approx(19 / 20)
+
+
+def test_what_nobody_could_tell_or_agree_on_is_left_out_and_told() -> None:
+    labels = [*(label(n, passed=n % 2 == 0) for n in range(2, 20)), label(0, passed=None)]
+    found = by_metric(calibrated(labels=[*labels, label(2, passed=False, who="ben")]))
+    kappa = found["cohens_kappa"].measured
+    assert (kappa.value, kappa.n) == (1, 17)
+    assert "answers left out: 1 cannot tell, 1 undecided" in str(kappa.reason)
+
+
+def test_labels_of_answers_that_the_run_or_the_sample_does_not_hold_count_for_nothing() -> None:
+    strays = [label(n, passed=True) for n in (25, 99)]
+    with_strays = calibrated(labels=[*calibrated().labels, *strays])
+    assert with_strays.strays == 2
+    assert calibration_findings(with_strays) == calibration_findings(calibrated())
+    only = by_metric(calibrated(labels=strays))["cohens_kappa"].measured
+    assert (only.value, only.reason) == (None, "no human labels but 2 of answers that are not in the run or its sample")
+
+
+@pytest.mark.parametrize(
+    ("edits", "metrics", "reason"),
+    [
+        ({"labels": []}, WITH_PEOPLE | OF_BOTH | AMONG, "no human labels"),
+        ({"source": drawn(range(20), mismatch="another wording")}, WITH_PEOPLE | OF_BOTH | AMONG, "do not fit: another"),
+        ({"source": drawn(range(20), design="triage")}, WITH_PEOPLE | OF_BOTH | AMONG, "triage are not a probability"),
+        ({"judge_mismatch": "version v0"}, {"judged_rate", "corrected_rate"} | OF_BOTH, "version v0"),
+        ({}, AMONG, "one annotator only"),
+        ({"labels": [label(n, passed=n > 9, who="ab"[n % 2]) for n in range(20)]}, AMONG, "no answer has labels of two"),
+        ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels by import are not a probability sample"),
+        ({"question": asked(tuple(replace(level, passed=None) for level in BINARY))}, WITH_PEOPLE | {"judged_rate"}, "which level passes"),
+    ],
+)  # fmt: skip
+def test_where_labels_cannot_bear_it_there_is_a_reason_and_no_value(
+    edits: dict[str, Any], metrics: set[str], reason: str
+) -> None:
+    found = [one for one in calibration_findings(calibrated(**edits)) if one.metric in metrics]
+    assert {one.metric for one in found} == metrics
+    assert [(one.metric, one.measured.value) for one in found if one.measured.value is not None] == []
+    assert [one.metric for one in found if reason not in str(one.measured.reason)] == []
+
+
+def test_a_judge_of_another_version_says_nothing_of_people() -> None:
+    found = by_metric(calibrated(judge_mismatch="version v0"))
+    assert found["human_rate"].measured.value == pytest.approx(9 / 20)
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_all_pass_and_all_fail_give_no_kappa_and_no_rogan_gladen(*, passed: bool) -> None:
+    answers = [answer(n, passed=passed) for n in range(40)]
+    found = by_metric(calibrated(answers=answers, labels=[label(n, passed=passed) for n in range(20)]))
+    kappa, rogan, ppi = found["cohens_kappa"].measured, found["rogan"].measured, found["ppi"].measured
+    assert (kappa.value, rogan.value) == (None, None)
+    assert "all labels are the same" in str(kappa.reason)
+    assert "sensitivity or specificity is unknown" in str(rogan.reason)
+    assert (ppi.value, ppi.status) == (float(passed), "too_few")
+    assert ppi.low is not None and ppi.high is not None and ppi.high - ppi.low > 0.1
+
+
+def test_labels_that_were_brought_are_compared_but_prove_nothing() -> None:
+    kappa = by_metric(calibrated(source=LabelSource(design="import", frame="chosen")))["cohens_kappa"].measured
+    assert kappa.value == pytest.approx(0.7)
+    assert kappa.status not in {Status.OK, Status.WARNING}
+    assert "no probability sample" in str(kappa.reason)
+
+
+def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
+    answers = [answer(n, passed=None if n < 4 else n % 2 == 0) for n in range(40)]
+    found = by_metric(calibrated(answers=answers))
+    assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (None, "unscored")
+    assert (found["ppi"].measured.value, found["ppi"].measured.status) == (None, "unscored")
+    assert "4 labelled answers have no verdict" in str(found["cohens_kappa"].measured.reason)
+
+
+def test_a_mean_between_two_levels_counts_as_the_nearest_one() -> None:
+    answers = [replace(answer(n, passed=True), value=value) for n, value in enumerate((1.0, 2.5, 3.4, 4.0) * 5)]
+    labels = [
+        HumanLabel(prediction_id=f"p{n}", annotator="ana", label=str(level), value=float(level), passed=level >= 3)
+        for n, level in enumerate((1, 2, 3, 4) * 5)
+    ]
+    found = by_metric(calibrated(question=asked(GRADED), answers=answers, labels=labels))
+    assert found["cohens_kappa"].measured.value == 1
+    details = found["cohens_kappa"].details
+    assert details is not None
+    assert (details["weighting"], details["between_levels"]) == ("quadratic", 10)
+
+
+def test_kappa_of_levels_grows_where_judge_and_people_miss_by_one() -> None:
+    levels = (1, 2, 3, 4) * 5
+    answers = [replace(answer(n, passed=True), value=float(min(4, level + n % 2))) for n, level in enumerate(levels)]
+    labels = [
+        HumanLabel(prediction_id=f"p{n}", annotator="ana", label=str(level), value=float(level), passed=level >= 3)
+        for n, level in enumerate(levels)
+    ]
+    found = by_metric(calibrated(question=asked(GRADED), answers=answers, labels=labels))
+    assert (found["cohens_kappa"].measured.value or 0) > (found["gwets_ac1"].measured.value or 0)

@@ -1,0 +1,146 @@
+"""`assay power`: records and assumptions are found where they are, and what contradicts itself is said."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assay.errors import ServiceUnreachable, UsageError
+from assay.evaluation.power.plan_gate import GatePlan, PowerOptions, plan_gate
+from assay.evaluation.power.render import PLAIN_COLUMNS, facts, tables
+from assay.project import open_project
+from assay.settings import Settings
+from tests.end_to_end.workplace import Workplace
+from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
+from tests.fakes.model_endpoint import ModelEndpoint
+from tests.fakes.task_folder import TaskFolder
+from tests.runs.bench import Bench
+
+IN_SLICE = {**NOT_WORSE, "name": "phones", "slice": "channel=phone", "n_min": 50}
+
+
+def planned(bench: Bench, task: str, **options: Any) -> GatePlan:
+    return plan_gate(bench.project, task, PowerOptions(**options))
+
+
+def by_channel(number: int) -> dict[str, str]:
+    return {"channel": "phone" if number % 4 == 0 else "web"}
+
+
+def test_a_rule_has_the_cases_of_its_slice_and_what_was_never_compared_is_assumed(bench: Bench, name: str) -> None:
+    labelled = [*cases(80, slices=by_channel), {**cases(81, split="dev")[80]}]
+    task = evaluated_task(bench.place, name, labelled, rules=[FLOOR, NOT_WORSE, IN_SLICE])
+
+    found = planned(bench, task)
+
+    assert [(one.rule.name, one.sample.n, one.is_gated) for one in found.regressions] == [
+        ("not_worse", 80, True),
+        ("phones", 20, False),
+    ]
+    assert [(one.discordance.value, one.discordance.source) for one in found.regressions] == [(0.1, "assumed")] * 2
+    assert [(one.sample.n, one.rate, one.passing) for one in found.floors] == [(80, None, None)]
+
+
+def test_what_was_compared_and_measured_before_is_planned_with(bench: Bench, name: str, model: ModelEndpoint) -> None:
+    model.react = obeying
+    task = evaluated_task(bench.place, name, cases(100), right=95, variants={"worse": 75})
+    evaluated(bench, task, candidate="worse", champion="default")
+
+    found = planned(bench, task, difference=-0.5)
+
+    assert planned(bench, task).regressions[0].discordance.value == 0.2
+    assert (found.floors[0].rate and found.floors[0].rate.value) == 0.75
+    raised = found.regressions[0].discordance
+    assert (raised.value, raised.source) == (0.5, "landed")
+    assert raised.detail.startswith("worse and default differed on 20 of 100")
+    assert raised.detail.endswith("raised to the difference")
+
+
+def test_cases_of_a_cluster_are_planned_as_such(bench: Bench, name: str) -> None:
+    task = evaluated_task(bench.place, name, cases(60, cluster_id=lambda number: f"customer {number // 3}"))
+
+    assert planned(bench, task).regressions[0].sample.clusters == 20
+    assert planned(bench, task, clusters=10).regressions[0].sample.clusters == 10
+    assert planned(bench, task, n=60).regressions[0].sample.clusters is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"discordance": 0.1, "difference": -0.2}, "--difference -0.2 with --discordance 0.1: expected a difference"),
+        ({"n": 10, "clusters": 11}, "--clusters 11 of --n 10 records"),
+        ({"clusters": 11}, "Rule 'not_worse' has 10 records in 11 clusters"),
+        ({"n": 1, "design_effect": 2.0}, "Rule 'not_worse' has 1 records: expected 2 or more"),
+    ],
+)
+def test_figures_that_contradict_each_other_are_said(
+    bench: Bench, name: str, options: dict[str, Any], said: str
+) -> None:
+    task = evaluated_task(bench.place, name, cases(10))
+
+    with pytest.raises(UsageError, match=said.replace("(", r"\(")):
+        planned(bench, task, **{"discordance": 0.1, **options})
+
+
+def test_without_a_warehouse_a_given_discordance_is_enough(tmp_path: Path) -> None:
+    nowhere = {"bigquery_endpoint": "http://127.0.0.1:9", "bigquery_grpc_endpoint": "127.0.0.1:9"}
+    project = open_project(Settings(root=TaskFolder(tmp_path).root, hash_key=b"k" * 32, **nowhere))
+
+    found = plan_gate(project, "sorting", PowerOptions(discordance=0.1))
+
+    assert [one.rule.name for one in found.regressions] == ["no_regression"]
+    assert "the warehouse does not answer: rules on a rate need --rate" in list(facts(found))
+    assert plan_gate(project, "sorting", PowerOptions(discordance=0.1, rate=0.9)).floors[0].passing is not None
+    with pytest.raises(ServiceUnreachable):
+        plan_gate(project, "sorting", PowerOptions())
+
+
+def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench, name: str) -> None:
+    task = evaluated_task(bench.place, name, cases(80, slices=by_channel), rules=[FLOOR, NOT_WORSE, IN_SLICE])
+    plan = planned(bench, task, difference=-0.1, rate=0.9)
+    shown = {title: (columns, rows) for title, columns, rows in tables(plan)}
+
+    columns, rows = shown["Candidate against champion; chances in per cent to pass / fail / neither"]
+    assert columns[-1] == "if -10 points"
+    assert rows[1][:4] == ("phones", "3 points", "20", "10.0 % assumed")
+    assert shown["The candidate's own rate"][1][0][:4] == ("floor", "80.0 %", "80", "90.0 % given")
+    assert (
+        "phones, reliability in channel=phone: 10.0 % differ, assumed, for nothing was compared yet; "
+        "20 records are fewer than n_min 50, so that it has no say"
+    ) in list(facts(plan))
+
+
+def test_machines_get_a_row_for_each_rule(place: Workplace, name: str) -> None:
+    task = evaluated_task(place, name, cases(80))
+    options = ("power", task, "--discordance", "0.1", "--difference", "-0.08", "--rate", "0.9", "--format")
+
+    as_json = place.command(*options, "json", timeout_s=60)
+    as_csv = place.command(*options, "csv", timeout_s=60)
+
+    rows = json.loads(as_json.stdout)
+    assert [row["rule"] for row in rows] == ["not_worse", "floor"]
+    assert rows[0]["passing"] + rows[0]["failing"] + rows[0]["inconclusive"] == pytest.approx(1)
+    assert rows[0]["failing_at_difference"] > rows[0]["failing"]
+    assert tuple(next(csv.reader(io.StringIO(as_csv.stdout)))) == PLAIN_COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--discordance", "1.5"), "Invalid value for '--discordance': 1.5"),
+        (("--n", "0"), "Invalid value for '--n': 0"),
+        (("--design-effect", "0.5"), "Invalid value for '--design-effect': 0.5"),
+        (("--discordance", "0.1", "--difference", "-0.2"), "lower --difference"),
+    ],
+)
+def test_a_figure_out_of_its_range_exits_3(place: Workplace, name: str, arguments: tuple[str, ...], said: str) -> None:
+    done = place.command("power", evaluated_task(place, name, cases(10)), *arguments, timeout_s=60)
+
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

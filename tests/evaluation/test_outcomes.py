@@ -1,0 +1,76 @@
+"""Answers as outcomes: what counts, for which metric, of which record."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from assay.evaluation.outcomes import Outcomes, PredictionOutcome
+
+
+def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
+    given = {"epoch": 0, "status": "ok", "population": "golden:gate", "is_correct": True, "passed": {"exact": True}}
+    return PredictionOutcome(**{"record": (tenant, record), **given, **fields})
+
+
+def test_what_the_budget_skipped_was_never_asked() -> None:
+    found = Outcomes.of([answer("a"), answer("b", status="skipped_budget")])
+
+    assert (found.skipped, found.records()) == (1, 1)
+    assert found.without(frozenset({"a"})).records() == 0
+    assert found.without(frozenset({"a"})).skipped == 1
+
+
+def test_records_are_counted_by_slice_and_epochs_of_one_once() -> None:
+    found = Outcomes.of([answer("a", slices=("k=x",)), answer("a", epoch=1, slices=("k=x",)), answer("b")])
+
+    assert (found.records(), found.records("k=x"), found.records("k=y")) == (2, 1, 0)
+    assert (found.slices, found.populations) == (("k=x",), ("golden:gate",))
+
+
+def test_the_same_id_of_two_tenants_is_two_records() -> None:
+    found = Outcomes.of([answer("a"), answer("a", tenant="other")])
+
+    assert len(found.by_record("reliability", "overall")) == 2
+
+
+def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> None:
+    rows = [
+        answer("a", is_correct=None),
+        answer("b", is_sampled=False, passed={}),
+        answer("c", passed={"exact": False}),
+    ]
+    found = Outcomes.of(rows)
+
+    assert {key.split("\0")[1] for key in found.by_record("reliability", "overall")} == {"a", "c"}
+    assert math.isnan(found.by_record("reliability", "overall")["default\0a"][0])
+    assert found.by_record("exact", "overall") == {"default\0a": [1.0], "default\0c": [0.0]}
+
+
+def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> None:
+    alone = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0) for i in range(40))
+    twice = Outcomes.of(answer(f"r{i % 20}", epoch=i // 20, is_correct=i % 4 > 0) for i in range(40))
+    grouped = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0, cluster_id=f"c{i % 12}") for i in range(40))
+
+    methods = [found.rate("reliability", "overall", level=0.9).method for found in (alone, twice, grouped)]
+
+    assert methods[0] == "wilson" and all(method.startswith("effective_n") for method in methods[1:])
+    assert grouped.rate("reliability", "overall", level=0.9).clusters == 12
+    assert grouped.clusters()["default\0r0"] == "c0"
+
+
+def test_latency_is_of_answers_whose_time_is_known() -> None:
+    found = Outcomes.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c")])
+
+    measured = found.within(20, "overall", level=0.9)
+
+    assert (measured.n, measured.value) == (2, 0.5)
+
+
+def test_cost_is_of_all_answers_for_the_correct_ones() -> None:
+    found = Outcomes.of(answer(f"r{i}", is_correct=i % 2 == 0, cost_usd=0.01) for i in range(40))
+
+    measured = found.cost_per_correct("overall", level=0.9)
+
+    assert measured.value is not None
+    assert abs(measured.value - 0.02) < 1e-12

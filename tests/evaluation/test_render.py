@@ -1,0 +1,105 @@
+"""An evaluation is told to people, in a pull request and to machines, each in its form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from assay.evaluation.evaluation import Evaluation
+from assay.evaluation.gate_rules import Evidence, GateOutcome, GateRule, RuleKind, RuleState
+from assay.evaluation.render import as_values, facts, hidden, markdown, tables
+from assay.evaluation.rows import rule_content
+from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
+from tests.fakes.model_endpoint import ModelEndpoint
+from tests.runs.bench import Bench
+
+
+def slices(number: int) -> dict[str, str]:
+    """Two large slices and a rare one."""
+    return {"channel": "phone" if number % 2 else "web", **({"rare": "yes"} if number < 3 else {})}
+
+
+@pytest.fixture
+def found(bench: Bench, name: str, model: ModelEndpoint) -> Evaluation:
+    model.react = obeying
+    task = evaluated_task(
+        bench.place, name, cases(60, slices=slices), rules=[FLOOR, {**NOT_WORSE, "slice": "channel=phone"}],
+        variants={"worse": 40}, stage="beta",
+    )  # fmt: skip
+    return evaluated(bench, task, candidate="worse", champion="default", is_gate=True)
+
+
+def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
+    rule = GateRule(name="r", kind=kind, **{"metric": "reliability", "bar": 0.8, **fields})
+    known = Evidence(value=0.5, lower=0.25, upper=0.75, n=1234)
+    return GateOutcome(
+        rule=rule, evidence=known, state=RuleState.INCONCLUSIVE, unwaived=RuleState.INCONCLUSIVE, reason="why | not"
+    )
+
+
+def test_people_read_the_decision_first_with_what_was_compared(found: Evaluation) -> None:
+    told = dict(facts(found))
+
+    assert told["decision"] == "FAIL: a rule is not met"
+    assert told["candidate"].startswith("worse (inference version ") and found.candidate.run_id in told["candidate"]
+    assert told["population"] == "golden:gate, 60 records"
+    assert told["stage"] == "beta; an inconclusive decision blocks"
+    assert told["gate split"] == "asked 2 times, by 2 versions, since it last changed"
+    assert told["recorded"] == f"gate {found.gate_id}, blocks"
+
+
+def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation) -> None:
+    comparisons = {title: rows for title, _, rows in tables(found)}["Candidate against champion, on the same records"]
+
+    shown = {row[1] for row in comparisons}
+    assert shown == {"overall", "channel=phone", "channel=web"}
+    assert hidden(found) == len(found.compared) - len(comparisons) > 0
+    assert f"{hidden(found)} comparisons of slices with fewer than 20 records" in markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "asks", "value"),
+    [
+        (RuleKind.LOWER_BOUND, {"slice": "k=x"}, "reliability in k=x at least 80.0 %", "50.0 %"),
+        (RuleKind.NO_REGRESSION, {"bar": 0.05}, "reliability at most 5 points below the champion", "50.0 %"),
+        (RuleKind.COST_PER_CORRECT, {}, "a correct answer for at most $0.800000", "$0.500000"),
+        (RuleKind.LATENCY, {}, "80.0 % of answers within the SLA", "50.0 %"),
+        (RuleKind.JUDGE_CALIBRATED, {"metric": "safe", "n_min": 100}, "κ of judge safe at least 0.8 on 100 labels", "0.5"),
+        (RuleKind.GOLDEN_CASES, {"bar": 100, "covering": ("k=x",), "n_min": 10}, "at least 100 cases, 10 in each of k=x", "0.5"),
+    ],
+)  # fmt: skip
+def test_each_kind_of_rule_is_told_in_its_own_unit(
+    found: Evaluation, kind: RuleKind, fields: dict[str, Any], asks: str, value: str
+) -> None:
+    told = replace(found, verdict=replace(found.verdict, outcomes=(outcome(kind, **fields),)))
+
+    row = next(tables(told))[2][0]
+
+    assert (row[1], row[2], row[4], row[5]) == (asks, value, "1,234", "inconclusive")
+
+
+def test_a_pipe_in_a_text_stays_in_its_cell(found: Evaluation) -> None:
+    told = replace(found, verdict=replace(found.verdict, outcomes=(outcome(RuleKind.LATENCY),)))
+
+    assert "| why \\| not |" in markdown(told)
+
+
+def test_machines_get_every_rule_and_every_comparison(found: Evaluation) -> None:
+    values = json.loads(json.dumps(as_values(found), allow_nan=False))
+
+    assert (values["decision"], values["blocks"], values["gate_id"]) == ("FAIL", True, found.gate_id)
+    assert [rule["name"] for rule in values["rules"]] == ["floor", "not_worse"]
+    assert len(values["comparisons"]) == len(found.compared)
+    assert values["gate_split"] == {"runs": 2, "inference_versions": 2}
+
+
+def test_figures_that_are_not_finite_are_null_where_json_has_no_word_for_them() -> None:
+    endless = outcome(RuleKind.COST_PER_CORRECT)
+    assert endless.evidence is not None
+
+    found = rule_content(replace(endless, evidence=replace(endless.evidence, upper=float("inf"))))
+
+    assert (found["upper"], found["lower"]) == (None, 0.25)

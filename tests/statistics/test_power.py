@@ -1,0 +1,148 @@
+"""Power against published figures, brute force over the shipped rule, and simulation."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import numpy as np
+import pytest
+from statsmodels.stats.power import TTestPower
+
+from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, decide, regression_evidence
+from assay.statistics.paired import Pairs, compare
+from assay.statistics.power import (
+    Plan,
+    mde_of_plan,
+    minimum_detectable_effect,
+    records_for,
+    records_needed,
+    records_to_pass,
+    verdict_probabilities,
+)
+
+
+def decision(gains: int, losses: int, n: int, *, margin: float) -> RuleDecision:
+    """What the gate says to so many gains and losses."""
+    candidate = np.array([1.0] * gains + [0.0] * (n - gains))
+    champion = np.array([0.0] * gains + [1.0] * losses + [0.0] * (n - gains - losses))
+    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    found = regression_evidence(compare(Pairs(candidate=candidate, champion=champion)), margin=margin)
+    return decide([rule], {"r": found}, today=date(2026, 1, 1)).decision
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(n=40, discordance=0.3, margin=0.1),
+        Plan(n=40, discordance=0.3, margin=0.1, difference=-0.1),
+        Plan(n=50, discordance=0.5, margin=0.02, difference=-0.4),
+    ],
+)
+def test_chances_are_those_of_the_gate_over_every_outcome(plan: Plan) -> None:
+    gain, loss = (plan.discordance + plan.difference) / 2, (plan.discordance - plan.difference) / 2
+    chance = dict.fromkeys(RuleDecision, 0.0)
+    for gains in range(plan.n + 1):
+        for losses in range(plan.n + 1 - gains):
+            ways = math.comb(plan.n, gains) * math.comb(plan.n - gains, losses)
+            likely = ways * gain**gains * loss**losses * (1 - gain - loss) ** (plan.n - gains - losses)
+            if likely > 1e-7:
+                chance[decision(gains, losses, plan.n, margin=plan.margin)] += likely
+
+    found = verdict_probabilities(plan)
+
+    assert found.passing == pytest.approx(chance[RuleDecision.PASS], abs=1e-4)
+    assert found.failing == pytest.approx(chance[RuleDecision.FAIL], abs=1e-4)
+    assert found.passing + found.failing + found.inconclusive == pytest.approx(1)
+
+
+@pytest.mark.parametrize("n", [12, 30, 75, 200, 500, 2000])
+@pytest.mark.parametrize("discordance", [0.02, 0.05, 0.1, 0.2, 0.4])
+def test_the_gate_errs_no_more_often_than_one_time_in_twenty(n: int, discordance: float) -> None:
+    for margin in (0.01, 0.02, 0.05, 0.1):
+        if margin < discordance:
+            at_margin = Plan(n=n, discordance=discordance, margin=margin, difference=-margin)
+            assert verdict_probabilities(at_margin).passing <= 0.0502
+    equal = Plan(n=n, discordance=discordance, margin=0.0)
+    assert verdict_probabilities(equal).failing <= 0.0502
+
+
+def test_adjusting_for_more_rules_makes_failing_rarer_and_nothing_else() -> None:
+    one, five = (
+        verdict_probabilities(Plan(n=300, discordance=0.3, margin=0.02, difference=-0.1, rules=k)) for k in (1, 5)
+    )
+
+    assert five.failing < one.failing
+    assert five.passing == one.passing
+
+
+def test_chances_with_clusters_are_those_of_simulated_normal_means() -> None:
+    plan = Plan(n=400, discordance=0.25, margin=0.05, difference=-0.01, clusters=20, design_effect=2.0)
+    random = np.random.default_rng(0)
+    values = random.normal(plan.difference, plan.standard_error * math.sqrt(20), (40_000, 20))
+    errors = values.std(axis=1, ddof=1) / math.sqrt(20)
+    passes = (values.mean(axis=1) - 1.729133 * errors > -plan.margin).mean()
+
+    found = verdict_probabilities(plan)
+
+    assert found.passing == pytest.approx(passes, abs=0.01)
+
+
+def test_the_records_needed_are_connors() -> None:
+    """By hand: (1.959964 √0.2 + 0.841621 √(0.2 - 0.0025))² / 0.0025 = 625.7."""
+    assert records_needed(0.05, discordance=0.2) == 626
+    assert records_needed(0.05, discordance=0.2, design_effect=2.0) == 1252
+
+
+@pytest.mark.parametrize("wanted", [0.02, 0.05, 0.1])
+def test_the_detectable_difference_is_what_the_records_needed_find(wanted: float) -> None:
+    n = records_needed(wanted, discordance=0.2)
+
+    assert minimum_detectable_effect(n, discordance=0.2) == pytest.approx(wanted, rel=0.01)
+    assert minimum_detectable_effect(5, discordance=0.01) is None
+
+
+def test_the_detectable_mean_is_that_of_statsmodels_within_its_approximation() -> None:
+    n = 60
+    expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
+
+    assert mde_of_plan(1 / math.sqrt(n), df=n - 1) == pytest.approx(expected, rel=0.005)
+
+
+def test_half_the_detectable_difference_takes_four_times_the_records() -> None:
+    assert records_for(0.02, n=500, smallest=0.04) == 2000
+    with pytest.raises(ValueError, match="expected one above 0"):
+        records_for(0.0, n=500, smallest=0.04)
+
+
+def test_as_many_records_as_it_says_let_equal_variants_pass() -> None:
+    plan = Plan(n=1, discordance=0.1, margin=0.02)
+
+    needed = records_to_pass(plan)
+
+    assert needed is not None
+    assert verdict_probabilities(Plan(n=needed, discordance=0.1, margin=0.02)).passing >= 0.8
+    assert verdict_probabilities(Plan(n=int(needed * 0.95), discordance=0.1, margin=0.02)).passing < 0.8
+    assert records_to_pass(Plan(n=1, discordance=0.1, margin=0.02, difference=-0.02)) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n": 0},
+        {"discordance": 1.2},
+        {"difference": 0.3},
+        {"margin": 1.0},
+        {"rules": 0},
+        {"clusters": 1},
+        {"design_effect": 0.5},
+    ],
+)
+def test_plans_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"plan has|expected 0 <="):
+        Plan(**{"n": 100, "discordance": 0.2, "margin": 0.05, **wrong})  # type: ignore[arg-type]
+
+
+def test_variants_that_never_differ_pass_once_there_are_enough_records() -> None:
+    assert verdict_probabilities(Plan(n=12, discordance=0.0, margin=0.02)).inconclusive == 1
+    assert verdict_probabilities(Plan(n=1000, discordance=0.0, margin=0.02)).passing == 1
