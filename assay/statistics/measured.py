@@ -59,11 +59,6 @@ class Measured:
     """The value if every unscored row had failed, where too many are unscored for a value."""
     best: float | None = None
 
-    @property
-    def holds(self) -> bool:
-        """True where the bounds keep their level."""
-        return self.status in {Status.OK, Status.WARNING}
-
 
 def unmeasured(reason: str, *, level: float, n: int = 0, status: Status = Status.NONE) -> Measured:
     """Nothing, with the reason."""

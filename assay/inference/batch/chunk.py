@@ -79,16 +79,6 @@ class ChunkFile:
         self._last: Place = (0, 0)
         self._estimate_usd: Decimal | None = Decimal(0)
 
-    @property
-    def requests(self) -> int:
-        """Requests in it so far."""
-        return self._requests
-
-    @property
-    def estimate_usd(self) -> Decimal:
-        """Upper estimate of what is in it so far; what has no price counts nothing."""
-        return self._estimate_usd or Decimal(0)
-
     def takes(self, line: bytes) -> bool:
         """True when there is room for the line."""
         return self._requests < self._limits.max_requests and self._bytes + len(line) <= self._limits.max_file_bytes
