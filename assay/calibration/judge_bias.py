@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assay.statistics.agreement import missing
+from assay.statistics.conventions import FEWEST_RANKED, LEVEL
 from assay.statistics.exact_tests import difference_bounds
-from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import floats, rate
 from assay.statistics.sampling import ALONE, Groups, Sampling, numbered, spread_of
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
-FEWEST_RANKED = 10
 PREFERS = {1: 1.0, 2: 0.0, 0: 0.5}
 """How far a verdict of the first order (1, 2, or 0 for a tie) prefers what was shown first."""
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
+from assay.statistics.conventions import ERROR
 from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL as OVERALL
-
-ERROR = 0.05
 
 
 class RuleKind(StrEnum):

@@ -10,10 +10,11 @@ from math import isfinite
 from typing import Any
 
 from assay.formatting import NOTHING, percent, usd
+from assay.statistics.conventions import BOUNDS_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
-COLUMNS = ("rule", "asks for", "found", "one-sided 95 % bounds", "n", "state", "because")
+COLUMNS = ("rule", "asks for", "found", BOUNDS_TITLE, "n", "state", "because")
 STATES = {"fail": "FAIL"}
 BARS = {
     "lower_bound": "at least {}",

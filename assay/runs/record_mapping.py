@@ -17,12 +17,12 @@ from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.rules import InputRules
 from assay.inputs.turns import Place, TurnColumns, place_of
 from assay.performance.fast_init import quick_init
+from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.case import Case
 from assay.tasks.spec import InputSpec
 from assay.tasks.task import Task
 
 CASE_ID = "case_id"
-DEFAULT_TENANT = "default"
 POPULATION_OF_INPUT = "input"
 NATURAL_KEY = "assay_natural_key"
 CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=False)

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import floats, grouped_rate
 from assay.statistics.sampling import Groups, Sampling, numbered
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from assay.statistics.conventions import DEFAULT_MARGIN
 from assay.tasks.gate_spec import (
     OVERALL,
     RELIABILITY,
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from assay.tasks.case import Case
     from assay.tasks.spec import TaskSpec
     from assay.tasks.validation.routes import RouteMistake as GateMistake
-
-DEFAULT_MARGIN = 0.05
-"""Loss of reliability that a task without a gate of its own lets through."""
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:
