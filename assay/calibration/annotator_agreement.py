@@ -14,7 +14,8 @@ from typing import Any
 
 from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, domains, noted
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, krippendorffs_alpha, percent_agreement
-from assay.statistics.measured import LEVEL, Measured, unmeasured
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, unmeasured
 
 ALPHA, PAIRWISE, SAME = "krippendorffs_alpha", "annotator_kappa", "annotator_agreement"
 ONE_ANNOTATOR = "one annotator only: agreement among people needs two"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assay.statistics.agreement import codes_of, missing, ordered
-from assay.statistics.measured import LEVEL, Measured, unmeasured
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import scored_rate
 from assay.statistics.sampling import ALONE, Groups, Sampling
 

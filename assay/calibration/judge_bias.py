@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assay.statistics.agreement import missing
-from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
+from assay.statistics.conventions import FEWEST_RANKED, LEVEL
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import floats
 from assay.statistics.sampling import ALONE, Groups, Sampling, numbered, spread_of
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
-
-FEWEST_RANKED = 10
 
 
 def length_bias(

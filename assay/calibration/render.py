@@ -13,6 +13,7 @@ from assay.calibration.label_set import OVERALL, Finding
 from assay.calibration.metrics import CORRECTED_RATE, PPI, ROGAN_GLADEN
 from assay.formatting import NOTHING
 from assay.records import Estimate
+from assay.statistics.conventions import INTERVAL_TITLE
 
 COLUMNS = (
     "scorer", "scorer_version", "run_id", "inference_version", "metric", "population", "slice", "method", "value", "low",
@@ -20,9 +21,9 @@ COLUMNS = (
 )  # fmt: skip
 """What machines read of an estimate."""
 JSON_COLUMNS = frozenset({"label_counts", "calibration", "details"})
-SHOWN = ("figure", "value", "95 % interval", "n", "labels", "standing")
+SHOWN = ("figure", "value", INTERVAL_TITLE, "n", "labels", "standing")
 """What a person reads of all answers, reasons in full."""
-BY_SLICE = ("slice", "figure", "value", "95 % interval", "n", "labels", "standing")
+BY_SLICE = ("slice", "figure", "value", INTERVAL_TITLE, "n", "labels", "standing")
 
 
 def machine_rows(found: Calibrations, *, parsed: bool) -> Iterator[tuple[Any, ...]]:

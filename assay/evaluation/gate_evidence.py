@@ -21,6 +21,7 @@ from assay.evaluation.gate_rules import (
 from assay.evaluation.outcomes import Outcomes
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.pairwise import Preference
+from assay.statistics.conventions import GATE_LEVEL, RESAMPLES
 from assay.statistics.measured import Measured
 from assay.statistics.paired import PairedComparison, compare, pair
 from assay.tasks.gate_spec import (
@@ -37,9 +38,6 @@ from assay.tasks.gate_spec import (
 from assay.tasks.spec import SlaSpec
 from assay.tasks.validation.gate import preferred_by
 
-TWO_SIDED_LEVEL = 0.9
-"""Both bounds of such an interval are one-sided 95 % bounds, which the rules ask for."""
-RESAMPLES = 2_000
 COST = "cost_per_correct_usd"
 LATENCY = "share_within_sla"
 CASES = RuleKind.GOLDEN_CASES.value
@@ -274,9 +272,9 @@ def _measured(rule: GateRule, grounds: GateInputs) -> Measured | None:
     """The estimate that the rule asks for, None where it asks for something else."""
     answers = grounds.candidate
     if rule.kind is RuleKind.LOWER_BOUND:
-        return answers.rate(rule.metric, rule.slice, level=TWO_SIDED_LEVEL)
+        return answers.rate(rule.metric, rule.slice, level=GATE_LEVEL)
     if rule.kind is RuleKind.COST_PER_CORRECT:
-        return answers.cost_per_correct(rule.slice, level=TWO_SIDED_LEVEL)
+        return answers.cost_per_correct(rule.slice, level=GATE_LEVEL)
     if rule.kind is RuleKind.LATENCY and grounds.sla is not None:
-        return answers.within(grounds.sla.latency_ms, rule.slice, level=TWO_SIDED_LEVEL)
+        return answers.within(grounds.sla.latency_ms, rule.slice, level=GATE_LEVEL)
     return None

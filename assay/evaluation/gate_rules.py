@@ -17,12 +17,10 @@ from assay.records.statuses import OnInconclusive
 from assay.records.statuses import RuleDecision as RuleDecision
 from assay.records.statuses import RuleKind as RuleKind
 from assay.records.statuses import RuleState as RuleState
+from assay.statistics.conventions import ERROR
 from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL as OVERALL
-
-ERROR = 0.05
-
 
 AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 

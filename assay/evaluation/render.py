@@ -15,14 +15,22 @@ from assay.evaluation.gate_rules import GateOutcome, RuleDecision, RuleKind, Rul
 from assay.evaluation.rows import rule_content
 from assay.evaluation.side import EvaluatedVariant
 from assay.records.statuses import OnInconclusive
+from assay.statistics.conventions import BOUNDS_TITLE, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
-FEWEST_SHOWN = 20
-"""Records of a slice, below which its comparison is landed but not shown, unless a rule asks for it."""
-RULE_COLUMNS = ("rule", "asks", "found", "one-sided 95 % bounds", "n", "state", "because")
-COMPARISON_COLUMNS = ("metric", "slice", "candidate, champion", "difference, 95 % interval", "p", "+ / −", "n", "MDE")
+RULE_COLUMNS = ("rule", "asks", "found", BOUNDS_TITLE, "n", "state", "because")
+COMPARISON_COLUMNS = (
+    "metric",
+    "slice",
+    "candidate, champion",
+    f"difference, {INTERVAL_TITLE}",
+    "p",
+    "+ / −",
+    "n",
+    "MDE",
+)
 MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDecision.FAIL.value}
 MEANING = {
     RuleDecision.PASS: "every rule is met",
@@ -71,7 +79,10 @@ def markdown(evaluation: Evaluation) -> str:
     for title, columns, rows in tables(evaluation):
         lines += ["", f"#### {title}", "", table_markdown(columns, rows)]
     if count := hidden(evaluation):
-        lines += ["", f"{count} comparisons of slices with fewer than {FEWEST_SHOWN} records are in `comparisons`."]
+        lines += [
+            "",
+            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records are in `comparisons`.",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -106,7 +117,7 @@ def _shown(compared: Sequence[MetricComparison]) -> list[MetricComparison]:
         for one in compared
         if one.slice == OVERALL
         or one.margin is not None
-        or (one.metric == RELIABILITY and one.comparison.n >= FEWEST_SHOWN)
+        or (one.metric == RELIABILITY and one.comparison.n >= FEWEST_COMPARED_SHOWN)
     ]
 
 

@@ -14,9 +14,9 @@ from assay.evaluation.variants import commit_of
 from assay.inference.keys import content_hash
 from assay.project import Project
 from assay.records import Comparison, Estimate, Gate
-from assay.runs.record_mapping import DEFAULT_TENANT
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.scoring.tally import PASS_RATE
+from assay.statistics.conventions import DEFAULT_TENANT
 from assay.statistics.measured import Status
 from assay.version import code_version
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from assay.formatting import NOTHING, percent, usd
 from assay.records.statuses import RuleDecision, RuleKind, RuleState
+from assay.statistics.conventions import BOUNDS_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
-COLUMNS = ("rule", "asks for", "found", "one-sided 95 % bounds", "n", "state", "because")
+COLUMNS = ("rule", "asks for", "found", BOUNDS_TITLE, "n", "state", "because")
 STATES = {RuleState.FAIL: RuleDecision.FAIL}
 BARS = {
     RuleKind.LOWER_BOUND: "at least {}",

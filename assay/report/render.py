@@ -27,6 +27,7 @@ from assay.report.scorecard import Scorecard
 from assay.report.sources import COLUMNS as SOURCE_COLUMNS
 from assay.report.sources import TITLE as SOURCES
 from assay.report.sources import source_rows
+from assay.statistics.conventions import FEWEST_RATED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.tasks.gate_spec import OVERALL
 
@@ -128,14 +129,13 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if hidden := len(card.reliability) - len(shown_rates(card)):
         yield (
             "not shown below",
-            f"{hidden} slices of the dev split or under {SMALLEST_SLICE_SHOWN} predictions: rpt_reliability has them",
+            f"{hidden} slices of the dev split or under {FEWEST_RATED_SHOWN} predictions: rpt_reliability has them",
         )
 
 
-RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", "95 % interval")
-SMALLEST_SLICE_SHOWN = 5
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", INTERVAL_TITLE)
 SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
-SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", "95 % interval")
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
 UNSCORED = Status.UNSCORED
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
@@ -163,7 +163,7 @@ def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
 
 
 def _is_telling(row: Mapping[str, Any]) -> bool:
-    return bool(row["n_eligible"] >= SMALLEST_SLICE_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
+    return bool(row["n_eligible"] >= FEWEST_RATED_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
 
 
 def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
@@ -230,7 +230,7 @@ def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> st
         )
         for row in estimates
     ]
-    return "\n".join([*lines, "", *markdown_table(("population", "slice", "n", "reliability", "95 % interval"), rows)])
+    return "\n".join([*lines, "", *markdown_table(("population", "slice", "n", "reliability", INTERVAL_TITLE), rows)])
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from assay.formatting import percent
 from assay.report.intervals import explained
+from assay.statistics.conventions import INTERVAL_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Repeats of the same record"
-COLUMNS = ("population", "k", "one of k correct (pass@k)", "95 % interval", "all k correct (pass^k)", "95 % interval")
+COLUMNS = ("population", "k", "one of k correct (pass@k)", INTERVAL_TITLE, "all k correct (pass^k)", INTERVAL_TITLE)
 ALWAYS_SHOWN, ALSO_SHOWN = 3, frozenset({5, 10, 20, 50, 100})
 Figures = Mapping[str, Any]
 

@@ -18,12 +18,12 @@ from assay.inputs.rules import InputRules
 from assay.inputs.turns import Place, TurnColumns, place_of
 from assay.performance.fast_init import quick_init
 from assay.records.statuses import GoldenSplit, Population
+from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.case import Case
 from assay.tasks.spec import InputSpec
 from assay.tasks.task import Task
 
 CASE_ID = "case_id"
-DEFAULT_TENANT = "default"
 POPULATION_OF_INPUT = Population.INPUT
 POPULATION_OF_SPLIT = {GoldenSplit.DEV: Population.GOLDEN_DEV, GoldenSplit.GATE: Population.GOLDEN_GATE}
 NATURAL_KEY = "assay_natural_key"

@@ -17,7 +17,8 @@ from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
 from assay.inputs.stored import InputSnapshot
 from assay.records.statuses import RunPurpose, Stage
-from assay.runs.record_mapping import DEFAULT_TENANT, golden_rules, input_rules
+from assay.runs.record_mapping import golden_rules, input_rules
+from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)

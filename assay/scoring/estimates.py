@@ -19,8 +19,8 @@ from assay.scoring.tally import FALLBACK, PASS_RATE, SCORED, Cell, Rate, Tally
 from assay.scoring.tally import OVERALL as OVERALL
 from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
+from assay.statistics.conventions import DEFAULT_TENANT, MAX_UNSCORED_SHARE
 from assay.statistics.measured import Measured
-from assay.statistics.rates import MOST_UNSCORED as MOST_UNSCORED
 from assay.statistics.rates import between, grouped_rate, too_much_unscored
 from assay.statistics.repeats import Repeated, nested_variance
 from assay.statistics.sampling import Groups
@@ -39,7 +39,7 @@ class EstimateFacts:
     inference_version: str
     golden_set_version: str
     policy_version: str
-    tenant_id: str = "default"
+    tenant_id: str = DEFAULT_TENANT
 
 
 def estimate_row(
@@ -175,7 +175,7 @@ def _cases(cell: Cell) -> list[Repeated]:
     """The epochs as they are; with too much unscored, as for any rate, those of the worst case and of the best."""
     import numpy as np
 
-    unknown = (np.nan,) if cell.unscored <= MOST_UNSCORED * len(cell.values) else (0.0, 1.0)
+    unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)
     return [
         Repeated.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
         for case in unknown

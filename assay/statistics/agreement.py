@@ -11,7 +11,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from assay.statistics.measured import LEVEL, Measured, unmeasured
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import score_at_effective_n
 from assay.statistics.sampling import ALONE, Groups, Sampling
 

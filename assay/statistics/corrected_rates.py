@@ -10,7 +10,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assay.statistics.labelled_sample import ERROR, CorrectedRate, JudgedSample, LabelledSample
+from assay.statistics.conventions import (
+    CAUTIOUS_ERROR,
+    FEWEST_DISSENTING,
+    FEWEST_EFFECTIVE_LABELS,
+    LEAST_DIVISOR,
+    TAIL_ERROR,
+)
+from assay.statistics.labelled_sample import CorrectedRate, JudgedSample, LabelledSample
 from assay.statistics.measured import exact_bounds, wilson_bounds
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
@@ -20,13 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-CAUTIOUS_ERROR = 0.01
-"""On each side, where an approximate interval rests on few labels."""
-FEWEST_EFFECTIVE = 30
-"""Labels below which the interval from residuals covers less than it says; twice as many of unequal weight."""
-FEWEST_DISSENTING = 3
-"""Labels on the rarer side in the verdict that decides most, below which bounds are conservative."""
 
 
 def human_rate(judged: JudgedSample) -> CorrectedRate:
@@ -103,7 +103,7 @@ class Shares:
         return (self.passed * (1 - self.passed) / self.n + of_sensitivity + of_specificity) / youden**2
 
 
-def lang_reiczigel(shares: Shares, *, error: float = ERROR) -> tuple[float, float]:
+def lang_reiczigel(shares: Shares, *, error: float = TAIL_ERROR) -> tuple[float, float]:
     """The interval of a corrected rate, wrong with probability `error` on each side, not cut off at 0 and 1.
 
     Two successes and two failures are added to the tested, one of each to both validation samples, and the centre is moved
@@ -147,7 +147,7 @@ def _rogan_gladen(sample: LabelledSample, sensitivity: float, specificity: float
     scale = sample.scale(influence / youden, independent=shares.variance)
     scaled = replace(shares, n=shares.n / scale, positives=positives / scale, negatives=negatives / scale)
     few = sample.few
-    low, high = lang_reiczigel(scaled, error=CAUTIOUS_ERROR if few else ERROR)
+    low, high = lang_reiczigel(scaled, error=CAUTIOUS_ERROR if few else TAIL_ERROR)
     if high <= 0 or low >= 1:
         return sample.nothing("the judge passes a share that its sensitivity and specificity on the labels rule out")
     measured = sample.measured(shares.prevalence, (low, high), method="rogan_gladen_lang_reiczigel", few=few)
@@ -171,7 +171,7 @@ class _Verdict:
         """Of the share of passes among its rows; itself where none is labelled."""
         if not self.effective:
             return self.passes, self.passes
-        return (exact_bounds if exact else jeffreys_bounds)(self.passes, self.effective / scale, error=ERROR)
+        return (exact_bounds if exact else jeffreys_bounds)(self.passes, self.effective / scale, error=TAIL_ERROR)
 
 
 def _by_verdict(sample: LabelledSample) -> CorrectedRate:
@@ -181,7 +181,7 @@ def _by_verdict(sample: LabelledSample) -> CorrectedRate:
     value = passed.share * passed.passes + failed.share * failed.passes
     scale = _scale_by_verdict(sample, (passed, failed), value)
     few = sample.few or _few_dissenting(max(passed, failed, key=lambda verdict: verdict.reach))
-    low_share, high_share = wilson_bounds(passed.share, len(sample.judge) / scale, error=ERROR)
+    low_share, high_share = wilson_bounds(passed.share, len(sample.judge) / scale, error=TAIL_ERROR)
     if gap < 0:
         low_share, high_share = high_share, low_share
     low = [gap * (passed.share - low_share)]
@@ -258,9 +258,9 @@ def _by_residuals(sample: LabelledSample) -> CorrectedRate:
         return sample.nothing(f"{len(weights)} human labels that hardly vary around the judge's scores: no interval")
     value = mean_y + tuning * (float(sample.judge.mean()) - mean_f)
     influence = tuning * (sample.judge - sample.judge.mean())
-    influence[sample.labelled] += len(sample.judge) * weights * residuals / np.maximum(1 - 2 * weights, 0.1)
-    few = sample.few or _few_effective(effective, FEWEST_EFFECTIVE * (2 if sample.unequal else 1))
-    half = sample.half(influence, df=effective - 2, error=CAUTIOUS_ERROR if few else ERROR)
+    influence[sample.labelled] += len(sample.judge) * weights * residuals / np.maximum(1 - 2 * weights, LEAST_DIVISOR)
+    few = sample.few or _few_effective(effective, FEWEST_EFFECTIVE_LABELS * (2 if sample.unequal else 1))
+    half = sample.half(influence, df=effective - 2, error=CAUTIOUS_ERROR if few else TAIL_ERROR)
     measured = sample.measured(value, (value - half, value + half), method="ppi_t", few=few)
     return sample.result(measured, tuning=tuning)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-NUISANCE_SHARE = 0.02
-"""Part of the level that Berger and Boos' confidence bound for the share of discordant pairs takes."""
+from assay.statistics.conventions import NUISANCE_SHARE
+
 NUISANCE_POINTS = 12
 SPREAD = 8.0
 """Standard deviations of the number of discordant pairs that are summed over; what is left out is below 1e-14."""

@@ -13,7 +13,15 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
+from assay.statistics.conventions import (
+    FEW_CLUSTERS,
+    FEWEST_CLUSTERS,
+    FEWEST_LABELLED,
+    LEVEL,
+    MAX_UNSCORED_SHARE,
+    TAIL_ERROR,
+)
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.sampling import Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
@@ -22,12 +30,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
-
-ERROR = (1 - LEVEL) / 2
-FEWEST_LABELLED = 10
-"""Human-labelled failures, or passes, below which bounds are conservative."""
-MOST_UNSCORED = 0.01
-FEWEST_CLUSTERS, FEW_CLUSTERS = 10, 30
 
 
 class SamplingDesign(StrEnum):
@@ -168,7 +170,7 @@ class LabelledSample:
                 return f"{count:g} human-labelled {name}, fewer than {FEWEST_LABELLED}: conservative bounds"
         return None
 
-    def half(self, influence: Floats, *, df: float = math.inf, error: float = ERROR) -> float:
+    def half(self, influence: Floats, *, df: float = math.inf, error: float = TAIL_ERROR) -> float:
         """Half an interval of a mean over judged rows whose influence values these are, with at most `df` degrees of freedom."""
         spread = spread_of(self.groups, influence - influence.mean())
         return replace(spread, df=min(spread.df, df)).half(error)
@@ -184,7 +186,7 @@ class LabelledSample:
         if independent <= 0:
             return max(1.0, len(self.y) / self.labelled_groups.equal_groups) if clustered else 1.0
         if clustered:
-            return (self.half(influence) / float(ndtri(1 - ERROR))) ** 2 / independent
+            return (self.half(influence) / float(ndtri(1 - TAIL_ERROR))) ** 2 / independent
         return spread_of(self.groups, influence - influence.mean()).variance / independent
 
     def standing(self, few: str | None) -> tuple[Status, str | None]:
@@ -250,7 +252,7 @@ def _refusal(judged: JudgedSample, labels: Floats, drawn: Floats, *, unscored: i
         return unmeasured(f"the labels do not fit: {calibration.mismatch}", level=LEVEL, n=len(labels))
     if calibration.design not in PROBABILITY_DESIGNS:
         return unmeasured(f"labels by {calibration.design} are not a probability sample", level=LEVEL, n=len(labels))
-    if unscored > MOST_UNSCORED * rows:
+    if unscored > MAX_UNSCORED_SHARE * rows:
         reason = f"{unscored} of {rows} rows have no score of the judge"
         return unmeasured(reason, level=LEVEL, n=len(labels), status=Status.UNSCORED)
     if not len(drawn):

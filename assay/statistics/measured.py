@@ -9,9 +9,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-LEVEL = 0.95
-FEW = 5
-"""Fewer successes or failures than this are too few for Wilson's interval to keep its level."""
+from assay.statistics.conventions import FEWEST_OUTCOMES, LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ def proportion_interval(successes: int, n: int, *, level: float = LEVEL) -> Inte
     """
     from scipy.stats import binomtest
 
-    few = min(successes, n - successes) < FEW
+    few = min(successes, n - successes) < FEWEST_OUTCOMES
     bounds = binomtest(successes, n).proportion_ci(confidence_level=level, method="exact" if few else "wilson")
     return Interval(float(bounds.low), float(bounds.high), "clopper_pearson" if few else "wilson")
 

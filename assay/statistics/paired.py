@@ -13,9 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from assay.errors import UsageError
+from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MAX_UNSCORED_SHARE
 from assay.statistics.measured import Status
 from assay.statistics.paired_bounds import (
-    ERROR,
     ExactBounds,
     PairedBounds,
     ScoreBounds,
@@ -24,7 +24,7 @@ from assay.statistics.paired_bounds import (
     bca_interval,
     mcnemar_p,
 )
-from assay.statistics.power import FEWEST_DISCORDANT, mde_of_plan, records_for
+from assay.statistics.power import mde_of_plan, records_for
 from assay.statistics.sampling import ALONE, Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from assay.statistics.sampling import Floats
 
-FEWEST_CLUSTERS, FEW_CLUSTERS = 10, 30
-MOST_UNSCORED = 0.01
 OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
 
 
@@ -141,7 +139,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     )
     unscored = int((_unscored(pairs.candidate) | _unscored(pairs.champion)).sum())
     found = replace(_compared(scored, question), unscored=unscored)
-    if unscored <= MOST_UNSCORED * groups.n:
+    if unscored <= MAX_UNSCORED_SHARE * groups.n:
         return found
     worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)

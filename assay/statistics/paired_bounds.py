@@ -9,12 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from assay.statistics.conventions import ERROR
 from assay.statistics.exact_tests import difference_above_p, difference_bounds, rate_bounds
 
 if TYPE_CHECKING:
     from assay.statistics.sampling import Floats, Groups
 
-ERROR = 0.05
 NO_SKEWNESS = 1e-9
 DRAWN_AT_ONCE = 4_000_000
 """Draws of the bootstrap held in memory at a time: 32 MB."""

@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from assay.statistics.conventions import ERROR, FEWEST_DISCORDANT, FEWEST_OUTCOMES, MOST_RECORDS, POWER
 from assay.statistics.exact_tests import difference_above_p
-from assay.statistics.measured import FEW
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
-ERROR = 0.05
-POWER = 0.8
-FEWEST_DISCORDANT = 10
-"""Records that differ, below which only bounds that hold at every sample size are given."""
 SPREAD = 6.0
 """Standard deviations of the number of discordant pairs that are summed over."""
-MOST_RECORDS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +262,6 @@ def lower_bounds(successes: Counts, n: int) -> Floats:
     spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     wilson = (share + z**2 / (2 * n) - spread) / (1 + z**2 / n)
     exact = np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)
-    few = np.minimum(successes, n - successes) < FEW
+    few = np.minimum(successes, n - successes) < FEWEST_OUTCOMES
     bounds: Floats = np.where(few, exact, np.maximum(wilson, 0.0))
     return bounds

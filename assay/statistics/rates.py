@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from assay.statistics.measured import (
-    FEW,
+from assay.statistics.conventions import (
+    FEW_CLUSTERS,
+    FEWEST_CLUSTERS,
+    FEWEST_OUTCOMES,
     LEVEL,
+    MAX_UNSCORED_SHARE,
+    WILSON_SKEWNESS,
+)
+from assay.statistics.measured import (
     Measured,
     Status,
     exact_bounds,
@@ -29,12 +35,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MOST_UNSCORED = 0.01
-FEWEST_CLUSTERS = 10
-WARNED_CLUSTERS = 30
-WILSON_SKEWNESS = 0.28
-"""Skewness of the binomial at the effective n, |1-2p| / sqrt(n p (1-p)), above which Clopper and Pearson's bounds take
-Wilson's place, unless rows are as good as independent: as with 10 failures of 100."""
 MEAN = "hall_t"
 ROUNDING = 1e-12
 """Differences this small, beside the figures they are of, are of the arithmetic."""
@@ -69,7 +69,7 @@ def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Mea
     if not len(values):
         return unmeasured("no prediction", level=level)
     unscored = int((~kept).sum())
-    if unscored > MOST_UNSCORED * len(values):
+    if unscored > MAX_UNSCORED_SHARE * len(values):
         return _worst_and_best(values, groups, unscored=unscored, level=level)
     return scored_rate(values[kept], groups.only(kept), level=level)
 
@@ -155,7 +155,7 @@ def cost_per_correct(
     unpriced, unscored = int(np.isnan(costs).sum()), int(np.isnan(hits).sum())
     if unpriced:
         return unmeasured(f"the cost of {unpriced} of {n} predictions is unknown", level=level, n=n)
-    if unscored > MOST_UNSCORED * n:
+    if unscored > MAX_UNSCORED_SHARE * n:
         return unmeasured(too_much_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
     hits = np.nan_to_num(hits)
     if not hits.any():
@@ -185,7 +185,11 @@ def floats(values: Sequence[float | bool | None]) -> Floats:
 
 def _binomial(successes: int, n: int, *, level: float) -> Measured:
     found = proportion_interval(successes, n, level=level)
-    rare = f"fewer than {FEW} of one outcome: exact bounds" if min(successes, n - successes) < FEW else None
+    rare = (
+        f"fewer than {FEWEST_OUTCOMES} of one outcome: exact bounds"
+        if min(successes, n - successes) < FEWEST_OUTCOMES
+        else None
+    )
     return Measured(
         value=successes / n,
         low=found.low,
@@ -205,16 +209,16 @@ def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float)
 
     variance, z, rare = value * (1 - value), float(ndtri(1 - error)), min(value, 1 - value)
     if spread.alone <= 0 or spread.df <= 0 or variance <= 0:
-        return groups.equal_groups, groups.equal_groups * rare < FEW, True
+        return groups.equal_groups, groups.equal_groups * rare < FEWEST_OUTCOMES, True
     count = variance * (z / spread.half(error)) ** 2
     several = groups.count >= FEWEST_CLUSTERS
     skewed = 1 - 2 * rare > WILSON_SKEWNESS * math.sqrt(count * variance) and not spread.negligible
-    if count * rare >= FEW and several and not skewed:
+    if count * rare >= FEWEST_OUTCOMES and several and not skewed:
         return count, False, False
-    if max(count, groups.n / spread.design_effect) * rare >= FEW and several:
+    if max(count, groups.n / spread.design_effect) * rare >= FEWEST_OUTCOMES and several:
         return count, False, True
     count = variance * (z / spread.half(error, careful=True)) ** 2
-    if max(count, groups.n / spread.design_effect) * rare < FEW:
+    if max(count, groups.n / spread.design_effect) * rare < FEWEST_OUTCOMES:
         return min(count, groups.equal_groups), True, True
     return min(count, groups.n), False, True
 
@@ -229,9 +233,9 @@ def _standing(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
     if groups.count < FEWEST_CLUSTERS:
         return Status.TOO_FEW, f"{groups.count} records: at least {FEWEST_CLUSTERS} are needed"
     if few:
-        return Status.TOO_FEW, f"fewer than {FEW} of one outcome at the effective n: conservative bounds"
-    if groups.are_clusters and groups.count < WARNED_CLUSTERS:
-        return Status.WARNING, f"{groups.count} clusters are few: {WARNED_CLUSTERS} are better"
+        return Status.TOO_FEW, f"fewer than {FEWEST_OUTCOMES} of one outcome at the effective n: conservative bounds"
+    if groups.are_clusters and groups.count < FEW_CLUSTERS:
+        return Status.WARNING, f"{groups.count} clusters are few: {FEW_CLUSTERS} are better"
     return Status.OK, None
 
 

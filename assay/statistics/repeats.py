@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import grouped_rate
 from assay.statistics.sampling import Groups
 

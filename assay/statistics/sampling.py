@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from assay.statistics.conventions import NEGLIGIBLE_DESIGN_EFFECT
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -112,10 +114,6 @@ class Groups:
         return float(self.sizes.sum() ** 2 / (self.sizes**2).sum())
 
 
-NEGLIGIBLE = 0.6
-"""A design effect of up to 1 + this / sqrt(df), as estimated, is no sign that the rows of a group hang together."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """Variance of a weighted mean of influence values."""
@@ -139,7 +137,9 @@ class Spread:
     @property
     def negligible(self) -> bool:
         """True where rows in groups vary as independent ones would, as far as can be seen."""
-        return self.grouped and self.variance <= (1 + NEGLIGIBLE / math.sqrt(max(self.df, 1.0))) * self.alone
+        return (
+            self.grouped and self.variance <= (1 + NEGLIGIBLE_DESIGN_EFFECT / math.sqrt(max(self.df, 1.0))) * self.alone
+        )
 
     def half(self, error: float, *, careful: bool = False) -> float:
         """Half a confidence interval for the mean, wrong with probability `error` on each side.

@@ -29,6 +29,7 @@ from assay.inference.caches.protocol import PaidAnswer
 from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.caches.vectors import VectorIndex
 from assay.inference.request import Request, RunFacts
+from assay.statistics.conventions import ERROR
 from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold, upper_bound
 from assay.tuning.cache.tune import SEED, embedded
 from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
@@ -37,7 +38,6 @@ from tests.paths import SHARED
 
 INTENTS = SHARED / "data" / "intent"
 LANE = "openai:gpt-5-nano"
-DELTA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ async def tested(sets: Sets, choice: ThresholdChoice, embedder: OpenAIEmbedder) 
         "false_hits": false_hits,
         "hit_rate": round(hits / len(sets.asked), 4),
         "precision": round(1 - false_hits / hits, 4) if hits else None,
-        "false_hit_rate_at_most": round(upper_bound(false_hits, hits, delta=DELTA), 4),
+        "false_hit_rate_at_most": round(upper_bound(false_hits, hits, delta=ERROR), 4),
         "calls_saved": f"{hits / len(sets.asked):.1%}",
         "cpu_ms_per_question": round(took_ms, 2),
     }

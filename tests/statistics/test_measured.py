@@ -7,7 +7,8 @@ from math import comb
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.statistics.measured import FEW, LEVEL, proportion_interval
+from assay.statistics.conventions import FEWEST_OUTCOMES, LEVEL
+from assay.statistics.measured import proportion_interval
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_the_exact_interval_is_as_published(successes: int, n: int, low: float, 
 @pytest.mark.parametrize("n", [1, 2, 9, 10, 25, 188, 1000])
 def test_a_second_implementation_gives_the_same(n: int) -> None:
     for successes in range(0, n + 1, max(1, n // 25)):
-        few = min(successes, n - successes) < FEW
+        few = min(successes, n - successes) < FEWEST_OUTCOMES
         expected = proportion_confint(successes, n, alpha=1 - LEVEL, method="beta" if few else "wilson")
 
         found = proportion_interval(successes, n)

@@ -12,7 +12,8 @@ from scipy import stats
 from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.statistics.measured import LEVEL, Measured, Status, exact_bounds, wilson_bounds
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Measured, Status, exact_bounds, wilson_bounds
 from assay.statistics.rates import cost_per_correct, mean, rate, score_at_effective_n
 from assay.statistics.sampling import Groups, Sampling, _satterthwaite, spread_of
 

@@ -102,7 +102,8 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 
 
 def _write(found: Evaluation, *, style: str) -> None:
-    from assay.evaluation.render import FEWEST_SHOWN, as_values, facts, hidden, markdown, tables
+    from assay.evaluation.render import as_values, facts, hidden, markdown, tables
+    from assay.statistics.conventions import FEWEST_COMPARED_SHOWN
     from assay.terminal.output import note, write_json, write_table
 
     if style == "json":
@@ -115,4 +116,6 @@ def _write(found: Evaluation, *, style: str) -> None:
     for title, columns, rows in tables(found):
         write_table(columns, rows, title=title)
     if count := hidden(found):
-        note(f"{count} comparisons of slices with fewer than {FEWEST_SHOWN} records: see the table comparisons")
+        note(
+            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records: see the table comparisons"
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from assay.cli.opening import STYLES, opened_project
+from assay.statistics.conventions import CASCADE_MARGIN, ERROR
 
 
 @click.group()
@@ -23,12 +24,12 @@ def route() -> None:
 @click.option(
     "--within",
     type=click.FloatRange(0, 1, max_open=True),
-    help="Most that its quality may be below the better route's; default 0.01.",
+    help=f"Most that its quality may be below the better route's; default {CASCADE_MARGIN:g}.",
 )
 @click.option(
     "--error",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
-    default=0.05,
+    default=ERROR,
     show_default=True,
     help="Probability that the fitted threshold misses the goal.",
 )

@@ -25,13 +25,12 @@ from assay.evaluation.power.rule_plans import (
 from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
 from assay.project import Project
 from assay.records.statuses import GoldenSplit
+from assay.statistics.conventions import ASSUMED_DISCORDANCE
 from assay.tasks.case import Case
 from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
 from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of
 
-DISCORDANCE = 0.10
-"""Share of records on which two variants differ, where none were compared yet."""
 Landed = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
@@ -167,7 +166,9 @@ def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Ass
 
 def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
     if row is None or not row["n"]:
-        return Assumed(value=DISCORDANCE, source=FigureSource.ASSUMED, detail="assumed, for nothing was compared yet")
+        return Assumed(
+            value=ASSUMED_DISCORDANCE, source=FigureSource.ASSUMED, detail="assumed, for nothing was compared yet"
+        )
     differ = row["gains"] + row["losses"]
     said = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
     if differ:

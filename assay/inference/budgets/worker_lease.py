@@ -19,11 +19,11 @@ from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.records import BudgetEntry
 from assay.records.statuses import BudgetEvent
+from assay.statistics.conventions import DEFAULT_TENANT
 
 ZERO = Decimal(0)
 OPENINGS = 3
 """Times in a row that a ledger may have lost its memory before something else is wrong."""
-ENTRY_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,7 +304,7 @@ class WorkerLease:
         return BudgetEntry(
             data_date=lease.data_date,
             occurred_at=self.parts.now(),
-            tenant_id=ENTRY_TENANT,
+            tenant_id=DEFAULT_TENANT,
             run_id=lease.run_id,
             task=lease.task,
             lease_id=lease.lease_id,

@@ -17,10 +17,10 @@ from assay.inference.request import RunFacts
 from assay.inference.usage import TokenUsage
 from assay.records import Response
 from assay.records.statuses import Billing, CallPurpose, CallStatus
+from assay.statistics.conventions import DEFAULT_TENANT
 
 NO_RECORD = ""
 """One call serves many records, so the row names none."""
-MANY_TENANTS = "default"
 
 
 def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
@@ -37,7 +37,7 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
         task=facts.task,
         data_date=facts.data_date,
         occurred_at=call.started_at + timedelta(milliseconds=call.latency_ms),
-        tenant_id=MANY_TENANTS,
+        tenant_id=DEFAULT_TENANT,
         request_key=NO_RECORD,
         record_id=NO_RECORD,
         epoch=0,

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.statistics.measured import LEVEL
+from assay.statistics.conventions import LEVEL
 
 LEAST_PAST = 30
 """Fewer earlier requests than this say too little about the spread of answers."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from assay.records.statuses import GoldenSplit
+from assay.statistics.conventions import DEFAULT_MARGIN
 from assay.tasks.gate_spec import (
     OVERALL,
     RELIABILITY,
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from assay.tasks.case import Case
     from assay.tasks.spec import TaskSpec
     from assay.tasks.validation.routes import RouteMistake as GateMistake
-
-DEFAULT_MARGIN = 0.05
-"""Loss of reliability that a task without a gate of its own lets through."""
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import yaml
 
+from assay.statistics.conventions import ERROR, MAX_FALSE_HIT_SHARE
 from assay.tasks.spec import SemanticCacheSpec
-from assay.tuning.cache.threshold import DELTA, MOST_FALSE, HitCounts, ThresholdRule, ThresholdStatus
+from assay.tuning.cache.threshold import HitCounts, ThresholdRule, ThresholdStatus
 from assay.tuning.cache.tune import Tuning
 
 VERDICTS = {
@@ -24,7 +25,7 @@ def rows(tuning: Tuning) -> list[tuple[str, str]]:
     """What a person reads, one fact a row."""
     choice = tuning.choice
     facts = [
-        ("goal", f"at most {MOST_FALSE:.1%} false hits, with {1 - DELTA:.0%} confidence"),
+        ("goal", f"at most {MAX_FALSE_HIT_SHARE:.1%} false hits, with {1 - ERROR:.0%} confidence"),
         ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats left out"),
         ("questions", f"{tuning.questions:,}, each with its neighbours; half to choose on, half held out"),
         ("verdict", VERDICTS[choice.status]),

@@ -17,15 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from assay.statistics.conventions import CACHE_FLOOR_SHARE, ERROR, MAX_FALSE_HIT_SHARE, MOST_RECORDS
 from assay.statistics.exact_tests import rate_bounds
 
-MOST_FALSE = 0.01
-DELTA = 0.05
-FLOOR_SHARE = 0.05
-"""Where the margin decides, the nearest neighbour must still be as similar as all but this share of those on the first half."""
 CANDIDATES = 200
 DIGITS = 4
-MOST_HITS_SAID = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +114,11 @@ class ThresholdChoice:
 
 
 def choose_threshold(
-    questions: Sequence[CachedQuestion], *, rng: random.Random, most_false: float = MOST_FALSE, delta: float = DELTA
+    questions: Sequence[CachedQuestion],
+    *,
+    rng: random.Random,
+    most_false: float = MAX_FALSE_HIT_SHARE,
+    delta: float = ERROR,
 ) -> ThresholdChoice:
     """The choice with its evidence; with probability 1 - `delta` the false-hit rate is at most `most_false`.
 
@@ -153,7 +153,7 @@ def choose_threshold(
     )
 
 
-def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta: float = DELTA) -> HitCounts:
+def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta: float = ERROR) -> HitCounts:
     """What the rule does on these questions."""
     hits = [question for question in questions if rule.hits(question)]
     false_hits = sum(not question[0].same for question in hits)
@@ -202,11 +202,11 @@ def questions_needed(chosen: HitCounts, held_out: HitCounts, *, most_false: floa
 
 
 def _first(holds: Callable[[int], bool]) -> int | None:
-    """The least number from 0 on for which it holds, as it does for all that follow; None beyond `MOST_HITS_SAID`."""
+    """The least number from 0 on for which it holds, as it does for all that follow; None beyond `MOST_RECORDS`."""
     last, number = -1, 0
     while not holds(number):
         last, number = number, max(1, 2 * number)
-        if number > MOST_HITS_SAID:
+        if number > MOST_RECORDS:
             return None
     while number - last > 1:
         middle = (number + last) // 2
@@ -238,7 +238,7 @@ def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
     known = [question for question in questions if question]
     similarities = sorted((question[0].similarity for question in known), reverse=True)
     thresholds = _spread(similarities) or [1.0]
-    floor = _spread(similarities[: max(1, round(len(known) * (1 - FLOOR_SHARE)))]) or [1.0]
+    floor = _spread(similarities[: max(1, round(len(known) * (1 - CACHE_FLOOR_SHARE)))]) or [1.0]
     margins = _spread(sorted((lead(question) for question in known), reverse=True))
     return [
         *(ThresholdRule(0.0, threshold) for threshold in thresholds),

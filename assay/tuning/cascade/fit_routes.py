@@ -9,16 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from assay.errors import UsageError
+from assay.statistics.conventions import CASCADE_MARGIN, ERROR, FEWEST_PAIRED_RECORDS
 from assay.tasks.spec import LOGPROB
 from assay.tasks.task import Task
 from assay.tuning.cascade.paired_runs import RouteRun, paired, read_route_run
 from assay.tuning.cascade.price import CascadePrice, cascade_price
 from assay.tuning.cascade.threshold import Fit, Goal, fit, halves
 from assay.warehouse.client import Warehouse
-
-DEFAULT_WITHIN = 0.01
-FEWEST = 40
-"""Labelled records below which no split into halves can say anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +31,7 @@ class FitOptions:
     source: str | None = None
     quality: float | None = None
     within: float | None = None
-    error: float = 0.05
+    error: float = ERROR
     seed: int = 0
 
     def goal(self) -> Goal:
@@ -45,7 +42,7 @@ class FitOptions:
         """
         if self.quality is not None and self.within is not None:
             raise UsageError("assay route fit: expected --quality or --within, found both", next_step="leave one out.")
-        within = DEFAULT_WITHIN if self.quality is None and self.within is None else self.within
+        within = CASCADE_MARGIN if self.quality is None and self.within is None else self.within
         return Goal(quality=self.quality, within=within, error=self.error)
 
 
@@ -75,10 +72,10 @@ def fit_cascade(warehouse: Warehouse, asked: FitOptions, *, load: Callable[[str]
         raise UsageError(f"assay route fit: --cheap and --better are both run {cheap.run_id}; expected two runs.")
     source = _source(asked, cheap)
     records = paired(cheap, better, confidence_from=source)
-    if len(records.pairs) < FEWEST:
+    if len(records.pairs) < FEWEST_PAIRED_RECORDS:
         left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none left out"
         raise UsageError(
-            f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST} records that both answered and that "
+            f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST_PAIRED_RECORDS} records that both answered and that "
             f"can be judged, found {len(records.pairs)} ({left_out})",
             next_step="label more and run both again.",
         )

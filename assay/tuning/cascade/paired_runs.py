@@ -15,8 +15,9 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.routing import landed_confidence, stated_confidence
-from assay.scoring.estimates import ANSWERED, MOST_UNSCORED, is_correct
+from assay.scoring.estimates import ANSWERED, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
+from assay.statistics.conventions import MAX_UNSCORED_SHARE
 from assay.tasks.spec import LOGPROB, RouteSpec
 from assay.tasks.task import Task
 from assay.tuning.cascade.threshold import NEVER_KEPT, RoutePair
@@ -111,10 +112,10 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     pairs = [_pair(key, cheap, better, confidence_from) for key in single]
     judged = tuple(pair for pair in pairs if pair is not None)
     left_out["could not be judged"] = len(pairs) - len(judged)
-    if len(pairs) - len(judged) > MOST_UNSCORED * len(pairs):
+    if len(pairs) - len(judged) > MAX_UNSCORED_SHARE * len(pairs):
         raise UsageError(
             f"{len(pairs) - len(judged)} of {len(pairs)} records could not be judged in both runs: expected at most "
-            f"{MOST_UNSCORED:.0%}",
+            f"{MAX_UNSCORED_SHARE:.0%}",
             next_step="a task needs `correct:`, and the records expected answers.",
         )
     return PairedRuns(judged, {reason: count for reason, count in left_out.items() if count})

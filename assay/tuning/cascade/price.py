@@ -9,7 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assay.statistics.measured import LEVEL, Interval, proportion_interval
+from assay.statistics.conventions import LEVEL
+from assay.statistics.measured import Interval, proportion_interval
 from assay.tuning.cascade.threshold import RoutePair
 
 

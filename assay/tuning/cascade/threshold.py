@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from assay.statistics.conventions import ERROR, POWER
 from assay.statistics.exact_tests import difference_above_p, rate_above_p
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ NEVER_KEPT = -math.inf
 LOGITS = [step / 4 for step in range(48, -25, -1)]
 GRID = (ESCALATE_ALL, *(round(1 / (1 + math.exp(-logit)), 7) for logit in LOGITS), KEEP_ALL)
 """Thresholds in the order of the test, evenly spaced in log odds: token probabilities crowd below 1."""
-POWER_Z = 0.8416212335729143
-"""Standard normal quantile of 0.8: labels needed are those that show the goal four times in five."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ class Goal:
 
     quality: float | None = None
     within: float | None = None
-    error: float = 0.05
+    error: float = ERROR
 
     def __post_init__(self) -> None:
         stated = [share for share in (self.quality, self.within) if share is not None]
@@ -262,5 +261,5 @@ def _more_labels(stopped_at: CascadeCounts, goal: Goal, have: int) -> int | None
         effect, null, seen = difference + within, differing - within**2, differing - difference**2
     if effect <= 0:
         return None
-    spread = float(ndtri(1 - goal.error)) * math.sqrt(max(null, 0.0)) + POWER_Z * math.sqrt(max(seen, 0.0))
+    spread = float(ndtri(1 - goal.error)) * math.sqrt(max(null, 0.0)) + float(ndtri(POWER)) * math.sqrt(max(seen, 0.0))
     return max(2 * math.ceil((spread / effect) ** 2) - have, 1)

@@ -32,7 +32,7 @@ final as (
             when unscored_share > {{ var('max_unscored_share') }} then 'unscored'
             when epochs > 1 then 'several_epochs'
             when n_clusters < n_eligible then 'clustered'
-            when n_correct < 5 or n_incorrect < 5 then 'too_few'
+            when least(n_correct, n_incorrect) < {{ var('fewest_outcomes') }} then 'too_few'
             else 'ok'
         end as counted_status,
     from shares

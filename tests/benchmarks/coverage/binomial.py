@@ -14,7 +14,8 @@ import numpy as np
 from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.statistics.measured import FEW, proportion_interval
+from assay.statistics.conventions import FEWEST_OUTCOMES
+from assay.statistics.measured import proportion_interval
 from tests.benchmarks.coverage.cells import Cell, Figure
 
 SIZES = (30, 40, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000)
@@ -48,9 +49,9 @@ def run(n: int) -> list[Figure]:
     least = (least_wanted(n), 1.0)
     return [
         *figures("wilson", bounds["wilson"], mean=MEAN),
-        *figures("wilson, 5 expected", bounds["wilson"], expected=FEW, least=least),
+        *figures("wilson, 5 expected", bounds["wilson"], expected=FEWEST_OUTCOMES, least=least),
         *figures("shipped", bounds["shipped"], mean=(MEAN[0], 1.0)),
-        *figures("shipped, 5 expected", bounds["shipped"], expected=FEW, mean=(MEAN[0], 1.0), least=least),
+        *figures("shipped, 5 expected", bounds["shipped"], expected=FEWEST_OUTCOMES, mean=(MEAN[0], 1.0), least=least),
         *figures("naive: wald", bounds["naive: wald"]),
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assay.statistics.measured import LEVEL
+from assay.statistics.conventions import LEVEL
 
 Settings = Mapping[str, float | int | str]
 BAND = (0.935, 0.965)

@@ -12,8 +12,9 @@ from itertools import product
 
 import numpy as np
 
-from assay.statistics.measured import FEW, LEVEL, Status, wilson_bounds
-from assay.statistics.rates import FEWEST_CLUSTERS, scored_rate
+from assay.statistics.conventions import FEWEST_CLUSTERS, FEWEST_OUTCOMES, LEVEL
+from assay.statistics.measured import Status, wilson_bounds
+from assay.statistics.rates import scored_rate
 from assay.statistics.sampling import Groups
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 
@@ -50,7 +51,7 @@ def run(key: str, case: Case, *, samples: int) -> list[Figure]:
     clusters, sizes, rate, correlation = case.clusters, case.sizes, case.rate, case.correlation
     weight = SIZE if sizes == "even" else float(np.exp(UNEVEN[0] + 1.5 * UNEVEN[1] ** 2))
     expected = clusters * SIZE / (1 + (weight - 1) * correlation) * min(rate, 1 - rate)
-    little = clusters < FEWEST_CLUSTERS or expected < FEW
+    little = clusters < FEWEST_CLUSTERS or expected < FEWEST_OUTCOMES
     settings = {"clusters": clusters, "sizes": sizes, "rate": rate, "icc": correlation, "expected": round(expected, 1)}
     tallies = Tallies(key, settings, {"shipped": CONSERVATIVE if little else BAND})
     for _ in range(samples):

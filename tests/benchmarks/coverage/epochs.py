@@ -12,7 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from assay.statistics.measured import FEW, LEVEL, Status, wilson_bounds
+from assay.statistics.conventions import FEWEST_OUTCOMES, LEVEL
+from assay.statistics.measured import Status, wilson_bounds
 from assay.statistics.rates import scored_rate
 from assay.statistics.sampling import Groups
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
@@ -56,7 +57,7 @@ def run(key: str, case: Case, *, samples: int) -> list[Figure]:
     groups = Groups(codes, np.ones(len(codes)), records, False, False)
     expected = records * epochs / (1 + (epochs - 1) * alike) * min(rate, 1 - rate)
     settings = {"records": records, "epochs": epochs, "rate": rate, "icc": alike, "expected": round(expected, 1)}
-    tallies = Tallies(key, settings, {"shipped": CONSERVATIVE if expected < FEW else BAND})
+    tallies = Tallies(key, settings, {"shipped": CONSERVATIVE if expected < FEWEST_OUTCOMES else BAND})
     room = (1 - alike) / alike
     for number in range(samples):
         own = random.beta(rate * room, (1 - rate) * room, records)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from assay.statistics.conventions import DEFAULT_MARGIN
 from assay.tasks.gate_spec import CostRule, LatencyRule, LowerBoundRule, NoRegressionRule
-from assay.tasks.validation.gate import DEFAULT_MARGIN, gate_of
+from assay.tasks.validation.gate import gate_of
 from tests.fakes.task_folder import TaskFolder, case
 
 GATE = "gate:\n  rules:\n"
