@@ -13,14 +13,14 @@ from typing import Any
 
 import orjson
 
-from assay.inference.endpoint.failures import CallFailure, FailureKind, FinishReason
+from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.inference.prices import PLACES, Price, PriceBook
 from assay.inference.request import Request, RunFacts
 from assay.inference.usage import token_usage
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
-from assay.records.statuses import Billing, CallPurpose, CallStatus
+from assay.records.statuses import Billing, CallPurpose, CallStatus, FinishReason
 from assay.tasks.spec import RouteSpec
 
 CONTENT_CHARACTERS = 1_000_000

@@ -27,16 +27,6 @@ class FailureKind(StrEnum):
     OUT_OF_QUOTA = "out_of_quota"
 
 
-class FinishReason(StrEnum):
-    """Why generation ended, in the words of the OpenAI API; other providers may have more."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    CONTENT_FILTER = "content_filter"
-    TOOL_CALLS = "tool_calls"
-    FUNCTION_CALL = "function_call"
-
-
 ANSWERED = 200
 
 RETRYABLE = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT, FailureKind.CONNECT, FailureKind.SERVER})

@@ -11,10 +11,9 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from assay.inference.endpoint.failures import FinishReason
 from assay.inference.request import RunFacts
 from assay.records import Prediction, Response
-from assay.records.statuses import ANSWERED, CallStatus, SpanStatus
+from assay.records.statuses import ANSWERED, CallStatus, FinishReason, SpanStatus
 
 CHAT = "chat"
 INVOKE_WORKFLOW = "invoke_workflow"
