@@ -18,8 +18,6 @@ from assay.inference.batch.chunk import CustomId, Place, read_custom_id
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import CODE_KINDS, MESSAGE_CHARACTERS, Reply, read_answer
 
-ANSWERED = 200
-
 
 class BatchResults:
     """The lines of a batch's result files, found by the place of their request; memory holds where each line begins."""
