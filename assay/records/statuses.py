@@ -115,6 +115,16 @@ class CallStatus(StrEnum):
     ERROR = "error"
 
 
+class FinishReason(StrEnum):
+    """`responses.finish_reason`: why generation ended, in the words of the OpenAI API; other providers may have more."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    TOOL_CALLS = "tool_calls"
+    FUNCTION_CALL = "function_call"
+
+
 class Billing(StrEnum):
     """`responses.billing`: unknown for a call that timed out or broke off."""
 

@@ -302,7 +302,7 @@ class _Reading:
                 self.report(
                     place,
                     "a case of the dev split, so that the gate split stays unseen",
-                    f"{case_id!r} of split {by_id[case_id].split!r}",
+                    f"{case_id!r} of split {by_id[case_id].split.value!r}",
                 )
         return cases
 

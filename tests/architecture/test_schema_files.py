@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from enum import StrEnum
 
 import pytest
 
-from assay.records import LANDING_RECORDS, Row
+from assay.records import LANDING_RECORDS, Row, statuses
 from assay.warehouse.schema import SCHEMAS_DIR, Column, TableSchema, landing_tables
 
 TABLES = sorted(path.stem for path in SCHEMAS_DIR.glob("*.json"))
@@ -22,6 +23,7 @@ TYPES = {
     "Decimal": "NUMERIC",
     "date": "DATE",
     "datetime": "TIMESTAMP",
+    **{name: "STRING" for name, kind in vars(statuses).items() if isinstance(kind, type) and issubclass(kind, StrEnum)},
 }
 
 Shape = tuple[str, str, str]
