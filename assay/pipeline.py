@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.performance.process import fast_loop, settled_memory
-from assay.project import Project
+from assay.project import StageContext
 from assay.records.statuses import RunStatus
 from assay.runs.observation import RunObserver, observe_run
 from assay.runs.requests.request_stage import Interrupted, RequestProgress, RequestStage
@@ -19,13 +19,14 @@ from assay.runs.run import Run
 from assay.runs.run_rows import find_run, finished_row, row_of
 from assay.runs.shards import WHOLE, Shard
 from assay.runs.summary import RunSummary, run_counts, summary_of
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def answer(
-    project: Project, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
+    context: StageContext, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
 ) -> None:
     """Every request of the run, or of the shard, has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
 
@@ -34,38 +35,38 @@ def answer(
             the others may go on, and the run ends with all of them.
     """
     number = None if shard == WHOLE else shard.index
-    with observe_run(project, run.facts, "answer", shard=number) as seen:
-        answering = RequestStage(project, run, progress, shard=shard, observed=seen)
+    with observe_run(context, run.facts, "answer", shard=number) as seen:
+        answering = RequestStage(context, run, progress, shard=shard, observed=seen)
         try:
             with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
                 runner.run(_answer(answering, handle_signals=handle_signals))
         except AssayError as error:
             if shard == WHOLE:
-                _record_stop(project, run, error, seen)
+                _record_stop(context.warehouse, run, error, seen)
             raise
 
 
-def finish(project: Project, run: Run, *, report: Callable[[int], None]) -> RunSummary:
+def finish(context: StageContext, run: Run, *, report: Callable[[int], None]) -> RunSummary:
     """The run is scored and its `finished` row landed: completed when every request has a prediction, else failed."""
-    with observe_run(project, run.facts, "score") as seen:
-        return _finish(project, run, seen, report)
+    with observe_run(context, run.facts, "score") as seen:
+        return _finish(context, run, seen, report)
 
 
-def _finish(project: Project, run: Run, seen: RunObserver, report: Callable[[int], None]) -> RunSummary:
+def _finish(context: StageContext, run: Run, seen: RunObserver, report: Callable[[int], None]) -> RunSummary:
     from assay.scoring.score_stage import score_run  # a process that only answers has no use for it
 
-    score_run(project, run, report=report, observed=seen)
-    started = row_of(find_run(project, run.run_id))
-    counts = run_counts(project, run)
+    score_run(context, run, report=report, observed=seen)
+    started = row_of(find_run(context.warehouse, run.run_id))
+    counts = run_counts(context.warehouse, run)
     complete = counts["predictions"] == started.expected_predictions
     reason = None if complete else f"{counts['predictions']} of {started.expected_predictions} predictions landed"
     status = RunStatus.COMPLETED if complete else RunStatus.FAILED
     finished = finished_row(
         started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason
     )
-    LandingWriter(project.warehouse).append([finished])
+    LandingWriter(context.warehouse).append([finished])
     seen.run_finished(started, finished)
-    return summary_of(project, run, started, counts, status=status)
+    return summary_of(context.warehouse, run, started, counts, status=status)
 
 
 async def _answer(answering: RequestStage, *, handle_signals: bool) -> None:
@@ -81,10 +82,10 @@ async def _answer(answering: RequestStage, *, handle_signals: bool) -> None:
                 loop.remove_signal_handler(name)
 
 
-def _record_stop(project: Project, run: Run, error: AssayError, seen: RunObserver) -> None:
+def _record_stop(warehouse: Warehouse, run: Run, error: AssayError, seen: RunObserver) -> None:
     status = RunStatus.INTERRUPTED if isinstance(error, Interrupted) else RunStatus.FAILED
     try:
-        started, counts = row_of(find_run(project, run.run_id)), run_counts(project, run)
+        started, counts = row_of(find_run(warehouse, run.run_id)), run_counts(warehouse, run)
         row = finished_row(
             started,
             status=status,
@@ -92,7 +93,7 @@ def _record_stop(project: Project, run: Run, error: AssayError, seen: RunObserve
             calls=counts["calls"],
             reason=str(error),
         )
-        LandingWriter(project.warehouse).append([row])
+        LandingWriter(warehouse).append([row])
         seen.run_stopped(row)
     except (ServiceUnreachable, UsageError):
         # The warehouse is what went away, or refuses rows: the run stays without a finished row, which marts read

@@ -31,16 +31,34 @@ REF = "@"
 
 
 @dataclass
-class Project:
-    """What a command or an asset works with; parts are made on first use."""
+class StageContext:
+    """What a stage of a run works with; connections are made on first use."""
 
     settings: Settings
     warehouse: Warehouse
     providers: Mapping[str, Provider]
     prices: PriceBook = field(default_factory=PriceBook)
 
+    @property
+    def snapshots_dir(self) -> Path:
+        """Folder of the input snapshots, each kept until it expires."""
+        return self.settings.shared_dir / SNAPSHOTS
+
+    def snapshot_dir(self, run_id: str) -> Path:
+        """Folder of the input snapshot of one run."""
+        return self.snapshots_dir / run_id
+
+    def journal_dir(self, run_id: str) -> Path:
+        """Folder of the journals of one run: on this machine's own disk, where files can be locked."""
+        return self.settings.state_dir / JOURNALS / run_id
+
+
+@dataclass
+class Project(StageContext):
+    """A stage context that can also load the project's tasks."""
+
     def catalog(self) -> Catalog:
-        """What the task loader must know of other rooms."""
+        """Names and versions that the task loader checks a task against."""
         return Catalog(
             providers=frozenset(self.providers),
             check_mistakes=_check_mistakes,
@@ -64,19 +82,6 @@ class Project:
         at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
         other = load_task(at.folder, catalog=self.catalog(), variant=variant)
         return asked_as(current, replace(other, git_sha=at.git_sha), label=label)
-
-    @property
-    def snapshots_dir(self) -> Path:
-        """Where input snapshots are, each until it expires."""
-        return self.settings.shared_dir / SNAPSHOTS
-
-    def journal_dir(self, run_id: str) -> Path:
-        """Where the journals of a run are while it is being answered: on this machine's own disk, which can lock files."""
-        return self.settings.state_dir / JOURNALS / run_id
-
-    def snapshot_dir(self, run_id: str) -> Path:
-        """Where a run's input snapshot is."""
-        return self.snapshots_dir / run_id
 
 
 def open_project(settings: Settings) -> Project:

@@ -87,7 +87,7 @@ def _shard(task: Outline) -> dg.OpDefinition:
         project = assay.project()
         run = join(project, run_id)
         part = Shard(index, run.options.shards)
-        wanted = open_requests(project, run, shard=part)
+        wanted = open_requests(project.warehouse, run, shard=part)
         with answering(context.log.info, wanted) as progress:
             answer(project, run, progress, shard=part, handle_signals=False)
         return wanted
@@ -110,7 +110,7 @@ def _collect(task: Outline, check: dg.AssetCheckSpec) -> dg.OpDefinition:
             yield metadata.waiting(waiting, check.asset_key)
             return
         project = assay.project()
-        summary = summarise(project, join(project, run_id), status=UnfinishedRunStatus.ANSWERED)
+        summary = summarise(project.warehouse, join(project, run_id), status=UnfinishedRunStatus.ANSWERED)
         for name in ASSETS:
             yield dg.Output(None, name, metadata=metadata.answered(summary))
         yield metadata.completeness(summary, check.asset_key)

@@ -122,7 +122,7 @@ def _scores(task: Outline) -> dg.AssetsDefinition:
         project = assay.project()
         run = reopen(project, run_id)
         summary = finish(project, run, report=_counter(context))
-        return dg.MaterializeResult(metadata=metadata.scored(summary, read_estimates(project, run)))
+        return dg.MaterializeResult(metadata=metadata.scored(summary, read_estimates(project.warehouse, run)))
 
     return scores
 

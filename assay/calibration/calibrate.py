@@ -26,7 +26,7 @@ from assay.calibration.queries import DRAWN_SAMPLES, JUDGED_ANSWERS, RUN_TO_CALI
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Estimate
 from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
@@ -92,7 +92,7 @@ class Calibrations:
         return tuple(estimate for judge in self.judges for estimate in judge.estimates)
 
 
-def calibrate(project: Project, task: Task, *, run_id: str | None = None) -> Calibrations:
+def calibrate(context: StageContext, task: Task, *, run_id: str | None = None) -> Calibrations:
     """The estimates of every judge of the task are landed; the same labels and verdicts land the same ids.
 
     Without `run_id` each judge is calibrated in the latest completed run that people labelled for it.
@@ -100,14 +100,14 @@ def calibrate(project: Project, task: Task, *, run_id: str | None = None) -> Cal
     Raises:
         UsageError: the task has no judge, there is no such run, or none of its predictions has an output.
     """
-    found = measure(project, task, run_id=run_id)
-    writer = LandingWriter(project.warehouse)
+    found = measure(context, task, run_id=run_id)
+    writer = LandingWriter(context.warehouse)
     for chunk in chunks(found.estimates, CHUNK_ROWS):
         writer.append(chunk)
     return found
 
 
-def measure(project: Project, task: Task, *, run_id: str | None = None) -> Calibrations:
+def measure(context: StageContext, task: Task, *, run_id: str | None = None) -> Calibrations:
     """What `calibrate` would land; nothing is written.
 
     Raises:
@@ -119,14 +119,14 @@ def measure(project: Project, task: Task, *, run_id: str | None = None) -> Calib
             next_step="see docs/how-to/judges.md.",
         )
     questions = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
-    return Calibrations(task=task.name, judges=tuple(_calibrated(project, task, asked, run_id) for asked in questions))
+    return Calibrations(task=task.name, judges=tuple(_calibrated(context, task, asked, run_id) for asked in questions))
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Reading:
     """What the statements about one judge are asked with."""
 
-    project: Project
+    context: StageContext
     task: Task
     asked: LabelingQuestion
 
@@ -168,11 +168,11 @@ class _Reading:
         return {"task": self.task.name, "scorer": self.asked.scorer}
 
     def _rows(self, sql: str, parameters: Mapping[str, object]) -> Iterator[dict[str, Any]]:
-        return self.project.warehouse.stream(sql, parameters)
+        return self.context.warehouse.stream(sql, parameters)
 
 
-def _calibrated(project: Project, task: Task, asked: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
-    reading = _Reading(project=project, task=task, asked=asked)
+def _calibrated(context: StageContext, task: Task, asked: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
+    reading = _Reading(context=context, task=task, asked=asked)
     run = reading.run(run_id)
     rows, chosen = reading.answers(run), reading.labels(run)
     found = CalibrationSet(

@@ -32,13 +32,14 @@ from assay.evaluation.rows import comparison_rows, estimate_rows, gate_row
 from assay.evaluation.side import EvaluatedVariant, EvaluationOptions, EvaluationReporter, evaluated_variant
 from assay.evaluation.variants import FIRST_CHAMPION, variant_of
 from assay.inference.keys import content_hash, new_id
-from assay.project import Project
+from assay.project import Project, StageContext
 from assay.records import Comparison, Estimate
 from assay.records.statuses import GoldenSplit
 from assay.runs.run import GOLDEN
 from assay.tasks.gate_spec import GATE_SPLIT, RELIABILITY, GateSpec
 from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 BOTH_SPLITS = "golden"
@@ -83,7 +84,7 @@ def evaluate(project: Project, name: str, options: EvaluationOptions, telling: E
 
 
 def _preferences(
-    project: Project,
+    context: StageContext,
     candidate: EvaluatedVariant,
     champion: EvaluatedVariant | None,
     options: EvaluationOptions,
@@ -94,7 +95,7 @@ def _preferences(
         return None
     assert candidate.run is not None and champion.run is not None  # else they were asked anew
     judge = judge_named(candidate.task, options.prefer)
-    return prefer(project, candidate.run, champion.run, judge=judge, report=telling.counting("compared"))
+    return prefer(context, candidate.run, champion.run, judge=judge, report=telling.counting("compared"))
 
 
 def _asks_the_same(candidate: Task, champion: Task) -> bool:
@@ -133,12 +134,12 @@ class _Found:
         sink.append(self.comparisons)
 
 
-def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes: list[str]) -> Evaluation:
+def _decided(context: StageContext, options: EvaluationOptions, sides: _Sides, notes: list[str]) -> Evaluation:
     task, population = sides.candidate.task, _population(sides.candidate.answers)
     gate, stage = gate_of(task.spec), options.stage or task.spec.stage
     champion_run = sides.champion.run_id if sides.champion else ""
     evaluation_id = content_hash(sides.candidate.run_id, champion_run, task.versions.policy, population)
-    found = _found(project, sides, gate, evaluation_id=evaluation_id, population=population)
+    found = _found(context, sides, gate, evaluation_id=evaluation_id, population=population)
     evaluation = Evaluation(
         evaluation_id=evaluation_id,
         gate_id=new_id() if options.is_gate else None,
@@ -151,17 +152,17 @@ def _decided(project: Project, options: EvaluationOptions, sides: _Sides, notes:
         compared=tuple(found.grounds.compared),
         measured=found.measured,
         verdict=found.verdict,
-        uses=_uses(project, task) if population == GATE_SPLIT else None,
+        uses=_uses(context.warehouse, task) if population == GATE_SPLIT else None,
         notes=tuple(notes),
     )
-    sink = LandingWriter(project.warehouse)
+    sink = LandingWriter(context.warehouse)
     found.land(sink)
     if evaluation.gate_id is not None:
-        sink.append([gate_row(project, evaluation)])
+        sink.append([gate_row(context.settings, evaluation)])
     return evaluation
 
 
-def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: str, population: str) -> _Found:
+def _found(context: StageContext, sides: _Sides, gate: GateSpec, *, evaluation_id: str, population: str) -> _Found:
     """Every rule is measured and decided; nothing is landed yet."""
     task = sides.candidate.task
     rules = gate_rules(gate, task.spec.sla)
@@ -170,7 +171,7 @@ def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: st
         is_same=sides.are_same,
         compared=tuple(_compared(sides, rules)) if sides.champion and not sides.are_same else (),
         sla=task.spec.sla,
-        calibration=_calibration(project, task, rules),
+        calibration=_calibration(context, task, rules),
     )
     measured = measured_for(rules, grounds)
     estimates = estimate_rows(sides.candidate, measured, evaluation_id=evaluation_id, population=population)
@@ -205,19 +206,19 @@ def _compared(sides: _Sides, rules: Sequence[GateRule]) -> Iterator[MetricCompar
         yield from compared_preferences(said.judge, said.found, sides.candidate.answers, rules=rules, seed=seed)
 
 
-def _calibration(project: Project, task: Task, rules: Sequence[GateRule]) -> dict[str, Evidence]:
+def _calibration(context: StageContext, task: Task, rules: Sequence[GateRule]) -> dict[str, Evidence]:
     """How far each judge that a rule asks about agrees with people, by its name, computed from the labels of today."""
     asked = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
     if not asked:
         return {}
-    known = calibrate(project, task)
+    known = calibrate(context, task)
     found = {name: judge for name in asked if (judge := known.of(name)) is not None}
     return {name: absolute_evidence(one.kappa, estimate_ids=(one.kappa_id,)) for name, one in found.items()}
 
 
-def _uses(project: Project, task: Task) -> tuple[int, int]:
+def _uses(warehouse: Warehouse, task: Task) -> tuple[int, int]:
     parameters = {"task": task.name, "golden_set_version": task.versions.golden_set}
-    row = next(iter(project.warehouse.stream(GATE_SPLIT_USES.sql, parameters)))
+    row = next(iter(warehouse.stream(GATE_SPLIT_USES.sql, parameters)))
     return row["runs"], row["versions"]
 
 

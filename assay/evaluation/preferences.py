@@ -17,7 +17,7 @@ from assay.errors import AssayError, UsageError
 from assay.inference.engine import RunAborted
 from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
-from assay.project import Project
+from assay.project import StageContext
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import RecordMasker
@@ -77,7 +77,7 @@ def judge_named(task: Task, name: str) -> JudgeSpec:
 
 
 def prefer(
-    project: Project, candidate: Run, champion: Run, *, judge: JudgeSpec, report: Callable[[int], None]
+    context: StageContext, candidate: Run, champion: Run, *, judge: JudgeSpec, report: Callable[[int], None]
 ) -> Preferences:
     """The judge has said which of the two answers is better, wherever both runs have the record.
 
@@ -86,7 +86,7 @@ def prefer(
     Raises:
         AssayError: the judge cannot be asked; what was said is landed.
     """
-    asking = _Preferring(project, candidate, champion, judge, report)
+    asking = _Preferring(context, candidate, champion, judge, report)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(asking.ask_all())
     return Preferences(judge.name, asking.found)
@@ -103,7 +103,7 @@ class _Asked:
 
 @dataclass
 class _Preferring:
-    project: Project
+    context: StageContext
     candidate: Run
     champion: Run
     judge: JudgeSpec
@@ -113,15 +113,15 @@ class _Preferring:
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask_all(self) -> None:
-        guard = RecordMasker(self.candidate, self.project)
-        journal = Journal(self.project.journal_dir(self.candidate.run_id) / JOURNAL)
-        rows, sink = call_rows(self.project, self.candidate, guard), LandingWriter(self.project.warehouse)
+        guard = RecordMasker(self.candidate, self.context)
+        journal = Journal(self.context.journal_dir(self.candidate.run_id) / JOURNAL)
+        rows, sink = call_rows(self.context, self.candidate, guard), LandingWriter(self.context.warehouse)
         async with (
             open_journaled_buffer(journal, rows, sink, events=UNOBSERVED.events) as buffer,
             AsyncExitStack() as closing,
         ):
             opened = JudgeComponents(
-                project=self.project, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED
+                context=self.context, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED
             )
             parts = await open_judge_components(closing, buffer, [self.judge], opened)
             rubric = self.candidate.task.rubrics[self.judge.name]
@@ -130,7 +130,7 @@ class _Preferring:
                 await run_workers(
                     PrefetchQueue(self._pairs(guard)),
                     partial(self._settle, jurors, buffer),
-                    count=in_flight_of(self.project, [self.judge]),
+                    count=in_flight_of(self.context, [self.judge]),
                     halt=self._halt,
                     grace_s=GRACE_SECONDS,
                 )
@@ -140,7 +140,7 @@ class _Preferring:
     def _pairs(self, guard: RecordMasker) -> Iterator[_Asked]:
         """What must be asked; what need not be is settled on the way."""
         others = {_place(one): one.output for one in self._champion_answers()}
-        for answer in landed_predictions(self.project, self.candidate, guard):
+        for answer in landed_predictions(self.context.warehouse, self.candidate, guard):
             place = _place(answer)
             if place not in others:
                 continue
@@ -157,7 +157,7 @@ class _Preferring:
             yield _Asked(place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {}))
 
     def _champion_answers(self) -> Iterator[LandedPrediction]:
-        return landed_predictions(self.project, self.champion, RecordMasker(self.champion, self.project))
+        return landed_predictions(self.context.warehouse, self.champion, RecordMasker(self.champion, self.context))
 
     async def _settle(self, jurors: list[PairJudge], buffer: AnswerBuffer, asked: _Asked) -> None:
         said: list[Preference] = []

@@ -12,10 +12,10 @@ from assay.evaluation.gate_evidence import MeasuredMetric, MetricComparison
 from assay.evaluation.gate_rules import GateOutcome
 from assay.evaluation.variants import commit_of
 from assay.inference.keys import content_hash
-from assay.project import Project
 from assay.records import Comparison, Estimate, Gate
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.scoring.tally import PASS_RATE
+from assay.settings import Settings
 from assay.statistics.conventions import DEFAULT_TENANT
 from assay.statistics.measured import Status
 from assay.version import code_version
@@ -116,7 +116,7 @@ def _comparison(one: MetricComparison, shared: Mapping[str, Any], *, evaluation_
     )
 
 
-def gate_row(project: Project, evaluation: Evaluation) -> Gate:
+def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
     """The decision with every rule and what it rests on."""
     candidate, champion, versions = evaluation.candidate, evaluation.champion, evaluation.candidate.task.versions
     return Gate(
@@ -132,14 +132,14 @@ def gate_row(project: Project, evaluation: Evaluation) -> Gate:
         is_blocking=evaluation.blocks,
         **_named("candidate", candidate),
         candidate_task_version_id=versions.task_version_id,
-        candidate_git_sha=commit_of(project, candidate.task),
+        candidate_git_sha=commit_of(settings, candidate.task),
         **(_named("champion", champion) if champion else {}),
-        champion_git_sha=commit_of(project, champion.task) if champion else None,
+        champion_git_sha=commit_of(settings, champion.task) if champion else None,
         population=evaluation.population,
         rules=json.dumps([rule_content(outcome) for outcome in evaluation.verdict.outcomes], allow_nan=False),
         golden_set_version=versions.golden_set,
         policy_version=versions.policy,
-        decided_by=evaluation.options.decided_by or project.settings.started_by,
+        decided_by=evaluation.options.decided_by or settings.started_by,
         code_version=code_version(),
     )
 

@@ -18,7 +18,7 @@ from assay.evaluation.queries import EVALUATED_BEFORE
 from assay.evaluation.read_outcomes import read_outcomes
 from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
-from assay.project import Project
+from assay.project import StageContext
 from assay.records.statuses import Population, RunPurpose, RunStatus, Stage
 from assay.runs.admission import admit
 from assay.runs.requests.request_stage import Interrupted, RequestProgress
@@ -99,7 +99,7 @@ class EvaluatedVariant:
 
 
 def evaluated_variant(
-    project: Project, task: Task, options: EvaluationOptions, telling: EvaluationReporter
+    context: StageContext, task: Task, options: EvaluationOptions, telling: EvaluationReporter
 ) -> EvaluatedVariant:
     """The variant with its answers: those of an earlier run over the same cases, or of one made now.
 
@@ -108,13 +108,13 @@ def evaluated_variant(
         AssayError: the run could not be finished.
     """
     asked = _run_options(task, options)
-    known = _Known.find(project, task, asked)
+    known = _Known.find(context, task, asked)
     if known is not None and options.prefer is not None and known.run is None:
         known = None  # a judge is shown the records, which are gone with the snapshot; their answers are reused
-    found = known or _asked_now(project, task, asked, telling)
+    found = known or _asked_now(context, task, asked, telling)
     if known is not None:
         telling.note(f"{task.variant}: answers of run {known.run_id}, which asked the same")
-    answers = read_outcomes(project.warehouse, task, run_id=found.run_id, data_date=found.data_date)
+    answers = read_outcomes(context.warehouse, task, run_id=found.run_id, data_date=found.data_date)
     if answers.skipped:
         raise UsageError(
             f"Run {found.run_id} of {task.variant}: its budget ended before {answers.skipped:,} requests were asked, so that "
@@ -138,7 +138,7 @@ class _Known:
     spent: RunSummary | None = None
 
     @classmethod
-    def find(cls, project: Project, task: Task, asked: RunOptions) -> _Known | None:
+    def find(cls, context: StageContext, task: Task, asked: RunOptions) -> _Known | None:
         """A completed run that asked the very same, by the same routes, and was judged by the same scorers.
 
         Golden cases have a version, a table may have changed since. Taken whole, the run's failures count as they did:
@@ -154,11 +154,11 @@ class _Known:
             "epochs": asked.epochs,
             "since": since,
         }
-        rows = project.warehouse.stream(EVALUATED_BEFORE.sql, parameters)
+        rows = context.warehouse.stream(EVALUATED_BEFORE.sql, parameters)
         row = next((row for row in rows if _asked_and_judged_so(task, row)), None)
         if row is None:
             return None
-        return cls(row["run_id"], row["data_date"], _run_on_this_machine(project, task, asked, row))
+        return cls(row["run_id"], row["data_date"], _run_on_this_machine(context, task, asked, row))
 
 
 def _asked_and_judged_so(task: Task, row: Mapping[str, Any]) -> bool:
@@ -167,8 +167,8 @@ def _asked_and_judged_so(task: Task, row: Mapping[str, Any]) -> bool:
     return (json.loads(row["routes"]), json.loads(row["scorer_versions"])) == (routes, dict(task.versions.scorers))
 
 
-def _run_on_this_machine(project: Project, task: Task, asked: RunOptions, row: Mapping[str, Any]) -> Run | None:
-    directory = project.snapshot_dir(row["run_id"])
+def _run_on_this_machine(context: StageContext, task: Task, asked: RunOptions, row: Mapping[str, Any]) -> Run | None:
+    directory = context.snapshot_dir(row["run_id"])
     if not directory.is_dir():
         return None
     options = replace(asked, data_date=row["data_date"])
@@ -196,16 +196,16 @@ def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
     )
 
 
-def _asked_now(project: Project, task: Task, asked: RunOptions, telling: EvaluationReporter) -> _Known:
-    admission = admit(project, task, asked, report=telling.counting("read"))
+def _asked_now(context: StageContext, task: Task, asked: RunOptions, telling: EvaluationReporter) -> _Known:
+    admission = admit(context, task, asked, report=telling.counting("read"))
     run, requests = admission.run, admission.records * asked.epochs
     telling.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")
     if admission.warning:
         telling.note(f"warning: {admission.warning}")
     try:
         with telling.answering(requests) as progress:
-            answer(project, run, progress, handle_signals=telling.handle_signals)
-        summary = finish(project, run, report=telling.counting("scored"))
+            answer(context, run, progress, handle_signals=telling.handle_signals)
+        summary = finish(context, run, report=telling.counting("scored"))
     except Interrupted as error:
         raise Interrupted(error.message, next_step=AGAIN) from error
     if summary.status != RunStatus.COMPLETED:

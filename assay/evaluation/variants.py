@@ -11,6 +11,7 @@ from assay.errors import UsageError
 from assay.evaluation.queries import STAGE_SERVED
 from assay.project import REF, Project
 from assay.records.statuses import Stage
+from assay.settings import Settings
 from assay.tasks.task import DEFAULT_VARIANT, Task, asked_as
 from assay.version import git_sha
 
@@ -35,9 +36,9 @@ def variant_of(project: Project, name: str, variant: str) -> Task | None:
     return _served(project, name, variant, served)
 
 
-def commit_of(project: Project, task: Task) -> str | None:
+def commit_of(settings: Settings, task: Task) -> str | None:
     """The commit that what the task asks was read at; None outside git."""
-    return task.git_sha or git_sha(project.settings.root)
+    return task.git_sha or git_sha(settings.root)
 
 
 def _served(project: Project, name: str, label: str, served: dict[str, str | None]) -> Task:

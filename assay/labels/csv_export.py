@@ -10,7 +10,7 @@ from typing import Any
 from assay.errors import UsageError
 from assay.labels.queries import HUMAN_LABELS
 from assay.labels.questions import WITHDRAWN
-from assay.project import Project
+from assay.warehouse.client import Warehouse
 
 COLUMNS = (
     "record_id", "prediction_id", "epoch", "scorer", "label", "passed", "value", "annotator", "note", "scorer_version",
@@ -20,13 +20,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for a formula when a text begins with it."""
 
 
-def export_labels(project: Project, task: str, path: Path, *, run_id: str | None) -> int:
+def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | None) -> int:
     """The labels that stand are in the file, the withdrawn ones left out; returns how many.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    rows = project.warehouse.stream(HUMAN_LABELS.sql, {"task": task, "run_id": run_id or ""})
+    rows = warehouse.stream(HUMAN_LABELS.sql, {"task": task, "run_id": run_id or ""})
     lines = [_line(row) for row in rows if row["label"] != WITHDRAWN]
     partial = path.with_name(f"{path.name}.partial")
     try:

@@ -29,11 +29,12 @@ from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, PREDICTIONS_TO_LABEL, RUN_TO_LABEL
 from assay.labels.questions import questions_of
 from assay.labels.queue import annotator_name
-from assay.project import Project, masker
+from assay.project import masker
 from assay.records import Score
 from assay.runs.chunks import chunks
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_ROWS = 2000
@@ -110,7 +111,7 @@ class _Known:
 
 
 def import_labels(
-    project: Project, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
+    warehouse: Warehouse, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
 ) -> ImportSummary:
     """The file's labels are in the warehouse.
 
@@ -119,14 +120,14 @@ def import_labels(
     """
     default = annotator_name(annotator) if annotator else None
     file = read_file(path)
-    known = _known(project, task, file, run_id)
+    known = _known(warehouse, task, file, run_id)
     scores, remarks = _scores(task, file, known, default, scrub=masker(task).scrub, path=path)
     standing = {
         row["score_id"]: (row["label"], row["explanation"] or None)
-        for row in project.warehouse.stream(HUMAN_LABELS.sql, {"task": task.name, "run_id": ""})
+        for row in warehouse.stream(HUMAN_LABELS.sql, {"task": task.name, "run_id": ""})
     }
     changed = [score for score in scores if standing.get(score.score_id) != (score.label, score.explanation)]
-    writer = LandingWriter(project.warehouse)
+    writer = LandingWriter(warehouse)
     for chunk in chunks(changed, CHUNK_ROWS):
         writer.append(chunk)
     replaced = sum(score.score_id in standing for score in changed)
@@ -141,8 +142,8 @@ def import_labels(
     )
 
 
-def _known(project: Project, task: Task, file: LabelFile, run_id: str | None) -> _Known:
-    runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
+def _known(warehouse: Warehouse, task: Task, file: LabelFile, run_id: str | None) -> _Known:
+    runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if run_id and not runs:
         raise UsageError(f"--run {run_id}: expected a completed run of task '{task.name}', found none.")
     known = _Known(task.name, runs[0]["run_id"] if runs else None)
@@ -151,7 +152,7 @@ def _known(project: Project, task: Task, file: LabelFile, run_id: str | None) ->
     for index, ids in enumerate(chunks(named, CHUNK_ROWS) if named else [[]]):
         wanted = known.run_id if by_record and index == 0 else None
         asked = {"task": task.name, "run_id": wanted or "", "prediction_ids": ids}
-        for row in project.warehouse.stream(PREDICTIONS_TO_LABEL.sql, asked):
+        for row in warehouse.stream(PREDICTIONS_TO_LABEL.sql, asked):
             known.add(row)
     return known
 

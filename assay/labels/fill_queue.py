@@ -26,12 +26,13 @@ from assay.labels.sample_designs import (
     draw_stratified,
     pick_triage,
 )
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Assignment
 from assay.records.statuses import SamplePurpose, ScoreStatus
 from assay.statistics.labelled_sample import SamplingDesign
 from assay.tasks.rubric import FAIL, PASS
 from assay.tasks.task import Task
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 UNSCORED = ScoreStatus.UNSCORED
@@ -122,14 +123,14 @@ class _Sample:
         return content_hash(self.task, frame.run_id, asked.scorer, asked.version, frame.hash, *how)
 
 
-def fill_queue(project: Project, task: Task, options: FillOptions) -> list[FillSummary]:
+def fill_queue(context: StageContext, task: Task, options: FillOptions) -> list[FillSummary]:
     """The queue holds the samples that the options describe, one for each scorer asked.
 
     Raises:
         UsageError: there is no such run or scorer, or the sample cannot be drawn so.
     """
     people = tuple(dict.fromkeys(annotator_name(name) for name in options.annotators))
-    return [_fill_one(project, task, asked, options, people) for asked in asked_questions(task, options.scorers)]
+    return [_fill_one(context, task, asked, options, people) for asked in asked_questions(task, options.scorers)]
 
 
 def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
@@ -145,9 +146,9 @@ def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestio
 
 
 def _fill_one(
-    project: Project, task: Task, asked: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
+    context: StageContext, task: Task, asked: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
 ) -> FillSummary:
-    frame = _read_frame(project, task, asked, options.run_id)
+    frame = _read_frame(context.warehouse, task, asked, options.run_id)
     drawn = _draw(frame, options)
     if not drawn:
         raise UsageError(
@@ -161,12 +162,12 @@ def _fill_one(
         drawn=drawn,
         options=options,
         people=people,
-        requested_by=project.settings.started_by,
+        requested_by=context.settings.started_by,
     )
     rows = list(_assignments(sample))
-    known = {row["assignment_id"] for row in project.warehouse.stream(LABEL_QUEUE.sql, {"task": task.name})}
+    known = {row["assignment_id"] for row in context.warehouse.stream(LABEL_QUEUE.sql, {"task": task.name})}
     new = [row for row in rows if row.assignment_id not in known]
-    LandingWriter(project.warehouse).append(new)
+    LandingWriter(context.warehouse).append(new)
     return FillSummary(
         scorer=asked.scorer,
         run_id=frame.run_id,
@@ -180,8 +181,8 @@ def _fill_one(
     )
 
 
-def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: str | None) -> _Frame:
-    runs = list(project.warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
+def _read_frame(warehouse: Warehouse, task: Task, asked: LabelingQuestion, run_id: str | None) -> _Frame:
+    runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
         what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
         raise UsageError(
@@ -189,7 +190,7 @@ def _read_frame(project: Project, task: Task, asked: LabelingQuestion, run_id: s
         )
     run = runs[0]
     asked_of = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(asked.judged_by)}
-    rows = {row["prediction_id"]: row for row in project.warehouse.stream(LABEL_FRAME.sql, asked_of)}
+    rows = {row["prediction_id"]: row for row in warehouse.stream(LABEL_FRAME.sql, asked_of)}
     if not rows:
         raise UsageError(f"Nothing to label in run {run['run_id']}: none of its predictions has an output.")
     words = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"

@@ -20,7 +20,7 @@ from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, LABEL_QUEUE, QUEUED_CONTENTS
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion, questions_of
 from assay.labels.queue import ASSIGNED, LABEL, ItemKey, LabelingProgress, LabelQueue, SubmittedLabel, key_of
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.records import Assignment, Row
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
@@ -73,15 +73,15 @@ class LabelingSession:
 
     def __init__(
         self,
-        project: Project,
+        context: StageContext,
         task: Task,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.task = task
-        self._project = project
-        self._writer = LandingWriter(project.warehouse)
+        self._context = context
+        self._writer = LandingWriter(context.warehouse)
         self._scrub = masker(task).scrub
         self._questions = {question.scorer: question for question in questions_of(task)}
         self._now, self._clock = now, clock
@@ -104,7 +104,7 @@ class LabelingSession:
 
     def warm(self) -> None:
         """The first label will not wait for libraries: those that land rows and mask notes are loaded."""
-        _ = self._project.warehouse.write_client
+        _ = self._context.warehouse.write_client
         self._scrub("")
 
     def refresh(self, *, after_s: float = 0.0) -> None:
@@ -248,7 +248,7 @@ class LabelingSession:
         ]
 
     def _read(self) -> tuple[LabelQueue, dict[str, Mapping[str, Any]]]:
-        warehouse, asked = self._project.warehouse, {"task": self.task.name}
+        warehouse, asked = self._context.warehouse, {"task": self.task.name}
         contents: dict[str, Mapping[str, Any]] = {
             row["prediction_id"]: row for row in warehouse.stream(QUEUED_CONTENTS.sql, asked)
         }

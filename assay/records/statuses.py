@@ -261,13 +261,3 @@ class RuleDecision(StrEnum):
     PASS = "PASS"
     FAIL = "FAIL"
     INCONCLUSIVE = "INCONCLUSIVE"
-
-
-class FinishReason(StrEnum):
-    """`responses.finish_reason`: why generation ended, in the words of the OpenAI API; other providers may have more."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    CONTENT_FILTER = "content_filter"
-    TOOL_CALLS = "tool_calls"
-    FUNCTION_CALL = "function_call"

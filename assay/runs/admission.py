@@ -20,7 +20,7 @@ from assay.inputs.gate import GateDecision, decide
 from assay.inputs.snapshot import Lifetime, purge_expired, spool
 from assay.inputs.sources import Source, open_source
 from assay.ports import RowSink
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.records import Record, RejectedRecord
 from assay.records.statuses import RejectionReason, RunStatus
 from assay.runs.chunks import chunks
@@ -40,6 +40,7 @@ from assay.runs.run import (
 )
 from assay.runs.run_rows import finished_row, started_row
 from assay.runs.task_version_rows import land_versions
+from assay.settings import Settings
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
@@ -64,7 +65,7 @@ class Admission:
     warning: str | None
 
 
-def admit(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
+def admit(context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
     """A run whose records are landed, ready to be answered; `report` is told the rows read so far.
 
     Raises:
@@ -73,16 +74,18 @@ def admit(project: Project, task: Task, options: RunOptions, *, report: Callable
         Unreachable: the warehouse is away; nothing was paid for, start again.
     """
     facts = facts_of(task, options)
-    with observe_run(project, facts, "admit") as seen:
-        return _admit(project, task, options, facts=facts, admitting=Admitting(report, seen))
+    with observe_run(context, facts, "admit") as seen:
+        return _admit(context, task, options, facts=facts, admitting=Admitting(report, seen))
 
 
-def _admit(project: Project, task: Task, options: RunOptions, *, facts: RunFacts, admitting: Admitting) -> Admission:
+def _admit(
+    context: StageContext, task: Task, options: RunOptions, *, facts: RunFacts, admitting: Admitting
+) -> Admission:
     if options.batch:
         _refuse_batch_of_turns(task)
-    run = _spooled(project, task, options, facts=facts, report=admitting.report)
+    run = _spooled(context, task, options, facts=facts, report=admitting.report)
     try:
-        return _land(project, run, decide(run.snapshot, run.rules), admitting.seen)
+        return _land(context, run, decide(run.snapshot, run.rules), admitting.seen)
     except InputRejected:
         raise
     except BaseException:
@@ -92,7 +95,9 @@ def _admit(project: Project, task: Task, options: RunOptions, *, facts: RunFacts
 
 
 @contextmanager
-def previewed(project: Project, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Iterator[Run]:
+def previewed(
+    context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]
+) -> Iterator[Run]:
     """A run over the input as it is now, for the block alone: nothing is landed, and its snapshot is gone afterwards.
 
     Raises:
@@ -102,7 +107,7 @@ def previewed(project: Project, task: Task, options: RunOptions, *, report: Call
     """
     if options.batch:
         _refuse_batch_of_turns(task)
-    run = _spooled(project, task, options, facts=facts_of(task, options), report=report)
+    run = _spooled(context, task, options, facts=facts_of(task, options), report=report)
     try:
         decision = decide(run.snapshot, run.rules)
         if not decision.passed:
@@ -113,20 +118,20 @@ def previewed(project: Project, task: Task, options: RunOptions, *, report: Call
 
 
 def _spooled(
-    project: Project, task: Task, options: RunOptions, *, facts: RunFacts, report: Callable[[int], None]
+    context: StageContext, task: Task, options: RunOptions, *, facts: RunFacts, report: Callable[[int], None]
 ) -> Run:
     """The run with its input in a snapshot, every row checked."""
-    project.warehouse.check()
-    purge_expired(project.snapshots_dir, datetime.now(UTC))
-    source, is_golden = _source(project, task, options), asks_golden_set(task, options)
+    context.warehouse.check()
+    purge_expired(context.snapshots_dir, datetime.now(UTC))
+    source, is_golden = _source(context, task, options), asks_golden_set(task, options)
     rules = rules_of(task, is_golden=is_golden)
     snapshot = spool(
         source,
         rules,
-        directory=project.snapshot_dir(facts.run_id),
-        hash_key=project.settings.hash_key,
+        directory=context.snapshot_dir(facts.run_id),
+        hash_key=context.settings.hash_key,
         report=report,
-        lifetime=Lifetime.of_days(project.settings.snapshot_days),
+        lifetime=Lifetime.of_days(context.settings.snapshot_days),
     )
     return Run(
         facts=facts,
@@ -138,14 +143,14 @@ def _spooled(
     )
 
 
-def _land(project: Project, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
+def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
     """Records, rejected rows and at last the `started` row are landed."""
-    sink, snapshot = LandingWriter(project.warehouse), run.snapshot
-    land_versions(project, run, sink)
-    records, faults = _land_records(project, run, sink) if decision.passed else (0, 0)
-    _land_rejected(project, run, sink)
+    sink, snapshot = LandingWriter(context.warehouse), run.snapshot
+    land_versions(context, run, sink)
+    records, faults = _land_records(context, run, sink) if decision.passed else (0, 0)
+    _land_rejected(context, run, sink)
     rejected = snapshot.rows_rejected + faults
-    started = started_row(run, project, records=records, rejected=rejected)
+    started = started_row(run, context.settings, records=records, rejected=rejected)
     sink.append([started])
     seen.run_started(started)
     if reason := _why_stopped(run, decision, records=records, faults=faults):
@@ -169,7 +174,7 @@ def _why_stopped(run: Run, decision: GateDecision, *, records: int, faults: int)
     return None
 
 
-def _source(project: Project, task: Task, options: RunOptions) -> Source:
+def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
     spec = input_of(task, options)
     source: Source
     if golden := GOLDEN.fullmatch(spec):
@@ -181,9 +186,9 @@ def _source(project: Project, task: Task, options: RunOptions) -> Source:
             )
         source = GoldenSource(cases, label=golden_label(task, spec))
     else:
-        source = open_source(spec, root=project.settings.root, query=project.warehouse, data_date=options.data_date)
+        source = open_source(spec, root=context.settings.root, query=context.warehouse, data_date=options.data_date)
         if not isinstance(task.spec.input.record_id, str):
-            source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=project.settings.hash_key)
+            source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=context.settings.hash_key)
     return Limited(source, options.limit) if options.limit is not None else source
 
 
@@ -201,18 +206,18 @@ def _refuse_batch_of_turns(task: Task) -> None:
         )
 
 
-def _land_records(project: Project, run: Run, sink: RowSink) -> tuple[int, int]:
-    guard, landed, faults = RecordMasker(run, project), 0, 0
+def _land_records(context: StageContext, run: Run, sink: RowSink) -> tuple[int, int]:
+    guard, landed, faults = RecordMasker(run, context), 0, 0
     for chunk in chunks(guard.records(), CHUNK_ROWS):
         masked = [item for item in chunk if isinstance(item, MaskedRecord)]
         failed = [item for item in chunk if isinstance(item, MaskingError)]
         sink.append([_record_row(run, record) for record in masked])
-        sink.append([_fault_row(project, run, fault) for fault in failed])
+        sink.append([_fault_row(context.settings, run, fault) for fault in failed])
         landed, faults = landed + len(masked), faults + len(failed)
     return landed, faults
 
 
-def _land_rejected(project: Project, run: Run, sink: RowSink) -> None:
+def _land_rejected(context: StageContext, run: Run, sink: RowSink) -> None:
     scrub = masker(run.task).scrub
     for chunk in chunks(_rejected_rows(run, scrub), CHUNK_ROWS):
         sink.append(chunk)
@@ -233,7 +238,7 @@ def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRe
         )
 
 
-def _fault_row(project: Project, run: Run, fault: MaskingError) -> RejectedRecord:
+def _fault_row(settings: Settings, run: Run, fault: MaskingError) -> RejectedRecord:
     return RejectedRecord(
         **run.columns(),
         run_id=run.run_id,
@@ -242,7 +247,7 @@ def _fault_row(project: Project, run: Run, fault: MaskingError) -> RejectedRecor
         record_id=None,
         reason=RejectionReason.MASKING_FAILED,
         explanation=fault.explanation,
-        raw_hash=keyed_hash(project.settings.hash_key, "row", fault.record_id),
+        raw_hash=keyed_hash(settings.hash_key, "row", fault.record_id),
     )
 
 

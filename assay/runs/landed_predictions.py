@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from assay.project import Project
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.queries import PREDICTIONS_TO_SCORE
 from assay.runs.run import Run
+from assay.warehouse.client import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class LandedPrediction:
         return parsed
 
 
-def landed_predictions(project: Project, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
+def landed_predictions(warehouse: Warehouse, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
     """Predictions of the run in the order of the input."""
-    predictions = project.warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
+    predictions = warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
     records = (record for record in guard.records() if isinstance(record, MaskedRecord))
     record = next(records, None)
     for prediction in predictions:

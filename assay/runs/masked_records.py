@@ -14,7 +14,7 @@ from assay.guards.keys import input_hash, keyed_hash
 from assay.guards.masking import Masked, Masker, MaskingFailed
 from assay.inputs.stored import SnapshotRow
 from assay.performance.fast_init import quick_init
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.records.statuses import Population
 from assay.runs.record_mapping import map_case, map_row
 from assay.runs.run import Run
@@ -62,9 +62,9 @@ class MaskingError:
 class RecordMasker:
     """Masks the records of one run."""
 
-    def __init__(self, run: Run, project: Project) -> None:
+    def __init__(self, run: Run, context: StageContext) -> None:
         self._run = run
-        self._key = project.settings.hash_key
+        self._key = context.settings.hash_key
         self.masker: Masker = masker(run.task)
         self._scrub_slice = lru_cache(maxsize=REMEMBERED)(self.masker.scrub)
 

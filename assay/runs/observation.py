@@ -15,7 +15,7 @@ from assay.inference.request import RunFacts
 from assay.inference.telemetry.events import open_log
 from assay.inference.telemetry.opening import open_tracing
 from assay.inference.telemetry.protocol import Events, NoEvents, NoTracing, RequestTracing, RunEnd, Tracing
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import RunEvent
 
 LOGS = ("logs", "runs")
@@ -85,7 +85,9 @@ UNOBSERVED = RunObserver(NoEvents(), NoTracing())
 
 
 @contextmanager
-def observe_run(project: Project, facts: RunFacts, stage: str, *, shard: int | None = None) -> Iterator[RunObserver]:
+def observe_run(
+    context: StageContext, facts: RunFacts, stage: str, *, shard: int | None = None
+) -> Iterator[RunObserver]:
     """The block is a stage of the run (`admit`, `answer`, `score`), or one shard of it; what it raises passes on.
 
     Leaving takes 5 s at most, however the collector of spans behaves.
@@ -93,8 +95,8 @@ def observe_run(project: Project, facts: RunFacts, stage: str, *, shard: int | N
     Raises:
         UsageError: spans are asked for and their exporter is not installed.
     """
-    settings = project.settings
-    urls = {name: provider.base_url for name, provider in project.providers.items()}
+    settings = context.settings
+    urls = {name: provider.base_url for name, provider in context.providers.items()}
     tracing = open_tracing(settings.traces, facts, base_urls=urls)
     folder = settings.state_dir.joinpath(*LOGS)
     events = open_log(folder, facts.run_id, shard=shard, keep_days=settings.snapshot_days)

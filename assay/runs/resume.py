@@ -7,7 +7,7 @@ from typing import Any
 from assay.errors import UsageError
 from assay.inputs.gate import decide
 from assay.inputs.snapshot import InputSnapshot, open_snapshot, verify
-from assay.project import Project
+from assay.project import Project, StageContext
 from assay.runs.admission import _source, _why_stopped
 from assay.runs.run import (
     Run,
@@ -46,7 +46,7 @@ def join(project: Project, run_id: str) -> Run:
 
 
 def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
-    row = find_run(project, run_id)
+    row = find_run(project.warehouse, run_id)
     options = options_from(row)
     task = project.task(row["task"], variant=row["variant"])
     _same_version(task, row)
@@ -72,8 +72,8 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     return run
 
 
-def _snapshot(project: Project, run_id: str) -> InputSnapshot:
-    directory = project.snapshot_dir(run_id)
+def _snapshot(context: StageContext, run_id: str) -> InputSnapshot:
+    directory = context.snapshot_dir(run_id)
     if not directory.is_dir():
         raise UsageError(
             f"Input snapshot {directory} is gone: expected it on the machine that started the run, or in the "
@@ -95,10 +95,10 @@ def _same_version(task: Task, row: dict[str, Any]) -> None:
             )
 
 
-def _same_source(project: Project, task: Task, options: RunOptions, snapshot: InputSnapshot) -> None:
+def _same_source(context: StageContext, task: Task, options: RunOptions, snapshot: InputSnapshot) -> None:
     if snapshot.fingerprint is None:
         return
-    source = _source(project, task, options)
+    source = _source(context, task, options)
     if source.fingerprint() != snapshot.fingerprint:
         raise UsageError(
             f"{snapshot.source_label} changed since the run began: a resume would mix two inputs",

@@ -9,25 +9,26 @@ from typing import Any
 import orjson
 
 from assay.errors import UsageError
-from assay.project import Project
 from assay.records import RunEvent
 from assay.records.statuses import RunEventKind, RunStatus
 from assay.runs.queries import RUN_STARTED
 from assay.runs.run import Run, RunOptions
+from assay.settings import Settings
 from assay.version import code_version, git_sha
+from assay.warehouse.client import Warehouse
 
 
-def find_run(project: Project, run_id: str) -> dict[str, Any]:
+def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
     """The `started` row of the run.
 
     Raises:
         UsageError: the warehouse has no such run.
     """
-    row = next(iter(project.warehouse.stream(RUN_STARTED.sql, {"run_id": run_id})), None)
+    row = next(iter(warehouse.stream(RUN_STARTED.sql, {"run_id": run_id})), None)
     if row is None:
         raise UsageError(
-            f"No run '{run_id}' in {project.warehouse.landing}.runs: expected the id that `assay run` printed",
-            next_step=f'`assay query "select run_id, task, occurred_at from {project.warehouse.landing}.runs"` lists them.',
+            f"No run '{run_id}' in {warehouse.landing}.runs: expected the id that `assay run` printed",
+            next_step=f'`assay query "select run_id, task, occurred_at from {warehouse.landing}.runs"` lists them.',
         )
     return row
 
@@ -43,9 +44,9 @@ def options_from(row: dict[str, Any]) -> RunOptions:
     return RunOptions(**{**config, "data_date": row["data_date"]})
 
 
-def started_row(run: Run, project: Project, *, records: int, rejected: int) -> RunEvent:
+def started_row(run: Run, settings: Settings, *, records: int, rejected: int) -> RunEvent:
     """The row that says what the run set out to do."""
-    settings, versions = project.settings, run.task.versions
+    settings, versions = settings, run.task.versions
     return RunEvent(
         run_id=run.run_id,
         task=run.task.name,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from assay.project import Project
 from assay.records import RunEvent
 from assay.records.statuses import AnswerSource, RunStatus, UnfinishedRunStatus
 from assay.runs.queries import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS, SHARD_COUNTS
 from assay.runs.run import Run
 from assay.runs.run_rows import find_run, row_of
 from assay.runs.shards import WHOLE, Shard
+from assay.warehouse.client import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,20 @@ class RunSummary:
     judge_cost_usd: Decimal | None
 
 
-def summarise(project: Project, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
+def summarise(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
     """The run's counts, tokens and cost as the warehouse holds them now."""
-    return summary_of(project, run, row_of(find_run(project, run.run_id)), run_counts(project, run), status=status)
+    return summary_of(
+        warehouse, run, row_of(find_run(warehouse, run.run_id)), run_counts(warehouse, run), status=status
+    )
 
 
-def run_counts(project: Project, run: Run) -> dict[str, Any]:
+def run_counts(warehouse: Warehouse, run: Run) -> dict[str, Any]:
     """How many records, rejected rows, predictions and calls of the run have landed."""
-    return _one(project, RUN_COUNTS.sql, run)
+    return _one(warehouse, RUN_COUNTS.sql, run)
 
 
 def summary_of(
-    project: Project,
+    warehouse: Warehouse,
     run: Run,
     started: RunEvent,
     counts: dict[str, Any],
@@ -62,8 +64,8 @@ def summary_of(
     status: RunStatus | UnfinishedRunStatus,
 ) -> RunSummary:
     """The summary of a run whose `started` row and counts are at hand."""
-    totals = _one(project, RUN_TOTALS.sql, run)
-    groups = list(project.warehouse.stream(PREDICTION_STATUSES.sql, run.window))
+    totals = _one(warehouse, RUN_TOTALS.sql, run)
+    groups = list(warehouse.stream(PREDICTION_STATUSES.sql, run.window))
     return RunSummary(
         run_id=run.run_id,
         task=run.task.name,
@@ -87,17 +89,17 @@ def summary_of(
     )
 
 
-def open_requests(project: Project, run: Run, *, shard: Shard = WHOLE) -> int:
+def open_requests(warehouse: Warehouse, run: Run, *, shard: Shard = WHOLE) -> int:
     """Requests of the run, or of the shard, that have no prediction yet."""
     if shard != WHOLE:
-        counts = next(project.warehouse.stream(SHARD_COUNTS.sql, {**run.window, **shard.parameters}))
+        counts = next(warehouse.stream(SHARD_COUNTS.sql, {**run.window, **shard.parameters}))
         return int(counts["records"]) * run.options.epochs - int(counts["predictions"])
-    started = row_of(find_run(project, run.run_id))
-    return (started.expected_predictions or 0) - int(run_counts(project, run)["predictions"])
+    started = row_of(find_run(warehouse, run.run_id))
+    return (started.expected_predictions or 0) - int(run_counts(warehouse, run)["predictions"])
 
 
-def _one(project: Project, sql: str, run: Run) -> dict[str, Any]:
-    return next(project.warehouse.stream(sql, run.window))
+def _one(warehouse: Warehouse, sql: str, run: Run) -> dict[str, Any]:
+    return next(warehouse.stream(sql, run.window))
 
 
 def _summed(groups: list[dict[str, Any]], column: str) -> dict[str, int]:

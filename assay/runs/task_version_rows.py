@@ -9,32 +9,34 @@ import orjson
 from assay.guards.keys import keyed_hash
 from assay.guards.masking import Masker
 from assay.ports import RowSink
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.records import GoldenCase, TaskVersion
 from assay.runs.masked_records import mask_pair
 from assay.runs.queries import KNOWN_GOLDEN_SET, KNOWN_TASK_VERSION
 from assay.runs.run import Run
+from assay.settings import Settings
 from assay.tasks.case import Case
 from assay.tasks.task import Task
 from assay.version import code_version, git_sha
+from assay.warehouse.client import Warehouse
 from assay.warehouse.statement import Statement
 
 
-def land_versions(project: Project, run: Run, sink: RowSink) -> None:
+def land_versions(context: StageContext, run: Run, sink: RowSink) -> None:
     """The run's task version and golden set are in the warehouse."""
     task, versions = run.task, run.task.versions
-    if not _known(project, KNOWN_TASK_VERSION, task, versions.task_version_id):
-        sink.append([_version_row(project, run)])
-    if task.cases and not _known(project, KNOWN_GOLDEN_SET, task, versions.golden_set):
-        sink.append(_case_rows(project, run))
+    if not _known(context.warehouse, KNOWN_TASK_VERSION, task, versions.task_version_id):
+        sink.append([_version_row(context.settings, run)])
+    if task.cases and not _known(context.warehouse, KNOWN_GOLDEN_SET, task, versions.golden_set):
+        sink.append(_case_rows(context.settings, run))
 
 
-def _known(project: Project, statement: Statement, task: Task, version: str) -> bool:
-    rows = project.warehouse.stream(statement.sql, {"task": task.name, "version": version})
+def _known(warehouse: Warehouse, statement: Statement, task: Task, version: str) -> bool:
+    rows = warehouse.stream(statement.sql, {"task": task.name, "version": version})
     return any(row["found"] for row in rows)
 
 
-def _version_row(project: Project, run: Run) -> TaskVersion:
+def _version_row(settings: Settings, run: Run) -> TaskVersion:
     task, spec = run.task, run.task.spec
     return TaskVersion(
         **run.columns(),
@@ -57,13 +59,13 @@ def _version_row(project: Project, run: Run) -> TaskVersion:
         thresholds=_json(spec.thresholds.model_dump(mode="json")),
         sla_latency_ms=spec.sla.latency_ms if spec.sla else None,
         sla_share=spec.sla.share if spec.sla else None,
-        git_sha=git_sha(project.settings.root),
+        git_sha=git_sha(settings.root),
         code_version=code_version(),
     )
 
 
-def _case_rows(project: Project, run: Run) -> list[GoldenCase]:
-    guard, key = masker(run.task), project.settings.hash_key
+def _case_rows(settings: Settings, run: Run) -> list[GoldenCase]:
+    guard, key = masker(run.task), settings.hash_key
     return [_case_row(run, case, guard, key) for case in run.task.cases]
 
 

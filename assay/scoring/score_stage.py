@@ -16,7 +16,7 @@ import orjson
 
 from assay.errors import UsageError
 from assay.guards.masking import restore
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Score
 from assay.runs.chunks import chunks
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
@@ -28,6 +28,7 @@ from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.judges.judges import OpinionsOfRun, RunJudge, judges_of
 from assay.scoring.queries import RUN_ESTIMATES
 from assay.scoring.tally import ScoreVerdict, Tallied, Tally
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_PREDICTIONS, CHUNK_ESTIMATES = 500, 2000
@@ -52,29 +53,31 @@ class Restored:
         return self.answer.prediction
 
 
-def score_run(project: Project, run: Run, *, report: Callable[[int], None], observed: RunObserver = UNOBSERVED) -> int:
+def score_run(
+    context: StageContext, run: Run, *, report: Callable[[int], None], observed: RunObserver = UNOBSERVED
+) -> int:
     """Every prediction of the run has a row for each scorer, and the run its estimates; returns the predictions scored.
 
     Raises:
         AssayError: a judge cannot be asked; what was said so far is landed, and a resume asks the rest.
     """
-    guard, sink, done = RecordMasker(run, project), LandingWriter(project.warehouse), 0
-    judges = judges_of(project, run, guard)
+    guard, sink, done = RecordMasker(run, context), LandingWriter(context.warehouse), 0
+    judges = judges_of(context.settings, run, guard)
     if judges:
         from assay.scoring.judges.judge_stage import (
             judge_predictions,  # most tasks have no judge, and need no engine here
         )
 
-        answers = partial(landed_predictions, project, run, guard)
-        judge_predictions(project, run, judges, answers, report=report, observed=observed)
+        answers = partial(landed_predictions, context.warehouse, run, guard)
+        judge_predictions(context, run, judges, answers, report=report, observed=observed)
     scoring = _Scoring(
         run,
         board=Scoreboard(run.task, scrub=guard.masker.scrub),
         judges=judges,
-        opinions=OpinionsOfRun(project, run, judges),
+        opinions=OpinionsOfRun(context, run, judges),
         tally=tally_of(run.task),
     )
-    for chunk in chunks(restored(project, run, guard), CHUNK_PREDICTIONS):
+    for chunk in chunks(restored(context.warehouse, run, guard), CHUNK_PREDICTIONS):
         sink.append([score for item in chunk for score in scoring.scores(item)])
         done += len(chunk)
         report(done)
@@ -83,14 +86,14 @@ def score_run(project: Project, run: Run, *, report: Callable[[int], None], obse
     return done
 
 
-def write_answers(project: Project, run: Run, path: Path) -> int:
+def write_answers(context: StageContext, run: Run, path: Path) -> int:
     """The answers are in a JSONL file that only the owner reads, personal details restored; returns the lines.
 
     Raises:
         UsageError: the file cannot be written.
     """
     try:
-        return _write_answers(project, run, path)
+        return _write_answers(context, run, path)
     except OSError as error:
         raise UsageError(
             f"The answers cannot be written to {path}: {error.strerror}",
@@ -114,12 +117,12 @@ def refuse_unwritable(path: Path) -> None:
         )
 
 
-def _write_answers(project: Project, run: Run, path: Path) -> int:
-    guard, lines = RecordMasker(run, project), 0
+def _write_answers(context: StageContext, run: Run, path: Path) -> int:
+    guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)  # a leftover may be open to others
     with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
-        for item in restored(project, run, guard):
+        for item in restored(context.warehouse, run, guard):
             line = {
                 "record_id": item.record.record_id,
                 "epoch": item.prediction["epoch"],
@@ -132,15 +135,15 @@ def _write_answers(project: Project, run: Run, path: Path) -> int:
     return lines
 
 
-def restored(project: Project, run: Run, guard: RecordMasker) -> Iterator[Restored]:
+def restored(warehouse: Warehouse, run: Run, guard: RecordMasker) -> Iterator[Restored]:
     """Predictions of the run in the order of the input, each beside its record, with the original details."""
-    for answer in landed_predictions(project, run, guard):
+    for answer in landed_predictions(warehouse, run, guard):
         yield Restored(answer, _whole(answer.output, answer.record) if answer.output is not None else None)
 
 
-def read_estimates(project: Project, run: Run) -> list[dict[str, Any]]:
+def read_estimates(warehouse: Warehouse, run: Run) -> list[dict[str, Any]]:
     """The landed reliability of the run, overall first, then by slice."""
-    return list(project.warehouse.stream(RUN_ESTIMATES.sql, run.window))
+    return list(warehouse.stream(RUN_ESTIMATES.sql, run.window))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ Staged = Callable[..., Stage]
 
 def taken(stage: Stage, text: str, **options: str | None) -> ImportSummary:
     path = stage.place.write("labels.csv", text)
-    return import_labels(stage.project, stage.task, path, **options)
+    return import_labels(stage.project.warehouse, stage.task, path, **options)
 
 
 def refusal(stage: Stage, text: str, **options: str | None) -> str:
@@ -83,9 +83,9 @@ def test_an_exported_file_comes_back_as_it_was(staged: Staged, tmp_path: Path) -
         desk.save("ana", item.assignment_id, choice, note)
     before = stage.labels()
     path = tmp_path / "labels.csv"
-    assert export_labels(stage.project, stage.name, path, run_id=None) == 4
+    assert export_labels(stage.project.warehouse, stage.name, path, run_id=None) == 4
     assert "\n=1+1" not in path.read_text("utf-8"), "a spreadsheet would compute it"
-    assert import_labels(stage.project, stage.task, path).unchanged == 4
+    assert import_labels(stage.project.warehouse, stage.task, path).unchanged == 4
     assert stage.labels() == before
 
 
@@ -105,7 +105,7 @@ def test_withdrawn_labels_are_not_exported(staged: Staged, tmp_path: Path) -> No
     assert item is not None
     desk.save("ana", item.assignment_id, "right", None)
     desk.undo("ana")
-    assert export_labels(stage.project, stage.name, tmp_path / "labels.csv", run_id=None) == 0
+    assert export_labels(stage.project.warehouse, stage.name, tmp_path / "labels.csv", run_id=None) == 0
 
 
 @pytest.mark.parametrize(
@@ -203,10 +203,10 @@ def test_a_file_that_is_not_utf8_is_refused(staged: Staged) -> None:
     stage = staged(1)
     path = stage.place.write("labels.csv", "record_id,passed\nr\xe9,true\n".encode("latin-1"))
     with pytest.raises(UsageError, match="expected UTF-8"):
-        import_labels(stage.project, stage.task, path)
+        import_labels(stage.project.warehouse, stage.task, path)
 
 
 def test_a_file_that_is_not_there_is_said(staged: Staged) -> None:
     stage = staged(1)
     with pytest.raises(UsageError, match="expected a file that can be read"):
-        import_labels(stage.project, stage.task, stage.place.root / "none.csv")
+        import_labels(stage.project.warehouse, stage.task, stage.place.root / "none.csv")

@@ -49,7 +49,7 @@ def test_a_resume_asks_what_has_no_prediction_and_nothing_else(bench: Bench, mod
     run_id = interrupted(bench, name)
     project = bench.project
     answered = model.count
-    still_open = open_requests(project, reopen(project, run_id))
+    still_open = open_requests(project.warehouse, reopen(project, run_id))
     assert 0 < still_open < 20
     summary = bench.go_on(run_id)
     assert (summary.status, summary.predictions, summary.records) == ("completed", 20, 20)

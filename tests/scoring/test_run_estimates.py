@@ -84,7 +84,7 @@ def test_a_run_with_clusters_and_epochs_has_the_interval_of_both(bench: Bench, m
 def test_what_is_read_for_a_run_is_its_reliability_only(bench: Bench, model: ModelEndpoint, name: str) -> None:
     run_id = run_of_customers(bench, model, name, epochs=2)
 
-    rows = read_estimates(bench.project, reopen(bench.project, run_id))
+    rows = read_estimates(bench.project.warehouse, reopen(bench.project, run_id))
 
     assert [(row["slice"], row["n"], row["clusters"]) for row in rows] == [
         ("overall", 96, 12),

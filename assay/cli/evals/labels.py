@@ -152,7 +152,7 @@ def import_file(task: str, file: Path, run_id: str | None, annotator: str | None
     from assay.terminal.output import note, write_json, write_table
 
     project = opened_project()
-    done = import_labels(project, project.task(task), file, run_id=run_id, annotator=annotator)
+    done = import_labels(project.warehouse, project.task(task), file, run_id=run_id, annotator=annotator)
     for remark in done.remarks:
         note(remark)
     if style == "json":
@@ -173,7 +173,7 @@ def export_file(task: str, file: Path, run_id: str | None) -> None:
 
     project = opened_project()
     find_task(project.settings.tasks_dir, task)
-    note(f"{export_labels(project, task, file, run_id=run_id):,} labels in {file}")
+    note(f"{export_labels(project.warehouse, task, file, run_id=run_id):,} labels in {file}")
 
 
 def _refuse(names: tuple[str, ...], where: str) -> None:

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError
+from assay.project import StageContext
 
 if TYPE_CHECKING:
-    from assay.project import Project
     from assay.runs.batches.ledger import BatchStatus
     from assay.runs.run import Run
 
 
-def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
+def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
     """How many requests are left for online when no batch of the run is open; else None, and how to collect was said.
 
     Raises:
@@ -28,9 +28,9 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
     go_on = f"assay run {run.task.name} --resume {run.run_id}"
     try:
         stand = (
-            wait_for_batches(project, run, again=again, report=lambda seen: note(_line(seen)))
+            wait_for_batches(context, run, again=again, report=lambda seen: note(_line(seen)))
             if wait
-            else advance_batches(project, run, again=again)
+            else advance_batches(context, run, again=again)
         )
     except BatchesInUse:
         raise
@@ -39,7 +39,7 @@ def run_batches(project: Project, run: Run, *, again: bool, wait: bool, style: s
         raise
     note(_line(stand))
     if stand.open == 0:
-        return open_requests(project, run)
+        return open_requests(context.warehouse, run)
     if style == "json":
         write_json(
             {"run_id": run.run_id, "task": run.task.name, "status": UnfinishedRunStatus.SUBMITTED, **asdict(stand)}

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from assay.project import StageContext
+
 if TYPE_CHECKING:
     from assay.project import Project
     from assay.runs.forecast.forecast import Forecast
     from assay.runs.run import Run, RunOptions
 
 
-def report_forecast(project: Project, run: Run) -> None:
+def report_forecast(context: StageContext, run: Run) -> None:
     """What the run will probably cost was said on stderr, and whether a cap will stop it."""
     from assay.runs.forecast.forecast import forecast
     from assay.runs.forecast.render import forecast_lines
     from assay.terminal.output import note
 
-    for line in forecast_lines(forecast(project, run)):
+    for line in forecast_lines(forecast(context, run)):
         note(line)
 
 

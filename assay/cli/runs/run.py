@@ -15,6 +15,7 @@ from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
 from assay.errors import AssayError
+from assay.project import StageContext
 
 if TYPE_CHECKING:
     from assay.project import Project
@@ -222,7 +223,7 @@ def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
     return admission.run, admission.records * chosen.epochs
 
 
-def _answered(project: Project, current: Run, requests: int) -> RunSummary:
+def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     """Answers and scores; whatever stops it, the message says how to go on."""
     from assay.pipeline import answer, finish
     from assay.runs.requests.request_stage import Interrupted
@@ -230,8 +231,8 @@ def _answered(project: Project, current: Run, requests: int) -> RunSummary:
 
     try:
         with run_progress(requests) as progress:
-            answer(project, current, progress)
-        return finish(project, current, report=counter("scored", every=5000))
+            answer(context, current, progress)
+        return finish(context, current, report=counter("scored", every=5000))
     except Interrupted:
         raise
     except AssayError as error:
@@ -277,4 +278,4 @@ def _resumed(project: Project, given: _Arguments, run_id: str) -> tuple[Run, int
         raise AssayError(
             f"Run {run_id} is one of task '{current.task.name}', not '{given.task}'", next_step=_go_on(current)
         )
-    return current, open_requests(project, current)
+    return current, open_requests(project.warehouse, current)

@@ -30,6 +30,7 @@ from assay.tasks.case import Case
 from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
 from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of
+from assay.warehouse.client import Warehouse
 
 Landed = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -68,8 +69,8 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
     rules = gate_rules(gate_of(task.spec), task.spec.sla)
     comparing = [rule for rule in rules if rule.kind is RuleKind.NO_REGRESSION]
     rating = [rule for rule in rules if rule.kind is RuleKind.LOWER_BOUND]
-    compared = _compared(project, name) if comparing and options.discordance is None else {}
-    rated, notes = _rated(project, name, options) if rating and options.rate is None else ({}, [])
+    compared = _compared(project.warehouse, name) if comparing and options.discordance is None else {}
+    rated, notes = _rated(project.warehouse, name, options) if rating and options.rate is None else ({}, [])
     others = [rule.name for rule in rules if rule not in (*comparing, *rating)]
     if others:
         notes.append(f"not planned: {', '.join(others)}")
@@ -134,22 +135,22 @@ def _gate_cases(task: Task, name: str) -> Iterator[Case]:
             yield case
 
 
-def _compared(project: Project, name: str) -> Landed:
-    return _by_place(project, LATEST_COMPARISONS.sql, name)
+def _compared(warehouse: Warehouse, name: str) -> Landed:
+    return _by_place(warehouse, LATEST_COMPARISONS.sql, name)
 
 
-def _rated(project: Project, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
+def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
     """Landed rates; none, with a note, where the warehouse does not answer and nothing else needs it."""
     try:
-        return _by_place(project, LATEST_RATES.sql, name), []
+        return _by_place(warehouse, LATEST_RATES.sql, name), []
     except ServiceUnreachable:
         if options.discordance is None:
             raise
         return {}, ["the warehouse does not answer: rules on a rate need --rate"]
 
 
-def _by_place(project: Project, sql: str, name: str) -> Landed:
-    rows = project.warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
+def _by_place(warehouse: Warehouse, sql: str, name: str) -> Landed:
+    rows = warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
     return {(row["metric"], row["slice"]): row for row in rows}
 
 

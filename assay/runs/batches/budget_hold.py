@@ -15,7 +15,7 @@ from datetime import UTC, date
 from decimal import Decimal
 
 from assay.inference.budgets.worker_lease import WorkerLease
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Batch
 from assay.records.statuses import BatchState
 from assay.runs.requests.budget import BATCH_LEASE_SECONDS, caps_of, lease_parts, refuse_unpriced
@@ -96,18 +96,18 @@ class BatchBudget:
         self.runner.run(lease.hold_apart(batch.chunk_hash, estimate, month=_month(batch), lasts_s=BATCH_LEASE_SECONDS))
 
 
-def open_batch_budget(project: Project, run: Run, runner: asyncio.Runner) -> BatchBudget:
+def open_batch_budget(context: StageContext, run: Run, runner: asyncio.Runner) -> BatchBudget:
     """The money of the run's batches, under the run's own caps.
 
     Raises:
         UsageError: there is a cap, and a model has no price.
         Unreachable: the ledger or the warehouse does not answer.
     """
-    caps = caps_of(project, run.task, budget_usd=run.options.budget_usd)
+    caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:
         return BatchBudget(runner, None)
-    refuse_unpriced(project, run.task)
-    lease = WorkerLease(lease_parts(project, run, caps, ttl_s=DESK_LEASE_SECONDS))
+    refuse_unpriced(context, run.task)
+    lease = WorkerLease(lease_parts(context, run, caps, ttl_s=DESK_LEASE_SECONDS))
     runner.run(lease.open())
     return BatchBudget(runner, lease)
 

@@ -56,7 +56,7 @@ def land_batch(desk: BatchSession, batch: Batch) -> Batch:
     names = read_names(desk.ledger.path(batch))
     counts: Counter[LineOutcome] = Counter()
     paid_usd = Decimal(0)
-    sink = LandingWriter(desk.project.warehouse)
+    sink = LandingWriter(desk.context.warehouse)
     with BatchResults(files, names=names) as results:
         for answers in chunks(_answers(desk, batch, results, counts), CHUNK_ANSWERS):
             land_answers(sink, answers)
@@ -91,7 +91,7 @@ def _answers(
     route = _route(desk, batch)
     places = results.places()
     positions = {position for position, _ in places}
-    requests = RunRequests(desk.project, desk.run, desk.guard)
+    requests = RunRequests(desk.context, desk.run, desk.guard)
     for record in desk.guard.records(wanted=positions.__contains__):
         if not isinstance(record, MaskedRecord):
             continue

@@ -12,12 +12,13 @@ from pathlib import Path
 from assay.inference.batch.chunk import Chunk, Place, chunk_path
 from assay.inference.batch.client import ProviderBatch
 from assay.inference.telemetry.protocol import Events, NoEvents
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Batch
 from assay.records.statuses import BatchState as BatchState
 from assay.runs.batches.queries import BATCHES_OF_RUN
 from assay.runs.run import Run
 from assay.tasks.spec import RouteSpec
+from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 BATCHES = "batches"
@@ -44,24 +45,24 @@ class BatchStatus:
 class BatchLedger:
     """The batches of one run by chunk hash, each in the last state it reached."""
 
-    project: Project
+    context: StageContext
     run: Run
     events: Events = field(default_factory=NoEvents)
     _batches: dict[str, Batch] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, project: Project, run: Run, *, events: Events | None = None) -> BatchLedger:
+    def of(cls, context: StageContext, run: Run, *, events: Events | None = None) -> BatchLedger:
         """The ledger as the warehouse has it.
 
         Raises:
             Unreachable: the warehouse does not answer.
         """
-        return cls(project, run, events or NoEvents(), latest(project, run.run_id, run.facts.data_date))
+        return cls(context, run, events or NoEvents(), latest(context.warehouse, run.run_id, run.facts.data_date))
 
     @property
     def directory(self) -> Path:
         """Where the run's batch files are."""
-        return batches_dir(self.project, self.run.run_id)
+        return batches_dir(self.context, self.run.run_id)
 
     def path(self, batch: Batch) -> Path:
         """Where the batch's file of requests is, if this machine wrote it."""
@@ -161,7 +162,7 @@ class BatchLedger:
 
     def _land(self, batch: Batch) -> Batch:
         row = replace(batch, occurred_at=datetime.now(UTC))
-        LandingWriter(self.project.warehouse).append([row])
+        LandingWriter(self.context.warehouse).append([row])
         self._batches[row.chunk_hash] = row
         self.events.emit(
             "batch_changed",
@@ -174,19 +175,19 @@ class BatchLedger:
         return row
 
 
-def batches_dir(project: Project, run_id: str) -> Path:
+def batches_dir(context: StageContext, run_id: str) -> Path:
     """Where the batch files of a run are: with its snapshot, and gone with it."""
-    return project.snapshot_dir(run_id) / BATCHES
+    return context.snapshot_dir(run_id) / BATCHES
 
 
-def latest(project: Project, run_id: str, data_date: date) -> dict[str, Batch]:
+def latest(warehouse: Warehouse, run_id: str, data_date: date) -> dict[str, Batch]:
     """The batches of the run by chunk hash, each in the last state it reached.
 
     Raises:
         Unreachable: the warehouse does not answer.
     """
     found: dict[str, Batch] = {}
-    for kept in project.warehouse.stream(BATCHES_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
+    for kept in warehouse.stream(BATCHES_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
         batch = Batch(**{column.name: kept[column.name] for column in fields(Batch)})
         known = found.get(batch.chunk_hash)
         if known is None or STATES.index(BatchState(known.state)) <= STATES.index(BatchState(batch.state)):

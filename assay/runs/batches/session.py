@@ -19,13 +19,14 @@ from assay.inference.batch.chunk import OWNER_ONLY
 from assay.inference.batch.client import BatchClient, ProviderBatch
 from assay.inference.engine import Engine
 from assay.inference.providers import PROVIDERS_FILE, Provider
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.batches.budget_hold import BatchBudget, open_batch_budget
 from assay.runs.batches.ledger import BatchLedger, batches_dir
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import observe_run
 from assay.runs.requests.engine_factory import open_components
 from assay.runs.run import Run
+from assay.settings import Settings
 from assay.tasks.task import Task
 
 T = TypeVar("T")
@@ -62,12 +63,12 @@ class BatchesInUse(UsageError):
     """Another process on this machine has the batches of the run; the next step says how to resume it."""
 
 
-def connect_batches(project: Project, provider: Provider) -> BatchApi:
+def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
     """The provider's Batch API over the network; nothing is connected yet."""
-    return BatchClient(provider.name, provider.base_url, provider.api_key(project.settings))
+    return BatchClient(provider.name, provider.base_url, provider.api_key(settings))
 
 
-Connect = Callable[[Project, Provider], BatchApi]
+Connect = Callable[[Settings, Provider], BatchApi]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ TOOLS = BatchDeps()
 class BatchSession:
     """The open desk of one run."""
 
-    project: Project
+    context: StageContext
     run: Run
     tools: BatchDeps
     ledger: BatchLedger
@@ -99,7 +100,7 @@ class BatchSession:
     def api(self, provider: str) -> BatchApi:
         """The Batch API of the provider."""
         if provider not in self._apis:
-            self._apis[provider] = self.tools.connect(self.project, self.project.providers[provider])
+            self._apis[provider] = self.tools.connect(self.context.settings, self.context.providers[provider])
         return self._apis[provider]
 
     def ask(self, question: Coroutine[Any, Any, T]) -> T:
@@ -118,20 +119,20 @@ class BatchSession:
 
 
 @contextmanager
-def open_batch_session(project: Project, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
+def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
     """The desk of the run, which no other process on this machine has at the same time.
 
     Raises:
         UsageError: another process has it, or there is a cap and a model has no price.
         Unreachable: the warehouse does not answer, or the budget's ledger.
     """
-    alone = _alone(batches_dir(project, run.run_id), run)
-    with alone, observe_run(project, run.facts, "batch") as seen, asyncio.Runner() as runner:
-        guard = RecordMasker(run, project)
-        parts = open_components(project, run, guard, clients={}, observed=seen)
-        ledger = BatchLedger.of(project, run, events=seen.events)
-        money = open_batch_budget(project, run, runner)
-        desk = BatchSession(project, run, tools, ledger, guard, parts.engine(None), runner, money)
+    alone = _alone(batches_dir(context, run.run_id), run)
+    with alone, observe_run(context, run.facts, "batch") as seen, asyncio.Runner() as runner:
+        guard = RecordMasker(run, context)
+        parts = open_components(context, run, guard, clients={}, observed=seen)
+        ledger = BatchLedger.of(context, run, events=seen.events)
+        money = open_batch_budget(context, run, runner)
+        desk = BatchSession(context, run, tools, ledger, guard, parts.engine(None), runner, money)
         try:
             money.hold_all(ledger.open())
             yield desk
@@ -140,14 +141,14 @@ def open_batch_session(project: Project, run: Run, tools: BatchDeps) -> Iterator
             desk.ask(parts.close())
 
 
-def refuse_unbatchable(project: Project, task: Task) -> None:
+def refuse_unbatchable(context: StageContext, task: Task) -> None:
     """Returns when a batch could be sent for the task.
 
     Raises:
         UsageError: no provider of its routes has a Batch API.
     """
     names = sorted({route.provider for route in task.spec.routes})
-    if all(project.providers[name].batch is None for name in names):
+    if all(context.providers[name].batch is None for name in names):
         raise UsageError(
             f"--batch for task '{task.name}': expected a `batch` block in {PROVIDERS_FILE} for "
             f"{' or '.join(repr(name) for name in names)}, found none",

@@ -100,7 +100,7 @@ class Sender:
             UsageError: the provider refuses the batch.
         """
         try:
-            for item in RunRequests(self.desk.project, self.desk.run, self.desk.guard):
+            for item in RunRequests(self.desk.context, self.desk.run, self.desk.guard):
                 self._take(item)
             for lane in list(self._files):
                 self._send(lane)
@@ -136,7 +136,7 @@ class Sender:
 
     def _file(self, route: RouteSpec, line: bytes) -> ChunkFile | None:
         """A file of the route's provider and model with room for the line; None when the line goes online."""
-        lane, limits = (route.provider, route.model), self.desk.project.providers[route.provider].batch
+        lane, limits = (route.provider, route.model), self.desk.context.providers[route.provider].batch
         if limits is None or len(line) > limits.max_file_bytes:
             return None
         if lane in self._files and not self._files[lane][0].takes(line):
@@ -157,7 +157,7 @@ class Sender:
             _submit(self.desk, self.desk.ledger.intend(chunk, route))
 
     def _land_reused(self) -> None:
-        land_answers(LandingWriter(self.desk.project.warehouse), self._reused)
+        land_answers(LandingWriter(self.desk.context.warehouse), self._reused)
         self._reused.clear()
 
     def _fits(self, estimate_usd: Decimal | None) -> bool:
@@ -175,7 +175,7 @@ class Sender:
         return (rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]).quantize(PLACES, ROUND_CEILING)
 
     def _rate(self, route: RouteSpec) -> tuple[Decimal, Decimal] | None:
-        prompts, prices = self.desk.engine.calls.prompts, self.desk.project.prices
+        prompts, prices = self.desk.engine.calls.prompts, self.desk.context.prices
         most = prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
         asked, said = (
             prices.price(

@@ -25,7 +25,7 @@ from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
 from assay.inference.routing.rules import rule_router
 from assay.inference.usage import TokenUsage
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.forecast.cost_model import (
     LEAST_PAST,
     PastCalls,
@@ -115,7 +115,7 @@ class _Drawn:
     rendered: Sequence[_Rendered]
 
 
-def forecast(project: Project, run: Run, *, is_landed: bool = True) -> Forecast:
+def forecast(context: StageContext, run: Run, *, is_landed: bool = True) -> Forecast:
     """The cost of what the run has still to ask; nothing is sent and nothing landed.
 
     `is_landed` False is for a run whose records are not in the warehouse: reuse is then estimated from the sample.
@@ -123,17 +123,17 @@ def forecast(project: Project, run: Run, *, is_landed: bool = True) -> Forecast:
     Raises:
         Unreachable: the warehouse does not answer.
     """
-    return _Forecaster(project, run).forecast(is_landed=is_landed)
+    return _Forecaster(context, run).forecast(is_landed=is_landed)
 
 
 class _Forecaster:
     """One forecast under way."""
 
-    def __init__(self, project: Project, run: Run) -> None:
-        self._project, self._run = project, run
-        self._guard = RecordMasker(run, project)
-        self._requests = RunRequests(project, run, self._guard)
-        self._prompts = prompts_of(project, run.task, mask=self._guard.mask_fields)
+    def __init__(self, context: StageContext, run: Run) -> None:
+        self._context, self._run = context, run
+        self._guard = RecordMasker(run, context)
+        self._requests = RunRequests(context, run, self._guard)
+        self._prompts = prompts_of(context, run.task, mask=self._guard.mask_fields)
         self._router = rule_router(run.task)
         self._today = datetime.now(UTC).date()
         self._most = self._prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
@@ -160,7 +160,7 @@ class _Forecaster:
         """The requests to ask, those that will be reused, and whether any is known already, as the warehouse has it."""
         run = self._run
         parameters = {**self._known_parameters(), **run.window, "epochs": run.options.epochs}
-        row = next(self._project.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
+        row = next(self._context.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
         left = row["records"] * run.options.epochs - row["answered"] - row["reusable"]
         return RequestCounts(float(left)), row["reusable"], row["answered"] + row["reusable"] > 0
 
@@ -207,7 +207,7 @@ class _Forecaster:
             "since": self._known_parameters()["since"],
             "request_keys": [key for of_record in keys for key in of_record],
         }
-        known = {row["request_key"] for row in self._project.warehouse.stream(KNOWN_REQUESTS.sql, parameters)}
+        known = {row["request_key"] for row in self._context.warehouse.stream(KNOWN_REQUESTS.sql, parameters)}
         return [sum(key not in known for key in of_record) for of_record in keys]
 
     def _rendered(self, record: MaskedRecord, asked: int) -> _Rendered:
@@ -251,7 +251,7 @@ class _Forecaster:
 
     def _past_calls(self) -> Iterator[dict[str, Any]]:
         """Calls of requests that were asked before in the same way: of this run, else of the latest that asked any."""
-        facts, warehouse = self._run.facts, self._project.warehouse
+        facts, warehouse = self._run.facts, self._context.warehouse
         parameters = {"task": facts.task, "inference_version": facts.inference_version, "run_id": facts.run_id}
         latest = next(warehouse.stream(LATEST_ASKED.sql, parameters), None)
         return iter(()) if latest is None else warehouse.stream(PAST_CALLS.sql, latest)
@@ -294,14 +294,14 @@ class _Forecaster:
     ) -> Decimal | None:
         """The price on the route, at the batch tier where the run sends it by batch; `route` None is never batched."""
         is_batch = route is not None and self._run.options.batch and self._goes_by_batch(provider, route)
-        return self._project.prices.price(
+        return self._context.prices.price(
             usage, provider=provider, model=model, on=self._today, tier=None if is_batch else tier, is_batch=is_batch
         ).usd
 
     def _goes_by_batch(self, provider: str, route: str) -> bool:
         first = next((one for one in self._run.task.spec.routes if one.name == route), None)
         asks_on = first is not None and (first.escalate.checks or first.escalate.confidence is not None)
-        known = self._project.providers.get(provider)
+        known = self._context.providers.get(provider)
         return known is not None and known.batch is not None and not asks_on
 
     def _size(self, text_bytes: int) -> float:
@@ -310,11 +310,14 @@ class _Forecaster:
 
     def _caps(self) -> Iterator[CapRoom]:
         """What each cap leaves: without what is spent, and without what batches of other runs may cost."""
-        caps, facts = caps_of(self._project, self._run.task, budget_usd=self._run.options.budget_usd), self._run.facts
+        caps, facts = (
+            caps_of(self._context.settings, self._run.task, budget_usd=self._run.options.budget_usd),
+            self._run.facts,
+        )
         if not caps.any:
             return
         month = this_month()
-        landed = WarehouseSpending(self._project.warehouse, caps).landed(facts, month=month)
+        landed = WarehouseSpending(self._context.warehouse, caps).landed(facts, month=month)
         out = [lease for lease in landed.leases if lease.run_id != facts.run_id]
         accounts = zip(
             ("run", "task", "project"),

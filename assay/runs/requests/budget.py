@@ -21,7 +21,7 @@ from assay.inference.budgets.worker_lease import Caps, LeaseDeps, WarehouseSpend
 from assay.inference.prices import PLACES
 from assay.inference.request import RunFacts
 from assay.inference.usage import TokenUsage
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import BudgetEntry
 from assay.runs.requests.queries import MONTH_SPENT, OPEN_BATCHES, OPEN_LEASES, RUN_SPENT
 from assay.runs.run import Run
@@ -81,30 +81,30 @@ class WarehouseSpending:
             yield _stand_in(row, month, amount=estimate, held=estimate, lasts_s=BATCH_LEASE_SECONDS)
 
 
-def caps_of(project: Project, task: Task, *, budget_usd: float | None) -> Caps:
+def caps_of(settings: Settings, task: Task, *, budget_usd: float | None) -> Caps:
     """The caps that a run of the task is under; `budget_usd` is the run's own, which goes before the task's for a run."""
     spec = task.spec.budget
     run_usd = budget_usd if budget_usd is not None else spec.run_usd
-    return Caps(run_usd=_exact(run_usd), task_usd=_exact(spec.task_usd), month_usd=project.settings.month_budget_usd)
+    return Caps(run_usd=_exact(run_usd), task_usd=_exact(spec.task_usd), month_usd=settings.month_budget_usd)
 
 
-async def open_budget(project: Project, run: Run) -> Budget:
+async def open_budget(context: StageContext, run: Run) -> Budget:
     """The run's budget: what earlier workers of the run have spent is spent. Without a cap it lets everything through.
 
     Raises:
         UsageError: there is a cap, and a model has no price.
         Unreachable: the ledger or the warehouse does not answer.
     """
-    caps = caps_of(project, run.task, budget_usd=run.options.budget_usd)
+    caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:
         return RunBudget(None)
-    refuse_unpriced(project, run.task)
-    return await open_shared_budget(lease_parts(project, run, caps, ttl_s=LEASE_SECONDS), times=TIMES)
+    refuse_unpriced(context, run.task)
+    return await open_shared_budget(lease_parts(context, run, caps, ttl_s=LEASE_SECONDS), times=TIMES)
 
 
-def lease_parts(project: Project, run: Run, caps: Caps, *, ttl_s: float) -> LeaseDeps:
+def lease_parts(context: StageContext, run: Run, caps: Caps, *, ttl_s: float) -> LeaseDeps:
     """What a worker's lease for the run is made of; its entries land in a thread."""
-    sink = LandingWriter(project.warehouse)
+    sink = LandingWriter(context.warehouse)
 
     async def land(rows: Sequence[BudgetEntry]) -> None:
         await asyncio.to_thread(sink.append, rows)
@@ -112,14 +112,14 @@ def lease_parts(project: Project, run: Run, caps: Caps, *, ttl_s: float) -> Leas
     return LeaseDeps(
         facts=run.facts,
         caps=caps,
-        ledger=_ledger(project.settings, ttl_s=ttl_s),
+        ledger=_ledger(context.settings, ttl_s=ttl_s),
         ttl_s=ttl_s,
-        spending=WarehouseSpending(project.warehouse, caps),
+        spending=WarehouseSpending(context.warehouse, caps),
         land=land,
     )
 
 
-def refuse_unpriced(project: Project, task: Task) -> None:
+def refuse_unpriced(context: StageContext, task: Task) -> None:
     """Returns when every model of the task has a price.
 
     Raises:
@@ -129,7 +129,7 @@ def refuse_unpriced(project: Project, task: Task) -> None:
     asked = [(route.name, route.provider, route.model) for route in task.spec.routes]
     asked += [(juror.name, juror.provider, juror.model) for judge in task.spec.judges for juror in judge.routes]
     for name, provider, model in asked:
-        price = project.prices.price(one, provider=provider, model=model, on=datetime.now(UTC).date())
+        price = context.prices.price(one, provider=provider, model=model, on=datetime.now(UTC).date())
         if price.usd is None:
             raise UsageError(
                 f"A budget is set, but {provider}:{model} (route '{name}') has no price: "

@@ -16,12 +16,13 @@ import orjson
 from assay.inference.caches.layered import LayeredCache
 from assay.inference.caches.protocol import AnswerCache, NoCache
 from assay.inference.request import RunFacts
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Response, SemanticCacheEntry
 from assay.runs.requests.queries import SEMANTIC_ENTRIES
 from assay.runs.run import Run
 from assay.settings import Settings
 from assay.tasks.spec import ExactCacheSpec, SemanticCacheSpec
+from assay.warehouse.client import Warehouse
 
 if TYPE_CHECKING:
     from assay.inference.caches.embeddings import EmbeddingCall, OpenAIEmbedder
@@ -43,7 +44,7 @@ class CacheSinks:
     warn: Callable[[str], None]
 
 
-def open_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
+def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCache:
     """The cache that answers this run: none for a run that measures the present or may reuse nothing.
 
     Raises:
@@ -58,16 +59,16 @@ def open_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
     not_before = since.timestamp()
     # The exact cache is asked first and opened last, so that nothing is left open where the other cannot be opened.
     if spec.semantic is not None and spec.semantic.threshold is not None:
-        layers.append(_semantic_cache(project, run.facts, spec.semantic, sinks, not_before=not_before))
+        layers.append(_semantic_cache(context, run.facts, spec.semantic, sinks, not_before=not_before))
     if spec.exact is not None:
-        exact = exact_cache(project.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before)
+        exact = exact_cache(context.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before)
         layers.insert(0, exact)
     if not layers:
         return NoCache()
     return layers[0] if len(layers) == 1 else LayeredCache(layers)
 
 
-def open_judge_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCache:
+def open_judge_cache(settings: Settings, run: Run, sinks: CacheSinks) -> AnswerCache:
     """The exact cache for what judges say in this run, where the task has one: a verdict is never taken from a likeness.
 
     Raises:
@@ -76,7 +77,7 @@ def open_judge_cache(project: Project, run: Run, sinks: CacheSinks) -> AnswerCac
     since, spec = run.reuse_since(datetime.now(UTC)), run.task.spec.cache.exact
     if since is None or spec is None:
         return NoCache()
-    return exact_cache(project.settings, run.task.name, spec, warn=sinks.warn, not_before=since.timestamp())
+    return exact_cache(settings, run.task.name, spec, warn=sinks.warn, not_before=since.timestamp())
 
 
 def exact_cache(
@@ -102,21 +103,23 @@ def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue
     return SqliteStore(settings.state_dir / CACHE_FILE, warn=warn)
 
 
-def embedder(project: Project, spec: SemanticCacheSpec, *, note: Callable[[EmbeddingCall], None]) -> OpenAIEmbedder:
+def embedder(
+    context: StageContext, spec: SemanticCacheSpec, *, note: Callable[[EmbeddingCall], None]
+) -> OpenAIEmbedder:
     """What asks the semantic cache's provider for embeddings."""
     from assay.inference.caches.embeddings import EmbeddingEndpoint, OpenAIEmbedder
 
-    provider = project.providers[spec.provider]
+    provider = context.providers[spec.provider]
     endpoint = EmbeddingEndpoint(
         provider=spec.provider,
         base_url=provider.base_url,
-        api_key=provider.api_key(project.settings),
+        api_key=provider.api_key(context.settings),
         model=spec.model,
     )
     return OpenAIEmbedder(endpoint, note=note)
 
 
-def kept_entries(project: Project, facts: RunFacts, spec: SemanticCacheSpec) -> Iterator[SemanticCacheEntry]:
+def kept_entries(warehouse: Warehouse, facts: RunFacts, spec: SemanticCacheSpec) -> Iterator[SemanticCacheEntry]:
     """What the warehouse holds for the semantic cache of this task and version, oldest first."""
     parameters = {
         "task": facts.task,
@@ -125,12 +128,12 @@ def kept_entries(project: Project, facts: RunFacts, spec: SemanticCacheSpec) -> 
         "embedding_model": spec.model,
         "now": datetime.now(UTC),
     }
-    for row in project.warehouse.stream(SEMANTIC_ENTRIES.sql, parameters):
+    for row in warehouse.stream(SEMANTIC_ENTRIES.sql, parameters):
         yield _entry(row)
 
 
 def _semantic_cache(
-    project: Project, facts: RunFacts, spec: SemanticCacheSpec, sinks: CacheSinks, *, not_before: float
+    context: StageContext, facts: RunFacts, spec: SemanticCacheSpec, sinks: CacheSinks, *, not_before: float
 ) -> SemanticCache:
     from assay.inference.caches.embedding_rows import embedding_row
     from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
@@ -147,10 +150,10 @@ def _semantic_cache(
     )
 
     def note(call: EmbeddingCall) -> None:
-        sinks.land(embedding_row(call, facts=facts, prices=project.prices))
+        sinks.land(embedding_row(call, facts=facts, prices=context.prices))
 
-    cache = SemanticCache(embedder(project, spec, note=note), facts=facts, policy=policy, land=sinks.land)
-    cache.load(kept_entries(project, facts, spec))
+    cache = SemanticCache(embedder(context, spec, note=note), facts=facts, policy=policy, land=sinks.land)
+    cache.load(kept_entries(context.warehouse, facts, spec))
     return cache
 
 

@@ -170,8 +170,8 @@ class Conversations:
 
 def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: PromptRenderer) -> Conversations:
     """The conversations of the worker's part of the run, whose rows are turns."""
-    run, project = requests.run, requests.project
-    folder = project.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
+    run, context = requests.run, requests.context
+    folder = context.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
     shutil.rmtree(folder, ignore_errors=True)  # a worker that was killed left it; the journal's lock keeps others away
     folder.mkdir(parents=True, mode=0o700)
     return Conversations(
@@ -179,9 +179,9 @@ def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: P
         spec=spec,
         prompts=prompts,
         folder=folder,
-        known=PreviousTurns(project, run, folder=folder),
+        known=PreviousTurns(context, run, folder=folder),
         kept=FileStore(folder / TURNS),
-        shared=_shared(project.settings, run, spec) if not run.is_golden else None,
+        shared=_shared(context.settings, run, spec) if not run.is_golden else None,
     )
 
 

@@ -25,7 +25,7 @@ from assay.inference.prompts import Mask, PromptRenderer
 from assay.inference.providers import Provider
 from assay.inference.routing.rules import rule_router
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
@@ -83,7 +83,7 @@ class EngineComponents:
 
 
 def open_components(
-    project: Project,
+    context: StageContext,
     run: Run,
     guard: RecordMasker,
     *,
@@ -95,10 +95,10 @@ def open_components(
     """The parts of the run's engine, connected on first use; whoever opened the budget and the cache closes them."""
     return EngineComponents(
         run=run,
-        rows=call_rows(project, run, guard),
-        prompts=prompts_of(project, run.task, mask=guard.mask_fields),
+        rows=call_rows(context, run, guard),
+        prompts=prompts_of(context, run.task, mask=guard.mask_fields),
         clients=clients,
-        limiter=build_limiter(project.providers, redis_url=project.settings.redis_url, run_id=run.run_id),
+        limiter=build_limiter(context.providers, redis_url=context.settings.redis_url, run_id=run.run_id),
         budget=budget or RunBudget(None),
         cache=cache or NoCache(),
         tracing=observed.requests,
@@ -106,19 +106,19 @@ def open_components(
     )
 
 
-def call_rows(project: Project, run: Run, guard: RecordMasker) -> CallRows:
+def call_rows(context: StageContext, run: Run, guard: RecordMasker) -> CallRows:
     """What makes the rows of the run's calls."""
-    return CallRows(run.facts, project.prices, guard.masker.scrub)
+    return CallRows(run.facts, context.prices, guard.masker.scrub)
 
 
-def prompts_of(project: Project, task: Task, *, mask: Mask) -> PromptRenderer:
+def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRenderer:
     """What renders the task's requests; providers that take one are told which share their prefix."""
 
     def prefix_key(route: RouteSpec, tenant_id: str) -> str | None:
-        if not project.providers[route.provider].prompt_cache_key:
+        if not context.providers[route.provider].prompt_cache_key:
             return None
         return prompt_cache_key(
-            project.settings.hash_key,
+            context.settings.hash_key,
             task=task.name,
             inference_version=task.versions.inference,
             tenant_id=tenant_id,
@@ -127,15 +127,15 @@ def prompts_of(project: Project, task: Task, *, mask: Mask) -> PromptRenderer:
     return PromptRenderer(task, mask=mask, prefix_key=prefix_key)
 
 
-def connect(project: Project, run: Run) -> dict[str, ModelClient]:
+def connect(context: StageContext, run: Run) -> dict[str, ModelClient]:
     """A transport for each provider that the run's routes name: the fast one, or behind a proxy the reference."""
-    return connect_to(project, {route.provider for route in run.task.spec.routes})
+    return connect_to(context, {route.provider for route in run.task.spec.routes})
 
 
-def connect_to(project: Project, names: Iterable[str]) -> dict[str, ModelClient]:
+def connect_to(context: StageContext, names: Iterable[str]) -> dict[str, ModelClient]:
     """A transport for each of the providers."""
-    providers = {name: project.providers[name] for name in sorted(names)}
-    return {name: _transport(provider, provider.api_key(project.settings)) for name, provider in providers.items()}
+    providers = {name: context.providers[name] for name in sorted(names)}
+    return {name: _transport(provider, provider.api_key(context.settings)) for name, provider in providers.items()}
 
 
 def _transport(provider: Provider, api_key: str) -> ModelClient:

@@ -20,7 +20,7 @@ from assay.inference.conversations.file_store import FileStore, scratch_file
 from assay.inference.conversations.history import answer_text
 from assay.inference.conversations.protocol import PastTurn, Talk
 from assay.inference.prompts import PromptFailed, PromptRenderer
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.chunks import chunks
 from assay.runs.requests.queries import ANSWERED_TURNS, EARLIER_TURNS, REUSABLE_TURNS
 from assay.runs.run import Run
@@ -51,8 +51,8 @@ class PreviousAnswer:
 class PreviousTurns:
     """The files of one worker in `folder`; to be filled before a turn is asked."""
 
-    def __init__(self, project: Project, run: Run, *, folder: Path) -> None:
-        self._project = project
+    def __init__(self, context: StageContext, run: Run, *, folder: Path) -> None:
+        self._context = context
         self._run = run
         self._file: sqlite3.Connection = scratch_file(folder / ANSWERS, ANSWERED_TABLE, REUSABLE_TABLE)
 
@@ -62,7 +62,7 @@ class PreviousTurns:
         Raises:
             Unreachable: the warehouse does not answer.
         """
-        warehouse, window = self._project.warehouse, self._run.window
+        warehouse, window = self._context.warehouse, self._run.window
         answered = warehouse.stream(ANSWERED_TURNS.sql, window)
         self._insert(
             "insert into answered values (?, ?, ?, ?)",
@@ -86,7 +86,7 @@ class PreviousTurns:
         """
         since = datetime.now(UTC) - timedelta(seconds=spec.ttl_s)
         parameters = {**self._run.window, **self._scope(), "since": since, "keep": spec.keep}
-        rows = self._project.warehouse.stream(EARLIER_TURNS.sql, parameters)
+        rows = self._context.warehouse.stream(EARLIER_TURNS.sql, parameters)
         for chunk in chunks(_past_turns(rows, prompts, self._run.task.output_model), ROWS_AT_ONCE):
             store.add(chunk)
 

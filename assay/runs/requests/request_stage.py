@@ -23,7 +23,7 @@ from assay.inference.limits.protocol import LaneState
 from assay.inference.request import Request, RequestResult
 from assay.performance.process import settle_memory
 from assay.ports import RowSink
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
@@ -75,7 +75,7 @@ class Interrupted(AssayError):
 class RequestStage:
     """One pass over the records of a run, or of a shard; `stop` ends it early with everything so far landed."""
 
-    project: Project
+    context: StageContext
     run: Run
     progress: RequestProgress
     stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,16 +95,16 @@ class RequestStage:
             UsageError: the key is refused, the quota used up, or another process answers the run.
             Interrupted: `stop` was set.
         """
-        guard = RecordMasker(self.run, self.project)
-        sink = self.sink or LandingWriter(self.project.warehouse)
-        journal = Journal(self.project.journal_dir(self.run.run_id) / str(self.shard))
-        rows = call_rows(self.project, self.run, guard)
+        guard = RecordMasker(self.run, self.context)
+        sink = self.sink or LandingWriter(self.context.warehouse)
+        journal = Journal(self.context.journal_dir(self.run.run_id) / str(self.shard))
+        rows = call_rows(self.context, self.run, guard)
         async with (
             open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
             AsyncExitStack() as closing,
         ):
             parts = await self._open(closing, buffer, guard)
-            requests = RunRequests(self.project, self.run, guard, self.shard)
+            requests = RunRequests(self.context, self.run, guard, self.shard)
             conversations = await self._recall(closing, requests, parts)
             await self._pass(parts, journal, buffer, conversations or requests)
         if self._failure is not None:
@@ -119,15 +119,15 @@ class RequestStage:
         """The parts of the engine, to be closed with `closing`; what is noted as they close is flushed after it."""
         closing.push_async_callback(buffer.flush)
         sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
-        cache = await asyncio.to_thread(open_cache, self.project, self.run, sinks)
+        cache = await asyncio.to_thread(open_cache, self.context, self.run, sinks)
         closing.push_async_callback(cache.close)
-        budget = await open_budget(self.project, self.run)
+        budget = await open_budget(self.context, self.run)
         closing.push_async_callback(budget.close)
         parts = open_components(
-            self.project,
+            self.context,
             self.run,
             guard,
-            clients=self.clients or connect(self.project, self.run),
+            clients=self.clients or connect(self.context, self.run),
             budget=budget,
             cache=cache,
             observed=self.observed,
@@ -198,4 +198,4 @@ class RequestStage:
 
     def _in_flight(self) -> int:
         providers = {route.provider for route in self.run.task.spec.routes}
-        return sum(self.project.providers[name].concurrency for name in providers)
+        return sum(self.context.providers[name].concurrency for name in providers)

@@ -14,7 +14,7 @@ import orjson
 
 from assay.inference.keys import request_key
 from assay.inference.request import Request, RequestResult, prediction_row
-from assay.project import Project
+from assay.project import StageContext
 from assay.records.statuses import AnswerSource
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
@@ -26,7 +26,7 @@ from assay.runs.shards import WHOLE, Shard
 class RunRequests:
     """Requests of one run that have no prediction yet; those whose answer is reused come as `RequestResult`."""
 
-    project: Project
+    context: StageContext
     run: Run
     guard: RecordMasker
     shard: Shard = WHOLE
@@ -35,7 +35,7 @@ class RunRequests:
         done = _Ordered(self._begin_done())
         reusable = _Ordered(self._begin_reusable())
         # The warehouse looks for both while what the first call needs besides is made ready.
-        self.project.prices.load()
+        self.context.prices.load()
         for record in self.guard.records(shard=self.shard):
             if not isinstance(record, MaskedRecord):
                 continue
@@ -49,8 +49,8 @@ class RunRequests:
 
     def _begin_done(self) -> Iterator[dict[str, Any]]:
         if self.shard == WHOLE:
-            return self.project.warehouse.begin(ANSWERED_IN_RUN.sql, self.run.window)
-        return self.project.warehouse.begin(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
+            return self.context.warehouse.begin(ANSWERED_IN_RUN.sql, self.run.window)
+        return self.context.warehouse.begin(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
 
     def _begin_reusable(self) -> Iterator[dict[str, Any]]:
         since = self.run.reuse_since(datetime.now(UTC))
@@ -64,8 +64,8 @@ class RunRequests:
             "since": since,
         }
         if self.shard == WHOLE:
-            return self.project.warehouse.begin(REUSABLE_ANSWERS.sql, parameters)
-        return self.project.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
+            return self.context.warehouse.begin(REUSABLE_ANSWERS.sql, parameters)
+        return self.context.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
     def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
         """The record asked for the `epoch`-th time after what was said before, whether it is answered or not."""

@@ -21,7 +21,7 @@ from assay.inference.engine import JUDGING, Engine
 from assay.inference.limits.build import build_limiter
 from assay.inference.limits.protocol import Limiter
 from assay.inference.routing.rules import RuleRouter
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.observation import RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.requests.budget import open_budget
@@ -43,7 +43,7 @@ Engines = Mapping[tuple[str, str, int], Engine]
 class JudgeComponents:
     """Whose judges are asked, and what was opened for them already; without clients they are connected."""
 
-    project: Project
+    context: StageContext
     run: Run
     rows: CallRows
     journal: CallJournal
@@ -55,7 +55,7 @@ class JudgeComponents:
 class JudgeEngineFactory:
     """What all judges of a run share; whoever opened the budget and the cache closes them."""
 
-    project: Project
+    context: StageContext
     run: Run
     rows: CallRows
     clients: Mapping[str, ModelClient]
@@ -81,7 +81,7 @@ class JudgeEngineFactory:
         """What asks one juror; its calls land with the purpose `judge`."""
         calls = CallMaker(
             rows=self.rows,
-            prompts=JudgePrompts(asked, hash_key=self.project.settings.hash_key),
+            prompts=JudgePrompts(asked, hash_key=self.context.settings.hash_key),
             clients=self.clients,
             limiter=self.limiter,
             budget=self.budget,
@@ -113,18 +113,18 @@ async def open_judge_components(
     closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: JudgeComponents
 ) -> JudgeEngineFactory:
     """What the judges share, to be closed with `closing`; what is noted as it closes is flushed after it."""
-    project, run = opened.project, opened.run
+    context, run = opened.context, opened.run
     closing.push_async_callback(buffer.flush)
-    cache = open_judge_cache(project, run, CacheSinks(land=buffer.note, warn=LOG.warning))
+    cache = open_judge_cache(context.settings, run, CacheSinks(land=buffer.note, warn=LOG.warning))
     closing.push_async_callback(cache.close)
-    budget = await open_budget(project, run)
+    budget = await open_budget(context, run)
     closing.push_async_callback(budget.close)
     parts = JudgeEngineFactory(
-        project=project,
+        context=context,
         run=run,
         rows=opened.rows,
-        clients=opened.clients or clients_of(project, judges),
-        limiter=limiter_of(project, run),
+        clients=opened.clients or clients_of(context, judges),
+        limiter=limiter_of(context, run),
         budget=budget,
         cache=cache,
         observed=opened.observed,
@@ -134,20 +134,20 @@ async def open_judge_components(
     return parts
 
 
-def clients_of(project: Project, judges: Iterable[JudgeSpec]) -> dict[str, ModelClient]:
+def clients_of(context: StageContext, judges: Iterable[JudgeSpec]) -> dict[str, ModelClient]:
     """A transport for each provider that the judges name."""
-    return connect_to(project, _providers(judges))
+    return connect_to(context, _providers(judges))
 
 
-def in_flight_of(project: Project, judges: Iterable[JudgeSpec]) -> int:
+def in_flight_of(context: StageContext, judges: Iterable[JudgeSpec]) -> int:
     """Calls that the judges' providers take at a time, all together."""
-    return sum(project.providers[name].concurrency for name in _providers(judges))
+    return sum(context.providers[name].concurrency for name in _providers(judges))
 
 
 def _providers(judges: Iterable[JudgeSpec]) -> set[str]:
     return {juror.provider for judge in judges for juror in judge.routes}
 
 
-def limiter_of(project: Project, run: Run) -> Limiter:
+def limiter_of(context: StageContext, run: Run) -> Limiter:
     """The limits of the providers, shared with whoever else asks them."""
-    return build_limiter(project.providers, redis_url=project.settings.redis_url, run_id=run.run_id)
+    return build_limiter(context.providers, redis_url=context.settings.redis_url, run_id=run.run_id)

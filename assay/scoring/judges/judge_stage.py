@@ -18,7 +18,7 @@ from assay.inference.engine import RunAborted
 from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
 from assay.ports import RowSink
-from assay.project import Project
+from assay.project import StageContext
 from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
@@ -40,7 +40,7 @@ Answers = Callable[[], Iterator[LandedPrediction]]
 
 
 def judge_predictions(
-    project: Project,
+    context: StageContext,
     run: Run,
     judges: Sequence[RunJudge],
     answers: Answers,
@@ -53,7 +53,7 @@ def judge_predictions(
     Raises:
         AssayError: the run cannot go on; what was said is landed, and a resume asks the rest.
     """
-    judging = JudgeStage(project, run, tuple(judges), answers, report=report, observed=observed)
+    judging = JudgeStage(context, run, tuple(judges), answers, report=report, observed=observed)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(judging.judge_all())
 
@@ -62,7 +62,7 @@ def judge_predictions(
 class JudgeStage:
     """One pass over the answers of a run."""
 
-    project: Project
+    context: StageContext
     run: Run
     judges: tuple[RunJudge, ...]
     answers: Answers
@@ -77,16 +77,16 @@ class JudgeStage:
 
     async def judge_all(self) -> None:
         """See `judge_predictions`."""
-        guard = RecordMasker(self.run, self.project)
-        sink = self.sink or LandingWriter(self.project.warehouse)
-        journal = Journal(self.project.journal_dir(self.run.run_id) / JOURNAL)
-        rows = call_rows(self.project, self.run, guard)
+        guard = RecordMasker(self.run, self.context)
+        sink = self.sink or LandingWriter(self.context.warehouse)
+        journal = Journal(self.context.journal_dir(self.run.run_id) / JOURNAL)
+        rows = call_rows(self.context, self.run, guard)
         async with (
             open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
             AsyncExitStack() as closing,
         ):
             opened = JudgeComponents(
-                project=self.project,
+                context=self.context,
                 run=self.run,
                 rows=rows,
                 journal=journal,
@@ -103,13 +103,13 @@ class JudgeStage:
             await run_workers(
                 PrefetchQueue(self._questions()),
                 partial(self._settle, engines, buffer),
-                count=in_flight_of(self.project, (judge.spec for judge in self.judges)),
+                count=in_flight_of(self.context, (judge.spec for judge in self.judges)),
                 halt=self._halt,
                 grace_s=self.grace_s,
             )
 
     def _questions(self) -> Iterator[JudgeRequest]:
-        opinions = OpinionsOfRun(self.project, self.run, self.judges)
+        opinions = OpinionsOfRun(self.context, self.run, self.judges)
         for answer in self.answers():
             said = opinions.at(answer.place)
             for judge in self.judges:

@@ -13,7 +13,7 @@ import orjson
 
 from assay.inference.keys import judge_key
 from assay.inference.request import Request
-from assay.project import Project
+from assay.project import StageContext
 from assay.records import Score
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction
@@ -24,6 +24,7 @@ from assay.scoring.judges.queries import OPINIONS_OF_RUN
 from assay.scoring.judges.sampling import RecordSample
 from assay.scoring.judges.verdicts import Judgement, JudgeRows, verdict_of
 from assay.scoring.score_rows import ScoredPrediction
+from assay.settings import Settings
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import Rubric
 
@@ -123,7 +124,7 @@ class RunJudge:
         )
 
 
-def judges_of(project: Project, run: Run, guard: RecordMasker) -> tuple[RunJudge, ...]:
+def judges_of(settings: Settings, run: Run, guard: RecordMasker) -> tuple[RunJudge, ...]:
     """The judges of the run's task, in the order of `task.yml`."""
     task = run.task
     return tuple(
@@ -133,7 +134,7 @@ def judges_of(project: Project, run: Run, guard: RecordMasker) -> tuple[RunJudge
             rubric=task.rubrics[judge.name],
             version=task.versions.scorers[judge.name],
             rows=JudgeRows(judge.name, task.versions.scorers[judge.name], guard.masker.scrub),
-            sample=_sample(project, run, judge),
+            sample=_sample(settings, run, judge),
         )
         for judge in task.spec.judges
     )
@@ -142,9 +143,9 @@ def judges_of(project: Project, run: Run, guard: RecordMasker) -> tuple[RunJudge
 class OpinionsOfRun:
     """What the judges, as they are now, have said of a run's answers; looked up in the order of the input."""
 
-    def __init__(self, project: Project, run: Run, judges: tuple[RunJudge, ...]) -> None:
+    def __init__(self, context: StageContext, run: Run, judges: tuple[RunJudge, ...]) -> None:
         self._versions = {judge.spec.name: judge.version for judge in judges}
-        self._rows = iter(project.warehouse.stream(OPINIONS_OF_RUN.sql, run.window) if judges else ())
+        self._rows = iter(context.warehouse.stream(OPINIONS_OF_RUN.sql, run.window) if judges else ())
         self._next = next(self._rows, None)
 
     def at(self, place: Place) -> dict[str, dict[tuple[str, int], Judgement]]:
@@ -171,8 +172,8 @@ def _named(run: Run, answer: LandedPrediction) -> ScoredPrediction:
     )
 
 
-def _sample(project: Project, run: Run, judge: JudgeSpec) -> RecordSample:
-    everything = RecordSample(project.settings.hash_key, run.task.name)
+def _sample(settings: Settings, run: Run, judge: JudgeSpec) -> RecordSample:
+    everything = RecordSample(settings.hash_key, run.task.name)
     if judge.sample is None or run.is_golden:
         return everything
     if isinstance(judge.sample, float):

@@ -17,11 +17,12 @@ from assay.errors import UsageError
 from assay.inference.caches.exact import ExactCache, Trace
 from assay.inference.keys import request_key
 from assay.inference.request import Request
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.runs.requests.cache import exact_cache
 from assay.runs.requests.engine_factory import prompts_of
 from assay.tasks.task import Task
 from assay.tuning.queries import LATEST_RECORD
+from assay.warehouse.client import Warehouse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class RouteExplanation:
 
 
 def explain(
-    project: Project, task: Task, record_id: str, *, epoch: int, warn: Callable[[str], None]
+    context: StageContext, task: Task, record_id: str, *, epoch: int, warn: Callable[[str], None]
 ) -> list[RouteExplanation]:
     """One explanation for each route of the task.
 
@@ -61,14 +62,14 @@ def explain(
             f"tasks/{task.name}/task.yml has no cache.exact: expected e.g. `cache: {{exact: {{ttl: 7 days}}}}`; "
             "without it nothing is kept."
         )
-    request = _request(project, task, record_id, epoch=epoch)
-    cache = exact_cache(project.settings, task.name, spec, warn=warn)
-    return asyncio.run(_explained(project, task, request, cache))
+    request = _request(context.warehouse, task, record_id, epoch=epoch)
+    cache = exact_cache(context.settings, task.name, spec, warn=warn)
+    return asyncio.run(_explained(context, task, request, cache))
 
 
-async def _explained(project: Project, task: Task, request: Request, cache: ExactCache) -> list[RouteExplanation]:
+async def _explained(context: StageContext, task: Task, request: Request, cache: ExactCache) -> list[RouteExplanation]:
     guard = masker(task)
-    prompts = prompts_of(project, task, mask=lambda fields: guard.mask(fields).texts)
+    prompts = prompts_of(context, task, mask=lambda fields: guard.mask(fields).texts)
     messages = orjson.dumps(prompts.messages(request.fields))
     try:
         return [
@@ -124,12 +125,12 @@ def _differing(trace: Trace, parts: dict[str, str]) -> Iterator[str]:
             yield name
 
 
-def _request(project: Project, task: Task, record_id: str, *, epoch: int) -> Request:
+def _request(warehouse: Warehouse, task: Task, record_id: str, *, epoch: int) -> Request:
     parameters = {"task": task.name, "record_id": record_id}
-    row = next(iter(project.warehouse.stream(LATEST_RECORD.sql, parameters)), None)
+    row = next(iter(warehouse.stream(LATEST_RECORD.sql, parameters)), None)
     if row is None:
         raise UsageError(
-            f"No record '{record_id}' of task '{task.name}' in {project.warehouse.landing}.records: expected the id of a "
+            f"No record '{record_id}' of task '{task.name}' in {warehouse.landing}.records: expected the id of a "
             "record that a run has read",
             next_step="check the id.",
         )

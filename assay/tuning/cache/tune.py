@@ -18,13 +18,14 @@ from assay.inference.caches.embeddings import Embedder, EmbeddingCall, Embedding
 from assay.inference.caches.semantic import question
 from assay.inference.caches.vectors import NEIGHBOURS
 from assay.inference.usage import TokenUsage
-from assay.project import Project, masker
+from assay.project import StageContext, masker
 from assay.runs.requests.cache import embedder
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tasks.task import Task
 from assay.tuning.cache.pairs import QuestionPair
 from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold
 from assay.tuning.queries import ANSWER_COST
+from assay.warehouse.client import Warehouse
 
 if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
@@ -64,7 +65,7 @@ class Tuning:
         return 1000 * (hits * self.answer_usd - self.embedding_usd)
 
 
-def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
+def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
     """The threshold that the pairs vouch for, or why there is none.
 
     Raises:
@@ -79,7 +80,7 @@ def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
             next_step="add it, without a threshold.",
         )
     calls: list[EmbeddingCall] = []
-    ready = embedder(project, spec, note=calls.append)
+    ready = embedder(context, spec, note=calls.append)
     measured, identical = asyncio.run(_measured(task, pairs, ready))
     if len(measured) < LEAST_QUESTIONS:
         raise UsageError(
@@ -95,8 +96,8 @@ def tune(project: Project, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
         pairs=len(pairs),
         identical=identical,
         choice=choice,
-        answer_usd=_answer_usd(project, task),
-        embedding_usd=_embedding_usd(project, spec, known, texts),
+        answer_usd=_answer_usd(context.warehouse, task),
+        embedding_usd=_embedding_usd(context, spec, known, texts),
         embedding_tokens=known,
     )
 
@@ -147,14 +148,14 @@ def neighbourhoods(asked: Iterable[tuple[str, str, QuestionPair]], vectors: dict
     ]
 
 
-def _answer_usd(project: Project, task: Task) -> Decimal | None:
-    row = next(project.warehouse.stream(ANSWER_COST.sql, {"task": task.name}))
+def _answer_usd(warehouse: Warehouse, task: Task) -> Decimal | None:
+    row = next(warehouse.stream(ANSWER_COST.sql, {"task": task.name}))
     return Decimal(str(row["cost_usd"])) if row["cost_usd"] is not None else None
 
 
-def _embedding_usd(project: Project, spec: SemanticCacheSpec, tokens: int | None, texts: int) -> Decimal | None:
+def _embedding_usd(context: StageContext, spec: SemanticCacheSpec, tokens: int | None, texts: int) -> Decimal | None:
     if tokens is None or not texts:
         return None
     usage = TokenUsage(uncached_input=tokens, cached_input=0, cache_write=0, answer=0, reasoning=0)
-    price = project.prices.price(usage, provider=spec.provider, model=spec.model, on=datetime.now(UTC).date())
+    price = context.prices.price(usage, provider=spec.provider, model=spec.model, on=datetime.now(UTC).date())
     return price.usd / texts if price.usd is not None else None

@@ -79,10 +79,10 @@ def test_without_a_cap_there_is_no_ledger_and_no_row(bench: Bench, name: str) ->
 def test_the_option_goes_before_the_task_s_own_cap_for_a_run(bench: Bench, name: str) -> None:
     task = bench.project.task(bench.place.task(name, budget={"run_usd": 5, "task_usd": 0.1}))
     project = replace(bench.project, settings=replace(bench.project.settings, month_budget_usd=Decimal(7)))
-    assert caps_of(project, task, budget_usd=None) == Caps(
+    assert caps_of(project.settings, task, budget_usd=None) == Caps(
         run_usd=Decimal(5), task_usd=Decimal("0.1"), month_usd=Decimal(7)
     )
-    assert caps_of(project, task, budget_usd=2.5).run_usd == Decimal("2.5")
+    assert caps_of(project.settings, task, budget_usd=2.5).run_usd == Decimal("2.5")
 
 
 @pytest.fixture

@@ -293,12 +293,12 @@ def test_entries_come_from_the_warehouse_oldest_first_once_each_and_unexpired(be
     bench.end(run)
     spec = run.task.spec.cache.semantic
     assert spec is not None
-    entries = list(kept_entries(bench.project, run.facts, spec))
+    entries = list(kept_entries(bench.project.warehouse, run.facts, spec))
     now = datetime.now(UTC)
     later = replace(entries[0], entry_id="later", occurred_at=now + timedelta(hours=1))
     expired = replace(entries[0], entry_id="expired", expires_at=now - timedelta(seconds=1))
     other = replace(entries[0], entry_id="other", embedding_model="large")
     LandingWriter(bench.project.warehouse).append([later, entries[1], expired, other])
-    found = list(kept_entries(bench.project, run.facts, spec))
+    found = list(kept_entries(bench.project.warehouse, run.facts, spec))
     assert found == [*entries, later]
     assert [entry.occurred_at for entry in found] == sorted(entry.occurred_at for entry in found)

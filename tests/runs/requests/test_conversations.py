@@ -297,10 +297,10 @@ def test_a_conversation_lies_in_one_shard_as_the_warehouse_counts_it(
     project, shards = bench.project, [Shard(index, 2) for index in (0, 1)]
     seen = []
     for shard in shards:
-        expected, before = open_requests(project, run, shard=shard), model.count
+        expected, before = open_requests(project.warehouse, run, shard=shard), model.count
         answer(project, run, Told(), shard=shard, handle_signals=False)
         seen.append({question(asked).split()[0] for asked in model.asked[before:]})
-        assert (model.count - before, open_requests(project, run, shard=shard)) == (expected, 0)
+        assert (model.count - before, open_requests(project.warehouse, run, shard=shard)) == (expected, 0)
     assert all(seen)
     assert not seen[0] & seen[1]
     assert all(history(asked) == whole_history(question(asked)) for asked in model.asked)

@@ -35,7 +35,7 @@ def run_of_five(bench: Bench, task: str, **options: Any) -> str:
 
 
 def estimate(bench: Bench, run_id: str) -> dict[str, Any]:
-    return read_estimates(bench.project, reopen(bench.project, run_id))[0]
+    return read_estimates(bench.project.warehouse, reopen(bench.project, run_id))[0]
 
 
 def test_each_answer_has_a_verdict_with_its_reason_and_call(bench: Bench, model: ModelEndpoint, name: str) -> None:
