@@ -32,7 +32,7 @@ NO_THRESHOLDS = {
     "sampling.py": {"PLACES"},
     "score_stage.py": {"CHUNK_PREDICTIONS", "CHUNK_ESTIMATES", "OWNER_ONLY"},
     "tally.py": {"UNSCORED", "LEFT_OUT", "SHARED"},
-    "threshold.py": {"CANDIDATES", "DIGITS", "KEEP_ALL", "ESCALATE_ALL", "LOGITS", "GRID"},
+    "threshold.py": {"EXIT_CODES", "CANDIDATES", "DIGITS", "KEEP_ALL", "ESCALATE_ALL", "LOGITS", "GRID"},
     "tune.py": {"SEED", "LEAST_QUESTIONS", "AT_ONCE"},
     "verdict.py": {"EXIT_CODES"},
     "gate_rules.py": {"EXIT_CODES"},
