@@ -14,10 +14,9 @@ from typing import Any
 import orjson
 
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.replies import Reply, StopReason
 from assay.inference.prices import PLACES, Price, PriceBook
 from assay.inference.request import Request, RunFacts
-from assay.inference.usage import token_usage
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
 from assay.tasks.spec import RouteSpec
@@ -126,7 +125,7 @@ class CallRows:
         }
 
     def _money(self, call: CallFacts, reply: Reply) -> dict[str, Any]:
-        usage, day, route = token_usage(reply.usage), call.started_at.date(), call.route
+        usage, day, route = reply.tokens, call.started_at.date(), call.route
         if usage is None:
             return {"billing": "unknown", "cost_upper_usd": _upper(call)}
         price = self.prices.price(
@@ -161,14 +160,14 @@ def _upper(call: CallFacts) -> Decimal:
 
 
 def _reply_status(reply: Reply) -> str:
-    if reply.refusal or reply.finish_reason == "content_filter":
+    if reply.refusal or reply.stop is StopReason.CONTENT_FILTER:
         return "refused"
-    return "truncated" if reply.finish_reason == "length" else "ok"
+    return "truncated" if reply.stop is StopReason.LENGTH else "ok"
 
 
 def _reply_error(reply: Reply) -> str | None:
-    if reply.finish_reason == "content_filter":
+    if reply.stop is StopReason.CONTENT_FILTER:
         return FailureKind.CONTENT_FILTER.value
     if reply.refusal:
         return FailureKind.REFUSED.value
-    return FailureKind.TRUNCATED.value if reply.finish_reason == "length" else None
+    return FailureKind.TRUNCATED.value if reply.stop is StopReason.LENGTH else None

@@ -232,7 +232,7 @@ class Engine:
         response = work.responses[-1]
         if response.status == "refused":
             return _RouteFailure(
-                "refused", response.error_type or "refused", reply.refusal or "finish_reason content_filter"
+                "refused", response.error_type or "refused", reply.refusal or f"finish_reason {reply.finish_reason}"
             )
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):

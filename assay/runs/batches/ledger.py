@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from assay.inference.batch.chunk import Chunk, Place, chunk_path
-from assay.inference.batch.client import ProviderBatch
+from assay.inference.batch.chunk import Chunk, chunk_path
+from assay.inference.endpoint.batch_dialect import Place, ProviderBatch
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.project import Project
 from assay.records import Batch

@@ -27,13 +27,13 @@ FILE = "cache/answers.sqlite"
 WRITER = """
 import asyncio, hashlib, sys
 from pathlib import Path
-from assay.inference.caches.key_value import Item
+from assay.inference.caches.key_value import CacheItem
 from assay.inference.caches.sqlite_store import SqliteStore
 
 async def write(path, name):
     store = SqliteStore(Path(path), warn=sys.exit)
     for number in range(2000):
-        store.put(Item(hashlib.sha1(f"{name} {number}".encode()).digest(), name.encode(), 4e9))
+        store.put(CacheItem(hashlib.sha1(f"{name} {number}".encode()).digest(), name.encode(), 4e9))
         if number % 50 == 0:
             await store.flush()
     await store.close()
