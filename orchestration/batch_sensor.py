@@ -6,7 +6,7 @@ while nothing is out. That is why it is on by default: it costs one look into Da
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -15,11 +15,8 @@ from assay.project import Project
 from assay.runs.batches.batch_run import advance_batches, batches_running
 from assay.runs.batches.ledger import BatchStatus
 from assay.runs.run import Run
+from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.resources import AssayResource
-
-if TYPE_CHECKING:
-    # Dagster gives this class no public name.
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 BATCHES_TAG, RUN_TAG, TASK_TAG, DAY_TAG = "assay/batches", "assay/run_id", "assay/task", "assay/day"
 OUT, COLLECTED = "out", "collected"
@@ -47,7 +44,7 @@ def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, t
     return None
 
 
-def batch_sensor(jobs: "Sequence[UnresolvedAssetJobDefinition]") -> dg.SensorDefinition:
+def batch_sensor(jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
     """The sensor over the jobs of all tasks."""
 
     @dg.sensor(

@@ -13,11 +13,10 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.signals import worker_process_init
-from dagster_celery.make_app import make_app
-from dagster_celery.tasks import create_task
 
 from assay.errors import UsageError
 from assay.settings import Settings, export_environment, load_settings
+from orchestration.dagster_internals import celery_functions
 from orchestration.executors import celery_config
 
 PR_SET_PDEATHSIG = 1
@@ -80,7 +79,8 @@ def worker_app(settings: Settings) -> Celery:
             "A Celery worker without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and "
             "ASSAY_CELERY_BACKEND, the same as where Dagster runs; set them."
         )
-    made: Celery = make_app({"broker": workers.broker, "backend": workers.backend, "set_as_current": True})
+    make_app, create_task = celery_functions()
+    made = make_app({"broker": workers.broker, "backend": workers.backend, "set_as_current": True})
     made.conf.update(celery_config(workers))
     made.steps["consumer"].add(SignsOfLife)
     create_task(made)

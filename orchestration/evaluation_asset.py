@@ -5,7 +5,6 @@ ship asks for no row.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,13 +13,10 @@ from assay.evaluation.side import EvaluationReporter
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig
+from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.evaluation_metadata import GATE, evaluated
 from orchestration.progress import StepProgress, answering
 from orchestration.resources import AssayResource
-
-if TYPE_CHECKING:
-    # Dagster gives this class no public name.
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 NAME = "evaluation"
 UNGATED_STAGE = "shadow"
@@ -71,7 +67,7 @@ def evaluation_asset(
     return evaluation
 
 
-def evaluation_job(task: Outline) -> "UnresolvedAssetJobDefinition":
+def evaluation_job(task: Outline) -> UnresolvedAssetJobDefinition:
     """A launchable job over the task's evaluation alone."""
     return dg.define_asset_job(
         evaluation_job_name(task.name),

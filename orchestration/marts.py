@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
@@ -14,10 +14,7 @@ from assay.errors import UsageError
 from assay.settings import Settings
 from assay.warehouse.marts import BUILD, DBT_PROJECT, last_words, run_dbt
 from assay.warehouse.schema import LANDING
-
-if TYPE_CHECKING:
-    # Dagster gives this class no public name.
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 
 MARTS_JOB = "marts"
 GROUPS = (LANDING, "staging", "intermediate", "marts", "reporting")
@@ -56,7 +53,7 @@ def marts_assets(settings: Settings) -> dg.AssetsDefinition:
     return marts
 
 
-def marts_job() -> "UnresolvedAssetJobDefinition":
+def marts_job() -> UnresolvedAssetJobDefinition:
     """Landing tables counted, every model built, every dbt test run."""
     return dg.define_asset_job(
         MARTS_JOB, selection=dg.AssetSelection.groups(*GROUPS), description="Build and test the marts."

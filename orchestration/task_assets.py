@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -17,13 +16,10 @@ from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.answers_asset import answers_asset
 from orchestration.config import RunConfig
+from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.evaluation_asset import evaluation_asset, evaluation_key, gated_by
 from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
-
-if TYPE_CHECKING:
-    # Dagster gives this class no public name.
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 FIRST_DAY = "2025-01-01"
 # A backfill starts one run for each day, which is Dagster's default; stating the policy is still in beta and warns.
@@ -45,7 +41,7 @@ def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
     ]
 
 
-def task_job(task: Outline) -> "UnresolvedAssetJobDefinition":
+def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
     """A launchable job over the assets of the task, and of no other; without the evaluation where nothing waits for it."""
     assets: dg.AssetSelection = dg.AssetSelection.groups(task.name)
     if not gated_by(task):

@@ -3,7 +3,7 @@
     python scripts/reference_tables.py           # writes the page
     python scripts/reference_tables.py --check   # exit 1 when the page is out of date
 
-Only the page's text belongs here; what a table is, is said in `assay/warehouse/schemas` and in `dbt_project`.
+Descriptions come from `assay/warehouse/schemas` and from the yml of each model in `dbt_project`.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from assay.warehouse.schema import TableSchema, landing_tables
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "reference" / "tables.md"
 MODELS = ROOT / "dbt_project" / "models"
-REPORTING = MODELS / "reporting" / "_reporting__models.yml"
+REPORTING = MODELS / "reporting"
 BLOCK = re.compile(r"{% docs (\w+) %}\s*(.*?)\s*{% enddocs %}", re.DOTALL)
 REFERENCE = re.compile(r"{{ doc\('(\w+)'\) }}")
 HEAD = """# Tables and views
 
 <!-- Written by `python scripts/reference_tables.py`; do not edit. -->
 
-Dataset names carry the environment: with `ASSAY_ENV=dev` they are `dev_landing`, `dev_staging`, `dev_intermediate`,
+Dataset names start with the environment: with `ASSAY_ENV=dev` they are `dev_landing`, `dev_staging`, `dev_intermediate`,
 `dev_marts` and `dev_reporting`. Times are UTC, durations end in `_ms`, money is NUMERIC in USD.
 
-- [Landing tables](#landing-tables): what runs write. Append-only; a row may land twice.
-- [Reporting views](#reporting-views): what people and dashboards read. Duplicates are gone.
+- [Landing tables](#landing-tables): written by runs. Append-only; a row may land twice.
+- [Reporting views](#reporting-views): read by people and dashboards. Duplicates are removed.
 
-How one becomes the other is in [Architecture](../architecture.md); how to ask is in
-[Query the marts](../how-to/query-the-marts.md).
+[Architecture](../architecture.md) describes the steps between them, [Query the marts](../how-to/query-the-marts.md) how to
+query them.
 """
 
 
@@ -45,7 +45,8 @@ def page() -> str:
     for table in landing_tables().values():
         lines += _landing(table)
     lines += ["## Reporting views", ""]
-    for view in yaml.safe_load(REPORTING.read_text("utf-8"))["models"]:
+    for properties in sorted(REPORTING.glob("*.yml")):
+        (view,) = yaml.safe_load(properties.read_text("utf-8"))["models"]
         lines += _reporting(view, _blocks())
     return "\n".join(lines).rstrip() + "\n"
 
@@ -86,7 +87,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the page, or with `--check` says whether it is current; returns the exit code."""
+    """Writes the page, or with `--check` compares it; returns the exit code."""
     wanted = page()
     if "--check" not in arguments:
         PAGE.write_text(wanted, "utf-8")

@@ -39,7 +39,6 @@ class Confusion:
 
     labels: tuple[Any, ...]
     counts: tuple[tuple[int, ...], ...]
-    accuracy: Measured
     classes: tuple[ClassRates, ...]
 
 
@@ -79,7 +78,6 @@ def confusion(
     return Confusion(
         labels=known,
         counts=tuple(tuple(int(count) for count in row) for row in counts),
-        accuracy=_share(groups, np.ones(len(one), dtype=bool), hits=one == other, level=level),
         classes=tuple(classes),
     )
 

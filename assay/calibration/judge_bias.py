@@ -1,4 +1,4 @@
-"""What sways a judge besides quality: the length of an answer, and the place in which it is shown."""
+"""What sways a judge besides quality: the length of an answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assay.statistics.agreement import missing
-from assay.statistics.exact_tests import difference_bounds
 from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
-from assay.statistics.rates import floats, rate
+from assay.statistics.rates import floats
 from assay.statistics.sampling import ALONE, Groups, Sampling, numbered, spread_of
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     Codes = NDArray[np.intp]
 
 FEWEST_RANKED = 10
-PREFERS = {1: 1.0, 2: 0.0, 0: 0.5}
-"""How far a verdict of the first order (1, 2, or 0 for a tie) prefers what was shown first."""
 
 
 def length_bias(
@@ -58,59 +55,6 @@ def length_bias(
     if min(one.variance, other.variance) <= 1e-12:
         return unmeasured("scores or lengths do not vary among answers labelled alike", level=level, n=groups.n)
     return _correlation(one, other, groups=groups, level=level)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionBias:
-    """How a judge of pairs depends on which answer it is shown first."""
-
-    flipped: Measured
-    """The share of pairs whose verdict changes with the order."""
-    prefers_first: Measured
-    """The share of verdicts for the answer shown first, a tie counting half; 1/2 is no preference."""
-
-
-def position_bias(
-    original: Sequence[int | None],
-    swapped: Sequence[int | None],
-    *,
-    sampling: Sampling = ALONE,
-    level: float = LEVEL,
-) -> PositionBias:
-    """Both biases from the verdicts on the same pairs in both orders.
-
-    A verdict is 1 or 2 for the answer so named in the original order, 0 for a tie, None where there is none; pairs with
-    one verdict are unscored. Independent pairs without a tie get exact bounds for the preference, from the pairs that
-    flipped towards the first and towards the second place (`exact_tests.difference_bounds`).
-
-    Raises:
-        ValueError: another verdict than 0, 1, 2 or None.
-    """
-    import numpy as np
-
-    pairs = list(zip(original, swapped, strict=True))
-    strange = {verdict for pair in pairs for verdict in pair if verdict is not None and verdict not in PREFERS}
-    if strange:
-        raise ValueError(f"verdicts: 0, 1, 2 or None was expected, found {sorted(strange)}")
-    complete = [None not in pair for pair in pairs]
-    flipped = rate(
-        [a != b if full else None for (a, b), full in zip(pairs, complete, strict=True)], sampling, level=level
-    )
-    first = [(PREFERS[a] + 1 - PREFERS[b]) / 2 if a is not None and b is not None else None for a, b in pairs]
-    preferred = rate(first, sampling, level=level)
-    values, groups = floats(first), Groups.of(len(pairs), sampling)
-    kept = ~np.isnan(values)
-    ties = any(0 in pair for pair in pairs)
-    if kept.any() and preferred.value is not None and groups.count == groups.n and not groups.weighted and not ties:
-        preferred = _exact_preference(values[kept], preferred, level=level)
-    return PositionBias(flipped=flipped, prefers_first=preferred)
-
-
-def _exact_preference(values: Floats, found: Measured, *, level: float) -> Measured:
-    gains, losses = int((values == 1).sum()), int((values == 0).sum())
-    low, high = difference_bounds(gains, losses, len(values), error=(1 - level) / 2)
-    low, high = 0.5 + low / 2, 0.5 + high / 2
-    return replace(found, low=low, high=high, method="exact_paired", status=Status.OK, reason=None)
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,6 @@ class GateVerdict:
     outcomes: tuple[GateOutcome, ...]
 
     @property
-    def waived(self) -> tuple[GateOutcome, ...]:
-        """The rules that did not count because someone answers for them."""
-        return tuple(outcome for outcome in self.outcomes if outcome.state is RuleState.WAIVED)
-
-    @property
     def exit_code(self) -> int:
         """Of the command: 0 PASS, 1 FAIL, 2 INCONCLUSIVE."""
         return EXIT_CODES[self.decision]

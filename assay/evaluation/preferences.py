@@ -7,7 +7,6 @@ run with the purpose `judge`; what the preferences come to is a comparison like 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -44,7 +43,6 @@ from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
 JOURNAL = "preferences"
-LOG = logging.getLogger(__name__)
 Place = tuple[str, str, int]
 """Tenant, record id and epoch."""
 

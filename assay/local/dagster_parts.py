@@ -17,6 +17,8 @@ from assay.local.part import HOST, Part, get_json, post_json
 from assay.settings import Settings
 
 DEFINITIONS_MODULE = "orchestration.definitions"
+DAEMON_MODULE = "dagster._daemon"
+"""Internal to Dagster, as `dagster dev` starts it: the daemon of this environment, whatever is on the PATH."""
 INSTANCE_FILE = """\
 telemetry:
   enabled: false
@@ -60,7 +62,7 @@ def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) 
     home = settings.state_dir / "dagster"
     return Part(
         name="dagster-daemon",
-        command=(sys.executable, "-m", "dagster._daemon", "run", *_code(settings, definitions_module)),
+        command=(sys.executable, "-m", DAEMON_MODULE, "run", *_code(settings, definitions_module)),
         ports={},
         url=None,
         modules=("dagster",),

@@ -6,9 +6,11 @@ Words and layout belong here; figures come in ready.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from math import isfinite
+from pathlib import Path
 from typing import Any, Protocol
 
 from assay.formatting import NOTHING, milliseconds, percent, usd
@@ -25,6 +27,7 @@ from assay.report.sources import TITLE as SOURCES
 from assay.report.sources import source_rows
 from assay.tasks.gate_spec import OVERALL
 
+TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 
 
@@ -235,58 +238,41 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.45 system-ui, sans-serif; color: #1c1e21; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }}
-h1 {{ font-size: 1.5rem; margin: 0 0 1rem }} h2 {{ font-size: 1.1rem; margin: 2rem 0 .5rem }}
-table {{ border-collapse: collapse; width: 100% }} th, td {{ text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #e3e5e8; vertical-align: top }}
-th {{ font-weight: 600; color: #5b6168 }} tr.overall td {{ font-weight: 600 }}
-svg {{ display: block }} .axis {{ color: #5b6168; font-size: .8rem }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #16181b; color: #e6e8ea }} th, .axis {{ color: #9aa1a9 }} th, td {{ border-color: #2c3035 }} }}
-</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
-BAR_WIDTH, BAR_HEIGHT = 220, 16
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """An interval as it is drawn: percent of the width, the same in words; `rate` is None where it cannot be stated."""
+
+    low: str
+    high: str
+    rate: str | None
+    is_dashed: bool
+    label: str
 
 
 def html(card: Scorecard) -> str:
     """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
-    parts = [_html_table((), facts(card))]
-    for title, columns, rows in sections(card):
-        pictures = [_bar(row) for row in shown_rates(card)] if columns is RELIABILITY_COLUMNS else None
-        parts += [f"<h2>{escape(title)}</h2>", _html_table(columns, rows, pictures)]
-    return PAGE.format(title=escape(f"{card.task} scorecard"), body="\n".join(parts))
+    import jinja2
+
+    bars = [_bar(row) for row in shown_rates(card)]
+    tables = [
+        (title, columns, rows, bars if columns is RELIABILITY_COLUMNS else None)
+        for title, columns, rows in sections(card)
+    ]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("scorecard.html").render(task=card.task, facts=facts(card), tables=tables)
 
 
-def _bar(row: Mapping[str, Any]) -> str:
-    x: Callable[[float], float] = lambda share: 2 + share * (BAR_WIDTH - 4)  # noqa: E731
+def _bar(row: Mapping[str, Any]) -> Bar | None:
     low, high = (row["low"], row["high"]) if has_bounds(row) else (row["worst_case"], row["best_case"])
     if low is None or high is None or not isfinite(low) or not isfinite(high):
-        return ""
-    middle, point = BAR_HEIGHT / 2, row["reliability"]
-    dot = (
-        f'<circle cx="{x(point):.1f}" cy="{middle}" r="4" fill="#1a73e8"/>'
-        if point is not None and isfinite(point)
-        else ""
+        return None
+    rate = row["reliability"]
+    return Bar(
+        low=f"{100 * low:.2f}",
+        high=f"{100 * high:.2f}",
+        rate=f"{100 * rate:.2f}" if rate is not None and isfinite(rate) else None,
+        is_dashed=not has_bounds(row) or row["interval_status"] == UNSCORED,
+        label=interval(row),
     )
-    dashes = "" if has_bounds(row) and row["interval_status"] != UNSCORED else ' stroke-dasharray="3 3"'
-    return (
-        f'<svg width="{BAR_WIDTH}" height="{BAR_HEIGHT}" role="img" aria-label="{escape(interval(row))}">'
-        f'<line x1="2" x2="{BAR_WIDTH - 2}" y1="{middle}" y2="{middle}" stroke="#d4d7db"/>'
-        f'<line x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{middle}" y2="{middle}" stroke="#1a73e8" stroke-width="3"{dashes}/>{dot}</svg>'
-    )
-
-
-def _html_table(columns: Sequence[str], rows: Sequence[Sequence[str]], pictures: Sequence[str] | None = None) -> str:
-    heads = [*(escape(column) for column in columns), *(["<span class=axis>0 % … 100 %</span>"] if pictures else [])]
-    head = f"<tr>{''.join(f'<th>{cell}</th>' for cell in heads)}</tr>" if columns else ""
-    body = []
-    for index, row in enumerate(rows):
-        cells = [*(escape(cell) for cell in row), *([pictures[index]] if pictures else [])]
-        style = ' class="overall"' if "overall" in row else ""
-        body.append(f"<tr{style}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    return f"<table>{head}{''.join(body)}</table>"

@@ -1,41 +1,19 @@
-"""What repeats of the same record tell: pass@k and pass^k, where the variance comes from, and which records waver."""
+"""What repeats of the same record tell: pass@k and pass^k, and where the variance comes from."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.statistics.measured import LEVEL, Measured, Status, unmeasured
-from assay.statistics.rates import floats, grouped_rate
-from assay.statistics.sampling import Groups, Sampling, numbered
+from assay.statistics.rates import grouped_rate
+from assay.statistics.sampling import Groups
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
-
-
-def pass_at_k(passed: Sequence[bool | None], sampling: Sampling, *, k: int, level: float = LEVEL) -> Measured:
-    """How likely at least one of k answers to a record passes, as a mean over records.
-
-    The unbiased 1 - C(n-c, k) / C(n, k) of c passes in n epochs: Chen et al., arXiv 2107.03374 (2021). Records with fewer
-    than k scored epochs count as unscored.
-
-    Raises:
-        ValueError: k below 1, no records named, or a score that is neither passed nor failed.
-    """
-    return _repeated(passed, sampling, k=k).pass_at(k, level=level)
-
-
-def pass_hat_k(passed: Sequence[bool | None], sampling: Sampling, *, k: int, level: float = LEVEL) -> Measured:
-    """pass^k: how likely all of k answers to a record pass, as a mean over records.
-
-    The unbiased C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise as `pass_at_k`.
-    """
-    return _repeated(passed, sampling, k=k).pass_hat(k, level=level)
 
 
 @dataclass(frozen=True)
@@ -59,11 +37,18 @@ class Repeated:
         return cls(asked, hits, Groups.numbered(groups[first], records=records[first]))
 
     def pass_at(self, k: int, *, level: float = LEVEL) -> Measured:
-        """`pass_at_k`."""
+        """pass@k: how likely at least one of k answers to a record passes, as a mean over records.
+
+        The unbiased 1 - C(n-c, k) / C(n, k) of c passes in n epochs: Chen et al., arXiv 2107.03374 (2021). Records with
+        fewer than k scored epochs count as unscored.
+        """
         return self._over_records(1 - _chance_of_all(self.asked - self.hits, self.asked, k=k), k=k, level=level)
 
     def pass_hat(self, k: int, *, level: float = LEVEL) -> Measured:
-        """`pass_hat_k`."""
+        """pass^k: how likely all of k answers to a record pass, as a mean over records.
+
+        The unbiased C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise as `pass_at`.
+        """
         return self._over_records(_chance_of_all(self.hits, self.asked, k=k), k=k, level=level)
 
     def _over_records(self, chances: Floats, *, k: int, level: float) -> Measured:
@@ -97,31 +82,16 @@ class VarianceSplit:
         """Variance of one score of one answer to one record."""
         return self.record + (self.epoch or 0.0) + (self.judge or 0.0)
 
-    def standard_error(self, *, records: int, epochs: int = 1, judgements: int = 1) -> float:
-        """Of the mean of that many independent records, epochs of each and judgements of each epoch."""
-        within = (self.epoch or 0.0) / epochs + (self.judge or 0.0) / (epochs * judgements)
-        return math.sqrt((self.record + within) / records)
-
-
-def variance_split(
-    scores: Sequence[float | bool | None], *, records: Sequence[Hashable], answers: Sequence[Hashable] | None = None
-) -> VarianceSplit | None:
-    """Variance between records, between answers to one record, and between judgements of one answer.
-
-    One entry a judgement: its score, its record and the answer that it judges (None: each has an answer of its own).
-    Analysis of variance of the nested design with unequal numbers, below 0 set to 0: Searle, Casella & McCulloch,
-    Variance Components (Wiley 1992). None for fewer than two records.
-    """
-    if len(records) != len(scores):
-        raise ValueError(f"records: one entry a score was expected, {len(scores)} scores; found {len(records)}")
-    named = None if answers is None else numbered(list(zip(records, answers, strict=True)))
-    return nested_variance(floats(scores), records=numbered(records), answers=named)
-
 
 def nested_variance(
     values: Floats, *, records: NDArray[np.integer[Any]], answers: NDArray[np.integer[Any]] | None = None
 ) -> VarianceSplit | None:
-    """`variance_split` where numbers tell the record and the answer of each score; NaN is unscored."""
+    """Variance between records, between answers to one record, and between judgements of one answer.
+
+    One entry a judgement: its score (NaN is unscored), its record's number and that of the answer that it judges (None:
+    each has an answer of its own). Analysis of variance of the nested design with unequal numbers, below 0 set to 0:
+    Searle, Casella & McCulloch, Variance Components (Wiley 1992). None for fewer than two records.
+    """
     import numpy as np
 
     kept = ~np.isnan(values)
@@ -148,45 +118,6 @@ def nested_variance(
     return VarianceSplit(
         record=max(0.0, left / size), epoch=epoch, judge=judge, records=many, answers=several, scores=n
     )
-
-
-@dataclass(frozen=True, slots=True)
-class FlakyRecord:
-    """A record whose answers neither all passed nor all failed."""
-
-    record: Hashable
-    passed: int
-    epochs: int
-
-
-def flaky_records(passed: Sequence[bool | None], records: Sequence[Hashable]) -> list[FlakyRecord]:
-    """Records with at least two scored epochs of which some passed and some failed, those nearest to half first."""
-    counts: dict[Hashable, tuple[int, int]] = {}
-    for outcome, record in zip(passed, records, strict=True):
-        if outcome is not None and outcome == outcome:
-            hits, epochs = counts.get(record, (0, 0))
-            counts[record] = hits + bool(outcome), epochs + 1
-    found = [FlakyRecord(record, hits, epochs) for record, (hits, epochs) in counts.items() if 0 < hits < epochs]
-    return sorted(found, key=lambda one: abs(one.passed / one.epochs - 0.5))
-
-
-def _repeated(passed: Sequence[bool | None], sampling: Sampling, *, k: int) -> Repeated:
-    import numpy as np
-
-    if k < 1 or sampling.records is None:
-        raise ValueError(f"k of at least 1 and the record of each answer were expected, found k={k}")
-    values = floats(passed)
-    scored = ~np.isnan(values)
-    if not np.isin(values[scored], (0.0, 1.0)).all():
-        raise ValueError("passed: True, False or None was expected, found a score between them")
-    Groups.of(len(values), sampling)
-    codes = numbered(sampling.records)
-    first = np.unique(codes, return_index=True)[1]
-    asked = np.bincount(codes, weights=scored.astype(np.float64), minlength=len(first)).astype(np.float64)
-    hits = np.bincount(codes, weights=np.nan_to_num(values), minlength=len(first)).astype(np.float64)
-    clusters = None if sampling.clusters is None else [sampling.clusters[i] for i in first]
-    weights = None if sampling.weights is None else [sampling.weights[i] for i in first]
-    return Repeated(asked, hits, Groups.of(len(first), Sampling(clusters=clusters, weights=weights)))
 
 
 def _chance_of_all(hits: Floats, asked: Floats, *, k: int) -> Floats:

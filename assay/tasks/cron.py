@@ -1,17 +1,11 @@
-"""Says what is wrong with a cron expression of five fields.
-
-Only the form belongs here: numbers, names, lists, ranges, steps. When a schedule ticks is the scheduler's part.
-"""
+"""Validates the five fields of a cron expression; parsing is `cronsim`'s."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from datetime import datetime
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-ITEM = re.compile(r"(?:(?P<every>\*)|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>\d{1,4}))?", re.ASCII)
+from cronsim import CronSim, CronSimError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,23 +13,18 @@ class _Field:
     name: str
     low: int
     high: int
-    words: tuple[str, ...] = ()
-
-    def number(self, text: str) -> int | None:
-        """The value that the text stands for, None when it stands for none."""
-        if text.lower() in self.words:
-            return self.words.index(text.lower()) + self.low
-        value = int(text) if text.isdecimal() and len(text) <= len(str(self.high)) + 1 else None
-        return value if value is not None and self.low <= value <= self.high else None
 
 
 FIELDS = (
     _Field("minute", 0, 59),
     _Field("hour", 0, 23),
     _Field("day", 1, 31),
-    _Field("month", 1, 12, MONTHS),
-    _Field("weekday", 0, 7, WEEKDAYS),
+    _Field("month", 1, 12),
+    _Field("weekday", 0, 7),
 )
+EVERY = ["*"] * len(FIELDS)
+START = datetime(2000, 1, 1)
+"""`CronSim` takes the time it would count from; only its parsing is used."""
 
 
 def cron_mistake(text: str) -> str | None:
@@ -43,29 +32,22 @@ def cron_mistake(text: str) -> str | None:
     parts = text.split()
     if len(parts) != len(FIELDS):
         return "expected five fields: minute hour day month weekday"
-    values: list[set[int]] = []
-    for field, part in zip(FIELDS, parts, strict=True):
-        found = _values(field, part)
-        if found is None:
+    for place, (field, part) in enumerate(zip(FIELDS, parts, strict=True)):
+        if _is_extension(field, part) or not _parses([*EVERY[:place], part, *EVERY[place + 1 :]]):
             return f"expected {field.name} from {field.low} to {field.high} as in 5, 1-5, */2 or 1,3; {part!r} is none"
-        values.append(found)
-    days, months = values[2], values[3]
-    if min(days) > max(LONGEST[month - 1] for month in months):
+    if not _parses([*parts[:4], "*"]):
         return f"expected a day that the month has; day {parts[2]} of month {parts[3]} never comes"
     return None
 
 
-def _values(field: _Field, part: str) -> set[int] | None:
-    values: set[int] = set()
-    for item in part.split(","):
-        match = ITEM.fullmatch(item)
-        if match is None:
-            return None
-        low = field.low if match["every"] else field.number(match["first"])
-        last = match["last"] or (match["first"] if match["step"] is None else None)
-        high = field.high if match["every"] or last is None else field.number(last)
-        step = int(match["step"] or 1)
-        if low is None or high is None or low > high or step == 0:
-            return None
-        values |= set(range(low, high + 1, step))
-    return values
+def _is_extension(field: _Field, part: str) -> bool:
+    """Last days (L, LW, 5L) and nth weekdays (1#2) parse, but Dagster takes some of them only."""
+    return "#" in part or (field.name in ("day", "weekday") and "L" in part.upper())
+
+
+def _parses(parts: list[str]) -> bool:
+    try:
+        CronSim(" ".join(parts), START)
+    except (CronSimError, ValueError):  # ValueError: more digits than Python converts
+        return False
+    return True

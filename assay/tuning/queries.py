@@ -84,41 +84,6 @@ ROUTE_ANSWERS = Statement(
     (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),
 )
 
-NEAREST_SEMANTIC_ENTRIES = Statement(
-    """
-    select
-        record_id,
-        call_id,
-        provider,
-        request_model,
-        expires_at,
-        1 - if(array_length(embedding) = array_length(@embedding), cosine_distance(embedding, @embedding), null)
-            as similarity
-    from semantic_cache
-    where
-        task = @task
-        and tenant_id = @tenant_id
-        and epoch = @epoch
-        and inference_version = @inference_version
-        and embedding_provider = @embedding_provider
-        and embedding_model = @embedding_model
-        and expires_at > @now
-    qualify row_number() over (partition by entry_id order by landed_at desc) = 1
-    order by similarity desc
-    limit 5
-    """,
-    (
-        ("task", "STRING"),
-        ("tenant_id", "STRING"),
-        ("epoch", "INT64"),
-        ("inference_version", "STRING"),
-        ("embedding_provider", "STRING"),
-        ("embedding_model", "STRING"),
-        ("embedding", "ARRAY<FLOAT64>"),
-        ("now", "TIMESTAMP"),
-    ),
-)
-
 LATEST_RECORD = Statement(
     """
     select run_id, record_id, input, input_hash, tenant_id, subject_key

@@ -1,25 +1,54 @@
-"""Renders what dbt must know about the landing tables from their schema files.
+"""Renders the generated files of `dbt_project/models/staging/landing/` from the schema files of the landing tables.
 
-Belongs here: the text of the generated files under `dbt_project/models/staging/landing/`. Models are
-written by hand; a test holds the committed files equal to what this module renders.
+    python -m assay.warehouse.dbt_sources           # exit 1 when a generated file is out of date
+    python -m assay.warehouse.dbt_sources --write   # writes them
 
-    python -m assay.warehouse.dbt_sources > dbt_project/models/staging/landing/_landing__sources.yml
-    python -m assay.warehouse.dbt_sources staging > dbt_project/models/staging/landing/_landing__models.yml
-    python -m assay.warehouse.dbt_sources docs > dbt_project/models/staging/landing/_landing__docs.md
+For each table a staging model with its yml, and for all tables the dbt source and the docs blocks of their columns.
+The unit tests of a staging model stand at the end of its yml and are written by hand; rendering keeps them.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from assay.errors import UsageError
 from assay.warehouse.schema import SCHEMAS_DIR, Column, TableSchema, read_schema
 
+STAGING = Path("dbt_project") / "models" / "staging" / "landing"
 SQL_TYPES = {"INTEGER": "int64", "FLOAT": "float64", "BOOLEAN": "bool"}
-NOTICE = "# Generated from assay/warehouse/schemas by `python -m assay.warehouse.dbt_sources{}`; do not edit."
+NOTICE = "Generated from assay/warehouse/schemas by `python -m assay.warehouse.dbt_sources --write`"
+UNIT_TESTS = "\nunit_tests:\n"
+MODEL = """{{#
+    Generated from assay/warehouse/schemas/{table}.json; do not edit.
+    `python -m assay.warehouse.dbt_sources --write` writes it.
+-#}}
+with
+
+source as (
+
+    select * from {{{{ source('landing', '{table}') }}}}
+
+),
+
+deduplicated as (
+
+    {{{{ deduplicate_landing('source', key=[{key}], keep='{keep}') }}}}
+
+),
+
+final as (
+
+    select
+{columns}
+    from deduplicated
+
+)
+
+select * from final
+"""
 
 
 def load_tables(schemas_dir: Path = SCHEMAS_DIR) -> list[TableSchema]:
@@ -34,10 +63,21 @@ def load_tables(schemas_dir: Path = SCHEMAS_DIR) -> list[TableSchema]:
     return tables
 
 
-def render_sources(schemas_dir: Path = SCHEMAS_DIR) -> str:
-    """The YAML of the source `landing`: names, types and descriptions equal to the schema files."""
+def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path, str]:
+    """Every generated file's path below `folder`, the staging folder, with the text that it must have."""
+    tables = load_tables(schemas_dir)
+    files = {folder / "_landing__sources.yml": render_source(tables), folder / "_landing__docs.md": render_docs(tables)}
+    for table in tables:
+        properties = folder / f"stg_landing__{table.name}.yml"
+        files[properties.with_suffix(".sql")] = render_model(table)
+        files[properties] = render_properties(table) + unit_tests_in(properties)
+    return files
+
+
+def render_source(tables: Sequence[TableSchema]) -> str:
+    """The YAML of the source `landing`: its tables and their descriptions; the staging models have the columns."""
     lines = [
-        NOTICE.format(""),
+        f"# {NOTICE}; do not edit.",
         "version: 2",
         "",
         "sources:",
@@ -47,75 +87,85 @@ def render_sources(schemas_dir: Path = SCHEMAS_DIR) -> str:
         "    schema: \"{{ env_var('ASSAY_ENV', 'dev') }}_landing\"",
         "    tables:",
     ]
-    for table in load_tables(schemas_dir):
+    for table in tables:
         lines += [
             f"      - name: {table.name}",
             f"        description: {_quoted(f'{table.description} Grain: {table.grain}.')}",
-            "        columns:",
         ]
-        for column in table.columns:
-            lines += [
-                f"          - name: {column.name}",
-                f"            data_type: {data_type(column)}",
-                f"            description: {_quoted(column.description)}",
-            ]
     return "\n".join(lines) + "\n"
 
 
-def render_staging(schemas_dir: Path = SCHEMAS_DIR) -> str:
-    """The YAML of the staging models: grain, key tests, and every column's description by `doc()`."""
-    lines = [NOTICE.format(" staging"), "version: 2", "", "models:"]
-    for table in load_tables(schemas_dir):
+def render_model(table: TableSchema) -> str:
+    """The SQL of a staging model: one row for each key by the table's rule, every column in the schema file's order."""
+    return MODEL.format(
+        table=table.name,
+        key=", ".join(f"'{column}'" for column in table.key),
+        keep=table.keep,
+        columns="\n".join(f"        {column.name}," for column in table.columns),
+    )
+
+
+def render_properties(table: TableSchema) -> str:
+    """The YAML of a staging model without its unit tests: grain, key test, every column's description by `doc()`."""
+    lines = [
+        f"# {NOTICE}, except unit_tests.",
+        "version: 2",
+        "",
+        "models:",
+        f"  - name: stg_landing__{table.name}",
+        f"    description: {_quoted(f'{table.description} Grain: {table.grain}, duplicates removed.')}",
+        *_key_test(table),
+        "    columns:",
+    ]
+    for column in table.columns:
+        reference = f"{{{{ doc('landing__{table.name}__{column.name}') }}}}"
         lines += [
-            f"  - name: stg_landing__{table.name}",
-            f"    description: {_quoted(f'{table.description} Grain: {table.grain}, duplicates removed.')}",
-            *_key_test(table),
-            "    columns:",
+            f"      - name: {column.name}",
+            f"        data_type: {data_type(column)}",
+            f"        description: {_quoted(reference)}",
+            *_column_tests(table, column),
         ]
-        for column in table.columns:
-            reference = f"{{{{ doc('landing__{table.name}__{column.name}') }}}}"
-            lines += [
-                f"      - name: {column.name}",
-                f"        data_type: {data_type(column)}",
-                f"        description: {_quoted(reference)}",
-                *_column_tests(table, column),
-            ]
     return "\n".join(lines) + "\n"
 
 
-def render_docs(schemas_dir: Path = SCHEMAS_DIR) -> str:
+def unit_tests_in(properties: Path) -> str:
+    """The part of a model's yml from `unit_tests:` on, as it was written; empty where the file has none."""
+    if not properties.exists():
+        return ""
+    _, heading, tests = properties.read_text(encoding="utf-8").partition(UNIT_TESTS)
+    return heading + tests
+
+
+def render_docs(tables: Sequence[TableSchema]) -> str:
     """The Markdown of one docs block for each landing column, named `landing__<table>__<column>`."""
-    blocks = [f"<!-- {NOTICE.format(' docs').removeprefix('# ')} -->"]
+    blocks = [f"<!-- {NOTICE}; do not edit. -->"]
     blocks += [
         f"{{% docs landing__{table.name}__{column.name} %}}\n{column.description}\n{{% enddocs %}}"
-        for table in load_tables(schemas_dir)
+        for table in tables
         for column in table.columns
     ]
     return "\n\n".join(blocks) + "\n"
-
-
-RENDERERS: dict[str, Callable[[Path], str]] = {
-    "sources": render_sources,
-    "staging": render_staging,
-    "docs": render_docs,
-}
-"""Name of a generated file's kind to what renders it."""
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Prints one generated file; exit code 0, or 3 for an unknown kind."""
-    kind = arguments[0] if arguments else "sources"
-    if kind not in RENDERERS:
-        sys.stderr.write(f"Unknown kind {kind!r}: expected one of {', '.join(RENDERERS)}.\n")
-        return UsageError.exit_code
-    sys.stdout.write(RENDERERS[kind](SCHEMAS_DIR))
-    return 0
 
 
 def data_type(column: Column) -> str:
     """The column's GoogleSQL type in lower case, e.g. int64 or array<string>."""
     name = SQL_TYPES.get(column.type, column.type.lower())
     return f"array<{name}>" if column.mode == "REPEATED" else name
+
+
+def main(arguments: Sequence[str], *, root: Path) -> int:
+    """Writes the generated files with `--write`, else compares them; 0, or 1 when one is out of date."""
+    files = generated_files(root / STAGING)
+    if "--write" in arguments:
+        for path, text in files.items():
+            path.write_text(text, encoding="utf-8")
+        return 0
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        sys.stderr.write(
+            f"{path.relative_to(root)} is out of date: run `python -m assay.warehouse.dbt_sources --write`.\n"
+        )
+    return 1 if stale else 0
 
 
 def _key_test(table: TableSchema) -> Iterator[str]:
@@ -137,4 +187,4 @@ def _quoted(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], root=Path(__file__).resolve().parents[2]))

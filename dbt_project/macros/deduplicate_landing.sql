@@ -1,7 +1,7 @@
 {#
-    One row for each key, so that at-least-once landing reads exactly-once.
-    `keep` is the rule of the table's schema file: first or latest by landed_at, then occurred_at;
-    row_hash settles what is left, so that every read picks the same row.
+    Keeps one row per key, because landing is at-least-once.
+    `keep` comes from the table's schema file: the first or the latest row by landed_at, then
+    occurred_at. row_hash breaks remaining ties, so that every read picks the same row.
 #}
 {% macro deduplicate_landing(relation, key, keep) -%}
     {%- if keep not in ('first', 'latest') -%}

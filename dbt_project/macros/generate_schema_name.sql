@@ -1,4 +1,4 @@
-{# Every dataset carries its environment: dev_staging, dev_intermediate, dev_marts, dev_reporting. #}
+{# Dataset names start with the environment: dev_staging, dev_intermediate, dev_marts, dev_reporting. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- if custom_schema_name is none -%}
         {{ target.schema }}

@@ -1,8 +1,8 @@
 {#
-    Predicate of an incremental fact: the days on which anything it is made of landed since its own
-    newest row, less `lookback_days`. Such a day is computed again as a whole, so that a late score, a
-    re-run or a backfill of an old day is taken up, and running twice changes nothing.
-    Each relation has data_date and landed_at. Erased rows leave a fact with --full-refresh only.
+    Predicate of an incremental fact: the days with rows in `relations` that landed after the fact's
+    newest landed_at less `lookback_days`. Such a day is recomputed as a whole, so that late scores,
+    re-runs and backfills of old days are included, and a second build changes nothing.
+    Each relation needs data_date and landed_at. Erased rows leave a fact with --full-refresh only.
 #}
 {% macro in_touched_days(relations) -%}
     data_date in (

@@ -1,4 +1,4 @@
-{# True for the row that speaks for its scorer: of a judge with several opinions only their verdict, which has no epoch. #}
+{# True for the final score of a scorer: for a judge with several votes the verdict, which has no judge_epoch. #}
 {% macro is_verdict(scores) -%}
     coalesce({{ scores }}.scorer_kind != 'judge', true)
     or {{ scores }}.judge_epoch is null

@@ -1,4 +1,4 @@
--- Each answer has one source, and a prediction at most one answer.
+-- Each output has one source, and each prediction at most one output.
 select
     run_id,
     n_predictions,

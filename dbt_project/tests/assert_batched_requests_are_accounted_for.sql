@@ -1,4 +1,4 @@
--- Every request of a batch is open, answered, failed or missing, and every batch is in one state.
+-- Every request of a batch is open, answered, failed or missing; every batch is in one state.
 select
     run_id,
     provider,

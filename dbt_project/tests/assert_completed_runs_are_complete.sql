@@ -1,4 +1,4 @@
--- A completed run's ledger: rows read = rejected + records; records times epochs = predictions.
+-- Completed runs: rows read = rejected + records; records times epochs = predictions.
 select
     run_id,
     rows_read,

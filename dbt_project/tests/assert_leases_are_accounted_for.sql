@@ -1,4 +1,4 @@
--- What is lent is settled or still open, and only a settled lease can have expired.
+-- Reserved money is settled or still open, and only a settled lease can have expired.
 select
     month,
     task,

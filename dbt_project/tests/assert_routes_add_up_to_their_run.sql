@@ -1,4 +1,4 @@
--- The answers of a run's routes are the run's answers, and each escalation has one kind of reason.
+-- Predictions of all routes add up to those of the run; each escalation has one kind of reason.
 with
 
 routing as (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,9 +12,9 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from assay.calibration.confusion import confusion
-from assay.calibration.judge_bias import length_bias, position_bias
-from assay.statistics.measured import Status
-from assay.statistics.rates import rate
+from assay.calibration.judge_bias import length_bias
+from assay.records import Prediction
+from assay.scoring.judges.pairwise import inconsistent_share, preference_of
 from assay.statistics.sampling import Sampling
 from tests.paths import SHARED
 
@@ -29,7 +31,7 @@ def test_each_class_has_its_rates_with_intervals() -> None:
 
     bad, good = found.classes
     assert (found.labels, found.counts) == (("bad", "good"), ((30, 10), (10, 50)))
-    assert (found.accuracy.value, bad.support, good.support) == (0.8, 40, 60)
+    assert (bad.support, good.support) == (40, 60)
     assert (bad.sensitivity.value, bad.specificity.value, bad.precision.value) == (0.75, 50 / 60, 0.75)
     assert (bad.sensitivity.low, bad.sensitivity.high) == pytest.approx(proportion_confint(30, 40, method="wilson"))
     assert good.sensitivity.value == bad.specificity.value
@@ -48,14 +50,14 @@ def test_weights_and_clusters_reach_every_rate() -> None:
 def test_a_class_that_nobody_is_of_has_no_rate() -> None:
     found = confusion(["a", "a", None], ["a", "a", "b"], categories=("a", "b"))
 
-    assert (found.counts, found.accuracy.n) == (((2, 0), (0, 0)), 2)
+    assert found.counts == ((2, 0), (0, 0))
     assert (found.classes[1].sensitivity.value, found.classes[1].sensitivity.reason) == (None, "no such item")
 
 
 def test_no_item_has_no_confusion() -> None:
     found = confusion([], [])
 
-    assert (found.labels, found.counts, found.accuracy.value) == ((), (), None)
+    assert (found.labels, found.counts) == ((), ())
 
 
 @pytest.mark.parametrize("ties", [False, True])
@@ -124,43 +126,19 @@ def test_a_length_bias_that_cannot_be_seen_is_not_said(scores: list[float], leng
     assert says in (found.reason or "")
 
 
-def test_flips_and_the_place_that_is_preferred_are_counted() -> None:
-    # Of 100 pairs: 60 steady, 30 flip to whatever comes first, 10 to whatever comes second.
-    original, swapped = [1] * 60 + [1] * 30 + [2] * 10, [1] * 60 + [2] * 30 + [1] * 10
-
-    found = position_bias(original, swapped)
-
-    assert found.flipped == rate([0.0] * 60 + [1.0] * 40)
-    assert found.prefers_first.value == pytest.approx(0.6)
-    assert found.prefers_first.method == "exact_paired"
-    assert 0.5 < found.prefers_first.low < 0.6 < found.prefers_first.high < 0.7
+def replied(better: str) -> Prediction:
+    now = datetime(2026, 11, 23, tzinfo=UTC)
+    return Prediction(
+        prediction_id="p", run_id="run-1", task="judging", data_date=now.date(), occurred_at=now, tenant_id="default",
+        request_key="k", record_id="r", epoch=0, variant="default", stage="shadow", inference_version="v", input_hash="h",
+        status="ok", output=json.dumps({"explanation": "", "better": better}), calls=1, started_at=now, finished_at=now,
+        end_to_end_ms=1.0, masking_version="off",
+    )  # fmt: skip
 
 
-def test_a_steady_judge_prefers_no_place_and_says_how_sure_that_is() -> None:
-    found = position_bias([1, 2] * 50, [1, 2] * 50)
-
-    assert (found.flipped.value, found.prefers_first.value) == (0.0, 0.5)
-    assert 0.45 < found.prefers_first.low < 0.5 < found.prefers_first.high < 0.55
-
-
-def test_ties_count_half_and_clusters_widen() -> None:
-    original, swapped = [0, 1, 1, 2] * 30, [2, 2, 1, 0] * 30
-    sampling = Sampling(clusters=[i // 12 for i in range(120)])
-
-    alone, together = position_bias(original, swapped), position_bias(original, swapped, sampling=sampling)
-
-    assert alone.flipped.value == 0.75
-    assert alone.prefers_first.value == (0.75 + 1.0 + 0.5 + 0.25) / 4
-    assert (together.prefers_first.clusters, together.prefers_first.status) == (10, Status.WARNING)
-
-
-def test_a_pair_with_one_verdict_is_unscored_and_a_strange_verdict_refused() -> None:
-    found = position_bias([1] * 8 + [None] * 2, [1] * 10)
-
-    assert (found.flipped.status, found.prefers_first.status) == (Status.UNSCORED, Status.UNSCORED)
-    with pytest.raises(ValueError, match="0, 1, 2 or None"):
-        position_bias([3], [1])
-    assert position_bias([], []).flipped.reason == "no prediction"
+def replies_to_both_orders(straight: str, swapped: str) -> tuple[Prediction, Prediction]:
+    """A verdict is 1 or 2, for the answer so named in the original order."""
+    return replied({"1": "first", "2": "second"}[straight]), replied({"1": "second", "2": "first"}[swapped])
 
 
 @needs_data
@@ -178,6 +156,6 @@ def test_the_steadiness_of_llmbars_judges_is_as_published() -> None:
                 continue
             compared += 1
             same, total = (int(part) for part in row["equal"].split(" = ")[0].split(" / "))
-            found = position_bias([int(a) for a, _ in pairs], [int(b) for _, b in pairs])
-            assert (found.flipped.n, found.flipped.value) == (total, pytest.approx(1 - same / total))
+            found = [preference_of(*replies_to_both_orders(*pair)) for pair in pairs]
+            assert (len(found), inconsistent_share(found)) == (total, pytest.approx(1 - same / total))
     assert compared == 65

@@ -3,36 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from assay.warehouse.dbt_sources import RENDERERS, data_type
-from assay.warehouse.schema import SCHEMAS_DIR, landing_tables
+from assay.warehouse.dbt_sources import STAGING, data_type, generated_files, main
+from assay.warehouse.schema import landing_tables
 from tests.dbt.conftest import Built
 from tests.dbt.project import DBT_PROJECT, ENV
 from tests.emulator import PROJECT
 from tests.oracles.googlesql import Analyzer, Field, NotGoogleSQL
 
-LANDING = DBT_PROJECT / "models" / "staging" / "landing"
-GENERATED = {"sources": "_landing__sources.yml", "staging": "_landing__models.yml", "docs": "_landing__docs.md"}
+MODELS = DBT_PROJECT / "models"
+LANDING = MODELS / "staging" / "landing"
+GENERATED = generated_files(LANDING)
 
 
-@pytest.mark.parametrize("kind", GENERATED)
-def test_generated_file_equals_what_the_schema_files_render(kind: str) -> None:
-    assert (LANDING / GENERATED[kind]).read_text(encoding="utf-8") == RENDERERS[kind](SCHEMAS_DIR)
+@pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
+def test_generated_file_equals_what_the_schema_files_render(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == GENERATED[path]
 
 
-def test_sources_have_the_names_types_and_descriptions_of_the_schema_files() -> None:
-    (source,) = yaml.safe_load((LANDING / "_landing__sources.yml").read_text(encoding="utf-8"))["sources"]
-    have = {
-        table["name"]: [(c["name"], c["data_type"], c["description"]) for c in table["columns"]]
-        for table in source["tables"]
+def test_staging_holds_generated_files_alone() -> None:
+    assert {path.relative_to(LANDING) for path in MODELS.joinpath("staging").rglob("*.*")} == {
+        path.relative_to(LANDING) for path in GENERATED
     }
-    want = {s.name: [(c.name, data_type(c), c.description) for c in s.columns] for s in landing_tables().values()}
+
+
+def test_each_model_has_one_yml_beside_it_with_its_unit_tests() -> None:
+    (source,) = MODELS.rglob("_*.yml")
+    assert source.name == "_landing__sources.yml"
+    for path in set(MODELS.rglob("*.yml")) - {source}:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert [model["name"] for model in document["models"]] == [path.stem]
+        assert {test["model"] for test in document.get("unit_tests", [])} <= {path.stem}
+        assert path.with_suffix(".sql").is_file()
+    assert [path.name for path in MODELS.rglob("*.sql") if not path.with_suffix(".yml").is_file()] == []
+
+
+def test_unit_tests_of_a_staging_model_are_kept_when_it_is_rendered_again(tmp_path: Path) -> None:
+    properties = tmp_path / "stg_landing__runs.yml"
+    properties.write_text("models: []\n\nunit_tests:\n  - name: one\n", encoding="utf-8")
+    rendered = generated_files(tmp_path)[properties]
+    assert rendered.startswith("# Generated") and rendered.endswith("\n\nunit_tests:\n  - name: one\n")
+
+
+def test_stale_generated_files_are_named_and_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / STAGING).mkdir(parents=True)
+    assert main([], root=tmp_path) == 1
+    assert f"{STAGING}/stg_landing__runs.sql is out of date" in capsys.readouterr().err
+    assert main(["--write"], root=tmp_path) == 0
+    assert main([], root=tmp_path) == 0
+
+
+def test_sources_have_the_names_and_descriptions_of_the_schema_files_and_no_columns() -> None:
+    (source,) = yaml.safe_load((LANDING / "_landing__sources.yml").read_text(encoding="utf-8"))["sources"]
     assert source["name"] == "landing"
-    assert have == want
+    assert source["tables"] == [
+        {"name": schema.name, "description": f"{schema.description} Grain: {schema.grain}."}
+        for schema in landing_tables().values()
+    ]
+
+
+def test_staging_models_have_the_columns_types_and_descriptions_of_the_schema_files(built: Built) -> None:
+    have = {
+        model["name"]: [(name, c["data_type"], c["description"]) for name, c in model["columns"].items()]
+        for model in in_build_order(built.project.manifest())
+        if model["name"].startswith("stg_landing__")
+    }
+    assert have == {
+        f"stg_landing__{schema.name}": [(c.name, data_type(c), c.description) for c in schema.columns]
+        for schema in landing_tables().values()
+    }
 
 
 def test_every_model_builds_on_empty_tables(built: Built) -> None:

@@ -28,7 +28,7 @@ def _landing() -> Relations:
 
 
 def _contracts(folder: str) -> Relations:
-    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (MODELS / folder).rglob("_*__models.yml")]
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in (MODELS / folder).rglob("*.yml")]
     return {
         model["name"]: [Field(column["name"], column["data_type"].split("(")[0].upper()) for column in model["columns"]]
         for file in files

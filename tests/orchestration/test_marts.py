@@ -33,7 +33,7 @@ def test_manifest_follows_the_files_of_the_project_and_its_environment(daily: Da
     before = set(nodes(manifest(settings)))
     folder = daily.workplace.root / "dbt_project" / "models" / "reporting"
     (folder / "rpt_new.sql").write_text("select 1 as one\n", encoding="utf-8")
-    (folder / "_reporting__models.yml").unlink()
+    (folder / "rpt_gates.yml").unlink()
     changed = manifest(replace(settings, env="staging"))
     assert set(nodes(changed)) - before == {"model.assay.rpt_new"}
     assert nodes(changed)["model.assay.rpt_new"]["schema"] == "staging_reporting"

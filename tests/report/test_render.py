@@ -112,6 +112,16 @@ def test_the_page_has_no_script_no_handler_and_no_outside_resource() -> None:
     assert not [name for name in page.attributes if name.startswith("on") or name in ("src", "href")]
 
 
+def test_an_interval_is_drawn_where_its_bounds_lie() -> None:
+    unscored = {"reliability": None, "low": None, "high": None, "interval_status": "unscored"}
+    stated, worst_to_best = html(card()), html(card(rate=unscored))
+
+    assert '<line class="bounds" x1="78.20%" x2="83.10%"' in stated
+    assert '<circle class="rate" cx="80.80%"' in stated
+    assert '<line class="bounds dashed" x1="80.00%" x2="82.00%"' in worst_to_best
+    assert (stated.count("<circle"), worst_to_best.count("<circle")) == (2, 1)
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_text_adds_nothing_to_the_page_and_is_shown(text: str) -> None:
     plain, hostile = Elements(html(card())), Elements(html(card(text=text)))

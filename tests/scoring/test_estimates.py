@@ -16,10 +16,10 @@ from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.tally import Tallied, Tally
 from assay.statistics.measured import Measured
 from assay.statistics.rates import rate
-from assay.statistics.repeats import pass_at_k, pass_hat_k, variance_split
 from assay.statistics.sampling import Sampling
 from assay.tasks.task import Task
 from tests.fakes.task_folder import TaskFolder
+from tests.statistics.named_repeats import pass_at_k, pass_hat_k, variance_split
 
 FACTS = RunFacts(
     run_id="run-1",

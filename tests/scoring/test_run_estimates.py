@@ -10,10 +10,10 @@ from typing import Any
 from assay.runs.resume import reopen
 from assay.scoring.score_stage import read_estimates, score_run
 from assay.statistics.rates import rate
-from assay.statistics.repeats import pass_hat_k
 from assay.statistics.sampling import Sampling
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
 from tests.runs.bench import Bench
+from tests.statistics.named_repeats import pass_hat_k
 
 ASKS = {"name": "asks", "type": "allowed_value", "field": "label", "values": ["question"]}
 CLUSTERS, RECORDS = 12, 48

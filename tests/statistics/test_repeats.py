@@ -1,4 +1,4 @@
-"""pass@k and pass^k by counting, the variance split by known components, and the records that waver."""
+"""pass@k and pass^k by counting, the variance split by known components."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from assay.statistics.measured import Status
 from assay.statistics.rates import rate
-from assay.statistics.repeats import FlakyRecord, flaky_records, pass_at_k, pass_hat_k, variance_split
 from assay.statistics.sampling import Sampling
+from tests.statistics.named_repeats import pass_at_k, pass_hat_k, variance_split
 
 PASSED = [True, False, False, True, True, True, False, False, False, True, False, True]
 RECORDS = ["a", "a", "a", "a", "b", "b", "b", "b", "c", "c", "c", "c"]
@@ -70,19 +70,6 @@ def test_records_with_too_few_epochs_are_unscored() -> None:
     assert (some.status, some.worst, some.best) == (Status.UNSCORED, 0.5, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("passed", "sampling", "k", "says"),
-    [
-        ([True], Sampling(records=["a"]), 0, "k of at least 1"),
-        ([True], Sampling(), 1, "the record of each answer"),
-        ([0.5], Sampling(records=["a"]), 1, "True, False or None"),
-    ],
-)
-def test_what_has_no_k_is_refused(passed: list[bool], sampling: Sampling, k: int, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        pass_at_k(passed, sampling, k=k)
-
-
 def test_the_variance_is_split_into_what_it_was_made_of() -> None:
     random = np.random.default_rng(4)
     records, epochs, judgements = 1500, 3, 2
@@ -136,18 +123,3 @@ def test_no_component_is_below_zero_and_one_record_has_no_split() -> None:
     assert found is not None and found.record == 0.0
     assert variance_split([1, 0, 1], records=list("aaa")) is None
     assert variance_split([None, None], records=list("ab")) is None
-
-
-def test_the_standard_error_of_a_plan_follows_from_the_split() -> None:
-    found = variance_split([1, 2, 3, 4, 5, 7, 8, 9], records=list("aaaabbbb"), answers=list("11221122"))
-
-    assert found is not None
-    expected = (found.record + found.epoch / 3 + found.judge / 6) / 50
-    assert found.standard_error(records=50, epochs=3, judgements=2) == pytest.approx(expected**0.5)
-
-
-def test_flaky_records_are_those_that_pass_and_fail() -> None:
-    passed = [True, True, True, False, False, True, True, True, None, False, True, False]
-    records = ["always", "always", "half", "half", "once", "most", "most", "most", "most", "most", "unscored", "never"]
-
-    assert flaky_records(passed, records) == [FlakyRecord("half", 1, 2), FlakyRecord("most", 3, 4)]

@@ -113,31 +113,22 @@ def probable_cost(
 
 def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
     """The mean cost of a request of the size, by a line or in proportion."""
-    n = len(past)
-    past_size = math.fsum(one.size for one in past) / n
-    usd = math.fsum(one.input_usd + one.output_usd for one in past) / n
-    squares = math.fsum((one.size - past_size) ** 2 for one in past)
-    if squares < n * (LEAST_VARIATION * past_size) ** 2:
-        return _in_proportion(size, past, past_size=past_size)
-    cost_of = [one.input_usd + one.output_usd for one in past]
-    slope = math.fsum((one.size - past_size) * cost for one, cost in zip(past, cost_of, strict=True)) / squares
-    mean = usd + slope * (size - past_size)
-    if mean <= 0:  # below what any request before was like
-        return _in_proportion(size, past, past_size=past_size)
-    residuals = (cost - usd - slope * (one.size - past_size) for one, cost in zip(past, cost_of, strict=True))
-    spread = math.fsum(residual**2 for residual in residuals) / (n - 2)
-    return _Fit(mean, slope, spread * (1 / n + (size - past_size) ** 2 / squares), spread)
+    import numpy as np
 
-
-def _in_proportion(size: float, past: Sequence[PastCalls], *, past_size: float) -> _Fit:
-    n = len(past)
-    rate = math.fsum(one.input_usd for one in past) / (past_size * n)
-    output = math.fsum(one.output_usd for one in past) / n
-    residuals = [(one.input_usd - rate * one.size, one.output_usd - output) for one in past]
-    scale = size / past_size
-    learnt = math.fsum((scale * of_input + of_output) ** 2 for of_input, of_output in residuals) / (n - 2) / n
-    spread = math.fsum((of_input + of_output) ** 2 for of_input, of_output in residuals) / (n - 2)
-    return _Fit(rate * size + output, rate, learnt, spread)
+    sizes, inputs, outputs = np.array([(one.size, one.input_usd, one.output_usd) for one in past]).T
+    n, costs, mean_size = len(past), inputs + outputs, float(sizes.mean())
+    apart = sizes - mean_size
+    squares = float(apart @ apart)
+    if squares >= n * (LEAST_VARIATION * mean_size) ** 2:
+        slope = float(apart @ costs) / squares
+        mean = float(costs.mean()) + slope * (size - mean_size)
+        if mean > 0:  # else below what any request before was like
+            spread = float(((costs - costs.mean() - slope * apart) ** 2).sum()) / (n - 2)
+            return _Fit(mean, slope, spread * (1 / n + (size - mean_size) ** 2 / squares), spread)
+    rate, output = float(inputs.mean()) / mean_size, float(outputs.mean())
+    of_input, of_output = inputs - rate * sizes, outputs - output
+    learnt = float(((size / mean_size * of_input + of_output) ** 2).sum()) / (n - 2) / n
+    return _Fit(rate * size + output, rate, learnt, float(((of_input + of_output) ** 2).sum()) / (n - 2))
 
 
 def cost_bounds(
@@ -182,7 +173,7 @@ def _spread(values: Sequence[float], mean: float) -> float:
 
 
 def _t(degrees: float) -> float:
-    from scipy.stats import norm, t
+    from scipy.special import ndtri, stdtrit
 
     quantile = (1 + LEVEL) / 2
-    return float(norm.ppf(quantile) if math.isinf(degrees) else t.ppf(quantile, degrees))
+    return float(ndtri(quantile) if math.isinf(degrees) else stdtrit(degrees, quantile))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -275,24 +275,17 @@ class _Forecaster:
         """What the call's input and its output cost now; a call that broke off counts with what it may have cost."""
         if call["input_tokens"] is None:
             return Decimal(0), Decimal(call["cost_usd"] or 0)
-        asked = TokenUsage(
+        whole = TokenUsage(
             call["uncached_input_tokens"],
             call["cached_input_tokens"],
             call["cache_write_tokens"],
-            answer=0,
-            reasoning=0,
-        )
-        whole = TokenUsage(
-            asked.uncached_input,
-            asked.cached_input,
-            asked.cache_write,
-            answer=call["answer_tokens"],
-            reasoning=call["reasoning_tokens"],
+            call["answer_tokens"],
+            call["reasoning_tokens"],
         )
         route = call["route"] if call["attempt"] == 1 else None
         tier = None if call["is_batch"] else call["service_tier"]
         model = (call["provider"], call["request_model"])
-        of_input = self._price(asked, *model, route=route, tier=tier)
+        of_input = self._price(replace(whole, answer=0, reasoning=0), *model, route=route, tier=tier)
         of_all = self._price(whole, *model, route=route, tier=tier)
         return None if of_input is None or of_all is None else (of_input, of_all - of_input)
 

@@ -7,7 +7,6 @@ budget, exact cache, retries, journal; they land with the purpose `judge`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -36,7 +35,6 @@ from assay.scoring.judges.verdicts import opinion_of
 from assay.warehouse.landing import LandingWriter
 
 JOURNAL = "judges"
-LOG = logging.getLogger(__name__)
 Answers = Callable[[], Iterator[LandedPrediction]]
 """The answers of the run in the order of its input, from the start each time."""
 

@@ -21,7 +21,7 @@ escalations as (
 
 ),
 
--- What is neither the router's word on a check nor on a confidence is the kind of a fault.
+-- Any other reason is the error type of a response that was not valid.
 final as (
 
     select

@@ -41,12 +41,12 @@ evaluations as (
         logical_or(metric = 'percent_agreement' and value is not null) as is_measured,
     from estimates
     group by evaluation_id, run_id, task, scorer, scorer_version
-    -- Other evaluations land some of these metrics, too: that of a calibration has them all.
+    -- Other evaluations land some of these metrics, too; only a calibration lands both of these.
     having logical_or(metric = 'judged_rate') and logical_or(metric = 'krippendorffs_alpha')
 
 ),
 
-newest_of_runs as (
+newest_by_run as (
 
     select * from evaluations
     where true
@@ -58,7 +58,7 @@ newest_of_runs as (
 
 ),
 
--- A run that nobody has labelled yet does not displace what is known of the judge from another.
+-- A calibration without labels does not replace an earlier one of the judge that has some.
 newest as (
 
     select
@@ -67,7 +67,7 @@ newest as (
             partition by task, scorer, scorer_version
             order by if(is_measured, 0, 1), evaluated_at desc, evaluation_id desc
         ) = 1 as is_newest_of_version,
-    from newest_of_runs
+    from newest_by_run
 
 ),
 

@@ -6,9 +6,9 @@ estimates as (
 
 ),
 
--- What was measured of a run by itself bears the run's id, evaluations bear their own.
--- Scored again, a rate may have got another method: the newest row counts.
-of_runs as (
+-- Estimates of a run by itself have the run's id as evaluation_id; evaluations have their own.
+-- A run that is scored again may use another method: the newest row counts.
+run_estimates as (
 
     select * from estimates
     where evaluation_id = run_id
@@ -53,7 +53,7 @@ final as (
         status,
         reason,
         details,
-    from of_runs
+    from run_estimates
 
 )
 

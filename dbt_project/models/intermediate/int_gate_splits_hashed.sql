@@ -7,7 +7,7 @@ cases as (
 
 ),
 
--- Versions of a golden set with the same gate split are one: what was seen of it stays seen.
+-- Golden set versions with the same gate cases count as one split, with all its earlier uses.
 final as (
 
     select

@@ -6,7 +6,7 @@ entries as (
 
 ),
 
--- A cap may change within a month, and another worker that settles a lease does not know it.
+-- Caps may change within a month, and are NULL where another worker settled the lease.
 final as (
 
     select

@@ -7,7 +7,7 @@ predictions as (
 
 ),
 
--- A golden set asked on two days is one set, not twice the sample: its newest day counts.
+-- A golden set run on two days is not twice the sample: only its newest day counts.
 newest_golden_sets as (
 
     select

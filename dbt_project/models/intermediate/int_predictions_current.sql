@@ -2,11 +2,11 @@ with
 
 predictions as (
 
-    select * from {{ ref('int_predictions_placed') }}
+    select * from {{ ref('int_predictions_enriched') }}
 
 ),
 
--- A failed, interrupted or unfinished run never displaces a complete one.
+-- A failed, interrupted or unfinished run never replaces a completed one.
 completed as (
 
     select * from predictions
@@ -14,7 +14,7 @@ completed as (
 
 ),
 
--- Golden cases and input rows may share ids, so they are kept apart.
+-- Golden cases and input rows may share ids, so they are ranked separately.
 current_predictions as (
 
     select *

@@ -2,7 +2,7 @@ with
 
 predictions as (
 
-    select * from {{ ref('int_predictions_placed') }}
+    select * from {{ ref('int_predictions_enriched') }}
 
 ),
 

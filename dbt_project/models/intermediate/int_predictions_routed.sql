@@ -14,7 +14,7 @@ responses as (
 
 ),
 
--- An answer took every call for its request: those of routes that were left, too.
+-- The cost of a request includes calls to routes that it was escalated from.
 requests as (
 
     select
@@ -26,7 +26,7 @@ requests as (
 
 ),
 
--- Where there was one route only, or no call, there is nothing to compare.
+-- With one route only, or without a call in this run, there is nothing to compare.
 priced as (
 
     select

@@ -23,7 +23,7 @@ slices as (
 
 ),
 
--- A record without a cluster is a cluster of its own; asked on two days it is still one.
+-- A record without a cluster is a cluster of its own, and one cluster over several days.
 sliced as (
 
     select

@@ -13,9 +13,9 @@ estimates as (
 
 ),
 
--- An estimate speaks of one run. It stands only where the whole rate comes from that run and holds
--- all that the run scored: not where a later run took the place of a part, nor where judges saw a
--- sample, of which alone the estimate speaks.
+-- An estimate covers one run. It is used only where the rate comes from that run alone and
+-- counts everything the run scored: not where a later run replaced a part of the predictions,
+-- nor where judges scored a sample, because the estimate then covers the sample alone.
 matched as (
 
     select

@@ -6,7 +6,7 @@ responses as (
 
 ),
 
--- A call of a judge is none of the calls and costs of answers: judging stands apart.
+-- Calls and costs of judges are kept apart from those of predictions.
 final as (
 
     select

@@ -12,8 +12,8 @@ responses as (
 
 ),
 
--- The call that a cached or reused answer comes from was paid by any run before.
-paid as (
+-- The call behind a cached or reused prediction may belong to any earlier run.
+priced as (
 
     select
         predictions.run_id,
@@ -44,7 +44,7 @@ final as (
                 null
             ) as {{ source }}_saved_usd,
         {% endfor %}
-    from paid
+    from priced
     group by run_id
 
 )

@@ -6,12 +6,12 @@ scores as (
         *,
         {{ is_verdict('scores') }} as is_verdict,
     from {{ ref('stg_landing__scores') }} as scores
-    -- People's labels calibrate a scorer; they are no verdict of it.
+    -- Human labels calibrate a scorer; they are not scores of it.
     where coalesce(scores.scorer_kind != 'human', true)
 
 ),
 
--- When a scorer changed, only what its newest version said of a prediction counts.
+-- Where the scorer changed, only the scores of its newest version of a prediction count.
 newest_versions as (
 
     select
@@ -28,8 +28,8 @@ newest_versions as (
 
 ),
 
--- Several annotators must all have scored, and all have passed; a judge speaks by its verdict.
--- Several opinions of a judge that have come to no verdict are not scored.
+-- Several annotators must all have scored, and all have passed; a judge counts by its verdict.
+-- A judge with several votes and no verdict is not scored.
 final as (
 
     select

@@ -19,7 +19,7 @@ agreement as (
 
 ),
 
--- Of two people the mean of all pairs is the one pair's, so both rows say the same.
+-- With two annotators the mean over pairs equals the one pair: both rows have the same value.
 pairs as (
 
     select
@@ -37,7 +37,7 @@ pairs as (
 
 ),
 
-figures as (
+metrics as (
 
     select
         estimate_id,
@@ -75,20 +75,20 @@ final as (
         agreement.task,
         agreement.scorer,
         agreement.scorer_version,
-        figures.metric,
-        figures.annotators,
+        metrics.metric,
+        metrics.annotators,
         agreement.population,
         agreement.slice,
         agreement.run_id,
         agreement.data_date,
         agreement.inference_version,
-        figures.value,
-        figures.low,
-        figures.high,
-        figures.method,
-        figures.n,
-        figures.status,
-        figures.reason,
+        metrics.value,
+        metrics.low,
+        metrics.high,
+        metrics.method,
+        metrics.n,
+        metrics.status,
+        metrics.reason,
         agreement.question_version,
         agreement.n_labels,
         agreement.n_annotators,
@@ -100,8 +100,8 @@ final as (
         agreement.drawn_on,
         agreement.evaluated_at,
     from agreement
-    inner join figures
-        on agreement.estimate_id = figures.estimate_id
+    inner join metrics
+        on agreement.estimate_id = metrics.estimate_id
 
 )
 

@@ -2,7 +2,7 @@ with
 
 batches as (
 
-    select * from {{ ref('int_batches_reached') }}
+    select * from {{ ref('int_batches_latest_state') }}
 
 ),
 
@@ -46,8 +46,8 @@ counted as (
 
 ),
 
--- Only calls whose answer came by batch: what it left is asked online, at the online price.
-paid as (
+-- Calls made through the batch only: requests it did not complete are sent online.
+batch_calls as (
 
     select
         run_id,
@@ -66,12 +66,12 @@ final as (
         counted.*,
         timestamp_diff(current_timestamp(), counted.oldest_open_at, millisecond)
             as oldest_open_age_ms,
-        coalesce(paid.calls, 0) as calls,
-        coalesce(paid.n_unpriced_calls, 0) as n_unpriced_calls,
-        if(paid.run_id is null, 0, paid.cost_usd) as cost_usd,
+        coalesce(batch_calls.calls, 0) as calls,
+        coalesce(batch_calls.n_unpriced_calls, 0) as n_unpriced_calls,
+        if(batch_calls.run_id is null, 0, batch_calls.cost_usd) as cost_usd,
     from counted
-    left join paid
-        on counted.run_id = paid.run_id and counted.provider = paid.provider
+    left join batch_calls
+        on counted.run_id = batch_calls.run_id and counted.provider = batch_calls.provider
 
 )
 

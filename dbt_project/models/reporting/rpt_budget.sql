@@ -12,7 +12,7 @@ responses as (
 
 ),
 
--- The caps as the newest lease states them: a lease without one leaves the earlier ones standing.
+-- Caps from the newest lease that has one; a lease without a cap leaves the earlier value.
 task_caps as (
 
     select
@@ -41,7 +41,7 @@ month_caps as (
 
 ),
 
-lent as (
+reservations as (
 
     select
         month,
@@ -58,7 +58,7 @@ lent as (
 
 ),
 
--- As the caps count: by the month of the call, calls of unknown billing at their upper estimate.
+-- As the caps count: by month of the call, calls of unknown billing at their upper estimate.
 spent as (
 
     select
@@ -75,24 +75,24 @@ spent as (
 joined as (
 
     select
-        coalesce(spent.month, lent.month) as month,
-        coalesce(spent.task, lent.task) as task,
-        lent.highest_run_cap_usd,
-        coalesce(lent.n_leases, 0) as n_leases,
-        coalesce(lent.n_open_leases, 0) as n_open_leases,
-        coalesce(lent.n_expired_leases, 0) as n_expired_leases,
-        coalesce(lent.reserved_usd, 0) as reserved_usd,
-        coalesce(lent.open_reserved_usd, 0) as open_reserved_usd,
-        coalesce(lent.settled_usd, 0) as settled_usd,
+        coalesce(spent.month, reservations.month) as month,
+        coalesce(spent.task, reservations.task) as task,
+        reservations.highest_run_cap_usd,
+        coalesce(reservations.n_leases, 0) as n_leases,
+        coalesce(reservations.n_open_leases, 0) as n_open_leases,
+        coalesce(reservations.n_expired_leases, 0) as n_expired_leases,
+        coalesce(reservations.reserved_usd, 0) as reserved_usd,
+        coalesce(reservations.open_reserved_usd, 0) as open_reserved_usd,
+        coalesce(reservations.settled_usd, 0) as settled_usd,
         coalesce(spent.calls, 0) as calls,
         coalesce(spent.n_unpriced_calls, 0) as n_unpriced_calls,
         coalesce(spent.spent_usd, 0) as spent_usd,
         sum(coalesce(spent.spent_usd, 0)) over (
-            partition by coalesce(spent.month, lent.month)
+            partition by coalesce(spent.month, reservations.month)
         ) as month_spent_usd,
     from spent
-    full outer join lent
-        on spent.month = lent.month and spent.task = lent.task
+    full outer join reservations
+        on spent.month = reservations.month and spent.task = reservations.task
 
 ),
 

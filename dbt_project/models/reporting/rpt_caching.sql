@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -68,7 +68,7 @@ joined as (
 
 ),
 
--- One price that is missing leaves the whole saving unknown: a sum of NULL is NULL.
+-- NULL where one price is missing, because a sum with NULL is NULL.
 final as (
 
     select

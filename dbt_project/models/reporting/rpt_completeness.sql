@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -63,7 +63,7 @@ counted as (
 
 ),
 
--- What a run says of itself must agree with what landed; a count it never gave is no agreement.
+-- Counts reported by the run must equal landed counts; a missing count is not complete.
 final as (
 
     select

@@ -6,7 +6,7 @@ responses as (
 
 ),
 
--- A call of a judge is none of the calls, tokens and costs of answers: judging stands apart.
+-- Calls, tokens and costs of judges are kept apart from those of predictions.
 summed as (
 
     select
@@ -45,7 +45,7 @@ summed as (
 
 ),
 
--- A sum that lacks the price of a call is no cost: it is NULL, beside what is known of it.
+-- A sum that lacks the price of a call is NULL; cost_priced_usd has the priced part.
 final as (
 
     select

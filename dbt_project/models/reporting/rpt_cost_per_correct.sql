@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -64,7 +64,7 @@ joined as (
 
 ),
 
--- Too many unscored answers leave the number of correct ones unknown, not small.
+-- With too many unscored predictions the number of correct ones is unknown, not small.
 judged as (
 
     select

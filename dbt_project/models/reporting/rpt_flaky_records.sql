@@ -7,7 +7,7 @@ predictions as (
 
 ),
 
--- Epochs are repeats within a day; a record that is asked again tomorrow may have changed.
+-- Epochs are repeats within a day; on another day the output may differ for other reasons.
 repeated as (
 
     select

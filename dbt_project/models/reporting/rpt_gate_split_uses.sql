@@ -6,7 +6,7 @@ splits as (
 
 ),
 
--- A golden run of both splits has seen the gate split, too.
+-- A golden run of both splits uses the gate split, too.
 runs as (
 
     select * from {{ ref('stg_landing__runs') }}
@@ -17,7 +17,7 @@ runs as (
 
 ),
 
-looks as (
+uses as (
 
     select
         splits.task,
@@ -43,19 +43,19 @@ final as (
         splits.gate_split_hash,
         splits.n_gate_cases,
         splits.first_used_at,
-        coalesce(looks.n_runs, 0) as n_runs,
-        coalesce(looks.n_inference_versions, 0) as n_inference_versions,
-        looks.first_asked_at,
-        looks.last_asked_at,
+        coalesce(uses.n_runs, 0) as n_runs,
+        coalesce(uses.n_inference_versions, 0) as n_inference_versions,
+        uses.first_asked_at,
+        uses.last_asked_at,
         coalesce(
-            looks.last_asked_at = max(looks.last_asked_at) over (partition by splits.task),
+            uses.last_asked_at = max(uses.last_asked_at) over (partition by splits.task),
             false
         ) as is_latest,
     from splits
-    left join looks
+    left join uses
         on
-            splits.task = looks.task
-            and splits.gate_split_hash = looks.gate_split_hash
+            splits.task = uses.task
+            and splits.gate_split_hash = uses.gate_split_hash
 
 )
 

@@ -7,7 +7,7 @@ rates as (
 
 ),
 
--- One figure a row becomes one column a figure; the labels they rest on are the same for all.
+-- Pivots one row per metric into one column per metric; all share the same labels.
 final as (
 
     select

@@ -2,7 +2,7 @@ with
 
 predictions as (
 
-    select * from {{ ref('int_predictions_waited_for') }}
+    select * from {{ ref('int_prediction_call_times') }}
 
 ),
 
@@ -15,7 +15,7 @@ responses as (
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -62,7 +62,7 @@ calls as (
 
 ),
 
-answers as (
+online as (
 
     select
         prediction_percentiles.run_id,
@@ -92,25 +92,25 @@ final as (
         runs.variant,
         runs.stage,
         runs.run_status,
-        answers.n_wire_answers,
-        answers.end_to_end_p50_ms,
-        answers.end_to_end_p90_ms,
-        answers.end_to_end_p99_ms,
+        online.n_wire_answers,
+        online.end_to_end_p50_ms,
+        online.end_to_end_p90_ms,
+        online.end_to_end_p99_ms,
         coalesce(calls.n_timed_calls, 0) as n_timed_calls,
         calls.call_latency_p50_ms,
         calls.call_latency_p90_ms,
         calls.call_latency_p99_ms,
-        answers.sla_latency_ms,
-        answers.sla_share,
-        if(answers.sla_latency_ms is null, null, answers.n_within_sla / answers.n_wire_answers)
+        online.sla_latency_ms,
+        online.sla_share,
+        if(online.sla_latency_ms is null, null, online.n_within_sla / online.n_wire_answers)
             as share_within_sla,
-        if(answers.sla_latency_ms is null, null, answers.n_within_sla / answers.n_wire_answers)
-        >= answers.sla_share as meets_sla,
-    from answers
+        if(online.sla_latency_ms is null, null, online.n_within_sla / online.n_wire_answers)
+        >= online.sla_share as meets_sla,
+    from online
     inner join runs
-        on answers.run_id = runs.run_id
+        on online.run_id = runs.run_id
     left join calls
-        on answers.run_id = calls.run_id
+        on online.run_id = calls.run_id
 
 )
 

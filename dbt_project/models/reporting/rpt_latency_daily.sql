@@ -7,15 +7,15 @@ responses as (
 
 ),
 
--- A wire answer belongs to the route and model of the call whose answer was used.
-answers as (
+-- An online prediction belongs to the route and model of the call whose response was accepted.
+online_predictions as (
 
-    select * from {{ ref('int_predictions_waited_for') }}
+    select * from {{ ref('int_prediction_call_times') }}
     where request_model is not null
 
 ),
 
-answer_percentiles as (
+prediction_percentiles as (
 
     select
         *,
@@ -28,7 +28,7 @@ answer_percentiles as (
         percentile_cont(end_to_end_ms, 0.99) over (
             partition by data_date, task, route, provider, request_model
         ) as p99_ms,
-    from answers
+    from online_predictions
 
 ),
 
@@ -49,7 +49,7 @@ call_percentiles as (
 
 ),
 
-answered as (
+prediction_latencies as (
 
     select
         data_date,
@@ -61,12 +61,12 @@ answered as (
         max(p50_ms) as end_to_end_p50_ms,
         max(p90_ms) as end_to_end_p90_ms,
         max(p99_ms) as end_to_end_p99_ms,
-    from answer_percentiles
+    from prediction_percentiles
     group by data_date, task, route, provider, request_model
 
 ),
 
-called as (
+call_latencies as (
 
     select
         data_date,
@@ -86,19 +86,19 @@ called as (
 final as (
 
     select
-        called.*,
-        coalesce(answered.n_wire_answers, 0) as n_wire_answers,
-        answered.end_to_end_p50_ms,
-        answered.end_to_end_p90_ms,
-        answered.end_to_end_p99_ms,
-    from called
-    left join answered
+        call_latencies.*,
+        coalesce(prediction_latencies.n_wire_answers, 0) as n_wire_answers,
+        prediction_latencies.end_to_end_p50_ms,
+        prediction_latencies.end_to_end_p90_ms,
+        prediction_latencies.end_to_end_p99_ms,
+    from call_latencies
+    left join prediction_latencies
         on
-            called.data_date = answered.data_date
-            and called.task = answered.task
-            and called.route = answered.route
-            and called.provider = answered.provider
-            and called.request_model = answered.request_model
+            call_latencies.data_date = prediction_latencies.data_date
+            and call_latencies.task = prediction_latencies.task
+            and call_latencies.route = prediction_latencies.route
+            and call_latencies.provider = prediction_latencies.provider
+            and call_latencies.request_model = prediction_latencies.request_model
 
 )
 

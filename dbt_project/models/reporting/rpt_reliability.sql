@@ -63,8 +63,8 @@ final as (
             when counted_status = 'unscored'
                 then 'more than 1 % could not be scored or was not judged'
             when n_eligible = 0 then 'no prediction'
-            when n_runs > 1 then 'no estimate speaks of several runs'
-            else 'no estimate of the run speaks of just these predictions'
+            when n_runs > 1 then 'no estimate covers several runs'
+            else 'no estimate of the run covers exactly these predictions'
         end as interval_reason,
     from estimated
 

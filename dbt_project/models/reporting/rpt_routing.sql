@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -12,7 +12,7 @@ calls as (
 
 ),
 
-answers as (
+outputs as (
 
     select
         run_id,
@@ -42,7 +42,7 @@ escalations as (
 
 ),
 
--- A route may have been asked and left each time, or have given cached answers only.
+-- A route may have escalated every request, or have cached predictions only.
 routes as (
 
     select
@@ -55,7 +55,7 @@ routes as (
     select
         run_id,
         route,
-    from answers
+    from outputs
 
     union distinct
 
@@ -78,11 +78,11 @@ final as (
         runs.run_status,
         routes.route,
         coalesce(calls.n_asked, 0) as n_asked,
-        coalesce(answers.n_answers, 0) as n_answers,
-        coalesce(answers.n_wire, 0) as n_wire,
+        coalesce(outputs.n_answers, 0) as n_answers,
+        coalesce(outputs.n_wire, 0) as n_wire,
         safe_divide(
-            coalesce(answers.n_answers, 0),
-            sum(answers.n_answers) over (partition by routes.run_id)
+            coalesce(outputs.n_answers, 0),
+            sum(outputs.n_answers) over (partition by routes.run_id)
         ) as share_of_answers,
         coalesce(escalations.n_escalated, 0) as n_escalated,
         coalesce(escalations.n_escalated_no_valid_answer, 0) as n_escalated_no_valid_answer,
@@ -90,18 +90,18 @@ final as (
         coalesce(escalations.n_escalated_confidence, 0) as n_escalated_confidence,
         if(calls.run_id is null, 0, calls.cost_usd) as cost_usd,
         coalesce(calls.n_unpriced_calls, 0) as n_unpriced_calls,
-        coalesce(answers.n_compared, 0) as n_compared,
-        coalesce(answers.n_uncompared, 0) as n_uncompared,
-        answers.compared_cost_usd,
-        answers.counterfactual_cost_usd,
-        answers.counterfactual_cost_usd - answers.compared_cost_usd as routing_saved_usd,
+        coalesce(outputs.n_compared, 0) as n_compared,
+        coalesce(outputs.n_uncompared, 0) as n_uncompared,
+        outputs.compared_cost_usd,
+        outputs.counterfactual_cost_usd,
+        outputs.counterfactual_cost_usd - outputs.compared_cost_usd as routing_saved_usd,
     from routes
     inner join runs
         on routes.run_id = runs.run_id
     left join calls
         on routes.run_id = calls.run_id and routes.route = calls.route
-    left join answers
-        on routes.run_id = answers.run_id and routes.route = answers.route
+    left join outputs
+        on routes.run_id = outputs.run_id and routes.route = outputs.route
     left join escalations
         on routes.run_id = escalations.run_id and routes.route = escalations.route
 

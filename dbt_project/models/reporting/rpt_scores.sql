@@ -3,7 +3,7 @@ with
 scores as (
 
     select * from {{ ref('fct_scores') }}
-    -- People label chosen items: rates from their labels are weighted, and stand in estimates.
+    -- Labelled samples are not uniform: rates from human labels are weighted, in estimates.
     where is_verdict and coalesce(scorer_kind != 'human', true)
 
 ),
@@ -57,7 +57,7 @@ counted as (
 
 ),
 
--- As with reliability, an estimate stands only where it speaks of just these judgements.
+-- As with reliability, an estimate is used only where it covers exactly these scores.
 final as (
 
     select

@@ -1,4 +1,4 @@
-{# Fails with every combination of `columns` that occurs more than once or lacks a part. #}
+{# Returns every combination of `columns` that occurs more than once or has a NULL. #}
 {% test unique_key(model, columns) %}
 
 select

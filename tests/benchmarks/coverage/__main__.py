@@ -1,6 +1,6 @@
-"""Runs the cells that are not yet in the results file, then prints the table; ends with 1 if a cell misses its target.
+"""Runs the cells that are not yet in the results file, then prints all of them as CSV; ends with 1 if a cell misses its target.
 
-    python -m tests.benchmarks.coverage --out FILE [--cells NAME ...] [--samples 10000] [--table-only]
+    python -m tests.benchmarks.coverage --out FILE [--cells NAME ...] [--samples 10000] [--table-only] > cells.csv
 
 NAME is a family, or the beginning of a cell's key. Stopped at any time, the same command goes on. Naive methods are run on
 the same samples, named so, and have no target.
@@ -9,6 +9,7 @@ the same samples, named so, and have no target.
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -28,17 +29,20 @@ def cells(*, samples: int, chosen: Sequence[str] = ()) -> Iterator[Cell]:
                 yield cell
 
 
-def table(figures: Iterator[Figure]) -> Iterator[str]:
-    """The figures as Markdown."""
-    yield "| cell | method | samples | coverage % | too low % | mean width | no width % | called too few % | wanted % | met |"
-    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |"
+COLUMNS = (
+    "cell", "method", "samples", "coverage_pct", "too_low_pct", "mean_width", "no_width_pct", "too_few_pct",
+    "wanted_low_pct", "wanted_high_pct", "met",
+)  # fmt: skip
+
+
+def table(figures: Iterator[Figure]) -> Iterator[Sequence[str | int]]:
+    """The figures as rows of `cells.csv`, the names of the columns first."""
+    yield COLUMNS
     for one in figures:
-        wanted = "" if one.wanted is None else f"{100 * one.wanted[0]:.1f}–{100 * one.wanted[1]:.1f}"
-        met = {None: "", True: "yes", False: "**no**"}[one.met]
-        yield (
-            f"| {one.cell} | {one.method} | {one.samples or 'exact'} | {100 * one.coverage:.2f} | {100 * one.below:.2f} "
-            f"| {one.width:.4g} | {100 * one.no_width:.1f} | {100 * one.too_few:.1f} | {wanted} | {met} |"
-        )
+        shares = (f"{100 * one.coverage:.2f}", f"{100 * one.below:.2f}", f"{one.width:.4g}")
+        named = (f"{100 * one.no_width:.1f}", f"{100 * one.too_few:.1f}")
+        wanted = ("", "") if one.wanted is None else tuple(f"{100 * end:.1f}" for end in one.wanted)
+        yield one.cell, one.method, one.samples, *shares, *named, *wanted, {None: "", True: "yes", False: "no"}[one.met]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results.add(cell.key, cell.run())
     keys = {cell.key for cell in wanted}
     shown = [figure for figure in results.figures() if figure.cell in keys]
-    sys.stdout.write("\n".join(table(iter(shown))) + "\n")
+    csv.writer(sys.stdout, lineterminator="\n").writerows(table(iter(shown)))
     return int(any(figure.met is False for figure in shown))
 
 

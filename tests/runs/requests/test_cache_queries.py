@@ -7,19 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import pytest
 
 from assay.records import Response, SemanticCacheEntry
-from assay.tuning.queries import ANSWER_COST, LATEST_RECORD, NEAREST_SEMANTIC_ENTRIES
+from assay.runs.requests.queries import SEMANTIC_ENTRIES
+from assay.tuning.queries import ANSWER_COST, LATEST_RECORD
 from assay.warehouse.landing import LandingWriter
 from tests.end_to_end.workplace import Workplace
 from tests.runs.bench import Bench
 
 NOW = datetime(2027, 1, 15, 12, tzinfo=UTC)
 SCOPE = {
-    "tenant_id": "default",
-    "epoch": 0,
     "inference_version": "v1",
     "embedding_provider": "openai",
     "embedding_model": "small",
@@ -29,6 +27,8 @@ SCOPE = {
 def entry(task: str, name: str, embedding: tuple[float, ...], **changes: Any) -> SemanticCacheEntry:
     kept = SemanticCacheEntry(
         **SCOPE,
+        tenant_id="default",
+        epoch=0,
         data_date=date(2027, 1, 15),
         occurred_at=NOW - timedelta(hours=1),
         entry_id=f"{task}-{name}",
@@ -76,39 +76,21 @@ def land(place: Workplace, rows: list[Any]) -> None:
     LandingWriter(place.warehouse()).append(rows)
 
 
-def nearest(place: Workplace, task: str, embedding: list[float], **scope: Any) -> list[dict[str, Any]]:
-    parameters = {**SCOPE, "task": task, "embedding": embedding, "now": NOW, **scope}
-    return place.query(NEAREST_SEMANTIC_ENTRIES.sql, **parameters)
-
-
-def test_the_nearest_entries_have_the_cosine_that_numpy_gives_them(place: Workplace, name: str) -> None:
-    rng = np.random.default_rng(3)
-    vectors, asked = rng.normal(size=(8, 6)), rng.normal(size=6)
-    land(place, [entry(name, f"r{number}", tuple(vector)) for number, vector in enumerate(vectors.tolist())])
-    cosines = vectors @ asked / np.linalg.norm(vectors, axis=1) / np.linalg.norm(asked)
-    best = np.argsort(-cosines)[:5]
-    found = nearest(place, name, asked.tolist())
-    assert [row["record_id"] for row in found] == [f"r{number}" for number in best]
-    assert [row["similarity"] for row in found] == pytest.approx(cosines[best].tolist(), abs=1e-9)
+def entries(place: Workplace, task: str, **scope: Any) -> list[dict[str, Any]]:
+    return place.query(SEMANTIC_ENTRIES.sql, **{**SCOPE, "task": task, "now": NOW, **scope})
 
 
 def test_an_entry_that_landed_twice_is_found_once(place: Workplace, name: str) -> None:
     for call_id in ("first", "again"):
         land(place, [entry(name, "r1", (1.0, 0.0), call_id=call_id)])
-    assert [row["call_id"] for row in nearest(place, name, [1.0, 0.0])] == ["again"]
-
-
-def test_an_entry_of_another_width_has_no_similarity_and_breaks_nothing(place: Workplace, name: str) -> None:
-    land(place, [entry(name, "narrow", (1.0, 0.0)), entry(name, "wide", (1.0, 0.0, 0.0))])
-    found = {row["record_id"]: row["similarity"] for row in nearest(place, name, [1.0, 0.0])}
-    assert found == {"narrow": pytest.approx(1.0), "wide": None}
+    assert [row["call_id"] for row in entries(place, name)] == ["again"]
 
 
 def test_entries_outside_the_scope_are_not_found(place: Workplace, name: str) -> None:
     land(place, [entry(name, "mine", (1.0, 0.0)), entry(name, "gone", (1.0, 0.0), expires_at=NOW)])
-    assert [row["record_id"] for row in nearest(place, name, [1.0, 0.0])] == ["mine"]
-    for other in ({"tenant_id": "t"}, {"epoch": 1}, {"inference_version": "v2"}, {"embedding_model": "large"}):
-        assert nearest(place, name, [1.0, 0.0], **other) == []
+    assert [row["record_id"] for row in entries(place, name)] == ["mine"]
+    for other in ("task", "inference_version", "embedding_provider", "embedding_model"):
+        assert entries(place, **{"task": name, other: "another"}) == []
 
 
 def test_the_latest_landed_input_of_a_record_is_the_one_that_is_explained(bench: Bench, name: str) -> None:

@@ -16,19 +16,19 @@ responses as (
     select * from {{ ref('stg_landing__responses') }}
     {% if is_incremental() %}
         where
-            {{ in_touched_days([ref('stg_landing__responses'), ref('int_runs_collapsed')]) }}
+            {{ in_touched_days([ref('stg_landing__responses'), ref('int_runs_merged')]) }}
     {% endif %}
 
 ),
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
--- A call that broke off before any token is no gap in the prices; a billed one without a price is.
--- The reference model answers questions: what embeddings would cost there is no question.
+-- An unpriced call was billed without a price; one that failed before any token is not unpriced.
+-- Embedding calls are never unreferenced, because the reference model is a chat model.
 final as (
 
     select

@@ -8,7 +8,7 @@ task_versions as (
 
 runs as (
 
-    select * from {{ ref('int_runs_collapsed') }}
+    select * from {{ ref('int_runs_merged') }}
 
 ),
 
@@ -23,7 +23,7 @@ uses as (
 
 ),
 
--- The version in use is the one last run, for a task may return to an older one.
+-- The current version is the last used one, because a task may return to an older version.
 ranked as (
 
     select
@@ -38,7 +38,7 @@ ranked as (
 
 ),
 
--- A candidate variant that was tried last is not what the task is.
+-- The default variant comes first: a candidate variant used last does not define the task.
 latest as (
 
     select *

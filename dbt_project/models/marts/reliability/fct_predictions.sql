@@ -13,7 +13,7 @@ with
 
 predictions as (
 
-    select * from {{ ref('int_predictions_placed') }}
+    select * from {{ ref('int_predictions_enriched') }}
     {% if is_incremental() %}
         where {{ in_touched_days([ref('int_predictions_judged')]) }}
     {% endif %}

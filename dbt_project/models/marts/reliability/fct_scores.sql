@@ -23,7 +23,7 @@ predictions as (
 
 ),
 
-placed as (
+enriched as (
 
     select
         scores.score_id,
@@ -60,7 +60,7 @@ placed as (
 
 final as (
 
-    select * from placed
+    select * from enriched
     {% if is_incremental() %}
         where {{ in_touched_days([ref('fct_predictions'), ref('stg_landing__scores')]) }}
     {% endif %}

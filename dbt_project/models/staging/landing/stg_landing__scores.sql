@@ -1,3 +1,7 @@
+{#
+    Generated from assay/warehouse/schemas/scores.json; do not edit.
+    `python -m assay.warehouse.dbt_sources --write` writes it.
+-#}
 with
 
 source as (
