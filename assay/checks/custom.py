@@ -8,43 +8,56 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
-import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import Annotated, ClassVar, cast
 
+from pydantic import Field
+
+from assay.checks.check import Check
 from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, shown
 from assay.errors import UsageError
 
-FUNCTION = re.compile(r"(?P<file>[\w\-]+\.py):(?P<name>[A-Za-z_]\w*)")
-"""`file.py:function`, the file directly in the task folder."""
+
+class CustomFunction(Check):
+    """Calls a function of the task folder; what it raises or wrongly returns is status 'failed' with the reason, never a 0."""
+
+    type: ClassVar[str] = "custom"
+    version: ClassVar[int] = 1
+
+    function: Annotated[
+        str, Field(pattern=r"^[\w\-]+\.py:[A-Za-z_]\w*$", description="'file.py:function' in the task folder")
+    ]
+
+    def scorer(self, task_dir: Path, /) -> Scorer:
+        """The function as a scorer.
+
+        Raises:
+            UsageError: the file or the function is missing, cannot be loaded or does not take one subject.
+        """
+        stated = self.function
+        function = _load(stated, task_dir)
+
+        def score(subject: Subject) -> CheckResult:
+            try:
+                answer = function(subject)
+                return _judged(answer, stated)
+            # The user's code may raise anything; one broken scorer must not end the run, and a message may quote the text.
+            except Exception as error:  # noqa: BLE001
+                return failed(f"{stated} raised {type(error).__name__} in line {_line_of(error, task_dir)}")
+
+        return score
+
+    def source(self, task_dir: Path, /) -> bytes:
+        """The bytes of the file, see `Check.source`."""
+        return _source_of(self.function, task_dir)
 
 
-def custom(parameters: Mapping[str, object], *, task_dir: Path) -> Scorer:
-    """The function as a scorer; what it raises or wrongly returns is status 'failed' with the reason, never a 0.
-
-    Raises:
-        UsageError: the file or the function is missing, cannot be loaded or does not take one subject.
-    """
-    stated = str(parameters["function"])
-    function = _load(stated, task_dir)
-
-    def score(subject: Subject) -> CheckResult:
-        try:
-            answer = function(subject)
-            return _judged(answer, stated)
-        # The user's code may raise anything; one broken scorer must not end the run, and a message may quote the text.
-        except Exception as error:  # noqa: BLE001
-            return failed(f"{stated} raised {type(error).__name__} in line {_line_of(error, task_dir)}")
-
-    return score
-
-
-def source_of(stated: str, task_dir: Path) -> bytes:
+def _source_of(stated: str, task_dir: Path) -> bytes:
     """The bytes of the file that `file.py:function` names.
 
     Raises:
@@ -62,7 +75,7 @@ def source_of(stated: str, task_dir: Path) -> bytes:
 
 def _load(stated: str, task_dir: Path) -> Callable[[Subject], object]:
     path, _, name = stated.partition(":")
-    module = _module(task_dir / path, source_of(stated, task_dir))
+    module = _module(task_dir / path, _source_of(stated, task_dir))
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(

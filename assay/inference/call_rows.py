@@ -14,20 +14,18 @@ from typing import Any
 import orjson
 
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.replies import Reply, StopReason
 from assay.inference.prices import PLACES, Price, PriceBook
 from assay.inference.request import Request, RunFacts
-from assay.inference.usage import token_usage
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Response
-from assay.records.statuses import Billing, CallPurpose, CallStatus, FinishReason
+from assay.records.statuses import Billing, CallPurpose, CallStatus
 from assay.tasks.spec import RouteSpec
 
 CONTENT_CHARACTERS = 1_000_000
 """What is kept of an answer at most, so that its row fits into one request to the warehouse."""
 OK, REFUSED, TRUNCATED = CallStatus.OK, CallStatus.REFUSED, CallStatus.TRUNCATED
 KNOWN, UNKNOWN = Billing.KNOWN, Billing.UNKNOWN
-CONTENT_FILTERED, CUT_AT_LENGTH = FinishReason.CONTENT_FILTER, FinishReason.LENGTH
 NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 
 
@@ -130,7 +128,7 @@ class CallRows:
         }
 
     def _money(self, call: CallFacts, reply: Reply) -> dict[str, Any]:
-        usage, day, route = token_usage(reply.usage), call.started_at.date(), call.route
+        usage, day, route = reply.tokens, call.started_at.date(), call.route
         if usage is None:
             return {"billing": UNKNOWN, "cost_upper_usd": _upper(call)}
         price = self.prices.price(
@@ -165,14 +163,14 @@ def _upper(call: CallFacts) -> Decimal:
 
 
 def _reply_status(reply: Reply) -> CallStatus:
-    if reply.refusal or reply.finish_reason == CONTENT_FILTERED:
+    if reply.refusal or reply.stop is StopReason.CONTENT_FILTER:
         return REFUSED
-    return TRUNCATED if reply.finish_reason == CUT_AT_LENGTH else OK
+    return TRUNCATED if reply.stop is StopReason.LENGTH else OK
 
 
 def _reply_error(reply: Reply) -> str | None:
-    if reply.finish_reason == CONTENT_FILTERED:
+    if reply.stop is StopReason.CONTENT_FILTER:
         return FailureKind.CONTENT_FILTER.value
     if reply.refusal:
         return FailureKind.REFUSED.value
-    return FailureKind.TRUNCATED.value if reply.finish_reason == CUT_AT_LENGTH else None
+    return FailureKind.TRUNCATED.value if reply.stop is StopReason.LENGTH else None

@@ -164,7 +164,9 @@ class CallMaker:
         outcome: Reply | CallFailure = STOPPED
         began = self.clock()
         try:
-            outcome = await self.clients[turn.route.provider].complete(turn.body, timeout_s=turn.route.timeout_s)
+            outcome = await self.clients[turn.route.provider].complete(
+                turn.body, model=turn.route.model, timeout_s=turn.route.timeout_s
+            )
         finally:
             latency_ms = (self.clock() - began) * 1000
             work.responses.append(self.rows.response(call, outcome, latency_ms=latency_ms))

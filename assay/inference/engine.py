@@ -248,7 +248,9 @@ class Engine:
         response = work.responses[-1]
         if response.status == CALL_REFUSED:
             kind = response.error_type or FailureKind.REFUSED.value
-            return _RouteFailure(PredictionStatus.REFUSED, kind, reply.refusal or "finish_reason content_filter")
+            return _RouteFailure(
+                PredictionStatus.REFUSED, kind, reply.refusal or f"finish_reason {reply.finish_reason}"
+            )
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
             status = REPAIRED if validated.rescued else status

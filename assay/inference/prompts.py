@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
-import orjson
-
-from assay.inference.caches.provider_prompt import PROMPT_CACHE_KEY
+from assay.inference.dialects.registry import DEFAULT_DIALECT, DialectOf
+from assay.inference.endpoint.dialect import BodySettings, BodyWriter
 from assay.inference.request import Request
-from assay.inference.routing.rules import wire_parameters
 from assay.tasks.case import Case
-from assay.tasks.output_model import is_strict
 from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Task
 from assay.tasks.templates import EXAMPLES_VARIABLE, PREDICTION, reads, renderer
@@ -30,7 +27,7 @@ class PromptFailed(Exception):
 Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
 PrefixKey = Callable[[RouteSpec, str], str | None]
 """A route and a tenant to the `prompt_cache_key` of their requests, None where the provider takes none."""
-FRAMES_KEPT = 10_000
+WRITERS_KEPT = 10_000
 
 REPAIR_CHARACTERS = 20_000
 """What a repair turn shows of a faulty answer at most."""
@@ -61,25 +58,23 @@ class Prompts(Protocol):
 class PromptRenderer:
     """Renders the prompts of one task; what is the same for every record is prepared once, examples go through `mask`."""
 
-    def __init__(self, task: Task, *, mask: Mask, prefix_key: PrefixKey = lambda *_: None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        mask: Mask,
+        prefix_key: PrefixKey = lambda *_: None,
+        dialect_of: DialectOf = lambda _: DEFAULT_DIALECT,
+    ) -> None:
+        self._task = task
+        self._dialect_of = dialect_of
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
         self._prefix_key = prefix_key
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
         self.max_tokens = most_tokens(self.parameters)
         self._renders = {role: self._render(role, text, task) for role, text in task.templates.items()}
         self._predict = self._renders.pop(PREDICTION, None)
-        self._settings: dict[str, Any] = {
-            **task.spec.parameters,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {
-                    "name": task.name,
-                    "schema": dict(task.output_schema),
-                    "strict": is_strict(task.output_schema),
-                },
-            },
-        }
-        self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._writers: dict[tuple[str, str], BodyWriter] = {}
 
     def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
         """System message, the turns before and the user message for one record's (masked) fields.
@@ -97,23 +92,25 @@ class PromptRenderer:
         Raises:
             PromptFailed: the template of the predicted output cannot be rendered with the record's fields.
         """
-        frame = self._frames.get((route.name, request.tenant_id)) or self._frame(route, request.tenant_id)
+        write = self._writers.get((route.name, request.tenant_id)) or self._writer(route, request.tenant_id)
         if self._predict is None or not route.predicted_output:
-            return frame[0] + messages + frame[1]
-        content = self._predict({**request.fields, EXAMPLES_VARIABLE: self._examples})
-        prediction = orjson.dumps({"type": "content", "content": content})
-        return frame[0] + messages + b',"prediction":' + prediction + frame[1]
+            return write(messages)
+        return write(messages, predicted=self._predict({**request.fields, EXAMPLES_VARIABLE: self._examples}))
 
-    def _frame(self, route: RouteSpec, tenant_id: str) -> tuple[bytes, bytes]:
-        """What stands before and after the messages: the same for all records of a tenant, so that it is made once."""
-        settings = {**self._settings, **wire_parameters(route)}
-        if (key := self._prefix_key(route, tenant_id)) is not None:
-            settings[PROMPT_CACHE_KEY] = key
-        if len(self._frames) >= FRAMES_KEPT:  # tenants without end
-            self._frames.clear()
-        head = b'{"model":' + orjson.dumps(route.model) + b',"messages":'
-        frame = self._frames[route.name, tenant_id] = (head, b"," + orjson.dumps(settings)[1:])
-        return frame
+    def _writer(self, route: RouteSpec, tenant_id: str) -> BodyWriter:
+        """What writes the bodies of a tenant's requests on the route, in the dialect of its provider."""
+        settings = BodySettings(
+            model=route.model,
+            parameters=self.parameters,
+            schema_name=self._task.name,
+            schema=dict(self._task.output_schema),
+            wants_logprobs=route.asks_logprobs,
+            cache_key=self._prefix_key(route, tenant_id),
+        )
+        if len(self._writers) >= WRITERS_KEPT:  # tenants without end
+            self._writers.clear()
+        writer = self._writers[route.name, tenant_id] = self._dialect_of(route).body_writer(settings)
+        return writer
 
     def _render(self, role: str, text: str, task: Task) -> Callable[[Mapping[str, Any]], str]:
         rendered = renderer(text)

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from assay.errors import UsageError
+from assay.inference.dialects.registry import DEFAULT_DIALECT, DIALECTS
+from assay.inference.endpoint.dialect import ChatDialect
 from assay.settings import Settings
-from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument
-
-if TYPE_CHECKING:
-    pass
+from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
 
 PROVIDERS_FILE = "providers.yml"
 NO_KEY = "none"
@@ -56,6 +55,7 @@ class _ProviderBlock(BaseModel):
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
     api_key_env: str | None = None
+    dialect: str = DEFAULT_DIALECT.name
     # Enough for 300 calls a second at 200 ms; a rate limit holds a faster lane back by itself.
     concurrency: PositiveInt = 64
     limits: Limits = Limits()
@@ -76,7 +76,7 @@ class _ProviderBlock(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One OpenAI-compatible endpoint; `concurrency` is the most calls in flight to one of its models.
+    """One endpoint and the dialect it speaks; `concurrency` is the most calls in flight to one of its models.
 
     `limits` hold for each model by itself, as providers count; `models` says what differs for one. `prompt_cache_key`
     says that it takes that parameter, by which it finds the cache of a prompt's prefix.
@@ -90,6 +90,7 @@ class Provider:
     models: Mapping[str, ModelLimits] = field(default_factory=dict)
     batch: BatchLimits | None = None
     prompt_cache_key: bool = False
+    dialect: ChatDialect = DEFAULT_DIALECT
 
     def lane_limits(self, model: str) -> LaneLimits:
         """What is stated for that model: its own block first, then the provider's."""
@@ -124,7 +125,7 @@ class Provider:
         return key
 
 
-def load_providers(settings: Settings) -> dict[str, Provider]:
+def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = DIALECTS) -> dict[str, Provider]:
     """All providers of the project by name.
 
     Raises:
@@ -143,6 +144,9 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
         except ValidationError as error:
             mistakes += document.mistakes_of(error, under=[name])
             continue
+        if unspoken := _unspoken(content, str(name), document, dialects):
+            mistakes.append(unspoken)
+            continue
         url = content.base_url.replace(MODEL_SERVER_PORT, str(settings.ports.model_server))
         providers[str(name)] = Provider(
             name=str(name),
@@ -153,10 +157,25 @@ def load_providers(settings: Settings) -> dict[str, Provider]:
             models=content.models,
             batch=content.batch,
             prompt_cache_key=content.prompt_cache_key,
+            dialect=dialects[content.dialect],
         )
     if mistakes:
         raise TaskValidationError(mistakes)
     return providers
+
+
+def _unspoken(
+    content: _ProviderBlock, name: str, document: YamlDocument, dialects: Mapping[str, ChatDialect]
+) -> ValidationIssue | None:
+    """What the block wants of a dialect that there is not, or that the dialect has not."""
+    dialect = dialects.get(content.dialect)
+    if dialect is None:
+        expected = f"`{name}.dialect` to be one of {', '.join(dialects)}"
+        return ValidationIssue(document.file, document.line([name, "dialect"]), expected, shown(content.dialect))
+    if content.batch is not None and dialect.batches is None:
+        expected = f"no `{name}.batch`, because Assay knows no Batch API of dialect {dialect.name}"
+        return ValidationIssue(document.file, document.line([name, "batch"]), expected, "a block; remove it")
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""Token classes that do not overlap, from the usage a provider reports.
+"""Token classes that do not overlap, whatever API counted them.
 
-Reading usage belongs here; pricing it does not.
+Reading an API's usage object belongs to its dialect; pricing to `prices.py`.
 """
 
 from __future__ import annotations
@@ -37,47 +37,8 @@ class TokenUsage:
         return self.answer + self.reasoning
 
 
-def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
-    """The classes of a usage object of a chat completion, a response or an Anthropic message, or None without counts.
-
-    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says;
-    Anthropic's `input_tokens` includes neither what was read from its cache nor what was written to it.
-    """
-    if not raw:
-        return None
-    total_in, total_out = (
-        _count(raw, "prompt_tokens", "input_tokens"),
-        _count(raw, "completion_tokens", "output_tokens"),
-    )
-    if total_in is None or total_out is None:
-        return None
-    details_in = _details(raw, "prompt_tokens_details", "input_tokens_details")
-    details_out = _details(raw, "completion_tokens_details", "output_tokens_details")
-    cached = written = reasoning = 0
-    if details_in:
-        cached = min(_count(details_in, "cached_tokens") or 0, total_in)
-        written = min(_count(details_in, "cache_write_tokens", "cache_creation_tokens") or 0, total_in - cached)
-    if details_out:
-        reasoning = min(_count(details_out, "reasoning_tokens", "thinking_tokens") or 0, total_out)
-    beside = raw if "input_tokens" in raw and not details_in else {}
-    return TokenUsage(
-        uncached_input=total_in - cached - written,
-        cached_input=cached + ((_count(beside, "cache_read_input_tokens") or 0) if beside else 0),
-        cache_write=written + ((_count(beside, "cache_creation_input_tokens") or 0) if beside else 0),
-        answer=total_out - reasoning,
-        reasoning=reasoning,
-    )
-
-
-def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        found = raw.get(name)
-        if isinstance(found, dict) and found:
-            return found
-    return {}
-
-
-def _count(raw: Mapping[str, Any], *names: str) -> int | None:
+def first_count(raw: Mapping[str, Any], *names: str) -> int | None:
+    """The first of the names that holds a count of tokens, None where none does."""
     for name in names:
         value = raw.get(name)
         if type(value) is int and 0 <= value <= MOST_TOKENS:  # JSON's true is an int of another type

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from assay.inference.dialects.registry import DEFAULT_DIALECT
 from assay.inference.endpoint.failures import FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.inference.endpoint.transport import LeanClient
@@ -56,7 +57,7 @@ class Drive:
 
 async def drive(options: argparse.Namespace) -> dict[str, object]:
     """Counts and the lane's last state after `options.seconds`."""
-    client = LeanClient(base_url=f"http://127.0.0.1:{options.port}/v1", api_key="none")
+    client = LeanClient(DEFAULT_DIALECT, base_url=f"http://127.0.0.1:{options.port}/v1", api_key="none")
     provider = Provider("mock", "", None, 64, limits=Limits(rpm=options.rpm, tpm=options.tpm))
     limiter = build_limiter({"mock": provider}, redis_url=options.redis, run_id=options.name)
     began = time.monotonic()
@@ -93,7 +94,7 @@ async def _answered(worker: Drive, row: int) -> None:
     for _ in range(MOST_TRIES):
         held = worker.tokens.estimate(len(body), max_tokens=MAX_TOKENS)
         await worker.limiter.acquire(LANE, held)
-        outcome = await worker.client.complete(body, timeout_s=TIMEOUT_S)
+        outcome = await worker.client.complete(body, model="m", timeout_s=TIMEOUT_S)
         counts.requests += 1
         used = None
         if isinstance(outcome, Reply) and outcome.usage:

@@ -9,7 +9,9 @@ from typing import Any
 import httpx2
 import orjson
 
-from assay.inference.endpoint.client import OpenAIClient
+from assay.inference.dialects.registry import DEFAULT_DIALECT
+from assay.inference.endpoint.client import ReferenceClient
+from assay.inference.endpoint.dialect import ChatDialect
 
 Answer = httpx2.Response | Exception | Callable[[], httpx2.Response]
 USAGE = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
@@ -41,7 +43,10 @@ class ScriptedEndpoint:
     `taking` seconds pass before each answer, in the loop's own time; `most_in_flight` is what it saw at once.
     """
 
-    def __init__(self, answers: Iterable[Answer], *, taking: float = 0.0) -> None:
+    def __init__(
+        self, answers: Iterable[Answer], *, taking: float = 0.0, dialect: ChatDialect = DEFAULT_DIALECT
+    ) -> None:
+        self.dialect = dialect
         self._answers = list(answers)
         self._taking = taking
         self.calls: list[dict[str, Any]] = []
@@ -49,11 +54,14 @@ class ScriptedEndpoint:
         self.in_flight = 0
         self.most_in_flight = 0
 
-    def client(self) -> OpenAIClient:
+    def client(self) -> ReferenceClient:
         """The real client with this endpoint behind it."""
         transport = httpx2.MockTransport(self._respond)
-        return OpenAIClient(
-            base_url="http://endpoint.test/v1", api_key="key", http_client=httpx2.AsyncClient(transport=transport)
+        return ReferenceClient(
+            self.dialect,
+            base_url="http://endpoint.test/v1",
+            api_key="key",
+            http_client=httpx2.AsyncClient(transport=transport),
         )
 
     async def _respond(self, request: httpx2.Request) -> httpx2.Response:

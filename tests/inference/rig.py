@@ -65,7 +65,11 @@ class Rig:
         )
         self.calls = CallMaker(
             rows=CallRows(facts, PriceBook(), MASKER.scrub),
-            prompts=PromptRenderer(task, mask=lambda fields: MASKER.mask(fields).texts),
+            prompts=PromptRenderer(
+                task,
+                mask=lambda fields: MASKER.mask(fields).texts,
+                dialect_of=lambda route: self.endpoints[route.provider].dialect,
+            ),
             clients=self.clients,
             limiter=self.limiter,
             budget=self.budget,

@@ -12,10 +12,11 @@ import httpx2
 import pytest
 
 from assay.inference.budgets.run_budget import RunBudget
+from assay.inference.dialects.openai_chat import token_usage
 from assay.inference.limits.in_process import InProcessLimiter
 from assay.inference.prices import PriceBook
 from assay.inference.providers import LaneLimits
-from assay.inference.usage import TokenUsage, token_usage
+from assay.inference.usage import TokenUsage
 from assay.tasks.task import Task
 from tests.fakes.endpoint import Answer, ScriptedEndpoint, completion, error
 from tests.inference.rig import FIRST, SECOND, Rig, cost, only, prediction, request

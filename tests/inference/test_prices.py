@@ -13,8 +13,9 @@ import pytest
 from genai_prices import Usage, calc_price, extract_usage
 from genai_prices.data import providers
 
+from assay.inference.dialects.openai_chat import token_usage
 from assay.inference.prices import RATES_KEPT, PriceBook
-from assay.inference.usage import TokenUsage, token_usage
+from assay.inference.usage import TokenUsage
 from tests.paths import SHARED
 
 PAYLOADS = SHARED / "data" / "prices" / "genai_usage_payloads_with_prices.jsonl"

@@ -150,6 +150,19 @@ def test_requests_of_one_tenant_share_a_cache_key_and_no_other_tenant_has_it(tas
     assert keys == ["first/a", "first/a", "first/b"]
 
 
+@pytest.mark.parametrize(
+    ("confidence", "asked"),
+    [({"from": "logprob", "below": 0.8}, {"logprobs": True}), ({"from": "sure", "below": 0.8}, {}), (None, {})],
+)
+def test_log_probabilities_are_asked_for_only_where_a_confidence_comes_from_them(
+    task: Task, confidence: dict[str, object] | None, asked: dict[str, bool]
+) -> None:
+    route = RouteSpec.model_validate({**ROUTE.model_dump(), "escalate": {"confidence": confidence}})
+    body = orjson.loads(PromptRenderer(task, mask=unmasked).body(b"[]", route, request()))
+
+    assert {name: value for name, value in body.items() if name == "logprobs"} == asked
+
+
 def test_the_earlier_turns_stand_between_the_system_message_and_the_last(task: Task) -> None:
     history = ({"role": "user", "content": "Hi"}, {"role": "assistant", "content": "{}"})
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
+from assay.inference.dialects.registry import DEFAULT_DIALECT, DIALECTS
 from assay.inference.providers import load_providers
 from assay.settings import Ports, Settings
 from assay.tasks.issues import TaskValidationError
+from tests.fakes.second_dialect import SecondDialect
 
 
 def settings(root: Path, text: str, **keys: str) -> Settings:
@@ -85,3 +87,26 @@ def test_a_port_that_does_not_exist_is_a_mistake_of_the_file(tmp_path: Path, por
         load_providers(Settings(root=tmp_path))
 
     assert "port" in str(found.value)
+
+
+def test_a_provider_speaks_the_dialect_that_it_names_and_else_the_first(tmp_path: Path) -> None:
+    text = "a:\n  base_url: http://a\n  dialect: openai_chat\nb:\n  base_url: http://b\n"
+    providers = load_providers(settings(tmp_path, text))
+
+    assert providers["a"].dialect is providers["b"].dialect is DEFAULT_DIALECT
+
+
+def test_a_dialect_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    given = settings(tmp_path, "a:\n  base_url: http://a\n  dialect: telex\n")
+
+    with pytest.raises(
+        TaskValidationError, match=r"providers.yml:3: expected `a.dialect` to be one of openai_chat; found 'telex'"
+    ):
+        load_providers(given)
+
+
+def test_a_batch_block_of_a_dialect_without_batches_is_refused(tmp_path: Path) -> None:
+    given = settings(tmp_path, "a:\n  base_url: http://a\n  dialect: second\n  batch: {}\n")
+
+    with pytest.raises(TaskValidationError, match=r"providers.yml:4: expected no `a.batch`, .* dialect second; found"):
+        load_providers(given, dialects={**DIALECTS, "second": SecondDialect()})

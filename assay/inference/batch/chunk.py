@@ -7,48 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 import orjson
 
 from assay.errors import UsageError
+from assay.inference.endpoint.batch_dialect import CustomId, Place, read_custom_id
 from assay.inference.providers import BatchLimits
 
-BATCH_URL: Final = "/v1/chat/completions"
 OWNER_ONLY = 0o600
 HASH_CHARACTERS = 32
-CUSTOM_ID = re.compile(r"(\d{1,18})\.(\d{1,9})\.([0-9a-f]{1,64})", re.ASCII)
 PARTIAL = ".partial"
-
-Place = tuple[int, int]
-"""Position of a record in the input, and epoch: the order in which requests are made."""
-
-
-@dataclass(frozen=True, slots=True)
-class CustomId:
-    """The name of a line: which request of the run it is, and the id of its call."""
-
-    position: int
-    epoch: int
-    call_id: str
-
-    @property
-    def place(self) -> Place:
-        """The request's place in the run."""
-        return self.position, self.epoch
-
-    def __str__(self) -> str:
-        return f"{self.position}.{self.epoch}.{self.call_id}"
-
-
-def read_custom_id(text: object) -> CustomId | None:
-    """The name of a line, None when it is none of ours."""
-    match = CUSTOM_ID.fullmatch(text) if isinstance(text, str) else None
-    return CustomId(int(match[1]), int(match[2]), match[3]) if match else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +114,6 @@ class ChunkFile:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.unlink(missing_ok=True)  # of a process that was killed
         return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb")
-
-
-def request_line(custom_id: CustomId, body: bytes) -> bytes:
-    """The line of a batch file around a request's JSON body."""
-    head = b'{"custom_id":"' + str(custom_id).encode() + b'","method":"POST","url":"' + BATCH_URL.encode()
-    return head + b'","body":' + body + b"}\n"
 
 
 def chunk_path(directory: Path, chunk_hash: str) -> Path:

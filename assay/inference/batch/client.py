@@ -1,4 +1,4 @@
-"""Speaks to a provider's files and batches through the `openai` package, with retries of our own.
+"""A provider's batches with retries of our own, whatever API it speaks.
 
 A batch is created once: after any doubt it is looked for by its chunk hash before it is created again. What is in the
 files is `chunk.py`'s and `results.py`'s part.
@@ -9,75 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TypeVar
 
 from assay.errors import AssayError, ServiceUnreachable, UsageError
-from assay.inference.batch.chunk import BATCH_URL
 from assay.inference.endpoint.backoff import Backoff
+from assay.inference.endpoint.batch_dialect import BatchCallFailed, BatchTransport, ProviderBatch
 from assay.inference.endpoint.failures import RETRYABLE, CallFailure, FailureKind
-from assay.inference.endpoint.replies import broken_off, read_answer, timed_out
-from assay.records.statuses import ProviderBatchStatus
-
-if TYPE_CHECKING:
-    import httpx2
-    from openai import AsyncOpenAI
-    from openai.types import Batch
 
 T = TypeVar("T")
 
-CHUNK_KEY, RUN_KEY = "assay_chunk", "assay_run"
-"""Names in the provider's batch metadata."""
-WINDOW: Final = "24h"
-PAGE = 100
 ATTEMPTS = 5
-CALL_SECONDS = 60.0
-FILE_SECONDS = 900.0
-ENDED = frozenset(ProviderBatchStatus)
 NOT_FOUND = 404
-ERRORS_SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderBatch:
-    """A batch as the provider tells of it; times are UTC and its own."""
-
-    batch_id: str
-    status: str
-    chunk_hash: str | None
-    created_at: datetime
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-    ended_at: datetime | None = None
-    reason: str | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """True when nothing more will come of it."""
-        return self.status in ENDED
-
-
-class _Failed(Exception):
-    """One try went wrong."""
-
-    def __init__(self, failure: CallFailure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 @dataclass
 class BatchClient:
-    """The Batch API of one provider, called `name` in messages."""
+    """The batches of one provider, called `name` in messages."""
 
     name: str
-    base_url: str
-    api_key: str
-    http_client: httpx2.AsyncClient | None = None
+    transport: BatchTransport
     backoff: Backoff = field(default_factory=Backoff)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _client: AsyncOpenAI | None = None
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
         """The file's batch at the provider, made now or by a try whose answer was lost.
@@ -86,11 +39,11 @@ class BatchClient:
             Unreachable: the provider did not take it after several tries; it may have it all the same.
             UsageError: the provider refuses it.
         """
-        uploaded = await self._retried("take the file", lambda: self._upload(path, chunk_hash), timeout_s=FILE_SECONDS)
+        uploaded = await self._retried("take the file", lambda: self.transport.upload(path, chunk_hash=chunk_hash))
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._create(uploaded, chunk_hash=chunk_hash, run_id=run_id)
-            except _Failed as failed:
+                return await self.transport.create(uploaded, chunk_hash=chunk_hash, run_id=run_id)
+            except BatchCallFailed as failed:
                 await self._before_another("take the batch", failed.failure, attempt)
             if found := await self.find(chunk_hash):
                 return found
@@ -104,14 +57,13 @@ class BatchClient:
         """
         after: str | None = None
         while True:
-            page = await self._retried("list its batches", lambda after=after: self._page(after))  # type: ignore[misc]
-            batches = [_seen(batch) for batch in page.data]
-            for batch in batches:
+            page = await self._retried("list its batches", lambda after=after: self.transport.page(after))  # type: ignore[misc]
+            for batch in page.batches:
                 if batch.chunk_hash == chunk_hash:
                     return batch
-            if not batches or page.has_more is False or after == batches[-1].batch_id:
+            if not page.batches or page.has_more is False or after == page.batches[-1].batch_id:
                 return None
-            after = batches[-1].batch_id
+            after = page.batches[-1].batch_id
 
     async def retrieve(self, batch_id: str) -> ProviderBatch:
         """The batch as it stands now.
@@ -120,7 +72,7 @@ class BatchClient:
             Unreachable: the provider does not answer.
             UsageError: it knows no such batch, or refuses to tell.
         """
-        return _seen(await self._retried(f"tell of batch {batch_id}", lambda: self._one(batch_id)))
+        return await self._retried(f"tell of batch {batch_id}", lambda: self.transport.retrieve(batch_id))
 
     async def download(self, file_id: str, path: Path) -> None:
         """The provider's file is at `path`, whole.
@@ -129,66 +81,19 @@ class BatchClient:
             Unreachable: the provider does not give it.
             UsageError: it has no such file, or refuses it.
         """
-        await self._retried(f"give file {file_id}", lambda: self._fetch(file_id, path), timeout_s=FILE_SECONDS)
+        await self._retried(f"give file {file_id}", lambda: self.transport.download(file_id, path))
 
     async def close(self) -> None:
         """Connections are released."""
-        if self._client is not None:
-            await self._client.close()
+        await self.transport.close()
 
-    @property
-    def _openai(self) -> AsyncOpenAI:
-        if self._client is None:
-            from openai import AsyncOpenAI
-
-            self._client = AsyncOpenAI(
-                base_url=self.base_url, api_key=self.api_key, max_retries=0, http_client=self.http_client
-            )
-        return self._client
-
-    async def _upload(self, path: Path, chunk_hash: str) -> str:
-        with path.open("rb") as file:
-            made = await self._openai.files.create(
-                file=(f"assay-{chunk_hash}.jsonl", file, "application/jsonl"), purpose="batch", timeout=FILE_SECONDS
-            )
-        return made.id
-
-    async def _create(self, input_file_id: str, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        made = await _tried(
-            lambda: self._openai.batches.create(
-                input_file_id=input_file_id,
-                endpoint=BATCH_URL,
-                completion_window=WINDOW,
-                metadata={CHUNK_KEY: chunk_hash, RUN_KEY: run_id},
-                timeout=CALL_SECONDS,
-            ),
-            CALL_SECONDS,
-        )
-        return _seen(made)
-
-    async def _page(self, after: str | None) -> Any:
-        from openai import omit
-
-        return await self._openai.batches.list(limit=PAGE, after=after or omit, timeout=CALL_SECONDS)
-
-    async def _one(self, batch_id: str) -> Batch:
-        return await self._openai.batches.retrieve(batch_id, timeout=CALL_SECONDS)
-
-    async def _fetch(self, file_id: str, path: Path) -> None:
-        partial = path.with_name(f"{path.name}.partial")
-        async with self._openai.files.with_streaming_response.content(file_id, timeout=FILE_SECONDS) as response:
-            with partial.open("wb") as file:
-                async for piece in response.iter_bytes():
-                    file.write(piece)
-        partial.replace(path)
-
-    async def _retried(self, what: str, work: Callable[[], Awaitable[T]], *, timeout_s: float = CALL_SECONDS) -> T:
+    async def _retried(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await _tried(work, timeout_s)
-            except _Failed as failed:
+                return await work()
+            except BatchCallFailed as failed:
                 await self._before_another(what, failed.failure, attempt)
 
     async def _before_another(self, what: str, failure: CallFailure, attempt: int) -> None:
@@ -214,45 +119,3 @@ class BatchClient:
         else:
             advice = "correct what it names, or run without --batch."
         return UsageError(stated, next_step=advice)
-
-
-async def _tried(work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
-    """The result of one try; whatever the libraries raise comes out as `_Failed`."""
-    import httpx2
-    import openai
-
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await work()
-    except (TimeoutError, openai.APITimeoutError) as error:
-        raise _Failed(timed_out(timeout_s)) from error
-    except openai.APIStatusError as error:
-        response = error.response
-        failure = read_answer(error.status_code, response.headers, response.content)
-        raise _Failed(failure if isinstance(failure, CallFailure) else broken_off()) from error
-    except (openai.APIConnectionError, httpx2.HTTPError) as error:
-        raise _Failed(broken_off()) from error
-    except openai.APIResponseValidationError as error:
-        raise _Failed(CallFailure(FailureKind.SERVER, "the answer is not JSON", http_status=200)) from error
-
-
-def _seen(batch: Batch) -> ProviderBatch:
-    ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at)
-    ended = next((moment for moment in ends if moment), None)
-    return ProviderBatch(
-        batch_id=batch.id,
-        status=batch.status,
-        chunk_hash=(batch.metadata or {}).get(CHUNK_KEY),
-        created_at=datetime.fromtimestamp(batch.created_at, UTC),
-        input_file_id=batch.input_file_id or None,
-        output_file_id=batch.output_file_id or None,
-        error_file_id=batch.error_file_id or None,
-        ended_at=datetime.fromtimestamp(ended, UTC) if ended else None,
-        reason=_reason(batch),
-    )
-
-
-def _reason(batch: Batch) -> str | None:
-    faults = batch.errors.data if batch.errors and batch.errors.data else []
-    shown = [f"{fault.code or 'error'}: {fault.message or ''}".rstrip(": ") for fault in faults[:ERRORS_SHOWN]]
-    return "; ".join(shown) or None

@@ -1,7 +1,6 @@
 """Reads what a provider gives back for a batch: files of lines in any order, some missing, some with an error.
 
-A line becomes a `Reply` or a `CallFailure` by the same reading as an answer on the wire. What becomes of it is the
-engine's part.
+A line is found by the name of its request; reading it is the dialect's part, what becomes of it the engine's.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import orjson
 
-from assay.inference.batch.chunk import CustomId, Place, read_custom_id
+from assay.inference.endpoint.batch_dialect import BatchDialect, CustomId, Place, read_custom_id
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.replies import CODE_KINDS, MESSAGE_CHARACTERS, Reply, read_answer
+from assay.inference.endpoint.replies import Reply
 
 
 class BatchResults:
     """The lines of a batch's result files, found by the place of their request; memory holds where each line begins."""
 
-    def __init__(self, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
+    def __init__(self, dialect: BatchDialect, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
         """`names` are the lines that were sent; None takes every line that is named as ours are."""
+        self._dialect = dialect
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
         self._found: dict[Place, tuple[CustomId, int, int]] = {}
@@ -53,31 +53,18 @@ class BatchResults:
             return (self._sent or {})[place].call_id, None
         name, number, offset = entry
         self._files[number].seek(offset)
-        return name.call_id, read_line(orjson.loads(self._files[number].readline()))
+        return name.call_id, self._dialect.read_line(orjson.loads(self._files[number].readline()))
 
     def _note(self, number: int, offset: int, line: bytes) -> None:
         try:
             content = orjson.loads(line)
         except orjson.JSONDecodeError:  # a file that was cut off ends in half a line
             return
-        name = read_custom_id(content.get("custom_id")) if isinstance(content, dict) else None
+        name = read_custom_id(self._dialect.custom_id(content)) if isinstance(content, dict) else None
         if name is None or (self._sent is not None and self._sent.get(name.place) != name):
             return
         # The files with answers stand first: an error beside an answer takes nothing away.
         self._found.setdefault(name.place, (name, number, offset))
-
-
-def read_line(content: dict[str, Any]) -> Reply | CallFailure:
-    """What one line says of its request; a line with neither an answer nor an error is a server failure."""
-    response = content.get("response")
-    if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
-        return read_answer(status, {}, orjson.dumps(response.get("body")))
-    error = content.get("error")
-    if not isinstance(error, dict):
-        return CallFailure(FailureKind.SERVER, "the batch's line has neither an answer nor an error")
-    code, message = str(error.get("code") or "no code"), str(error.get("message") or "")
-    kind = CODE_KINDS.get(code, FailureKind.SERVER)
-    return CallFailure(kind, f"{code}: {message}"[:MESSAGE_CHARACTERS])
 
 
 def not_in_results(status: str) -> CallFailure:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 MESSAGES = "messages"
+NOTHING_SHARED = b"{}"
 FIRST_NAMES = ("role", "content")
 OPENING, SEPARATOR, CLOSING = b'[{"role":', b'},{"role":', b"}]"
 FRAMES_KEPT = 8
@@ -51,6 +52,8 @@ class BodyParts:
         content = orjson.loads(body)
         if not isinstance(content, dict):
             raise ValueError(f"The body is a JSON {type(content).__name__}: expected an object.")
+        if MESSAGES not in content:  # an API that names them otherwise: nothing is known to be shared
+            return NOTHING_SHARED, orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         messages = orjson.dumps(_ordered(content.pop(MESSAGES, None)))
         canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         self._remember(body, canonical, messages)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from assay.guards.keys import keyed_hash
 
-PROMPT_CACHE_KEY = "prompt_cache_key"
+KEY_PURPOSE = "prompt_cache_key"
+"""What the keyed hash is for; the parameter that carries it is the dialect's."""
 KEY_CHARACTERS = 32
 
 
@@ -16,4 +17,4 @@ def prompt_cache_key(hash_key: bytes, *, task: str, inference_version: str, tena
 
     A keyed hash, so that the provider learns neither the task's name nor the tenant's.
     """
-    return keyed_hash(hash_key, PROMPT_CACHE_KEY, task, inference_version, tenant_id)[:KEY_CHARACTERS]
+    return keyed_hash(hash_key, KEY_PURPOSE, task, inference_version, tenant_id)[:KEY_CHARACTERS]

@@ -1,7 +1,7 @@
-"""Sends one request to an OpenAI-compatible endpoint: the seam, and its reference transport.
+"""Sends one request to a model endpoint: the seam, and its reference transport.
 
-The `openai` package gives configuration, authentication and error types; every fault becomes a `CallFailure`.
-The fast transport is `transport.py`; reading an answer is `replies.py`; retrying, validating, pricing are other parts.
+The `openai` package gives connections, proxies and error types; every fault becomes a `CallFailure`. What is sent and
+what comes back is the dialect's part. The fast transport is `transport.py`; reading a response is `responses.py`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
-from assay.inference.endpoint.replies import Reply, broken_off, never_connected, read_answer, timed_out
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out
+from assay.inference.endpoint.responses import read_response
 
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
     from openai._types import RequestOptions
 
-CHAT_PATH = "/chat/completions"
 CONNECT_SECONDS = 10.0
 
 
 class ModelClient(Protocol):
     """The seam of the transport: body in, answer or failure out, never an exception of a library."""
 
-    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
-        """One call on the wire; `body` is the JSON of the request."""
+    async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
+        """One call on the wire; `body` is the JSON of the request to that model."""
         ...
 
     async def close(self) -> None:
@@ -33,30 +34,37 @@ class ModelClient(Protocol):
         ...
 
 
-class OpenAIClient:
+class ReferenceClient:
     """The reference transport: the `openai` package's own client with its retries off."""
 
-    def __init__(self, *, base_url: str, api_key: str, http_client: httpx2.AsyncClient | None = None) -> None:
+    def __init__(
+        self, dialect: ChatDialect, *, base_url: str, api_key: str, http_client: httpx2.AsyncClient | None = None
+    ) -> None:
         from openai import AsyncOpenAI
+
+        self._dialect = dialect
+        self._headers = dialect.headers(api_key)
 
         self._client: AsyncOpenAI = AsyncOpenAI(
             base_url=base_url, api_key=api_key, max_retries=0, http_client=http_client
         )
 
-    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
+    async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
         """See `ModelClient.complete`."""
         import httpx2
         import openai
 
         options: RequestOptions = {
             "timeout": httpx2.Timeout(timeout_s, connect=connect_seconds(timeout_s)),
-            "headers": {"Content-Type": "application/json"},
+            # The package would send the key as OpenAI wants it, also to an API that wants it otherwise.
+            "headers": {"Content-Type": "application/json", "Authorization": openai.omit, **self._headers},
             "follow_redirects": False,
         }
         try:
             # The library's limit is for each read: an endpoint that sends a byte now and then would never meet it.
             async with asyncio.timeout(timeout_s):
-                answer = await self._client.post(CHAT_PATH, content=body, cast_to=httpx2.Response, options=options)
+                path = self._dialect.path(model)
+                answer = await self._client.post(path, content=body, cast_to=httpx2.Response, options=options)
         except TimeoutError:
             return timed_out(timeout_s)
         except openai.APIConnectionError as error:
@@ -65,7 +73,7 @@ class OpenAIClient:
             answer = error.response
         # Of a header that came twice the first counts; the library would join the two.
         first = dict(reversed(answer.headers.multi_items()))
-        return read_answer(answer.status_code, first, answer.content)
+        return read_response(self._dialect, answer.status_code, first, answer.content)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

@@ -1,43 +1,31 @@
-"""Reads an HTTP answer of a chat-completions endpoint: a reply of the model, or the failure that it tells of.
+"""What a call can bring: a reply of the model in terms of every API, or a failure of the connection.
 
-Both transports read their answers here, so that they cannot differ in what they make of one.
-Sending is theirs, judging the text is `validation.py`'s.
+A dialect makes a reply out of what its API says, with the functions here for what no API can be trusted with.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 import orjson
 
-from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.rate_headers import RateHeaders, read_rate_headers
-from assay.inference.routing.confidence import answer_confidence
+from assay.inference.endpoint.failures import ANSWERED, CallFailure, FailureKind
+from assay.inference.endpoint.rate_headers import RateHeaders
+from assay.inference.usage import TokenUsage
 from assay.performance.fast_init import quick_init
 
-MESSAGE_CHARACTERS = 500
-ERROR_KINDS = {
-    401: FailureKind.AUTH,
-    402: FailureKind.OUT_OF_QUOTA,
-    403: FailureKind.AUTH,
-    408: FailureKind.TIMEOUT,
-    429: FailureKind.RATE_LIMITED,
-    504: FailureKind.TIMEOUT,
-    524: FailureKind.TIMEOUT,
-}
-CODE_KINDS = {
-    "insufficient_quota": FailureKind.OUT_OF_QUOTA,
-    "content_filter": FailureKind.CONTENT_FILTER,
-    "content_policy_violation": FailureKind.CONTENT_FILTER,
-}
-FORBIDDEN = 403
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-FIRST_SERVER_ERROR = 500
 LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+class StopReason(StrEnum):
+    """Why a model ended before its answer was whole, in the word of no API."""
+
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
 
 
 @quick_init
@@ -45,7 +33,8 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 class Reply:
     """A complete HTTP answer of the model; `text` is None when it holds none, and is text that UTF-8 can write.
 
-    `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none.
+    `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none. `finish_reason`
+    and `usage` are as the API said them; `stop` and `tokens` are what its dialect makes of the two.
     """
 
     text: str | None
@@ -57,44 +46,8 @@ class Reply:
     usage: Mapping[str, Any] | None
     confidence: float | None = None
     headers: RateHeaders | None = None
-
-
-def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Reply | CallFailure:
-    """What an endpoint's answer says, whatever it is."""
-    limits = read_rate_headers(headers)
-    if 200 <= status < 300:
-        try:
-            return read_reply(orjson.loads(content), limits, is_strict=True)
-        except orjson.JSONDecodeError:
-            return _read_leniently(content, limits)
-    return _status_failure(status, headers, content, limits)
-
-
-def read_reply(answer: object, headers: RateHeaders | None = None, *, is_strict: bool = False) -> Reply | CallFailure:
-    """The parts of a chat completion, or a server failure when it is none.
-
-    `is_strict` says that the parser took nothing that could not be written again.
-    """
-    if not isinstance(answer, dict):
-        return _unreadable("the endpoint's answer is not a JSON object", headers)
-    choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return _unreadable("the endpoint's answer has no choices", headers)
-    choice = choices[0]
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        message = {}
-    return Reply(
-        text=_text(message.get("content")),
-        finish_reason=_text(choice.get("finish_reason")),
-        refusal=_text(message.get("refusal")),
-        response_id=_text(answer.get("id")),
-        response_model=_text(answer.get("model")),
-        service_tier=_text(answer.get("service_tier")),
-        usage=_usage(answer.get("usage"), is_strict=is_strict),
-        confidence=answer_confidence(choice) if choice.get("logprobs") else None,
-        headers=headers,
-    )
+    stop: StopReason | None = field(default=None, compare=False)
+    tokens: TokenUsage | None = field(default=None, compare=False)
 
 
 def timed_out(timeout_s: float) -> CallFailure:
@@ -112,28 +65,23 @@ def broken_off() -> CallFailure:
     return CallFailure(FailureKind.CONNECT, "the connection broke off before the answer was whole", broke_off=True)
 
 
-def _read_leniently(content: bytes, limits: RateHeaders | None) -> Reply | CallFailure:
-    """What the strict parser refuses and Python's takes: NaN, and half a surrogate pair."""
-    try:
-        answer = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return _unreadable(f"the endpoint's answer is not JSON ({type(error).__name__})", limits)
-    return read_reply(answer, limits)
+def unreadable(message: str, limits: RateHeaders | None) -> CallFailure:
+    """A response came whole and holds no reply; it may be billed."""
+    return CallFailure(FailureKind.SERVER, message, http_status=ANSWERED, headers=limits)
 
 
-def _unreadable(message: str, headers: RateHeaders | None) -> CallFailure:
-    return CallFailure(FailureKind.SERVER, message, http_status=200, headers=headers)
-
-
-def _text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
     """The value if it is text; half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() else LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
-def _usage(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
-    """The usage object if it can be written as JSON again, so that it can be kept as it came."""
+def writable(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
+    """The value if it is an object that can be written as JSON again, so that it can be kept as it came.
+
+    `is_strict` says that the parser accepted nothing that cannot be written again.
+    """
     if not isinstance(value, dict) or is_strict:
         return value if isinstance(value, dict) else None
     try:
@@ -141,37 +89,3 @@ def _usage(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
     except orjson.JSONEncodeError:  # numbers beyond 64 bits, half a surrogate pair, nested without end
         return None
     return value
-
-
-def _status_failure(status: int, headers: Mapping[str, str], content: bytes, limits: RateHeaders | None) -> CallFailure:
-    is_page = "html" in headers.get("content-type", "").lower()
-    code, stated = _stated(content, is_page=is_page)
-    if status in REDIRECTS:
-        stated = f"the endpoint sends on to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
-    kind = CODE_KINDS.get(code) or _status_kind(status, is_page=is_page)
-    message = (_text(stated) or "")[:MESSAGE_CHARACTERS]
-    return CallFailure(
-        kind,
-        f"HTTP {status}: {message}".rstrip(": "),
-        http_status=status,
-        retry_after_s=limits.retry_after_s if limits else None,
-        headers=limits,
-    )
-
-
-def _stated(content: bytes, *, is_page: bool) -> tuple[str, str]:
-    """Code and message of an error's body; a page of markup says nothing that helps."""
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError):
-        return "", "" if is_page else content.decode("utf-8", "replace")
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if isinstance(error, dict):
-        return str(error.get("code") or ""), str(error.get("message") or "")
-    return "", error if isinstance(error, str) else ""
-
-
-def _status_kind(status: int, *, is_page: bool) -> FailureKind:
-    if status == FORBIDDEN and is_page:
-        return FailureKind.BAD_REQUEST  # a firewall's page about this text, not the provider's word about the key
-    return ERROR_KINDS.get(status) or (FailureKind.SERVER if status >= FIRST_SERVER_ERROR else FailureKind.BAD_REQUEST)

@@ -10,17 +10,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from assay.inference.endpoint.client import CHAT_PATH, connect_seconds
+from assay.inference.endpoint.client import connect_seconds
+from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.http1 import BrokenOff, Http1Connection, HttpAnswer
-from assay.inference.endpoint.replies import Reply, broken_off, never_connected, read_answer, timed_out
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out
+from assay.inference.endpoint.responses import read_response
 from assay.version import code_version
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 KEEP_ALIVE_SECONDS = 30.0
 """Less than the idle time after which endpoints and their proxies commonly hang up."""
@@ -32,34 +30,35 @@ IN_A_TARGET = "/?%:@!$&'()*+,;=~"
 class LeanClient:
     """Keeps connections to one endpoint open and posts over them; how many are open is the limiter's business."""
 
-    def __init__(self, *, base_url: str, api_key: str) -> None:
-        parts = urlsplit(base_url.rstrip("/") + CHAT_PATH)
+    def __init__(self, dialect: ChatDialect, *, base_url: str, api_key: str) -> None:
+        parts = urlsplit(base_url)
+        self._dialect = dialect
+        self._base_url = base_url.rstrip("/")
         self._host = _ascii_host(parts.hostname or "")
         self._port = parts.port or PORTS[parts.scheme]
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._head = _head(
-            quote(f"{parts.path}?{parts.query}" if parts.query else parts.path, safe=IN_A_TARGET),
-            {
-                "Host": _ascii_host(parts.netloc.rpartition("@")[2]),
-                "Authorization": f"Bearer {api_key}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                "User-Agent": f"assay/{code_version()}",
-            },
-        )
+        self._headers = {
+            "Host": _ascii_host(parts.netloc.rpartition("@")[2]),
+            **dialect.headers(api_key),
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"assay/{code_version()}",
+        }
+        self._heads: dict[str, bytes] = {}
         self._idle: deque[Http1Connection] = deque()
         self._open: set[Http1Connection] = set()
 
-    async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
+    async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
         """See `ModelClient.complete`."""
+        head = self._heads.get(model) or self._head(model)
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         try:
             connection = self._free(loop.time()) or await self._connected(timeout_s)
         except (OSError, TimeoutError, UnicodeError):  # the last: a host that no name server can be asked for
             return never_connected()
-        waiter = connection.post(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+        waiter = connection.post(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         alarm = loop.call_at(until, _expire, waiter)
         try:
             answer = await waiter
@@ -70,7 +69,7 @@ class LeanClient:
         finally:
             alarm.cancel()
             self._give_back(connection, loop.time())
-        return read_answer(answer.status, answer.headers, answer.body)
+        return read_response(self._dialect, answer.status, answer.headers, answer.body)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""
@@ -79,6 +78,14 @@ class LeanClient:
         self._open.clear()
         self._idle.clear()
         await asyncio.sleep(0)  # transports end in the loop's next turn
+
+    def _head(self, model: str) -> bytes:
+        """The head of every request to the model up to the length of its body."""
+        parts = urlsplit(self._base_url + self._dialect.path(model))
+        target = quote(f"{parts.path}?{parts.query}" if parts.query else parts.path, safe=IN_A_TARGET)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+        head = self._heads[model] = f"POST {target} HTTP/1.1\r\n{lines}Content-Length: ".encode("latin-1")
+        return head
 
     def _free(self, now: float) -> Http1Connection | None:
         """The connection that was used last, if it is open still."""
@@ -118,9 +125,3 @@ def _ascii_host(host: str) -> str:
 def _expire(waiter: asyncio.Future[HttpAnswer]) -> None:
     if not waiter.done():
         waiter.set_exception(TimeoutError())
-
-
-def _head(target: str, headers: Mapping[str, str]) -> bytes:
-    """The head of every request up to the length of its body."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST {target} HTTP/1.1\r\n{lines}Content-Length: ".encode("latin-1")

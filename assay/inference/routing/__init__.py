@@ -7,7 +7,7 @@ from assay.inference.routing.confidence import answer_confidence, stated_confide
 from assay.inference.routing.counterfactual import counterfactual_cost
 from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, landed_confidence, routing_column
-from assay.inference.routing.rules import RuleRouter, rule_router, wire_parameters
+from assay.inference.routing.rules import RuleRouter, rule_router
 
 __all__ = [
     "Escalation",
@@ -19,5 +19,4 @@ __all__ = [
     "routing_column",
     "rule_router",
     "stated_confidence",
-    "wire_parameters",
 ]

@@ -73,11 +73,6 @@ def rule_router(task: Task) -> RuleRouter:
     return RuleRouter(task.spec.routes, checks=checks)
 
 
-def wire_parameters(route: RouteSpec) -> dict[str, Any]:
-    """What a route adds to the body of its requests: log probabilities where its confidence comes from them."""
-    return {"logprobs": True} if route.asks_logprobs else {}
-
-
 def _unsure(rule: ConfidenceSpec, output: Mapping[str, Any], confidence: float | None) -> str | None:
     sure = confidence if rule.source == LOGPROB else stated_confidence(output, rule.source)
     if sure is None:

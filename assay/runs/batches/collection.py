@@ -23,7 +23,7 @@ from assay.inference.endpoint.replies import Reply
 from assay.inference.request import Request, RequestResult
 from assay.records import Batch
 from assay.records.statuses import CallPurpose
-from assay.runs.batches.session import BatchSession
+from assay.runs.batches.session import BatchSession, batches_of
 from assay.runs.chunks import chunks
 from assay.runs.masked_records import MaskedRecord
 from assay.runs.requests.answer_buffer import land_answers
@@ -57,7 +57,8 @@ def land_batch(desk: BatchSession, batch: Batch) -> Batch:
     counts: Counter[LineOutcome] = Counter()
     paid_usd = Decimal(0)
     sink = LandingWriter(desk.context.warehouse)
-    with BatchResults(files, names=names) as results:
+    dialect = batches_of(desk.context.providers[batch.provider])
+    with BatchResults(dialect, files, names=names) as results:
         for answers in chunks(_answers(desk, batch, results, counts), CHUNK_ANSWERS):
             land_answers(sink, answers)
             paid_usd += sum((paid(answered.responses) for answered in answers), Decimal(0))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from assay.inference.batch.chunk import Chunk, Place, chunk_path
-from assay.inference.batch.client import ProviderBatch
+from assay.inference.batch.chunk import Chunk, chunk_path
+from assay.inference.endpoint.batch_dialect import Place, ProviderBatch
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.project import StageContext
 from assay.records import Batch

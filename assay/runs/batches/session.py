@@ -16,7 +16,8 @@ from typing import Any, Protocol, TypeVar
 
 from assay.errors import UsageError
 from assay.inference.batch.chunk import OWNER_ONLY
-from assay.inference.batch.client import BatchClient, ProviderBatch
+from assay.inference.batch.client import BatchClient
+from assay.inference.endpoint.batch_dialect import BatchDialect, ProviderBatch
 from assay.inference.engine import Engine
 from assay.inference.providers import PROVIDERS_FILE, Provider
 from assay.project import StageContext
@@ -64,8 +65,29 @@ class BatchesInUse(UsageError):
 
 
 def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
-    """The provider's Batch API over the network; nothing is connected yet."""
-    return BatchClient(provider.name, provider.base_url, provider.api_key(settings))
+    """The provider's Batch API over the network; nothing is connected yet.
+
+    Raises:
+        UsageError: the provider's dialect has no batches.
+    """
+    api_key = provider.api_key(settings)
+    return BatchClient(provider.name, batches_of(provider).connect(base_url=provider.base_url, api_key=api_key))
+
+
+def batches_of(provider: Provider) -> BatchDialect:
+    """How the provider takes and gives back the requests of a batch.
+
+    Raises:
+        UsageError: its dialect has no batches, though the run has some with it.
+    """
+    batches = provider.dialect.batches
+    if batches is None:
+        raise UsageError(
+            f"Provider '{provider.name}' ({PROVIDERS_FILE}): expected a dialect with batches for the run's batches, "
+            f"found {provider.dialect.name}",
+            next_step="set `dialect` to what it was when they were sent.",
+        )
+    return batches
 
 
 Connect = Callable[[Settings, Provider], BatchApi]

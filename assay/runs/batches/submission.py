@@ -11,17 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal
 
-from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_names, request_line
+from assay.inference.batch.chunk import Chunk, ChunkFile, names_of, read_names
 from assay.inference.calls import BYTES_PER_TOKEN
+from assay.inference.endpoint.batch_dialect import CustomId
 from assay.inference.keys import new_id
 from assay.inference.limits.tokens import OUTPUT_TOKENS_UNSTATED
 from assay.inference.prices import PLACES
 from assay.inference.prompts import PromptFailed
+from assay.inference.providers import BatchLimits
 from assay.inference.request import Request, RequestResult
 from assay.inference.usage import TokenUsage
 from assay.records import Batch
 from assay.records.statuses import BatchState, CallPurpose
-from assay.runs.batches.session import BatchSession
+from assay.runs.batches.session import BatchSession, batches_of
 from assay.runs.requests.answer_buffer import land_answers
 from assay.runs.requests.requests import RunRequests
 from assay.tasks.spec import RouteSpec
@@ -123,21 +125,24 @@ class Sender:
         if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
             return
         route, name = routes[0], CustomId(request.position, request.epoch, new_id())
+        provider = self.desk.context.providers[route.provider]
+        if provider.batch is None:
+            return
         try:
             messages = engine.calls.prompts.messages(request.fields, history=request.history)
             turn = engine.calls.turn(request, route, messages, purpose=CallPurpose.ANSWER)
         except PromptFailed:  # online it becomes a failed prediction that says so
             return
-        line, estimate = request_line(name, turn.body), self._estimate(route, len(turn.body))
-        file = self._file(route, line)
+        line, estimate = batches_of(provider).request_line(name, turn.body), self._estimate(route, len(turn.body))
+        file = self._file(route, provider.batch, line)
         if file is None or not self._fits(estimate):
             return
         file.add(name, key=request.key, line=line, estimate_usd=estimate)
 
-    def _file(self, route: RouteSpec, line: bytes) -> ChunkFile | None:
+    def _file(self, route: RouteSpec, limits: BatchLimits, line: bytes) -> ChunkFile | None:
         """A file of the route's provider and model with room for the line; None when the line goes online."""
-        lane, limits = (route.provider, route.model), self.desk.context.providers[route.provider].batch
-        if limits is None or len(line) > limits.max_file_bytes:
+        lane = (route.provider, route.model)
+        if len(line) > limits.max_file_bytes:
             return None
         if lane in self._files and not self._files[lane][0].takes(line):
             self._send(lane)

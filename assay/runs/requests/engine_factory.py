@@ -16,7 +16,7 @@ from assay.inference.caches.provider_prompt import prompt_cache_key
 from assay.inference.call_rows import CallRows
 from assay.inference.calls import CallJournal, CallMaker
 from assay.inference.endpoint.circuit import Circuits
-from assay.inference.endpoint.client import ModelClient, OpenAIClient
+from assay.inference.endpoint.client import ModelClient, ReferenceClient
 from assay.inference.endpoint.transport import LeanClient
 from assay.inference.engine import Engine
 from assay.inference.limits.build import build_limiter
@@ -124,7 +124,12 @@ def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRender
             tenant_id=tenant_id,
         )
 
-    return PromptRenderer(task, mask=mask, prefix_key=prefix_key)
+    return PromptRenderer(
+        task,
+        mask=mask,
+        prefix_key=prefix_key,
+        dialect_of=lambda route: context.providers[route.provider].dialect,
+    )
 
 
 def connect(context: StageContext, run: Run) -> dict[str, ModelClient]:
@@ -140,5 +145,5 @@ def connect_to(context: StageContext, names: Iterable[str]) -> dict[str, ModelCl
 
 def _transport(provider: Provider, api_key: str) -> ModelClient:
     if proxy_for(provider.base_url) is not None:  # the `openai` package asks the environment for it by itself
-        return OpenAIClient(base_url=provider.base_url, api_key=api_key)
-    return LeanClient(base_url=provider.base_url, api_key=api_key)
+        return ReferenceClient(provider.dialect, base_url=provider.base_url, api_key=api_key)
+    return LeanClient(provider.dialect, base_url=provider.base_url, api_key=api_key)

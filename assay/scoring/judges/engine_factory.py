@@ -81,7 +81,11 @@ class JudgeEngineFactory:
         """What asks one juror; its calls land with the purpose `judge`."""
         calls = CallMaker(
             rows=self.rows,
-            prompts=JudgePrompts(asked, hash_key=self.context.settings.hash_key),
+            prompts=JudgePrompts(
+                asked,
+                hash_key=self.context.settings.hash_key,
+                dialect_of=lambda route: self.context.providers[route.provider].dialect,
+            ),
             clients=self.clients,
             limiter=self.limiter,
             budget=self.budget,

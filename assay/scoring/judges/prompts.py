@@ -13,10 +13,12 @@ import orjson
 from pydantic import BaseModel
 
 from assay.guards.keys import keyed_hash
+from assay.inference.dialects.registry import DEFAULT_DIALECT, DialectOf
+from assay.inference.endpoint.dialect import BodySettings, BodyWriter
 from assay.inference.prompts import Message, most_tokens
 from assay.inference.request import Request
 from assay.tasks.judge_spec import SeesSpec
-from assay.tasks.output_model import is_strict, strict_schema
+from assay.tasks.output_model import strict_schema
 from assay.tasks.rubric import DEFAULT_PROMPT, MATERIAL, Rubric, shipped_text
 from assay.tasks.spec import RouteSpec
 from assay.tasks.templates import compiled
@@ -112,15 +114,15 @@ def rubric_words(rubric: Rubric, template: str) -> str:
 class JudgePrompts:
     """The requests of one judge; see `Prompts`. The fields of a request are the parts of its material, by name."""
 
-    def __init__(self, asked: JudgePrompt, *, hash_key: bytes) -> None:
+    def __init__(
+        self, asked: JudgePrompt, *, hash_key: bytes, dialect_of: DialectOf = lambda _: DEFAULT_DIALECT
+    ) -> None:
         self.max_tokens = most_tokens(asked.parameters)
         self._asked = asked
         self._hash_key = hash_key
         self._material = compiled(shipped_text(MATERIAL))
-        schema = strict_schema(asked.model)
-        wanted = {"name": asked.name, "schema": schema, "strict": is_strict(schema)}
-        settings = {**asked.parameters, "response_format": {"type": "json_schema", "json_schema": wanted}}
-        self._settings = orjson.dumps(settings)[1:]
+        self._dialect_of = dialect_of
+        self._writers: dict[tuple[str, str], BodyWriter] = {}
 
     def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
         """The rubric, then the material; the rubric comes first, so that providers may keep it as a common prefix."""
@@ -132,7 +134,18 @@ class JudgePrompts:
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
         """See `Prompts.body`."""
-        return b'{"model":' + orjson.dumps(route.model) + b',"messages":' + messages + b"," + self._settings
+        writer = self._writers.get((route.provider, route.model)) or self._writer(route)
+        return writer(messages)
+
+    def _writer(self, route: RouteSpec) -> BodyWriter:
+        settings = BodySettings(
+            model=route.model,
+            parameters=self._asked.parameters,
+            schema_name=self._asked.name,
+            schema=strict_schema(self._asked.model),
+        )
+        writer = self._writers[route.provider, route.model] = self._dialect_of(route).body_writer(settings)
+        return writer
 
 
 def fence_of(parts: Mapping[str, str], *, hash_key: bytes, digest: Callable[..., str] = keyed_hash) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.engine import cpu, faults, kill, kill_batch, latency, memory
-from tests.benchmarks.engine.stand import ROOT, Stand, standing
+from tests.benchmarks.engine.stand import Stand, standing
 from tests.benchmarks.engine.tables import Result
+from tests.paths import ROOT
 
 ENDPOINT = ROOT.parent / "shared" / "bench" / "mock_openai.py"
 PARTS = ("cpu", "latency", "memory", "faults", "kill", "kill_batch")

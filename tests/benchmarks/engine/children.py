@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from assay.runs.run import Run
-from tests.benchmarks.engine.stand import ROOT, Stand
+from tests.benchmarks.engine.stand import Stand
+from tests.paths import ROOT
 
 TIMEOUT_S = 7200
 BASELINES = "tests.benchmarks.engine.baselines"

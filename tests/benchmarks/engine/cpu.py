@@ -19,8 +19,9 @@ from tests.benchmarks.engine.children import (
     engine_order,
     plain_environment,
 )
-from tests.benchmarks.engine.stand import CACHED, MASKED, PLAIN, ROOT, Stand
+from tests.benchmarks.engine.stand import CACHED, MASKED, PLAIN, Stand
 from tests.benchmarks.engine.tables import Result
+from tests.paths import ROOT
 
 OF_OPENAI, OF_AIOHTTP = 0.15, 2.0
 STRETCH = 0.08

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assay.inference.batch.client import CHUNK_KEY
+from assay.inference.dialects.openai_batches import CHUNK_KEY
 from tests.benchmarks.engine import workload
 from tests.benchmarks.engine.kill import LANDED, leg_of, log_of, run_id_of, second_run
 from tests.benchmarks.engine.stand import Stand

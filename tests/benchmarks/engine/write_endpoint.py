@@ -26,7 +26,7 @@ import pyarrow as pa
 from google.cloud.bigquery_storage_v1.types import AppendRowsRequest, AppendRowsResponse
 
 from tests.benchmarks.engine.children import plain_environment
-from tests.benchmarks.engine.stand import ROOT
+from tests.paths import ROOT
 
 SERVICE = "google.cloud.bigquery.storage.v1.BigQueryWrite"
 KEYS = {"records": "record_id", "contents": "call_id", "responses": "call_id", "predictions": "record_id"}

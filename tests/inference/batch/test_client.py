@@ -11,11 +11,13 @@ import orjson
 import pytest
 
 from assay.errors import ServiceUnreachable, UsageError
-from assay.inference.batch.chunk import CustomId, request_line
 from assay.inference.batch.client import ATTEMPTS, BatchClient
+from assay.inference.dialects.openai_chat import OpenAIChat
+from assay.inference.endpoint.batch_dialect import CustomId
 from tests.fakes.batch_endpoint import BatchEndpoint, Fault
 from tests.fakes.clock import Clock
 
+BATCHES = OpenAIChat().batches
 T = TypeVar("T")
 Work = Callable[[BatchClient], Coroutine[Any, Any, T]]
 CREATE, UPLOAD, LIST = "POST /batches", "POST /files", "GET /batches"
@@ -31,7 +33,7 @@ def endpoint() -> Iterator[BatchEndpoint]:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "chunk.jsonl"
-    path.write_bytes(request_line(CustomId(0, 0, "a"), BODY) + request_line(CustomId(1, 0, "b"), BODY))
+    path.write_bytes(BATCHES.request_line(CustomId(0, 0, "a"), BODY) + BATCHES.request_line(CustomId(1, 0, "b"), BODY))
     return path
 
 
@@ -39,7 +41,8 @@ def through(endpoint: BatchEndpoint, work: Work[T], *, clock: Clock | None = Non
     """The result of one conversation with the endpoint, in which nobody really waits."""
 
     async def conversation() -> T:
-        client = BatchClient("openai", endpoint.url, "key", sleep=(clock or Clock()).sleep)
+        transport = BATCHES.connect(base_url=endpoint.url, api_key="key")
+        client = BatchClient("openai", transport, sleep=(clock or Clock()).sleep)
         try:
             return await work(client)
         finally:

@@ -11,20 +11,23 @@ from typing import Any
 import orjson
 import pytest
 
-from assay.inference.batch.chunk import Chunk, ChunkFile, CustomId, names_of, read_custom_id, read_names, request_line
+from assay.inference.batch.chunk import Chunk, ChunkFile, names_of, read_names
 from assay.inference.batch.results import BatchResults
+from assay.inference.dialects.openai_chat import OpenAIChat
+from assay.inference.endpoint.batch_dialect import CustomId, read_custom_id
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.inference.providers import BatchLimits
 from tests.fakes.endpoint import USAGE
 
+BATCHES = OpenAIChat().batches
 NAMES = [CustomId(position, 0, f"{position:032x}") for position in range(4)]
 
 
 def written(folder: Path, names: Sequence[CustomId] = NAMES, *, run_id: str = "r", **limits: int) -> Chunk:
     file = ChunkFile(folder, run_id=run_id, lane="openai:m", limits=BatchLimits(**limits))
     for name in names:
-        file.add(name, key=f"key{name.position}", line=request_line(name, b"{}"), estimate_usd=Decimal("0.5"))
+        file.add(name, key=f"key{name.position}", line=BATCHES.request_line(name, b"{}"), estimate_usd=Decimal("0.5"))
     chunk = file.close()
     assert chunk is not None
     return chunk
@@ -45,7 +48,7 @@ def results(folder: Path, *files: Sequence[dict[str, Any] | bytes], names: Seque
         paths.append(folder / f"{number}.jsonl")
         encoded = [line if isinstance(line, bytes) else orjson.dumps(line) for line in lines]
         paths[-1].write_bytes(b"\n".join(encoded))
-    return BatchResults(paths, names=names)
+    return BatchResults(BATCHES, paths, names=names)
 
 
 def test_a_file_knows_what_is_in_it_and_is_its_owners_alone(tmp_path: Path) -> None:
@@ -69,9 +72,14 @@ def test_the_chunk_hash_tells_runs_requests_and_calls_apart(tmp_path: Path) -> N
     assert written(tmp_path).chunk_hash == chunks[0].chunk_hash
 
 
-@pytest.mark.parametrize("limits", [{"max_requests": 2}, {"max_file_bytes": 2 * len(request_line(NAMES[0], b"{}"))}])
+@pytest.mark.parametrize(
+    "limits", [{"max_requests": 2}, {"max_file_bytes": 2 * len(BATCHES.request_line(NAMES[0], b"{}"))}]
+)
 def test_a_full_file_takes_no_more(tmp_path: Path, limits: dict[str, int]) -> None:
-    file, line = ChunkFile(tmp_path, run_id="r", lane="l", limits=BatchLimits(**limits)), request_line(NAMES[0], b"{}")
+    file, line = (
+        ChunkFile(tmp_path, run_id="r", lane="l", limits=BatchLimits(**limits)),
+        BATCHES.request_line(NAMES[0], b"{}"),
+    )
     for name in NAMES[:2]:
         assert file.takes(line)
         file.add(name, key="k", line=line, estimate_usd=None)

@@ -52,6 +52,14 @@ def test_bodies_that_are_never_written_alike_are_still_split_right() -> None:
     assert split == [BodyParts().split(body(user=str(number))) for number in range(3 * FRAMES_KEPT)]
 
 
+def test_bodies_without_messages_share_nothing_and_are_equal_where_they_ask_the_same() -> None:
+    first, again, other = b'{"turns":["a"],"size":1}', b'{"size": 1, "turns": ["a"]}', b'{"turns":["b"],"size":1}'
+    (shared, said), (_, said_again), (shared_by_other, said_otherwise) = map(BodyParts().split, (first, again, other))
+
+    assert shared == shared_by_other
+    assert said == said_again != said_otherwise
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b'"x"'])
 def test_what_is_no_json_object_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError):

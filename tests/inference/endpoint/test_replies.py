@@ -9,15 +9,17 @@ from typing import Any
 import orjson
 import pytest
 
+from assay.inference.dialects.openai_chat import OpenAIChat
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.replies import MESSAGE_CHARACTERS, Reply, read_answer
+from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.responses import MESSAGE_CHARACTERS, read_response
 
 JSON = {"content-type": "application/json"}
 
 
 def read(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Reply | CallFailure:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(status, headers or JSON, content)
+    return read_response(OpenAIChat(), status, headers or JSON, content)
 
 
 def replied(**parts: Any) -> Reply:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from assay.inference.endpoint.client import ModelClient, OpenAIClient
+from assay.inference.dialects.openai_chat import OpenAIChat
+from assay.inference.endpoint.client import ModelClient, ReferenceClient
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.inference.endpoint.transport import LeanClient
@@ -25,8 +26,8 @@ TIMEOUT_S = 30.0
 """Longer than a busy machine can keep a call that is answered."""
 LATE_S = 1.0
 TRANSPORTS: dict[str, Callable[[str], ModelClient]] = {
-    "reference": lambda url: OpenAIClient(base_url=url, api_key="sk-1"),
-    "lean": lambda url: LeanClient(base_url=url, api_key="sk-1"),
+    "reference": lambda url: ReferenceClient(OpenAIChat(), base_url=url, api_key="sk-1"),
+    "lean": lambda url: LeanClient(OpenAIChat(), base_url=url, api_key="sk-1"),
 }
 
 
@@ -67,7 +68,7 @@ def both(
             client = make(endpoint.url)
             outcomes = []
             for _ in range(calls):
-                outcomes.append(await client.complete(BODY, timeout_s=timeout_s))
+                outcomes.append(await client.complete(BODY, model="m", timeout_s=timeout_s))
                 await asyncio.sleep(0.02)  # what the endpoint does after its answer has arrived
             await client.close()
         return outcomes, endpoint
@@ -104,7 +105,7 @@ def test_both_send_it_to_the_same_address(path: str) -> None:
     async def line(make: Callable[[str], ModelClient]) -> str:
         async with WireEndpoint(answer(completion())).listening() as endpoint:
             client = make(endpoint.url.removesuffix("/v1") + path)
-            await client.complete(BODY, timeout_s=TIMEOUT_S)
+            await client.complete(BODY, model="m", timeout_s=TIMEOUT_S)
             await client.close()
             return endpoint.asked[0].line
 
@@ -314,7 +315,7 @@ def alone(make: Callable[[str], ModelClient], url: str) -> Outcome:
     async def called() -> Outcome:
         client = make(url)
         try:
-            return await client.complete(BODY, timeout_s=TIMEOUT_S)
+            return await client.complete(BODY, model="m", timeout_s=TIMEOUT_S)
         finally:
             await client.close()
 
@@ -336,7 +337,7 @@ def test_an_endpoint_without_tls_where_it_is_wanted_is_sent_nothing(make: Callab
     async def called() -> tuple[Outcome, list[Asked]]:
         async with WireEndpoint(answer(completion())).listening() as endpoint:
             client = make(endpoint.url.replace("http:", "https:"))
-            outcome = await client.complete(BODY, timeout_s=LATE_S)
+            outcome = await client.complete(BODY, model="m", timeout_s=LATE_S)
             await client.close()
             return outcome, endpoint.asked
 

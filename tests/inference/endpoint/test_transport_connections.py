@@ -53,12 +53,12 @@ def test_a_cancelled_call_leaves_nothing_for_the_next_one(make: Callable[[str], 
     async def called() -> Outcome:
         async with WireEndpoint(Played((), End.SILENT), answer(completion("on"))).listening() as endpoint:
             client = make(endpoint.url)
-            hung = asyncio.create_task(client.complete(BODY, timeout_s=5))
+            hung = asyncio.create_task(client.complete(BODY, model="m", timeout_s=5))
             while not endpoint.asked:
                 await asyncio.sleep(0.005)
             hung.cancel()
             await asyncio.gather(hung, return_exceptions=True)
-            outcome = await client.complete(BODY, timeout_s=TIMEOUT_S)
+            outcome = await client.complete(BODY, model="m", timeout_s=TIMEOUT_S)
             await client.close()
             return outcome
 
@@ -73,7 +73,7 @@ def test_calls_at_the_same_time_get_each_its_own_answer(make: Callable[[str], Mo
     async def called() -> tuple[list[Outcome], list[Asked]]:
         async with WireEndpoint(*answers).listening() as endpoint:
             client = make(endpoint.url)
-            outcomes = await asyncio.gather(*(client.complete(body, timeout_s=5) for body in bodies))
+            outcomes = await asyncio.gather(*(client.complete(body, model="m", timeout_s=5) for body in bodies))
             await client.close()
             return outcomes, endpoint.asked
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assay.inference.routing import RuleRouter, rule_router, wire_parameters
+from assay.inference.routing import RuleRouter, rule_router
 from assay.tasks.spec import RouteSpec
 from tests.fakes.task_folder import TaskFolder
 
@@ -110,9 +110,3 @@ def test_a_check_sees_the_fields_of_the_record(folder: TaskFolder) -> None:
 
     assert router.escalates(first, output={"label": "x"}, confidence=None, fields={"message": "axb"}) is None
     assert router.escalates(first, output={"label": "x"}, confidence=None, fields={"message": "abc"}) == "check:mine"
-
-
-def test_log_probabilities_are_asked_for_only_where_a_confidence_comes_from_them() -> None:
-    assert wire_parameters(route("a", escalate={"confidence": {"from": "logprob", "below": 0.8}})) == {"logprobs": True}
-    assert wire_parameters(route("a", escalate={"confidence": {"from": "sure", "below": 0.8}})) == {}
-    assert wire_parameters(route("a")) == {}

@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
-from assay.inference.batch.client import BatchClient, ProviderBatch
+from assay.inference.batch.client import BatchClient
+from assay.inference.endpoint.batch_dialect import ProviderBatch
 from assay.inference.providers import Provider
 from assay.project import Project
 from assay.runs.batches.batch_run import advance_batches, collect_batches, submit_batches
 from assay.runs.batches.ledger import BatchStatus
-from assay.runs.batches.session import BatchApi, BatchDeps
+from assay.runs.batches.session import BatchApi, BatchDeps, batches_of
 from assay.runs.resume import reopen
 from assay.runs.run import Run
 from tests.end_to_end.workplace import CONCURRENCY
@@ -73,7 +74,8 @@ class BatchBench(Bench):
         return [tuple(row["state"] for row in rows if row["chunk_hash"] == chunk) for _, chunk in chunks]
 
     def _connect(self, _: Project, provider: Provider) -> BatchApi:
-        return _Mortal(BatchClient(provider.name, provider.base_url, "key", sleep=self.clock.sleep), self.dies)
+        transport = batches_of(provider).connect(base_url=provider.base_url, api_key="key")
+        return _Mortal(BatchClient(provider.name, transport, sleep=self.clock.sleep), self.dies)
 
 
 @dataclass

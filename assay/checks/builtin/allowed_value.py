@@ -1,0 +1,29 @@
+"""Is the field one of a list of values?"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from assay.checks.builtin.json_equality import equal
+from assay.checks.check import OutputCheck
+from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, value_at
+
+
+class AllowedValue(OutputCheck):
+    """Passes when the field is one of the values."""
+
+    type: ClassVar[str] = "allowed_value"
+    version: ClassVar[int] = 1
+
+    values: Annotated[
+        list[str | bool | int | float | None],
+        Field(min_length=1, description="a list of texts, numbers, true, false or null"),
+    ]
+
+    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+        """See `OutputCheck.judge`."""
+        found = value_at(output, self.field, where="output")
+        is_allowed = any(equal(value, found) for value in self.values)
+        return passed(is_allowed, f"{self.field}: expected one of {shown(self.values)}, found {shown(found)}")

@@ -1,0 +1,34 @@
+"""A lower and an upper bound, both included, of which at least one is stated."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from assay.checks.check import OutputCheck, joint_error
+
+Number = Annotated[int | float, Field(description="a number")]
+
+
+class BoundedCheck(OutputCheck):
+    """A check of what has a size; an unstated bound is never reached."""
+
+    any_of: ClassVar[tuple[str, ...]] = ("min", "max")
+
+    min: Number = -math.inf
+    max: Number = math.inf
+
+    @property
+    def range(self) -> str:
+        """The stated bounds in words."""
+        if "min" not in self.model_fields_set:
+            return f"at most {self.max}"
+        return f"{self.min} to {self.max}" if "max" in self.model_fields_set else f"at least {self.min}"
+
+    @model_validator(mode="after")
+    def _is_in_order(self) -> Self:
+        if {"min", "max"} <= self.model_fields_set and self.min > self.max:
+            raise joint_error(f"expected min to be at most max, found min {self.min} and max {self.max}")
+        return self

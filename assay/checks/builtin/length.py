@@ -1,0 +1,30 @@
+"""Is the field's text as long as it should be?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from assay.checks.builtin.bounds import BoundedCheck
+from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, text_at
+
+Count = Annotated[int, Field(ge=0, description="a whole number from 0")]
+
+
+class Length(BoundedCheck):
+    """Passes when the field's text has between `min` and `max` characters (code points) or words, both included."""
+
+    type: ClassVar[str] = "length"
+    version: ClassVar[int] = 1
+
+    min: Count = 0
+    max: Count = sys.maxsize
+    unit: Annotated[Literal["characters", "words"], Field(description="'characters' or 'words'")] = "characters"
+
+    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+        """See `OutputCheck.judge`."""
+        text = text_at(output, self.field)
+        found = len(text.split()) if self.unit == "words" else len(text)
+        return passed(self.min <= found <= self.max, f"{self.field}: expected {self.range} {self.unit}, found {found}")

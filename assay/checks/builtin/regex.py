@@ -1,0 +1,47 @@
+"""Is a pattern found in the field's text?"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from assay.checks.check import Flag, OutputCheck
+from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, text_at
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(str(error)) from error
+    return pattern
+
+
+class Regex(OutputCheck):
+    """Passes when the pattern is found anywhere in the field's text, or is not found with `must_match: false`."""
+
+    type: ClassVar[str] = "regex"
+    version: ClassVar[int] = 1
+
+    pattern: Annotated[
+        str,
+        AfterValidator(_compiles),
+        Field(min_length=1, description="a regular expression of Python's re module"),
+    ]
+    must_match: Flag = True
+
+    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+        """See `OutputCheck.judge`."""
+        text = text_at(output, self.field)
+        wanted = "a match of" if self.must_match else "no match of"
+        return passed(
+            bool(self._compiled.search(text)) is self.must_match,
+            f"{self.field}: expected {wanted} {self.pattern!r}, found {shown(text)}",
+        )
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self.pattern)

@@ -1,0 +1,1 @@
+"""What chat APIs want in a request and say in a response, one module an API."""

@@ -1,0 +1,159 @@
+"""OpenAI's chat completions, also as compatible endpoints speak them (vLLM, llama.cpp, Ollama, gateways).
+
+Sources: the API reference of OpenAI for "Create chat completion", "Error codes" and "Prompt caching".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import orjson
+
+from assay.inference.dialects.openai_batches import OpenAIBatches
+from assay.inference.endpoint.dialect import BodySettings, BodyWriter, ChatDialect, StatedError
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.rate_headers import RateHeaders
+from assay.inference.endpoint.replies import Reply, StopReason, text_or_none, unreadable, writable
+from assay.inference.routing.confidence import answer_confidence
+from assay.inference.usage import TokenUsage, first_count
+from assay.records.statuses import FinishReason
+from assay.tasks.output_model import is_strict as is_strict_schema
+
+PATH = "/chat/completions"
+PROMPT_CACHE_KEY = "prompt_cache_key"
+CODE_KINDS = {
+    "insufficient_quota": FailureKind.OUT_OF_QUOTA,
+    FinishReason.CONTENT_FILTER: FailureKind.CONTENT_FILTER,
+    "content_policy_violation": FailureKind.CONTENT_FILTER,
+}
+STOPS: dict[str, StopReason] = {
+    FinishReason.LENGTH: StopReason.LENGTH,
+    FinishReason.CONTENT_FILTER: StopReason.CONTENT_FILTER,
+}
+
+
+class OpenAIChat(ChatDialect):
+    """See `ChatDialect` for each method."""
+
+    name: ClassVar[str] = "openai_chat"
+
+    @property
+    def batches(self) -> OpenAIBatches:
+        """Files of requests, and batches made of them."""
+        return OpenAIBatches(self)
+
+    def path(self, _: str) -> str:
+        """The same for every model: the body names it."""
+        return PATH
+
+    def headers(self, api_key: str) -> Mapping[str, str]:
+        """The key as a bearer token."""
+        return {"Authorization": f"Bearer {api_key}"}
+
+    def body_writer(self, settings: BodySettings) -> BodyWriter:
+        """Puts messages between bytes that are the same for every request."""
+        shared: dict[str, Any] = {
+            **settings.parameters,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": settings.schema_name,
+                    "schema": settings.schema,
+                    "strict": is_strict_schema(settings.schema),
+                },
+            },
+        }
+        if settings.wants_logprobs:
+            shared["logprobs"] = True
+        if settings.cache_key is not None:
+            shared[PROMPT_CACHE_KEY] = settings.cache_key
+        head = b'{"model":' + orjson.dumps(settings.model) + b',"messages":'
+        tail = b"," + orjson.dumps(shared)[1:]
+
+        def write(messages: bytes, *, predicted: str | None = None) -> bytes:
+            if predicted is None:
+                return head + messages + tail
+            prediction = orjson.dumps({"type": "content", "content": predicted})
+            return head + messages + b',"prediction":' + prediction + tail
+
+        return write
+
+    def read_reply(
+        self, content: Mapping[str, Any], limits: RateHeaders | None, *, is_strict: bool
+    ) -> Reply | CallFailure:
+        """The parts of a chat completion's first choice."""
+        choices = content.get("choices")
+        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            return unreadable("the endpoint's answer has no choices", limits)
+        choice = choices[0]
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            message = {}
+        finish_reason = text_or_none(choice.get("finish_reason"))
+        usage = writable(content.get("usage"), is_strict=is_strict)
+        return Reply(
+            text=text_or_none(message.get("content")),
+            finish_reason=finish_reason,
+            refusal=text_or_none(message.get("refusal")),
+            response_id=text_or_none(content.get("id")),
+            response_model=text_or_none(content.get("model")),
+            service_tier=text_or_none(content.get("service_tier")),
+            usage=usage,
+            confidence=answer_confidence(choice) if choice.get("logprobs") else None,
+            headers=limits,
+            stop=STOPS.get(finish_reason) if finish_reason is not None else None,
+            tokens=token_usage(usage),
+        )
+
+    def read_error(self, content: object) -> StatedError:
+        """Message and code of `error`, or of the body itself, as compatible endpoints write it."""
+        error = content.get("error", content) if isinstance(content, dict) else content
+        if isinstance(error, dict):
+            return StatedError(str(error.get("message") or ""), CODE_KINDS.get(str(error.get("code") or "")))
+        return StatedError(error if isinstance(error, str) else "")
+
+    def token_usage(self, usage: Mapping[str, Any] | None) -> TokenUsage | None:
+        """See `token_usage` below."""
+        return token_usage(usage)
+
+
+def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
+    """The classes of a usage object of a chat completion, a response or an Anthropic message, or None without counts.
+
+    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says;
+    Anthropic's `input_tokens`, which gateways pass on, includes neither what was read from its cache nor what was
+    written to it.
+    """
+    if not raw:
+        return None
+    total_in, total_out = (
+        first_count(raw, "prompt_tokens", "input_tokens"),
+        first_count(raw, "completion_tokens", "output_tokens"),
+    )
+    if total_in is None or total_out is None:
+        return None
+    details_in = _details(raw, "prompt_tokens_details", "input_tokens_details")
+    details_out = _details(raw, "completion_tokens_details", "output_tokens_details")
+    cached = written = reasoning = 0
+    if details_in:
+        cached = min(first_count(details_in, "cached_tokens") or 0, total_in)
+        written = min(first_count(details_in, "cache_write_tokens", "cache_creation_tokens") or 0, total_in - cached)
+    if details_out:
+        reasoning = min(first_count(details_out, "reasoning_tokens", "thinking_tokens") or 0, total_out)
+    beside = raw if "input_tokens" in raw and not details_in else {}
+    return TokenUsage(
+        uncached_input=total_in - cached - written,
+        cached_input=cached + ((first_count(beside, "cache_read_input_tokens") or 0) if beside else 0),
+        cache_write=written + ((first_count(beside, "cache_creation_input_tokens") or 0) if beside else 0),
+        answer=total_out - reasoning,
+        reasoning=reasoning,
+    )
+
+
+def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        found = raw.get(name)
+        if isinstance(found, dict) and found:
+            return found
+    return {}

@@ -1,0 +1,88 @@
+"""Reads an HTTP response of a model endpoint: a reply of the model, or the failure that it states.
+
+Belongs here: what HTTP and JSON say. What the body means is the dialect's part. Both transports read their responses
+here, so that they cannot differ in what they make of one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import orjson
+
+from assay.inference.endpoint.dialect import ChatDialect, StatedError
+from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.rate_headers import RateHeaders, read_rate_headers
+from assay.inference.endpoint.replies import Reply, text_or_none, unreadable
+
+MESSAGE_CHARACTERS = 500
+ERROR_KINDS = {
+    401: FailureKind.AUTH,
+    402: FailureKind.OUT_OF_QUOTA,
+    403: FailureKind.AUTH,
+    408: FailureKind.TIMEOUT,
+    429: FailureKind.RATE_LIMITED,
+    504: FailureKind.TIMEOUT,
+    524: FailureKind.TIMEOUT,
+}
+FORBIDDEN = 403
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+FIRST_SERVER_ERROR = 500
+
+
+def read_response(dialect: ChatDialect, status: int, headers: Mapping[str, str], content: bytes) -> Reply | CallFailure:
+    """What an endpoint's response says, whatever it is."""
+    limits = read_rate_headers(headers)
+    if 200 <= status < 300:
+        return _read_success(dialect, content, limits)
+    return _status_failure(dialect, status, headers, content, limits)
+
+
+def _read_success(dialect: ChatDialect, content: bytes, limits: RateHeaders | None) -> Reply | CallFailure:
+    is_strict = True
+    try:
+        body: object = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # What the strict parser refuses and Python's takes: NaN, and half a surrogate pair.
+        is_strict = False
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            return unreadable(f"the endpoint's answer is not JSON ({type(error).__name__})", limits)
+    if not isinstance(body, dict):
+        return unreadable("the endpoint's answer is not a JSON object", limits)
+    return dialect.read_reply(body, limits, is_strict=is_strict)
+
+
+def _status_failure(
+    dialect: ChatDialect, status: int, headers: Mapping[str, str], content: bytes, limits: RateHeaders | None
+) -> CallFailure:
+    is_page = "html" in headers.get("content-type", "").lower()
+    error = _stated(dialect, content, is_page=is_page)
+    stated = error.message
+    if status in REDIRECTS:
+        stated = f"the endpoint sends on to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
+    message = (text_or_none(stated) or "")[:MESSAGE_CHARACTERS]
+    return CallFailure(
+        error.kind or _status_kind(status, is_page=is_page),
+        f"HTTP {status}: {message}".rstrip(": "),
+        http_status=status,
+        retry_after_s=limits.retry_after_s if limits else None,
+        headers=limits,
+    )
+
+
+def _stated(dialect: ChatDialect, content: bytes, *, is_page: bool) -> StatedError:
+    """What an error's body says; a page of markup says nothing that helps."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return StatedError("" if is_page else content.decode("utf-8", "replace"))
+    return dialect.read_error(body)
+
+
+def _status_kind(status: int, *, is_page: bool) -> FailureKind:
+    if status == FORBIDDEN and is_page:
+        return FailureKind.BAD_REQUEST  # a firewall's page about this text, not the provider's word about the key
+    return ERROR_KINDS.get(status) or (FailureKind.SERVER if status >= FIRST_SERVER_ERROR else FailureKind.BAD_REQUEST)
