@@ -41,14 +41,13 @@ Engines = Mapping[tuple[str, str, int], Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeComponents:
-    """Whose judges are asked, and what was opened for them already; without clients they are connected."""
+    """Whose judges are asked, and what was opened for them already."""
 
     project: Project
     run: Run
     rows: CallRows
     journal: CallJournal
     observed: RunObserver
-    clients: Mapping[str, ModelClient] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ async def open_judge_components(
         project=project,
         run=run,
         rows=opened.rows,
-        clients=opened.clients or clients_of(project, judges),
+        clients=clients_of(project, judges),
         limiter=limiter_of(project, run),
         budget=budget,
         cache=cache,
