@@ -26,7 +26,6 @@ from assay.evaluation.gate_evidence import (
 )
 from assay.evaluation.gate_rules import Evidence, GateRule, GateVerdict, RuleKind, absolute_evidence, decide
 from assay.evaluation.outcomes import Outcomes
-from assay.evaluation.preferences import Preferences, judge_named, prefer
 from assay.evaluation.queries import GATE_SPLIT_USES
 from assay.evaluation.rows import comparison_rows, estimate_rows, gate_row
 from assay.evaluation.side import EvaluatedVariant, EvaluationOptions, EvaluationReporter, evaluated_variant
@@ -36,6 +35,7 @@ from assay.project import Project, StageContext
 from assay.records import Comparison, Estimate
 from assay.records.statuses import GoldenSplit
 from assay.runs.run import GOLDEN
+from assay.scoring.judges.preferences import Preferences, judge_named, prefer
 from assay.tasks.gate_spec import GATE_SPLIT, RELIABILITY, GateSpec
 from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of

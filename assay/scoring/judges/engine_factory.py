@@ -41,14 +41,13 @@ Engines = Mapping[tuple[str, str, int], Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeComponents:
-    """Whose judges are asked, and what was opened for them already; without clients they are connected."""
+    """Whose judges are asked, and what was opened for them already."""
 
     context: StageContext
     run: Run
     rows: CallRows
     journal: CallJournal
     observed: RunObserver
-    clients: Mapping[str, ModelClient] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +126,7 @@ async def open_judge_components(
         context=context,
         run=run,
         rows=opened.rows,
-        clients=opened.clients or clients_of(context, judges),
+        clients=clients_of(context, judges),
         limiter=limiter_of(context, run),
         budget=budget,
         cache=cache,

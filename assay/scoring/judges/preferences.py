@@ -1,35 +1,23 @@
-"""Asks a judge which of two variants answers better, record by record, in both orders.
+"""Asks a judge which of two runs answers better, record by record, in both orders.
 
-Part of an evaluation: both runs are there. The calls go through the engine of the judges and land under the candidate's
-run with the purpose `judge`; what the preferences come to is a comparison like any other.
+The calls land under the candidate's run; preferences are compared like any other outcome.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from assay.errors import AssayError, UsageError
-from assay.inference.engine import RunAborted
-from assay.inference.request import RequestResult
-from assay.performance.process import fast_loop
+from assay.errors import UsageError
 from assay.project import StageContext
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import RecordMasker
-from assay.runs.observation import UNOBSERVED
 from assay.runs.requests.answer_buffer import AnswerBuffer
-from assay.runs.requests.engine_factory import call_rows
-from assay.runs.requests.journal.journal import Journal
-from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
-from assay.runs.requests.request_stage import GRACE_SECONDS
-from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import JudgeComponents, in_flight_of, open_judge_components
+from assay.scoring.judges.engine_factory import JudgeEngineFactory
+from assay.scoring.judges.judge_pass import JudgePass
 from assay.scoring.judges.pairwise import (
     PairJudge,
     PairPlace,
@@ -41,9 +29,7 @@ from assay.scoring.judges.pairwise import (
 from assay.scoring.judges.prompts import JudgedMaterial, NothingToJudge
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.task import Task
-from assay.warehouse.landing import LandingWriter
 
-JOURNAL = "preferences"
 Place = tuple[str, str, int]
 """Tenant, record id and epoch."""
 
@@ -86,14 +72,13 @@ def prefer(
     Raises:
         AssayError: the judge cannot be asked; what was said is landed.
     """
-    asking = _Preferring(context, candidate, champion, judge, report)
-    with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        runner.run(asking.ask_all())
+    asking = PairStage(context, candidate, champion, judge, report=report)
+    asking.run_all()
     return Preferences(judge.name, asking.found)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PairRequest:
     """A record with two answers that differ."""
 
     place: Place
@@ -101,46 +86,28 @@ class _Asked:
     pair: PredictionPair
 
 
-@dataclass
-class _Preferring:
-    context: StageContext
-    candidate: Run
-    champion: Run
-    judge: JudgeSpec
-    report: Callable[[int], None]
-    found: dict[Place, Preference] = field(default_factory=dict)
-    _failure: AssayError | None = None
-    _halt: asyncio.Event = field(default_factory=asyncio.Event)
+class PairStage(JudgePass[_PairRequest]):
+    """One pass over the answers of the candidate's run that the champion's run has too."""
 
-    async def ask_all(self) -> None:
-        guard = RecordMasker(self.candidate, self.context)
-        journal = Journal(self.context.journal_dir(self.candidate.run_id) / JOURNAL)
-        rows, sink = call_rows(self.context, self.candidate, guard), LandingWriter(self.context.warehouse)
-        async with (
-            open_journaled_buffer(journal, rows, sink, events=UNOBSERVED.events) as buffer,
-            AsyncExitStack() as closing,
-        ):
-            opened = JudgeComponents(
-                context=self.context, run=self.candidate, rows=rows, journal=journal, observed=UNOBSERVED
-            )
-            parts = await open_judge_components(closing, buffer, [self.judge], opened)
-            rubric = self.candidate.task.rubrics[self.judge.name]
-            jurors = [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
-            async with flushed(buffer, self._halt):
-                await run_workers(
-                    PrefetchQueue(self._pairs(guard)),
-                    partial(self._settle, jurors, buffer),
-                    count=in_flight_of(self.context, [self.judge]),
-                    halt=self._halt,
-                    grace_s=GRACE_SECONDS,
-                )
-        if self._failure is not None:
-            raise self._failure
+    journal = "preferences"
 
-    def _pairs(self, guard: RecordMasker) -> Iterator[_Asked]:
+    def __init__(
+        self, context: StageContext, candidate: Run, champion: Run, judge: JudgeSpec, *, report: Callable[[int], None]
+    ) -> None:
+        super().__init__(context, candidate, [judge], report=report)
+        self.champion, self.judge = champion, judge
+        self.found: dict[Place, Preference] = {}
+        self._jurors: list[PairJudge] = []
+
+    def open(self, parts: JudgeEngineFactory) -> None:
+        """A judge of pairs for each juror."""
+        rubric = self.run.task.rubrics[self.judge.name]
+        self._jurors = [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
+
+    def questions(self) -> Iterator[_PairRequest]:
         """What must be asked; what need not be is settled on the way."""
         others = {_place(one): one.output for one in self._champion_answers()}
-        for answer in landed_predictions(self.context.warehouse, self.candidate, guard):
+        for answer in landed_predictions(self.context.warehouse, self.run, self.guard):
             place = _place(answer)
             if place not in others:
                 continue
@@ -154,33 +121,25 @@ class _Preferring:
                 output=None,
                 expected=answer.record.expected,
             )
-            yield _Asked(place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {}))
+            yield _PairRequest(
+                place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {})
+            )
 
     def _champion_answers(self) -> Iterator[LandedPrediction]:
         return landed_predictions(self.context.warehouse, self.champion, RecordMasker(self.champion, self.context))
 
-    async def _settle(self, jurors: list[PairJudge], buffer: AnswerBuffer, asked: _Asked) -> None:
+    async def ask(self, question: _PairRequest, buffer: AnswerBuffer) -> None:
+        """What the jurors prefer together; a record without the reference that is asked for is unscored."""
         said: list[Preference] = []
         try:
-            for juror in jurors:
-                one = await juror.prefer(_pair_place(asked.answer), asked.pair)
+            for juror in self._jurors:
+                one = await juror.prefer(_pair_place(question.answer), question.pair)
                 await buffer.add(one.calls)
                 said.append(one.preference)
         except NothingToJudge as reason:
             said = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
-        except RunAborted as stopped:
-            self._fail(stopped.error)
-            await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
-            return
-        except AssayError as error:
-            self._fail(error)
-            return
-        self.found[asked.place] = preferred_of_several(said)
+        self.found[question.place] = preferred_of_several(said)
         self.report(len(self.found))
-
-    def _fail(self, error: AssayError) -> None:
-        self._failure = self._failure or error
-        self._halt.set()
 
 
 def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, Any] | None) -> Preference | None:

@@ -1,0 +1,110 @@
+"""One pass of judges over the predictions of a run: calls are journaled, landed as they come, and stop at a lasting error.
+
+The calls go through the same engine as those for predictions: limits, budget, exact cache, retries. They land under the run
+with the purpose `judge`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Generic, TypeVar
+
+from assay.errors import AssayError
+from assay.inference.engine import RunAborted
+from assay.inference.request import RequestResult
+from assay.performance.process import fast_loop
+from assay.project import StageContext
+from assay.runs.masked_records import RecordMasker
+from assay.runs.observation import UNOBSERVED, RunObserver
+from assay.runs.requests.answer_buffer import AnswerBuffer
+from assay.runs.requests.engine_factory import call_rows
+from assay.runs.requests.journal.journal import Journal
+from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
+from assay.runs.requests.request_stage import GRACE_SECONDS
+from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
+from assay.runs.run import Run
+from assay.scoring.judges.engine_factory import JudgeComponents, JudgeEngineFactory, in_flight_of, open_judge_components
+from assay.tasks.judge_spec import JudgeSpec
+from assay.warehouse.landing import LandingWriter
+
+Question = TypeVar("Question")
+
+
+class JudgePass(ABC, Generic[Question]):
+    """Asks `questions`, several at a time; `journal` names the pass within the run's journals."""
+
+    journal: str
+
+    def __init__(
+        self,
+        context: StageContext,
+        run: Run,
+        judges: Sequence[JudgeSpec],
+        *,
+        report: Callable[[int], None],
+        observed: RunObserver = UNOBSERVED,
+    ) -> None:
+        self.context, self.run, self.guard = context, run, RecordMasker(run, context)
+        self.report, self.observed = report, observed
+        self._judges = tuple(judges)
+        self._failure: AssayError | None = None
+        self._halt = asyncio.Event()
+
+    @abstractmethod
+    def open(self, parts: JudgeEngineFactory) -> None:
+        """The engines of the pass are at hand."""
+
+    @abstractmethod
+    def questions(self) -> Iterator[Question]:
+        """What must be asked."""
+
+    @abstractmethod
+    async def ask(self, question: Question, buffer: AnswerBuffer) -> None:
+        """One question is asked, and the rows of its calls are in the buffer."""
+
+    def run_all(self) -> None:
+        """Every question is asked and what was answered is landed.
+
+        Raises:
+            AssayError: the judges cannot be asked; what was answered so far is landed.
+        """
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            runner.run(self._run())
+        if self._failure is not None:
+            raise self._failure
+
+    async def _run(self) -> None:
+        journal = Journal(self.context.journal_dir(self.run.run_id) / self.journal)
+        rows, sink = call_rows(self.context, self.run, self.guard), LandingWriter(self.context.warehouse)
+        async with (
+            open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
+            AsyncExitStack() as closing,
+        ):
+            opened = JudgeComponents(
+                context=self.context, run=self.run, rows=rows, journal=journal, observed=self.observed
+            )
+            self.open(await open_judge_components(closing, buffer, self._judges, opened))
+            async with flushed(buffer, self._halt):
+                await run_workers(
+                    PrefetchQueue(self.questions()),
+                    lambda question: self._settle(question, buffer),
+                    count=in_flight_of(self.context, self._judges),
+                    halt=self._halt,
+                    grace_s=GRACE_SECONDS,
+                )
+
+    async def _settle(self, question: Question, buffer: AnswerBuffer) -> None:
+        try:
+            await self.ask(question, buffer)
+        except RunAborted as stopped:
+            self._fail(stopped.error)
+            await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+        except AssayError as error:
+            self._fail(error)
+
+    def _fail(self, error: AssayError) -> None:
+        self._failure = self._failure or error
+        self._halt.set()
