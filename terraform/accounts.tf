@@ -27,7 +27,7 @@ resource "google_service_account_iam_member" "impersonator" {
 
   service_account_id = google_service_account.workload[each.value.workload].name
   member             = each.value.principal
-  # A Kubernetes workload becomes the account; a person or another account asks for its tokens.
+  # A Kubernetes workload impersonates the account directly; a person or another account requests its tokens.
   role = (
     strcontains(each.value.principal, ".svc.id.goog[") || startswith(each.value.principal, "principal")
     ? "roles/iam.workloadIdentityUser"
@@ -35,8 +35,8 @@ resource "google_service_account_iam_member" "impersonator" {
   )
 }
 
-# The one project-level role: BigQuery knows no smaller scope for the right to start a query.
-# It gives access to no data.
+# The only project-level role: BigQuery has no narrower scope for the right to start a query.
+# It gives no access to data.
 resource "google_project_iam_member" "job_user" {
   for_each = google_service_account.workload
 

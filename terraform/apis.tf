@@ -1,10 +1,10 @@
 locals {
   required_apis = {
     "bigquery.googleapis.com"             = "datasets, tables, queries"
-    "bigquerystorage.googleapis.com"      = "the Storage Write API, through which landing is filled"
-    "cloudresourcemanager.googleapis.com" = "the one project-level role, in accounts.tf"
+    "bigquerystorage.googleapis.com"      = "the Storage Write API, which appends to landing"
+    "cloudresourcemanager.googleapis.com" = "the project-level role in accounts.tf"
     "iam.googleapis.com"                  = "service accounts"
-    "iamcredentials.googleapis.com"       = "acting as a service account without a key"
+    "iamcredentials.googleapis.com"       = "impersonation of a service account without a key"
     "secretmanager.googleapis.com"        = "keys of model providers and the hash key"
   }
 }
@@ -13,6 +13,6 @@ resource "google_project_service" "required" {
   for_each = local.required_apis
 
   service = each.key
-  # Other things in the project may use the same API: a teardown of Assay leaves it on.
+  # Other workloads in the project may use the same API, so `terraform destroy` does not disable it.
   disable_on_destroy = false
 }

@@ -1,17 +1,17 @@
 locals {
   layers = {
     landing = {
-      description = "What Assay writes, append-only: one table per schema file. Nothing is ever deleted here by age."
+      description = "Append-only tables that Assay writes, one per schema file. Rows never expire."
       editors     = ["runner"]
       viewers     = ["dbt"]
     }
     staging = {
-      description = "Landing tables renamed, cast and without duplicates, one view each."
+      description = "Landing tables renamed, cast and deduplicated, one view each."
       editors     = ["dbt"]
       viewers     = []
     }
     intermediate = {
-      description = "Steps between staging and marts, for no reader outside dbt."
+      description = "Steps between staging and marts, internal to dbt."
       editors     = ["dbt"]
       viewers     = []
     }
@@ -43,7 +43,7 @@ resource "google_bigquery_dataset" "layer" {
   labels      = { layer = each.key }
   location    = var.location
 
-  # No default expiration is set anywhere: rows of landing were paid for, the rest is rebuilt by dbt.
+  # No dataset has a default expiration: landing rows were paid for, and dbt rebuilds the rest.
   delete_contents_on_destroy = !var.deletion_protection
   deletion_policy            = var.deletion_protection && each.key == "landing" ? "PREVENT" : "DELETE"
 
@@ -58,8 +58,8 @@ resource "google_bigquery_dataset_iam_member" "layer" {
   member     = google_service_account.workload[each.value.workload].member
 }
 
-# The provider's documentation forbids *_iam_member and *_access on the same dataset, and only the
-# latter can authorize views: so marts takes all its grants in this form, with its names of the roles.
+# The provider's documentation forbids *_iam_member and *_access on the same dataset, and only the latter can
+# authorize views. All grants on marts therefore use *_access, with its role names.
 resource "google_bigquery_dataset_access" "marts" {
   for_each = { for key, grant in local.dataset_grants : key => grant if grant.layer == "marts" }
 
@@ -68,7 +68,7 @@ resource "google_bigquery_dataset_access" "marts" {
   user_by_email = google_service_account.workload[each.value.workload].email
 }
 
-# Lets the views of reporting read marts for a reader who may not: the dashboard needs no grant on marts.
+# Authorizes the views of reporting to read marts, so that the dashboard account needs no grant on marts.
 resource "google_bigquery_dataset_access" "reporting_views" {
   dataset_id = google_bigquery_dataset.layer["marts"].dataset_id
 

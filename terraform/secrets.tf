@@ -1,14 +1,14 @@
 locals {
   providers = yamldecode(file("${path.module}/../providers.yml"))
 
-  # Environment variable to the end of the secret's name. A provider added to providers.yml brings its own.
+  # Environment variable to the suffix of the secret's name. Each provider in providers.yml adds its own.
   runner_secrets = merge(
     { ASSAY_HASH_KEY = "hash-key" },
     { for variable in toset(compact([for provider in local.providers : try(provider.api_key_env, null)])) : variable => lower(replace(variable, "_", "-")) },
   )
 }
 
-# The container only: a version made here would put the value into the state file.
+# Only the secret, without a version: a version would put the value into the state file.
 resource "google_secret_manager_secret" "runner" {
   for_each = local.runner_secrets
 

@@ -1,12 +1,12 @@
 variable "deletion_protection" {
-  description = "Whether Terraform refuses to delete landing, its tables and the secrets, and datasets that are not empty. Set to false and apply before a teardown."
+  description = "Whether landing, its tables, the secrets and non-empty datasets are protected from deletion. Set to false and apply before `terraform destroy`."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "env" {
-  description = "Environment, the same word as ASSAY_ENV: it prefixes every dataset."
+  description = "Environment, equal to ASSAY_ENV. Prefix of every dataset name."
   type        = string
   nullable    = false
 
@@ -17,7 +17,7 @@ variable "env" {
 }
 
 variable "impersonators" {
-  description = "Principals that may act as each service account, in IAM form. A Kubernetes workload is serviceAccount:PROJECT.svc.id.goog[NAMESPACE/NAME]."
+  description = "Principals that may impersonate each service account, in IAM notation. A Kubernetes workload is serviceAccount:PROJECT.svc.id.goog[NAMESPACE/NAME]."
   type = object({
     dashboard = optional(set(string), [])
     dbt       = optional(set(string), [])
@@ -31,36 +31,36 @@ variable "impersonators" {
       for principal in flatten([for principals in values(var.impersonators) : tolist(principals)]) :
       can(regex("^(user|group|serviceAccount|principal|principalSet):.+$", principal))
     ])
-    error_message = "impersonators holds an entry without a principal type: expected user:, group:, serviceAccount:, principal: or principalSet: and a name."
+    error_message = "impersonators has an entry without a principal type: expected user:, group:, serviceAccount:, principal: or principalSet: and a name."
   }
 }
 
 variable "input_datasets" {
-  description = "Existing datasets, as PROJECT.DATASET, whose tables the runner may read as input."
+  description = "Existing datasets, as PROJECT.DATASET, with tables that the runner may read as input."
   type        = set(string)
   default     = []
   nullable    = false
 
   validation {
     condition     = alltrue([for name in var.input_datasets : can(regex("^[a-z][a-z0-9.:-]*[a-z0-9]\\.[A-Za-z0-9_]+$", name))])
-    error_message = "input_datasets holds an entry of another form: expected PROJECT.DATASET, e.g. acme-analytics.support."
+    error_message = "input_datasets has an invalid entry: expected PROJECT.DATASET, for example acme-analytics.support."
   }
 }
 
 variable "labels" {
-  description = "Labels added to everything that takes labels, beside app, env and managed_by."
+  description = "Labels of all resources that support labels, in addition to app, env and managed_by."
   type        = map(string)
   default     = {}
   nullable    = false
 
   validation {
     condition     = alltrue([for key, value in var.labels : can(regex("^[a-z][a-z0-9_-]{0,62}$", key)) && can(regex("^[a-z0-9_-]{0,63}$", value))])
-    error_message = "labels holds a label that Google refuses: expected lowercase letters, digits, _ and -, at most 63, keys starting with a letter."
+    error_message = "labels has an invalid label: expected at most 63 lowercase letters, digits, _ and -; keys start with a letter."
   }
 }
 
 variable "location" {
-  description = "BigQuery location of every dataset, the same word as ASSAY_LOCATION; it cannot be changed later."
+  description = "BigQuery location of every dataset, equal to ASSAY_LOCATION. It cannot be changed later."
   type        = string
   default     = "US"
   nullable    = false
@@ -72,20 +72,20 @@ variable "location" {
 }
 
 variable "prefix" {
-  description = "First part of service account and secret names, for projects that hold more than Assay."
+  description = "Prefix of service account and secret names, for projects with other workloads."
   type        = string
   default     = "assay"
   nullable    = false
 
-  # 12 letters: an account id is at most 30 characters, and "-staging-dashboard" takes 18.
+  # At most 12 characters: an account id has at most 30, and "-staging-dashboard" has 18.
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,11}$", var.prefix)) && !endswith(var.prefix, "-")
-    error_message = "prefix is \"${var.prefix}\": expected 2 to 12 lowercase letters, digits or hyphens, a letter first and no hyphen last."
+    error_message = "prefix is \"${var.prefix}\": expected 2 to 12 lowercase letters, digits or hyphens, starting with a letter and not ending with a hyphen."
   }
 }
 
 variable "project" {
-  description = "Id of the Google Cloud project that holds the warehouse, the same as ASSAY_PROJECT."
+  description = "Id of the Google Cloud project with the warehouse, equal to ASSAY_PROJECT."
   type        = string
   nullable    = false
 

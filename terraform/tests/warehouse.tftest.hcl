@@ -1,4 +1,4 @@
-# Runs against the provider's schema alone: no account, no credentials, nothing created.
+# Runs against the provider's schema only: no account, no credentials, no resources.
 mock_provider "google" {
   mock_resource "google_service_account" {
     defaults = {

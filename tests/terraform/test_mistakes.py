@@ -65,9 +65,9 @@ def test_a_mistake_in_a_schema_file_is_seen(workspace: Workspace, change: dict[s
 REFUSED = {
     "deletion_protection": ("maybe", "a bool is required"),
     "env": ("test", 'env is "test": expected dev, staging or prod'),
-    "impersonators": ({"dbt": ["ada@example.com"]}, "impersonators holds an entry without a principal type"),
+    "impersonators": ({"dbt": ["ada@example.com"]}, "impersonators has an entry without a principal type"),
     "input_datasets": (["support"], "expected PROJECT.DATASET"),
-    "labels": ({"Team": "data"}, "labels holds a label that Google refuses"),
+    "labels": ({"Team": "data"}, "labels has an invalid label"),
     "location": ("Europe", 'location is "Europe": expected US, EU or a region'),
     "prefix": ("Assay-", 'prefix is "Assay-": expected 2 to 12 lowercase letters'),
     "project": ("assay-local", "assay-local is the name of the local stack"),
