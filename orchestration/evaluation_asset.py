@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from assay.evaluation.evaluate import evaluate
-from assay.evaluation.side import EvaluationReporter
+from assay.evaluation.sides import EvaluationReporter
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig

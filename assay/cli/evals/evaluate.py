@@ -11,7 +11,7 @@ from assay.cli.opening import DAY, STAGES, opened_project
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
-    from assay.evaluation.side import EvaluationOptions
+    from assay.evaluation.sides import EvaluationOptions
     from assay.project import Project
 
 INTERRUPTED = 130
@@ -50,7 +50,7 @@ INTERRUPTED = 130
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) -> None:
     """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
-    from assay.evaluation.side import EvaluationOptions
+    from assay.evaluation.sides import EvaluationOptions
 
     day = data_date.date() if data_date else datetime.now(UTC).date()
     found = _evaluated(opened_project(), task, EvaluationOptions(data_date=day, **options))
@@ -61,13 +61,13 @@ def evaluate(task: str, data_date: datetime | None, style: str, **options: Any) 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """The evaluation; whatever stops it, the message says how to go on."""
     from assay.evaluation.evaluate import evaluate
-    from assay.evaluation.side import AGAIN, EvaluationReporter
+    from assay.evaluation.sides import AGAIN, EvaluationReporter
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 
-    telling = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
+    reporter = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
-        return evaluate(project, task, options, telling)
+        return evaluate(project, task, options, reporter)
     except KeyboardInterrupt:
         click.echo(f"assay: interrupted. {AGAIN}", err=True)
         click.get_current_context().exit(INTERRUPTED)

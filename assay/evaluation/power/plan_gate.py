@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ServiceUnreachable, UsageError
-from assay.evaluation.gate_evidence import gate_rules
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule, RuleKind, gate_rules
 from assay.evaluation.power.rule_plans import (
     Assumed,
     FloorPlan,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule, RuleKind
 from assay.statistics.power import (
     Plan,
     VerdictProbabilities,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule, RuleKind
 from assay.evaluation.power.rule_plans import Assumed, Sample, count_tested, plan_floor, plan_regression
 from assay.statistics.power import Plan, VerdictProbabilities, records_needed, verdict_probabilities
 
