@@ -7,7 +7,7 @@ from datetime import date
 import dagster as dg
 from pydantic import Field
 
-from assay.evaluation.side import EvaluationOptions
+from assay.evaluation.sides import EvaluationOptions
 from assay.runs.run import RunOptions
 from assay.tasks.gate_spec import GATE_SPLIT
 

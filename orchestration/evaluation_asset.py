@@ -9,7 +9,7 @@ from functools import partial
 import dagster as dg
 
 from assay.evaluation.evaluate import evaluate
-from assay.evaluation.side import EvaluationReporter
+from assay.evaluation.sides import EvaluationReporter
 from assay.records.statuses import Stage
 from assay.tasks.loader import Outline
 from orchestration.answers_asset import MODEL_POOL

@@ -9,8 +9,8 @@ from typing import Any
 import dagster as dg
 
 from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.gate_rules import RuleDecision, RuleState
 from assay.evaluation.render import RULE_COLUMNS, table_markdown, tables
+from assay.records.statuses import RuleDecision, RuleState
 from assay.runs.summary import RunSummary
 
 GATE = "gate"
@@ -30,7 +30,7 @@ def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
             **{who: side.label for who, side in sides.items() if side},
             **runs,
             "reused_runs": len(set(runs.values()) - paid.keys()),
-            "dagster/partition_row_count": evaluation.candidate.answers.records(),
+            "dagster/partition_row_count": evaluation.candidate.outcomes.records(),
             **_spent(list(paid.values())),
             **_tables(evaluation),
         },

@@ -1,21 +1,32 @@
-"""The result of `assay eval`."""
+"""Step 6 of an evaluation: its result, and the rows of it that land in `estimates`, `comparisons` and `gates`."""
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
-from assay.evaluation.gate_evidence import (
-    MeasuredMetric,
-    MetricComparison,
-)
-from assay.evaluation.gate_rules import GateVerdict
-from assay.evaluation.side import EvaluatedVariant, EvaluationOptions
+from assay.evaluation.comparisons import MetricComparison, comparison_id
+from assay.evaluation.evidence import landed_metric
+from assay.evaluation.sides import EvaluatedVariant, EvaluationOptions, commit_of
+from assay.evaluation.verdict import GateOutcome, GateVerdict
+from assay.project import StageContext
+from assay.records import Comparison, Estimate, Gate
 from assay.records.statuses import OnInconclusive, Stage
+from assay.scoring.estimates import EstimateFacts, estimate_row
+from assay.settings import Settings
+from assay.statistics.conventions import DEFAULT_TENANT
+from assay.statistics.measured import Measured, Status
+from assay.version import code_version
+from assay.warehouse.landing import LandingWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What came of it. `uses` counts runs and versions that have seen the gate split since it last changed."""
+    """The result of `assay eval`. `uses` counts runs and versions that have seen the gate split since it last changed."""
 
     evaluation_id: str
     gate_id: str | None
@@ -26,10 +37,18 @@ class Evaluation:
     champion: EvaluatedVariant | None
     population: str
     compared: tuple[MetricComparison, ...]
-    measured: dict[str, MeasuredMetric]
     verdict: GateVerdict
     uses: tuple[int, int] | None
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def measured(self) -> dict[str, Measured]:
+        """The candidate's own estimates, by the name of the rule that asks for them."""
+        return {
+            outcome.rule.name: outcome.evidence.measured
+            for outcome in self.verdict.outcomes
+            if outcome.evidence is not None and outcome.evidence.measured is not None
+        }
 
     @property
     def blocks(self) -> bool:
@@ -40,3 +59,166 @@ class Evaluation:
     def exit_code(self) -> int:
         """Of the command: that of the decision; 0 where an inconclusive one only warns at the gate."""
         return self.verdict.exit_code if self.blocks or not self.options.is_gate else 0
+
+
+def land(context: StageContext, evaluation: Evaluation) -> None:
+    """Estimates and comparisons are in the warehouse, and at a gate its decision after what it rests on."""
+    sink = LandingWriter(context.warehouse)
+    sink.append(estimate_rows(evaluation))
+    sink.append(comparison_rows(evaluation))
+    if evaluation.gate_id is not None:
+        sink.append([gate_row(context.settings, evaluation)])
+
+
+def estimate_rows(evaluation: Evaluation) -> list[Estimate]:
+    """The rows behind the rules; rules about the same figure share one."""
+    candidate = evaluation.candidate
+    task, measured = candidate.task, evaluation.measured
+    facts = EstimateFacts(
+        evaluation_id=evaluation.evaluation_id,
+        run_id=candidate.run_id,
+        task=task.name,
+        data_date=candidate.data_date,
+        inference_version=task.versions.inference,
+        golden_set_version=task.versions.golden_set,
+        policy_version=task.versions.policy,
+    )
+    rows = {}
+    for rule in (outcome.rule for outcome in evaluation.verdict.outcomes if outcome.rule.name in measured):
+        metric, scorer = landed_metric(rule.metric, task.versions.scorers)
+        row = estimate_row(
+            measured[rule.name],
+            facts,
+            metric=metric,
+            population=evaluation.population,
+            slice=rule.slice,
+            scorer=scorer,
+            scorer_version=task.versions.scorers[scorer] if scorer else None,
+        )
+        rows[row.estimate_id] = row
+    return list(rows.values())
+
+
+def comparison_rows(evaluation: Evaluation) -> list[Comparison]:
+    """A row for each comparison; none without a champion."""
+    candidate, champion = evaluation.candidate, evaluation.champion
+    if champion is None:
+        return []
+    versions = candidate.task.versions
+    shared = {
+        "evaluation_id": evaluation.evaluation_id,
+        "task": candidate.task.name,
+        "data_date": candidate.data_date,
+        "occurred_at": datetime.now(UTC),
+        "tenant_id": DEFAULT_TENANT,
+        "population": evaluation.population,
+        **_named("candidate", candidate),
+        **_named("champion", champion),
+        "golden_set_version": versions.golden_set,
+        "policy_version": versions.policy,
+        "code_version": code_version(),
+    }
+    return [_comparison_row(one, shared, evaluation) for one in evaluation.compared]
+
+
+def _comparison_row(one: MetricComparison, shared: Mapping[str, Any], evaluation: Evaluation) -> Comparison:
+    found = one.comparison
+    low, high = found.resampled or (None, None)
+    return Comparison(
+        **shared,
+        comparison_id=comparison_id(
+            evaluation.evaluation_id, evaluation.population, metric=one.metric, slice=one.slice
+        ),
+        metric=one.metric,
+        slice=one.slice,
+        candidate_rate=one.candidate_rate,
+        champion_rate=one.champion_rate,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        lower=found.lower,
+        upper=found.upper,
+        p_value=found.p_value,
+        n=found.n,
+        clusters=found.clusters,
+        gains=found.gains,
+        losses=found.losses,
+        n_unscored=found.unscored,
+        n_left_out=found.left_out,
+        detectable=found.detectable,
+        margin=one.margin,
+        needed=found.needed,
+        method=found.method,
+        resampled_low=low,
+        resampled_high=high,
+        seed=one.seed if found.resampled else None,
+        status=found.status.value,
+        reason=found.reason,
+    )
+
+
+def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
+    """The decision with every rule and what it rests on."""
+    candidate, champion, versions = evaluation.candidate, evaluation.champion, evaluation.candidate.task.versions
+    return Gate(
+        gate_id=evaluation.gate_id or "",
+        evaluation_id=evaluation.evaluation_id,
+        task=candidate.task.name,
+        data_date=evaluation.options.data_date,
+        occurred_at=datetime.now(UTC),
+        tenant_id=DEFAULT_TENANT,
+        decision=evaluation.verdict.decision,
+        stage=evaluation.stage,
+        on_inconclusive=evaluation.on_inconclusive,
+        is_blocking=evaluation.blocks,
+        **_named("candidate", candidate),
+        candidate_task_version_id=versions.task_version_id,
+        candidate_git_sha=commit_of(settings, candidate.task),
+        **(_named("champion", champion) if champion else {}),
+        champion_git_sha=commit_of(settings, champion.task) if champion else None,
+        population=evaluation.population,
+        rules=json.dumps([rule_content(outcome) for outcome in evaluation.verdict.outcomes], allow_nan=False),
+        golden_set_version=versions.golden_set,
+        policy_version=versions.policy,
+        decided_by=evaluation.options.decided_by or settings.started_by,
+        code_version=code_version(),
+    )
+
+
+def rule_content(outcome: GateOutcome) -> dict[str, Any]:
+    """A rule with its evidence and what became of it, as `gates.rules` holds it and machines read it."""
+    rule, found = outcome.rule, outcome.evidence
+    waiver = outcome.waiver
+    return {
+        "name": rule.name,
+        "type": rule.kind.value,
+        "metric": rule.metric,
+        "slice": rule.slice,
+        "bar": rule.bar,
+        "state": outcome.state.value,
+        "unwaived": outcome.unwaived.value,
+        "reason": outcome.reason,
+        "value": _finite(found.value if found else None),
+        "lower": _finite(found.lower if found else None),
+        "upper": _finite(found.upper if found else None),
+        "n": found.n if found else 0,
+        "method": found.method if found else "none",
+        "status": (found.status if found else Status.NONE).value,
+        "adjusted_p": _finite(outcome.adjusted_p),
+        "estimate_ids": list(found.estimate_ids) if found else [],
+        "waiver": None
+        if waiver is None
+        else {"owner": waiver.owner, "reason": waiver.reason, "expires": waiver.expires.isoformat()},
+    }
+
+
+def _named(who: str, side: EvaluatedVariant) -> dict[str, Any]:
+    return {
+        f"{who}_variant": side.label,
+        f"{who}_run_id": side.run_id,
+        f"{who}_inference_version": side.task.versions.inference,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,21 +1,36 @@
-"""The answers of one variant as outcomes from 0 to 1: what rates are measured on and comparisons paired by.
+"""Step 2 of an evaluation: the predictions of one variant as outcomes from 0 to 1, with their cost and time.
 
-Only what an outcome is belongs here; where answers come from and what follows from a rate are the callers' matters.
+Rates are measured on them, and comparisons paired by them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 
+from assay.evaluation.queries import EVALUATED_ANSWERS
 from assay.records.statuses import PredictionStatus
+from assay.scoring.estimates import counts_as_answered, decided, is_correct
+from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.statistics.measured import Measured
 from assay.statistics.rates import cost_per_correct, rate
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
+from assay.tasks.task import Task
+from assay.warehouse.client import Warehouse
 
 RecordKey = tuple[str, str]
 """Tenant and record id."""
+
+
+def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
+    """The run's predictions as the task's scorers, in their present versions, judged them."""
+    verdicts = read_verdicts(warehouse, run_id=run_id, data_date=data_date, versions=task.versions.scorers)
+    parameters = {"task": task.name, "run_id": run_id, "data_date": data_date}
+    rows = warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
+    return Outcomes.of(_outcome(task, row, verdicts.get(row["prediction_id"], {})) for row in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,4 +137,23 @@ def _sampling(rows: list[PredictionOutcome]) -> Sampling:
     return Sampling(
         records=[row.record for row in rows] if several or clustered else None,
         clusters=[row.cluster_id for row in rows] if clustered else None,
+    )
+
+
+def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> PredictionOutcome:
+    status = row["status"]
+    answered = counts_as_answered(task, status)
+    sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
+    return PredictionOutcome(
+        record=(row["tenant_id"], row["record_id"]),
+        epoch=row["epoch"],
+        status=status,
+        population=row["population"],
+        slices=tuple(row["slices"] or ()),
+        cluster_id=row["cluster_id"],
+        cost_usd=None if row["cost_usd"] is None else float(row["cost_usd"]),
+        latency_ms=row["latency_ms"],
+        is_correct=is_correct(task, status, verdicts),
+        is_sampled=not (sampled & set(task.spec.correct)) - verdicts.keys(),
+        passed={name: decided(verdict) if answered else False for name, verdict in verdicts.items()},
     )

@@ -9,12 +9,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.gate_evidence import MetricComparison
-from assay.evaluation.gate_rules import GateOutcome, RuleDecision, RuleKind, RuleState
-from assay.evaluation.rows import rule_content
-from assay.evaluation.side import EvaluatedVariant
-from assay.records.statuses import OnInconclusive
+from assay.evaluation.comparisons import MetricComparison
+from assay.evaluation.evaluation import Evaluation, rule_content
+from assay.evaluation.sides import EvaluatedVariant
+from assay.evaluation.verdict import GateOutcome
+from assay.records.statuses import OnInconclusive, RuleDecision, RuleKind, RuleState
 from assay.statistics.conventions import BOUNDS_TITLE, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
@@ -46,7 +45,7 @@ def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         ("decision", f"{evaluation.verdict.decision}: {MEANING[evaluation.verdict.decision]}"),
         ("candidate", _side(evaluation.candidate)),
         ("champion", _side(evaluation.champion) if evaluation.champion else "none"),
-        ("population", f"{evaluation.population}, {evaluation.candidate.answers.records():,} records"),
+        ("population", f"{evaluation.population}, {evaluation.candidate.outcomes.records():,} records"),
         ("stage", f"{evaluation.stage}; an inconclusive decision {_does(evaluation.on_inconclusive)}"),
     ]
     if evaluation.uses is not None:

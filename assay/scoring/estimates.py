@@ -62,7 +62,14 @@ def estimate_row(
     answer. `details` are what else the method found.
     """
     return Estimate(
-        estimate_id=content_hash(facts.evaluation_id, metric, scorer or "", population, slice, measured.method),
+        estimate_id=estimate_id(
+            facts.evaluation_id,
+            metric=metric,
+            scorer=scorer,
+            population=population,
+            slice=slice,
+            method=measured.method,
+        ),
         evaluation_id=facts.evaluation_id,
         run_id=facts.run_id,
         task=facts.task,
@@ -98,6 +105,13 @@ def estimate_row(
     )
 
 
+def estimate_id(
+    evaluation_id: str, *, metric: str, scorer: str | None, population: str, slice: str, method: str
+) -> str:
+    """The id under which an estimate is landed: the same for what is computed again by the same method."""
+    return content_hash(evaluation_id, metric, scorer or "", population, slice, method)
+
+
 def _json(value: Mapping[str, Any] | None) -> str | None:
     return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -114,13 +128,20 @@ def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdic
     """
     if not task.spec.correct:
         return None
-    if status == FALLBACK and not task.spec.fallback_counts:
+    if not counts_as_answered(task, status):
         return False
-    if status not in ANSWERED and status != FALLBACK:
-        return False
-    said = [scores.get(name) for name in task.spec.correct]
-    verdicts = [verdict.passed if verdict is not None and verdict.status == SCORED else None for verdict in said]
+    verdicts = [decided(scores.get(name)) for name in task.spec.correct]
     return None if None in verdicts else all(verdicts)
+
+
+def counts_as_answered(task: Task, status: PredictionStatus) -> bool:
+    """Whether the status is one of an answer; a fallback only where the task says that it may be."""
+    return status in ANSWERED or (status == FALLBACK and task.spec.fallback_counts)
+
+
+def decided(verdict: Verdict | None) -> bool | None:
+    """Whether the scorer passed the answer; None where there is no score or it says neither."""
+    return verdict.passed if verdict is not None and verdict.status == SCORED else None
 
 
 def tally_of(task: Task) -> Tally:

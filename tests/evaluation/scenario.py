@@ -10,7 +10,8 @@ from typing import Any
 
 from assay.evaluation.evaluate import evaluate
 from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.side import EvaluationOptions, EvaluationReporter
+from assay.evaluation.outcomes import Outcomes, PredictionOutcome
+from assay.evaluation.sides import EvaluationOptions, EvaluationReporter
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.model_endpoint import Asked, Reaction
 from tests.runs.bench import DAY, Bench, Told
@@ -80,5 +81,19 @@ def evaluated(bench: Bench, task: str, **options: Any) -> Evaluation:
     def answering(_: int) -> Iterator[Told]:
         yield Told()
 
-    telling = EvaluationReporter(answering=answering, counting=lambda _: lambda _: None, note=lambda _: None)
-    return evaluate(bench.project, task, EvaluationOptions(**{"data_date": DAY, **options}), telling)
+    reporter = EvaluationReporter(answering=answering, counting=lambda _: lambda _: None, note=lambda _: None)
+    return evaluate(bench.project, task, EvaluationOptions(**{"data_date": DAY, **options}), reporter)
+
+
+def outcomes(*, right: int, count: int = 40, **fields: Any) -> Outcomes:
+    """Outcomes of `count` answers, the first `right` of them correct, every second one in the slice k=x."""
+    return Outcomes.of(
+        PredictionOutcome(
+            **{
+                **{"record": ("default", f"r{i:02}"), "epoch": 0, "status": "ok", "population": "golden:gate"},
+                **{"is_correct": i < right, "slices": ("k=x",) if i % 2 else (), "cost_usd": 0.01, "latency_ms": 10.0},
+                **fields,
+            }
+        )
+        for i in range(count)
+    )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from assay.errors import UsageError
-from assay.evaluation.gate_rules import RuleDecision, RuleState
+from assay.records.statuses import RuleDecision, RuleState
+from tests.architecture.evaluation_path import PACKAGE, listed
 from tests.end_to_end.workplace import numbered_rows
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
+from tests.paths import ROOT
 from tests.runs.bench import Bench
 
 
@@ -90,7 +95,7 @@ def test_failures_of_a_run_that_stands_in_count_as_they_did(bench: Bench, name: 
     found = evaluated(bench, task)
 
     assert len(model.asked) == 30
-    assert [row.is_correct for row in found.candidate.answers.rows].count(False) == 1
+    assert [row.is_correct for row in found.candidate.outcomes.rows].count(False) == 1
 
 
 def test_a_change_of_policy_asks_nothing_and_a_change_of_the_routes_all(
@@ -111,7 +116,7 @@ def test_a_change_of_the_cases_asks_the_new_one_only(bench: Bench, name: str, mo
     found = evaluated(bench, evaluated_task(bench.place, name, cases(21)))
 
     assert len(model.asked) == 21
-    assert found.candidate.answers.records() == 21
+    assert found.candidate.outcomes.records() == 21
 
 
 def test_what_decided_is_landed(bench: Bench, name: str) -> None:
@@ -148,11 +153,11 @@ def test_cost_and_latency_of_reused_answers_are_those_of_their_calls(bench: Benc
     found = evaluated(bench, evaluated_task(bench.place, name, cases(61), rules=rules, sla=sla))
 
     assert states(found) == {"cheap": RuleState.PASS, "fast": RuleState.PASS}
-    assert (found.measured["fast"].measured.n, found.measured["cheap"].measured.n) == (61, 61)
-    assert found.measured["cheap"].measured.value == pytest.approx(
-        sum(row.cost_usd or 0 for row in found.candidate.answers.rows) / 61
+    assert (found.measured["fast"].n, found.measured["cheap"].n) == (61, 61)
+    assert found.measured["cheap"].value == pytest.approx(
+        sum(row.cost_usd or 0 for row in found.candidate.outcomes.rows) / 61
     )
-    assert all(row.cost_usd for row in found.candidate.answers.rows)
+    assert all(row.cost_usd for row in found.candidate.outcomes.rows)
 
 
 def test_a_rule_on_a_slice_is_decided_on_its_records(bench: Bench, name: str) -> None:
@@ -163,7 +168,7 @@ def test_a_rule_on_a_slice_is_decided_on_its_records(bench: Bench, name: str) ->
     found = evaluated(bench, evaluated_task(bench.place, name, labelled, rules=[rule, rare]))
 
     assert states(found) == {"phones": RuleState.PASS, "faxes": RuleState.REPORTED}
-    assert found.measured["phones"].measured.n == 20
+    assert found.measured["phones"].n == 20
 
 
 def test_records_of_a_cluster_and_epochs_are_not_counted_as_independent(bench: Bench, name: str) -> None:
@@ -174,14 +179,14 @@ def test_records_of_a_cluster_and_epochs_are_not_counted_as_independent(bench: B
 
     overall = found.compared[0].comparison
     assert (overall.n, overall.clusters, overall.losses) == (60, 20, 20)
-    assert found.measured["floor"].measured.clusters == 20
+    assert found.measured["floor"].clusters == 20
 
 
 def test_cases_that_the_prompt_shows_are_no_evidence(bench: Bench, name: str) -> None:
     prompts = {"user": "user.j2", "few_shot": ["c00000", "c00001"]}
     task = evaluated_task(bench.place, name, cases(20, split="dev"), prompts=prompts)
 
-    assert evaluated(bench, task, input="golden:dev").measured["floor"].measured.n == 18
+    assert evaluated(bench, task, input="golden:dev").measured["floor"].n == 18
 
 
 def test_rows_of_a_file_are_no_cases_whatever_the_file_is_called(bench: Bench, name: str) -> None:
@@ -195,7 +200,7 @@ def test_rows_of_a_file_are_no_cases_whatever_the_file_is_called(bench: Bench, n
 
     found = evaluated(bench, task, input=bench.place.rows("golden_rows.csv", rows))
 
-    assert found.candidate.answers.records() == 2
+    assert found.candidate.outcomes.records() == 2
 
 
 def test_the_gate_split_remembers_how_often_it_was_asked(bench: Bench, name: str) -> None:
@@ -239,7 +244,7 @@ def test_records_without_one_in_common_are_not_compared(bench: Bench, name: str)
     first = evaluated(bench, task, input=place.rows("a.csv", rows))
     second = evaluated(bench, task, candidate="other", input=place.rows("b.csv", rows[:4]))
 
-    assert (first.population, second.candidate.answers.records()) == ("input", 4)
+    assert (first.population, second.candidate.outcomes.records()) == ("input", 4)
 
 
 def test_a_budget_that_ends_too_early_leaves_no_verdict(bench: Bench, name: str) -> None:
@@ -256,7 +261,7 @@ def test_unparsable_answers_are_wrong_not_missing(bench: Bench, name: str, model
     model.react = sometimes
     found = evaluated(bench, evaluated_task(bench.place, name, cases(40)))
 
-    measured = found.measured["floor"].measured
+    measured = found.measured["floor"]
     assert (measured.n, measured.value) == (40, pytest.approx(30 / 40))
 
 
@@ -265,7 +270,7 @@ def test_what_failed_has_taken_its_time_too(bench: Bench, name: str, model: Mode
     rules = [{"name": "fast", "type": "latency", "at_least": 0.9}]
     task = evaluated_task(bench.place, name, cases(40), rules=rules, sla={"latency_ms": 60_000})
 
-    assert evaluated(bench, task).measured["fast"].measured.n == 40
+    assert evaluated(bench, task).measured["fast"].n == 40
 
 
 def test_a_waiver_that_expired_no_longer_helps(bench: Bench, name: str) -> None:
@@ -276,3 +281,21 @@ def test_a_waiver_that_expired_no_longer_helps(bench: Bench, name: str) -> None:
 
     assert (outcome.state, "expired on 2020-01-01" in outcome.reason) == (RuleState.FAIL, True)
     assert replace(outcome, waiver=None).state is RuleState.FAIL
+
+
+def test_an_evaluation_runs_through_the_files_that_the_architecture_page_lists(bench: Bench, name: str) -> None:
+    task = evaluated_task(bench.place, name, cases(12), variants={"worse": 60})
+    entered: set[Path] = set()
+
+    def enter(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            entered.add(Path(frame.f_code.co_filename))
+
+    sys.setprofile(enter)
+    try:
+        evaluated(bench, task, candidate="worse", champion="default", is_gate=True)
+    finally:
+        sys.setprofile(None)
+
+    files = {path.relative_to(ROOT).as_posix() for path in entered if path.is_relative_to(ROOT / PACKAGE)}
+    assert files == {step.file for step in listed() if step.function}

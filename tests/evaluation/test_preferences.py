@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.evaluation.gate_rules import RuleState
+from assay.records.statuses import RuleState
 from tests.evaluation.scenario import RIGHT, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction
 from tests.runs.bench import Bench

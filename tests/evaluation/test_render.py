@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from assay.evaluation.evaluation import Evaluation
-from assay.evaluation.gate_rules import Evidence, GateOutcome, GateRule, RuleKind, RuleState
+from assay.evaluation.evaluation import Evaluation, rule_content
+from assay.evaluation.evidence import GateRule, RuleEvidence
 from assay.evaluation.render import as_values, facts, hidden, markdown, tables
-from assay.evaluation.rows import rule_content
+from assay.evaluation.verdict import GateOutcome
+from assay.records.statuses import RuleKind, RuleState
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.runs.bench import Bench
@@ -34,7 +35,7 @@ def found(bench: Bench, name: str, model: ModelEndpoint) -> Evaluation:
 
 def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
     rule = GateRule(name="r", kind=kind, **{"metric": "reliability", "bar": 0.8, **fields})
-    known = Evidence(value=0.5, lower=0.25, upper=0.75, n=1234)
+    known = RuleEvidence(value=0.5, lower=0.25, upper=0.75, n=1234)
     return GateOutcome(
         rule=rule, evidence=known, state=RuleState.INCONCLUSIVE, unwaived=RuleState.INCONCLUSIVE, reason="why | not"
     )

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, decide, regression_evidence
+from assay.evaluation.evidence import GateRule, regression_evidence
+from assay.evaluation.verdict import decide
+from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.paired import Pairs, compare
 from assay.statistics.power import (
     Plan,

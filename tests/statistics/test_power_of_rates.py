@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, absolute_evidence, decide
+from assay.evaluation.evidence import GateRule, absolute_evidence
+from assay.evaluation.verdict import decide
+from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.power import lower_bounds, probability_of_clearing, records_to_clear
 from assay.statistics.rates import rate
 

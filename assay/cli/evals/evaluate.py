@@ -11,7 +11,7 @@ from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
-    from assay.evaluation.side import EvaluationOptions
+    from assay.evaluation.sides import EvaluationOptions
     from assay.project import Project
 
 INTERRUPTED = 130
@@ -64,7 +64,7 @@ def evaluate(
     style: str,
 ) -> None:
     """Decide whether a candidate may ship: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 error."""
-    from assay.evaluation.side import EvaluationOptions
+    from assay.evaluation.sides import EvaluationOptions
     from assay.records.statuses import Stage
 
     options = EvaluationOptions(
@@ -88,7 +88,7 @@ def evaluate(
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """The evaluation; whatever stops it, the message says how to go on."""
     from assay.evaluation.evaluate import evaluate
-    from assay.evaluation.side import AGAIN, EvaluationReporter
+    from assay.evaluation.sides import AGAIN, EvaluationReporter
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ServiceUnreachable, UsageError
-from assay.evaluation.gate_evidence import gate_rules
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule, gate_rules
 from assay.evaluation.power.rule_plans import (
     Assumed,
     FigureSource,
@@ -24,7 +23,7 @@ from assay.evaluation.power.rule_plans import (
 )
 from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
 from assay.project import Project
-from assay.records.statuses import GoldenSplit
+from assay.records.statuses import GoldenSplit, RuleKind
 from assay.statistics.conventions import ASSUMED_DISCORDANCE
 from assay.tasks.case import Case
 from assay.tasks.gate_spec import GATE_SPLIT, OVERALL

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule
+from assay.records.statuses import RuleKind
 from assay.statistics.power import (
     Plan,
     VerdictProbabilities,

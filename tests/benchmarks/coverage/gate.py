@@ -12,7 +12,9 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 
-from assay.evaluation.gate_rules import GateRule, RuleDecision, RuleKind, decide, regression_evidence
+from assay.evaluation.evidence import GateRule, regression_evidence
+from assay.evaluation.verdict import decide
+from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.paired import PairedComparison, compare
 from assay.statistics.power import Plan, verdict_probabilities
 from tests.benchmarks.coverage.cells import Cell, Figure, Settings, generator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from assay.evaluation.gate_rules import GateRule, RuleKind
+from assay.evaluation.evidence import GateRule
 from assay.evaluation.power.rule_plans import Assumed, Sample, count_tested, plan_floor, plan_regression
+from assay.records.statuses import RuleKind
 from assay.statistics.power import Plan, VerdictProbabilities, records_needed, verdict_probabilities
 
 NOT_WORSE = GateRule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", bar=0.05, n_min=15)

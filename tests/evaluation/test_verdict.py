@@ -11,20 +11,9 @@ import pytest
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from assay.evaluation.gate_rules import (
-    Evidence,
-    GateRule,
-    GateVerdict,
-    RuleDecision,
-    RuleKind,
-    RuleState,
-    Waiver,
-    absolute_evidence,
-    decide,
-    golden_evidence,
-    holm,
-    regression_evidence,
-)
+from assay.evaluation.evidence import GateRule, RuleEvidence, absolute_evidence, golden_evidence, regression_evidence
+from assay.evaluation.verdict import GateVerdict, Waiver, decide, holm
+from assay.records.statuses import RuleDecision, RuleKind, RuleState
 from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import Pairs, compare
 
@@ -33,9 +22,9 @@ REGRESSION = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="corr
 RELIABLE = GateRule(name="reliable", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.9)
 
 
-def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None = None) -> Evidence:
+def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None = None) -> RuleEvidence:
     """An estimate with normal bounds; with a limit, the p-value that belongs to "at least that"."""
-    return Evidence(
+    return RuleEvidence(
         value=value,
         lower=value - 1.6448536 * error,
         upper=value + 1.6448536 * error,
@@ -44,11 +33,11 @@ def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None 
     )
 
 
-def verdict(rules: list[GateRule], evidence: Mapping[str, Evidence], *waivers: Waiver) -> GateVerdict:
+def verdict(rules: list[GateRule], evidence: Mapping[str, RuleEvidence], *waivers: Waiver) -> GateVerdict:
     return decide(rules, evidence, today=TODAY, waivers=waivers)
 
 
-def state(rule: GateRule, found: Evidence | None) -> tuple[RuleState, str]:
+def state(rule: GateRule, found: RuleEvidence | None) -> tuple[RuleState, str]:
     outcome = verdict([rule], {rule.name: found} if found else {}).outcomes[0]
     return outcome.state, outcome.reason
 
@@ -82,9 +71,9 @@ def test_costs_and_durations_are_to_stay_below(kind: RuleKind, value: float, exp
 
 
 def test_a_bound_at_the_threshold_meets_it_but_one_at_the_margin_does_not() -> None:
-    assert state(RELIABLE, Evidence(value=0.95, lower=0.9, upper=1.0, n=9))[0] is RuleState.PASS
-    assert state(REGRESSION, Evidence(value=0.0, lower=-0.02, upper=0.02, n=9))[0] is RuleState.INCONCLUSIVE
-    assert state(REGRESSION, Evidence(value=0.0, lower=-0.0199, upper=0.02, n=9))[0] is RuleState.PASS
+    assert state(RELIABLE, RuleEvidence(value=0.95, lower=0.9, upper=1.0, n=9))[0] is RuleState.PASS
+    assert state(REGRESSION, RuleEvidence(value=0.0, lower=-0.02, upper=0.02, n=9))[0] is RuleState.INCONCLUSIVE
+    assert state(REGRESSION, RuleEvidence(value=0.0, lower=-0.0199, upper=0.02, n=9))[0] is RuleState.PASS
 
 
 def test_reasons_name_the_bound_and_the_limit() -> None:
@@ -207,7 +196,7 @@ def test_evidence_that_decides_nothing_is_inconclusive_whatever_its_bounds(statu
 
 
 def test_worst_and_best_case_bounds_decide_where_there_is_no_value() -> None:
-    unscored = Evidence(value=None, lower=0.91, upper=0.99, n=300, status=Status.UNSCORED)
+    unscored = RuleEvidence(value=None, lower=0.91, upper=0.99, n=300, status=Status.UNSCORED)
 
     assert state(RELIABLE, unscored)[0] is RuleState.PASS
     assert state(RELIABLE, replace(unscored, lower=0.85))[0] is RuleState.INCONCLUSIVE

@@ -1,67 +1,24 @@
-"""Whether a candidate may ship: rules, the evidence for each, and the decision that follows from the bounds.
+"""Step 5 of an evaluation: whether the candidate may ship, decided for each rule on the bounds of its evidence.
 
-Pure functions. A rule passes on its own one-sided 95 % bound, for all have to pass (intersection-union: Berger,
+A rule passes on its own one-sided 95 % bound, for all have to pass (intersection-union: Berger,
 Technometrics 24 (1982) 295); it fails on a bound adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65), so
-that equal variants fail some rule 5 % of the time at most. Where evidence comes from and where a decision goes are the
-callers' matters.
+that equal variants fail some rule 5 % of the time at most.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 
-from assay.records.statuses import OnInconclusive
-from assay.records.statuses import RuleDecision as RuleDecision
-from assay.records.statuses import RuleKind as RuleKind
-from assay.records.statuses import RuleState as RuleState
+from assay.evaluation.evidence import GateRule, RuleEvidence
+from assay.records.statuses import OnInconclusive, RuleDecision, RuleKind, RuleState
 from assay.statistics.conventions import ERROR
-from assay.statistics.measured import Measured, Status
-from assay.statistics.paired import PairedComparison
-from assay.tasks.gate_spec import OVERALL as OVERALL
+from assay.statistics.measured import Status
+from assay.tasks.gate_spec import OVERALL, GateSpec
 
 AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateRule:
-    """One requirement, named once in a gate. A slice with fewer than `n_min` records is reported, not gated."""
-
-    name: str
-    kind: RuleKind
-    metric: str
-    bar: float
-    slice: str = OVERALL
-    n_min: int = 1
-    covering: tuple[str, ...] = ()
-
-    @property
-    def limit(self) -> float:
-        """What the bounds are held against."""
-        return -self.bar if self.kind is RuleKind.NO_REGRESSION else self.bar
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """What is known for a rule: an estimate with bounds that are each wrong with probability `error` at most.
-
-    `p_failing` is the p-value of "the rule is met"; where None it is read off the bounds. `counts` holds the golden cases
-    of each slice.
-    """
-
-    value: float | None
-    lower: float | None = None
-    upper: float | None = None
-    n: int = 0
-    p_failing: float | None = None
-    error: float = ERROR
-    method: str = "none"
-    status: Status = Status.OK
-    reason: str | None = None
-    estimate_ids: tuple[str, ...] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +39,7 @@ class GateOutcome:
     """A rule with what became of it and why; `unwaived` is its state without the waiver, which may have expired."""
 
     rule: GateRule
-    evidence: Evidence | None
+    evidence: RuleEvidence | None
     state: RuleState
     unwaived: RuleState
     reason: str
@@ -98,6 +55,11 @@ class GateVerdict:
     outcomes: tuple[GateOutcome, ...]
 
     @property
+    def waived(self) -> tuple[GateOutcome, ...]:
+        """The rules that did not count because someone answers for them."""
+        return tuple(outcome for outcome in self.outcomes if outcome.state is RuleState.WAIVED)
+
+    @property
     def exit_code(self) -> int:
         """Of the command: 0 PASS, 1 FAIL, 2 INCONCLUSIVE."""
         return EXIT_CODES[self.decision]
@@ -111,7 +73,7 @@ class GateVerdict:
 
 def decide(
     rules: Sequence[GateRule],
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[str, RuleEvidence],
     *,
     today: date,
     waivers: Sequence[Waiver] = (),
@@ -140,6 +102,14 @@ def decide(
     return GateVerdict(decision=_decision([outcome.state for outcome in outcomes]), outcomes=outcomes)
 
 
+def gate_waivers(gate: GateSpec) -> tuple[Waiver, ...]:
+    """The waivers of `task.yml`."""
+    return tuple(
+        Waiver(rule=waiver.rule, owner=waiver.owner, reason=waiver.reason, expires=waiver.expires)
+        for waiver in gate.waivers
+    )
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values adjusted for there being several, in the same order: Holm, Scand. J. Statist. 6 (1979) 65."""
     order, adjusted, highest = sorted(range(len(p_values)), key=p_values.__getitem__), [0.0] * len(p_values), 0.0
@@ -149,45 +119,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def regression_evidence(comparison: PairedComparison, *, margin: float, estimate_ids: tuple[str, ...] = ()) -> Evidence:
-    """What a comparison says to a rule of no regression beyond the margin."""
-    return Evidence(
-        value=comparison.difference,
-        lower=comparison.lower,
-        upper=comparison.upper,
-        n=comparison.n,
-        p_failing=comparison.bounds.p_below(-margin),
-        method=comparison.method,
-        status=comparison.status,
-        reason=comparison.reason,
-        estimate_ids=estimate_ids,
-    )
-
-
-def absolute_evidence(measured: Measured, *, estimate_ids: tuple[str, ...] = ()) -> Evidence:
-    """What an estimate says to a rule about its own size; its two-sided level sets the error of each bound.
-
-    An estimate at a level of 0.9 has one-sided 95 % bounds; one at 0.95 is stricter than the rule asks for.
-    """
-    return Evidence(
-        value=measured.value,
-        lower=measured.low,
-        upper=measured.high,
-        n=measured.n,
-        error=(1 - measured.level) / 2,
-        method=measured.method,
-        status=measured.status,
-        reason=measured.reason,
-        estimate_ids=estimate_ids,
-    )
-
-
-def golden_evidence(cases: int, counts: Mapping[str, int]) -> Evidence:
-    """How many golden cases there are, in all and in each slice."""
-    return Evidence(value=float(cases), n=cases, method="count", counts=counts)
-
-
-def _untested(rule: GateRule, found: Evidence | None, *, champion: bool) -> GateOutcome | None:
+def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> GateOutcome | None:
     """The outcome of a rule that no test decides; None where one does."""
     if rule.kind is RuleKind.NO_REGRESSION and not champion:
         return _outcome(rule, found, RuleState.REPORTED, "no champion yet: absolute rules only")
@@ -205,7 +137,7 @@ def _untested(rule: GateRule, found: Evidence | None, *, champion: bool) -> Gate
     return None
 
 
-def _counted(rule: GateRule, found: Evidence) -> GateOutcome:
+def _counted(rule: GateRule, found: RuleEvidence) -> GateOutcome:
     short = [name for name in rule.covering if found.counts.get(name, 0) < rule.n_min]
     if found.n < rule.bar:
         return _outcome(rule, found, RuleState.FAIL, f"{found.n} golden cases, fewer than {rule.bar:g}")
@@ -214,7 +146,7 @@ def _counted(rule: GateRule, found: Evidence) -> GateOutcome:
     return _outcome(rule, found, RuleState.PASS, f"{found.n} golden cases, at least {rule.bar:g}")
 
 
-def _p_failing(rule: GateRule, found: Evidence) -> float:
+def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
     """The p-value of "the rule is met", as given or read off the estimate and its bound on the side of the limit.
 
     Altman & Bland, BMJ 343 (2011) d2304: normal between the two, and `found.error` where the bound is at the limit. Where
@@ -231,7 +163,7 @@ def _p_failing(rule: GateRule, found: Evidence) -> float:
     return float(ndtr(-float(ndtri(1 - found.error)) * (rule.limit - found.value) / (bound - found.value)))
 
 
-def _tested(rule: GateRule, found: Evidence, adjusted_p: float) -> GateOutcome:
+def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutcome:
     lower, upper = _bounds(found)
     if rule.kind in AT_MOST:
         met, said = upper <= rule.limit, (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
@@ -248,13 +180,13 @@ def _tested(rule: GateRule, found: Evidence, adjusted_p: float) -> GateOutcome:
     return _outcome(rule, found, RuleState.INCONCLUSIVE, within, adjusted_p)
 
 
-def _bounds(found: Evidence) -> tuple[float, float]:
+def _bounds(found: RuleEvidence) -> tuple[float, float]:
     """NaN, which meets nothing, for a bound that is not there."""
     return math.nan if found.lower is None else found.lower, math.nan if found.upper is None else found.upper
 
 
 def _outcome(
-    rule: GateRule, found: Evidence | None, state: RuleState, reason: str, adjusted_p: float | None = None
+    rule: GateRule, found: RuleEvidence | None, state: RuleState, reason: str, adjusted_p: float | None = None
 ) -> GateOutcome:
     return GateOutcome(rule=rule, evidence=found, state=state, unwaived=state, reason=reason, adjusted_p=adjusted_p)
 
