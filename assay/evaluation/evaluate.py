@@ -17,6 +17,7 @@ from assay.evaluation.gate_evidence import (
     GateInputs,
     MeasuredMetric,
     MetricComparison,
+    MetricSlice,
     compared,
     compared_preferences,
     evidence_for,
@@ -179,7 +180,7 @@ def _found(project: Project, sides: _Sides, gate: GateSpec, *, evaluation_id: st
     )
     ids = EvidenceIds(
         {rule: row.estimate_id for rule, row in estimates.items()},
-        {(row.metric, row.slice): row.comparison_id for row in comparisons},
+        {MetricSlice(row.metric, row.slice): row.comparison_id for row in comparisons},
     )
     verdict = decide(
         rules,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from assay.evaluation.gate_rules import (
     Evidence,
@@ -19,6 +20,7 @@ from assay.evaluation.gate_rules import (
     regression_evidence,
 )
 from assay.evaluation.outcomes import Outcomes
+from assay.records.keys import PredictionKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.pairwise import Preference
 from assay.statistics.measured import Measured
@@ -68,12 +70,19 @@ class MeasuredMetric:
     measured: Measured
 
 
+class MetricSlice(NamedTuple):
+    """What a figure is of, within an evaluation."""
+
+    metric: str
+    slice: str
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceIds:
     """Under which ids evidence is landed: estimates by the rule's name, comparisons by metric and slice."""
 
     estimates: Mapping[str, str]
-    comparisons: Mapping[tuple[str, str], str]
+    comparisons: Mapping[MetricSlice, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +151,7 @@ def _evidence(
 def _regression(rule: GateRule, grounds: GateInputs, ids: EvidenceIds) -> Evidence | None:
     if grounds.is_same:
         return _nothing_changed(grounds.candidate.records(rule.slice))
-    place = (rule.metric, rule.slice)
+    place = MetricSlice(rule.metric, rule.slice)
     found = next((one.comparison for one in grounds.compared if (one.metric, one.slice) == place), None)
     if found is None:
         return None
@@ -171,7 +180,7 @@ def compared(
 
 def compared_preferences(
     judge: str,
-    preferences: Mapping[tuple[str, str, int], Preference],
+    preferences: Mapping[PredictionKey, Preference],
     candidate: Outcomes,
     *,
     rules: Iterable[GateRule],
@@ -191,24 +200,24 @@ def compared_preferences(
 
 
 def _won(
-    preferences: Mapping[tuple[str, str, int], Preference], candidate: Outcomes, name: str, side: str
-) -> dict[str, list[float]]:
+    preferences: Mapping[PredictionKey, Preference], candidate: Outcomes, name: str, side: str
+) -> dict[RecordKey, list[float]]:
     """Whether a side is preferred, by record of the slice: one entry for each epoch that was compared."""
-    found: dict[str, list[float]] = {}
+    found: dict[RecordKey, list[float]] = {}
     for row in candidate.rows:
-        said = preferences.get((*row.record, row.epoch)) if row.lies_in(name) else None
+        said = preferences.get(PredictionKey(*row.record, row.epoch)) if row.lies_in(name) else None
         if said is not None:
             won = math.nan if said.status != ScoreStatus.SCORED else float(said.better == side)
-            found.setdefault("\0".join(row.record), []).append(won)
+            found.setdefault(row.record, []).append(won)
     return found
 
 
 def _compared(
     metric: str,
     name: str,
-    sides: tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]],
+    sides: tuple[Mapping[RecordKey, Sequence[float]], Mapping[RecordKey, Sequence[float]]],
     *,
-    clusters: Mapping[str, str | None],
+    clusters: Mapping[RecordKey, str | None],
     rules: Sequence[GateRule],
     seed: int,
 ) -> Iterator[MetricComparison]:
@@ -224,7 +233,7 @@ def _compared(
 
 
 def _rates(
-    candidate: Mapping[str, Sequence[float]], champion: Mapping[str, Sequence[float]]
+    candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
 ) -> tuple[float, float] | None:
     """Both rates on the records that have a score of either, each record counted once; None where there are none."""
     sides = [

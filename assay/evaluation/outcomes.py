@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from assay.records.keys import RecordKey
 from assay.records.statuses import PredictionStatus
 from assay.statistics.measured import Measured
 from assay.statistics.rates import cost_per_correct, rate
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
-
-RecordKey = tuple[str, str]
-"""Tenant and record id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +65,7 @@ class Outcomes:
 
     def without(self, record_ids: frozenset[str]) -> Outcomes:
         """The answers to other records than these."""
-        return Outcomes(tuple(row for row in self.rows if row.record[1] not in record_ids), skipped=self.skipped)
+        return Outcomes(tuple(row for row in self.rows if row.record.record_id not in record_ids), skipped=self.skipped)
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -83,17 +81,17 @@ class Outcomes:
         """Records of the slice."""
         return len({row.record for row in self.rows if row.lies_in(name)})
 
-    def by_record(self, metric: str, name: str) -> dict[str, list[float]]:
+    def by_record(self, metric: str, name: str) -> dict[RecordKey, list[float]]:
         """Outcomes of each record of the slice, one for each epoch, NaN where it could not be scored."""
-        found: dict[str, list[float]] = {}
+        found: dict[RecordKey, list[float]] = {}
         for row in self._of(metric, name):
             outcome = row.outcome(metric)
-            found.setdefault("\0".join(row.record), []).append(float("nan") if outcome is None else float(outcome))
+            found.setdefault(row.record, []).append(float("nan") if outcome is None else float(outcome))
         return found
 
-    def clusters(self) -> dict[str, str | None]:
+    def clusters(self) -> dict[RecordKey, str | None]:
         """The cluster of each record, None where it has none."""
-        return {"\0".join(row.record): row.cluster_id for row in self.rows}
+        return {row.record: row.cluster_id for row in self.rows}
 
     def rate(self, metric: str, name: str, *, level: float) -> Measured:
         """The share that is right by the metric, in the slice."""

@@ -18,6 +18,7 @@ from assay.inference.engine import RunAborted
 from assay.inference.request import RequestResult
 from assay.performance.process import fast_loop
 from assay.project import Project
+from assay.records.keys import PredictionKey
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import RecordMasker
@@ -44,8 +45,6 @@ from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
 JOURNAL = "preferences"
-Place = tuple[str, str, int]
-"""Tenant, record id and epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Preferences:
     """Which answer the judge prefers, `a` being the candidate's, of each record and epoch that both were asked."""
 
     judge: str
-    found: Mapping[Place, Preference]
+    found: Mapping[PredictionKey, Preference]
 
     @property
     def inconsistent_share(self) -> float | None:
@@ -96,7 +95,7 @@ def prefer(
 class _Asked:
     """A record with two answers that differ."""
 
-    place: Place
+    key: PredictionKey
     answer: LandedPrediction
     pair: PredictionPair
 
@@ -108,7 +107,7 @@ class _Preferring:
     champion: Run
     judge: JudgeSpec
     report: Callable[[int], None]
-    found: dict[Place, Preference] = field(default_factory=dict)
+    found: dict[PredictionKey, Preference] = field(default_factory=dict)
     _failure: AssayError | None = None
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -139,14 +138,14 @@ class _Preferring:
 
     def _pairs(self, guard: RecordMasker) -> Iterator[_Asked]:
         """What must be asked; what need not be is settled on the way."""
-        others = {_place(one): one.output for one in self._champion_answers()}
+        others = {_key(one): one.output for one in self._champion_answers()}
         for answer in landed_predictions(self.project, self.candidate, guard):
-            place = _place(answer)
-            if place not in others:
+            key = _key(answer)
+            if key not in others:
                 continue
-            known = _without_asking(answer.output, others[place])
+            known = _without_asking(answer.output, others[key])
             if known is not None:
-                self.found[place] = known
+                self.found[key] = known
                 continue
             exhibit = JudgedMaterial(
                 status=answer.prediction["status"],
@@ -154,7 +153,7 @@ class _Preferring:
                 output=None,
                 expected=answer.record.expected,
             )
-            yield _Asked(place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {}))
+            yield _Asked(key, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[key] or {}))
 
     def _champion_answers(self) -> Iterator[LandedPrediction]:
         return landed_predictions(self.project, self.champion, RecordMasker(self.champion, self.project))
@@ -175,7 +174,7 @@ class _Preferring:
         except AssayError as error:
             self._fail(error)
             return
-        self.found[asked.place] = preferred_of_several(said)
+        self.found[asked.key] = preferred_of_several(said)
         self.report(len(self.found))
 
     def _fail(self, error: AssayError) -> None:
@@ -193,8 +192,8 @@ def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, 
     return None
 
 
-def _place(answer: LandedPrediction) -> Place:
-    return answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"]
+def _key(answer: LandedPrediction) -> PredictionKey:
+    return PredictionKey(answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"])
 
 
 def _pair_place(answer: LandedPrediction) -> PairPlace:

@@ -8,6 +8,7 @@ from typing import Any
 
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.evaluation.queries import EVALUATED_ANSWERS
+from assay.records.keys import RecordKey
 from assay.records.statuses import ANSWERED, PredictionStatus, ScoreStatus
 from assay.scoring.estimates import is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
@@ -28,7 +29,7 @@ def _answer(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVer
     answered = status in ANSWERED or (status == PredictionStatus.FALLBACK and task.spec.fallback_counts)
     sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
     return PredictionOutcome(
-        record=(row["tenant_id"], row["record_id"]),
+        record=RecordKey(row["tenant_id"], row["record_id"]),
         epoch=row["epoch"],
         status=status,
         population=row["population"],

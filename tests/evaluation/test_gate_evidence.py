@@ -19,6 +19,7 @@ from assay.evaluation.gate_evidence import (
 )
 from assay.evaluation.gate_rules import Evidence, RuleKind
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
+from assay.records.keys import RecordKey
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.spec import SlaSpec
 
@@ -45,7 +46,7 @@ def answers(*, right: int, count: int = 40, **fields: Any) -> Outcomes:
     return Outcomes.of(
         PredictionOutcome(
             **{
-                **{"record": ("default", f"r{i:02}"), "epoch": 0, "status": "ok", "population": "golden:gate"},
+                **{"record": RecordKey("default", f"r{i:02}"), "epoch": 0, "status": "ok", "population": "golden:gate"},
                 **{"is_correct": i < right, "slices": ("k=x",) if i % 2 else (), "cost_usd": 0.01, "latency_ms": 10.0},
                 **fields,
             }

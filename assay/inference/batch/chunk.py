@@ -17,15 +17,13 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.providers import BatchLimits
+from assay.records.keys import RequestPlace
 
 BATCH_URL: Final = "/v1/chat/completions"
 OWNER_ONLY = 0o600
 HASH_CHARACTERS = 32
 CUSTOM_ID = re.compile(r"(\d{1,18})\.(\d{1,9})\.([0-9a-f]{1,64})", re.ASCII)
 PARTIAL = ".partial"
-
-Place = tuple[int, int]
-"""Position of a record in the input, and epoch: the order in which requests are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,9 @@ class CustomId:
     call_id: str
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RequestPlace:
         """The request's place in the run."""
-        return self.position, self.epoch
+        return RequestPlace(self.position, self.epoch)
 
     def __str__(self) -> str:
         return f"{self.position}.{self.epoch}.{self.call_id}"
@@ -58,8 +56,8 @@ class Chunk:
     chunk_hash: str
     path: Path
     requests: int
-    first: Place
-    last: Place
+    first: RequestPlace
+    last: RequestPlace
     estimate_usd: Decimal | None
 
 
@@ -75,8 +73,8 @@ class ChunkFile:
         self._names: BinaryIO | None = None
         self._bytes = 0
         self._requests = 0
-        self._first: Place | None = None
-        self._last: Place = (0, 0)
+        self._first: RequestPlace | None = None
+        self._last = RequestPlace(0, 0)
         self._estimate_usd: Decimal | None = Decimal(0)
 
     @property

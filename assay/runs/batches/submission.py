@@ -20,6 +20,7 @@ from assay.inference.prompts import PromptFailed
 from assay.inference.request import Request, RequestResult
 from assay.inference.usage import TokenUsage
 from assay.records import Batch
+from assay.records.keys import RequestPlace
 from assay.records.statuses import BatchState, CallPurpose
 from assay.runs.batches.session import BatchSession
 from assay.runs.requests.answer_buffer import land_answers
@@ -118,7 +119,7 @@ class Sender:
             self._add(item)
 
     def _add(self, request: Request) -> None:
-        engine, place = self.desk.engine, (request.position, request.epoch)
+        engine, place = self.desk.engine, RequestPlace(request.position, request.epoch)
         routes = engine.router.routes(request.fields)
         if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
             return

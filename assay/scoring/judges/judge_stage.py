@@ -29,7 +29,7 @@ from assay.runs.requests.journal.recovery import flushed, open_journaled_buffer
 from assay.runs.requests.request_stage import GRACE_SECONDS
 from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import Engines, JudgeComponents, in_flight_of, open_judge_components
+from assay.scoring.judges.engine_factory import EngineKey, Engines, JudgeComponents, in_flight_of, open_judge_components
 from assay.scoring.judges.judges import JudgeRequest, OpinionsOfRun, RunJudge
 from assay.scoring.judges.verdicts import opinion_of
 from assay.warehouse.landing import LandingWriter
@@ -116,7 +116,7 @@ class JudgeStage:
                 yield from judge.questions(answer, said[judge.spec.name])
 
     async def _settle(self, engines: Engines, buffer: AnswerBuffer, question: JudgeRequest) -> None:
-        engine = engines[question.judge.spec.name, question.juror.name, question.judge_epoch]
+        engine = engines[EngineKey(question.judge.spec.name, question.juror.name, question.judge_epoch)]
         try:
             await buffer.add(_with_score(question, await engine.answer(question.request)))
             self._opinions += 1
