@@ -12,7 +12,7 @@ import pytest
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.records import LANDING_RECORDS, Row
-from assay.records.statuses import AnswerSource, PredictionStatus, Stage
+from assay.records.statuses import ANSWERED, AnswerSource, PredictionStatus, Stage
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, column_values
 from assay.warehouse.schema import landing_tables
@@ -53,7 +53,8 @@ def test_a_member_of_an_enum_lands_as_its_text_and_is_asked_for_as_such(warehous
     stated = {"status": PredictionStatus.OK, "answer_source": AnswerSource.WIRE, "stage": Stage.GA}
     LandingWriter(warehouse, now=lambda: NOW).append([full("predictions", tenant_id="statuses", **stated)])
     sql = "select status, answer_source, stage from predictions where tenant_id = 'statuses' and status = @status"
-    assert list(warehouse.stream(sql, {"status": PredictionStatus.OK})) == [
+    sql += " and status in unnest(@answered)"
+    assert list(warehouse.stream(sql, {"status": PredictionStatus.OK, "answered": sorted(ANSWERED)})) == [
         {"status": "ok", "answer_source": "wire", "stage": "ga"}
     ]
 
