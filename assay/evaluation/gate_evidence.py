@@ -71,7 +71,7 @@ class MeasuredMetric:
 
 
 class MetricSlice(NamedTuple):
-    """What a figure is of, within an evaluation."""
+    """A metric in one slice."""
 
     metric: str
     slice: str

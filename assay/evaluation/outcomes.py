@@ -15,6 +15,8 @@ from assay.statistics.rates import cost_per_correct, rate
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
+SKIPPED = PredictionStatus.SKIPPED_BUDGET
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOutcome:
@@ -60,7 +62,7 @@ class Outcomes:
     def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
         """The answers without those that the budget skipped."""
         found = list(rows)
-        asked = tuple(row for row in found if row.status != PredictionStatus.SKIPPED_BUDGET)
+        asked = tuple(row for row in found if row.status != SKIPPED)
         return cls(asked, skipped=len(found) - len(asked))
 
     def without(self, record_ids: frozenset[str]) -> Outcomes:

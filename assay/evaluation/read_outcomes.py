@@ -15,6 +15,8 @@ from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse
 
+FALLBACK, SCORED = PredictionStatus.FALLBACK, ScoreStatus.SCORED
+
 
 def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
     """The run's answers as the task's scorers, in their present versions, judged them."""
@@ -26,7 +28,7 @@ def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: d
 
 def _answer(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> PredictionOutcome:
     status = row["status"]
-    answered = status in ANSWERED or (status == PredictionStatus.FALLBACK and task.spec.fallback_counts)
+    answered = status in ANSWERED or (status == FALLBACK and task.spec.fallback_counts)
     sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
     return PredictionOutcome(
         record=RecordKey(row["tenant_id"], row["record_id"]),
@@ -47,4 +49,4 @@ def _outcome(verdict: LandedVerdict, *, answered: bool) -> bool | None:
     """What is no answer is not right; an answer that could not be scored is neither."""
     if not answered:
         return False
-    return verdict.passed if verdict.status == ScoreStatus.SCORED else None
+    return verdict.passed if verdict.status == SCORED else None

@@ -15,7 +15,7 @@ from assay.inference.request import RunFacts
 from assay.records import Estimate
 from assay.records.statuses import ANSWERED as ANSWERED
 from assay.records.statuses import PredictionStatus
-from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABLE, SCORED, Cell, PopulationSlice, Rate, Tally
+from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
 from assay.scoring.tally import OVERALL as OVERALL
 from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
@@ -143,7 +143,7 @@ def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iter
         cell = tally.cell(rate, place)
         if cell is not None:
             yield _rate_row(cell, shared, task, rate=rate, place=place, epochs=epochs)
-            if rate == RELIABLE and epochs > 1:
+            if rate == RELIABILITY_RATE and epochs > 1:
                 yield from _repeat_rows(cell, shared, place=place, epochs=epochs)
 
 

@@ -47,7 +47,7 @@ class PopulationSlice(NamedTuple):
     slice: str
 
 
-RELIABLE, ANSWERED_WELL = Rate(RELIABILITY, None), Rate(QUALITY, None)
+RELIABILITY_RATE, QUALITY_RATE = Rate(RELIABILITY, None), Rate(QUALITY, None)
 
 
 class ScoreVerdict(Protocol):
@@ -111,7 +111,7 @@ class Tally:
     def __init__(self, scorers: Mapping[str, int]) -> None:
         """`scorers` are the names, each with the number of opinions that a verdict is made of."""
         self._records, self._groups = array("I"), array("Q")
-        rates = (RELIABLE, ANSWERED_WELL, *(Rate(PASS_RATE, name) for name in scorers))
+        rates = (RELIABILITY_RATE, QUALITY_RATE, *(Rate(PASS_RATE, name) for name in scorers))
         self._codes = {rate: bytearray() for rate in rates}
         self._opinions = {name: (bytearray(), asked) for name, asked in scorers.items() if asked > 1}
         self._places: dict[PopulationSlice, array[int]] = {}
@@ -134,8 +134,8 @@ class Tally:
         self._records.append(tallied.position)
         self._groups.append(_group(tallied))
         correct = _code(tallied.correct) if tallied.is_counted else LEFT_OUT
-        self._codes[RELIABLE].append(correct)
-        self._codes[ANSWERED_WELL].append(correct if tallied.status in ANSWERED else LEFT_OUT)
+        self._codes[RELIABILITY_RATE].append(correct)
+        self._codes[QUALITY_RATE].append(correct if tallied.status in ANSWERED else LEFT_OUT)
         has_output = tallied.status in ANSWERED or tallied.status == FALLBACK
         for (metric, scorer), codes in self._codes.items():
             if metric == PASS_RATE:
