@@ -41,7 +41,7 @@ def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
 def _decided(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "decision": evaluation.verdict.decision.value,
-        "stage": evaluation.stage,
+        "stage": str(evaluation.stage),  # Dagster takes no other enums than its own
         "gate_id": evaluation.gate_id or "",
         "evaluation_id": evaluation.evaluation_id,
         "population": evaluation.population,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.sides import EvaluationOptions, EvaluationReporter, Sides
 from assay.inference.keys import content_hash
 from assay.project import StageContext
+from assay.records.keys import PredictionKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.preferences import Preferences, judge_named, prefer
 from assay.statistics.conventions import RESAMPLES
@@ -17,8 +19,16 @@ from assay.statistics.paired import PairedComparison, compare, pair
 from assay.tasks.gate_spec import OVERALL, RELIABILITY, GateSpec, NoRegressionRule
 from assay.tasks.validation.gate import gate_of, preferred_by
 
-Margins = Mapping[tuple[str, str], float]
-"""Of the rules against regressions, by metric and slice."""
+
+class MetricSlice(NamedTuple):
+    """A metric in one slice."""
+
+    metric: str
+    slice: str
+
+
+Margins = Mapping[MetricSlice, float]
+"""Margins of the rules against regressions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ def compare_sides(
 def regression_margins(gate: GateSpec) -> Margins:
     """The margin of each rule against regressions."""
     rules = [rule for rule in gate.rules if isinstance(rule, NoRegressionRule)]
-    return {(rule.metric, rule.slice): rule.margin for rule in rules}
+    return {MetricSlice(rule.metric, rule.slice): rule.margin for rule in rules}
 
 
 def comparison_id(evaluation_id: str, population: str, *, metric: str, slice: str) -> str:
@@ -119,23 +129,23 @@ def _preferences(
     return prefer(context, candidate, champion, judge=judge, report=reporter.counting("compared"))
 
 
-def _won(preferences: Preferences, candidate: Outcomes, name: str, side: str) -> dict[str, list[float]]:
+def _won(preferences: Preferences, candidate: Outcomes, name: str, side: str) -> dict[RecordKey, list[float]]:
     """Whether a side is preferred, by record of the slice: one entry for each epoch that was compared."""
-    found: dict[str, list[float]] = {}
+    found: dict[RecordKey, list[float]] = {}
     for row in candidate.rows:
-        said = preferences.found.get((*row.record, row.epoch)) if row.lies_in(name) else None
+        said = preferences.found.get(PredictionKey(*row.record, row.epoch)) if row.lies_in(name) else None
         if said is not None:
             won = math.nan if said.status != ScoreStatus.SCORED else float(said.better == side)
-            found.setdefault("\0".join(row.record), []).append(won)
+            found.setdefault(row.record, []).append(won)
     return found
 
 
 def _comparison(
     metric: str,
     name: str,
-    outcomes: tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]],
+    outcomes: tuple[Mapping[RecordKey, Sequence[float]], Mapping[RecordKey, Sequence[float]]],
     *,
-    clusters: Mapping[str, str | None],
+    clusters: Mapping[RecordKey, str | None],
     margins: Margins,
     seed: int,
 ) -> Iterator[MetricComparison]:
@@ -143,14 +153,14 @@ def _comparison(
     rates = _rates(*outcomes)
     if rates is None and name != OVERALL:
         return
-    margin = margins.get((metric, name))
+    margin = margins.get(MetricSlice(metric, name))
     pairs = pair(*outcomes, clusters=clusters if any(clusters.values()) else None)
     found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
     yield MetricComparison(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
 
 
 def _rates(
-    candidate: Mapping[str, Sequence[float]], champion: Mapping[str, Sequence[float]]
+    candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
 ) -> tuple[float, float] | None:
     """Both rates on the records that have a score of either, each record counted once; None where there are none."""
     sides = [

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any
 
 from assay.evaluation.queries import EVALUATED_ANSWERS
+from assay.records.keys import RecordKey
 from assay.records.statuses import PredictionStatus
 from assay.scoring.estimates import counts_as_answered, decided, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
@@ -21,8 +22,7 @@ from assay.tasks.gate_spec import OVERALL, RELIABILITY
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse
 
-RecordKey = tuple[str, str]
-"""Tenant and record id."""
+SKIPPED = PredictionStatus.SKIPPED_BUDGET
 
 
 def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
@@ -77,12 +77,12 @@ class Outcomes:
     def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
         """The answers without those that the budget skipped."""
         found = list(rows)
-        asked = tuple(row for row in found if row.status != PredictionStatus.SKIPPED_BUDGET)
+        asked = tuple(row for row in found if row.status != SKIPPED)
         return cls(asked, skipped=len(found) - len(asked))
 
     def without(self, record_ids: frozenset[str]) -> Outcomes:
         """The answers to other records than these."""
-        return Outcomes(tuple(row for row in self.rows if row.record[1] not in record_ids), skipped=self.skipped)
+        return Outcomes(tuple(row for row in self.rows if row.record.record_id not in record_ids), skipped=self.skipped)
 
     @property
     def slices(self) -> tuple[str, ...]:
@@ -98,17 +98,17 @@ class Outcomes:
         """Records of the slice."""
         return len({row.record for row in self.rows if row.lies_in(name)})
 
-    def by_record(self, metric: str, name: str) -> dict[str, list[float]]:
+    def by_record(self, metric: str, name: str) -> dict[RecordKey, list[float]]:
         """Outcomes of each record of the slice, one for each epoch, NaN where it could not be scored."""
-        found: dict[str, list[float]] = {}
+        found: dict[RecordKey, list[float]] = {}
         for row in self._of(metric, name):
             outcome = row.outcome(metric)
-            found.setdefault("\0".join(row.record), []).append(float("nan") if outcome is None else float(outcome))
+            found.setdefault(row.record, []).append(float("nan") if outcome is None else float(outcome))
         return found
 
-    def clusters(self) -> dict[str, str | None]:
+    def clusters(self) -> dict[RecordKey, str | None]:
         """The cluster of each record, None where it has none."""
-        return {"\0".join(row.record): row.cluster_id for row in self.rows}
+        return {row.record: row.cluster_id for row in self.rows}
 
     def rate(self, metric: str, name: str, *, level: float) -> Measured:
         """The share that is right by the metric, in the slice."""
@@ -145,7 +145,7 @@ def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVe
     answered = counts_as_answered(task, status)
     sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
     return PredictionOutcome(
-        record=(row["tenant_id"], row["record_id"]),
+        record=RecordKey(row["tenant_id"], row["record_id"]),
         epoch=row["epoch"],
         status=status,
         population=row["population"],

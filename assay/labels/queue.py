@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
@@ -22,8 +23,13 @@ LABEL, ADJUDICATE = AssignmentRole.LABEL, AssignmentRole.ADJUDICATE
 OPEN, ASSIGNED = AssignmentEvent.OPEN, AssignmentEvent.ASSIGNED
 NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
-ItemKey = tuple[str, str, str]
-"""Prediction, scorer and scorer version: what one label is about."""
+
+class ItemKey(NamedTuple):
+    """What one label is about."""
+
+    prediction_id: str
+    scorer: str
+    scorer_version: str
 
 
 def annotator_name(text: str) -> str:
@@ -227,7 +233,7 @@ def assignment_id(sample_id: str, prediction_id: str, *, role: AssignmentRole, s
 
 def key_of(assignment: Assignment) -> ItemKey:
     """What a label of the assignment is about."""
-    return assignment.prediction_id, assignment.scorer, assignment.scorer_version
+    return ItemKey(assignment.prediction_id, assignment.scorer, assignment.scorer_version)
 
 
 def _draw(seed: int, unit: str, name: str) -> bytes:

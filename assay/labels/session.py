@@ -257,7 +257,7 @@ class LabelingSession:
             if row["prediction_id"] in contents:
                 queue.put(Assignment(**{**row, "sampling_parameters": _text(row["sampling_parameters"])}))
         for row in warehouse.stream(HUMAN_LABELS.sql, {**asked, "run_id": ""}):
-            key = (row["prediction_id"], row["scorer"], row["scorer_version"])
+            key = ItemKey(row["prediction_id"], row["scorer"], row["scorer_version"])
             label = row["label"] or CANNOT_TELL
             queue.labels[key][row["annotator"]] = SubmittedLabel(
                 label, row["explanation"], row["occurred_at"].timestamp()

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from assay.records.keys import RequestPlace
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.queries import PREDICTIONS_TO_SCORE
 from assay.runs.run import Run
@@ -25,9 +26,9 @@ class LandedPrediction:
     prediction: Mapping[str, Any]
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Position of the record and epoch of the answer."""
-        return self.record.position, self.prediction["epoch"]
+    def place(self) -> RequestPlace:
+        """The place of the request that it answers."""
+        return RequestPlace(self.record.position, self.prediction["epoch"])
 
     @property
     def output(self) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from assay.inference.request import RunFacts
 from assay.records import Estimate
 from assay.records.statuses import ANSWERED as ANSWERED
 from assay.records.statuses import PredictionStatus
-from assay.scoring.tally import FALLBACK, PASS_RATE, SCORED, Cell, Rate, Tally
+from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
 from assay.scoring.tally import OVERALL as OVERALL
 from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
@@ -161,35 +161,35 @@ def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iter
         policy_version=task.versions.policy,
     )
     for place, rate in product(tally.places, tally.rates):
-        cell = tally.cell(rate, population=place[0], slice=place[1])
+        cell = tally.cell(rate, place)
         if cell is not None:
             yield _rate_row(cell, shared, task, rate=rate, place=place, epochs=epochs)
-            if rate == (RELIABILITY, None) and epochs > 1:
+            if rate == RELIABILITY_RATE and epochs > 1:
                 yield from _repeat_rows(cell, shared, place=place, epochs=epochs)
 
 
 def _rate_row(
-    cell: Cell, facts: EstimateFacts, task: Task, *, rate: Rate, place: tuple[str, str], epochs: int
+    cell: Cell, facts: EstimateFacts, task: Task, *, rate: Rate, place: PopulationSlice, epochs: int
 ) -> Estimate:
-    (metric, scorer), (population, name) = rate, place
     return estimate_row(
         grouped_rate(cell.values, Groups.numbered(cell.groups, records=cell.records)),
         facts,
-        metric=metric,
-        population=population,
-        slice=name,
-        scorer=scorer,
-        scorer_version=task.versions.scorers[scorer] if scorer else None,
-        details=_details(metric, cell, epochs=epochs),
+        metric=rate.metric,
+        population=place.population,
+        slice=place.slice,
+        scorer=rate.scorer,
+        scorer_version=task.versions.scorers[rate.scorer] if rate.scorer else None,
+        details=_details(rate.metric, cell, epochs=epochs),
     )
 
 
-def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: tuple[str, str], epochs: int) -> Iterator[Estimate]:
-    cases, (population, name) = _cases(cell), place
+def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, epochs: int) -> Iterator[Estimate]:
+    cases = _cases(cell)
     for k in range(1, epochs + 1):
         at, hat = ([case.pass_at(k) for case in cases], [case.pass_hat(k) for case in cases])
         for metric, found in ((f"{PASS_AT}{k}", at), (f"{PASS_HAT}{k}", hat)):
-            yield estimate_row(_of_cases(found, cell), facts, metric=metric, population=population, slice=name)
+            measured = _of_cases(found, cell)
+            yield estimate_row(measured, facts, metric=metric, population=place.population, slice=place.slice)
 
 
 def _cases(cell: Cell) -> list[Repeated]:

@@ -9,8 +9,9 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from assay.records.keys import ClusterKey
 from assay.records.statuses import ANSWERED as ANSWERED
 from assay.records.statuses import PredictionStatus, ScoreStatus
 from assay.tasks.gate_spec import OVERALL as OVERALL
@@ -31,8 +32,22 @@ UNSCORED, LEFT_OUT = 2, 3
 SHARED = 1 << 63
 """Marks the group of a cluster; that of a record without one is its position."""
 
-Rate = tuple[str, str | None]
-"""A metric, and the scorer that it speaks of."""
+
+class Rate(NamedTuple):
+    """A metric, and the scorer that it speaks of."""
+
+    metric: str
+    scorer: str | None
+
+
+class PopulationSlice(NamedTuple):
+    """A slice of one population."""
+
+    population: str
+    slice: str
+
+
+RELIABILITY_RATE, QUALITY_RATE = Rate(RELIABILITY, None), Rate(QUALITY, None)
 
 
 class ScoreVerdict(Protocol):
@@ -96,13 +111,13 @@ class Tally:
     def __init__(self, scorers: Mapping[str, int]) -> None:
         """`scorers` are the names, each with the number of opinions that a verdict is made of."""
         self._records, self._groups = array("I"), array("Q")
-        names: list[Rate] = [(RELIABILITY, None), (QUALITY, None), *((PASS_RATE, name) for name in scorers)]
-        self._codes = {name: bytearray() for name in names}
+        rates = (RELIABILITY_RATE, QUALITY_RATE, *(Rate(PASS_RATE, name) for name in scorers))
+        self._codes = {rate: bytearray() for rate in rates}
         self._opinions = {name: (bytearray(), asked) for name, asked in scorers.items() if asked > 1}
-        self._places: dict[tuple[str, str], array[int]] = {}
+        self._places: dict[PopulationSlice, array[int]] = {}
 
     @property
-    def places(self) -> list[tuple[str, str]]:
+    def places(self) -> list[PopulationSlice]:
         """Populations and slices that have a prediction."""
         return sorted(self._places)
 
@@ -119,8 +134,8 @@ class Tally:
         self._records.append(tallied.position)
         self._groups.append(_group(tallied))
         correct = _code(tallied.correct) if tallied.is_counted else LEFT_OUT
-        self._codes[RELIABILITY, None].append(correct)
-        self._codes[QUALITY, None].append(correct if tallied.status in ANSWERED else LEFT_OUT)
+        self._codes[RELIABILITY_RATE].append(correct)
+        self._codes[QUALITY_RATE].append(correct if tallied.status in ANSWERED else LEFT_OUT)
         has_output = tallied.status in ANSWERED or tallied.status == FALLBACK
         for (metric, scorer), codes in self._codes.items():
             if metric == PASS_RATE:
@@ -129,20 +144,20 @@ class Tally:
             said = [_verdict_code(one, has_output=True) for one in tallied.opinions.get(judge, ())][:asked]
             codes.extend([*said, *[UNSCORED] * (asked - len(said))])
         for name in {OVERALL, *tallied.slices}:
-            self._places.setdefault((tallied.population, name), array("I")).append(number)
+            self._places.setdefault(PopulationSlice(tallied.population, name), array("I")).append(number)
 
-    def cell(self, rate: Rate, *, population: str, slice: str) -> Cell | None:
+    def cell(self, rate: Rate, place: PopulationSlice) -> Cell | None:
         """What the rate counts there; None where it counts nothing."""
         import numpy as np
 
-        rows = np.frombuffer(self._places[population, slice], dtype=np.uint32)
+        rows = np.frombuffer(self._places[place], dtype=np.uint32)
         codes = np.frombuffer(self._codes[rate], dtype=np.uint8)[rows]
         rows, codes = rows[codes != LEFT_OUT], codes[codes != LEFT_OUT]
         if not len(rows):
             return None
         opinions = None
-        if rate[0] == PASS_RATE and rate[1] in self._opinions:
-            said, asked = self._opinions[rate[1]]
+        if rate.metric == PASS_RATE and rate.scorer in self._opinions:
+            said, asked = self._opinions[rate.scorer]
             opinions = _scores(np.frombuffer(said, dtype=np.uint8).reshape(-1, asked)[rows])
         records = np.frombuffer(self._records, dtype=np.uint32)[rows]
         return Cell(_scores(codes), records, np.frombuffer(self._groups, dtype=np.uint64)[rows], opinions)
@@ -152,8 +167,8 @@ def _group(tallied: Tallied) -> int:
     """A number that the records of one cluster share; a tenant's clusters are its own."""
     if tallied.cluster_id is None:
         return tallied.position
-    name = f"{tallied.tenant_id}\0{tallied.cluster_id}".encode()
-    return SHARED | int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
+    name = ClusterKey(tallied.tenant_id, tallied.cluster_id).text
+    return SHARED | int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
 def _code(correct: bool | None) -> int:

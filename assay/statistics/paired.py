@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from assay.errors import UsageError
 from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MAX_UNSCORED_SHARE
@@ -29,10 +29,12 @@ from assay.statistics.sampling import ALONE, Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from _typeshed import SupportsRichComparison
     from numpy.typing import NDArray
 
     from assay.statistics.sampling import Floats
 
+Key = TypeVar("Key", bound="SupportsRichComparison")
 OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
 
 
@@ -85,13 +87,13 @@ class PairedComparison:
 
 
 def pair(
-    candidate: Mapping[str, Sequence[float]],
-    champion: Mapping[str, Sequence[float]],
+    candidate: Mapping[Key, Sequence[float]],
+    champion: Mapping[Key, Sequence[float]],
     *,
-    clusters: Mapping[str, str | None] | None = None,
-    weights: Mapping[str, float] | None = None,
+    clusters: Mapping[Key, str | None] | None = None,
+    weights: Mapping[Key, float] | None = None,
 ) -> Pairs:
-    """The outcomes by record id, put side by side in the order of the ids; a record is a sequence of its epochs.
+    """The outcomes by record, put side by side in the order of the keys; a record is a sequence of its epochs.
 
     A record without a cluster is a cluster of its own. Epochs may differ in number; NaN is one that could not be scored.
 

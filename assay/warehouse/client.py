@@ -229,7 +229,7 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
     from google.cloud import bigquery
 
     if isinstance(value, list | tuple):
-        kind = TYPE_NAMES[type(value[0])] if value else "STRING"
+        kind = TYPE_NAMES.get(type(value[0]), "STRING") if value else "STRING"
         return bigquery.ArrayQueryParameter(name, kind, list(value))
     return bigquery.ScalarQueryParameter(name, TYPE_NAMES.get(type(value), "STRING"), value)
 

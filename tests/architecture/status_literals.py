@@ -31,6 +31,14 @@ def values_of_enums(*sources: Module) -> dict[str, frozenset[str]]:
     }
 
 
+def names_of_fields(sources: Iterable[Module], enums: Container[str]) -> frozenset[str]:
+    """Names of the fields of classes that are annotated by one of the enums."""
+    classes = (node for module in sources for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
+    fields = (entry for node in classes for entry in node.body if isinstance(entry, ast.AnnAssign))
+    typed = (field for field in fields if ast.unparse(field.annotation).removesuffix(" | None") in enums)
+    return frozenset(field.target.id for field in typed if isinstance(field.target, ast.Name))
+
+
 @dataclass(frozen=True, slots=True)
 class StatusFinder:
     """Finds status literals: any of `words`, and any text in a place that one of `names` says is a status."""

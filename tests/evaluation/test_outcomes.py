@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
+from assay.records.keys import RecordKey
 
 
 def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
     given = {"epoch": 0, "status": "ok", "population": "golden:gate", "is_correct": True, "passed": {"exact": True}}
-    return PredictionOutcome(**{"record": (tenant, record), **given, **fields})
+    return PredictionOutcome(**{"record": RecordKey(tenant, record), **given, **fields})
 
 
 def test_what_the_budget_skipped_was_never_asked() -> None:
@@ -42,9 +43,12 @@ def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> N
     ]
     found = Outcomes.of(rows)
 
-    assert {key.split("\0")[1] for key in found.by_record("reliability", "overall")} == {"a", "c"}
-    assert math.isnan(found.by_record("reliability", "overall")["default\0a"][0])
-    assert found.by_record("exact", "overall") == {"default\0a": [1.0], "default\0c": [0.0]}
+    assert {key.record_id for key in found.by_record("reliability", "overall")} == {"a", "c"}
+    assert math.isnan(found.by_record("reliability", "overall")[RecordKey("default", "a")][0])
+    assert found.by_record("exact", "overall") == {
+        RecordKey("default", "a"): [1.0],
+        RecordKey("default", "c"): [0.0],
+    }
 
 
 def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> None:
@@ -56,7 +60,7 @@ def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> N
 
     assert methods[0] == "wilson" and all(method.startswith("effective_n") for method in methods[1:])
     assert grouped.rate("reliability", "overall", level=0.9).clusters == 12
-    assert grouped.clusters()["default\0r0"] == "c0"
+    assert grouped.clusters()[RecordKey("default", "r0")] == "c0"
 
 
 def test_latency_is_of_answers_whose_time_is_known() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.records import LANDING_RECORDS, Row
+from assay.records.statuses import ANSWERED, AnswerSource, PredictionStatus, Stage
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, column_values
 from assay.warehouse.schema import landing_tables
@@ -46,6 +47,16 @@ def test_a_record_is_read_back_as_it_was_written(warehouse: Warehouse, table: st
     assert row.pop("landed_at") == NOW
     assert len(row.pop("row_hash")) == 64
     assert row == as_read(record)
+
+
+def test_a_member_of_an_enum_lands_as_its_text_and_is_asked_for_as_such(warehouse: Warehouse) -> None:
+    stated = {"status": PredictionStatus.OK, "answer_source": AnswerSource.WIRE, "stage": Stage.GA}
+    LandingWriter(warehouse, now=lambda: NOW).append([full("predictions", tenant_id="statuses", **stated)])
+    sql = "select status, answer_source, stage from predictions where tenant_id = 'statuses' and status = @status"
+    sql += " and status in unnest(@answered)"
+    assert list(warehouse.stream(sql, {"status": PredictionStatus.OK, "answered": sorted(ANSWERED)})) == [
+        {"status": "ok", "answer_source": "wire", "stage": "ga"}
+    ]
 
 
 def test_a_text_of_three_megabytes_is_kept_whole(warehouse: Warehouse) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ServiceUnreachable, UsageError
+from assay.evaluation.comparisons import MetricSlice
 from assay.evaluation.evidence import GateRule, gate_rules
 from assay.evaluation.power.rule_plans import (
     Assumed,
@@ -31,7 +32,7 @@ from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of
 from assay.warehouse.client import Warehouse
 
-Landed = Mapping[tuple[str, str], Mapping[str, Any]]
+Landed = Mapping[MetricSlice, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,14 +151,14 @@ def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Land
 
 def _by_place(warehouse: Warehouse, sql: str, name: str) -> Landed:
     rows = warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
-    return {(row["metric"], row["slice"]): row for row in rows}
+    return {MetricSlice(row["metric"], row["slice"]): row for row in rows}
 
 
 def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumed:
     """The share that differs: given, as last compared, or 10 %; never less than the difference that is asked for."""
     if options.discordance is not None:
         return Assumed(value=options.discordance, source=FigureSource.GIVEN, detail="as given")
-    found = _known_discordance(compared.get((rule.metric, rule.slice)))
+    found = _known_discordance(compared.get(MetricSlice(rule.metric, rule.slice)))
     least = abs(options.difference or 0.0)
     if found.value >= least:
         return found
@@ -179,7 +180,7 @@ def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
 def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumed | None:
     if options.rate is not None:
         return Assumed(value=options.rate, source=FigureSource.GIVEN, detail="as given")
-    row = rated.get((rule.metric, rule.slice))
+    row = rated.get(MetricSlice(rule.metric, rule.slice))
     if row is None:
         return None
     return Assumed(value=row["value"], source=FigureSource.LANDED, detail=f"found on {row['n']} ({row['data_date']})")

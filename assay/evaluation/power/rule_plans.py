@@ -28,7 +28,7 @@ COUNTED = frozenset({RuleKind.GOLDEN_CASES})
 
 
 class FigureSource(StrEnum):
-    """Where a figure that a plan rests on comes from."""
+    """Where an assumption of a plan comes from."""
 
     GIVEN = "given"
     LANDED = "landed"

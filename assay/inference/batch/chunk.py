@@ -15,8 +15,9 @@ from typing import BinaryIO
 import orjson
 
 from assay.errors import UsageError
-from assay.inference.endpoint.batch_dialect import CustomId, Place, read_custom_id
+from assay.inference.endpoint.batch_dialect import CustomId, read_custom_id
 from assay.inference.providers import BatchLimits
+from assay.records.keys import RequestPlace
 
 OWNER_ONLY = 0o600
 HASH_CHARACTERS = 32
@@ -30,8 +31,8 @@ class Chunk:
     chunk_hash: str
     path: Path
     requests: int
-    first: Place
-    last: Place
+    first: RequestPlace
+    last: RequestPlace
     estimate_usd: Decimal | None
 
 
@@ -47,8 +48,8 @@ class ChunkFile:
         self._names: BinaryIO | None = None
         self._bytes = 0
         self._requests = 0
-        self._first: Place | None = None
-        self._last: Place = (0, 0)
+        self._first: RequestPlace | None = None
+        self._last = RequestPlace(0, 0)
         self._estimate_usd: Decimal | None = Decimal(0)
 
     def takes(self, line: bytes) -> bool:

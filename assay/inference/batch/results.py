@@ -13,9 +13,10 @@ from typing import BinaryIO, Self
 
 import orjson
 
-from assay.inference.endpoint.batch_dialect import BatchDialect, CustomId, Place, read_custom_id
+from assay.inference.endpoint.batch_dialect import BatchDialect, CustomId, read_custom_id
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
+from assay.records.keys import RequestPlace
 
 
 class BatchResults:
@@ -26,7 +27,7 @@ class BatchResults:
         self._dialect = dialect
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
-        self._found: dict[Place, tuple[CustomId, int, int]] = {}
+        self._found: dict[RequestPlace, tuple[CustomId, int, int]] = {}
         self._stack = ExitStack()
         self._files: list[BinaryIO] = []
 
@@ -42,11 +43,11 @@ class BatchResults:
     ) -> None:
         self._stack.close()
 
-    def places(self) -> Collection[Place]:
+    def places(self) -> Collection[RequestPlace]:
         """Places of the requests that were sent, as far as that is known here."""
         return self._found.keys() if self._sent is None else self._sent.keys()
 
-    def outcome(self, place: Place) -> tuple[str, Reply | CallFailure | None]:
+    def outcome(self, place: RequestPlace) -> tuple[str, Reply | CallFailure | None]:
         """The call's id and what became of the request; None when the provider gave nothing back for it."""
         entry = self._found.get(place)
         if entry is None:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -34,8 +34,13 @@ SAME_QUESTION = 1 - 1e-5
 """Similarity from which two questions are one: what float32 and an endpoint's own rounding leave of 1."""
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>", re.IGNORECASE)
 
-Scope = tuple[str, int, str]
-"""Tenant, epoch and lane: no answer leaves its scope."""
+
+class Scope(NamedTuple):
+    """Where an answer may be given again: no answer leaves its scope."""
+
+    tenant_id: str
+    epoch: int
+    lane: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +163,7 @@ class SemanticCache:
         return vector
 
     def _shelve(self, entry: SemanticCacheEntry, vector: Vector) -> None:
-        scope = (entry.tenant_id, entry.epoch, f"{entry.provider}:{entry.request_model}")
+        scope = Scope(entry.tenant_id, entry.epoch, f"{entry.provider}:{entry.request_model}")
         shelf = self._shelves.get(scope)
         if shelf is None or shelf.index.width != len(vector) or shelf.model != entry.response_model:
             # Another model answers under the name now: what the old one said is not given again.
@@ -247,7 +252,7 @@ def question(fields: Mapping[str, str]) -> str:
 
 
 def _scope(request: Request, lane: str) -> Scope:
-    return request.tenant_id, request.epoch, lane
+    return Scope(request.tenant_id, request.epoch, lane)
 
 
 def _placeholders(text: str) -> set[str]:

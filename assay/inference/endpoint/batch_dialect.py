@@ -15,13 +15,11 @@ from typing import Any
 
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply
+from assay.records.keys import RequestPlace
 
 CALL_SECONDS = 60.0
 FILE_SECONDS = 900.0
 CUSTOM_ID = re.compile(r"(\d{1,18})\.(\d{1,9})\.([0-9a-f]{1,64})", re.ASCII)
-
-Place = tuple[int, int]
-"""Position of a record in the input, and epoch: the order in which requests are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +31,9 @@ class CustomId:
     call_id: str
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RequestPlace:
         """The request's place in the run."""
-        return self.position, self.epoch
+        return RequestPlace(self.position, self.epoch)
 
     def __str__(self) -> str:
         return f"{self.position}.{self.epoch}.{self.call_id}"

@@ -37,6 +37,7 @@ from assay.inference.telemetry import attributes
 from assay.inference.telemetry.attributes import Server
 from assay.inference.telemetry.protocol import Delivery, RequestTracing, RunEnd
 from assay.records import Prediction, Response
+from assay.records.keys import RequestPlace
 from assay.records.statuses import PredictionStatus, RunStatus
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -146,7 +147,7 @@ class OpenTelemetryTracing:
 
     def start_request(self, position: int, *, epoch: int) -> TracedRequest:
         """See `RequestTracing.start_request`."""
-        return TracedRequest(self, self._above, (position, epoch))
+        return TracedRequest(self, self._above, RequestPlace(position, epoch))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -185,7 +186,7 @@ class OpenTelemetryTracing:
         """See `Tracing.close`."""
         return self._close()
 
-    def is_traced(self, place: tuple[int, int], *, failed: bool) -> bool:
+    def is_traced(self, place: RequestPlace, *, failed: bool) -> bool:
         """True for a request of the sample, the same ones in every process and attempt, and for so many failures a second."""
         position, epoch = place
         if ((position + 1) * SPREAD + epoch * 40503) % PLACES < self._sampled_places:
@@ -246,7 +247,7 @@ class TracedRequest:
 
     __slots__ = ("_tracing", "above", "began_ns", "place", "trace_id")
 
-    def __init__(self, tracing: OpenTelemetryTracing, above: Context, place: tuple[int, int]) -> None:
+    def __init__(self, tracing: OpenTelemetryTracing, above: Context, place: RequestPlace) -> None:
         self._tracing = tracing
         self.above = above
         self.place = place

@@ -22,6 +22,7 @@ from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply
 from assay.inference.request import Request, RequestResult
 from assay.records import Batch
+from assay.records.keys import RequestPlace
 from assay.records.statuses import CallPurpose
 from assay.runs.batches.session import BatchSession, batches_of
 from assay.runs.chunks import chunks
@@ -91,14 +92,14 @@ def _answers(
 ) -> Iterator[RequestResult]:
     route = _route(desk, batch)
     places = results.places()
-    positions = {position for position, _ in places}
+    positions = {place.position for place in places}
     requests = RunRequests(desk.context, desk.run, desk.guard)
     for record in desk.guard.records(wanted=positions.__contains__):
         if not isinstance(record, MaskedRecord):
             continue
         for epoch in range(desk.run.options.epochs):
-            if (record.position, epoch) in places:
-                call_id, outcome = results.outcome((record.position, epoch))
+            if (place := RequestPlace(record.position, epoch)) in places:
+                call_id, outcome = results.outcome(place)
                 counts[_kind(outcome)] += 1
                 outcome = outcome or not_in_results(batch.provider_status or "ended")
                 yield _settled(desk, batch, requests.request(record, epoch), call_id, _at_batch_tier(outcome), route)

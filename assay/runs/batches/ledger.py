@@ -10,10 +10,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from assay.inference.batch.chunk import Chunk, chunk_path
-from assay.inference.endpoint.batch_dialect import Place, ProviderBatch
+from assay.inference.endpoint.batch_dialect import ProviderBatch
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.project import StageContext
 from assay.records import Batch
+from assay.records.keys import RequestPlace
 from assay.records.statuses import BatchState as BatchState
 from assay.runs.batches.queries import BATCHES_OF_RUN
 from assay.runs.run import Run
@@ -77,7 +78,7 @@ class BatchLedger:
         """How many batches the provider holds or is about to."""
         return sum(batch.provider == provider for batch in self.open())
 
-    def holds(self, place: Place, route: RouteSpec, *, ever: bool) -> bool:
+    def holds(self, place: RequestPlace, route: RouteSpec, *, ever: bool) -> bool:
         """True when an open batch of the route has the request, with `ever` also when a landed one had it.
 
         A batch takes every request that is open between its first and its last, so the two tell of all of them.

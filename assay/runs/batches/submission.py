@@ -22,6 +22,7 @@ from assay.inference.providers import BatchLimits
 from assay.inference.request import Request, RequestResult
 from assay.inference.usage import TokenUsage
 from assay.records import Batch
+from assay.records.keys import RequestPlace
 from assay.records.statuses import BatchState, CallPurpose
 from assay.runs.batches.session import BatchSession, batches_of
 from assay.runs.requests.answer_buffer import land_answers
@@ -120,7 +121,7 @@ class Sender:
             self._add(item)
 
     def _add(self, request: Request) -> None:
-        engine, place = self.desk.engine, (request.position, request.epoch)
+        engine, place = self.desk.engine, RequestPlace(request.position, request.epoch)
         routes = engine.router.routes(request.fields)
         if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
             return

@@ -15,6 +15,7 @@ import orjson
 from assay.inference.keys import request_key
 from assay.inference.request import Request, RequestResult, prediction_row
 from assay.project import StageContext
+from assay.records.keys import RequestPlace
 from assay.records.statuses import AnswerSource
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
@@ -40,7 +41,7 @@ class RunRequests:
             if not isinstance(record, MaskedRecord):
                 continue
             for epoch in range(self.run.options.epochs):
-                place = (record.position, epoch)
+                place = RequestPlace(record.position, epoch)
                 if done.at(place) is not None:
                     continue
                 request = self.request(record, epoch)
@@ -116,7 +117,7 @@ class _Ordered:
         self._next: dict[str, Any] | None = None
         self._started = False
 
-    def at(self, place: tuple[int, int]) -> dict[str, Any] | None:
+    def at(self, place: RequestPlace) -> dict[str, Any] | None:
         """The row at `place`, None when there is none; places must be asked for in ascending order."""
         if not self._started:
             self._next, self._started = next(self._rows, None), True

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from assay.inference.budgets.protocol import Budget
 from assay.inference.caches.protocol import AnswerCache, NoCache
@@ -35,8 +36,17 @@ from assay.tasks.rubric import opinion_model
 from assay.tasks.spec import RouteSpec
 
 LOG = logging.getLogger(__name__)
-Engines = Mapping[tuple[str, str, int], Engine]
-"""By judge, juror and judge epoch."""
+
+
+class EngineKey(NamedTuple):
+    """Which opinion an engine asks for."""
+
+    judge: str
+    juror: str
+    judge_epoch: int
+
+
+Engines = Mapping[EngineKey, Engine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +76,15 @@ class JudgeEngineFactory:
 
     def engines(self, judges: Iterable[RunJudge]) -> Engines:
         """An engine for each opinion that a verdict is made of."""
-        found: dict[tuple[str, str, int], Engine] = {}
+        found: dict[EngineKey, Engine] = {}
         for judge in judges:
             spec, model = judge.spec, opinion_model(judge.rubric)
             asked = judge_prompt(spec.name, judge.rubric, model=model, parameters=spec.parameters)
             for juror in spec.routes:
                 engine = self.engine(asked, juror)
                 for repeat in range(spec.epochs):
-                    found[spec.name, juror.name, repeat] = replace(engine, cache=self._cache_of(spec, repeat))
+                    key = EngineKey(spec.name, juror.name, repeat)
+                    found[key] = replace(engine, cache=self._cache_of(spec, repeat))
         return found
 
     def engine(self, asked: JudgePrompt, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:

@@ -13,7 +13,11 @@ from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import Engines, JudgeEngineFactory
+from assay.scoring.judges.engine_factory import (
+    EngineKey,
+    Engines,
+    JudgeEngineFactory,
+)
 from assay.scoring.judges.judge_pass import JudgePass
 from assay.scoring.judges.judges import JudgeRequest, OpinionsOfRun, RunJudge
 from assay.scoring.judges.verdicts import opinion_of
@@ -73,7 +77,7 @@ class JudgeStage(JudgePass[JudgeRequest]):
 
     async def ask(self, question: JudgeRequest, buffer: AnswerBuffer) -> None:
         """One opinion, with its score."""
-        engine = self._engines[question.judge.spec.name, question.juror.name, question.judge_epoch]
+        engine = self._engines[EngineKey(question.judge.spec.name, question.juror.name, question.judge_epoch)]
         await buffer.add(_with_score(question, await engine.answer(question.request)))
         self._opinions += 1
         self.report(self._opinions)

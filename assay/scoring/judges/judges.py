@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,6 +15,7 @@ from assay.inference.keys import judge_key
 from assay.inference.request import Request
 from assay.project import StageContext
 from assay.records import Score
+from assay.records.keys import RequestPlace
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.masked_records import MaskedRecord, RecordMasker
@@ -31,10 +32,16 @@ from assay.tasks.rubric import Rubric
 ASKED_AGAIN = frozenset({ScoreStatus.FAILED})
 """What nobody answered is worth another call; what was refused or could not be read is not."""
 
-Place = tuple[int, int]
-"""Position of a record and epoch of its answer."""
-Opinions = Mapping[tuple[str, int], Judgement]
-"""What a judge has said of one answer, by juror and judge epoch."""
+
+class OpinionKey(NamedTuple):
+    """One opinion of a judge on one answer."""
+
+    juror: str
+    judge_epoch: int
+
+
+Opinions = Mapping[OpinionKey, Judgement]
+"""What a judge has said of one answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +80,7 @@ class RunJudge:
             return
         for juror in self.spec.routes:
             for judge_epoch in range(self.spec.epochs):
-                known = said.get((juror.name, judge_epoch))
+                known = said.get(OpinionKey(juror.name, judge_epoch))
                 if known is None or known.status in ASKED_AGAIN:
                     yield self._question(answer, parts, juror, judge_epoch)
 
@@ -148,12 +155,12 @@ class OpinionsOfRun:
         self._rows = iter(context.warehouse.stream(OPINIONS_OF_RUN.sql, run.window) if judges else ())
         self._next = next(self._rows, None)
 
-    def at(self, place: Place) -> dict[str, dict[tuple[str, int], Judgement]]:
+    def at(self, place: RequestPlace) -> dict[str, dict[OpinionKey, Judgement]]:
         """Opinions on the answer at `place` by judge; places must be asked for in ascending order."""
-        said: dict[str, dict[tuple[str, int], Judgement]] = {name: {} for name in self._versions}
+        said: dict[str, dict[OpinionKey, Judgement]] = {name: {} for name in self._versions}
         while (row := self._next) is not None and (row["position"], row["epoch"]) <= place:
             if (row["position"], row["epoch"]) == place and self._versions.get(row["scorer"]) == row["scorer_version"]:
-                said[row["scorer"]][row["juror"], row["judge_epoch"]] = _judgement(row)
+                said[row["scorer"]][OpinionKey(row["juror"], row["judge_epoch"])] = _judgement(row)
             self._next = next(self._rows, None)
         return said
 

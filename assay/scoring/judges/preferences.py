@@ -11,6 +11,7 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.project import StageContext
+from assay.records.keys import PredictionKey
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import RecordMasker
@@ -30,16 +31,13 @@ from assay.scoring.judges.prompts import JudgedMaterial, NothingToJudge
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.task import Task
 
-Place = tuple[str, str, int]
-"""Tenant, record id and epoch."""
-
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
     """Which answer the judge prefers, `a` being the candidate's, of each record and epoch that both were asked."""
 
     judge: str
-    found: Mapping[Place, Preference]
+    found: Mapping[PredictionKey, Preference]
 
     @property
     def inconsistent_share(self) -> float | None:
@@ -81,7 +79,7 @@ def prefer(
 class _PairRequest:
     """A record with two answers that differ."""
 
-    place: Place
+    key: PredictionKey
     answer: LandedPrediction
     pair: PredictionPair
 
@@ -96,7 +94,7 @@ class PairStage(JudgePass[_PairRequest]):
     ) -> None:
         super().__init__(context, candidate, [judge], report=report)
         self.champion, self.judge = champion, judge
-        self.found: dict[Place, Preference] = {}
+        self.found: dict[PredictionKey, Preference] = {}
         self._jurors: list[PairJudge] = []
 
     def open(self, parts: JudgeEngineFactory) -> None:
@@ -106,14 +104,14 @@ class PairStage(JudgePass[_PairRequest]):
 
     def questions(self) -> Iterator[_PairRequest]:
         """What must be asked; what need not be is settled on the way."""
-        others = {_place(one): one.output for one in self._champion_answers()}
+        others = {_key(one): one.output for one in self._champion_answers()}
         for answer in landed_predictions(self.context.warehouse, self.run, self.guard):
-            place = _place(answer)
-            if place not in others:
+            key = _key(answer)
+            if key not in others:
                 continue
-            known = _without_asking(answer.output, others[place])
+            known = _without_asking(answer.output, others[key])
             if known is not None:
-                self.found[place] = known
+                self.found[key] = known
                 continue
             exhibit = JudgedMaterial(
                 status=answer.prediction["status"],
@@ -121,9 +119,7 @@ class PairStage(JudgePass[_PairRequest]):
                 output=None,
                 expected=answer.record.expected,
             )
-            yield _PairRequest(
-                place, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[place] or {})
-            )
+            yield _PairRequest(key, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[key] or {}))
 
     def _champion_answers(self) -> Iterator[LandedPrediction]:
         return landed_predictions(self.context.warehouse, self.champion, RecordMasker(self.champion, self.context))
@@ -138,7 +134,7 @@ class PairStage(JudgePass[_PairRequest]):
                 said.append(one.preference)
         except NothingToJudge as reason:
             said = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
-        self.found[question.place] = preferred_of_several(said)
+        self.found[question.key] = preferred_of_several(said)
         self.report(len(self.found))
 
 
@@ -152,8 +148,8 @@ def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, 
     return None
 
 
-def _place(answer: LandedPrediction) -> Place:
-    return answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"]
+def _key(answer: LandedPrediction) -> PredictionKey:
+    return PredictionKey(answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"])
 
 
 def _pair_place(answer: LandedPrediction) -> PairPlace:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import orjson
@@ -25,9 +26,16 @@ from assay.tuning.queries import LATEST_RECORD
 from assay.warehouse.client import Warehouse
 
 
+class CacheVerdict(StrEnum):
+    """What a cache would do."""
+
+    HIT = "hit"
+    MISS = "miss"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteExplanation:
-    """What the exact cache would do on one route; `verdict` is hit or miss, `reason` a sentence.
+    """What the exact cache would do on one route; `reason` is a sentence.
 
     `changed` names the parts of the key that differ from those of the record's latest kept answer; `changed_before`
     those in which that one differed from the answer before it, which is why that answer was paid for.
@@ -35,7 +43,7 @@ class RouteExplanation:
 
     route: str
     lane: str
-    verdict: str
+    verdict: CacheVerdict
     reason: str
     call_id: str | None
     changed: tuple[str, ...] = ()
@@ -90,7 +98,12 @@ async def explain_route(cache: ExactCache, request: Request, body: bytes, *, rou
     if found is not None:
         reason = "the same request was answered, and the answer has not expired"
         return RouteExplanation(
-            route=route, lane=lane, verdict="hit", reason=reason, call_id=found.call_id, changed_before=before
+            route=route,
+            lane=lane,
+            verdict=CacheVerdict.HIT,
+            reason=reason,
+            call_id=found.call_id,
+            changed_before=before,
         )
     parts = cache.parts(body)
     changed = tuple(sorted(_differing(trace, parts))) if trace is not None else ()
@@ -98,7 +111,7 @@ async def explain_route(cache: ExactCache, request: Request, body: bytes, *, rou
     return RouteExplanation(
         route=route,
         lane=lane,
-        verdict="miss",
+        verdict=CacheVerdict.MISS,
         reason=reason,
         call_id=trace.call_id if trace is not None else None,
         changed=changed,

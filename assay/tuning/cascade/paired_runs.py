@@ -15,6 +15,7 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.routing import landed_confidence, stated_confidence
+from assay.records.keys import InputKey, RecordKey
 from assay.scoring.estimates import ANSWERED, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.statistics.conventions import MAX_UNSCORED_SHARE
@@ -25,8 +26,6 @@ from assay.tuning.queries import ROUTE_ANSWERS, ROUTE_RUN
 from assay.warehouse.client import Warehouse
 
 GOLDEN = "golden"
-Key = tuple[str, str, str]
-"""Tenant, record, hash of its input: the same record asked the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class RouteRun:
     run_id: str
     task: Task
     route: RouteSpec
-    answers: Mapping[Key, RoutedPrediction]
+    answers: Mapping[InputKey, RoutedPrediction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callabl
     window = {"run_id": run["run_id"], "data_date": run["data_date"]}
     scores = read_verdicts(warehouse, run_id=run["run_id"], data_date=run["data_date"])
     answers = {
-        (row["tenant_id"], row["record_id"], row["input_hash"]): RoutedPrediction(
+        InputKey(row["tenant_id"], row["record_id"], row["input_hash"]): RoutedPrediction(
             row, scores.get(row["prediction_id"], {})
         )
         for row in warehouse.stream(ROUTE_ANSWERS.sql, {"task": name, **window})
@@ -105,7 +104,7 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     labelled = [key for key in shared if cheap.answers[key].columns["is_labelled"]] or shared
     left_out["no expected answer"] = len(shared) - len(labelled)
     shown = {*cheap.task.spec.prompts.few_shot, *better.task.spec.prompts.few_shot}
-    unseen = [key for key in labelled if not (key[1] in shown and _is_golden(cheap.answers[key]))]
+    unseen = [key for key in labelled if not (key.record_id in shown and _is_golden(cheap.answers[key]))]
     left_out["shown to the model as examples"] = len(labelled) - len(unseen)
     single = _one_of_each_cluster(unseen, cheap.answers)
     left_out["another record of the cluster is taken"] = len(unseen) - len(single)
@@ -121,13 +120,13 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     return PairedRuns(judged, {reason: count for reason, count in left_out.items() if count})
 
 
-def _pair(key: Key, cheap: RouteRun, better: RouteRun, confidence_from: str) -> RoutePair | None:
+def _pair(key: InputKey, cheap: RouteRun, better: RouteRun, confidence_from: str) -> RoutePair | None:
     first, second = cheap.answers[key], better.answers[key]
     first_right, second_right = first.is_correct(cheap.task), second.is_correct(better.task)
     if first_right is None or second_right is None:
         return None
     return RoutePair(
-        record_id="\0".join(key[:2]),
+        record_id=key.record.text,
         confidence=_confidence(first, cheap.route, confidence_from),
         cheap_correct=first_right,
         better_correct=second_right,
@@ -162,16 +161,16 @@ def _is_golden(answer: RoutedPrediction) -> bool:
     return str(answer.columns["population"]).startswith(GOLDEN)
 
 
-def _one_of_each_cluster(keys: Iterable[Key], answers: Mapping[Key, RoutedPrediction]) -> list[Key]:
+def _one_of_each_cluster(keys: Iterable[InputKey], answers: Mapping[InputKey, RoutedPrediction]) -> list[InputKey]:
     """Records of one cluster are not independent, which the tests need: the one with the lowest hash stands for it."""
-    chosen: dict[tuple[str, str], Key] = {}
-    for key in sorted(keys, key=lambda key: hashlib.sha256("\0".join(key[:2]).encode()).digest()):
-        cluster = answers[key].columns["cluster_id"]
-        chosen.setdefault(("cluster", cluster) if cluster is not None else ("record", "\0".join(key[:2])), key)
+    chosen: dict[str | RecordKey, InputKey] = {}
+    for key in sorted(keys, key=lambda key: hashlib.sha256(key.record.text.encode()).digest()):
+        cluster: str | None = answers[key].columns["cluster_id"]
+        chosen.setdefault(key.record if cluster is None else cluster, key)
     return list(chosen.values())
 
 
-def _only_route(run_id: str, task: Task, answers: Mapping[Key, RoutedPrediction]) -> RouteSpec:
+def _only_route(run_id: str, task: Task, answers: Mapping[InputKey, RoutedPrediction]) -> RouteSpec:
     names = sorted({answer.columns["route"] for answer in answers.values() if answer.columns["route"] is not None})
     found = [route for route in task.spec.routes if route.name in names]
     if len(names) != 1 or not found:

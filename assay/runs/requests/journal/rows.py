@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
 from operator import attrgetter
 from types import UnionType
@@ -20,7 +19,6 @@ from typing import Any, get_args, get_origin, get_type_hints
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import Request
 from assay.records import Content, Prediction, Response, Row, Score
-from assay.records.statuses import CallPurpose
 from assay.tasks.spec import RouteSpec
 
 KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content, Score)}
@@ -59,11 +57,7 @@ def call_from(line: Mapping[str, Any]) -> CallFacts:
     """The call with the route that it went by, which the task may have renamed since."""
     name, provider, model = line["route"]
     call = dict(zip(OF_A_CALL, line["call"], strict=True))
-    call |= {
-        "purpose": CallPurpose(call["purpose"]),
-        "started_at": datetime.fromisoformat(call["started_at"]),
-        "estimate_usd": Decimal(call["estimate_usd"]),
-    }
+    call |= {"started_at": datetime.fromisoformat(call["started_at"]), "estimate_usd": Decimal(call["estimate_usd"])}
     request = Request(**dict(zip(OF_ITS_REQUEST, line["request"], strict=True)), fields={})
     return CallFacts(**call, request=request, route=RouteSpec(name=name, provider=provider, model=model))
 
@@ -81,14 +75,10 @@ def _read(reader: Callable[[Any], Any] | None, value: Any) -> Any:
 
 @lru_cache(maxsize=16)
 def _readers(table: str) -> dict[str, Callable[[Any], Any]]:
-    """By the records' own annotations: text to dates, times, money, statuses and tuples."""
+    """By the records' own annotations: text to dates, times, money and tuples."""
     hints = get_type_hints(KINDS[table])
     named = ((name, _plain(hint)) for name, hint in hints.items())
-    return {name: READERS.get(plain, plain) for name, plain in named if plain in READERS or _is_enum(plain)}
-
-
-def _is_enum(plain: Any) -> bool:
-    return isinstance(plain, type) and issubclass(plain, StrEnum)
+    return {name: READERS[plain] for name, plain in named if plain in READERS}
 
 
 def _plain(hint: Any) -> Any:
