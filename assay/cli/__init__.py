@@ -73,10 +73,12 @@ def _exit_code(error: BaseException, context: click.Context | None) -> int:
     """0 where whoever read the result has enough, e.g. `| head`; else that of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
-    with suppress(Exception):  # nobody may be left to read the report
+    try:
         from assay.cli.crash import report_crash
 
         report_crash(error, context)
+    except Exception:  # noqa: BLE001 - nobody is left to read the report; the exit code has to stand
+        _discard(sys.stderr)
     return AssayError.exit_code
 
 
