@@ -76,6 +76,10 @@ class Planted:
         code, said = unread(self._command(body), self._environment())
         return code, said != ""
 
+    def run_unheard(self, body: str) -> int:
+        """The exit code of the command when nobody reads its stderr."""
+        return unheard(self._command(body), self._environment())
+
     def _command(self, body: str) -> list[str]:
         path = self.root / "planted.py"
         path.write_text(CODE.replace("BODY", body), encoding="utf-8")
@@ -98,6 +102,16 @@ def unread(command: list[str], environment: dict[str, str] | None = None) -> tup
     finally:
         os.close(writing)
     return done.returncode, done.stderr
+
+
+def unheard(command: list[str], environment: dict[str, str] | None = None) -> int:
+    """Exit code of a command whose stderr is a pipe that nobody reads."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        return subprocess.run(command, env=environment, stderr=writing, timeout=60, check=False).returncode
+    finally:
+        os.close(writing)
 
 
 def _fill_disk() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.planted import SECRET, Planted, unread
+from tests.cli.planted import SECRET, Planted, unheard, unread
 from tests.end_to_end.stage import endpoints, model, name, place
 from tests.end_to_end.workplace import ASSAY, Workplace, numbered_rows
 
@@ -112,6 +112,18 @@ def test_on_a_full_disk_the_traceback_follows_the_message(planted: Planted) -> N
 def test_a_crash_that_nobody_can_be_told_of_exits_3_too(planted: Planted) -> None:
     done = planted.run("os.close(2)\n    shout(secret)")
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [("raise ServiceUnreachable('It is away')", 5), ("raise KeyboardInterrupt", 130), ("shout(secret)", 3)],
+)
+def test_a_message_that_nobody_reads_changes_no_exit_code(planted: Planted, ends: str, code: int) -> None:
+    assert planted.run_unheard(ends) == code
+
+
+def test_an_error_in_use_that_nobody_reads_exits_3() -> None:
+    assert unheard([str(ASSAY), "--nonsense"]) == 3
 
 
 @pytest.mark.parametrize(("ends", "code"), [("", 0), ("click.get_current_context().exit(1)", 1), ("shout(secret)", 3)])
