@@ -76,10 +76,17 @@ def _exit_code(error: BaseException, context: click.Context | None) -> int:
     """0 where whoever read the result has enough, e.g. `| head`; else that of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
-    from assay.cli.crash import report_crash
-
-    _tell(partial(report_crash, error, context))
+    _tell(partial(_report, error, context))
     return AssayError.exit_code
+
+
+def _report(error: BaseException, context: click.Context | None) -> None:
+    try:
+        from assay.cli.crash import report_crash
+
+        report_crash(error, context)
+    except Exception:  # noqa: BLE001 - where no file can be opened, neither can a module or the version be read
+        click.echo(f"assay: unexpected {type(error).__name__}; no traceback could be written.", err=True)
 
 
 def _tell(write: Callable[[], None]) -> None:

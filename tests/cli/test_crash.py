@@ -109,6 +109,11 @@ def test_on_a_full_disk_the_traceback_follows_the_message(planted: Planted) -> N
     assert planted.logs() == list(planted.temporary.glob("crash-*.log")) == []
 
 
+def test_where_no_file_can_be_opened_there_is_a_message_still(planted: Planted) -> None:
+    done = planted.run("import resource\n    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n    shout(secret)")
+    assert (done.returncode, done.stderr) == (3, "assay: unexpected ValueError; no traceback could be written.\n")
+
+
 def test_a_crash_that_nobody_can_be_told_of_exits_3_too(planted: Planted) -> None:
     done = planted.run("os.close(2)\n    shout(secret)")
     assert done.returncode == 3
