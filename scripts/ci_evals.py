@@ -16,11 +16,12 @@ import re
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 TASKS = "tasks"
 MARKER = "<!-- assay:evals -->"
@@ -60,6 +61,14 @@ class Result:
     markdown: str
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends with the exit code of an error where argparse has 2, which here is a gate that cannot decide."""
+
+    def error(self, message: str) -> NoReturn:
+        """The message is on stderr."""
+        self.exit(ERROR, f"{self.format_usage()}{self.prog}: error: {message}\n")
+
+
 def main() -> int:
     """Every changed task is judged, the result is on the pull request and in the job's summary; returns the exit code."""
     options = _options()
@@ -92,7 +101,7 @@ def _show(body: str) -> None:
 
 def _options() -> argparse.Namespace:
     assert __doc__ is not None
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", required=True, help="branch that the pull request goes to, e.g. origin/main")
     parser.add_argument("--assay", default=str(Path(sys.executable).with_name("assay")), help="the command")
     parser.add_argument("--budget", default="", help="most that each run may spend, in USD; none without")
@@ -240,5 +249,15 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
+def ended() -> int:
+    """The exit code of `main`; an error that no code expects is none of a gate, as Python's own exit code 1 would be."""
+    try:
+        return main()
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        print(f"ci_evals: unexpected {type(error).__name__}, see above: this says nothing of a gate", file=sys.stderr)
+        return ERROR
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended())

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TextIO
 
 import click
@@ -35,10 +37,10 @@ class AssayGroup(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except AssayError as error:
-            click.echo(f"assay: {error}", err=True)
+            _tell(partial(click.echo, f"assay: {error}", err=True))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("assay: interrupted", err=True)
+            _tell(partial(click.echo, "assay: interrupted", err=True))
             ctx.exit(INTERRUPTED)
         except BaseException as error:  # noqa: BLE001 - whatever it is, Python would exit 1, which is a failed gate
             ctx.exit(_exit_code(error, ctx))
@@ -49,8 +51,9 @@ def main() -> None:
     code = _ended()
     try:
         sys.stdout.flush()
-    except OSError as error:
-        code = code or _exit_code(error, None)
+    except (OSError, ValueError) as error:
+        ended = _exit_code(error, None)
+        code = code or ended
         _discard(sys.stdout)  # else the interpreter tries once more as it ends, and exits 120
     sys.exit(code)
 
@@ -60,10 +63,10 @@ def _ended() -> int:
         # Outside its standalone mode click returns the code that a command left with; commands return nothing else.
         return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
-        error.show()
+        _tell(error.show)
         return AssayError.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("assay: interrupted", err=True)
+        _tell(partial(click.echo, "assay: interrupted", err=True))
         return INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 where nobody reads `--help`
         return _exit_code(error, None)
@@ -73,11 +76,25 @@ def _exit_code(error: BaseException, context: click.Context | None) -> int:
     """0 where whoever read the result has enough, e.g. `| head`; else that of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
-    with suppress(Exception):  # nobody may be left to read the report
+    _tell(partial(_report, error, context))
+    return AssayError.exit_code
+
+
+def _report(error: BaseException, context: click.Context | None) -> None:
+    try:
         from assay.cli.crash import report_crash
 
         report_crash(error, context)
-    return AssayError.exit_code
+    except Exception:  # noqa: BLE001 - where no file can be opened, neither can a module or the version be read
+        click.echo(f"assay: unexpected {type(error).__name__}; no traceback could be written.", err=True)
+
+
+def _tell(write: Callable[[], None]) -> None:
+    """The message is on stderr; where nobody can read it the exit code has to do."""
+    try:
+        write()
+    except Exception:  # noqa: BLE001 - whatever it is, Python would exit 1 or 120
+        _discard(sys.stderr)
 
 
 def _has_no_reader(stream: TextIO) -> bool:

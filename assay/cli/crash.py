@@ -34,7 +34,7 @@ SAFE_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
 def report_crash(error: BaseException, context: click.Context | None = None) -> None:
     """The message is on stderr and the traceback in a log; where no log can be written it follows the message."""
     now = datetime.now(UTC)
-    command = context.command_path if context is not None else "assay"
+    command = f"assay {(context and context.invoked_subcommand) or ''}".rstrip()
     versions = f"Assay {code_version()}, Python {platform.python_version()}"
     text = f"{command}, {versions}, {now:%Y-%m-%d %H:%M:%S} UTC\n{''.join(_chain(error, set()))}"
     log = _written(f"crash-{now:%Y%m%dT%H%M%S.%f}-{os.getpid()}.log", text)
@@ -87,7 +87,7 @@ def _facts(error: BaseException) -> str:
 
 def _written(name: str, text: str) -> Path | None:
     """A new file that its owner alone may read, with the project's logs or else among temporary files."""
-    for folder in (_project_logs(), Path(tempfile.gettempdir())):
+    for folder in (_project_logs(), _temporary_files()):
         if folder is not None and _is_written(folder / name, text):
             return folder / name
     return None
@@ -112,4 +112,11 @@ def _project_logs() -> Path | None:
     try:
         return open_settings().state_dir / "logs"
     except Exception:  # noqa: BLE001 - outside a project, or the settings are what the crash is about
+        return None
+
+
+def _temporary_files() -> Path | None:
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:  # it looks for a folder that takes a file
         return None

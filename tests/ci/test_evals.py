@@ -196,6 +196,23 @@ def test_a_base_that_the_clone_has_not_is_said(branch: Branch) -> None:
     assert "`git merge-base origin/main`: fatal: Not a valid object name origin/main" in done.stderr
 
 
+def test_an_error_of_the_script_itself_is_no_failed_gate(branch: Branch, name: str) -> None:
+    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    committed(branch.place, "Say it better")
+
+    done = branch.judged("--assay", str(branch.gh.folder))
+
+    assert done.returncode == 3
+    assert done.stderr.endswith("ci_evals: unexpected PermissionError, see above: this says nothing of a gate\n")
+
+
+def test_an_option_that_does_not_exist_is_no_gate_that_cannot_decide(branch: Branch) -> None:
+    done = branch.judged("--nonsense")
+
+    assert done.returncode == 3
+    assert "error: unrecognized arguments: --nonsense" in done.stderr
+
+
 def program(branch: Branch, code: str) -> str:
     """Something in place of `assay`; returns its path."""
     path = branch.gh.folder / "assay"

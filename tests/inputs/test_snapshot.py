@@ -122,6 +122,11 @@ def test_nesting_too_deep_to_be_written_costs_its_row_alone(desk: Desk, reasons:
     assert reasons(desk.spool("a.jsonl")) == {1: "unreadable_row", 2: "unreadable_row"}
 
 
+def test_nesting_beyond_what_python_follows_costs_its_row_alone(desk: Desk, reasons: Reasons) -> None:
+    desk.write("a.jsonl", '{"id": 1}\n{"id": 2, "n": ' + "[" * 900 + "]" * 900 + "}\n")
+    assert reasons(desk.spool("a.jsonl")) == {1: "unreadable_row"}
+
+
 def test_a_missing_column_is_refused_before_anything_is_written(desk: Desk) -> None:
     desk.write("a.csv", "id,txt\n1,a\n")
     with pytest.raises(UsageError, match="nearest to 'text' is 'txt'"):

@@ -72,7 +72,7 @@ def test_each_slot_holds_a_prompt_of_nearly_2048_tokens(model_port: int) -> None
 
 
 def test_a_weights_package_that_is_missing_is_named_with_the_remedy() -> None:
-    with pytest.raises(UsageError, match=r"'no_such_weights' is not installed: run `uv sync --group local`"):
+    with pytest.raises(UsageError, match=r"'no_such_weights' is not installed; run `uv sync --group local`"):
         weights_file("no_such_weights")
 
 

@@ -245,6 +245,27 @@ def test_a_second_process_does_not_set_aside_what_the_first_has_begun_anew(spot:
     assert spot.told == []
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [(sqlite3.SQLITE_IOERR_READ, "was damaged"), (sqlite3.SQLITE_BUSY, "lost entries"), (None, "lost")],
+)
+def test_only_a_disk_that_fails_makes_the_file_suspect(spot: Place, code: int | None, said: str) -> None:
+    spot.keep(*(item(f"old-{number}") for number in range(500)))
+
+    async def fails(store: SqliteStore) -> None:
+        size = spot.path.stat().st_size
+        with spot.path.open("r+b") as file:
+            file.seek(100)
+            file.write(os.urandom(size - 100))
+        error = sqlite3.OperationalError("in whatever words")
+        if code is not None:
+            error.sqlite_errorcode = code
+        store._recover(error)
+
+    spot.use(fails)
+    assert len(spot.told) == 1 and said in spot.told[0]
+
+
 def test_entries_of_another_format_are_let_go(spot: Place) -> None:
     spot.keep(item("a"))
     with closing(sqlite3.connect(spot.path)) as connection:

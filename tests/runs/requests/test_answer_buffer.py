@@ -209,6 +209,6 @@ def test_a_flush_is_told_with_its_rows_and_what_went_wrong() -> None:
 
     asyncio.run(scenario())
     assert [(name, fields["rows"], fields["error_type"]) for name, fields in told.events] == [
-        ("flush", 1, "Unreachable"),
+        ("flush", 1, "ServiceUnreachable"),
         ("flush", 1, None),
     ]
