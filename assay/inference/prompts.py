@@ -1,7 +1,4 @@
-"""Renders a record into the messages and the body of a request.
-
-What is sent belongs here; masking has happened before, sending comes after.
-"""
+"""Renders a record into the messages and the body of a request."""
 
 from __future__ import annotations
 
@@ -24,24 +21,24 @@ Message = dict[str, str]
 
 
 class PromptFailed(Exception):
-    """A template cannot be rendered with a record; says which and why."""
+    """A template cannot be rendered with a record; names the template and the reason."""
 
 
 Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
 PrefixKey = Callable[[RouteSpec, str], str | None]
-"""A route and a tenant to the `prompt_cache_key` of their requests, None where the provider takes none."""
+"""Maps a route and a tenant to the `prompt_cache_key` of their requests; None where the provider does not take one."""
 FRAMES_KEPT = 10_000
 
 REPAIR_CHARACTERS = 20_000
-"""What a repair turn shows of a faulty answer at most."""
+"""Maximum number of characters of an invalid response that a repair turn quotes."""
 
 REPAIR = (
-    "That answer does not follow the schema: {fault}. Give the corrected answer as one JSON object and nothing else."
+    "That answer does not follow the schema: {error}. Give the corrected answer as one JSON object and nothing else."
 )
 
 
 class Prompts(Protocol):
-    """What a request looks like on the wire; `max_tokens` is the longest answer that is asked for, None if unstated."""
+    """Messages and body of a request; `max_tokens` is the output limit it states, None if it states none."""
 
     max_tokens: int | None
 
@@ -49,17 +46,17 @@ class Prompts(Protocol):
         """The messages of a request with these (masked) fields.
 
         Raises:
-            PromptFailed: they cannot be rendered.
+            PromptFailed: a template cannot be rendered with them.
         """
         ...
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request around its messages, which are JSON already."""
+        """The JSON body of the request; `messages` are JSON already."""
         ...
 
 
 class PromptRenderer:
-    """Renders the prompts of one task; what is the same for every record is prepared once, examples go through `mask`."""
+    """Renders the prompts of one task; prepares once the parts equal for all records. `mask` is applied to examples."""
 
     def __init__(self, task: Task, *, mask: Mask, prefix_key: PrefixKey = lambda *_: None) -> None:
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
@@ -82,7 +79,7 @@ class PromptRenderer:
         self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
-        """System message, the turns before and the user message for one record's (masked) fields.
+        """The system message, the turns of the history and the user message for one record's (masked) fields.
 
         Raises:
             PromptFailed: a template cannot be rendered with them.
@@ -92,7 +89,7 @@ class PromptRenderer:
         return [*messages[:-1], *map(dict, history), messages[-1]] if history else messages
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request around its messages, which are JSON already.
+        """The JSON body of the request; `messages` are JSON already.
 
         Raises:
             PromptFailed: the template of the predicted output cannot be rendered with the record's fields.
@@ -105,11 +102,11 @@ class PromptRenderer:
         return frame[0] + messages + b',"prediction":' + prediction + frame[1]
 
     def _frame(self, route: RouteSpec, tenant_id: str) -> tuple[bytes, bytes]:
-        """What stands before and after the messages: the same for all records of a tenant, so that it is made once."""
+        """The body before and after the messages; rendered once per route and tenant."""
         settings = {**self._settings, **wire_parameters(route)}
         if (key := self._prefix_key(route, tenant_id)) is not None:
             settings[PROMPT_CACHE_KEY] = key
-        if len(self._frames) >= FRAMES_KEPT:  # tenants without end
+        if len(self._frames) >= FRAMES_KEPT:  # the number of tenants is unbounded
             self._frames.clear()
         head = b'{"model":' + orjson.dumps(route.model) + b',"messages":'
         frame = self._frames[route.name, tenant_id] = (head, b"," + orjson.dumps(settings)[1:])
@@ -131,22 +128,22 @@ class PromptRenderer:
 
 
 def most_tokens(parameters: Mapping[str, Any]) -> int | None:
-    """The longest answer that the task's parameters allow, in tokens; None where they do not say."""
+    """Maximum number of output tokens by the task's parameters; None where they state none."""
     stated = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
     return None if stated is None else int(stated)
 
 
-def repair_messages(messages: list[Message], *, answer: str, fault: str) -> list[Message]:
-    """The same conversation with the faulty answer and what is wrong with it."""
+def repair_messages(messages: list[Message], *, answer: str, error: str) -> list[Message]:
+    """The conversation extended by the invalid response and its validation error."""
     return [
         *messages,
         {"role": "assistant", "content": answer[:REPAIR_CHARACTERS]},
-        {"role": "user", "content": REPAIR.format(fault=fault)},
+        {"role": "user", "content": REPAIR.format(error=error)},
     ]
 
 
 def _masked_example(case: Case, mask: Mask) -> dict[str, Any]:
-    """Input and expected answer masked as one, so that the answer names the placeholders of its input."""
+    """The example with its input and expected output masked together, so that both use the same placeholders."""
     example = {"input": dict(case.input), "expected": case.expected}
     masked = mask({f"{number:06}": text for number, text in enumerate(_texts(example))})
     replaced: dict[str, Any] = _with_texts(example, iter([masked[name] for name in sorted(masked)]))

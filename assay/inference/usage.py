@@ -1,7 +1,4 @@
-"""Token classes that do not overlap, from the usage a provider reports.
-
-Reading usage belongs here; pricing it does not.
-"""
+"""Disjoint token counts from the usage that a provider reports."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from typing import Any
 from assay.performance.fast_init import quick_init
 
 MOST_TOKENS = 10**9
-"""More than any call can have: a larger count is no count."""
+"""Larger counts are ignored: no call has this number of tokens."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Disjoint token counts of one call; totals are sums, so nothing is counted twice."""
+    """Token counts of one call in disjoint classes; totals are sums of them."""
 
     uncached_input: int
     cached_input: int
@@ -28,20 +25,21 @@ class TokenUsage:
 
     @property
     def input(self) -> int:
-        """All input tokens."""
+        """Number of input tokens."""
         return self.uncached_input + self.cached_input + self.cache_write
 
     @property
     def output(self) -> int:
-        """All output tokens."""
+        """Number of output tokens."""
         return self.answer + self.reasoning
 
 
 def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
-    """The classes of a usage object of a chat completion, a response or an Anthropic message, or None without counts.
+    """The disjoint counts of a usage object of OpenAI chat completions, OpenAI responses or Anthropic messages.
 
-    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says;
-    Anthropic's `input_tokens` includes neither what was read from its cache nor what was written to it.
+    None when the object has no counts. OpenAI's `prompt_tokens` include cached tokens and its `completion_tokens`
+    include reasoning tokens; Anthropic's `input_tokens` exclude tokens read from or written to its cache. Source: the
+    API references of both.
     """
     if not raw:
         return None
@@ -80,6 +78,6 @@ def _details(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = raw.get(name)
-        if type(value) is int and 0 <= value <= MOST_TOKENS:  # JSON's true is an int of another type
+        if type(value) is int and 0 <= value <= MOST_TOKENS:  # excludes JSON's `true`, a subclass of int
             return value
     return None

@@ -1,7 +1,6 @@
-"""Speaks to a provider's files and batches through the `openai` package, with retries of our own.
+"""Files and batches of a provider through the `openai` package, with our own retries.
 
-A batch is created once: after any doubt it is looked for by its chunk hash before it is created again. What is in the
-files is `chunk.py`'s and `results.py`'s part.
+A batch is created once: after an unclear outcome it is looked up by its chunk hash before it is created again.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHUNK_KEY, RUN_KEY = "assay_chunk", "assay_run"
-"""Names in the provider's batch metadata."""
+"""Keys in the provider's batch metadata."""
 WINDOW: Final = "24h"
 PAGE = 100
 ATTEMPTS = 5
@@ -41,7 +40,7 @@ ERRORS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderBatch:
-    """A batch as the provider tells of it; times are UTC and its own."""
+    """A batch as reported by the provider; times are UTC by its clock."""
 
     batch_id: str
     status: str
@@ -55,12 +54,12 @@ class ProviderBatch:
 
     @property
     def has_ended(self) -> bool:
-        """True when nothing more will come of it."""
+        """True if the batch will not change anymore."""
         return self.status in ENDED
 
 
 class _Failed(Exception):
-    """One try went wrong."""
+    """One attempt failed."""
 
     def __init__(self, failure: CallFailure) -> None:
         super().__init__(failure.message)
@@ -69,7 +68,7 @@ class _Failed(Exception):
 
 @dataclass
 class BatchClient:
-    """The Batch API of one provider, called `name` in messages."""
+    """The Batch API of one provider; messages call it `name`."""
 
     name: str
     base_url: str
@@ -80,11 +79,11 @@ class BatchClient:
     _client: AsyncOpenAI | None = None
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        """The file's batch at the provider, made now or by a try whose answer was lost.
+        """The file's batch at the provider, created now or by an attempt whose response was lost.
 
         Raises:
-            Unreachable: the provider did not take it after several tries; it may have it all the same.
-            UsageError: the provider refuses it.
+            ServiceUnreachable: the provider did not accept it after several attempts; it may have it nevertheless.
+            UsageError: the provider rejects it.
         """
         uploaded = await self._retried("take the file", lambda: self._upload(path, chunk_hash), timeout_s=FILE_SECONDS)
         for attempt in range(1, ATTEMPTS + 1):
@@ -94,13 +93,13 @@ class BatchClient:
                 await self._before_another("take the batch", failed.failure, attempt)
             if found := await self.find(chunk_hash):
                 return found
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     async def find(self, chunk_hash: str) -> ProviderBatch | None:
-        """The batch that carries the chunk hash, None when the provider has none.
+        """The batch with the chunk hash; None if the provider has none.
 
         Raises:
-            Unreachable, UsageError: as for `submit`.
+            ServiceUnreachable, UsageError: as for `submit`.
         """
         after: str | None = None
         while True:
@@ -114,25 +113,25 @@ class BatchClient:
             after = batches[-1].batch_id
 
     async def retrieve(self, batch_id: str) -> ProviderBatch:
-        """The batch as it stands now.
+        """The current state of the batch.
 
         Raises:
-            Unreachable: the provider does not answer.
-            UsageError: it knows no such batch, or refuses to tell.
+            ServiceUnreachable: the provider does not respond.
+            UsageError: it knows no such batch, or denies access.
         """
-        return _seen(await self._retried(f"tell of batch {batch_id}", lambda: self._one(batch_id)))
+        return _seen(await self._retried(f"report batch {batch_id}", lambda: self._one(batch_id)))
 
     async def download(self, file_id: str, path: Path) -> None:
-        """The provider's file is at `path`, whole.
+        """Writes the provider's complete file to `path`.
 
         Raises:
-            Unreachable: the provider does not give it.
-            UsageError: it has no such file, or refuses it.
+            ServiceUnreachable: the provider does not deliver it.
+            UsageError: it has no such file, or denies access.
         """
         await self._retried(f"give file {file_id}", lambda: self._fetch(file_id, path), timeout_s=FILE_SECONDS)
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         if self._client is not None:
             await self._client.close()
 
@@ -192,12 +191,12 @@ class BatchClient:
                 await self._before_another(what, failed.failure, attempt)
 
     async def _before_another(self, what: str, failure: CallFailure, attempt: int) -> None:
-        """The wait before one more try; raises where one more would not help, or was the last."""
+        """Waits before the next attempt; raises if a retry is useless, or this attempt was the last."""
         if failure.kind not in RETRYABLE:
             raise self._refused(what, failure)
         if attempt >= ATTEMPTS:
             raise ServiceUnreachable(
-                f"Provider '{self.name}' did not {what} in {ATTEMPTS} tries ({failure.message})",
+                f"Provider '{self.name}' did not {what} in {ATTEMPTS} attempts ({failure.message})",
                 next_step="resume the run later.",
             )
         await self.sleep(self.backoff.wait_s(attempt, failure.retry_after_s))
@@ -212,12 +211,12 @@ class BatchClient:
             stated += "; expected it at the base_url of providers.yml with this key"
             advice = "if the endpoint has no Batch API, run without --batch."
         else:
-            advice = "correct what it names, or run without --batch."
+            advice = "correct the request, or run without --batch."
         return UsageError(stated, next_step=advice)
 
 
 async def _tried(work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
-    """The result of one try; whatever the libraries raise comes out as `_Failed`."""
+    """The result of one attempt; any exception of the libraries is raised as `_Failed`."""
     import httpx2
     import openai
 
@@ -233,7 +232,7 @@ async def _tried(work: Callable[[], Awaitable[T]], timeout_s: float) -> T:
     except (openai.APIConnectionError, httpx2.HTTPError) as error:
         raise _Failed(broken_off()) from error
     except openai.APIResponseValidationError as error:
-        raise _Failed(CallFailure(FailureKind.SERVER, "the answer is not JSON", http_status=200)) from error
+        raise _Failed(CallFailure(FailureKind.SERVER, "the response is not JSON", http_status=200)) from error
 
 
 def _seen(batch: Batch) -> ProviderBatch:
@@ -253,6 +252,6 @@ def _seen(batch: Batch) -> ProviderBatch:
 
 
 def _reason(batch: Batch) -> str | None:
-    faults = batch.errors.data if batch.errors and batch.errors.data else []
-    shown = [f"{fault.code or 'error'}: {fault.message or ''}".rstrip(": ") for fault in faults[:ERRORS_SHOWN]]
+    errors = batch.errors.data if batch.errors and batch.errors.data else []
+    shown = [f"{error.code or 'error'}: {error.message or ''}".rstrip(": ") for error in errors[:ERRORS_SHOWN]]
     return "; ".join(shown) or None

@@ -1,7 +1,6 @@
-"""Reads what a provider gives back for a batch: files of lines in any order, some missing, some with an error.
+"""Result files of a provider's batch: lines in any order, some missing, some with an error.
 
-A line becomes a `Reply` or a `CallFailure` by the same reading as an answer on the wire. What becomes of it is the
-engine's part.
+A line becomes a `Reply` or a `CallFailure` by the same parser as a response on the wire.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from assay.inference.endpoint.replies import CODE_KINDS, MESSAGE_CHARACTERS, Rep
 
 
 class BatchResults:
-    """The lines of a batch's result files, found by the place of their request; memory holds where each line begins."""
+    """Lines of a batch's result files by the place of their request; memory holds only the offset of each line."""
 
     def __init__(self, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
-        """`names` are the lines that were sent; None takes every line that is named as ours are."""
+        """`names` are the custom ids that were sent; None accepts every line with one of our custom ids."""
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
         self._found: dict[Place, tuple[CustomId, int, int]] = {}
@@ -43,11 +42,11 @@ class BatchResults:
         self._stack.close()
 
     def places(self) -> Collection[Place]:
-        """Places of the requests that were sent, as far as that is known here."""
+        """Places of the requests that were sent, as far as this machine knows them."""
         return self._found.keys() if self._sent is None else self._sent.keys()
 
     def outcome(self, place: Place) -> tuple[str, Reply | CallFailure | None]:
-        """The call's id and what became of the request; None when the provider gave nothing back for it."""
+        """The call's id and its outcome; None if the provider returned nothing for the request."""
         entry = self._found.get(place)
         if entry is None:
             return (self._sent or {})[place].call_id, None
@@ -58,30 +57,30 @@ class BatchResults:
     def _note(self, number: int, offset: int, line: bytes) -> None:
         try:
             content = orjson.loads(line)
-        except orjson.JSONDecodeError:  # a file that was cut off ends in half a line
+        except orjson.JSONDecodeError:  # a truncated file ends in an incomplete line
             return
         name = read_custom_id(content.get("custom_id")) if isinstance(content, dict) else None
         if name is None or (self._sent is not None and self._sent.get(name.place) != name):
             return
-        # The files with answers stand first: an error beside an answer takes nothing away.
+        # Response files come first: an error does not replace a response to the same request.
         self._found.setdefault(name.place, (name, number, offset))
 
 
 def read_line(content: dict[str, Any]) -> Reply | CallFailure:
-    """What one line says of its request; a line with neither an answer nor an error is a server failure."""
+    """The outcome in one line; a line with neither a response nor an error is a server failure."""
     response = content.get("response")
     if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
         return read_answer(status, {}, orjson.dumps(response.get("body")))
     error = content.get("error")
     if not isinstance(error, dict):
-        return CallFailure(FailureKind.SERVER, "the batch's line has neither an answer nor an error")
+        return CallFailure(FailureKind.SERVER, "the batch's line has neither a response nor an error")
     code, message = str(error.get("code") or "no code"), str(error.get("message") or "")
     kind = CODE_KINDS.get(code, FailureKind.SERVER)
     return CallFailure(kind, f"{code}: {message}"[:MESSAGE_CHARACTERS])
 
 
 def not_in_results(status: str) -> CallFailure:
-    """The batch ended without a word about the request: it was not answered, so providers charge nothing for it."""
+    """The failure of a request that the ended batch has no line for; providers do not charge for it."""
     return CallFailure(FailureKind.SERVER, f"the batch ended ({status}) without a line for this request")
 
 

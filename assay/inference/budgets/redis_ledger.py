@@ -1,7 +1,7 @@
-"""The ledger of several machines: Redis, one script an operation, by the server's own clock.
+"""Budget ledger of several machines: Redis, one script per operation, by the server's own clock.
 
-The scripts follow the arithmetic of `Books`, operation by operation; a test holds the two to the same answers.
-Whole numbers are written with `%.0f`, exact to 2^53 billionths, which is nine million USD.
+The scripts follow the arithmetic of `Books` operation by operation; a test compares the results. Integers are written
+with `%.0f`, exact to 2^53 billionths, which is nine million USD.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ return 1
 
 
 class RedisLedger:
-    """See `Ledger`; `namespace` keeps environments apart, `clock` takes the place of the server's."""
+    """See `Ledger`; `namespace` separates environments, `clock` replaces the server's clock."""
 
     def __init__(self, url: str, *, namespace: str, ttl_s: float, clock: Callable[[], float] | None = None) -> None:
         from redis.asyncio import Redis
@@ -150,7 +150,7 @@ class RedisLedger:
         self._open, self._extend, self._settle = (
             self._client.register_script(script) for script in (OPEN, EXTEND, SETTLE)
         )
-        # One hash slot for all keys, so that a cluster runs the scripts too.
+        # One hash slot for all keys, so that the scripts also run on a cluster.
         self._prefix = f"{{{namespace}:budget}}"
         self._ttl_s = ttl_s
         self._clock = clock
@@ -207,7 +207,7 @@ class RedisLedger:
                 return await script(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"The budget's ledger in Redis does not answer ({type(error).__name__}): expected the server that "
+                f"The budget ledger in Redis does not answer ({type(error).__name__}): expected the server that "
                 "REDIS_URL names",
-                next_step="start it, and go on with the run.",
+                next_step="start it, and resume the run.",
             ) from error

@@ -1,7 +1,7 @@
-"""Sends one request to an OpenAI-compatible endpoint: the seam, and its reference transport.
+"""Client of an OpenAI-compatible endpoint: the Protocol, and its reference transport.
 
-The `openai` package gives configuration, authentication and error types; every fault becomes a `CallFailure`.
-The fast transport is `transport.py`; reading an answer is `replies.py`; retrying, validating, pricing are other parts.
+The `openai` package provides configuration, authentication and error types; every error becomes a `CallFailure`. The
+fast transport is `transport.py`; `replies.py` parses responses.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ CONNECT_SECONDS = 10.0
 
 
 class ModelClient(Protocol):
-    """The seam of the transport: body in, answer or failure out, never an exception of a library."""
+    """Protocol of the transport: a body in, a reply or a failure out; never raises a library's exception."""
 
     async def complete(self, body: bytes, *, timeout_s: float) -> Reply | CallFailure:
-        """One call on the wire; `body` is the JSON of the request."""
+        """Makes one call; `body` is the JSON of the request."""
         ...
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         ...
 
 
 class OpenAIClient:
-    """The reference transport: the `openai` package's own client with its retries off."""
+    """Reference transport: the `openai` package's client with its retries off."""
 
     def __init__(self, *, base_url: str, api_key: str, http_client: httpx2.AsyncClient | None = None) -> None:
         from openai import AsyncOpenAI
@@ -54,7 +54,7 @@ class OpenAIClient:
             "follow_redirects": False,
         }
         try:
-            # The library's limit is for each read: an endpoint that sends a byte now and then would never meet it.
+            # The library's time-out is per read: an endpoint that sends an occasional byte would never exceed it.
             async with asyncio.timeout(timeout_s):
                 answer = await self._client.post(CHAT_PATH, content=body, cast_to=httpx2.Response, options=options)
         except TimeoutError:
@@ -63,7 +63,7 @@ class OpenAIClient:
             return _connection_failure(error, timeout_s)
         except openai.APIStatusError as error:
             answer = error.response
-        # Of a header that came twice the first counts; the library would join the two.
+        # The first of repeated headers counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
         return read_answer(answer.status_code, first, answer.content)
 
@@ -73,7 +73,7 @@ class OpenAIClient:
 
 
 def connect_seconds(timeout_s: float) -> float:
-    """How much of a call's time may go by before there is a connection."""
+    """Seconds of a call's time-out that connecting may take."""
     return min(CONNECT_SECONDS, timeout_s / 2)
 
 

@@ -1,7 +1,6 @@
-"""Reads an HTTP answer of a chat-completions endpoint: a reply of the model, or the failure that it tells of.
+"""Parses the HTTP response of a chat-completions endpoint: a reply of the model, or a failure.
 
-Both transports read their answers here, so that they cannot differ in what they make of one.
-Sending is theirs, judging the text is `validation.py`'s.
+Both transports use it, so that they interpret responses equally. `validation.py` validates the text.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer of the model; `text` is None when it holds none, and is text that UTF-8 can write.
+    """A complete HTTP response of the model; `text` is None without content, and always valid Unicode.
 
-    `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none.
+    `confidence` is a probability from the tokens' log probabilities; None if the endpoint returned none.
     """
 
     text: str | None
@@ -60,7 +59,7 @@ class Reply:
 
 
 def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Reply | CallFailure:
-    """What an endpoint's answer says, whatever it is."""
+    """The reply or the failure in an endpoint's response."""
     limits = read_rate_headers(headers)
     if 200 <= status < 300:
         try:
@@ -71,15 +70,15 @@ def read_answer(status: int, headers: Mapping[str, str], content: bytes) -> Repl
 
 
 def read_reply(answer: object, headers: RateHeaders | None = None, *, is_strict: bool = False) -> Reply | CallFailure:
-    """The parts of a chat completion, or a server failure when it is none.
+    """The parts of a chat completion, or a server failure if it is none.
 
-    `is_strict` says that the parser took nothing that could not be written again.
+    `is_strict`: the parser accepted only values that can be serialized again.
     """
     if not isinstance(answer, dict):
-        return _unreadable("the endpoint's answer is not a JSON object", headers)
+        return _unreadable("the endpoint's response is not a JSON object", headers)
     choices = answer.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return _unreadable("the endpoint's answer has no choices", headers)
+        return _unreadable("the endpoint's response has no choices", headers)
     choice = choices[0]
     message = choice.get("message")
     if not isinstance(message, dict):
@@ -98,26 +97,26 @@ def read_reply(answer: object, headers: RateHeaders | None = None, *, is_strict:
 
 
 def timed_out(timeout_s: float) -> CallFailure:
-    """No whole answer came in time; it may be billed."""
-    return CallFailure(FailureKind.TIMEOUT, f"no answer within {timeout_s:g} s", broke_off=True)
+    """The failure of a response that was not complete in time; it may be billed."""
+    return CallFailure(FailureKind.TIMEOUT, f"no response within {timeout_s:g} s", broke_off=True)
 
 
 def never_connected() -> CallFailure:
-    """Nothing was sent."""
+    """The failure of a call that was not sent."""
     return CallFailure(FailureKind.CONNECT, "no connection could be made", broke_off=False)
 
 
 def broken_off() -> CallFailure:
-    """The connection ended after the request had been sent; it may be billed."""
-    return CallFailure(FailureKind.CONNECT, "the connection broke off before the answer was whole", broke_off=True)
+    """The failure of a connection that ended after the request was sent; it may be billed."""
+    return CallFailure(FailureKind.CONNECT, "the connection broke off before the response was complete", broke_off=True)
 
 
 def _read_leniently(content: bytes, limits: RateHeaders | None) -> Reply | CallFailure:
-    """What the strict parser refuses and Python's takes: NaN, and half a surrogate pair."""
+    """Accepts JSON that the strict parser rejects and Python's accepts: NaN, and unpaired surrogates."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
-        return _unreadable(f"the endpoint's answer is not JSON ({type(error).__name__})", limits)
+        return _unreadable(f"the endpoint's response is not JSON ({type(error).__name__})", limits)
     return read_reply(answer, limits)
 
 
@@ -126,19 +125,19 @@ def _unreadable(message: str, headers: RateHeaders | None) -> CallFailure:
 
 
 def _text(value: object) -> str | None:
-    """The value if it is text; half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD."""
+    """The value if it is text; an unpaired surrogate, which JSON permits and UTF-8 does not, becomes U+FFFD."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() else LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def _usage(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
-    """The usage object if it can be written as JSON again, so that it can be kept as it came."""
+    """The usage object if it can be serialized as JSON again, so that it is stored as received."""
     if not isinstance(value, dict) or is_strict:
         return value if isinstance(value, dict) else None
     try:
         orjson.dumps(value)
-    except orjson.JSONEncodeError:  # numbers beyond 64 bits, half a surrogate pair, nested without end
+    except orjson.JSONEncodeError:  # numbers beyond 64 bits, unpaired surrogates, unbounded nesting
         return None
     return value
 
@@ -147,7 +146,7 @@ def _status_failure(status: int, headers: Mapping[str, str], content: bytes, lim
     is_page = "html" in headers.get("content-type", "").lower()
     code, stated = _stated(content, is_page=is_page)
     if status in REDIRECTS:
-        stated = f"the endpoint sends on to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
+        stated = f"the endpoint redirects to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
     kind = CODE_KINDS.get(code) or _status_kind(status, is_page=is_page)
     message = (_text(stated) or "")[:MESSAGE_CHARACTERS]
     return CallFailure(
@@ -160,7 +159,7 @@ def _status_failure(status: int, headers: Mapping[str, str], content: bytes, lim
 
 
 def _stated(content: bytes, *, is_page: bool) -> tuple[str, str]:
-    """Code and message of an error's body; a page of markup says nothing that helps."""
+    """Code and message of an error body; the text of a markup page is discarded."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -173,5 +172,5 @@ def _stated(content: bytes, *, is_page: bool) -> tuple[str, str]:
 
 def _status_kind(status: int, *, is_page: bool) -> FailureKind:
     if status == FORBIDDEN and is_page:
-        return FailureKind.BAD_REQUEST  # a firewall's page about this text, not the provider's word about the key
+        return FailureKind.BAD_REQUEST  # a firewall's page about this text, not the provider's rejection of the key
     return ERROR_KINDS.get(status) or (FailureKind.SERVER if status >= FIRST_SERVER_ERROR else FailureKind.BAD_REQUEST)
