@@ -55,7 +55,7 @@ class ServiceUnreachable(AssayError):
     exit_code = 5
 
 
-def foreign_text(said: str | BaseException) -> str:
+def foreign_text(message: str | BaseException) -> str:
     """The message of another program, on one line and truncated; for display only."""
-    text = " ".join(str(said).split()) or type(said).__name__
+    text = " ".join(str(message).split()) or type(message).__name__
     return text if len(text) <= LONGEST_FOREIGN_TEXT else f"{text[: LONGEST_FOREIGN_TEXT - 1]}…"

@@ -140,9 +140,7 @@ class Engine:
             return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
     def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> RequestResult:
-        """The rows of a batch call, with the prediction if the response is valid; without one, the request is made
-        online.
-        """
+        """The rows of a batch call, with the prediction if the response is valid; otherwise the request goes online."""
         work = RequestState(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
         work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
@@ -371,9 +369,7 @@ class Engine:
 
 
 def _failure_at_cap(work: RequestState) -> _RouteFailure:
-    """`skipped_budget` if nothing was sent; otherwise the last call's status, because a failed record counts in the
-    rates.
-    """
+    """`skipped_budget` if nothing was sent; otherwise the last call's status, so that rates include the record."""
     if not work.responses:
         return NOT_PAID
     last = work.responses[-1]

@@ -50,8 +50,7 @@ class Request:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """The prediction of a request with the rows of its calls; no prediction when the run was stopped during the
-    request.
+    """The prediction of a request with the rows of its calls; no prediction if the run stopped during the request.
 
     A judge's request has `scores` instead of a prediction.
     """

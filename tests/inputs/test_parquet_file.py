@@ -75,7 +75,7 @@ def test_positions_run_on_across_batches(desk: Desk) -> None:
 
 @pytest.mark.parametrize("content", [b"PAR1 but no more", b"id,n\n1,2\n"])
 def test_a_file_that_is_no_parquet_is_refused(desk: Desk, content: bytes) -> None:
-    with pytest.raises(UsageError, match="no readable Parquet file"):
+    with pytest.raises(UsageError, match="not a readable Parquet file"):
         desk.open(desk.write("a.parquet", content))
 
 

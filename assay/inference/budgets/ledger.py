@@ -56,12 +56,10 @@ class BudgetLease:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """Result of a lease extension: the amount granted, the room under the caps if no other worker spends, the amount
-    lent to others, and expired leases.
-    """
+    """Amounts granted to a lease, remaining under the caps if no other worker spends, and lent; expired leases."""
 
     granted: int
-    room: int
+    remaining: int
     lent: int
     expired: tuple[BudgetLease, ...] = ()
 
@@ -70,8 +68,7 @@ class Ledger(Protocol):
     """Accounts shared by all runs and workers; every operation is atomic."""
 
     async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
-        """Creates missing accounts, with at least the spending in `landed`; restores `leases` on an account that was
-        missing.
+        """Creates missing accounts with at least the spending in `landed`, and restores their `leases`.
 
         Raises:
             ServiceUnreachable: the ledger does not respond; the other operations raise it too.
@@ -97,9 +94,7 @@ class Ledger(Protocol):
 
 @dataclass
 class Books:
-    """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` in seconds of their
-    clock.
-    """
+    """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` by their clock."""
 
     spent: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[BudgetLease, float]] = field(default_factory=dict)
@@ -140,7 +135,7 @@ class Books:
         self.leases[lease.lease_id] = (held, now + (lease.lasts_s or ttl_s))
         return Extension(
             granted=granted,
-            room=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
+            remaining=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
             lent=max(lent.values()),
             expired=tuple(other for other, expires_at in others if expires_at < now),
         )

@@ -108,17 +108,17 @@ for at = 1, #all, 2 do
         end
     end
 end
-local left, room, most_lent = math.huge, math.huge, 0
+local left, remaining, most_lent = math.huge, math.huge, 0
 for i = 1, #balances do
     local cap = tonumber(ARGV[12 + i])
     left = math.min(left, cap - balances[i] - lent[i] - math.max(amount, spent))
-    room = math.min(room, cap - balances[i] - spent)
+    remaining = math.min(remaining, cap - balances[i] - spent)
     most_lent = math.max(most_lent, lent[i])
 end
 local granted = 0
 if left >= least then granted = math.min(wanted, math.max(least, math.floor(left / tonumber(ARGV[11])))) end
 keep(id, ARGV[5], {whole(amount + granted), ARGV[7], ARGV[8]}, now, ARGV[2])
-local found = {'known', whole(granted), whole(room), whole(most_lent)}
+local found = {'known', whole(granted), whole(remaining), whole(most_lent)}
 for _, text in ipairs(expired) do found[#found + 1] = text end
 return found
 """
@@ -175,14 +175,14 @@ class RedisLedger:
         )
         if found[0] == b"unknown":
             return None
-        granted, room, lent = (int(value) for value in found[1:4])
+        granted, remaining, lent = (int(value) for value in found[1:4])
         expired = tuple(
             lease_of(
                 orjson.loads(found[at]), amount=int(found[at + 1]), spent=int(found[at + 2]), held=int(found[at + 3])
             )
             for at in range(4, len(found), 4)
         )
-        return Extension(granted, room, lent, expired)
+        return Extension(granted, remaining, lent, expired)
 
     async def settle(self, lease_id: str, spent: int) -> bool:
         """See `Ledger.settle`."""

@@ -32,9 +32,7 @@ T = TypeVar("T")
 
 
 class SqliteLedger:
-    """See `Ledger`; each operation is one transaction on its own connection, so a killed process leaves nothing
-    incomplete.
-    """
+    """See `Ledger`; each operation is one transaction on its own connection, so a killed process leaves no half change."""
 
     def __init__(self, path: Path, *, ttl_s: float, clock: Callable[[], float] = time.time) -> None:
         self._path = path

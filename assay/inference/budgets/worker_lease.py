@@ -134,7 +134,7 @@ class WorkerLease:
             self._begins = False
             self.good_until = requested_at + self.parts.ttl_s
             self.amount_usd += usd(found.granted)
-            self.cap_usd = spent + usd(found.room)
+            self.cap_usd = spent + usd(found.remaining)
             if found.granted:
                 self._entries += 1
                 await self.parts.land([self._entry(BudgetEvent.RESERVE, usd(found.granted), sequence=self._entries)])
@@ -208,8 +208,8 @@ class WorkerLease:
             await self.parts.land([self._entry(BudgetEvent.SETTLE, counted, of=ended)])
 
     async def _turn_the_month(self) -> None:
-        """Moves the lease to the accounts of a new month: settles the old one, calls in progress continue in the new
-        one.
+        """Settles the lease of the old month and begins one on the accounts of the new month, for calls in progress
+        too.
         """
         settled = await self._settle_own()
         self._begin()

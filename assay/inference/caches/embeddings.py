@@ -119,8 +119,8 @@ class OpenAIEmbedder:
         try:
             answer = await self._requested(texts)
             vectors = _vectors(answer, len(texts))
-        except EmbeddingFailed as error:
-            error = error
+        except EmbeddingFailed as failed:
+            error = failed
             self._back_at = self._clock() + REST_SECONDS
         self._note(
             EmbeddingCall(

@@ -43,8 +43,7 @@ class CacheKeys:
         self._parts: dict[bytes, str] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
-        """The key of a response: everything that reaches the wire in canonical form, the lane, the epoch and the
-        tenant.
+        """The key of a response: the canonical request body, the lane, the epoch and the tenant.
 
         Raises:
             ValueError: the body is not JSON.

@@ -40,11 +40,12 @@ Scope = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticPolicy:
-    """When a response is reused: for a question of at least `threshold` similarity (cosine), and by `margin` more
-    similar than the nearest question with a different response.
+    """Conditions for the reuse of a response.
 
-    Responses are different if they differ in the fields `compare`, or in any field if none is named. `not_before` is
-    the oldest response a run may reuse, in seconds since 1970. The newest `most_entries` of a scope are kept.
+    The question must have a similarity (cosine) of at least `threshold`, and be more similar by `margin` than the
+    nearest question with a different response. Responses are different if they differ in the fields `compare`, or in
+    any field if none is named. `not_before` is the oldest response a run may reuse, in seconds since 1970. The newest
+    `most_entries` of a scope are kept.
     """
 
     embedding_provider: str
@@ -58,7 +59,7 @@ class SemanticPolicy:
 
 
 @dataclass(slots=True)
-class _Shelf:
+class _ScopeEntries:
     """The responses of one scope, oldest first, their vectors in the index only; `model` responded last."""
 
     index: VectorIndex
@@ -97,7 +98,7 @@ class SemanticCache:
         self._policy = policy
         self._land = land
         self._now = now
-        self._shelves: dict[Scope, _Shelf] = {}
+        self._by_scope: dict[Scope, _ScopeEntries] = {}
         self._vectors: OrderedDict[str, Vector] = OrderedDict()
 
     def load(self, entries: Iterable[SemanticCacheEntry]) -> int:
@@ -107,7 +108,7 @@ class SemanticCache:
         loaded = 0
         for entry in entries:
             if self._fits(entry):
-                self._shelve(entry, np.asarray(entry.embedding, dtype=np.float32))
+                self._keep(entry, np.asarray(entry.embedding, dtype=np.float32))
                 loaded += 1
         return loaded
 
@@ -115,11 +116,11 @@ class SemanticCache:
         """See `AnswerCache.find`."""
         if request.history:  # the meaning of a question depends on the conversation before it
             return None
-        shelf = self._shelves.get(_scope(request, lane))
+        scoped = self._by_scope.get(_scope(request, lane))
         vector = await self._vector(request)
-        if vector is None or shelf is None or shelf.index.width != len(vector):
+        if vector is None or scoped is None or scoped.index.width != len(vector):
             return None
-        near = list(self._near(shelf, vector))
+        near = list(self._near(scoped, vector))
         if not near or near[0][1] < self._policy.threshold or self._lead(near) < self._policy.margin:
             return None
         entry, similarity = near[0]
@@ -136,7 +137,7 @@ class SemanticCache:
             return
         self._vectors.pop(request.key, None)
         entry = self._entry(request, answer, vector)
-        self._shelve(entry, vector)
+        self._keep(entry, vector)
         self._land(entry)
 
     async def close(self) -> None:
@@ -157,32 +158,32 @@ class SemanticCache:
             self._vectors.popitem(last=False)
         return vector
 
-    def _shelve(self, entry: SemanticCacheEntry, vector: Vector) -> None:
+    def _keep(self, entry: SemanticCacheEntry, vector: Vector) -> None:
         scope = (entry.tenant_id, entry.epoch, f"{entry.provider}:{entry.request_model}")
-        shelf = self._shelves.get(scope)
-        if shelf is None or shelf.index.width != len(vector) or shelf.model != entry.response_model:
+        scoped = self._by_scope.get(scope)
+        if scoped is None or scoped.index.width != len(vector) or scoped.model != entry.response_model:
             # Another model responds under the name now; responses of the old one are not reused.
-            shelf = self._shelves[scope] = _Shelf(VectorIndex(len(vector)), model=entry.response_model)
-        self._drop_twins(shelf, entry, vector)
-        shelf.add(entry, vector, most=self._policy.most_entries)
+            scoped = self._by_scope[scope] = _ScopeEntries(VectorIndex(len(vector)), model=entry.response_model)
+        self._drop_duplicates(scoped, entry, vector)
+        scoped.add(entry, vector, most=self._policy.most_entries)
 
-    def _drop_twins(self, shelf: _Shelf, entry: SemanticCacheEntry, vector: Vector) -> None:
+    def _drop_duplicates(self, scoped: _ScopeEntries, entry: SemanticCacheEntry, vector: Vector) -> None:
         """Removes the same response to the same question: many copies would hide all others from a search."""
         compared = self._compared(entry.output)
-        for number, similarity in list(shelf.index.nearest(vector)):
+        for number, similarity in list(scoped.index.nearest(vector)):
             if similarity < SAME_QUESTION:
                 break
-            if self._compared(shelf.entries[number].output) == compared:
-                shelf.remove(number)
+            if self._compared(scoped.entries[number].output) == compared:
+                scoped.remove(number)
 
-    def _near(self, shelf: _Shelf, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
+    def _near(self, scoped: _ScopeEntries, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
         """The nearest entries that may be reused, nearest first; expired ones are removed."""
         now = self._now()
         oldest = max(now - self._policy.ttl_s, self._policy.not_before)
-        for number, similarity in list(shelf.index.nearest(vector)):
-            entry = shelf.entries[number]
+        for number, similarity in list(scoped.index.nearest(vector)):
+            entry = scoped.entries[number]
             if entry.expires_at.timestamp() <= now:
-                shelf.remove(number)
+                scoped.remove(number)
             elif entry.occurred_at.timestamp() >= oldest:
                 yield entry, similarity
 

@@ -261,8 +261,8 @@ class SqliteStore(WriteBehind):
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._report(
-            f"The response cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and begun anew; "
-            "answers in it are paid for again."
+            f"The response cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and replaced; "
+            "its responses are paid for again."
         )
 
     def _report(self, message: str) -> None:

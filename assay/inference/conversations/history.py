@@ -30,8 +30,7 @@ class History:
         self._turns[turn.number] = turn
 
     def before(self, number: int) -> list[Message]:
-        """Messages before the turn: a user and an assistant message for each of the last `keep` turns with a
-        prediction.
+        """User and assistant messages of the last `keep` turns before this one that have a prediction.
 
         Placeholders of personal data are named after their turn.
         """

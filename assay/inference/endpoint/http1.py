@@ -81,9 +81,7 @@ class Http1Connection(asyncio.Protocol):
         self._transport = cast("Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`; data without a request closes the connection, so that it cannot answer the next
-        request.
-        """
+        """See `asyncio.Protocol`; data without a request closes the connection: it would answer the next request."""
         if self._waiter is None:
             self.close()
             return

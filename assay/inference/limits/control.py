@@ -93,7 +93,7 @@ class Controller:
         "quota",
         "refused_share",
         "share",
-        "told",
+        "stated",
         "window",
     )
 

@@ -110,8 +110,7 @@ def traced(
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:
-    """An exporter to the URL over OTLP/HTTP; headers and certificates from the standard `OTEL_EXPORTER_OTLP_*`
-    variables.
+    """An exporter to the URL over OTLP/HTTP; headers and certificates from `OTEL_EXPORTER_OTLP_*` variables.
 
     Raises:
         UsageError: the exporter is not installed.
