@@ -208,9 +208,7 @@ class WorkerLease:
             await self.parts.land([self._entry(BudgetEvent.SETTLE, counted, of=ended)])
 
     async def _turn_the_month(self) -> None:
-        """Settles the lease of the old month and begins one on the accounts of the new month, for calls in progress
-        too.
-        """
+        """Settles the lease of the old month; a new one on the new month's accounts takes over calls in progress."""
         settled = await self._settle_own()
         self._begin()
         self.spent_usd -= settled
