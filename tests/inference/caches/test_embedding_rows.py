@@ -83,7 +83,7 @@ def test_a_call_that_failed_says_why_and_is_billed_as_unknown() -> None:
     assert (found.billing, found.cost_usd) == ("unknown", None)
 
 
-@pytest.mark.parametrize("changes", [{}, {"input_tokens": None, "fault": "HTTP 503 from openai"}])
+@pytest.mark.parametrize("changes", [{}, {"input_tokens": None, "error": "HTTP 503 from openai"}])
 def test_a_row_has_what_the_landing_table_requires(changes: dict[str, object]) -> None:
     found = row(**changes)
     required = [column.name for column in landing_tables()["responses"].columns if column.mode == "REQUIRED"]

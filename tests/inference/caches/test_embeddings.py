@@ -89,7 +89,7 @@ FAULTS: dict[str, tuple[Alter, str]] = {
     "an infinity": (data(lambda rows: rows[0]["embedding"].__setitem__(3, float("inf"))), "without a direction"),
     "a null": (data(lambda rows: rows[0]["embedding"].__setitem__(3, None)), "without a direction"),
     "a vector of zeros": (data(lambda rows: rows[1].update(embedding=[0.0] * 1024)), "without a direction"),
-    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "no numbers"),
+    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "not numbers"),
     "no vector": (data(lambda rows: rows[0].pop("embedding")), "not in the form"),
     "null for a vector": (data(lambda rows: rows[0].update(embedding=None)), "not in the form"),
     "no index": (data(lambda rows: [row.pop("index") for row in rows]), "not in the form"),

@@ -128,7 +128,7 @@ async def _share(worker: SharedLimiter) -> float:
 def test_what_one_worker_learns_of_the_limit_holds_for_the_other(server: RedisServer) -> None:
     async def work() -> float | None:
         unknown = LaneLimits(concurrency=64)
-        learns, follows = limiter(server.url, stated=unknown), limiter(server.url, stated=unknown)
+        learns, follows = limiter(server.url, told=unknown), limiter(server.url, told=unknown)
         for worker in (learns, follows):
             await worker.acquire(LANE, 1)
         learns.release(LANE, held_tokens=1, used_tokens=1, outcome=reply(RateHeaders(limit_requests=600)))
