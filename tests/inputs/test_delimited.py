@@ -68,7 +68,10 @@ def test_a_cell_of_exactly_the_limit_is_accepted_and_one_byte_more_is_not(desk: 
 
 def test_a_row_of_endless_cells_is_ragged_and_not_held(desk: Desk) -> None:
     first, second = desk.rows("a.csv", "id,n\n" + "," * 500_000 + "\n2,b\n", max_cell_bytes=1_000)
-    assert (first.reason, first.explanation) == ("ragged_row", "line 2: expected 2 cells as in the header, found 500001")
+    assert (first.reason, first.explanation) == (
+        "ragged_row",
+        "line 2: expected 2 cells as in the header, found 500001",
+    )
     assert second.cells == {"id": "2", "n": "b"}
 
 
