@@ -1,6 +1,6 @@
-"""Errors that a person reads, each with what to do about it and the exit code the command ends with.
+"""Errors for the user, each with its next step and the exit code of the command.
 
-A row's failure is a row with a status, not an error.
+The failure of one row is a row with a status, not an error.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ LONGEST_FOREIGN_TEXT = 2000
 
 
 class AssayError(Exception):
-    """An error the user must know: `message` says what, where, expected and found, `next_step` what to do about it.
+    """An error for the user: `message` states what, where, expected and found; `next_step` how to fix it.
 
-    `then` is a line of its own after both, set by the command whose work was cut off: how that work is continued.
-    Code decides by type and fields; the text is for people alone.
+    `then` is an extra last line, set by the command that was interrupted: how to resume its work. Code decides by type
+    and fields, never by the text.
     """
 
     exit_code: int = 3
@@ -26,7 +26,7 @@ class AssayError(Exception):
             self.exit_code = exit_code
 
     def __str__(self) -> str:
-        """The message and the next step: in one line, or the step on a line of its own below a message of several."""
+        """The message and the next step on one line; the step on its own line after a message of several lines."""
         text = self.message
         if self.next_step and "\n" in self.message:
             text += f"\n{self.next_step[0].upper()}{self.next_step[1:]}"
@@ -40,7 +40,7 @@ class UsageError(AssayError):
 
 
 class InputRejected(AssayError):
-    """The input was refused before a call was paid for (exit 4); `run_id` names the run that holds the reasons."""
+    """The input was rejected before any paid call (exit 4); `run_id` names the run that holds the reasons."""
 
     exit_code = 4
 
@@ -50,12 +50,12 @@ class InputRejected(AssayError):
 
 
 class ServiceUnreachable(AssayError):
-    """A service does not answer (exit 5)."""
+    """A service does not respond (exit 5)."""
 
     exit_code = 5
 
 
-def foreign_text(said: str | BaseException) -> str:
-    """What another program says, on one line and cut where it is long: to be shown, never to decide by."""
-    text = " ".join(str(said).split()) or type(said).__name__
+def foreign_text(message: str | BaseException) -> str:
+    """The message of another program, on one line and truncated; for display only."""
+    text = " ".join(str(message).split()) or type(message).__name__
     return text if len(text) <= LONGEST_FOREIGN_TEXT else f"{text[: LONGEST_FOREIGN_TEXT - 1]}…"

@@ -1,7 +1,4 @@
-"""Figures as people read them on a scorecard: shares, money, durations.
-
-Only how one figure is written belongs here; which stand where is the views' business.
-"""
+"""Formats numbers for scorecards: shares, money, durations."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ SMALLEST_WITH_SIX_DECIMALS = 0.000001
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal."""
+    """A share as a percentage with one decimal place."""
     return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} %"
 
 
 def usd(value: Any) -> str:
-    """An amount of money: six decimals, and nine for one that would look like nothing with six."""
+    """An amount in USD with six decimal places, or nine where six would show zero."""
     if value is None or not isfinite(value):
         return NOTHING
     return f"${float(value):.9f}" if 0 < value < SMALLEST_WITH_SIX_DECIMALS else f"${float(value):.6f}"

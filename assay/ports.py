@@ -1,7 +1,4 @@
-"""Protocols through which the rooms of the engine reach what is injected from above.
-
-Only shapes belong here: no implementation, no import of a client library.
-"""
+"""Protocols of the dependencies that are injected into the engine."""
 
 from __future__ import annotations
 
@@ -12,21 +9,21 @@ from assay.records import Row
 
 
 class QueryPort(Protocol):
-    """A warehouse that answers SQL."""
+    """A warehouse that runs SQL queries."""
 
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[dict[str, object]]:
         """Rows of `sql` one by one, column name to value, with named query parameters (a `date` is a DATE).
 
         Raises:
-            UsageError: the warehouse refuses the statement.
-            Unreachable: it does not answer.
+            UsageError: the warehouse rejects the statement.
+            ServiceUnreachable: it does not respond.
         """
         ...
 
 
 class RowSink(Protocol):
-    """Where rows go; at least once."""
+    """Stores rows, at least once."""
 
     def append(self, rows: Sequence[Row]) -> int:
-        """The rows, all of one table, are kept."""
+        """The rows, all of one table, are stored; returns their number."""
         ...

@@ -1,4 +1,4 @@
-"""Which code is running: the package's version and the checkout's commit."""
+"""Version of the running code: the package's version and the checkout's commit."""
 
 from __future__ import annotations
 

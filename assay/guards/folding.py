@@ -1,6 +1,6 @@
-"""Text as the recognisers read it: full-width digits, odd spaces, dashes and invisible characters made plain.
+"""Normalizes text for the recognisers: full-width digits, unusual spaces, dashes and invisible characters.
 
-Only the reading is folded; spans found in it are mapped back, so that what is masked is the original text.
+Spans found in the folded text are mapped back, so that the original text is masked.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ _INVISIBLE = frozenset((0x034F, 0x115F, 0x1160, 0x20E3, 0x3164, *range(0xFE00, 0
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text; `offsets[i]` is where its i-th character stands in the original, None where both agree."""
+    """A folded text; `offsets[i]` is the position of its i-th character in the original, None if both agree."""
 
     text: str
     offsets: Sequence[int] | None
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
-        """Where `text[start:end]`, which must not be empty, stands in the original."""
+        """Position of the non-empty `text[start:end]` in the original."""
         if self.offsets is None:
             return start, end
         return self.offsets[start], self.offsets[end - 1] + 1
 
 
 def fold(text: str) -> Folded:
-    """The text with every digit, space, dash and compatibility letter in its plain form and nothing invisible."""
+    """The text with plain digits, spaces, dashes and compatibility letters, without invisible characters."""
     if text.isascii():
         return Folded(text, None)
     folded = text.translate(_FOLDS)
@@ -38,7 +38,7 @@ def fold(text: str) -> Folded:
 
 
 class _Folds(dict[int, str]):
-    """Code point to what it is read as, one character or none; filled as characters are met."""
+    """Code point to its folded character, or to none; filled on first use."""
 
     def __missing__(self, code: int) -> str:
         plain = self[code] = _plain(chr(code))

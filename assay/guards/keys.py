@@ -1,6 +1,6 @@
-"""Keyed hashes of personal values: equal values can be recognised, none can be read back or guessed without the key.
+"""Keyed hashes of personal values: equal values match, none can be read or guessed without the key.
 
-The key comes from settings; nothing here stores or logs a value.
+The key comes from settings; this module stores and logs no value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from functools import lru_cache
 
 
 def keyed_hash(key: bytes, *parts: str) -> str:
-    """HMAC-SHA256 of the parts as 64 hex digits; each part goes in with its length, so ("ab", "c") is not ("a", "bc").
+    """HMAC-SHA256 of the parts as 64 hexadecimal digits.
+
+    Each part is prefixed by its length, so that ("ab", "c") differs from ("a", "bc").
 
     Raises:
         ValueError: the key is empty, which would make the hash guessable.
@@ -28,9 +30,10 @@ def keyed_hash(key: bytes, *parts: str) -> str:
 
 
 def input_hash(key: bytes, values: Mapping[str, object]) -> str:
-    """Keyed hash of a record's input, 64 hex digits; the order of names does not matter, the type of a value does.
+    """Keyed hash of a record's input, 64 hexadecimal digits.
 
-    Dates, decimals and other values without a JSON form go in as their type's name and text.
+    The order of names does not matter, the type of a value does. Dates, decimals and other values without a JSON form
+    are hashed as their type's name and text.
 
     Raises:
         ValueError: the key is empty, or a name is not text.

@@ -1,7 +1,6 @@
-"""Personal identifiers become placeholders before text leaves, and placeholders become the identifiers again.
+"""Replaces personal identifiers by placeholders before text is sent, and restores them in the response.
 
-Belongs here: what is masked, under which placeholder, and how it is restored. Where identifiers stand is found by
-`recognisers`. Over-masking is the safe side: a value that is masked without need comes back on restore.
+`recognisers` find the identifiers. Masking too much is safe: a value masked without need is restored.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from assay.guards.recognisers import Recognisers, Span
 
 RULE_VERSION = 1
-"""Rises with every change of what is found or of how a placeholder looks."""
+"""Increases with every change of detection or of placeholders."""
 
 PLACEHOLDER_NAMES = {
     "EMAIL_ADDRESS": "EMAIL",
@@ -30,23 +29,23 @@ PLACEHOLDER_NAMES = {
 }
 WITHHELD = "<WITHHELD>"
 CHUNK = 50_000
-"""Characters decided on in one go."""
+"""Characters decided at a time."""
 OVERLAP = 1_000
-"""Characters more than any identifier and its context have."""
+"""More characters than any identifier with its context has."""
 
 _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PLACEHOLDER_NAMES.values())})_\d+>", re.IGNORECASE | re.ASCII)
 
 
 class MaskingFailed(AssayError):
-    """A text could not be masked, so it must not leave; the message never quotes it."""
+    """A text could not be masked, so it must not be sent; the message never quotes it."""
 
 
 @dataclass(frozen=True)
 class MaskingRules:
-    """Whether and what to mask.
+    """Switch and entities of masking.
 
     Raises:
-        UsageError: an entity is not one of the five that can be found.
+        UsageError: an entity is not one of the five supported ones.
     """
 
     enabled: bool = True
@@ -61,7 +60,7 @@ class MaskingRules:
 
     @property
     def version(self) -> str:
-        """'off' when disabled, else 12 hex digits that change with the entities, the rules and the libraries beneath."""
+        """'off' if disabled, otherwise 12 hexadecimal digits that change with entities, rules and libraries."""
         if not self.enabled:
             return "off"
         stated = [f"rules {RULE_VERSION}", *_library_versions(), *sorted(set(self.entities))]
@@ -70,7 +69,7 @@ class MaskingRules:
 
 @dataclass(frozen=True)
 class Masked:
-    """Texts under their own names, each identifier replaced; `count` is how many places were replaced."""
+    """Masked texts under their own names; `count` is the number of replacements."""
 
     texts: dict[str, str]
     placeholders: dict[str, str] = field(repr=False)
@@ -78,25 +77,25 @@ class Masked:
 
 
 class Masker:
-    """Masks the texts of one record at a time; safe to share between threads."""
+    """Masks the texts of one record at a time; thread-safe."""
 
     def __init__(self, rules: MaskingRules) -> None:
         self.rules = rules
 
     def mask(self, texts: Mapping[str, str]) -> Masked:
-        """The texts with identifiers as `<EMAIL_1>`, `<PHONE_2>`, …; equal values share a placeholder within the record.
+        """The texts with identifiers as `<EMAIL_1>`, `<PHONE_2>`, …; equal values of a record share a placeholder.
 
-        Deterministic: names are gone through in sorted order, and numbers that stand in the input as literal
-        placeholders are left out, so that restoring is exact.
+        Deterministic: names are processed in sorted order, and numbers of literal placeholders in the input are
+        skipped, so that restoring is exact.
 
         Raises:
-            MaskingFailed: whatever went wrong; no part of the text may be used then.
+            MaskingFailed: on any error; no part of the text may be used then.
         """
         if not self.rules.enabled:
             return Masked(dict(texts), {}, 0)
         try:
             return self._mask(texts)
-        # Whatever fails here, known or not, must end in a rejected record; the cause may quote the text.
+        # Any failure, known or not, must reject the record; the cause may quote the text.
         except Exception as error:  # noqa: BLE001
             raise MaskingFailed(
                 f"Masking failed with {type(error).__name__} on one of the texts {', '.join(map(repr, texts))}: "
@@ -104,16 +103,16 @@ class Masker:
             ) from None
 
     def scrub(self, text: str) -> str:
-        """The text for logs, errors and explanations: identifiers as `<EMAIL>`, `<PHONE>`, … with no way back.
+        """The text for logs, errors and explanations: identifiers as `<EMAIL>`, `<PHONE>`, …, irreversibly.
 
-        Never raises, as it serves where errors are reported: a text that cannot be masked becomes `<WITHHELD>`.
+        Never raises, because it is used where errors are reported: a text that cannot be masked becomes `<WITHHELD>`.
         """
         if not self.rules.enabled:
             return text
         try:
             spans = self._spans(text)
             return _replace(text, [(span, f"<{PLACEHOLDER_NAMES[span.entity]}>") for span in spans])
-        # The text is withheld instead, whatever fails.
+        # On any failure the text is withheld.
         except Exception:  # noqa: BLE001
             return WITHHELD
 
@@ -136,10 +135,10 @@ class Masker:
 
 
 def restore(value: object, placeholders: Mapping[str, str]) -> object:
-    """The JSON-like value with every known placeholder, in any letter case, replaced by its original; names too.
+    """The JSON-like value with every known placeholder, in any letter case, replaced by its original, in keys too.
 
-    Unknown placeholders stay as they are. Originals are put in once, so one that looks like a placeholder is safe.
-    A name that would come to stand twice in an object is left masked.
+    Unknown placeholders are unchanged. Originals are inserted once, so an original that looks like a placeholder is
+    safe. A key that would occur twice in an object stays masked.
     """
     if not placeholders:
         return value
@@ -157,16 +156,16 @@ def restore(value: object, placeholders: Mapping[str, str]) -> object:
 
 
 def of_turn(text: str, turn: int) -> str:
-    """The text with its placeholders named after the turn it was said in, as `<EMAIL_1_OF_TURN_3>`.
+    """The text with its placeholders named after its turn, as `<EMAIL_1_OF_TURN_3>`.
 
-    Each record numbers its own, so that another turn's `<EMAIL_1>` is somebody else: an answer that repeats one from an
-    earlier turn must not be given this turn's original.
+    Each record numbers its own placeholders, so another turn's `<EMAIL_1>` is a different person: a response that
+    repeats one from an earlier turn must not get this turn's original.
     """
     return _PLACEHOLDER.sub(lambda match: f"{match.group()[:-1]}_OF_TURN_{turn}>", text)
 
 
 class _Placeholders:
-    """Gives out placeholders within one record, numbered from 1 per kind."""
+    """Allocates placeholders within one record, numbered from 1 per kind."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._taken = {match.upper() for text in texts for match in _PLACEHOLDER.findall(text)}
@@ -198,7 +197,7 @@ def _replace(text: str, replacements: list[tuple[Span, str]]) -> str:
 
 
 def _find(recognisers: Recognisers, text: str) -> list[Span]:
-    """Spans of a text of any length, in order; each chunk sees OVERLAP characters on both sides of what it decides."""
+    """Spans in a text of any length, in order; each chunk is read with OVERLAP more characters on both sides."""
     if len(text) <= CHUNK:
         return recognisers.find(text)
     spans: list[Span] = []

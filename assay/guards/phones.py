@@ -1,10 +1,9 @@
-"""Where phone numbers stand in a text: international, in groups as people write them, or bare digits of a known plan.
+"""Finds phone numbers in a text: international, in groups of digits, or bare digits of a known numbering plan.
 
-Bare digits are the hard case, as order and account numbers look the same: they count if the nearest word speaks of a
-phone, if they are valid with a leading zero, or if no word speaks of something else and a plan below has them. Grouped digits count unless
-they read as a date, an amount, a range or a series. When in doubt a number is taken for a phone: it is masked and
-restored, which costs little, while one that is missed has left. Expects folded text. Other identifiers belong to
-`recognisers`.
+Bare digits are ambiguous, because order and account numbers look the same. They count as a phone number if the nearest
+context word refers to a phone, if they are valid with a leading zero, or if no word refers to another number and a plan
+below contains them. Grouped digits count unless they read as a date, an amount, a range or a series. In doubt a number
+is a phone number: masking it costs little because it is restored, while a missed one is sent. Expects folded text.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 REGIONS = ("GB", "DE", "IT", "FR", "AU", "IN", "ES", "BR")
-"""Plans against which bare digits with a leading zero, and Indian mobiles, are checked, one after another."""
+"""Numbering plans against which bare digits with a leading zero, and Indian mobiles, are validated in this order."""
 
 Extent = tuple[int, int]
 
@@ -71,7 +70,7 @@ _CONTEXT_REACH = 40
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Neighbouring tokens that may be one number; `tokens` counts them, `groups` are the runs of digits in them."""
+    """Adjacent tokens that may be one number; `tokens` counts them, `groups` are their runs of digits."""
 
     text: str
     start: int
@@ -81,7 +80,7 @@ class Candidate:
 
     @property
     def number(self) -> str:
-        """As it is written, from the first + or digit to the last digit."""
+        """The text from the first + or digit to the last digit."""
         return self.text[self.start : self.end]
 
     @property
@@ -91,7 +90,7 @@ class Candidate:
 
     @property
     def context(self) -> str | None:
-        """'phone' or 'other' by the nearest telling word, None where there is none."""
+        """'phone' or 'other' by the nearest context word; None without one."""
         if _WORD_AFTER.match(self.text, self.end):
             return "phone"
         words = list(_WORDS.finditer(self.text, max(0, self.start - _CONTEXT_REACH), self.start))
@@ -99,7 +98,7 @@ class Candidate:
 
 
 class PhoneFinder:
-    """Phone numbers; what is valid in a region is Presidio's phone recogniser at leniency 1 (valid numbers)."""
+    """Finds phone numbers; Presidio's phone recogniser at leniency 1 validates them per region."""
 
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import PhoneRecognizer
@@ -108,7 +107,7 @@ class PhoneFinder:
         self._american = PhoneRecognizer(supported_regions=("US",), leniency=1)
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of place, none overlapping another."""
+        """Extents in order of position, without overlaps."""
         for run in _RUN.finditer(text):
             if run.end() - run.start() < _FEWEST_DIGITS:
                 continue
@@ -121,7 +120,7 @@ class PhoneFinder:
                 first += taken.tokens if taken else 1
 
     def _best(self, candidates: list[Candidate]) -> Candidate | None:
-        """The longest that is a phone; of international ones the longest valid, as a year may stand behind."""
+        """The longest phone number; of international ones the longest valid, because a year may follow."""
         international = [candidate for candidate in candidates if _is_international(candidate)]
         for candidate in international:
             found = self._american.analyze(candidate.number, ["PHONE_NUMBER"])
@@ -185,7 +184,7 @@ def _is_international(candidate: Candidate) -> bool:
 
 
 def _is_part_of_a_code(candidate: Candidate) -> bool:
-    """True where a letter, digit or underscore touches the number, as in TD01167104 or 4415a."""
+    """True if a letter, digit or underscore touches the number, as in TD01167104 or 4415a."""
     before = candidate.text[candidate.start - 1 : candidate.start] if candidate.start else ""
     after = candidate.text[candidate.end : candidate.end + 1]
     touched = before.isalnum() or before == "_" or after.isalnum()
@@ -206,7 +205,7 @@ def _is_grouped_phone(candidate: Candidate) -> bool:
 
 
 def _is_series(candidate: Candidate) -> bool:
-    """True for four or more rising numbers between spaces, as sizes and models are listed."""
+    """True for four or more rising numbers between spaces, as in lists of sizes and models."""
     groups = candidate.groups
     if len(groups) < 4 or candidate.tokens != len(groups) or groups[0].startswith("0"):
         return False

@@ -1,9 +1,8 @@
-"""Where personal identifiers stand in a text: e-mail addresses, IBANs, payment cards, social security numbers, phones.
+"""Finds personal identifiers in a text: e-mail addresses, IBANs, payment cards, social security numbers, phones.
 
-Checksums, formats, weak patterns, context words and regional phone plans are Presidio's. Candidates are found here,
-for three reasons: Presidio skips a pattern that times out, its e-mail pattern takes quadratic time on hostile text,
-and its card pattern knows neither 19-digit Visa nor Mastercard's 2-series. No NLP engine and no network is used.
-Replacing what was found belongs to `masking`.
+Checksums, formats, weak patterns, context words and regional phone plans are Presidio's. Candidates are found here, for
+three reasons: Presidio skips a pattern that times out, its e-mail pattern takes quadratic time on hostile text, and its
+card pattern lacks 19-digit Visa and Mastercard's 2-series. Uses no NLP engine and no network.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import UsSsnRecognizer
 
 SCORE_THRESHOLD = 0.4
-"""Presidio's score for a phone number, and its least score for a weak pattern that stands beside a context word."""
+"""Presidio's score for a phone number, and its minimum score for a weak pattern beside a context word."""
 
 CLAIMED = "\0"
 
@@ -30,7 +29,7 @@ Extent = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One identifier: `text[start:end]` of the text that was given."""
+    """One identifier: `text[start:end]` of the given text."""
 
     entity: str
     start: int
@@ -42,12 +41,12 @@ class Span:
 
 
 class Recognisers:
-    """Finds the five kinds of identifiers; made once, as loading Presidio takes about a second."""
+    """Finds the five kinds of identifiers; created once, because loading Presidio takes about a second."""
 
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import CreditCardRecognizer, IbanRecognizer, UsSsnRecognizer
 
-        # Strongest evidence first: what one kind has claimed is not offered to the next, so a card is never a phone.
+        # Strongest evidence first: an extent found by one kind is hidden from the next, so a card is never a phone.
         self._finders: tuple[tuple[str, Callable[[str], Iterator[Extent]]], ...] = (
             ("EMAIL_ADDRESS", _emails),
             ("IBAN_CODE", IbanFinder(IbanRecognizer(exact_match=True))),
@@ -57,7 +56,7 @@ class Recognisers:
         )
 
     def find(self, text: str) -> list[Span]:
-        """Spans in order of place, none overlapping another; offsets count characters of `text`."""
+        """Spans in order of position, without overlaps; offsets count characters of `text`."""
         folded = fold(text)
         unclaimed = folded.text
         spans: list[Span] = []
@@ -80,7 +79,7 @@ def _without(text: str, extents: list[Extent]) -> str:
 
 _AT = re.compile(r"@|%40|&#(?:64|x40);|&commat;", re.IGNORECASE)
 _OUTSIDE = r"\s\x00-\x1f\x7f\u2018-\u201f\u00ab\u00bb\u3001\u3002\u3008-\u3011"
-# Read backwards from the @; a quoted local part may hold spaces.
+# Read backwards from the @; a quoted local part may contain spaces.
 _LOCAL_BACKWARDS = re.compile(rf'"\w[^"\n:,{{}}<>]{{0,60}}\w"|[^{_OUTSIDE}@<>()\[\]\\,;:"]++')
 _LABEL = rf"[^{_OUTSIDE}\x21-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7e]++"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})++|\[[0-9a-f:.]{{3,45}}\]", re.IGNORECASE)
@@ -116,7 +115,7 @@ _LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
 
 
 class IbanFinder:
-    """Account numbers that keep their country's format and Presidio's check of the checksum, in either case."""
+    """Account numbers in their country's format with a valid checksum by Presidio, in either case."""
 
     def __init__(self, recogniser: PatternRecognizer) -> None:
         from presidio_analyzer.predefined_recognizers.generic.iban_patterns import regex_per_country
@@ -125,7 +124,7 @@ class IbanFinder:
         self._formats = {country: re.compile(pattern) for country, pattern in regex_per_country.items()}
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of place, none overlapping another."""
+        """Extents in order of position, without overlaps."""
         claimed = 0
         for start in _IBAN_START.finditer(text):
             if start.start(1) < claimed:
@@ -164,13 +163,13 @@ _CARD_GROUPS = 5
 
 
 class CardFinder:
-    """Payment cards: a known issuer's prefix and length, and Presidio's check of the Luhn digit."""
+    """Payment cards: a known issuer's prefix and length, and a valid Luhn digit by Presidio."""
 
     def __init__(self, recogniser: PatternRecognizer) -> None:
         self._recogniser = recogniser
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of place, none overlapping another."""
+        """Extents in order of position, without overlaps."""
         for run in _CARD_RUN.finditer(text):
             groups = [match.span() for match in _DIGITS.finditer(text, *run.span())]
             first = 0
@@ -181,7 +180,7 @@ class CardFinder:
                 first += count or 1
 
     def _groups_of_card(self, text: str, groups: list[Extent]) -> int:
-        """How many of the leading groups of digits make a card; 0 if they make none."""
+        """Number of leading groups of digits that form a card; 0 if none do."""
         number, longest = "", 0
         for count, (start, end) in enumerate(groups, start=1):
             if len(number) + end - start > _CARD_LENGTHS[-1]:
@@ -201,7 +200,7 @@ _CONTEXT_BOOST = 0.35
 class SsnFinder:
     """Social security numbers: every ddd-dd-dddd, issued or not; other forms by Presidio's score and rules.
 
-    A context word in the 40 characters before lifts a weak form by 0.35 to at least 0.4, as Presidio's enhancer does.
+    A context word in the 40 characters before raises a weak form by 0.35 to at least 0.4, as in Presidio's enhancer.
     """
 
     def __init__(self, recogniser: UsSsnRecognizer) -> None:
@@ -210,7 +209,7 @@ class SsnFinder:
         self._context = re.compile(rf"\b(?:{'|'.join(map(re.escape, recogniser.context or ()))})\b", re.IGNORECASE)
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of place, none overlapping another."""
+        """Extents in order of position, without overlaps."""
         extents = {match.span() for match in _SSN_SHAPE.finditer(text) if not _ends_a_phone(match)}
         for pattern, score in self._patterns:
             extents |= {match.span() for match in pattern.finditer(text) if self._holds(match, score)}

@@ -1,5 +1,5 @@
-"""How an answer is got: prompts, router, cache, budget, limiter, client, validation, prices.
+"""Turns a request into a prediction: prompts, router, caches, budget, rate limiter, client, validation, prices.
 
-Each part is a module of its own behind a small Protocol; `engine.py` puts them together for one request.
-Persistence is seen only through `assay.ports`.
+Each part is a module behind a small Protocol; `engine.py` combines them for one request. Persistence is reached only
+through `assay.ports`.
 """

@@ -1,7 +1,4 @@
-"""The rows of one call: what it was, what came back, what it cost.
-
-Only how rows follow from an outcome belongs here; making the call is `calls.py`'s part.
-"""
+"""Rows of one call in `responses` and `content`."""
 
 from __future__ import annotations
 
@@ -23,7 +20,8 @@ from assay.records.statuses import Billing, CallPurpose, CallStatus
 from assay.tasks.spec import RouteSpec
 
 CONTENT_CHARACTERS = 1_000_000
-"""What is kept of an answer at most, so that its row fits into one request to the warehouse."""
+"""Maximum characters of a response that are stored, so that its row fits into one request to the warehouse.
+"""
 OK, REFUSED, TRUNCATED = CallStatus.OK, CallStatus.REFUSED, CallStatus.TRUNCATED
 KNOWN, UNKNOWN = Billing.KNOWN, Billing.UNKNOWN
 NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
@@ -32,7 +30,7 @@ NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """One call, before it is sent; `estimate_usd` is what it may cost at most."""
+    """One call before it is sent; `estimate_usd` is the upper bound of its cost."""
 
     call_id: str
     request: Request
@@ -48,14 +46,14 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallRows:
-    """Makes the rows of one run's calls; `scrub` masks messages of errors."""
+    """Builds the rows of one run's calls; `scrub` masks error messages."""
 
     facts: RunFacts
     prices: PriceBook
     scrub: Callable[[str], str]
 
     def response(self, call: CallFacts, outcome: Reply | CallFailure, *, latency_ms: float | None) -> Response:
-        """The row of the call with what became of it; `latency_ms` is None where no one waited for it."""
+        """The `responses` row of the call with its outcome; `latency_ms` is None for a call of a batch."""
         columns = self._failure(call, outcome) if isinstance(outcome, CallFailure) else self._reply(call, outcome)
         request, route = call.request, call.route
         return Response(
@@ -84,7 +82,7 @@ class CallRows:
     def content(
         self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure, *, latency_ms: float | None
     ) -> Content:
-        """What was sent, JSON as it was, and the text that came back."""
+        """The `content` row: the messages as sent (JSON) and the text of the response."""
         text = outcome.text if isinstance(outcome, Reply) else None
         return Content(
             call_id=call.call_id,
@@ -158,7 +156,7 @@ class CallRows:
 
 
 def _upper(call: CallFacts) -> Decimal:
-    """What the call may have cost at most, in the places that the warehouse keeps."""
+    """Upper bound of the call's cost, rounded up to the decimal places that the warehouse stores."""
     return call.estimate_usd.quantize(PLACES, ROUND_CEILING)
 
 

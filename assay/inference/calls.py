@@ -1,6 +1,6 @@
-"""Makes one call: reserve money, wait for its turn, note it in the journal, send, settle.
+"""Makes one call: reserves budget, acquires a slot of the rate limiter, writes the journal, sends, settles.
 
-What to do with the outcome (retry, repair, next route) is decided in `engine.py`.
+The engine decides how the outcome is handled (retry, repair, next route).
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ STOPPED = CallFailure(FailureKind.CONNECT, "stopped while the call was under way
 
 
 class BudgetReached(Exception):
-    """The budget holds no room for the call; nothing was sent."""
+    """The budget does not cover the call; nothing was sent."""
 
 
 class CallJournal(Protocol):
-    """Who is told of a call before it is sent."""
+    """Records a call before it is sent."""
 
     def dispatched(self, call: CallFacts) -> None:
-        """Should this process die now, the call is known to have been made."""
+        """The call is on disk as dispatched, so that it is known after a crash."""
         ...
 
 
 @dataclass(slots=True)
 class RequestState:
-    """One request under way, with the rows of its calls so far; `deadline` is a time of the engine's clock."""
+    """A request in progress with the rows of its calls so far; `deadline` is a time of the engine's clock."""
 
     request: Request
     started_at: datetime
@@ -64,7 +64,7 @@ class RequestState:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """What is sent on one route: the messages as JSON, and the body around them."""
+    """One message sequence for one route: the messages as JSON, and the request body that contains them."""
 
     route: RouteSpec
     purpose: CallPurpose
@@ -74,7 +74,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class CallMaker:
-    """Makes calls for one run; parts are injected."""
+    """Makes calls for one run; its parts are injected."""
 
     rows: CallRows
     prompts: Prompts
@@ -90,15 +90,16 @@ class CallMaker:
     def turn(
         self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: CallPurpose
     ) -> RenderedPrompt:
-        """The turn as it will be sent."""
+        """The messages and the request body for this route."""
         encoded = orjson.dumps(messages)
         body = self.prompts.body(encoded, route, request)
         return RenderedPrompt(route, purpose, encoded, body)
 
     async def call(self, work: RequestState, turn: RenderedPrompt) -> tuple[Reply | CallFailure, str]:
-        """The outcome and the id of the call; its rows are with the work.
+        """The outcome of the call and its id; its rows are appended to `work`.
 
-        A cancellation in the middle of the call goes on after its row, with billing unknown, is there.
+        When it is cancelled during the call, it first appends the row with billing unknown, then raises
+        `CancelledError`.
 
         Raises:
             BudgetReached: the call was not made.
@@ -114,7 +115,7 @@ class CallMaker:
         return outcome, work.responses[-1].call_id
 
     def estimate(self, turn: RenderedPrompt) -> Decimal:
-        """What the call may cost at most, in USD: its bytes as tokens, its answer as long as it may be."""
+        """Upper bound of the call's cost in USD: the body's bytes as input tokens plus the longest permitted output."""
         key = (turn.route.provider, turn.route.model)
         rate = self._rates.get(key)
         if rate is None:
@@ -122,11 +123,11 @@ class CallMaker:
         return rate[0] * (len(turn.body) // BYTES_PER_TOKEN) + rate[1]
 
     def _rate(self, provider: str, model: str) -> tuple[Decimal, Decimal]:
-        """USD for an input token, and for the longest answer."""
+        """USD per input token, and USD for the longest permitted output."""
         day, most = self.now().date(), self.prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
-        asked = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
-        said = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
-        return (asked.usd or Decimal(0)) / MANY, said.usd or Decimal(0)
+        input_cost = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
+        output_cost = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
+        return (input_cost.usd or Decimal(0)) / MANY, output_cost.usd or Decimal(0)
 
     async def _in_turn(self, work: RequestState, turn: RenderedPrompt, estimate: Decimal) -> Reply | CallFailure:
         lane, estimator = turn.route.lane, self._estimator(turn.route.lane)
@@ -175,15 +176,15 @@ class CallMaker:
 
 
 def paid(responses: Sequence[Response]) -> Decimal:
-    """What calls cost, known or feared."""
+    """Total cost in USD of the calls; a call with unknown billing counts with its upper bound."""
     costs = (row.cost_usd if row.cost_usd is not None else row.cost_upper_usd for row in responses)
     return sum((cost for cost in costs if cost is not None), Decimal(0))
 
 
 def _learn(estimator: TokenEstimator, turn: RenderedPrompt, responses: Sequence[Response]) -> int | None:
-    """Tokens that the provider counted, by which the next call is estimated; None where it did not say."""
+    """Tokens that the provider counted, from which the next call is estimated; None when it reported no usage."""
     if not responses or responses[0].input_tokens is None or responses[0].output_tokens is None:
         return None
-    asked, said = responses[0].input_tokens, responses[0].output_tokens
-    estimator.learn(len(turn.body), input_tokens=asked, output_tokens=said)
-    return asked + said
+    input_tokens, output_tokens = responses[0].input_tokens, responses[0].output_tokens
+    estimator.learn(len(turn.body), input_tokens=input_tokens, output_tokens=output_tokens)
+    return input_tokens + output_tokens

@@ -1,7 +1,7 @@
-"""Ends tasks for good: a single cancellation may be lost.
+"""Cancels asyncio tasks until they have ended, because a single cancellation may be lost.
 
-Python 3.11's `asyncio.wait_for`, and libraries that wait with time-outs of their own, take a cancellation that comes in
-the moment of the awaited event for the event itself; the task then goes on, and who awaits it waits for ever.
+`asyncio.wait_for` of Python 3.11, and libraries with time-outs of their own, swallow a cancellation that arrives at the
+same moment as the awaited event. The task then continues, and its awaiter never returns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ AGAIN_S = 2.0
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
-    """The tasks have ended; each is cancelled until it has. What they raise is not raised here."""
+    """The tasks have ended; each is cancelled repeatedly until it has. Their exceptions are not raised."""
     left = {task for task in tasks if task is not None and not task.done()}
     while left:
         for task in left:

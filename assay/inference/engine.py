@@ -1,7 +1,4 @@
-"""Gets the final answer to one request: routes, retries, validation, one repair turn, fallback value.
-
-Only the order of things belongs here; each thing is a part of its own.
-"""
+"""Turns one request into its prediction: routes, retries, validation, one repair turn, fallback value."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ from assay.records.statuses import AnswerSource, CallPurpose, CallStatus, Predic
 from assay.tasks.spec import RouteSpec
 
 ANSWERING, JUDGING = (CallPurpose.ANSWER, CallPurpose.REPAIR), (CallPurpose.JUDGE, CallPurpose.JUDGE)
-"""What `responses.purpose` says of a first call and of a repair turn."""
+"""Values of `responses.purpose` for the first call and for a repair turn."""
 STOP_ADVICE = {
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
@@ -47,8 +44,8 @@ STATUS_OF_LAST_CALL = {
     CallStatus.REFUSED: PredictionStatus.REFUSED,
     CallStatus.INVALID_OUTPUT: PredictionStatus.INVALID_OUTPUT,
 }
-"""Of a prediction whose last call ended so; after any other it has failed."""
-REPAIRED_BY_ASKING = frozenset({FailureKind.INVALID_OUTPUT.value, FailureKind.TRUNCATED.value})
+"""Status of a prediction by the status of its last call; any other status becomes `failed`."""
+REPAIRABLE = frozenset({FailureKind.INVALID_OUTPUT.value, FailureKind.TRUNCATED.value})
 CUT_OFF = "it was cut off at the limit of tokens; be shorter"
 CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
 
@@ -56,7 +53,7 @@ CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
 @quick_init
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A valid answer and how it came about."""
+    """A valid response and its origin."""
 
     status: PredictionStatus
     valid: Valid
@@ -68,7 +65,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _RouteFailure:
-    """Why a route gave no valid answer."""
+    """The reason that a route gave no valid response."""
 
     status: PredictionStatus
     error_type: str
@@ -80,7 +77,7 @@ NOT_PAID = _RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's b
 
 
 class RunAborted(Exception):
-    """Going on would spoil every record alike; holds the error for the user and the rows of the calls made."""
+    """An error that would affect every record stops the run; holds that error and the rows of the calls made so far."""
 
     def __init__(self, error: AssayError, work: RequestState) -> None:
         super().__init__(str(error))
@@ -90,7 +87,7 @@ class RunAborted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Answers requests of one run; `fallback` is the declared answer when every route failed."""
+    """Makes the predictions of one run; `fallback` is the declared output when every route failed."""
 
     calls: CallMaker
     router: Router
@@ -108,12 +105,13 @@ class Engine:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def answer(self, request: Request) -> RequestResult:
-        """The final answer, with the rows of every call made for it.
+        """The prediction, with the rows of every call made for it.
 
-        Cancelled, it ends at once and gives the rows of the calls made, without a prediction: they may have cost money.
+        When it is cancelled after a call, it returns the rows of its calls without a prediction, because they may have
+        been billed.
 
         Raises:
-            RunCannotGoOn: the key is refused, the quota is used up, or no endpoint takes connections.
+            RunAborted: the key is rejected, the quota is exhausted, or no endpoint accepts connections.
         """
         work = RequestState(request, self.now(), self.clock() + self.deadline_s)
         if self.tracing is None:
@@ -131,7 +129,7 @@ class Engine:
             return await self._through_routes(work)
         except BudgetReached:
             self.events.emit("budget_reached", **self._money())
-            return self._unanswered(work, _fault_at_cap(work))
+            return self._unanswered(work, _failure_at_cap(work))
         except PromptFailed as error:
             return self._unanswered(
                 work, _RouteFailure(PredictionStatus.FAILED, FailureKind.BAD_REQUEST.value, str(error))
@@ -142,7 +140,7 @@ class Engine:
             return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
     def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> RequestResult:
-        """The rows of a call of a batch, with the prediction if its answer is valid; else it is to be asked online."""
+        """The rows of a batch call, with the prediction if the response is valid; otherwise the request goes online."""
         work = RequestState(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
         work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
@@ -155,23 +153,23 @@ class Engine:
     async def _through_routes(self, work: RequestState) -> RequestResult:
         messages = self.calls.prompts.messages(work.request.fields, history=work.request.history)
         routes = self.router.routes(work.request.fields)
-        faults: list[_RouteFailure] = []
+        failures: list[_RouteFailure] = []
         kept: _Answer | None = None
         for route in routes:
             outcome = await self._try_route(work, route, messages, doubted=kept)
             if isinstance(outcome, _Answer):
                 kept = outcome
             else:
-                faults.append(outcome)
-            if route is routes[-1] or not self._goes_on(work, route, outcome):
+                failures.append(outcome)
+            if route is routes[-1] or not self._escalates(work, route, outcome):
                 break
         if kept is not None:
             return self._answered(work, kept, routes)
-        self._refuse_if_nothing_connects(work, faults)
-        return self._unanswered(work, faults[-1])
+        self._refuse_if_nothing_connects(work, failures)
+        return self._unanswered(work, failures[-1])
 
-    def _goes_on(self, work: RequestState, route: RouteSpec, outcome: _Answer | _RouteFailure) -> bool:
-        """True when the next route is to be asked, which is noted with its reason."""
+    def _escalates(self, work: RequestState, route: RouteSpec, outcome: _Answer | _RouteFailure) -> bool:
+        """True when the next route is to be requested; the escalation is recorded with its reason."""
         if isinstance(outcome, _RouteFailure):
             reason = outcome.error_type if route.escalate.on_invalid else None
         else:
@@ -189,15 +187,17 @@ class Engine:
     async def _try_route(
         self, work: RequestState, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
     ) -> _Answer | _RouteFailure:
-        """The route's answer; where the budget ends, an answer of an earlier route that was doubted still stands."""
+        """The outcome of the route; with the budget used up, an earlier route's low-confidence response is kept."""
         try:
-            return await self._ask(work, route, messages)
+            return await self._request_route(work, route, messages)
         except BudgetReached:
             if doubted is None:
                 raise
             return NOT_PAID
 
-    async def _ask(self, work: RequestState, route: RouteSpec, messages: list[Message]) -> _Answer | _RouteFailure:
+    async def _request_route(
+        self, work: RequestState, route: RouteSpec, messages: list[Message]
+    ) -> _Answer | _RouteFailure:
         turn = self.calls.turn(work.request, route, messages, purpose=self.purposes[0])
         found = await self.cache.find(work.request, turn.body, lane=route.lane)
         if found is not None and (answer := self._given_again(found, route)) is not None:
@@ -212,23 +212,23 @@ class Engine:
         if isinstance(judged, _Answer):
             await self._keep(work, turn, reply, judged)
             return judged
-        if judged.error_type not in REPAIRED_BY_ASKING or not route.repair:
+        if judged.error_type not in REPAIRABLE or not route.repair:
             return judged
-        again = repair_messages(messages, answer=reply.text or "", fault=judged.message)
+        again = repair_messages(messages, answer=reply.text or "", error=judged.message)
         repaired = await self._reply(work, self.calls.turn(work.request, route, again, purpose=self.purposes[1]))
         if isinstance(repaired, CallFailure):
             return judged
         return self._judge(work, repaired, route, status=REPAIRED)
 
     def _given_again(self, found: CachedAnswer, route: RouteSpec) -> _Answer | None:
-        """The answer of a cache, if the output model as it is today takes it."""
+        """The cached response, if the current output model accepts it."""
         validated = validate(found.output, self.output_model)
         if not isinstance(validated, Valid):
             return None
         return _Answer(OK, validated, route.name, found.call_id, found.confidence, found.source)
 
     async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
-        """The cache, if there is one, has the answer, unless it had to be repaired."""
+        """The response is in the cache, unless it had to be repaired."""
         if answer.status != OK or isinstance(self.cache, NoCache):
             return
         paid = PaidAnswer(
@@ -244,7 +244,7 @@ class Engine:
     def _judge(
         self, work: RequestState, reply: Reply, route: RouteSpec, *, status: PredictionStatus
     ) -> _Answer | _RouteFailure:
-        """What the last call of the work is worth."""
+        """The outcome of the last call: a valid response, or the reason for its rejection."""
         response = work.responses[-1]
         if response.status == CALL_REFUSED:
             kind = response.error_type or FailureKind.REFUSED.value
@@ -264,21 +264,21 @@ class Engine:
             work.responses[-1],
             status=CallStatus.INVALID_OUTPUT,
             error_type=FailureKind.INVALID_OUTPUT.value,
-            error_message=self.calls.rows.scrub(found.fault),
+            error_message=self.calls.rows.scrub(found.error),
         )
-        return _RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.fault)
+        return _RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.error)
 
     async def _reply(self, work: RequestState, turn: RenderedPrompt) -> Reply | CallFailure:
-        """The outcome of the turn, after as many attempts as its kind of failure is worth."""
+        """The outcome of the call, after the retries that its kind of failure allows."""
         route, attempt, limited = turn.route, 0, 0
         while await self._closed_circuit(work, route):
             outcome, call_id = await self.calls.call(work, turn)
             self.circuits.note(route.name, outcome, is_first=attempt == limited == 0)
             if isinstance(outcome, Reply):
                 return outcome
-            self._tell_failure(work, turn, outcome, call_id)
+            self._report_failure(work, turn, outcome, call_id)
             self._refuse_if_hopeless(work, route, outcome)
-            # What was refused for the rate has cost nothing: the deadline bounds it, not the number of attempts.
+            # A rate-limited call costs nothing, so the deadline bounds its retries, not the number of attempts.
             limited += outcome.kind is FailureKind.RATE_LIMITED
             attempt += outcome.kind is not FailureKind.RATE_LIMITED
             if outcome.kind not in RETRYABLE or attempt >= route.max_attempts:
@@ -289,7 +289,7 @@ class Engine:
             await self.sleep(wait)
         return CallFailure(FailureKind.SERVER, CIRCUIT_OPEN)
 
-    def _tell_failure(self, work: RequestState, turn: RenderedPrompt, failure: CallFailure, call_id: str) -> None:
+    def _report_failure(self, work: RequestState, turn: RenderedPrompt, failure: CallFailure, call_id: str) -> None:
         self.events.emit(
             "call_failed",
             lane=turn.route.lane,
@@ -308,7 +308,7 @@ class Engine:
         return {"spent_usd": float(spent), "cap_usd": None if cap is None else float(cap)}
 
     async def _closed_circuit(self, work: RequestState, route: RouteSpec) -> bool:
-        """True when a call may be made; waits for it on the last route, for there is no other to go to."""
+        """True when a call may be made; on the last route, waits until the circuit closes, because no route is left."""
         while (wait := self.circuits.wait_s(route.name)) > 0:
             is_last = self.router.routes(work.request.fields)[-1].name == route.name
             if not is_last or self.clock() + wait > work.deadline:
@@ -322,10 +322,10 @@ class Engine:
             error = UsageError(f"Provider '{route.provider}': {stated}", next_step=f"{STOP_ADVICE[failure.kind]}.")
             raise RunAborted(error, work)
 
-    def _refuse_if_nothing_connects(self, work: RequestState, faults: list[_RouteFailure]) -> None:
-        if all(fault.never_sent for fault in faults):
+    def _refuse_if_nothing_connects(self, work: RequestState, failures: list[_RouteFailure]) -> None:
+        if all(failure.never_sent for failure in failures):
             error = ServiceUnreachable(
-                f"No endpoint takes connections ({faults[-1].message})",
+                f"No endpoint accepts connections ({failures[-1].message})",
                 next_step="see `assay status` and providers.yml.",
             )
             raise RunAborted(error, work)
@@ -347,12 +347,12 @@ class Engine:
             counterfactual_cost_usd=counterfactual,
         )
 
-    def _unanswered(self, work: RequestState, fault: _RouteFailure) -> RequestResult:
-        message = self.calls.rows.scrub(fault.message)
-        status, output = fault.status, None
+    def _unanswered(self, work: RequestState, failure: _RouteFailure) -> RequestResult:
+        message = self.calls.rows.scrub(failure.message)
+        status, output = failure.status, None
         if self.fallback is not None and status != PredictionStatus.SKIPPED_BUDGET:
             status, output = PredictionStatus.FALLBACK, orjson.dumps(self.fallback).decode()
-        return self._final(work, status=status, output=output, error_type=fault.error_type, error_message=message)
+        return self._final(work, status=status, output=output, error_type=failure.error_type, error_message=message)
 
     def _final(
         self, work: RequestState, *, status: PredictionStatus, output: str | None = None, **columns: Any
@@ -370,8 +370,8 @@ class Engine:
         return RequestResult(prediction, tuple(work.responses), tuple(work.contents))
 
 
-def _fault_at_cap(work: RequestState) -> _RouteFailure:
-    """Skipped if nothing was sent; else what the last call showed, for a record that failed must not leave the rates."""
+def _failure_at_cap(work: RequestState) -> _RouteFailure:
+    """`skipped_budget` if nothing was sent; otherwise the last call's status, so that rates include the record."""
     if not work.responses:
         return NOT_PAID
     last = work.responses[-1]

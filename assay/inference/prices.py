@@ -1,6 +1,6 @@
-"""What a call costs: a dated price book over `genai-prices` and `prices.yml`.
+"""Cost of a call: a dated price book over `genai-prices` and `prices.yml`.
 
-A model without a price has cost None and says so; it is never 0. Budgets and marts are elsewhere.
+A model without a price has cost None, never 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MILLIONTH = Decimal("0.000001")
 PLACES = Decimal("0.000000001")
 BATCH_CONTEXT = {"processing": "batch"}
 RATES_KEPT = 4096
-"""Of providers, models, days and tiers together: a tier is a text of the endpoint's, so it may be anything."""
+"""Maximum number of cached rates; the tier is free text of the endpoint, so the number of keys is unbounded."""
 
 
 class _Block(BaseModel):
@@ -66,7 +66,7 @@ class _PriceFile(_Block):
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a call costs in USD, and where the price comes from; both None when the model has none."""
+    """Cost of a call in USD and the source of the price; both None when the model has no price."""
 
     usd: Decimal | None
     source: str | None
@@ -77,7 +77,7 @@ UNPRICED = Price(None, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnitPrices:
-    """USD for a million tokens of each disjoint class, and for the call itself."""
+    """USD per million tokens of each disjoint class, and per call."""
 
     call: Decimal
     uncached_input: Decimal
@@ -99,7 +99,7 @@ class _UnitPrices:
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """Prices of one model, day and tier: `brackets[i]` holds for calls of more than `starts[i - 1]` input tokens."""
+    """Prices of one model, day and tier: `brackets[i]` applies to calls of more than `starts[i - 1]` input tokens."""
 
     starts: tuple[int, ...]
     brackets: tuple[_UnitPrices, ...]
@@ -123,17 +123,17 @@ class PriceBook:
 
     @property
     def reference_model(self) -> str:
-        """The hosted model that the same tokens are priced at for comparison."""
+        """The hosted model at whose price the same tokens are compared."""
         return f"{self._reference.provider}:{self._reference.model}"
 
     def load(self) -> None:
-        """The list of `genai-prices` is loaded, which the first look-up would wait for."""
+        """The data of `genai-prices` is imported, which would delay the first look-up."""
         import genai_prices.data  # noqa: F401
 
     def price(
         self, usage: TokenUsage, *, provider: str, model: str, on: date, tier: str | None = None, is_batch: bool = False
     ) -> Price:
-        """The price of `usage`; `UNPRICED` when neither list knows the model."""
+        """The price of `usage`; `UNPRICED` when neither source has the model."""
         key = (provider, model, on, tier, is_batch)
         try:
             rates = self._rates[key]
@@ -142,7 +142,7 @@ class PriceBook:
         return rates.price(usage) if rates is not None else UNPRICED
 
     def reference_price(self, usage: TokenUsage, *, on: date) -> Price:
-        """What the same tokens cost at the list price of the reference model."""
+        """The cost of the same tokens at the list price of the reference model."""
         key = (self._reference.provider, self._reference.model, on, None, False)
         try:
             rates = self._rates[key]
@@ -182,7 +182,7 @@ def _fixed_rates(entry: _Fixed, batch: _BatchShare | None) -> _Rates:
 def _listed_rates(
     provider: str, model: str, *, on: date, context: Mapping[str, str], batch: _BatchShare | None
 ) -> _Rates | None:
-    """The list's own rates; `batch` applies only where the list has no batch rate for the model on that day."""
+    """The rates of `genai-prices`; `batch` applies only if these have no batch rate for the model on that day."""
     try:
         found = _listed(provider, model, on=on, context=context)
         has_own = batch is not None and found.model_price != _listed(provider, model, on=on, context={}).model_price
@@ -220,13 +220,13 @@ def _stored(prices: ModelPrice) -> dict[str, Any]:
 
 
 def _bracket_starts(prices: ModelPrice) -> tuple[int, ...]:
-    """The numbers of input tokens above which some rate changes; the list's rates are for all tokens of such a call."""
+    """Numbers of input tokens above which a rate changes; a bracket's rates apply to all tokens of such a call."""
     tiers = (tier for rate in _stored(prices).values() if not isinstance(rate, Decimal) for tier in rate.tiers)
     return tuple(sorted({tier.start for tier in tiers}))
 
 
 def _in_bracket(prices: ModelPrice, above: int) -> ModelPrice:
-    """The plain prices of a call with just more than `above` input tokens."""
+    """The prices of a call with just more than `above` input tokens."""
     from genai_prices.types import ModelPrice
 
     def plain(rate: Any) -> Decimal:
@@ -240,7 +240,7 @@ def _in_bracket(prices: ModelPrice, above: int) -> ModelPrice:
 
 
 def _unit_prices(prices: ModelPrice) -> _UnitPrices:
-    """Unit prices of our classes, asked of the list's own arithmetic: with plain prices it is linear in each class."""
+    """Prices of our token classes, computed by `genai-prices`: without tiers its cost is linear in each class."""
     from genai_prices import Usage
 
     call = prices.calc_price(Usage(input_tokens=0, output_tokens=0))["total_price"]

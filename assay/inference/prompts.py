@@ -1,7 +1,4 @@
-"""Renders a record into the messages and the body of a request.
-
-What is sent belongs here; masking has happened before, sending comes after.
-"""
+"""Renders a record into the messages and the body of a request."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ Message = dict[str, str]
 
 
 class PromptFailed(Exception):
-    """A template cannot be rendered with a record; says which and why."""
+    """A template cannot be rendered with a record; names the template and the reason."""
 
 
 Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
@@ -30,15 +27,15 @@ PrefixKey = Callable[[RouteSpec, str], str | None]
 WRITERS_KEPT = 10_000
 
 REPAIR_CHARACTERS = 20_000
-"""What a repair turn shows of a faulty answer at most."""
+"""Maximum number of characters of an invalid response that a repair turn quotes."""
 
 REPAIR = (
-    "That answer does not follow the schema: {fault}. Give the corrected answer as one JSON object and nothing else."
+    "That answer does not follow the schema: {error}. Give the corrected answer as one JSON object and nothing else."
 )
 
 
 class Prompts(Protocol):
-    """What a request looks like on the wire; `max_tokens` is the longest answer that is asked for, None if unstated."""
+    """Messages and body of a request; `max_tokens` is the output limit it states, None if it states none."""
 
     max_tokens: int | None
 
@@ -46,17 +43,17 @@ class Prompts(Protocol):
         """The messages of a request with these (masked) fields.
 
         Raises:
-            PromptFailed: they cannot be rendered.
+            PromptFailed: a template cannot be rendered with them.
         """
         ...
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request around its messages, which are JSON already."""
+        """The JSON body of the request; `messages` are JSON already."""
         ...
 
 
 class PromptRenderer:
-    """Renders the prompts of one task; what is the same for every record is prepared once, examples go through `mask`."""
+    """Renders the prompts of one task; prepares once the parts equal for all records. `mask` is applied to examples."""
 
     def __init__(
         self,
@@ -77,7 +74,7 @@ class PromptRenderer:
         self._writers: dict[tuple[str, str], BodyWriter] = {}
 
     def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
-        """System message, the turns before and the user message for one record's (masked) fields.
+        """The system message, the turns of the history and the user message for one record's (masked) fields.
 
         Raises:
             PromptFailed: a template cannot be rendered with them.
@@ -87,7 +84,7 @@ class PromptRenderer:
         return [*messages[:-1], *map(dict, history), messages[-1]] if history else messages
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request around its messages, which are JSON already.
+        """The JSON body of the request; `messages` are JSON already.
 
         Raises:
             PromptFailed: the template of the predicted output cannot be rendered with the record's fields.
@@ -128,22 +125,22 @@ class PromptRenderer:
 
 
 def most_tokens(parameters: Mapping[str, Any]) -> int | None:
-    """The longest answer that the task's parameters allow, in tokens; None where they do not say."""
+    """Maximum number of output tokens by the task's parameters; None where they state none."""
     stated = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
     return None if stated is None else int(stated)
 
 
-def repair_messages(messages: list[Message], *, answer: str, fault: str) -> list[Message]:
-    """The same conversation with the faulty answer and what is wrong with it."""
+def repair_messages(messages: list[Message], *, answer: str, error: str) -> list[Message]:
+    """The conversation extended by the invalid response and its validation error."""
     return [
         *messages,
         {"role": "assistant", "content": answer[:REPAIR_CHARACTERS]},
-        {"role": "user", "content": REPAIR.format(fault=fault)},
+        {"role": "user", "content": REPAIR.format(error=error)},
     ]
 
 
 def _masked_example(case: Case, mask: Mask) -> dict[str, Any]:
-    """Input and expected answer masked as one, so that the answer names the placeholders of its input."""
+    """The example with its input and expected output masked together, so that both use the same placeholders."""
     example = {"input": dict(case.input), "expected": case.expected}
     masked = mask({f"{number:06}": text for number, text in enumerate(_texts(example))})
     replaced: dict[str, Any] = _with_texts(example, iter([masked[name] for name in sorted(masked)]))

@@ -1,7 +1,4 @@
-"""Endpoints that routes name: `providers.yml` at the project root.
-
-Reading the file belongs here; speaking to an endpoint is the client's part.
-"""
+"""Endpoints that routes refer to, from `providers.yml` at the project root."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ MODEL_SERVER_PORT = "{model_server_port}"
 
 
 class Limits(BaseModel):
-    """Limits of one model at a provider: requests and tokens a minute, requests a day; None is found out while running."""
+    """Limits of one model: requests and tokens per minute, requests per day; None is learned at run time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,17 +31,17 @@ class Limits(BaseModel):
 
 
 class ModelLimits(Limits):
-    """What differs for one model from the rest of its provider."""
+    """Limits of one model that differ from those of its provider."""
 
     concurrency: PositiveInt | None = None
 
 
 class BatchLimits(BaseModel):
-    """That a provider has a Batch API, and what it takes: requests and bytes in one file, batches open at a time."""
+    """Batch API of a provider: maximum requests and bytes of one file, maximum open batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # What OpenAI takes in one file, by its reference of `input_file_id`.
+    # Limits of one OpenAI batch file, from the API reference of `input_file_id`.
     max_requests: Annotated[int, Field(ge=1, le=50_000)] = 50_000
     max_file_bytes: Annotated[int, Field(ge=1, le=200_000_000)] = 200_000_000
     max_open: PositiveInt | None = None
@@ -61,14 +58,14 @@ class _ProviderBlock(BaseModel):
     limits: Limits = Limits()
     models: dict[str, ModelLimits] = {}
     batch: BatchLimits | None = None
-    # Off, because endpoints that do not know a parameter may refuse the request for it.
+    # Off by default, because an endpoint may reject a request with an unknown parameter.
     prompt_cache_key: bool = False
 
     @field_validator("base_url")
     @classmethod
     def _has_a_port_that_exists(cls, value: str) -> str:
         try:
-            urlsplit(value.replace(MODEL_SERVER_PORT, "1")).port  # noqa: B018  what it raises is the answer
+            urlsplit(value.replace(MODEL_SERVER_PORT, "1")).port  # noqa: B018  read for the ValueError it raises
         except ValueError as error:
             raise ValueError("expected a port from 0 to 65535, or none") from error
         return value
@@ -78,8 +75,9 @@ class _ProviderBlock(BaseModel):
 class Provider:
     """One endpoint and the dialect it speaks; `concurrency` is the most calls in flight to one of its models.
 
-    `limits` hold for each model by itself, as providers count; `models` says what differs for one. `prompt_cache_key`
-    says that it takes that parameter, by which it finds the cache of a prompt's prefix.
+    `limits` apply to each model separately, as providers count; `models` overrides them for single models.
+    `prompt_cache_key`: the endpoint accepts that parameter, which routes requests with the same prefix to the same
+    cache.
     """
 
     name: str
@@ -93,7 +91,7 @@ class Provider:
     dialect: ChatDialect = DEFAULT_DIALECT
 
     def lane_limits(self, model: str) -> LaneLimits:
-        """What is stated for that model: its own block first, then the provider's."""
+        """The limits of that model: its own values, otherwise the provider's."""
         own = self.models.get(model) or ModelLimits()
         return LaneLimits(
             rpm=own.rpm or self.limits.rpm,
@@ -103,22 +101,22 @@ class Provider:
         )
 
     def api_key(self, settings: Settings) -> str:
-        """The key, or a filler for an endpoint that wants none.
+        """The API key, or a filler for an endpoint without authentication.
 
         Raises:
-            UsageError: the variable that holds the key is not set, or holds what cannot be sent.
+            UsageError: the variable of the key is not set, or its value cannot be sent in an HTTP header.
         """
         if self.api_key_env is None:
             return NO_KEY
         key = settings.api_keys.get(self.api_key_env, "").strip()
         if not key:
             raise UsageError(
-                f"Provider '{self.name}' ({PROVIDERS_FILE}) wants its key in {self.api_key_env}: expected that variable, found nothing",
+                f"Provider '{self.name}' ({PROVIDERS_FILE}) reads its key from {self.api_key_env}: expected that variable, found nothing",
                 next_step="set it.",
             )
         if not (key.isascii() and key.isprintable()):
             raise UsageError(
-                f"Provider '{self.name}' ({PROVIDERS_FILE}) has its key in {self.api_key_env}: expected printable ASCII, "
+                f"Provider '{self.name}' ({PROVIDERS_FILE}) reads its key from {self.api_key_env}: expected printable ASCII, "
                 "found a character that no HTTP header can carry",
                 next_step="set it again.",
             )
@@ -129,7 +127,7 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
     """All providers of the project by name.
 
     Raises:
-        TaskInvalid: the file has mistakes.
+        TaskValidationError: the file has validation errors.
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
     if document.mistakes:
@@ -137,12 +135,12 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
     providers: dict[str, Provider] = {}
-    mistakes: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
     for name, block in document.value.items():
         try:
             content = _ProviderBlock.model_validate(block)
         except ValidationError as error:
-            mistakes += document.mistakes_of(error, under=[name])
+            issues += document.mistakes_of(error, under=[name])
             continue
         if unspoken := _unspoken(content, str(name), document, dialects):
             mistakes.append(unspoken)
@@ -159,8 +157,8 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
             prompt_cache_key=content.prompt_cache_key,
             dialect=dialects[content.dialect],
         )
-    if mistakes:
-        raise TaskValidationError(mistakes)
+    if issues:
+        raise TaskValidationError(issues)
     return providers
 
 
@@ -180,7 +178,7 @@ def _unspoken(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimits:
-    """What is stated of a lane: per minute, per minute, per day (None: found out while running), most in flight."""
+    """Stated limits of a lane: per minute, per minute, per day (None: learned at run time), maximum in flight."""
 
     rpm: int | None = None
     tpm: int | None = None

@@ -1,7 +1,4 @@
-"""What the engine is given and what it gives back.
-
-Only the shapes belong here, and how a prediction's row follows from them.
-"""
+"""Input and output of the engine."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from assay.records.statuses import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What all rows of one run share."""
+    """Columns that all rows of one run share."""
 
     run_id: str
     task: str
@@ -32,10 +29,10 @@ class RunFacts:
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One record asked once; `fields` are masked, `key` is its content key.
+    """One record in one epoch; `fields` are masked, `key` is its content key.
 
-    `history` are the messages of the conversation's earlier turns, each with its role and content; `history_turns` counts
-    those turns, and is None where the record is of no conversation.
+    `history` contains the messages of earlier turns, each with its role and content; `history_turns` is the number of
+    those turns, None for a record outside a conversation.
     """
 
     record_id: str
@@ -53,9 +50,9 @@ class Request:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """The final answer to a request with the rows of its calls; no prediction where the run was stopped over it.
+    """The prediction of a request with the rows of its calls; no prediction if the run stopped during the request.
 
-    What a judge was asked ends in `scores` instead of a prediction.
+    A judge's request has `scores` instead of a prediction.
     """
 
     prediction: Prediction | None
@@ -67,7 +64,7 @@ class RequestResult:
 def prediction_row(
     facts: RunFacts, request: Request, *, started_at: datetime, finished_at: datetime, **columns: Any
 ) -> Prediction:
-    """The row of the request's final answer; `columns` are those that tell how it came about."""
+    """The `predictions` row of the request; `columns` state its outcome and origin."""
     return Prediction(
         prediction_id=prediction_id(facts.run_id, request.key),
         run_id=facts.run_id,

@@ -1,8 +1,7 @@
-"""Completes an answer that was cut off or wrapped in prose, where only one completion is possible.
+"""Completes a response that was truncated or wrapped in prose, if only one completion is possible.
 
-What may be completed is decided here; whether the result is the answer is `validation.py`'s question, which also wants
-every property of the schema to be there. Nothing is guessed: a text cut inside a value, a number that might have had
-more digits, a list that might have had more items are left alone.
+`validation.py` decides whether the result is valid; it also requires every property of the schema. Nothing is guessed:
+a text truncated inside a value, a number that may lack digits, and a list that may lack items are not completed.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ class _Place(Enum):
 
 
 def unwrapped(text: str) -> object | None:
-    """The one JSON object that stands whole in other words, None when there is none or more than one."""
+    """The one complete JSON object inside other text; None when there is none or more than one."""
     start = text.find("{")
     end, _ = _scan(text, start) if start >= 0 else (None, None)
     return None if end is None or "{" in text[end:] else _parsed(text[start:end])
 
 
 def completed(text: str) -> object | None:
-    """The JSON object of a text that lacks nothing but its last brace, None when it lacks anything else."""
+    """The JSON object of a text that lacks only its last brace; None when it lacks more."""
     start = text.find("{")
     end, opened = _scan(text, start) if start >= 0 else (None, None)
     body = text[start:].rstrip()
@@ -39,7 +38,7 @@ def completed(text: str) -> object | None:
 
 
 def _scan(text: str, start: int) -> tuple[int | None, list[str] | None]:
-    """Where the object that begins at `start` ends, or the braces still open at the end; both None inside a text."""
+    """The end of the object that starts at `start`, or the braces still open at the end; both None inside a string."""
     place, opened = _Place.OUTSIDE, []
     for index in range(start, len(text)):
         character = text[index]

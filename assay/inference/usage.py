@@ -12,13 +12,13 @@ from typing import Any
 from assay.performance.fast_init import quick_init
 
 MOST_TOKENS = 10**9
-"""More than any call can have: a larger count is no count."""
+"""Larger counts are ignored: no call has this number of tokens."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Disjoint token counts of one call; totals are sums, so nothing is counted twice."""
+    """Token counts of one call in disjoint classes; totals are sums of them."""
 
     uncached_input: int
     cached_input: int
@@ -28,12 +28,12 @@ class TokenUsage:
 
     @property
     def input(self) -> int:
-        """All input tokens."""
+        """Number of input tokens."""
         return self.uncached_input + self.cached_input + self.cache_write
 
     @property
     def output(self) -> int:
-        """All output tokens."""
+        """Number of output tokens."""
         return self.answer + self.reasoning
 
 
@@ -41,6 +41,6 @@ def first_count(raw: Mapping[str, Any], *names: str) -> int | None:
     """The first of the names that holds a count of tokens, None where none does."""
     for name in names:
         value = raw.get(name)
-        if type(value) is int and 0 <= value <= MOST_TOKENS:  # JSON's true is an int of another type
+        if type(value) is int and 0 <= value <= MOST_TOKENS:  # excludes JSON's `true`, a subclass of int
             return value
     return None

@@ -1,4 +1,1 @@
-"""Rows of a file, table or query become an immutable local snapshot, guarded at the door.
-
-What is asked of a record (prompts, masking, sampling) belongs to other rooms.
-"""
+"""Input of a run: the rows of a file, table or query become an immutable local snapshot; invalid rows are rejected."""

@@ -1,7 +1,4 @@
-"""One text for one row: the canonical JSON of its cells, and the record id among them.
-
-Belongs here: how a value of any source becomes JSON. Which rows are good belongs to the snapshot's checks.
-"""
+"""Canonical JSON of a row's cells, and its record id."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ CONTAINERS = (dict, list, tuple)
 
 
 class Unwritable(ValueError):
-    """A row has a value that JSON cannot hold; the message names no content."""
+    """A row has a value that JSON cannot represent; the message contains no content."""
 
 
 class _NoJsonForm(TypeError):
-    """A value of a type that has no JSON form; `kind` is the type's name."""
+    """A value of a type without a JSON form; `kind` is the type's name."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -32,11 +29,11 @@ class _NoJsonForm(TypeError):
 
 
 class BadId(ValueError):
-    """A record id is there but cannot be one; the message names no content."""
+    """A record id is present but not valid; the message contains no content."""
 
 
 def canonical_json(cells: Mapping[str, object]) -> bytes:
-    """UTF-8 JSON of `cells`, keys sorted, the same bytes for the same values.
+    """UTF-8 JSON of `cells` with sorted keys; equal values give equal bytes.
 
     Dates and times are ISO 8601 text, decimals exact text, bytes base64, infinities text, NaN null.
 
@@ -52,7 +49,7 @@ def canonical_json(cells: Mapping[str, object]) -> bytes:
 
 
 def undecodable_column(cells: Mapping[str, object]) -> str | None:
-    """The first column whose text holds bytes that were no UTF-8 (lone surrogates), if one does."""
+    """The first column whose text holds bytes that are not UTF-8 (lone surrogates); None without one."""
     for name, value in cells.items():
         if isinstance(value, str) and not _is_unicode(value):
             return name
@@ -60,7 +57,7 @@ def undecodable_column(cells: Mapping[str, object]) -> str | None:
 
 
 def oversize_column(cells: Mapping[str, object], max_cell_bytes: int) -> str | None:
-    """The first column whose cell has more than `max_cell_bytes` bytes, as UTF-8 text or as JSON, if one has."""
+    """The first column with a cell of more than `max_cell_bytes` bytes, as UTF-8 text or as JSON; None without one."""
     for name, value in cells.items():
         if cell_bytes(value) > max_cell_bytes:
             return name
@@ -68,7 +65,7 @@ def oversize_column(cells: Mapping[str, object], max_cell_bytes: int) -> str | N
 
 
 def cell_bytes(value: object) -> int:
-    """Size of one cell in bytes: of its UTF-8 text, its bytes, or its JSON where it is nested; 0 for what is small."""
+    """Size of one cell in bytes: of its UTF-8 text, its bytes, or its JSON if it is nested; 0 for small types."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bytes):
@@ -82,7 +79,7 @@ def cell_bytes(value: object) -> int:
 
 
 def record_id_of(value: object, *, called: str = "record id") -> str | None:
-    """The record id a cell stands for, stripped; None where there is none. `called` names it in messages.
+    """The record id in a cell, stripped; None if there is none. `called` names it in messages.
 
     Raises:
         BadId: the value is neither text, number nor date, or is longer than 1024 bytes.
@@ -90,7 +87,7 @@ def record_id_of(value: object, *, called: str = "record id") -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, list | dict | tuple | bytes):
-        raise BadId(f"expected text or a whole number as {called}, found a value of type {type(value).__name__}")
+        raise BadId(f"expected text or an integer as {called}, found a value of type {type(value).__name__}")
     text = (format(value, "f") if isinstance(value, Decimal) else str(value)).strip()
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_ID_BYTES:
@@ -129,21 +126,21 @@ def _as_json(value: object) -> object:
 
 
 def _why_unwritable(cells: Mapping[str, object], error: Exception) -> str:
-    # orjson has one error for all causes, so that the cause is found in the values.
+    # orjson has one error for all causes, so the cause is determined from the values.
     *_, deepest = levels = list(islice(_levels(cells), MOST_LEVELS + 1))
     if isinstance(error, RecursionError) or (
         len(levels) > MOST_LEVELS and any(isinstance(value, CONTAINERS) for value in deepest)
     ):
         return f"expected at most {MOST_LEVELS} levels of nesting, found more"
     if not all(_is_unicode(value) for level in levels for value in level if isinstance(value, str)):
-        return "expected Unicode text, found a half of a surrogate pair"
+        return "expected Unicode text, found an unpaired surrogate"
     if isinstance(error.__cause__, _NoJsonForm):
         return f"expected values that JSON can hold, found one of type {error.__cause__.kind}"
     return "expected values that JSON can hold"
 
 
 def _levels(value: object) -> Iterator[list[object]]:
-    """What is in the value, level by level, each object once a level; without end where it holds itself."""
+    """The nested values, level by level, each object once per level; endless if a value contains itself."""
     level = [value]
     while level:
         yield level

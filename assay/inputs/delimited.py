@@ -1,7 +1,4 @@
-"""Rows of a CSV or TSV file.
-
-Belongs here: where a row ends, what its cells are, and what is wrong with it. Quoting is that of RFC 4180.
-"""
+"""Rows of a CSV or TSV file; quoting as in RFC 4180."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ CELL_START, IN_CELL, IN_QUOTES, AFTER_QUOTE = range(4)
 
 @dataclass(slots=True)
 class _QuoteScan:
-    """Follows quotes and delimiters of one row through its chunks, so that a row's end is known before it is held."""
+    """Tracks quotes and delimiters of one row through its chunks, to find the row's end without holding the row."""
 
     delimiter: bytes
     max_cell_bytes: int
@@ -32,8 +29,8 @@ class _QuoteScan:
     oversize: int | None = None
     _cell_bytes: int = 0
 
-    def feed(self, chunk: bytes) -> None:
-        """Moves on by `chunk`; afterwards `state`, `column` and `oversize` describe the row so far."""
+    def advance(self, chunk: bytes) -> None:
+        """Advances by `chunk`; afterwards `state`, `column` and `oversize` describe the row so far."""
         at = 0
         while at < len(chunk):
             at = self._step(chunk, at)
@@ -67,7 +64,7 @@ class _QuoteScan:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Bytes of one row; of one too big to be held only what was found out while passing over it."""
+    """Bytes of one row; of a row too large to hold, only the facts gathered while skipping it."""
 
     line: int
     raw: bytes
@@ -78,7 +75,7 @@ class _Span:
 
 @dataclass(slots=True)
 class _RowSplitter:
-    """Cuts a file into rows and holds one at a time, none beyond `columns` cells of the largest size allowed."""
+    """Splits a file into rows and holds one at a time, none larger than `columns` cells of the maximum size."""
 
     file: BufferedReader
     label: str
@@ -102,7 +99,7 @@ class _RowSplitter:
                 yield span
 
     def _is_whole(self, line: bytes) -> bool:
-        """True if the line is certainly a row of its own; the scan, which is slower, decides about the others."""
+        """True if the line is certainly a complete row; the slower scan decides about the others."""
         try:
             next(csv.reader((line.decode("utf-8", "surrogateescape"),), delimiter=self.delimiter.decode(), strict=True))
         except csv.Error:
@@ -116,7 +113,7 @@ class _RowSplitter:
         held: list[bytes] = []
         held_bytes, is_held = 0, True
         while chunk:
-            scan.feed(chunk)
+            scan.advance(chunk)
             digest.update(chunk)
             held_bytes += len(chunk)
             is_held = is_held and scan.oversize is None and held_bytes <= largest * self.columns
@@ -139,7 +136,7 @@ class _RowSplitter:
 
 
 class DelimitedFile(LocalFile):
-    """A CSV or TSV file: UTF-8, one header row, cells are text and an empty cell stays ''. Blank lines are no rows."""
+    """A CSV or TSV file: UTF-8, one header row; cells are text, an empty cell is ''. Blank lines are skipped."""
 
     def __init__(self, path: Path, *, label: str, delimiter: str) -> None:
         super().__init__(path, label=label)
@@ -171,7 +168,7 @@ class DelimitedFile(LocalFile):
         if len(found) != len(self._header):
             return self._ragged_row(position, span, len(found))
         cells: dict[str, object] = dict(zip(self._header, found, strict=True))
-        return _with_fault(RawRow(position, cells, None, None, span.raw), span.line, max_cell_bytes)
+        return _validated(RawRow(position, cells, None, None, span.raw), span.line, max_cell_bytes)
 
     def _unheld_row(self, position: int, span: _Span, max_cell_bytes: int) -> RawRow:
         if span.oversize is None or span.oversize >= len(self._header):
@@ -194,7 +191,7 @@ class DelimitedFile(LocalFile):
             splitter = _RowSplitter(file, self.label, self._delimiter.encode(), 1, HEADER_CELL_BYTES)
             span = next(splitter.spans(), None)
         if span is None:
-            raise UsageError(f"{self.label} holds nothing but blank lines: expected a header row and rows of data.")
+            raise UsageError(f"{self.label} contains only blank lines: expected a header row and rows of data.")
         if not span.is_held:
             raise UsageError(
                 f"{self.label} has a first row of more than {2 * HEADER_CELL_BYTES:,} bytes: "
@@ -203,21 +200,21 @@ class DelimitedFile(LocalFile):
         return _header_names(span.raw, label=self.label, delimiter=self._delimiter)
 
 
-def _with_fault(row: RawRow, line: int, max_cell_bytes: int) -> RawRow:
-    """The row itself if all is well with its cells, else the row with its fault and without the cell at fault."""
+def _validated(row: RawRow, line: int, max_cell_bytes: int) -> RawRow:
+    """The row itself if its cells are valid; otherwise the row with its rejection reason, without the invalid cell."""
     cells = row.cells or {}
     if len(row.raw) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
-        fault = RejectionReason.OVERSIZE_CELL
+        reason = RejectionReason.OVERSIZE_CELL
         explanation = f"line {line}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
     elif not row.raw.isascii() and (column := undecodable_column(cells)) is not None:
-        fault = RejectionReason.UNDECODABLE_TEXT
-        explanation = f"line {line}: expected UTF-8 text, found bytes that are none"
+        reason = RejectionReason.UNDECODABLE_TEXT
+        explanation = f"line {line}: expected UTF-8 text, found other bytes"
     else:
         return row
     readable = {
         name: value for name, value in cells.items() if name != column and undecodable_column({name: value}) is None
     }
-    return RawRow(row.position, readable, fault, explanation, row.raw, column)
+    return RawRow(row.position, readable, reason, explanation, row.raw, column)
 
 
 def _header_names(raw: bytes, *, label: str, delimiter: str) -> tuple[str, ...]:

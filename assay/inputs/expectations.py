@@ -1,7 +1,4 @@
-"""A Great Expectations suite carried out on one chunk of rows at a time.
-
-Belongs here: all that knows Great Expectations. Which expectations are allowed belongs to the rules.
-"""
+"""Great Expectations suites, applied to one chunk of rows at a time."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ CHUNK_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Row `index` of a chunk breaks an expectation; `explanation` names it, without content."""
+    """Row `index` of a chunk violates an expectation; `explanation` names it, without content."""
 
     index: int
     column: str
@@ -26,16 +23,16 @@ class Violation:
 
 
 class Suite:
-    """Expectations of one task, ready to judge chunks."""
+    """Expectations of one task, ready to validate chunks."""
 
     def __init__(self, expectations: Sequence[Mapping[str, object]]) -> None:
-        """Raises UsageError where Great Expectations does not accept a configuration."""
+        """Raises UsageError if Great Expectations rejects a configuration."""
         self.columns = tuple(dict.fromkeys(column for one in expectations for column in expectation_columns(one)))
         chunks = _chunks()
         self._judges = [_Judge(str(one["type"]), expectation_columns(one), _load(one), chunks) for one in expectations]
 
     def violations(self, cells: Mapping[str, list[object]]) -> list[Violation]:
-        """The first violation of each row of a chunk that has one.
+        """The first violation of each row in a chunk that has one.
 
         `cells` holds a list per column of `columns`, all of the same length.
         """
@@ -48,7 +45,7 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """One expectation, as Great Expectations knows it, and the definition of the chunks it is carried out on."""
+    """One expectation of Great Expectations, and the definition of the chunks it validates."""
 
     kind: str
     columns: tuple[str, ...]
@@ -61,14 +58,14 @@ class _Judge:
         if broken is not None:
             yield from self._broken(broken)
             return
-        # It raised: some type of value cannot be judged. Values of other types still can.
+        # It raised for some type of value; values of other types can still be validated.
         for types, group in _by_types(cells, self.columns, indexes).items():
             judged = self._unexpected(cells, group)
             if judged is not None:
                 yield from self._broken(judged)
                 continue
             column = self.columns[0]
-            explanation = f"{self.kind} cannot judge values of type {' and '.join(types)} in column {column!r}"
+            explanation = f"{self.kind} cannot validate values of type {' and '.join(types)} in column {column!r}"
             yield from (Violation(index, column, explanation + _hint(types)) for index in group)
 
     def _broken(self, indexes: list[int]) -> Iterator[Violation]:
@@ -76,13 +73,13 @@ class _Judge:
         return (Violation(index, column, f"{self.kind} does not hold for column {column!r}") for index in indexes)
 
     def _unexpected(self, cells: Mapping[str, list[object]], indexes: list[int]) -> list[int] | None:
-        """Those of `indexes` whose rows break the expectation; None if it could not be carried out."""
+        """Those of `indexes` whose rows violate the expectation; None if it could not be evaluated."""
         import pandas as pd
 
-        # Object columns keep each value as it is: no type is guessed, no integer becomes a float.
+        # Object columns keep each value unchanged: no type inference, no integer becomes a float.
         columns = {name: [cells[name][index] for index in indexes] for name in self.columns}
         frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-        # A validation definition would keep every outcome for as long as it lives; a batch does not.
+        # A validation definition would keep every result during its lifetime; a batch does not.
         outcome = self.chunks.get_batch({"dataframe": frame}).validate(
             self.expectation, result_format={"result_format": "COMPLETE", "partial_unexpected_count": 0}
         )
@@ -93,7 +90,7 @@ class _Judge:
 
 
 def _chunks() -> Any:
-    """A batch definition of data frames, which sends nothing anywhere and writes nothing to disk."""
+    """A batch definition of data frames that sends nothing and writes nothing to disk."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,

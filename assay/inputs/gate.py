@@ -1,7 +1,4 @@
-"""May a run go on with what is left of its input?
-
-Belongs here: the decision and the words for it. Stopping the run belongs to the caller.
-"""
+"""Input gate: decides whether a run continues with the rows that were not rejected."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ POSITIONS_SHOWN = 3
 ADVICE: dict[str, str] = {
     RejectionReason.UNDECODABLE_TEXT: "save the input as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`",
     RejectionReason.OVERSIZE_CELL: "shorten the cells or raise max_cell_bytes",
-    RejectionReason.RAGGED_ROW: "quote cells that hold the delimiter or a line break",
-    RejectionReason.UNREADABLE_ROW: "write one JSON object a line",
+    RejectionReason.RAGGED_ROW: "quote cells that contain the delimiter or a line break",
+    RejectionReason.UNREADABLE_ROW: "write one JSON object per line",
     RejectionReason.MISSING_ID: "fill the record id",
     RejectionReason.DUPLICATE_ID: "make ids unique, or set on_duplicate: first to keep the first copy",
     RejectionReason.MISSING_CONVERSATION: "fill the conversation id",
@@ -29,7 +26,7 @@ ADVICE: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """`warned`: the run may go on although rows were rejected. `message` is for people and holds no content."""
+    """`warned`: the run may continue although rows were rejected. `message` is for the user and contains no content."""
 
     passed: bool
     warned: bool
@@ -37,7 +34,7 @@ class GateDecision:
 
 
 def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
-    """Passed if some record is left and the share of rejected rows is at most `max_rejected_share`."""
+    """Passed if at least one record remains and the share of rejected rows is at most `max_rejected_share`."""
     if not snapshot.rows_rejected:
         return GateDecision(True, False, f"{snapshot.source_label}: all {snapshot.rows_read:,} rows became records.")
     share = snapshot.rows_rejected / snapshot.rows_read
@@ -53,7 +50,7 @@ def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
 
 
 def _reason_lines(snapshot: InputSnapshot) -> list[str]:
-    """A line per reason, the most frequent first: how many, where first, what was found, what to do."""
+    """A line per reason, the most frequent first: count, first position, finding and fix."""
     lines = []
     examples = _first_rows(snapshot)
     for reason, count in sorted(snapshot.rejected_by_reason.items(), key=lambda item: (-item[1], item[0])):

@@ -1,7 +1,4 @@
-"""Rows of a JSON Lines file: one JSON object a line.
-
-Belongs here: what a line holds and what is wrong with it.
-"""
+"""Rows of a JSON Lines file: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -27,9 +24,9 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1
 
 
 class JsonLinesFile(LocalFile):
-    """A `.jsonl` file: UTF-8, an object a line. Blank lines are no rows; a key that a line leaves out is a null.
+    """A `.jsonl` file: UTF-8, one object per line. Blank lines are skipped; a missing key is null.
 
-    A line longer than 32 cells of the largest size is passed over without being held.
+    A line longer than 32 cells of the maximum size is skipped without being held.
     """
 
     def __init__(self, path: Path, *, label: str) -> None:
@@ -39,12 +36,12 @@ class JsonLinesFile(LocalFile):
         first, _, rest = start.partition(b"\n")
         if first.startswith(b"[") and not (first.rstrip().endswith(b"]") and rest):
             raise UsageError(
-                f"{label} is one JSON array: expected one JSON object a line",
+                f"{label} is one JSON array: expected one JSON object per line",
                 next_step="convert it, e.g. `jq -c '.[]' FILE > NEW.jsonl`.",
             )
 
     def columns(self) -> tuple[str, ...]:
-        """Keys of the first 1,000 rows, in the order they turn up; empty if none of those rows can be read."""
+        """Keys of the first 1,000 rows, in order of appearance; empty if none of those rows can be read."""
         names: dict[str, None] = {}
         with self._open_text() as file:
             for row in islice(self._rows_of(file, max_cell_bytes=1_000_000), ROWS_FOR_COLUMNS):
@@ -85,9 +82,7 @@ def _row(position: int, line: bytes, *, line_number: int, max_cell_bytes: int) -
             line,
         )
     if LONG_NUMBER.search(line) and _has_rounded_number(line):
-        explanation = (
-            f"{where}: expected whole numbers of at most 64 bits, found a longer one; write it as text in quotes"
-        )
+        explanation = f"{where}: expected integers of at most 64 bits, found a longer one; write it as text in quotes"
         return RawRow(position, None, RejectionReason.UNREADABLE_ROW, explanation, line)
     if len(line) > max_cell_bytes and (column := oversize_column(cells, max_cell_bytes)) is not None:
         explanation = f"{where}: expected a cell of at most {max_cell_bytes:,} bytes, found a larger one"
@@ -106,14 +101,14 @@ def _undecoded(row: RawRow, where: str, character: int) -> RawRow:
     try:
         row.raw.decode()
     except UnicodeDecodeError as error:
-        explanation = f"{where}: expected UTF-8 text, found bytes that are none from byte {error.start} on"
+        explanation = f"{where}: expected UTF-8 text, found other bytes from byte {error.start} on"
         return RawRow(row.position, None, RejectionReason.UNDECODABLE_TEXT, explanation, row.raw)
-    explanation = f"{where}: expected a JSON object, found text that is no JSON at character {character}"
+    explanation = f"{where}: expected a JSON object, found text that is not JSON at character {character}"
     return RawRow(row.position, None, RejectionReason.UNREADABLE_ROW, explanation, row.raw)
 
 
 def _has_rounded_number(line: bytes) -> bool:
-    """True if a whole number of the line has more than 64 bits, which the fast reader would round."""
+    """True if an integer in the line has more than 64 bits, which the fast parser would round."""
     rounded = False
 
     def note(digits: str) -> int:
@@ -124,7 +119,7 @@ def _has_rounded_number(line: bytes) -> bool:
     try:
         json.loads(line, parse_int=note)
     except RecursionError:
-        return False  # nested too deep to be a record; refused where it would be written
+        return False  # nested too deeply for a record; rejected when it is written
     return rounded
 
 

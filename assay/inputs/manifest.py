@@ -1,7 +1,4 @@
-"""The page that makes a folder a snapshot: what is in it, how it came about, how long it may be kept.
-
-Belongs here: names of the files, the manifest and its hash. Rows belong to the snapshot.
-"""
+"""Manifest of a snapshot: its files, source, rules and lifetime."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ DEFAULT_DAYS = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetime:
-    """When a snapshot was made and from when on it must not be read; both UTC."""
+    """Creation and expiry time of a snapshot; both UTC."""
 
     created_at: datetime
     expires_at: datetime
@@ -60,22 +57,22 @@ PLAIN_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "
 
 
 class ManifestHash:
-    """SHA-256 over one JSON line `[record_id, row, fault]` per row, in order; the rows a run reads, and no others."""
+    """SHA-256 over one JSON line `[record_id, row, reason]` per row, in order, of exactly the rows a run reads."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256(b"assay snapshot 1\n")
 
-    def add(self, record_id: str | None, row: str | None, fault: str | None) -> None:
-        """The hash speaks of one row more."""
-        self._digest.update(orjson.dumps((record_id, row, fault), option=orjson.OPT_APPEND_NEWLINE))
+    def add(self, record_id: str | None, row: str | None, reason: str | None) -> None:
+        """Adds one row."""
+        self._digest.update(orjson.dumps((record_id, row, reason), option=orjson.OPT_APPEND_NEWLINE))
 
     def hexdigest(self) -> str:
-        """The hash of the rows so far, 64 hex characters."""
+        """The hash of the rows so far, 64 hexadecimal digits."""
         return self._digest.hexdigest()
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """`directory` holds a complete manifest, on disk, not to be written again."""
+    """Writes the manifest to `directory` durably and read-only."""
     content: dict[str, object] = {name: getattr(manifest, name) for name in PLAIN_FIELDS}
     content.update(asdict(manifest.lifetime), format=FORMAT)
     path = directory / MANIFEST
@@ -88,7 +85,7 @@ def read_manifest(directory: Path) -> Manifest:
     """The manifest of a complete snapshot.
 
     Raises:
-        UsageError: the snapshot is gone, incomplete, damaged or of another format.
+        UsageError: the snapshot is missing, incomplete, damaged or of another format.
     """
     path = directory / MANIFEST
     try:
@@ -110,13 +107,13 @@ def read_manifest(directory: Path) -> Manifest:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"Input snapshot {directory} has a damaged {path.name}: expected what was written",
+            f"Input snapshot {directory} has a damaged {path.name}: expected the content that was written",
             next_step="start a new run.",
         ) from error
 
 
 def described_rules(rules: InputRules) -> dict[str, object]:
-    """The rules as they stand in a manifest."""
+    """The rules as stored in a manifest."""
     return {field.name: getattr(rules, field.name) for field in fields(rules)}
 
 

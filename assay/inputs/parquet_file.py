@@ -1,7 +1,4 @@
-"""Rows of a Parquet file, its types kept.
-
-Belongs here: reading batches of bounded size and finding the cells at fault.
-"""
+"""Rows of a Parquet file with their types, read in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ class ParquetFile(LocalFile):
         import pyarrow.parquet as pq
 
         try:
-            # Without a buffer a row group, which may be the whole file, would be read at once.
+            # Without a buffer, a whole row group, possibly the whole file, would be read at once.
             return pq.ParquetFile(self.path, buffer_size=BUFFER_BYTES, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
@@ -69,13 +66,13 @@ class ParquetFile(LocalFile):
 
     def _unreadable(self, error: Exception) -> UsageError:
         return UsageError(
-            f"{self.label} is no readable Parquet file ({type(error).__name__}): expected a complete Parquet file",
+            f"{self.label} is not a readable Parquet file ({type(error).__name__}): expected a complete Parquet file",
             next_step="write it again.",
         )
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows a batch may have so that it takes about 16 MB, judged by the file's own average."""
+    """Rows per batch, so that a batch takes about 16 MB by the file's own average."""
     groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
     row_bytes = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
     return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(1.0, row_bytes))))
@@ -96,7 +93,7 @@ def _rows(batch: pa.RecordBatch, *, start: int, max_cell_bytes: int) -> Iterator
 
 
 def _may_be_oversize(batch: pa.RecordBatch, max_cell_bytes: int) -> bool:
-    """True if a text or bytes cell is over the limit; what is nested is weighed once it is read."""
+    """True if a text or bytes cell exceeds the limit; nested values are measured after reading."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -106,23 +103,23 @@ def _may_be_oversize(batch: pa.RecordBatch, max_cell_bytes: int) -> bool:
 
 
 def _row(row: pa.RecordBatch, position: int, *, max_cell_bytes: int) -> RawRow:
-    """One row, cell by cell, so that one bad cell costs no other."""
+    """One row, read cell by cell, so that an invalid cell does not affect the others."""
     cells: dict[str, object] = {}
-    fault: tuple[RejectionReason, str, str] | None = None
+    invalid: tuple[RejectionReason, str, str] | None = None
     for name, column in zip(row.schema.names, row.columns, strict=True):
         try:
             value = column[0].as_py()
         except UnicodeDecodeError:
-            fault = fault or (RejectionReason.UNDECODABLE_TEXT, "expected UTF-8 text, found bytes that are none", name)
+            invalid = invalid or (RejectionReason.UNDECODABLE_TEXT, "expected UTF-8 text, found other bytes", name)
             continue
         if cell_bytes(value) > max_cell_bytes:
-            fault = fault or (
+            invalid = invalid or (
                 RejectionReason.OVERSIZE_CELL,
                 f"expected a cell of at most {max_cell_bytes:,} bytes, found a larger one",
                 name,
             )
             continue
         cells[name] = value
-    if fault is None:
+    if invalid is None:
         return raw_row(position, cells, max_cell_bytes=max_cell_bytes)
-    return RawRow(position, cells, fault[0], fault[1], row.serialize().to_pybytes(), fault[2])
+    return RawRow(position, cells, invalid[0], invalid[1], row.serialize().to_pybytes(), invalid[2])

@@ -1,7 +1,4 @@
-"""What every source yields, and what every source promises.
-
-Belongs here: the row as it was found, and the base classes of sources. How a format is read belongs to its module.
-"""
+"""Rows as a source yields them, and the base classes of sources."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One row of the input as it was found.
+    """One row of the input as read.
 
-    `position` counts rows from 0, without the header. With a `fault` (a reason of `rejected_records`),
-    `cells` holds what could be read, or None; `column` is the one at fault, where one is; `explanation`
-    holds no content. `raw` is the row's bytes, or `sha256:<hex>` of them where the row was too big to be held.
+    `position` counts rows from 0, without the header. With a `reason` (of `rejected_records`), `cells` holds the
+    readable cells, or None; `column` is the invalid one, if any; `explanation` contains no content. `raw` is the row's
+    bytes, or `sha256:<hex>` of them if the row was too large to hold.
     """
 
     position: int
     cells: dict[str, object] | None
-    fault: RejectionReason | None
+    reason: RejectionReason | None
     explanation: str | None
     raw: bytes
     column: str | None = None
@@ -42,7 +39,7 @@ class RawRow:
 class Source(ABC):
     """Rows of one input, streamed.
 
-    `label` names the input for people and for `runs.input_source`.
+    `label` names the input in messages and in `runs.input_source`.
     """
 
     def __init__(self, label: str) -> None:
@@ -50,18 +47,18 @@ class Source(ABC):
 
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns found, in their order; empty where no row could be read to learn them."""
+        """Names of the columns found, in their order; empty if no row could be read."""
 
     @abstractmethod
     def fingerprint(self) -> str | None:
-        """SHA-256 of the file's bytes in hex; None for an input that is no file."""
+        """SHA-256 of the file's bytes as hexadecimal digits; None for an input that is not a file."""
 
     @abstractmethod
     def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
-        """Every row, in order, positions from 0."""
+        """Every row in order, positions from 0."""
 
     def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
-        """Every row in order, each exactly once, a bad one with its fault; memory does not grow with their number.
+        """Every row in order, each exactly once, an invalid one with its reason; memory use is bounded.
 
         Raises:
             UsageError: there is no row, or the input as a whole cannot be read.
@@ -78,7 +75,7 @@ class Source(ABC):
 
 
 class LocalFile(Source):
-    """A file that must stay as it is while it is read."""
+    """A file that must not change while it is read."""
 
     def __init__(self, path: Path, *, label: str) -> None:
         super().__init__(label)
@@ -90,7 +87,7 @@ class LocalFile(Source):
             )
 
     def fingerprint(self) -> str | None:
-        """SHA-256 of the file's bytes in hex."""
+        """SHA-256 of the file's bytes as hexadecimal digits."""
         with self._open() as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -103,7 +100,7 @@ class LocalFile(Source):
             ) from error
 
     def _open_text(self) -> BufferedReader:
-        """The file behind its byte order mark, refused if it is UTF-16."""
+        """The file after its byte order mark; rejected if it is UTF-16."""
         file = self._open()
         start = file.read(len(UTF8_BOM))
         if start[:2] in UTF16_BOMS:
@@ -125,7 +122,7 @@ class LocalFile(Source):
         return found.st_size, found.st_mtime_ns, found.st_ino
 
     def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
-        """As for every source; raises UsageError too if the file was changed since it was opened."""
+        """Like every source; also raises UsageError if the file changed after it was opened."""
         yield from super().rows(max_cell_bytes=max_cell_bytes)
         if self._stat() != self._stamp:
             raise UsageError(

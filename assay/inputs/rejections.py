@@ -1,6 +1,6 @@
-"""One rejection per row: candidates of all checks are brought together out of core.
+"""Rejections: combines the candidates of all checks, out of core, into one rejection per row.
 
-Belongs here: uniqueness of ids and turns, and which reason wins. How a check finds its candidates belongs to the check.
+Also finds duplicate record ids and turns.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MEMORY_LIMIT = "128MB"
 BATCH_ROWS = 10_000
 SOURCE_CHECK, ID_CHECK, DUPLICATE_CHECK, TURN_CHECK, VALUE_CHECK = range(5)
 
-# Hashes come first: they take a fraction of the memory of ids, and mostly leave nothing to compare. Aggregates,
+# Hashes are compared first: they take a fraction of the memory of ids, and mostly suffice. Aggregates,
 # windows and sorts spill to disk when the limit is reached; joins of ids ran out of memory instead.
 DUPLICATES_SQL = """
 with suspects as (
@@ -107,7 +107,7 @@ order by position, check_order
 
 @dataclass(frozen=True, slots=True)
 class RowRejection:
-    """Why a row may not become a record; the check with the lowest order wins."""
+    """The reason that a row is rejected; the check with the lowest order wins."""
 
     reason: RejectionReason
     column: str | None
@@ -121,29 +121,29 @@ class RowRejection:
 
     @classmethod
     def of_id(cls, reason: RejectionReason, column: str, explanation: str) -> Self:
-        """A row without a usable id."""
+        """A row without a valid id."""
         return cls(reason, column, explanation, ID_CHECK)
 
     @classmethod
-    def of_place(cls, fault: BadPlace) -> Self:
-        """A row without a usable conversation or turn."""
-        return cls(fault.reason, fault.column, str(fault), ID_CHECK)
+    def of_place(cls, place_error: BadPlace) -> Self:
+        """A row without a valid conversation or turn."""
+        return cls(place_error.reason, place_error.column, str(place_error), ID_CHECK)
 
     @classmethod
     def of_value(cls, column: str, explanation: str) -> Self:
-        """A row that breaks an expectation."""
+        """A row that violates an expectation."""
         return cls(RejectionReason.VALUE_NOT_ALLOWED, column, explanation, VALUE_CHECK)
 
     def candidate(self, position: int, record_id: str | None, raw_hash: str) -> tuple[object, ...]:
-        """The fault as a row of the candidates."""
+        """The rejection as a row of the candidates."""
         return position, record_id, self.reason, self.column, self.explanation, raw_hash, self.check_order
 
 
 def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
-    """Rejected rows by reason; they are on disk in order of position, and what was needed to find them is gone.
+    """Rejected rows by reason; writes them in order of position and deletes the intermediate files.
 
     Raises:
-        UsageError: the disk has no room for what does not fit in memory.
+        UsageError: the disk is too full for data that does not fit in memory.
     """
     import duckdb
 
@@ -155,7 +155,7 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
     except duckdb.Error as error:
         raise UsageError(
             f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): "
-            f"expected {MEMORY_LIMIT} of memory and room on disk for about the size of the ids",
+            f"expected {MEMORY_LIMIT} of memory and disk space for about the size of the ids",
             next_step="free space, or make ids unique.",
         ) from error
     for name in (IDS, CANDIDATES, DUPLICATES, DUPLICATE_TURNS):
@@ -164,7 +164,7 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
 
 
 def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
-    """Every row whose id another row has too is in the file of duplicates, but for first copies that are kept."""
+    """Writes every row whose id occurs in another row to the file of duplicates, except first copies that are kept."""
     parameters = {
         "ids": str(partial / IDS),
         "id_column": rules.record_id,
@@ -177,7 +177,7 @@ def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules:
 
 
 def _write_duplicate_turns(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
-    """Every row whose turn another row has too is in the file of duplicate turns, but for first ones that are kept."""
+    """Writes every row whose turn occurs in another row to its file, except first copies that are kept."""
     with TableWriter(partial / DUPLICATE_TURNS, CANDIDATE_COLUMNS) as writer:
         if rules.conversation is None:
             return
@@ -193,7 +193,7 @@ def _write_duplicate_turns(database: duckdb.DuckDBPyConnection, partial: Path, r
 
 
 def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Counter[str]:
-    """Each rejected row once, with its first reason, in order of position; returns how many by reason."""
+    """Writes each rejected row once, with its first reason, in order of position; returns the counts by reason."""
     counts: Counter[str] = Counter()
     names = {"duplicates": DUPLICATES, "duplicate_turns": DUPLICATE_TURNS, "candidates": CANDIDATES}
     files = {name: str(partial / file) for name, file in names.items()}
@@ -210,7 +210,7 @@ def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Count
 
 @contextmanager
 def spilling_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB in bounded memory, which spills to `spill`; the folder is gone afterwards."""
+    """DuckDB in bounded memory, which spills to `spill`; the folder is deleted afterwards."""
     import duckdb
 
     spill.mkdir(mode=0o700)

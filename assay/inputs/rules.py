@@ -1,7 +1,4 @@
-"""What a task demands of its input.
-
-Belongs here: the rules and whether they make sense. Carrying them out belongs to the snapshot and the gate.
-"""
+"""Input rules of a task."""
 
 from __future__ import annotations
 
@@ -33,20 +30,20 @@ COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
     "expect_column_values_to_not_match_regex": ("column",),
     "expect_column_values_to_not_match_regex_list": ("column",),
 }
-"""Expectations that judge each row by itself, with the keys that name their columns.
+"""Expectations that validate each row by itself, with the keys that name their columns.
 
-Others look at several rows at once (uniqueness, order, averages), which rows read in chunks cannot answer,
-or name no rows.
+Others need several rows at once (uniqueness, order, averages), which rows read in chunks cannot provide, or identify no
+rows.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputRules:
-    """Which rows become records.
+    """Conditions for a row to become a record.
 
-    `required_columns` are all that the task reads; `expectations` are Great Expectations configurations;
-    `max_rejected_share` is from 0 to 1; with `conversation` each row is a turn of one. Raises UsageError where a rule
-    cannot be followed.
+    `required_columns` are all columns that the task reads; `expectations` are Great Expectations configurations;
+    `max_rejected_share` is from 0 to 1; with `conversation` each row is a turn of one. Raises UsageError if a rule
+    cannot be applied.
     """
 
     record_id: str
@@ -74,13 +71,13 @@ class InputRules:
             _check_expectation(expectation)
 
     def columns(self) -> tuple[str, ...]:
-        """Every column the input must have: record id, those the task reads, those the expectations judge."""
+        """Every column the input must have: record id, columns of the task, columns of the expectations."""
         judged = (column for expectation in self.expectations for column in expectation_columns(expectation))
         return tuple(dict.fromkeys((self.record_id, *self.required_columns, *judged)))
 
 
 def expectation_columns(expectation: Mapping[str, object]) -> tuple[str, ...]:
-    """The columns that a checked expectation judges."""
+    """The columns of a validated expectation."""
     kwargs = expectation["kwargs"]
     if not isinstance(kwargs, Mapping):
         return ()
@@ -88,10 +85,10 @@ def expectation_columns(expectation: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def require_columns(found: tuple[str, ...], rules: InputRules, *, label: str) -> None:
-    """Returns if every column that `rules` need is among those `found`, or if none could be learnt.
+    """Returns if every column that `rules` need is in `found`, or if no column is known.
 
     Raises:
-        UsageError: a column is missing; names those found and the nearest match.
+        UsageError: a column is missing; the message names those found and the nearest match.
     """
     missing = [column for column in rules.columns() if column not in found]
     if not found or not missing:
@@ -118,8 +115,8 @@ def _check_expectation(expectation: Mapping[str, object]) -> None:
     kind, kwargs = expectation.get("type"), expectation.get("kwargs")
     if kind not in COLUMN_KEYS:
         raise UsageError(
-            f"Input rules: expectation {kind!r} cannot be used at the door: "
-            "expected one that judges each row by itself: "
+            f"Input rules: expectation {kind!r} cannot be used: "
+            "expected one that validates each row by itself: "
             f"{', '.join(sorted(COLUMN_KEYS))}."
         )
     if not isinstance(kwargs, Mapping):
@@ -135,5 +132,5 @@ def _check_expectation(expectation: Mapping[str, object]) -> None:
                 f"Input rules: expectation {kind!r} has {key!r}: "
                 "expected a rule for every row, since each row that breaks it "
                 "is rejected",
-                next_step="the share that may be is max_rejected_share.",
+                next_step="set the permitted share as max_rejected_share.",
             )

@@ -1,7 +1,4 @@
-"""From a source to a snapshot: every row read once, checked, written, counted.
-
-Belongs here: the pass over the source and the order of its checks. Reading a snapshot is in `stored`.
-"""
+"""Creates a snapshot from a source: reads every row once, validates, writes and counts it."""
 
 from __future__ import annotations
 
@@ -63,14 +60,14 @@ def spool(
     report: Callable[[int], None],
     lifetime: Lifetime | None = None,
 ) -> InputSnapshot:
-    """`directory` holds a complete snapshot of `source`: each row either a record or rejected with one reason.
+    """`directory` holds a complete snapshot of `source`: each row is either a record or rejected with one reason.
 
-    `report` is called with the rows read so far. `lifetime` is 30 days from now unless given. Memory does not grow
-    with the number of rows. A spool that fails or is killed leaves nothing at `directory`.
+    `report` is called with the number of rows read so far. `lifetime` is 30 days from now unless given. Memory use is
+    independent of the number of rows. A failed or killed spool leaves nothing at `directory`.
 
     Raises:
-        UsageError: `directory` exists, a column is missing, the input has no rows or cannot be read as a whole,
-            an expectation is not accepted, or the disk takes no more.
+        UsageError: `directory` exists, a column is missing, the input has no rows or cannot be read as a whole, an
+            expectation is not accepted, or the disk is full.
     """
     lifetime = lifetime or Lifetime.of_days()
     require_columns(source.columns(), rules, label=source.label)
@@ -96,7 +93,7 @@ def spool(
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """What a row is checked with."""
+    """The rules and tools by which a row is validated."""
 
     rules: InputRules
     columns: tuple[str, ...]
@@ -106,13 +103,13 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True)
 class _CheckedRow:
-    """A row as it is written: `row` is None exactly where `written_fault` says why it could not be read."""
+    """A row as written: `row` is None exactly if `written_reason` states why it could not be read."""
 
     position: int
     record_id: str | None
     row: str | None
-    written_fault: str | None
-    fault: RowRejection | None
+    written_reason: str | None
+    rejection: RowRejection | None
     raw_hash: str
     judged: tuple[object, ...]
     conversation: str | None
@@ -120,12 +117,12 @@ class _CheckedRow:
 
     @property
     def place(self) -> str | None:
-        """What no other row may have too: the turn of a conversation."""
+        """The turn of a conversation, which must be unique among the rows."""
         return None if self.turn is None else f"{self.turn} {self.conversation}"
 
 
 def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[int], None]) -> tuple[int, str]:
-    """Rows read and their manifest hash; the rows, ids and first candidates for rejection are on disk."""
+    """Number of rows read and their manifest hash; writes rows, ids and the first candidates for rejection."""
     manifest_hash, rows_read = ManifestHash(), 0
     with_turns = checks.rules.conversation is not None
     with (
@@ -136,12 +133,12 @@ def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[
     ):
         for chunk in _chunks(source.rows(max_cell_bytes=checks.rules.max_cell_bytes), checks):
             for row in chunk:
-                manifest_hash.add(row.record_id, row.row, row.written_fault)
+                manifest_hash.add(row.record_id, row.row, row.written_reason)
             rows.write([_written(row, with_turns=with_turns) for row in chunk])
-            sound = [row for row in chunk if row.fault is None]
+            sound = [row for row in chunk if row.rejection is None]
             ids.write([(row.position, row.record_id, row.raw_hash, row.place) for row in sound])
             candidates.write(
-                [row.fault.candidate(row.position, row.record_id, row.raw_hash) for row in chunk if row.fault]
+                [row.rejection.candidate(row.position, row.record_id, row.raw_hash) for row in chunk if row.rejection]
             )
             candidates.write(list(_not_allowed(sound, checks.suite)))
             rows_read += len(chunk)
@@ -150,12 +147,12 @@ def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[
 
 
 def _written(row: _CheckedRow, *, with_turns: bool) -> tuple[object, ...]:
-    plain = (row.position, row.record_id, row.row, row.written_fault)
+    plain = (row.position, row.record_id, row.row, row.written_reason)
     return (*plain, row.conversation, row.turn) if with_turns else plain
 
 
 def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]]:
-    """Checked rows in chunks of at most 20,000 rows and about 32 MB."""
+    """Validated rows in chunks of at most 20,000 rows and about 32 MB."""
     chunk: list[_CheckedRow] = []
     chunk_bytes = 0
     for raw in rows:
@@ -169,25 +166,25 @@ def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]
 
 
 def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
-    """The row with its first fault, in the order: what the source found, no JSON form, no usable id, no usable turn."""
+    """The row with its first rejection, in the order: source, JSON form, record id, turn."""
     rules = checks.rules
     cells = _completed(raw.cells, checks.columns) if raw.cells is not None else {}
-    record_id, id_fault = _identified(cells, rules.record_id)
-    fault = RowRejection.of_source(raw.fault, raw.column, raw.explanation or "") if raw.fault else None
+    record_id, id_rejection = _identified(cells, rules.record_id)
+    rejection = RowRejection.of_source(raw.reason, raw.column, raw.explanation or "") if raw.reason else None
     row: str | None = None
-    if fault is None:
+    if rejection is None:
         try:
             row = canonical_json(cells).decode()
         except Unwritable as error:
-            fault = RowRejection.of_source(RejectionReason.UNREADABLE_ROW, None, str(error))
-    conversation, turn, place_fault = _placed(cells, rules.conversation, record_id)
-    written = f"{fault.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if fault else None
+            rejection = RowRejection.of_source(RejectionReason.UNREADABLE_ROW, None, str(error))
+    conversation, turn, place_rejection = _placed(cells, rules.conversation, record_id)
+    written = f"{rejection.reason} sha256:{hashlib.sha256(raw.raw).hexdigest()}" if rejection else None
     return _CheckedRow(
         position=raw.position,
         record_id=record_id,
         row=row,
-        written_fault=written,
-        fault=fault or id_fault or place_fault,
+        written_reason=written,
+        rejection=rejection or id_rejection or place_rejection,
         raw_hash=hmac.digest(checks.hash_key, raw.raw, "sha256").hex(),
         judged=tuple(cells.get(column) for column in checks.suite.columns) if checks.suite else (),
         conversation=conversation,
@@ -196,7 +193,7 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
 
 
 def _completed(cells: dict[str, object], columns: tuple[str, ...]) -> dict[str, object]:
-    """The cells, with null for a column the task reads and a JSON line leaves out."""
+    """The cells, with null for a column of the task that a JSON line omits."""
     absent = [column for column in columns if column not in cells]
     return {**cells, **dict.fromkeys(absent)} if absent else cells
 
@@ -216,7 +213,7 @@ def _identified(cells: dict[str, object], column: str) -> tuple[str | None, RowR
 def _placed(
     cells: dict[str, object], columns: TurnColumns | None, record_id: str | None
 ) -> tuple[str | None, int | None, RowRejection | None]:
-    """The row's conversation, its turn, and what is wrong with them; a row of no conversation has no turn."""
+    """The row's conversation, its turn, and their rejection; a row outside conversations has no turn."""
     if columns is None or record_id is None:
         return None, None, None
     try:
@@ -228,7 +225,7 @@ def _placed(
 
 
 def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple[object, ...]]:
-    """A candidate for rejection for each of the rows that breaks an expectation."""
+    """A candidate for rejection for each row that violates an expectation."""
     if suite is None or not rows:
         return
     cells = {column: [row.judged[index] for row in rows] for index, column in enumerate(suite.columns)}
@@ -241,7 +238,7 @@ def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple
 
 @contextmanager
 def _partial(directory: Path) -> Iterator[Path]:
-    """A folder beside `directory` that takes its place at the end, and is gone if anything fails."""
+    """A folder beside `directory` that is renamed to it at the end, and deleted on failure."""
     if directory.exists():
         raise UsageError(
             f"Input snapshot {directory} exists already: expected a new folder; a snapshot is never written twice."

@@ -1,7 +1,4 @@
-"""From what the user names (a file, a table, a SQL query) to a source of rows.
-
-Belongs here: telling the kinds apart and reading the warehouse. How a file format is read belongs to its own module.
-"""
+"""Opens the source of rows that the user names: a file, a table or a SQL query."""
 
 from __future__ import annotations
 
@@ -33,13 +30,13 @@ EXPECTED = f"a file ({', '.join(SUFFIXES)}), a table (project.dataset.table) or 
 
 
 def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: date) -> Source:
-    """The source that `spec` names; its columns can be asked for, its rows are not read yet.
+    """The source that `spec` names; its columns are available, its rows are not read yet.
 
-    A file's path is relative to `root`. A query may name `@data_date`, which becomes a DATE parameter.
+    A file's path is relative to `root`. A query may contain `@data_date`, which becomes a DATE parameter.
 
     Raises:
-        UsageError: `spec` is no file, table or query, the file is missing, empty or unreadable as a whole,
-            or a warehouse is needed and `query` is None.
+        UsageError: `spec` is not a file, table or query, the file is missing, empty or unreadable as a whole, or a
+            warehouse is needed and `query` is None.
     """
     path = root / spec
     if _is_file(path):
@@ -50,15 +47,15 @@ def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: da
     if spec.lower().endswith(SUFFIXES) or OTHER_FILES.search(spec) or "/" in spec:
         raise _no_file(spec, path)
     if TABLE.fullmatch(spec):
-        # A table's name cannot be a query parameter; the pattern leaves nothing in it that could end the quotes.
+        # A table name cannot be a query parameter; the pattern excludes characters that could end the quotes.
         return WarehouseSource(spec, sql=f"select * from `{spec}`", query=_needed(query, spec), data_date=data_date)
     raise UsageError(f"Input {spec!r} is not understood: expected {EXPECTED}.")
 
 
 class WarehouseSource(Source):
-    """Rows of one SQL statement, in the order the warehouse gives them.
+    """Rows of one SQL statement, in the warehouse's order.
 
-    The statement runs once: the row that `columns` looked at is the first that `rows` yields.
+    The statement runs once: the row that `columns` read is the first that `rows` yields.
     """
 
     def __init__(self, label: str, *, sql: str, query: QueryPort, data_date: date) -> None:
@@ -69,7 +66,7 @@ class WarehouseSource(Source):
         self._peeked: tuple[dict[str, object] | None, Iterator[dict[str, object]]] | None = None
 
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of the first row; empty if there is none."""
+        """Names of the columns of the first row; empty without one."""
         if self._peeked is None:
             stream = self._query.stream(self._sql, self._parameters)
             self._peeked = next(stream, None), stream
@@ -93,7 +90,7 @@ class WarehouseSource(Source):
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a SQL text is too long for a path, or holds what no path can
+    except (OSError, ValueError):  # a SQL text is too long for a path, or has characters that a path cannot have
         return False
 
 

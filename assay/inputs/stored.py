@@ -1,7 +1,4 @@
-"""Snapshots that exist: opened, streamed, verified, purged.
-
-Belongs here: reading. Making one belongs to `snapshot`.
-"""
+"""Existing snapshots: opened, streamed, verified, purged."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ ABANDONED_AFTER = timedelta(days=1)
 @quick_init
 @dataclass(frozen=True, slots=True)
 class SnapshotRow:
-    """One row that became a record; `cells` are its values as JSON holds them, dates and decimals as text."""
+    """One row that became a record; `cells` are its values as JSON, dates and decimals as text."""
 
     position: int
     record_id: str
@@ -49,7 +46,7 @@ class SnapshotRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One row that did not, with a reason of `rejected_records`; `raw_hash` is keyed."""
+    """One rejected row, with a reason of `rejected_records`; `raw_hash` is keyed."""
 
     position: int
     record_id: str | None
@@ -75,12 +72,12 @@ class InputSnapshot:
     expires_at: datetime
 
     def records(self, *, holds: Callable[[str], bool] | None = None) -> Iterator[SnapshotRow]:
-        """Rows that became records, in order of position; memory does not grow with their number.
+        """Rows that became records, in order of position; memory use is independent of their number.
 
-        Only those whose id `holds`, if that is given: the cells of the others are not even parsed.
+        With `holds`, only those whose id it accepts: the cells of the others are not parsed.
 
         Raises:
-            UsageError: a file of the snapshot is gone or damaged.
+            UsageError: a file of the snapshot is missing or damaged.
         """
         rejected = (row["position"] for row in _stream(self.directory / REJECTED, ["position"]))
         next_rejected = next(rejected, None)
@@ -93,14 +90,14 @@ class InputSnapshot:
             yield SnapshotRow(row["position"], row["record_id"], orjson.loads(row["row"]))
 
     def records_at(self, positions: Collection[int]) -> Iterator[SnapshotRow]:
-        """Rows at these positions that became records, in order; the other rows are passed over unread."""
+        """The records at these positions, in order; other rows are not read."""
         rejected = {row["position"] for row in _stream(self.directory / REJECTED, ["position"], only=positions)}
         for row in _stream(self.directory / ROWS, ["position", "record_id", "row"], only=positions):
             if row["position"] not in rejected:
                 yield SnapshotRow(row["position"], row["record_id"], orjson.loads(row["row"]))
 
     def rejected(self) -> Iterator[RejectedRow]:
-        """Rows that were rejected, in order of position."""
+        """Rejected rows, in order of position."""
         for row in _stream(self.directory / REJECTED, list(RejectedRow.__slots__)):
             yield RejectedRow(**row)
 
@@ -109,13 +106,13 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnaps
     """The snapshot in `directory`, complete and not expired at `now` (the present unless given).
 
     Raises:
-        UsageError: it is gone, incomplete, damaged or expired.
+        UsageError: it is missing, incomplete, damaged or expired.
     """
     manifest = read_manifest(directory)
     if manifest.lifetime.expires_at <= (now or datetime.now(UTC)):
         raise UsageError(
             f"Input snapshot {directory} expired on {manifest.lifetime.expires_at:%Y-%m-%d %H:%M} UTC: "
-            "expected one that may still be read",
+            "expected one that has not expired",
             next_step="start a new run.",
         )
     for name in manifest.files:
@@ -138,7 +135,7 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnaps
 
 
 def verify(snapshot: InputSnapshot, *, by_row: bool = True) -> None:
-    """Returns if the snapshot's rows and rejections are those it was made with; `by_row` hashes each row once more.
+    """Returns if the snapshot's rows and rejections are unchanged; `by_row` also hashes each row again.
 
     Raises:
         UsageError: its manifest hash or a file differs, or a file cannot be read.
@@ -167,7 +164,7 @@ def _verify_rows(snapshot: InputSnapshot, manifest: Manifest) -> None:
 
 
 def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
-    """No snapshot that expired by `now`, and nothing a killed run left a day ago, is left; returns how many went."""
+    """Deletes snapshots expired by `now` and day-old remains of killed runs; returns the number deleted."""
     if not directory_of_snapshots.is_dir():
         return 0
     purged = 0
@@ -180,7 +177,7 @@ def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
 
 
 def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of the file, of those at the positions `only` if that is given."""
+    """Rows of the file; only those at the positions `only` if given."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -197,7 +194,7 @@ def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = No
 
 
 def _at(batch: pa.RecordBatch, places: pa.Int64Array) -> pa.RecordBatch:
-    import pyarrow.compute as pc  # slow to load, and few ask for places
+    import pyarrow.compute as pc  # slow to load, and rarely needed
 
     return batch.filter(pc.is_in(batch.column("position"), value_set=places))
 
@@ -208,12 +205,12 @@ def _is_expired(folder: Path, now: datetime) -> bool:
         return False
     try:
         return read_manifest(folder).lifetime.expires_at <= now
-    except UsageError:  # unreadable: nobody can open it, so its age decides
+    except UsageError:  # unreadable: it cannot be opened, so its age decides
         return datetime.fromtimestamp(page.stat().st_mtime, UTC) + timedelta(days=DEFAULT_DAYS) <= now
 
 
 def _is_abandoned(folder: Path, now: datetime) -> bool:
-    """True for a partial snapshot that nothing has written to for a day."""
+    """True for a partial snapshot that was not written to for a day."""
     if not folder.name.endswith(PARTIAL_SUFFIX):
         return False
     newest = max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*")))
@@ -221,7 +218,7 @@ def _is_abandoned(folder: Path, now: datetime) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    # Renamed first: a purge that is killed leaves nothing that could be opened.
+    # Renamed first, so that a killed purge leaves no snapshot that could be opened.
     doomed = folder if folder.name.endswith(PARTIAL_SUFFIX) else folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
     os.replace(folder, doomed)
     shutil.rmtree(doomed)

@@ -1,7 +1,4 @@
-"""Parquet files written chunk by chunk, and the columns of those a snapshot is made of.
-
-Belongs here: how rows of tuples reach Parquet.
-"""
+"""Parquet files of a snapshot: their columns, and a writer that appends chunks."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Columns = tuple[tuple[str, str], ...]
 
 ROW_COLUMNS: Columns = (("position", "int64"), ("record_id", "string"), ("row", "string"), ("fault", "string"))
 TURN_COLUMNS: Columns = (("conversation", "string"), ("turn", "int64"))
-"""Follow the columns of rows that are turns of conversations."""
+"""Additional columns of rows that are turns of conversations."""
 ID_COLUMNS: Columns = (("position", "int64"), ("record_id", "string"), ("raw_hash", "string"), ("place", "string"))
 REJECTED_COLUMNS: Columns = (
     ("position", "int64"),
@@ -31,7 +28,7 @@ CANDIDATE_COLUMNS: Columns = (*REJECTED_COLUMNS, ("check_order", "int64"))
 
 
 class TableWriter:
-    """Appends rows to one Parquet file; nothing is held between writes. The file exists even if no row comes."""
+    """Appends rows to one Parquet file; nothing is held between writes. The file exists even without rows."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self._path = path
@@ -49,7 +46,7 @@ class TableWriter:
         self._writer.close()
 
     def write(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """`rows` are tuples in the order of the columns."""
+        """Writes `rows`, tuples in the order of the columns."""
         import pyarrow as pa
 
         if rows:
@@ -60,12 +57,12 @@ class TableWriter:
             self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """`batch` has the columns of the file, in their order."""
+        """Writes `batch`, which has the columns of the file in their order."""
         self._writer.write_batch(batch)
 
 
 def arrow_schema(columns: Columns) -> pa.Schema:
-    """The columns as Arrow knows them."""
+    """The columns as an Arrow schema."""
     import pyarrow as pa
 
     return pa.schema([(name, pa.type_for_alias(kind)) for name, kind in columns])

@@ -1,7 +1,4 @@
-"""The rows of a snapshot by conversation, each conversation in the order of its turns, out of core.
-
-Belongs here: the order, and the pieces long conversations are cut into. What a turn is belongs to `turns`.
-"""
+"""Records of a snapshot by conversation, in the order of turns, out of core."""
 
 from __future__ import annotations
 
@@ -50,17 +47,17 @@ FIND = "select record_id, cells from rows where position = ?"
 
 @dataclass(frozen=True, slots=True)
 class TurnPiece:
-    """Turns of one conversation in order, at most `PIECE_TURNS` of them; `is_last` when none is left after them."""
+    """At most `PIECE_TURNS` turns of one conversation in order; `is_last` if none follow."""
 
     rows: tuple[SnapshotRow, ...]
     is_last: bool
 
 
 def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TURNS) -> Iterator[TurnPiece]:
-    """Every record of the snapshot, by conversation; the new folder `scratch` holds a copy of its rows meanwhile.
+    """Every record of the snapshot by conversation; the new folder `scratch` holds a copy of its rows meanwhile.
 
     Raises:
-        UsageError: a file of the snapshot is damaged, or the disk has no room for about its size.
+        UsageError: a file of the snapshot is damaged, or the disk has no space for about its size.
     """
     import duckdb
     import pyarrow as pa
@@ -75,7 +72,7 @@ def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TUR
     except (duckdb.Error, pa.ArrowException, sqlite3.Error, OSError) as error:
         raise UsageError(
             f"The turns of input snapshot {snapshot.directory} cannot be put in order ({type(error).__name__}): expected "
-            f"{MEMORY_LIMIT} of memory and room on disk for about the size of its rows",
+            f"{MEMORY_LIMIT} of memory and disk space for about the size of its rows",
             next_step="free space and resume.",
         ) from error
     finally:
@@ -90,7 +87,7 @@ def _places(snapshot: InputSnapshot, scratch: Path, most: int) -> Iterator[dict[
 
 
 def _copied(snapshot: InputSnapshot, path: Path) -> sqlite3.Connection:
-    """The snapshot's rows where each is found by its position."""
+    """The snapshot's rows in a database, each found by its position."""
     rows = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     for statement in (*SETTINGS, TABLE, "begin"):
         rows.execute(statement)

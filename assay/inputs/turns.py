@@ -1,7 +1,4 @@
-"""Which conversation a row belongs to, and which turn of it the row is.
-
-Belongs here: reading both from the cells of a row, and what can be wrong with them. Their order belongs to `turn_order`.
-"""
+"""Conversation and turn of a row, from its cells."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ import orjson
 from assay.inputs.canonical import BadId, record_id_of
 from assay.records.statuses import RejectionReason
 
-WHOLE_NUMBER = re.compile(r"(\d{1,16})(\.0+)?", re.ASCII)
+INTEGER = re.compile(r"(\d{1,16})(\.0+)?", re.ASCII)
 LAST_TURN = 2**53 - 1
-"""Beyond it JSON and stores that know only floats would take neighbours for one."""
+"""Above it, JSON and stores that use floats would confuse neighboring integers."""
 
 
 class BadPlace(ValueError):
-    """A row whose conversation or turn cannot be used: the reason, the column, and a message that names no content."""
+    """A row whose conversation or turn is not valid: the reason, the column, and a message without content."""
 
     def __init__(self, reason: RejectionReason, column: str, explanation: str) -> None:
         super().__init__(explanation)
@@ -32,9 +29,9 @@ class BadPlace(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnColumns:
-    """Columns that hold a conversation's id, the number of the turn, and whose data it is.
+    """Columns of the conversation id, the turn number and the tenant.
 
-    Where they are not `required`, a row may stand outside every conversation.
+    If they are not `required`, a row may be outside every conversation.
     """
 
     conversation: str
@@ -52,10 +49,10 @@ class Place:
 
 
 def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
-    """The row's conversation and turn, as the user named them; None for a row of no conversation.
+    """The row's conversation and turn, as in the input; None for a row outside conversations.
 
     Raises:
-        BadPlace: one of the two is missing or cannot be what it should.
+        BadPlace: one of the two is missing or not valid.
     """
     if not columns.required and cells.get(columns.conversation) is None:
         return None
@@ -68,17 +65,15 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
         raise BadPlace(RejectionReason.MISSING_CONVERSATION, columns.conversation, explanation)
     turn = turn_of(cells.get(columns.turn))
     if turn is None:
-        raise BadPlace(
-            RejectionReason.BAD_TURN, columns.turn, f"expected a whole number from 0 in column {columns.turn!r}"
-        )
+        raise BadPlace(RejectionReason.BAD_TURN, columns.turn, f"expected an integer from 0 in column {columns.turn!r}")
     return Place(conversation, turn)
 
 
 def turn_of(value: object) -> int | None:
-    """The whole number that a cell stands for (3, "3", 3.0), None where it stands for none from 0 to 2^53 - 1."""
+    """The integer in a cell (3, "3", 3.0); None if it is none from 0 to 2^53 - 1."""
     number: int | None = None
     if isinstance(value, str):
-        match = WHOLE_NUMBER.fullmatch(value.strip())
+        match = INTEGER.fullmatch(value.strip())
         number = int(match[1]) if match else None
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
@@ -88,7 +83,7 @@ def turn_of(value: object) -> int | None:
 
 
 def group_of(place: Place | None, cells: Mapping[str, object], *, columns: TurnColumns, record_id: str) -> str:
-    """What rows of one conversation of one tenant share; a row of no conversation has it to itself."""
+    """Key that the rows of one conversation of one tenant share; a row outside conversations has its own."""
     if place is None:
         return orjson.dumps([record_id]).decode()
     tenant = cells.get(columns.tenant) if columns.tenant else None

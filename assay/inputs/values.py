@@ -1,7 +1,4 @@
-"""Rows that arrive as typed values (Parquet, warehouse) and have no bytes of their own.
-
-Belongs here: their raw form and the faults of their cells.
-"""
+"""Raw form of rows that arrive as typed values (Parquet, warehouse) without bytes of their own."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from assay.records.statuses import RejectionReason
 
 
 def raw_row(position: int, cells: dict[str, object], *, max_cell_bytes: int) -> RawRow:
-    """The row with its canonical JSON as raw bytes, or with the fault that one of its cells has."""
+    """The row with its canonical JSON as raw bytes, or with a rejection reason if a cell is not valid."""
     try:
         raw = canonical_json(cells)
     except Unwritable as error:

@@ -1,8 +1,8 @@
-"""Imports Google's client libraries without what they load beside themselves for notebooks, data frames and downloads.
+"""Imports Google's client libraries without their optional dependencies for notebooks, data frames and downloads.
 
-They try pandas, tqdm with IPython, the Storage API's reader and more, whether these are asked for or not: most of their
-start, and nothing here uses it. What a process has loaded already it keeps, and what it imports later is whole. Where other
-people's code shares the process, which may ask the same libraries for data frames, they are loaded whole.
+The libraries try to import pandas, tqdm with IPython, the Storage API's reader and more; these take most of the
+start-up time, and nothing here uses them. Modules that are already loaded stay loaded, and later imports are complete.
+In a process that is shared with other code (Dagster, IPython), the libraries are imported normally.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from types import ModuleType
 
 OPTIONAL = ("pandas", "pandas_gbq", "geopandas", "shapely", "tqdm", "IPython", "fastavro", "chardet", "db_dtypes")
 OPTIONAL_OF_QUERIES = (*OPTIONAL, "pyarrow", "google.cloud.bigquery_storage", "google.cloud.bigquery_storage_v1")
-"""Rows of a result are read as JSON, page by page; Arrow and the Storage API are for whoever downloads tables."""
+"""Query results are read as JSON, page by page; Arrow and the Storage API serve downloads of whole tables."""
 SHARED_WITH = ("dagster", "IPython")
 LOADING = RLock()
 
 
 @cache
 def load_queries() -> None:
-    """The client library of queries is loaded; asked again, nothing happens."""
+    """The BigQuery client library is imported; further calls do nothing."""
     with without(OPTIONAL_OF_QUERIES):
         import google.cloud.bigquery  # noqa: F401
 
 
 @cache
 def load_writes() -> None:
-    """The client library of the Storage Write API is loaded; asked again, nothing happens."""
+    """The client library of the Storage Write API is imported; further calls do nothing."""
     with without(OPTIONAL):
         import google.cloud.bigquery_storage_v1  # noqa: F401
 
 
 @contextmanager
 def without(names: tuple[str, ...]) -> Iterator[None]:
-    """Importing one of the modules fails for this thread inside the block, as if it were not installed, unless loaded.
+    """Imports of these modules fail in this thread inside the block, as if not installed; loaded ones still work.
 
-    Nor is what the block makes looked through for garbage again and again: modules stay.
+    Garbage collection is off inside the block, because modules are never freed.
     """
     if any(host in sys.modules for host in SHARED_WITH):
         yield
@@ -60,7 +60,7 @@ def without(names: tuple[str, ...]) -> Iterator[None]:
 
 
 class _Absent(MetaPathFinder):
-    """Says of some modules to the thread that made it that they are not installed; other threads find them."""
+    """Hides some modules from the thread that created it; other threads can import them."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names

@@ -1,4 +1,4 @@
-"""How a process that answers is set up: its event loop and its memory."""
+"""Event loop and memory settings of a process that makes calls."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 SETTLED_AFTER_S = 3.0
 M_ARENA_MAX = -8
-"""The parameter of `mallopt` in glibc's malloc.h for the number of arenas."""
+"""Parameter of `mallopt` in glibc's malloc.h for the number of arenas."""
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop, which takes a third of the CPU; asyncio's own where there is none for the platform."""
+    """uvloop's event loop, which takes a third of the CPU; None (asyncio's own) where uvloop is not available."""
     try:
         import uvloop
     except ImportError:
@@ -25,7 +25,7 @@ def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 @contextmanager
 def settled_memory() -> Iterator[None]:
-    """Memory stays small while the block runs; no garbage is looked for until `settle_memory` says so."""
+    """Limits memory use inside the block; garbage collection is off until `settle_memory` turns it on."""
     _share_one_arena()
     gc.disable()
     try:
@@ -36,10 +36,11 @@ def settled_memory() -> Iterator[None]:
 
 
 async def settle_memory() -> None:
-    """What was imported or prepared until the run is well under way is never looked through for garbage.
+    """Objects that exist once the run has settled are exempt from garbage collection.
 
-    Libraries have hundreds of thousands of objects, some loaded with the first call or the first flush: a look through
-    them stops everything for a tenth of a second, and answers that come meanwhile would be in nobody's journal.
+    Libraries create hundreds of thousands of objects, some only with the first call or the first flush. A collection of
+    all of them blocks the event loop for a tenth of a second, and responses that arrive meanwhile would not be in a
+    journal.
     """
     await asyncio.sleep(SETTLED_AFTER_S)
     gc.freeze()
@@ -47,9 +48,9 @@ async def settle_memory() -> None:
 
 
 def _share_one_arena() -> None:
-    """Threads that start from now on take their memory from one place instead of one each, of which none gives back.
+    """New threads share one malloc arena, because arenas do not return memory to the system.
 
-    Measured over 10,000 rows: half of what a run needed beyond its imports. Only glibc has arenas to limit.
+    Measured over 10,000 rows: half of the memory that a run needed beyond its imports. Only glibc has arenas to limit.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(M_ARENA_MAX, 1)

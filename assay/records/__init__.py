@@ -1,8 +1,7 @@
 """Frozen row types, one per landing table, field for field as in `warehouse/schemas/*.json`.
 
-Only the shapes belong here; `landed_at` and `row_hash` are added by the landing writer,
-so they are no fields of a record. Computation belongs to the rooms that make the rows. Judgements and what is made of
-them stand in `eval_records.py`, and are imported from here like the others.
+The landing writer adds `landed_at` and `row_hash`, so a record has no fields for them. Row types of evaluation are in
+`evaluation.py`, and imported from here like the others.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ class GoldenCase(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent(Row):
-    """Executions: what was started, and how it ended: one row per run and event."""
+    """Start and end of runs: one row per run and event."""
 
     table: ClassVar[str] = "runs"
 
@@ -164,7 +163,7 @@ class RejectedRecord(Row):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Row):
-    """Every call on the wire, whatever became of it: one row per call."""
+    """Every call on the wire, whatever its status: one row per call."""
 
     table: ClassVar[str] = "responses"
 
@@ -213,7 +212,7 @@ class Response(Row):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(Row):
-    """What was sent and what came back, masked, apart from the figures: one row per call."""
+    """Messages sent and text received, masked, separate from the metrics: one row per call."""
 
     table: ClassVar[str] = "contents"
 
@@ -265,7 +264,7 @@ class Prediction(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch(Row):
-    """Batches given to a provider's Batch API: one row per batch and state."""
+    """Batches sent to a provider's Batch API: one row per batch and state."""
 
     table: ClassVar[str] = "batches"
 
@@ -297,7 +296,7 @@ class Batch(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticCacheEntry(Row):
-    """Answers that the semantic cache may give again, with the embedding of their question: one row per entry."""
+    """Responses that the semantic cache may reuse, with the embedding of their question: one row per entry."""
 
     table: ClassVar[str] = "semantic_cache"
 
@@ -324,7 +323,7 @@ class SemanticCacheEntry(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetEntry(Row):
-    """Money lent to a worker under a cap, and what became of it: one row per lease, event and sequence."""
+    """Money lent to a worker under a cap, and its outcome: one row per lease, event and sequence."""
 
     table: ClassVar[str] = "budget_entries"
 
@@ -348,4 +347,4 @@ LANDING_RECORDS: dict[str, type[Row]] = {
         BudgetEntry, Batch, SemanticCacheEntry, Assignment, Comparison, Gate, Promotion,
     )
 }  # fmt: skip
-"""Landing table name to the record that it holds."""
+"""Landing table name to its record type."""

@@ -1,7 +1,4 @@
-"""Row types of judgements and of what is computed from them; `records.py` has the others, and all by table.
-
-Only the shapes belong here, field for field as in `warehouse/schemas/*.json`.
-"""
+"""Row types of scores, labels and evaluation results; `assay.records` has the others, and all by table."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ class Score(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment(Row):
-    """What people are to label, and how it was drawn: one row per assignment."""
+    """Predictions that people label, and how they were sampled: one row per assignment."""
 
     table: ClassVar[str] = "annotations_queue"
 
@@ -199,7 +196,7 @@ class Gate(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion(Row):
-    """Which version of a task serves which stage: one row per promotion."""
+    """The version of a task that serves a stage: one row per promotion."""
 
     table: ClassVar[str] = "stages"
 

@@ -1,4 +1,4 @@
-"""What every landing row carries; the row types are in `records.py`."""
+"""Fields of every landing row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ JsonText = str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What every landing row carries."""
+    """Fields of every landing row."""
 
     table: ClassVar[str]
 

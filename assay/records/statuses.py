@@ -1,11 +1,11 @@
-"""Statuses, kinds and other closed lists of values that landing rows hold, each defined once.
+"""Statuses, kinds and other closed lists of values in landing rows, each defined once.
 
-A member is a `str`, so rows, journals and Arrow hold the plain value. A row that is read back holds a plain `str`: compare
-with `==` or `in`, not with `is`. Reading a member off its class takes 0.1 µs in Python 3.11, so code that runs for every
-row keeps it in a constant of its module. JSON takes a member as a value; as a key it needs `.value`.
+A member is a `str`, so rows, journals and Arrow hold the plain value. A row that is read back holds a plain `str`:
+compare with `==` or `in`, not with `is`. Reading a member off its class takes 0.1 µs in Python 3.11, so code that runs
+for every row keeps it in a constant of its module. JSON takes a member as a value; as a key it needs `.value`.
 
-Values that only one package knows stay there: `statistics.measured.Status`, `statistics.labelled_sample.SamplingDesign`,
-`inference.endpoint.failures.FailureKind`.
+Values used by one package only are defined there: `statistics.measured.Status`,
+`statistics.labelled_sample.SamplingDesign`, `inference.endpoint.failures.FailureKind`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Stage(StrEnum):
 
 
 class OnInconclusive(StrEnum):
-    """What an inconclusive gate decision does at a stage."""
+    """Effect of an inconclusive gate decision at a stage."""
 
     BLOCK = "block"
     WARN = "warn"
@@ -48,7 +48,7 @@ class UnfinishedRunStatus(StrEnum):
     """Status that a command reports of a run that has not finished; it never lands."""
 
     SUBMITTED = "submitted"
-    """Its batches are with the provider."""
+    """The provider is processing its batches."""
     ANSWERED = "answered"
     """Its predictions have landed, its scores have not."""
 
@@ -69,11 +69,11 @@ class GoldenSplit(StrEnum):
     DEV = "dev"
     """May be shown to the model."""
     GATE = "gate"
-    """A gate decides on it."""
+    """Used only by gates."""
 
 
 class Population(StrEnum):
-    """`records.population`, and the input that asks for it."""
+    """`records.population`, and the input that selects it."""
 
     GOLDEN_DEV = "golden:dev"
     GOLDEN_GATE = "golden:gate"
@@ -116,7 +116,7 @@ class CallStatus(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """`responses.finish_reason`: why generation ended, in the words of the OpenAI API; other providers may have more."""
+    """`responses.finish_reason`: the reason that generation ended, in terms of the OpenAI API; others may be added."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -126,7 +126,7 @@ class FinishReason(StrEnum):
 
 
 class Billing(StrEnum):
-    """`responses.billing`: unknown for a call that timed out or broke off."""
+    """`responses.billing`: unknown for a call that timed out or was interrupted."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
@@ -145,7 +145,7 @@ class PredictionStatus(StrEnum):
 
 
 ANSWERED = frozenset({PredictionStatus.OK, PredictionStatus.REPAIRED})
-"""Statuses of predictions that a model answered with a valid output."""
+"""Statuses of predictions with a valid output of a model."""
 
 
 class AnswerSource(StrEnum):
@@ -164,7 +164,7 @@ class SpanStatus(StrEnum):
 
 
 class ScoreStatus(StrEnum):
-    """`scores.status`: four states that are never mixed up, and none of them a value of 0."""
+    """`scores.status`: four separate states, none of which is a value of 0."""
 
     SCORED = "scored"
     UNSCORED = "unscored"
@@ -188,7 +188,7 @@ class BudgetEvent(StrEnum):
 
 
 class BatchState(StrEnum):
-    """`batches.state` in the order a batch goes through; each state is a row of its own."""
+    """`batches.state` in the order of a batch's life cycle; each state is a row of its own."""
 
     INTENT = "intent"
     SUBMITTED = "submitted"
@@ -207,14 +207,14 @@ class ProviderBatchStatus(StrEnum):
 
 
 class AssignmentEvent(StrEnum):
-    """`annotations_queue.event`: anybody may take it, or it is one person's."""
+    """`annotations_queue.event`: open to anyone, or assigned to one person."""
 
     OPEN = "open"
     ASSIGNED = "assigned"
 
 
 class AssignmentRole(StrEnum):
-    """`annotations_queue.role`: adjudicate where annotators did not agree."""
+    """`annotations_queue.role`: adjudicate if annotators disagreed."""
 
     LABEL = "label"
     ADJUDICATE = "adjudicate"
@@ -228,20 +228,20 @@ class SamplePurpose(StrEnum):
 
 
 class RuleKind(StrEnum):
-    """What a gate's rule asks for; `GateRule.bar` is its figure."""
+    """Kind of a gate rule; each states the meaning of the rule's threshold."""
 
     LOWER_BOUND = "lower_bound"
-    """A rate of at least `bar`."""
+    """A rate of at least the threshold."""
     NO_REGRESSION = "no_regression"
-    """Candidate minus champion above -`bar`."""
+    """Candidate minus champion above minus the threshold."""
     COST_PER_CORRECT = "cost_per_correct"
-    """At most `bar` USD for each correct answer."""
+    """At most the threshold in USD per correct prediction."""
     LATENCY = "latency"
-    """A share of at least `bar` final within the SLA's time."""
+    """At least this share of predictions final within the SLA's time."""
     JUDGE_CALIBRATED = "judge_calibrated"
-    """Agreement κ of judge and people of at least `bar`, on at least `n_min` labels."""
+    """Agreement κ of judge and people of at least the threshold, on at least `n_min` labels."""
     GOLDEN_CASES = "golden_cases"
-    """At least `bar` cases, and in each slice of `covering` at least `n_min`."""
+    """At least this number of cases, and at least `n_min` in each slice of `covering`."""
 
 
 class RuleState(StrEnum):
@@ -252,7 +252,7 @@ class RuleState(StrEnum):
     INCONCLUSIVE = "inconclusive"
     WAIVED = "waived"
     REPORTED = "reported"
-    """Shown, with no say in the decision."""
+    """Reported only; does not count toward the decision."""
 
 
 class RuleDecision(StrEnum):

@@ -72,7 +72,7 @@ class GoldenSource(Source):
                 "cluster_id": case.cluster_id,
                 **_turn_cells(case),
             }
-            yield RawRow(position=position, cells=cells, fault=None, explanation=None, raw=orjson.dumps(cells))
+            yield RawRow(position=position, cells=cells, reason=None, explanation=None, raw=orjson.dumps(cells))
 
 
 def _turn_cells(case: Case) -> dict[str, object]:
@@ -181,7 +181,7 @@ class NaturallyKeyed(Source):
     def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
         for row in self._source.rows(max_cell_bytes=max_cell_bytes):
             values = [as_text((row.cells or {}).get(column)) for column in self._key_columns]
-            if row.fault is not None or row.cells is None or not any(values):
+            if row.reason is not None or row.cells is None or not any(values):
                 yield row
                 continue
             yield replace(row, cells={**row.cells, NATURAL_KEY: keyed_hash(self._hash_key, "record", *values)})

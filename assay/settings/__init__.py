@@ -1,7 +1,4 @@
-"""The only place that reads the environment; everything else receives values.
-
-Belongs here: names of environment variables, their defaults and their checks. Clients are made elsewhere.
-"""
+"""Settings: reads and validates the environment; all other code receives values."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from assay.errors import UsageError
 from assay.settings.hash_key import hash_key
 from assay.settings.traces import TraceSettings, trace_settings
 
-# Before Arrow is loaded: its own allocator keeps what was freed, up to 60 MB in a run; the system's gives it back.
+# Set before Arrow is loaded: its own allocator keeps freed memory, up to 60 MB in a run; the system's returns it.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -41,7 +38,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Who works on a run's steps in Dagster; a Celery worker without a sign of life for `lost_after_s` is given up."""
+    """Execution of a run's steps in Dagster; a Celery worker without a heartbeat for `lost_after_s` counts as lost."""
 
     executor: str = "in_process"
     broker: str | None = field(default=None, repr=False)
@@ -51,12 +48,12 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Values the engine is given.
+    """Values for the engine.
 
-    `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both.
-    `hash_key` keys every hash of personal values and never leaves the process.
-    `redis_url` is None where one process has the rate limits to itself; it may hold a password.
-    `month_budget_usd` is the most that all runs together may spend in a calendar month (UTC), None without a cap.
+    `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both. `hash_key`
+    keys every hash of personal values and never leaves the process. `redis_url` is None if one process has the rate
+    limits to itself; it may contain a password. `month_budget_usd` is the maximum spending of all runs in a calendar
+    month (UTC), None without a cap.
     """
 
     root: Path
@@ -79,27 +76,27 @@ class Settings:
 
     @property
     def shared_dir(self) -> Path:
-        """What all workers of a run must see: input snapshots, and what a step of Dagster hands to the next."""
+        """Data that all workers of a run need: input snapshots, and the data passed between Dagster steps."""
         return self.shared or self.state_dir
 
     @property
     def dagster_home(self) -> Path:
-        """Where Dagster finds its own configuration."""
+        """Folder of Dagster's own configuration."""
         return self.stated_dagster_home or self.state_dir / "dagster"
 
     @property
     def state_dir(self) -> Path:
-        """Where this machine's own state lives: data of the local stack, logs, journals."""
+        """Folder of this machine's own state: data of the local stack, logs, journals."""
         return self.root / ".assay"
 
     @property
     def tasks_dir(self) -> Path:
-        """Where the task folders are."""
+        """Folder of the tasks."""
         return self.root / "tasks"
 
     @property
     def is_local(self) -> bool:
-        """True when the warehouse is an emulator, which takes no credentials."""
+        """True if the warehouse is an emulator, which takes no credentials."""
         return self.bigquery_endpoint is not None
 
     def dataset(self, name: str) -> str:
@@ -107,7 +104,7 @@ class Settings:
         return f"{self.env}_{name}"
 
     def child_environment(self) -> dict[str, str]:
-        """Variables that give a child process (dbt, Dagster) the same settings, telemetry off."""
+        """Variables that give a child process (dbt, Dagster) the same settings, with telemetry off."""
         endpoint = self.bigquery_endpoint or ""
         return {
             **TELEMETRY_OFF,
@@ -144,7 +141,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
     """Settings of this process, from `ASSAY_*` variables and the project folder around `cwd`.
 
     Raises:
-        UsageError: a variable has a value that cannot be right, or no project folder is found.
+        UsageError: a variable has an invalid value, or no project folder is found.
     """
     env = os.environ if environ is None else environ
     root = find_root(env, cwd=cwd or Path.cwd())
@@ -185,18 +182,18 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
 
 
 def process_environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with the same settings stated, for a child process."""
+    """This process's environment with the same settings set explicitly, for a child process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**inherited, **settings.child_environment()}
 
 
 def export_environment(settings: Settings) -> None:
-    """The settings stand in this process's own environment, for libraries that start children by themselves."""
+    """Sets the settings in this process's own environment, for libraries that start child processes."""
     os.environ.update(settings.child_environment())
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that this process's environment names for the URL (HTTPS_PROXY, NO_PROXY, …), None for none."""
+    """The proxy for the URL by this process's environment (HTTPS_PROXY, NO_PROXY, …); None without one."""
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return None
@@ -204,12 +201,12 @@ def proxy_for(url: str) -> str | None:
 
 
 def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
-    """The project folder: ASSAY_ROOT, else the nearest folder upwards that holds `tasks/` and `providers.yml`."""
+    """The project folder: ASSAY_ROOT, or else the nearest parent folder with `tasks/` and `providers.yml`."""
     if stated := environ.get("ASSAY_ROOT"):
         if not _is_project(Path(stated)):
             raise UsageError(
                 f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml",
-                next_step="correct it, or leave it unset.",
+                next_step="correct it, or unset it.",
             )
         return Path(stated).resolve()
     for folder in (cwd, *cwd.parents):
@@ -226,7 +223,7 @@ def _is_project(folder: Path) -> bool:
 
 
 def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
-    """Both of the warehouse's endpoints, or None for Google's own: never one of each, which would split reads and writes."""
+    """Both endpoints of the warehouse, or None for Google's own; never a mix, which would split reads and writes."""
     names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
     rest, grpc = (env.get(name) or None for name in names)
     if local:
@@ -245,7 +242,7 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
             if not url.startswith(("redis://", "rediss://", "unix://")):
                 # The value is not shown: it may hold a password.
                 raise UsageError(
-                    f"{name} is no Redis URL: expected redis://host:port/db, rediss:// or unix://",
+                    f"{name} is not a Redis URL: expected redis://host:port/db, rediss:// or unix://",
                     next_step="correct it.",
                 )
             return url
@@ -261,7 +258,7 @@ def _workers(env: Mapping[str, str]) -> WorkerSettings:
             "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND",
             next_step="set them.",
         )
-    lost_after_s = _whole_number(env, "ASSAY_CELERY_LOST_AFTER", 120)
+    lost_after_s = _integer(env, "ASSAY_CELERY_LOST_AFTER", 120)
     if not 5 <= lost_after_s <= DAY_SECONDS:
         raise UsageError(f"ASSAY_CELERY_LOST_AFTER is {lost_after_s}: expected 5 to {DAY_SECONDS} seconds.")
     return WorkerSettings(executor, broker, backend, lost_after_s)
@@ -277,7 +274,7 @@ def _shared(env: Mapping[str, str]) -> Path | None:
         )
     if not env.get("ASSAY_HASH_KEY"):
         raise UsageError(
-            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, for they must recognise the same records",
+            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, because they must recognize the same records",
             next_step="set it from your secret manager.",
         )
     return Path(stated)
@@ -291,23 +288,23 @@ def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...], *, defa
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
-    value = _whole_number(env, name, default)
+    value = _integer(env, name, default)
     if not 1 <= value <= 65535:
         raise UsageError(f"{name} is {value}: expected a port from 1 to 65535.")
     return value
 
 
 def _days(env: Mapping[str, str], name: str, default: int) -> int:
-    value = _whole_number(env, name, default)
+    value = _integer(env, name, default)
     if not 1 <= value <= MOST_DAYS:
         raise UsageError(f"{name} is {value}: expected 1 to {MOST_DAYS} days.")
     return value
 
 
-def _whole_number(env: Mapping[str, str], name: str, default: int) -> int:
+def _integer(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
     if not re.fullmatch(r"\d+", value):
-        raise UsageError(f"{name} is {value!r}: expected a whole number.")
+        raise UsageError(f"{name} is {value!r}: expected an integer.")
     return int(value)
 
 

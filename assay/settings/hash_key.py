@@ -1,7 +1,4 @@
-"""The key of all hashes of personal values: a secret of the environment, else a random one of the project's own.
-
-Part of `settings.py`, which reads the environment; nothing else needs it.
-"""
+"""Key of all hashes of personal values: a secret from the environment, or else a random key of the project."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ KEY_BYTES = 32
 
 
 def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
-    """The key that is stated, else the project's own, made on first use.
+    """The configured key, or else the project's own, created on first use.
 
     Raises:
-        UsageError: a key is required and not stated, too short, or its file cannot be read or made.
+        UsageError: a key is required and not set, too short, or its file cannot be read or created.
     """
     if stated := env.get("ASSAY_HASH_KEY"):
         if len(stated) < KEY_BYTES:
@@ -31,7 +28,7 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
         return stated.encode()
     if required:
         raise UsageError(
-            "ASSAY_HASH_KEY is not set: in prod every hash is keyed with a secret of yours",
+            "ASSAY_HASH_KEY is not set: expected your own secret in prod, where it keys every hash",
             next_step="set it from your secret manager.",
         )
     path = root / ".assay" / "hash_key"
@@ -44,13 +41,13 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
     if len(key) < KEY_BYTES:
         raise UsageError(
             f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}",
-            next_step="put it back from a copy, or remove it (hashes of earlier runs are then not found again).",
+            next_step="restore it from a copy, or remove it (hashes of earlier runs then no longer match).",
         )
     return key
 
 
 def _new_hash_key(path: Path) -> bytes:
-    """A key of this project's own; of several processes that make one at a time, the first wins, and none sees half of it."""
+    """A new key of this project; of several processes that create one, the first wins, and none reads a partial key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
     with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:

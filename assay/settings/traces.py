@@ -1,4 +1,4 @@
-"""Where spans go and which are recorded: the standard variables of OpenTelemetry."""
+"""Tracing settings: the standard variables of OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class TraceParent:
-    """The span that started this process, as W3C Trace Context names it."""
+    """The span that started this process, in the terms of W3C Trace Context."""
 
     trace_id: int
     span_id: int
@@ -30,7 +30,7 @@ class TraceParent:
 
 @dataclass(frozen=True, slots=True)
 class TraceSettings:
-    """Where spans go, from the standard variables of OpenTelemetry; `endpoint` None is off.
+    """Tracing settings from the standard variables of OpenTelemetry; `endpoint` None is off.
 
     `sample` is the share of a run's requests that are traced, from 0 to 1.
     """
@@ -42,10 +42,10 @@ class TraceSettings:
 
 
 def trace_settings(env: Mapping[str, str]) -> TraceSettings:
-    """Tracing as the standard variables say; what is not stated is on, once there is an endpoint.
+    """Tracing settings by the standard variables; with an endpoint, unset variables leave tracing on.
 
     Raises:
-        UsageError: a variable has a value that cannot be right.
+        UsageError: a variable has an invalid value.
     """
     base, endpoint = env.get("OTEL_EXPORTER_OTLP_ENDPOINT"), env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     endpoint = endpoint or (f"{base.rstrip('/')}/v1/traces" if base else None)
@@ -57,7 +57,7 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
         return TraceSettings()
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
         raise UsageError(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is no URL: expected http://HOST:PORT or https://…",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL: expected http://HOST:PORT or https://…",
             next_step="correct it, or unset it.",
         )
     name = (
@@ -68,21 +68,21 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
     if (env.get(name) or "http/protobuf") != "http/protobuf":
         raise UsageError(
             f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318",
-            next_step="correct it, or leave it unset.",
+            next_step="correct it, or unset it.",
         )
     parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
     if sampler not in SAMPLERS:
         raise UsageError(f"OTEL_TRACES_SAMPLER is {sampler!r}: expected one of {', '.join(SAMPLERS)}.")
-    asked = (
+    is_enabled = (
         parent is not None and parent.is_sampled if parent and "parentbased" in sampler else "always_off" not in sampler
     )
     share = _share(env, "OTEL_TRACES_SAMPLER_ARG") if "ratio" in sampler else 1.0
     service = env.get("OTEL_SERVICE_NAME") or "assay"
-    return TraceSettings(endpoint=endpoint if asked else None, sample=share, service=service, parent=parent)
+    return TraceSettings(endpoint=endpoint if is_enabled else None, sample=share, service=service, parent=parent)
 
 
 def _traceparent(text: str) -> TraceParent | None:
-    """The span named; None when there is none, or the text is not as https://www.w3.org/TR/trace-context/ has it."""
+    """The parent span; None without one, or if the text is not as in https://www.w3.org/TR/trace-context/."""
     match = TRACEPARENT.fullmatch(text.strip())
     if match is None or match[1] == "ff" or not int(match[2], 16) or not int(match[3], 16):
         return None

@@ -154,7 +154,7 @@ def test_an_endpoint_that_is_down_is_unreachable_and_the_run_can_go_on(
     place.rows("in.csv", TEN)
     model.close()
     message = said(place, UNREACHABLE, "run", place.task(name), "--input", "in.csv")
-    assert "No endpoint takes connections" in message
+    assert "No endpoint accepts connections" in message
     model.open()
     run_id = place.query("select run_id from runs where task = @t limit 1", t=name)[0]["run_id"]
     assert f"--resume {run_id}" in message

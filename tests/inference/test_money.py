@@ -165,7 +165,7 @@ def test_a_call_that_drips_meets_its_time_limit(task: Task) -> None:
 
     row = only(Rig(task, openai=endpoint, routes=(route,)).answer().responses)
 
-    assert (row.error_type, row.error_message, row.billing) == ("timeout", "no answer within 0.05 s", "unknown")
+    assert (row.error_type, row.error_message, row.billing) == ("timeout", "no response within 0.05 s", "unknown")
 
 
 def test_a_call_under_way_when_the_run_is_cancelled_is_accounted_for(task: Task) -> None:

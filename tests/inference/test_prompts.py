@@ -110,11 +110,11 @@ def test_a_template_cannot_count_for_ever() -> None:
 def test_a_repair_goes_on_from_the_conversation_and_leaves_it_as_it_was() -> None:
     before = [{"role": "user", "content": "q"}]
 
-    after = repair_messages(before, answer="{answer}", fault="{fault}")
+    after = repair_messages(before, answer="{answer}", error="{error}")
 
     assert [message["role"] for message in after] == ["user", "assistant", "user"]
     assert after[1]["content"] == "{answer}"
-    assert "the schema: {fault}." in after[2]["content"]
+    assert "the schema: {error}." in after[2]["content"]
     assert len(before) == 1
 
 

@@ -44,7 +44,7 @@ def test_a_file_without_providers_is_refused(tmp_path: Path) -> None:
 def test_a_key_that_is_not_set_names_its_variable(tmp_path: Path) -> None:
     given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n")
 
-    with pytest.raises(UsageError, match="wants its key in A_API_KEY"):
+    with pytest.raises(UsageError, match="reads its key from A_API_KEY"):
         load_providers(given)["a"].api_key(given)
 
 
@@ -67,7 +67,7 @@ def test_white_space_around_a_key_is_not_part_of_it(tmp_path: Path, key: str) ->
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
     given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n", A_API_KEY=key)
 
-    with pytest.raises(UsageError, match="has its key in A_API_KEY: expected printable ASCII") as refused:
+    with pytest.raises(UsageError, match="reads its key from A_API_KEY: expected printable ASCII") as refused:
         load_providers(given)["a"].api_key(given)
     assert key not in str(refused.value)
 

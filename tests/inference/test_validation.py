@@ -91,7 +91,7 @@ def test_anything_else_is_refused_with_its_fault(text: str, fault: str) -> None:
     judged = validate(text, Label)
 
     assert isinstance(judged, Invalid)
-    assert judged.fault.startswith(fault)
+    assert judged.error.startswith(fault)
 
 
 def test_a_model_that_asks_for_more_keys_gets_them() -> None:
@@ -102,7 +102,7 @@ def test_a_fault_quotes_no_more_than_a_line_of_a_huge_key() -> None:
     judged = validate(orjson.dumps({"label": "other", "k" * 100_000: 1}).decode(), Label)
 
     assert isinstance(judged, Invalid)
-    assert len(judged.fault) <= 500
+    assert len(judged.error) <= 500
 
 
 @pytest.mark.parametrize("depth", [200, 254, 300, 900, 5000])

@@ -40,20 +40,20 @@ def test_blank_lines_are_no_rows_and_the_last_line_needs_no_end(desk: Desk) -> N
 
 def test_broken_utf_8_costs_its_row_alone_and_the_id_is_kept(desk: Desk) -> None:
     rows = desk.rows("a.csv", b"id,n\n1,a\n2,caf\xe9\n3,caf\xc3\xa9\n")
-    assert [row.fault for row in rows] == [None, "undecodable_text", None]
+    assert [row.reason for row in rows] == [None, "undecodable_text", None]
     assert (rows[1].column, rows[1].cells, rows[1].raw) == ("n", {"id": "2"}, b"2,caf\xe9\n")
 
 
 def test_a_row_with_too_few_or_too_many_cells_is_ragged(desk: Desk) -> None:
     rows = desk.rows("a.csv", "id,n\n1\n2,b\n3,c,d\n")
-    assert [row.fault for row in rows] == ["ragged_row", None, "ragged_row"]
+    assert [row.reason for row in rows] == ["ragged_row", None, "ragged_row"]
     assert rows[2].explanation == "line 4: expected 2 cells as in the header, found 3"
 
 
 @pytest.mark.parametrize("cell", ["x" * 5_000_000, '"' + "x\n" * 600_000 + '"', '"' + '""' * 1_100_000 + '"'])
 def test_a_huge_cell_is_oversize_and_the_next_row_is_read(desk: Desk, cell: str) -> None:
     first, second = desk.rows("a.csv", f"id,n,m\n1,{cell},z\n2,b,c\n")
-    assert (first.fault, first.column, second.cells) == ("oversize_cell", "n", {"id": "2", "n": "b", "m": "c"})
+    assert (first.reason, first.column, second.cells) == ("oversize_cell", "n", {"id": "2", "n": "b", "m": "c"})
 
 
 def test_a_cell_far_over_the_limit_is_hashed_and_not_held(desk: Desk) -> None:
@@ -63,17 +63,20 @@ def test_a_cell_far_over_the_limit_is_hashed_and_not_held(desk: Desk) -> None:
 
 def test_a_cell_of_exactly_the_limit_is_accepted_and_one_byte_more_is_not(desk: Desk) -> None:
     rows = desk.rows("a.csv", 'id,n\n1,"ééé"\n2,"éééx"\n3,""""""""""""""\n', max_cell_bytes=6)
-    assert [row.fault for row in rows] == [None, "oversize_cell", None]
+    assert [row.reason for row in rows] == [None, "oversize_cell", None]
 
 
 def test_a_row_of_endless_cells_is_ragged_and_not_held(desk: Desk) -> None:
     first, second = desk.rows("a.csv", "id,n\n" + "," * 500_000 + "\n2,b\n", max_cell_bytes=1_000)
-    assert (first.fault, first.explanation) == ("ragged_row", "line 2: expected 2 cells as in the header, found 500001")
+    assert (first.reason, first.explanation) == (
+        "ragged_row",
+        "line 2: expected 2 cells as in the header, found 500001",
+    )
     assert second.cells == {"id": "2", "n": "b"}
 
 
 def test_a_bare_carriage_return_outside_quotes_makes_one_row_unreadable(desk: Desk) -> None:
-    assert [row.fault for row in desk.rows("a.csv", "id,n\n1,a\rb\n2,b\n")] == ["unreadable_row", None]
+    assert [row.reason for row in desk.rows("a.csv", "id,n\n1,a\rb\n2,b\n")] == ["unreadable_row", None]
 
 
 def test_rows_are_cut_where_the_csv_module_cuts_them(desk: Desk) -> None:

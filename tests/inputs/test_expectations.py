@@ -32,7 +32,7 @@ def test_a_value_of_a_type_that_cannot_be_judged_breaks_the_expectation_and_othe
     found = suite("expect_column_values_to_be_between", min_value=2).violations({"n": [1, "secret", 3, None]})
     assert {one.index: one.explanation for one in found} == {
         0: "expect_column_values_to_be_between does not hold for column 'n'",
-        1: "expect_column_values_to_be_between cannot judge values of type str in column 'n'; "
+        1: "expect_column_values_to_be_between cannot validate values of type str in column 'n'; "
         "cells of CSV and TSV are text: match a pattern, or give the input as Parquet",
     }
 

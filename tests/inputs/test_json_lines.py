@@ -27,12 +27,12 @@ def test_garbage_costs_its_line_alone_and_positions_are_kept(desk: Desk) -> None
     rows = desk.rows("a.jsonl", b"\n".join(lines))
     assert [row.position for row in rows] == list(range(7))
     bad = "unreadable_row"
-    assert [row.fault for row in rows] == [None, bad, bad, "undecodable_text", bad, bad, None]
+    assert [row.reason for row in rows] == [None, bad, bad, "undecodable_text", bad, bad, None]
 
 
 def test_no_explanation_holds_content(desk: Desk) -> None:
     rows = desk.rows("a.jsonl", '{"id": "secret"\n"secret"\n{"id": 1, "n": "secret"}\n', max_cell_bytes=5)
-    assert [row.fault for row in rows] == ["unreadable_row", "unreadable_row", "oversize_cell"]
+    assert [row.reason for row in rows] == ["unreadable_row", "unreadable_row", "oversize_cell"]
     assert not any("secret" in (row.explanation or "") for row in rows)
 
 
@@ -40,17 +40,17 @@ def test_a_whole_number_that_would_be_rounded_is_refused(desk: Desk) -> None:
     rows = desk.rows(
         "a.jsonl", '{"id": 18446744073709551615}\n{"id": 18446744073709551616}\n{"id": "18446744073709551616"}\n'
     )
-    assert [row.fault for row in rows] == [None, "unreadable_row", None]
+    assert [row.reason for row in rows] == [None, "unreadable_row", None]
 
 
 def test_a_cell_of_five_megabytes_is_oversize_and_the_id_is_kept(desk: Desk) -> None:
     first, second = desk.rows("a.jsonl", '{"id": 1, "n": "' + "x" * 5_000_000 + '"}\n{"id": 2}\n')
-    assert (first.fault, first.column, first.cells, second.cells) == ("oversize_cell", "n", {"id": 1}, {"id": 2})
+    assert (first.reason, first.column, first.cells, second.cells) == ("oversize_cell", "n", {"id": 1}, {"id": 2})
 
 
 def test_a_line_far_over_the_limit_is_hashed_and_not_held(desk: Desk) -> None:
     first, second = desk.rows("a.jsonl", '{"id": "' + "x" * 200_000 + '"}\n{"id": 2}\n', max_cell_bytes=1_000)
-    assert (first.fault, len(first.raw), second.cells) == ("oversize_cell", 71, {"id": 2})
+    assert (first.reason, len(first.raw), second.cells) == ("oversize_cell", 71, {"id": 2})
 
 
 def test_columns_are_the_keys_of_all_first_rows(desk: Desk) -> None:

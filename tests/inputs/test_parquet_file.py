@@ -54,7 +54,7 @@ def test_nanoseconds_are_kept(desk: Desk) -> None:
 def test_broken_utf_8_costs_its_row_alone(desk: Desk) -> None:
     text = pa.array([b"a", b"caf\xe9", b"c"]).view(pa.string())
     rows = list(desk.open(write(desk, id=pa.array([1, 2, 3]), text=text)).rows())
-    assert [(row.position, row.fault, row.column) for row in rows] == [
+    assert [(row.position, row.reason, row.column) for row in rows] == [
         (0, None, None),
         (1, "undecodable_text", "text"),
         (2, None, None),
@@ -65,7 +65,7 @@ def test_broken_utf_8_costs_its_row_alone(desk: Desk) -> None:
 @pytest.mark.parametrize("big", [pa.array(["x" * 2_000_000, "b"]), pa.array([["x" * 2_000_000], ["b"]])])
 def test_an_oversize_cell_costs_its_row_alone(desk: Desk, big: pa.Array) -> None:
     rows = list(desk.open(write(desk, id=pa.array([1, 2]), text=big)).rows())
-    assert [(row.fault, row.column) for row in rows] == [("oversize_cell", "text"), (None, None)]
+    assert [(row.reason, row.column) for row in rows] == [("oversize_cell", "text"), (None, None)]
 
 
 def test_positions_run_on_across_batches(desk: Desk) -> None:
@@ -75,7 +75,7 @@ def test_positions_run_on_across_batches(desk: Desk) -> None:
 
 @pytest.mark.parametrize("content", [b"PAR1 but no more", b"id,n\n1,2\n"])
 def test_a_file_that_is_no_parquet_is_refused(desk: Desk, content: bytes) -> None:
-    with pytest.raises(UsageError, match="no readable Parquet file"):
+    with pytest.raises(UsageError, match="not a readable Parquet file"):
         desk.open(desk.write("a.parquet", content))
 
 

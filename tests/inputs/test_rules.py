@@ -21,10 +21,13 @@ def expectation(kind: str, **kwargs: object) -> dict[str, object]:
         ({"on_duplicate": "last"}, "expected 'reject' or 'first'"),
         ({"max_rejected_share": 1.5}, "from 0 to 1"),
         ({"max_cell_bytes": 0}, "at least 1"),
-        ({"expectations": (expectation("expect_column_mean_to_be_between", column="n"),)}, "judges each row by itself"),
+        (
+            {"expectations": (expectation("expect_column_mean_to_be_between", column="n"),)},
+            "validates each row by itself",
+        ),
         (
             {"expectations": (expectation("expect_column_values_to_be_unique", column="n"),)},
-            "judges each row by itself",
+            "validates each row by itself",
         ),
         ({"expectations": (expectation("expect_column_values_to_be_null"),)}, "no 'column'"),
         ({"expectations": ({"type": "expect_column_values_to_be_null"},)}, "no kwargs"),

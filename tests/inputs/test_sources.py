@@ -54,7 +54,7 @@ def test_values_of_the_warehouse_reach_the_snapshot_as_json(desk: Desk) -> None:
 
 def test_a_value_that_json_cannot_hold_costs_its_row_alone(desk: Desk) -> None:
     rows = list(desk.open("raw.t", ListQuery([{"id": 1, "n": object()}, {"id": 2, "n": "\ud800"}, {"id": 3}])).rows())
-    assert [row.fault for row in rows] == ["unreadable_row", "undecodable_text", None]
+    assert [row.reason for row in rows] == ["unreadable_row", "undecodable_text", None]
     assert rows[0].explanation == "expected values that JSON can hold, found one of type object"
 
 

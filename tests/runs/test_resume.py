@@ -172,7 +172,7 @@ def test_an_endpoint_that_is_down_stops_the_run_and_a_resume_ends_it(
 ) -> None:
     run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", TWENTY))
     model.close()
-    with pytest.raises(ServiceUnreachable, match="No endpoint takes connections"):
+    with pytest.raises(ServiceUnreachable, match="No endpoint accepts connections"):
         bench.end(run)
     assert bench.place.query("select count(*) as n from predictions where run_id = @run", run=run.run_id) == [{"n": 0}]
     model.open()

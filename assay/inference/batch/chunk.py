@@ -1,6 +1,6 @@
-"""Writes requests into files that a provider takes as batches, each with a list of its calls beside it.
+"""Files of requests for a provider's Batch API, each with a list of its calls.
 
-The file is written line by line, so memory does not grow with it. Sending it is `client.py`'s part.
+A file is written line by line, so memory use does not grow with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """A file of requests, complete on disk; `estimate_usd` is None where the model has no price."""
+    """A complete file of requests on disk; `estimate_usd` is None if the model has no price."""
 
     chunk_hash: str
     path: Path
@@ -37,7 +37,7 @@ class Chunk:
 
 
 class ChunkFile:
-    """A file of requests under way; `close` completes it, `discard` leaves nothing of it."""
+    """A file of requests in progress; `close` completes it, `discard` deletes it."""
 
     def __init__(self, directory: Path, *, run_id: str, lane: str, limits: BatchLimits) -> None:
         self._directory = directory
@@ -53,14 +53,14 @@ class ChunkFile:
         self._estimate_usd: Decimal | None = Decimal(0)
 
     def takes(self, line: bytes) -> bool:
-        """True when there is room for the line."""
+        """True if the line fits into the file's limits."""
         return self._requests < self._limits.max_requests and self._bytes + len(line) <= self._limits.max_file_bytes
 
     def add(self, custom_id: CustomId, *, key: str, line: bytes, estimate_usd: Decimal | None) -> None:
-        """The request is in the file, and its name in the list.
+        """Appends the request to the file, and its custom id to the list.
 
         Raises:
-            UsageError: the disk takes no more.
+            UsageError: the disk is full or not writable.
         """
         try:
             if self._lines is None or self._names is None:
@@ -78,10 +78,10 @@ class ChunkFile:
         self._estimate_usd = (self._estimate_usd or Decimal(0)) + (estimate_usd or Decimal(0)) if known else None
 
     def close(self) -> Chunk | None:
-        """The file under its own name, None when nothing was added.
+        """Moves the file to its final name; None if nothing was added.
 
         Raises:
-            UsageError: the disk takes no more.
+            UsageError: the disk is full or not writable.
         """
         if self._lines is None or self._names is None or self._first is None:
             return None
@@ -104,7 +104,7 @@ class ChunkFile:
         )
 
     def discard(self) -> None:
-        """Nothing of it is left."""
+        """Deletes the file."""
         for file in (self._lines, self._names):
             if file is not None:
                 file.close()
@@ -113,22 +113,22 @@ class ChunkFile:
 
     def _open(self, path: Path) -> BinaryIO:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.unlink(missing_ok=True)  # of a process that was killed
+        path.unlink(missing_ok=True)  # left by a killed process
         return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb")
 
 
 def chunk_path(directory: Path, chunk_hash: str) -> Path:
-    """Where the chunk's file is, on the machine that wrote it."""
+    """Path of the chunk's file on the machine that wrote it."""
     return directory / f"{chunk_hash}.jsonl"
 
 
 def names_of(path: Path) -> Path:
-    """The list of the file's lines by name, which is kept until the batch is landed."""
+    """Path of the list of the file's custom ids, kept until the batch is landed."""
     return path.with_suffix(path.suffix + ".names")
 
 
 def read_names(path: Path) -> list[CustomId] | None:
-    """The names of a chunk's lines, None when the list is not on this machine or is damaged."""
+    """The custom ids of a chunk; None if the list is not on this machine or is damaged."""
     try:
         found = [read_custom_id(line) for line in names_of(path).read_text("ascii").splitlines()]
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,6 @@
 """A provider's batches with retries of our own, whatever API it speaks.
 
-A batch is created once: after any doubt it is looked for by its chunk hash before it is created again. What is in the
-files is `chunk.py`'s and `results.py`'s part.
+A batch is created once: after an unclear outcome it is looked up by its chunk hash before it is created again.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ class BatchClient:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        """The file's batch at the provider, made now or by a try whose answer was lost.
+        """The file's batch at the provider, created now or by an attempt whose response was lost.
 
         Raises:
-            Unreachable: the provider did not take it after several tries; it may have it all the same.
-            UsageError: the provider refuses it.
+            ServiceUnreachable: the provider did not accept it after several attempts; it may have it nevertheless.
+            UsageError: the provider rejects it.
         """
         uploaded = await self._retried("take the file", lambda: self.transport.upload(path, chunk_hash=chunk_hash))
         for attempt in range(1, ATTEMPTS + 1):
@@ -47,13 +46,13 @@ class BatchClient:
                 await self._before_another("take the batch", failed.failure, attempt)
             if found := await self.find(chunk_hash):
                 return found
-        raise AssertionError("the last try returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     async def find(self, chunk_hash: str) -> ProviderBatch | None:
-        """The batch that carries the chunk hash, None when the provider has none.
+        """The batch with the chunk hash; None if the provider has none.
 
         Raises:
-            Unreachable, UsageError: as for `submit`.
+            ServiceUnreachable, UsageError: as for `submit`.
         """
         after: str | None = None
         while True:
@@ -66,20 +65,20 @@ class BatchClient:
             after = page.batches[-1].batch_id
 
     async def retrieve(self, batch_id: str) -> ProviderBatch:
-        """The batch as it stands now.
+        """The current state of the batch.
 
         Raises:
-            Unreachable: the provider does not answer.
-            UsageError: it knows no such batch, or refuses to tell.
+            ServiceUnreachable: the provider does not respond.
+            UsageError: it knows no such batch, or denies access.
         """
         return await self._retried(f"tell of batch {batch_id}", lambda: self.transport.retrieve(batch_id))
 
     async def download(self, file_id: str, path: Path) -> None:
-        """The provider's file is at `path`, whole.
+        """Writes the provider's complete file to `path`.
 
         Raises:
-            Unreachable: the provider does not give it.
-            UsageError: it has no such file, or refuses it.
+            ServiceUnreachable: the provider does not deliver it.
+            UsageError: it has no such file, or denies access.
         """
         await self._retried(f"give file {file_id}", lambda: self.transport.download(file_id, path))
 
@@ -97,12 +96,12 @@ class BatchClient:
                 await self._before_another(what, failed.failure, attempt)
 
     async def _before_another(self, what: str, failure: CallFailure, attempt: int) -> None:
-        """The wait before one more try; raises where one more would not help, or was the last."""
+        """Waits before the next attempt; raises if a retry is useless, or this attempt was the last."""
         if failure.kind not in RETRYABLE:
             raise self._refused(what, failure)
         if attempt >= ATTEMPTS:
             raise ServiceUnreachable(
-                f"Provider '{self.name}' did not {what} in {ATTEMPTS} tries ({failure.message})",
+                f"Provider '{self.name}' did not {what} in {ATTEMPTS} attempts ({failure.message})",
                 next_step="resume the run later.",
             )
         await self.sleep(self.backoff.wait_s(attempt, failure.retry_after_s))
@@ -117,5 +116,5 @@ class BatchClient:
             stated += "; expected it at the base_url of providers.yml with this key"
             advice = "if the endpoint has no Batch API, run without --batch."
         else:
-            advice = "correct what it names, or run without --batch."
+            advice = "correct the request, or run without --batch."
         return UsageError(stated, next_step=advice)

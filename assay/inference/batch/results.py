@@ -1,4 +1,4 @@
-"""Reads what a provider gives back for a batch: files of lines in any order, some missing, some with an error.
+"""Result files of a provider's batch: lines in any order, some missing, some with an error.
 
 A line is found by the name of its request; reading it is the dialect's part, what becomes of it the engine's.
 """
@@ -20,7 +20,7 @@ from assay.records.keys import RequestPlace
 
 
 class BatchResults:
-    """The lines of a batch's result files, found by the place of their request; memory holds where each line begins."""
+    """Lines of a batch's result files by the place of their request; memory holds only the offset of each line."""
 
     def __init__(self, dialect: BatchDialect, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
         """`names` are the lines that were sent; None takes every line that is named as ours are."""
@@ -59,17 +59,17 @@ class BatchResults:
     def _note(self, number: int, offset: int, line: bytes) -> None:
         try:
             content = orjson.loads(line)
-        except orjson.JSONDecodeError:  # a file that was cut off ends in half a line
+        except orjson.JSONDecodeError:  # a truncated file ends in an incomplete line
             return
         name = read_custom_id(self._dialect.custom_id(content)) if isinstance(content, dict) else None
         if name is None or (self._sent is not None and self._sent.get(name.place) != name):
             return
-        # The files with answers stand first: an error beside an answer takes nothing away.
+        # Response files come first: an error does not replace a response to the same request.
         self._found.setdefault(name.place, (name, number, offset))
 
 
 def not_in_results(status: str) -> CallFailure:
-    """The batch ended without a word about the request: it was not answered, so providers charge nothing for it."""
+    """The failure of a request that the ended batch has no line for; providers do not charge for it."""
     return CallFailure(FailureKind.SERVER, f"the batch ended ({status}) without a line for this request")
 
 

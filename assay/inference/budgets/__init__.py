@@ -1,4 +1,1 @@
-"""Money: what holds a run, a task and a month to their caps.
-
-Reserving before a call and settling after it belongs here; prices are in `prices.py`, forecasts in the pipeline.
-"""
+"""Budgets: caps on the cost of a run, a task and a month; money is reserved before a call and settled after it."""

@@ -1,9 +1,8 @@
-"""The ledger's seam: accounts with caps, and leases of money that workers hold on them.
+"""Protocol of the budget ledger: accounts with caps, and leases of money that workers hold on them.
 
-The shapes, and the arithmetic that every ledger follows, belong here. An account is a name, e.g. `task:triage:2026-11`;
-what it has spent is settled spending. A lease is money that one worker may spend without asking again; it is held on
-all its accounts until it is settled. Where a lease is past its time, its worker is dead or cut off, and whoever sees it
-settles it by what landed.
+An account is a name, e.g. `task:triage:2026-11`; its spending is settled spending. A lease is money that one worker may
+spend without another request to the ledger; it is held on all its accounts until it is settled. After its time it has
+expired: its worker is dead or disconnected, and the next worker that notices settles it by the landed rows.
 """
 
 from __future__ import annotations
@@ -16,19 +15,20 @@ from typing import Any, Protocol
 
 NANO = Decimal(1_000_000_000)
 SHARE_OF_WHAT_IS_LEFT = 4
-"""A lease grows by at most the fourth part of what is left, so that the last money is not all with one worker."""
+"""A lease grows by at most a fourth of the remaining money, so that one worker does not hold the rest."""
 ACCOUNT_DAYS = 40
-"""How long an account is kept that nobody touches: longer than a month, for a month's cap."""
+"""Seconds that an unused account is kept: longer than a month, for a month's cap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLease:
-    """Money lent to one worker; amounts in billionths of a USD, as the worker last stated them.
+    """Money lent to one worker; amounts in billionths of a USD, as the worker last reported them.
 
-    `amount` is all of it; of it `spent` is gone and `held` is for calls under way. `run_landed` is what the run had
-    landed when the lease began, so that what landed since can be told. One that `begins` may be new to the ledger. One
-    that `stands_in` is known from the warehouse only: `run_landed` is then what is on its accounts already, until its
-    worker states it anew. `lasts_s` is how long it is held without a word, None for as long as the ledger's others.
+    `amount` is the total; `spent` of it is spent and `held` is reserved for calls in progress. `run_landed` is the
+    run's landed cost when the lease began, to determine the cost landed since then. A lease that `begins` may be new to
+    the ledger. A lease that `stands_in` is known from the warehouse only: `run_landed` is then the cost already on its
+    accounts, until its worker reports it again. `lasts_s` is the number of seconds it is held without renewal, None for
+    the ledger's default.
     """
 
     lease_id: str
@@ -46,20 +46,20 @@ class BudgetLease:
 
     @property
     def outstanding(self) -> int:
-        """What others must not spend."""
+        """The amount that others must not spend."""
         return max(self.amount, self.spent)
 
     def due(self, run_landed: int) -> int:
-        """What a lease whose worker is gone is settled at: what landed since it began, and what was under way."""
+        """Settlement of a lease whose worker is gone: the cost landed since it began, and the calls in progress."""
         return min(self.outstanding, max(run_landed - self.run_landed, self.spent) + self.held)
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """The ledger's word: what the lease grew by, the room that the caps leave when nobody else spends, what others hold."""
+    """Amounts granted to a lease, remaining under the caps if no other worker spends, and lent; expired leases."""
 
     granted: int
-    room: int
+    remaining: int
     lent: int
     expired: tuple[BudgetLease, ...] = ()
 
@@ -68,33 +68,33 @@ class Ledger(Protocol):
     """Accounts shared by all runs and workers; every operation is atomic."""
 
     async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
-        """Each account is known, with at least what `landed` says; `leases` are held again where an account was not.
+        """Creates missing accounts with at least the spending in `landed`, and restores their `leases`.
 
         Raises:
-            Unreachable: the ledger does not answer; so do the other operations.
+            ServiceUnreachable: the ledger does not respond; the other operations raise it too.
         """
         ...
 
     async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
-        """The lease is held as stated, for another while, and has grown by `least` to `wanted`, or by nothing.
+        """Renews the lease with its reported amounts and extends it by `least` to `wanted`, or by nothing.
 
-        None when the ledger does not know an account, or a lease that does not begin: it has lost its memory, or others
-        took the worker for dead. Then the accounts are to be opened again, and a new lease begins.
+        None if the ledger does not know an account, or a lease that does not begin: it has lost its data, or the lease
+        expired and was settled. The accounts must then be opened again, and a new lease begins.
         """
         ...
 
     async def settle(self, lease_id: str, spent: int) -> bool:
-        """The lease is gone and `spent` is on its accounts; False when it was gone before."""
+        """Removes the lease and adds `spent` to its accounts; False if it was already removed."""
         ...
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         ...
 
 
 @dataclass
 class Books:
-    """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` in seconds of their clock."""
+    """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` by their clock."""
 
     spent: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[BudgetLease, float]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Books:
             for lease in leases:
                 self.leases.setdefault(lease.lease_id, (lease, now + (lease.lasts_s or ttl_s)))
         for account, usd in landed.items():
-            # A lease pays for what its worker lands before it next says so.
+            # A lease covers the rows that its worker lands before its next report.
             under_way = sum(
                 lease.outstanding
                 for lease, _ in self.leases.values()
@@ -135,7 +135,7 @@ class Books:
         self.leases[lease.lease_id] = (held, now + (lease.lasts_s or ttl_s))
         return Extension(
             granted=granted,
-            room=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
+            remaining=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
             lent=max(lent.values()),
             expired=tuple(other for other, expires_at in others if expires_at < now),
         )
@@ -152,7 +152,7 @@ class Books:
 
 
 def nano(usd: Decimal) -> int:
-    """The amount in billionths of a USD, the warehouse's own precision."""
+    """The amount in billionths of a USD, the precision of the warehouse."""
     return int(usd * NANO)
 
 
@@ -162,7 +162,7 @@ def usd(billionths: int) -> Decimal:
 
 
 def lease_facts(lease: BudgetLease) -> dict[str, Any]:
-    """What is known of a lease beside its amounts, as JSON can hold it."""
+    """The fields of a lease other than its amounts, as JSON values."""
     lasts = {} if lease.lasts_s is None else {"lasts_s": lease.lasts_s}
     return {
         "lease_id": lease.lease_id,
@@ -177,7 +177,7 @@ def lease_facts(lease: BudgetLease) -> dict[str, Any]:
 
 
 def lease_of(facts: Mapping[str, Any], *, amount: int, spent: int, held: int) -> BudgetLease:
-    """The lease with these facts and amounts."""
+    """The lease with these fields and amounts."""
     return BudgetLease(
         lease_id=facts["lease_id"],
         run_id=facts["run_id"],

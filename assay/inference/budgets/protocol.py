@@ -1,7 +1,4 @@
-"""The seam of a budget: what the engine asks before and after each call.
-
-Only the shape belongs here.
-"""
+"""Protocol of a budget, called before and after each call."""
 
 from __future__ import annotations
 
@@ -10,37 +7,37 @@ from typing import Protocol
 
 
 class Budget(Protocol):
-    """What the engine asks before and after each call, and what progress shows; amounts in USD."""
+    """Reserves and settles the cost of calls; amounts in USD."""
 
     @property
     def cap_usd(self) -> Decimal | None:
-        """The most that the run may have spent at its end, whichever cap binds; None without one."""
+        """Maximum total spending of the run, by the lowest of its caps; None without a cap."""
         ...
 
     @property
     def spent_usd(self) -> Decimal:
-        """What the run has spent so far, calls of unknown billing at their upper estimate."""
+        """Spending of the run so far; calls with unknown billing count with their upper bound."""
         ...
 
     @property
     def held_usd(self) -> Decimal:
-        """Upper estimate of the calls of this process that are under way."""
+        """Upper bound of the calls of this process in progress."""
         ...
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """True when the estimate fits and is now held; False when it cannot fit any more.
+        """Reserves the estimate and returns True; False if it no longer fits.
 
-        Waits while calls under way may turn out cheaper than they were estimated. Does not suspend where it fits.
+        Waits while calls in progress may turn out cheaper than estimated. Does not suspend if the estimate fits.
 
         Raises:
-            AssayError: nobody can say whether it fits, e.g. the ledger does not answer.
+            AssayError: it is unknown whether the estimate fits, e.g. the ledger does not respond.
         """
         ...
 
     def settle(self, estimate_usd: Decimal, actual_usd: Decimal) -> None:
-        """The estimate is no longer held, and the actual amount is spent."""
+        """Releases the estimate and adds the actual amount to the spending."""
         ...
 
     async def close(self) -> None:
-        """What was not spent is free for others; nothing may be reserved after."""
+        """Returns unspent money for others to use; no reservation may follow."""
         ...

@@ -1,7 +1,7 @@
-"""The ledger of several machines: Redis, one script an operation, by the server's own clock.
+"""Budget ledger of several machines: Redis, one script per operation, by the server's own clock.
 
-The scripts follow the arithmetic of `Books`, operation by operation; a test holds the two to the same answers.
-Whole numbers are written with `%.0f`, exact to 2^53 billionths, which is nine million USD.
+The scripts follow the arithmetic of `Books` operation by operation; a test compares the results. Integers are written
+with `%.0f`, exact to 2^53 billionths, which is nine million USD.
 """
 
 from __future__ import annotations
@@ -108,17 +108,17 @@ for at = 1, #all, 2 do
         end
     end
 end
-local left, room, most_lent = math.huge, math.huge, 0
+local left, remaining, most_lent = math.huge, math.huge, 0
 for i = 1, #balances do
     local cap = tonumber(ARGV[12 + i])
     left = math.min(left, cap - balances[i] - lent[i] - math.max(amount, spent))
-    room = math.min(room, cap - balances[i] - spent)
+    remaining = math.min(remaining, cap - balances[i] - spent)
     most_lent = math.max(most_lent, lent[i])
 end
 local granted = 0
 if left >= least then granted = math.min(wanted, math.max(least, math.floor(left / tonumber(ARGV[11])))) end
 keep(id, ARGV[5], {whole(amount + granted), ARGV[7], ARGV[8]}, now, ARGV[2])
-local found = {'known', whole(granted), whole(room), whole(most_lent)}
+local found = {'known', whole(granted), whole(remaining), whole(most_lent)}
 for _, text in ipairs(expired) do found[#found + 1] = text end
 return found
 """
@@ -141,7 +141,7 @@ return 1
 
 
 class RedisLedger:
-    """See `Ledger`; `namespace` keeps environments apart, `clock` takes the place of the server's."""
+    """See `Ledger`; `namespace` separates environments, `clock` replaces the server's clock."""
 
     def __init__(self, url: str, *, namespace: str, ttl_s: float, clock: Callable[[], float] | None = None) -> None:
         from redis.asyncio import Redis
@@ -150,7 +150,7 @@ class RedisLedger:
         self._open, self._extend, self._settle = (
             self._client.register_script(script) for script in (OPEN, EXTEND, SETTLE)
         )
-        # One hash slot for all keys, so that a cluster runs the scripts too.
+        # One hash slot for all keys, so that the scripts also run on a cluster.
         self._prefix = f"{{{namespace}:budget}}"
         self._ttl_s = ttl_s
         self._clock = clock
@@ -175,14 +175,14 @@ class RedisLedger:
         )
         if found[0] == b"unknown":
             return None
-        granted, room, lent = (int(value) for value in found[1:4])
+        granted, remaining, lent = (int(value) for value in found[1:4])
         expired = tuple(
             lease_of(
                 orjson.loads(found[at]), amount=int(found[at + 1]), spent=int(found[at + 2]), held=int(found[at + 3])
             )
             for at in range(4, len(found), 4)
         )
-        return Extension(granted, room, lent, expired)
+        return Extension(granted, remaining, lent, expired)
 
     async def settle(self, lease_id: str, spent: int) -> bool:
         """See `Ledger.settle`."""
@@ -207,7 +207,7 @@ class RedisLedger:
                 return await script(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"The budget's ledger in Redis does not answer ({type(error).__name__}): expected the server that "
+                f"The budget ledger in Redis does not answer ({type(error).__name__}): expected the server that "
                 "REDIS_URL names",
-                next_step="start it, and go on with the run.",
+                next_step="start it, and resume the run.",
             ) from error

@@ -1,7 +1,4 @@
-"""The budget of one run in one process: a cap, what is spent, what is held.
-
-Caps that several runs or workers share are in `shared.py`.
-"""
+"""Budget of one run in one process: a cap, the amount spent, the amount held."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ ZERO = Decimal(0)
 
 
 class RunBudget:
-    """The cap of one run; no cap lets everything through. See `Budget`."""
+    """The cap of one run; without a cap every estimate fits. See `Budget`."""
 
     def __init__(self, cap_usd: Decimal | None, *, spent_usd: Decimal = ZERO) -> None:
         self._cap_usd = cap_usd
@@ -37,7 +34,7 @@ class RunBudget:
         return self._held_usd
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """See `Budget.reserve`; those that have to wait get their turn in the order in which they asked."""
+        """See `Budget.reserve`; waiting calls are served in the order of their requests."""
         if self._cap_usd is None or (not self._turn.locked() and self._fits(estimate_usd, self._cap_usd)):
             self._held_usd += estimate_usd
             return True

@@ -1,6 +1,6 @@
-"""The budget that runs and workers share: a call is paid from the worker's lease, and the lease grows ahead of need.
+"""Budget shared by runs and workers: calls are paid from the worker's lease, which is extended ahead of need.
 
-Who may spend and who waits belongs here; the lease's dealings with the ledger are in `worker_lease.py`.
+The lease's operations on the ledger are in `worker_lease.py`.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from assay.inference.cancelling import cancel_and_wait
 
 ZERO = Decimal(0)
 CALLS_AHEAD = 32
-"""Calls that a lease is to cover at least, where the caps have room."""
+"""Minimum number of calls that a lease covers, if the caps permit."""
 CALLS_WORTH_A_ROW = 4
-"""Ahead of need, a lease grows by so many calls or not at all: near the cap, no row a call."""
+"""Ahead of need, a lease grows by at least this number of calls or not at all: near the cap, not one row per call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
-    """Seconds: a lease is renewed each `renew_s`, and is to last for `ahead_s` of calls.
+    """Seconds: a lease is renewed every `renew_s` and covers `ahead_s` of calls.
 
-    At the cap, a worker asks again each `poll_s`, for `patience_s` where only others hold money. A ledger that does not
-    answer for `unreachable_s` stops the run.
+    At the cap, a worker retries every `poll_s`, for `patience_s` if only others hold money. The run stops when the
+    ledger does not respond for `unreachable_s`.
     """
 
     renew_s: float = 10.0
@@ -39,7 +39,7 @@ class LeaseTimes:
 
 
 class SharedBudget:
-    """See `Budget`; `open_shared_budget` makes one. Nothing suspends while the lease lasts."""
+    """See `Budget`; created by `open_shared_budget`. Does not suspend while the lease covers the calls."""
 
     def __init__(
         self, lease: WorkerLease, *, times: LeaseTimes, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -74,11 +74,11 @@ class SharedBudget:
         return self._lease.held_usd
 
     def start(self) -> None:
-        """The lease is renewed until the budget is closed."""
+        """Renews the lease until the budget is closed."""
         self._renewing = asyncio.create_task(self._keep_renewing())
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """See `Budget.reserve`; those that have to wait get their turn in the order in which they asked."""
+        """See `Budget.reserve`; waiting calls are served in the order of their requests."""
         if not self._turn.locked() and self._lease.fits(estimate_usd):
             self._take(estimate_usd)
             if self._lease.free_usd < self._low_usd and self._topping_up is None:
@@ -93,7 +93,7 @@ class SharedBudget:
         self._settled.set()
 
     async def close(self) -> None:
-        """See `Budget.close`; where the ledger is away, the lease expires and is settled by what landed."""
+        """See `Budget.close`; if the ledger is away, the lease expires and is settled by the landed rows."""
         await cancel_and_wait(self._renewing, self._topping_up)
         try:
             await self._lease.close()
@@ -106,7 +106,7 @@ class SharedBudget:
                 raise self._failure
             if self._clock() < self._denied_until and not self._lease.held_usd:
                 return False
-            found = await self._asked(estimate_usd)
+            found = await self._requested(estimate_usd)
             if self._lease.fits(estimate_usd):
                 break
             if not await self._may_come_free(estimate_usd, found):
@@ -115,8 +115,8 @@ class SharedBudget:
         self._take(estimate_usd)
         return True
 
-    async def _asked(self, estimate_usd: Decimal) -> Extension:
-        """The ledger's word on a lease that covers the estimate; waits for a ledger that is away for a while."""
+    async def _requested(self, estimate_usd: Decimal) -> Extension:
+        """The ledger's response for a lease that covers the estimate; waits for a ledger that is away for a while."""
         gives_up_at = self._clock() + self._times.unreachable_s
         while True:
             least = max(ZERO, estimate_usd - self._lease.free_usd)
@@ -128,18 +128,20 @@ class SharedBudget:
                 await self._sleep(self._times.poll_s)
 
     async def _may_come_free(self, estimate_usd: Decimal, found: Extension) -> bool:
-        """After a while in which money may have come back: True when it is worth asking again."""
+        """Waits for money that others may return; True if another request is worthwhile."""
         cap = self._lease.cap_usd
         if cap is not None and self._lease.run_spent_usd + estimate_usd > cap:
             return False
-        if found.expired:  # and settled by now
+        if found.expired:  # and is settled by now
             return True
         if self._lease.held_usd:
             self._settled.clear()
             await self._settled_within(self._times.poll_s)
             return True
-        if self._lease.free_usd > 0:  # too little for us, and with what another holds enough for one of us
-            with suppress(ServiceUnreachable):  # the next to ask says so
+        if (
+            self._lease.free_usd > 0
+        ):  # too little for this worker, but enough for one worker with the money that another holds
+            with suppress(ServiceUnreachable):  # the next reservation raises it
                 await self._lease.renew(ZERO)
             return True
         if not found.lent or self._clock() - self._granted_at > self._times.patience_s:
@@ -165,7 +167,7 @@ class SharedBudget:
         return found
 
     def _ahead(self, estimate_usd: Decimal) -> Decimal:
-        """What the lease is to grow by: so many calls, or what so many seconds take at the present rate."""
+        """The amount to extend by: a minimum number of calls, or the cost of `ahead_s` at the present rate."""
         elapsed = max(self._clock() - self._taken_since, self._times.poll_s)
         a_while = self._taken_usd * Decimal(self._times.ahead_s / elapsed)
         return max(estimate_usd * CALLS_AHEAD, a_while)
@@ -182,7 +184,9 @@ class SharedBudget:
     async def _grow_ahead(self, estimate_usd: Decimal) -> None:
         try:
             await self._grown(CALLS_WORTH_A_ROW * estimate_usd, self._ahead(estimate_usd))
-        except ServiceUnreachable:  # the lease may last until the ledger is back; whoever runs out of it asks again
+        except (
+            ServiceUnreachable
+        ):  # the lease may suffice until the ledger is back; a reservation that exceeds it requests again
             self._quiet_until = self._clock() + self._times.poll_s
         except AssayError as error:
             self._failure = error
@@ -195,7 +199,7 @@ class SharedBudget:
             keep, self._taken_usd, self._taken_since = 2 * self._taken_usd, ZERO, self._clock()
             try:
                 await self._lease.renew(keep)
-            except ServiceUnreachable:  # the lease runs out by itself, and whoever needs it then asks again
+            except ServiceUnreachable:  # the lease expires by itself; the next reservation requests another
                 continue
             except AssayError as error:
                 self._failure = error
@@ -208,10 +212,10 @@ async def open_shared_budget(
     times: LeaseTimes | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SharedBudget:
-    """A budget under the caps of `parts`, with its lease open and kept.
+    """A budget under the caps of `parts`, with its lease open and renewed.
 
     Raises:
-        Unreachable: the ledger or the warehouse does not answer.
+        ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     lease = WorkerLease(parts)
     await lease.open()

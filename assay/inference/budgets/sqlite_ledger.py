@@ -1,7 +1,4 @@
-"""The ledger of one machine: an SQLite file that every process of it may write.
-
-Keeping the books belongs here; their arithmetic is in `ledger.py`.
-"""
+"""Budget ledger of one machine: a SQLite file that all its processes write."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ T = TypeVar("T")
 
 
 class SqliteLedger:
-    """See `Ledger`; each operation is one transaction of its own connection, so that a killed process leaves nothing half done."""
+    """See `Ledger`; each operation is one transaction on its own connection, so a killed process leaves no half change."""
 
     def __init__(self, path: Path, *, ttl_s: float, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -85,7 +82,7 @@ class SqliteLedger:
                 connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
             raise ServiceUnreachable(
-                f"The budget's ledger {self._path} cannot be used ({error}): expected a file that this account may "
+                f"The budget ledger {self._path} cannot be used ({error}): expected a file that this account may "
                 "write, on a disk of this machine",
                 next_step="free it, or remove it: spending is then read from the warehouse.",
             ) from error

@@ -1,7 +1,4 @@
-"""One worker's lease: its money, and its dealings with the ledger and the landing table.
-
-Who may spend how much of it, and who waits, is in `shared.py`.
-"""
+"""One worker's lease: its money, and its operations on the ledger and the landing table."""
 
 from __future__ import annotations
 
@@ -23,12 +20,12 @@ from assay.statistics.conventions import DEFAULT_TENANT
 
 ZERO = Decimal(0)
 OPENINGS = 3
-"""Times in a row that a ledger may have lost its memory before something else is wrong."""
+"""Consecutive data losses of a ledger after which another cause is assumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """The most that a run, its task in a calendar month (UTC), and the project in that month may spend; None is no cap."""
+    """Maximum spending of a run, of its task and of the project in a calendar month (UTC); None is no cap."""
 
     run_usd: Decimal | None = None
     task_usd: Decimal | None = None
@@ -36,13 +33,13 @@ class Caps:
 
     @property
     def any(self) -> bool:
-        """True when there is a cap at all."""
+        """True if there is a cap."""
         return any(cap is not None for cap in (self.run_usd, self.task_usd, self.month_usd))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarehouseSpend:
-    """What the warehouse says was spent, and the leases that its entries show as not settled; None where no cap asks."""
+    """Spending in the warehouse, and the leases that its entries show as open; None where no cap needs it."""
 
     run_usd: Decimal
     task_usd: Decimal = ZERO
@@ -51,20 +48,20 @@ class WarehouseSpend:
 
 
 class Spending(Protocol):
-    """The warehouse's word; both are asked in a thread."""
+    """Reads spending from the warehouse; called in a thread."""
 
     def landed(self, facts: RunFacts, *, month: date) -> WarehouseSpend:
-        """What the run has spent ever, and its task and the project in the month that begins on that day."""
+        """Total spending of the run, and of its task and the project in the month that begins on that day."""
         ...
 
     def of_run(self, run_id: str, *, data_date: date) -> Decimal:
-        """What the run has landed, in USD."""
+        """Landed cost of the run in USD."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseDeps:
-    """What a lease is made of; `ttl_s` is the ledger's, `land` takes the rows of `budget_entries`."""
+    """Dependencies of a lease; `ttl_s` is the ledger's, `land` takes the rows of `budget_entries`."""
 
     facts: RunFacts
     caps: Caps
@@ -79,7 +76,7 @@ class LeaseDeps:
 
 @dataclass
 class WorkerLease:
-    """The money of one worker in one month; amounts in USD. `good_until` is when others may take it for dead."""
+    """The money of one worker in one month; amounts in USD. At `good_until` others may treat the lease as expired."""
 
     parts: LeaseDeps
     amount_usd: Decimal = ZERO
@@ -93,29 +90,29 @@ class WorkerLease:
     _run_landed: Decimal = ZERO
     _entries: int = 0
     _begins: bool = True
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _requesting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def free_usd(self) -> Decimal:
-        """What may be held without asking."""
+        """The amount that can be held without extending the lease."""
         return self.amount_usd - self.spent_usd - self.held_usd
 
     def fits(self, estimate_usd: Decimal) -> bool:
-        """True when the estimate may be held now."""
+        """True if the estimate can be held now."""
         return estimate_usd <= self.free_usd and self.parts.clock() < self.good_until
 
     def hold(self, estimate_usd: Decimal) -> None:
-        """The estimate is held."""
+        """Holds the estimate."""
         self.held_usd += estimate_usd
 
     def settle(self, estimate_usd: Decimal, actual_usd: Decimal) -> None:
-        """The estimate is no longer held, and the actual amount spent."""
+        """Releases the estimate and adds the actual amount to the spending."""
         self.held_usd -= estimate_usd
         self.spent_usd += actual_usd
         self.run_spent_usd += actual_usd
 
     async def open(self) -> None:
-        """The ledger knows the accounts, and what the warehouse says of them."""
+        """Opens the accounts at the ledger with the warehouse's spending."""
         self._begin()
         landed = await self._landed()
         self.run_spent_usd = self._run_landed = landed.run_usd
@@ -123,21 +120,21 @@ class WorkerLease:
         await self.grow(ZERO, wanted_usd=ZERO)
 
     async def grow(self, least_usd: Decimal, *, wanted_usd: Decimal) -> Extension:
-        """The lease is good for another while and has grown by `least_usd` to `wanted_usd`, or by nothing.
+        """Renews the lease and extends it by `least_usd` to `wanted_usd`, or by nothing.
 
         Raises:
-            Unreachable: the ledger or the warehouse does not answer.
+            ServiceUnreachable: the ledger or the warehouse does not respond.
         """
-        async with self._asking:
+        async with self._requesting:
             if self._month != self._month_now():
                 await self._turn_the_month()
             self.amount_usd = max(self.amount_usd, self.spent_usd + self.held_usd)
-            asked_at, spent = self.parts.clock(), self.run_spent_usd
+            requested_at, spent = self.parts.clock(), self.run_spent_usd
             found = await self._extended(self._stated, least_usd, wanted_usd)
             self._begins = False
-            self.good_until = asked_at + self.parts.ttl_s
+            self.good_until = requested_at + self.parts.ttl_s
             self.amount_usd += usd(found.granted)
-            self.cap_usd = spent + usd(found.room)
+            self.cap_usd = spent + usd(found.remaining)
             if found.granted:
                 self._entries += 1
                 await self.parts.land([self._entry(BudgetEvent.RESERVE, usd(found.granted), sequence=self._entries)])
@@ -146,34 +143,34 @@ class WorkerLease:
             return found
 
     async def renew(self, keep_usd: Decimal) -> None:
-        """The lease is good for another while; of what is free, no more than `keep_usd` is kept."""
+        """Renews the lease; at most `keep_usd` of the free amount is kept."""
         self.amount_usd -= max(ZERO, self.free_usd - keep_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
     async def hold_apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
-        """The amount is held for so long by a lease of its own, beside this one, whoever settles it.
+        """Reserves the amount in a separate lease for `lasts_s`, whichever process settles it.
 
-        The caps are not asked: the money is out, or this lease has it. Holding it again changes nothing. Of a month that
-        is over only the run's cap still counts.
+        The caps are not checked: the money is spent, or comes from this lease. Reserving it again changes nothing. For
+        a past month only the run's cap applies.
         """
-        async with self._asking:
+        async with self._requesting:
             if self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
                 await self._extended(
                     lambda: self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
                 )
 
     async def give_back(self, amount_usd: Decimal) -> None:
-        """So much of what is free is free for others."""
+        """Returns this part of the free amount for others to use."""
         self.amount_usd -= min(amount_usd, self.free_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
     async def settle_apart(self, lease_id: str, spent_usd: Decimal) -> None:
-        """What was held apart is spent, or free for others."""
+        """Settles a separate lease at the amount spent; the rest is free for others."""
         await self.parts.ledger.settle(lease_id, nano(spent_usd))
 
     async def close(self) -> None:
-        """The lease is settled at what was spent."""
-        async with self._asking:
+        """Settles the lease at the amount spent."""
+        async with self._requesting:
             await self._settle_own()
             await self.parts.ledger.close()
 
@@ -190,13 +187,13 @@ class WorkerLease:
                 return found
             await self._begin_again()
         raise ServiceUnreachable(
-            "The budget's ledger loses its accounts as soon as they are opened: expected a Redis that keeps what it is "
-            "given (maxmemory-policy noeviction)",
-            next_step="correct it, and go on with the run.",
+            "The budget ledger loses its accounts as soon as they are opened: expected a Redis that keeps its data "
+            "(maxmemory-policy noeviction)",
+            next_step="correct it, and resume the run.",
         )
 
     async def _begin_again(self) -> None:
-        """A new lease for what is not on the accounts: calls under way, and what was spent and has not landed."""
+        """Begins a new lease for money not yet on the accounts: calls in progress, and spending that has not landed."""
         landed = await self._landed()
         others = replace(landed, leases=tuple(lease for lease in landed.leases if lease.lease_id != self._lease_id))
         counted = min(self.spent_usd, max(ZERO, landed.run_usd - self._run_landed))
@@ -206,12 +203,12 @@ class WorkerLease:
         self.spent_usd -= counted
         self.amount_usd = self.spent_usd + self.held_usd
         await self._open_accounts(others)
-        await self.parts.ledger.settle(ended.lease_id, 0)  # where others held it again from the warehouse
+        await self.parts.ledger.settle(ended.lease_id, 0)  # if another worker restored it from the warehouse
         if had_entries:
             await self.parts.land([self._entry(BudgetEvent.SETTLE, counted, of=ended)])
 
     async def _turn_the_month(self) -> None:
-        """A lease is on the accounts of one month: the old one is settled, calls under way go on in the new one."""
+        """Settles the lease of the old month; a new one on the new month's accounts takes over calls in progress."""
         settled = await self._settle_own()
         self._begin()
         self.spent_usd -= settled
@@ -224,7 +221,7 @@ class WorkerLease:
         return await asyncio.to_thread(self.parts.spending.landed, self.parts.facts, month=self._month)
 
     async def _open_accounts(self, landed: WarehouseSpend) -> None:
-        """Those that runs share by themselves: a run's own is new with the run, and says nothing of a ledger's memory."""
+        """Opens the accounts that runs share: a run's own account is new with the run and indicates no data loss."""
         by_account = dict(zip(self._names(), (landed.run_usd, landed.task_usd, landed.month_usd), strict=True))
         known = {name: nano(by_account[name]) for name in self._accounts()}
         own, facts = self._names()[0], self.parts.facts
@@ -242,7 +239,7 @@ class WorkerLease:
         return spent
 
     async def _settle_expired(self, lease: BudgetLease) -> None:
-        """A lease of a worker that is gone is settled at what landed since, with its calls under way at their estimate."""
+        """Settles an expired lease at the cost landed since it began, plus its calls in progress at their estimate."""
         landed = await asyncio.to_thread(self.parts.spending.of_run, lease.run_id, data_date=lease.data_date)
         due = lease.due(nano(landed))
         if await self.parts.ledger.settle(lease.lease_id, due):

@@ -1,7 +1,7 @@
-"""Canonical form of a request's body, in two parts: what all records share, and the messages.
+"""Canonical form of a request body in two parts: the part that all records share, and the messages.
 
-The part that is shared is parsed once for each way in which it is written; a body that begins and ends with known bytes
-is then taken apart without being parsed. Hashing is `keys.py`'s matter.
+The shared part is parsed once per byte sequence; a body that begins and ends with known bytes is then split without
+parsing.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ NOTHING_SHARED = b"{}"
 FIRST_NAMES = ("role", "content")
 OPENING, SEPARATOR, CLOSING = b'[{"role":', b'},{"role":', b"}]"
 FRAMES_KEPT = 8
-"""Ways of writing that are remembered: one for each route is usual."""
+"""Maximum number of remembered byte sequences; one per route is usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What stands before and after the messages, and both in canonical form."""
+    """The bytes before and after the messages, and both in canonical form."""
 
     head: bytes
     tail: bytes
@@ -30,17 +30,17 @@ class _Frame:
 
 
 class BodyParts:
-    """Takes bodies apart; the frames seen so far are remembered."""
+    """Splits bodies; remembers the frames it has parsed."""
 
     def __init__(self) -> None:
         self._frames: list[_Frame] = []
         self._last: tuple[bytes | None, tuple[bytes, bytes]] = (None, (b"", b""))
 
     def split(self, body: bytes) -> tuple[bytes, bytes]:
-        """The body without its messages, and its messages: equal where two bodies ask the same, however written.
+        """The body without its messages, and its messages; equal for equivalent bodies, whatever their formatting.
 
         Raises:
-            ValueError: the body is no JSON object.
+            ValueError: the body is not a JSON object.
         """
         if body is self._last[0]:
             return self._last[1]
@@ -60,7 +60,7 @@ class BodyParts:
         return canonical, messages
 
     def _remember(self, body: bytes, canonical: bytes, messages: bytes) -> None:
-        """The frame is known from now on, if the messages stand in the body in the form in which they are hashed."""
+        """Remembers the frame, if the messages are already in canonical form in the body."""
         head, found, tail = body.partition(b'"messages":' + messages)
         head += b'"messages":'
         if found and len(self._frames) < FRAMES_KEPT and orjson.loads(head + b"null" + tail)[MESSAGES] is None:
@@ -68,9 +68,9 @@ class BodyParts:
 
 
 def each_message(messages: bytes) -> Iterator[tuple[str, bytes]]:
-    """Role and bytes of each of the messages in canonical form, which need not be parsed for it.
+    """Role and bytes of each message in canonical form, without parsing.
 
-    Within a text of JSON the quotation marks of the separator would be escaped.
+    Inside a JSON string the quotation marks of the separator would be escaped.
     """
     for message in messages.removeprefix(OPENING).removesuffix(CLOSING).split(SEPARATOR):
         role = message[1 : message.find(b'"', 1)] if message.startswith(b'"') else b"?"
@@ -78,7 +78,7 @@ def each_message(messages: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _ordered(messages: Any) -> Any:
-    """Messages with their names in the order in which ours are written: role, content, then the others."""
+    """Messages with their keys in our order: role, content, then the others."""
     if not isinstance(messages, list):
         return messages
     return [_in_order(message) if isinstance(message, Mapping) else message for message in messages]
@@ -91,5 +91,5 @@ def _in_order(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sorted(value: Any) -> Any:
-    """A value whose objects have their names in order; a text is itself."""
+    """The value with the keys of its objects sorted."""
     return value if isinstance(value, str) else orjson.loads(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))

@@ -1,7 +1,4 @@
-"""Embedding calls as landing rows: they are calls, they cost money, and no record has them alone.
-
-Only the row belongs here; calls to chat models have theirs in `call_rows.py`.
-"""
+"""Embedding calls as `responses` rows; they cost money and belong to no single record."""
 
 from __future__ import annotations
 
@@ -20,16 +17,16 @@ from assay.records.statuses import Billing, CallPurpose, CallStatus
 from assay.statistics.conventions import DEFAULT_TENANT
 
 NO_RECORD = ""
-"""One call serves many records, so the row names none."""
+"""One call serves many records, so the row has no record id."""
 
 
 def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
-    """The row of one embedding call; without usage its cost is unknown, not 0, and a token for each byte at most."""
+    """The row of one embedding call; without usage its cost is unknown, with an upper bound of one token per byte."""
     tokens = call.input_tokens
-    usage = _asked(tokens) if tokens else None
+    usage = _input_usage(tokens) if tokens else None
     price, most = (
-        prices.price(asked, provider=call.provider, model=call.model, on=call.started_at.date())
-        for asked in (usage or _asked(0), _asked(call.text_bytes))
+        prices.price(used, provider=call.provider, model=call.model, on=call.started_at.date())
+        for used in (usage or _input_usage(0), _input_usage(call.text_bytes))
     )
     return Response(
         call_id=call.call_id,
@@ -46,9 +43,9 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
         route=SEMANTIC,
         provider=call.provider,
         request_model=call.model,
-        status=CallStatus.ERROR if call.fault else CallStatus.OK,
-        error_type=FailureKind.SERVER.value if call.fault else None,
-        error_message=call.fault,
+        status=CallStatus.ERROR if call.error else CallStatus.OK,
+        error_type=FailureKind.SERVER.value if call.error else None,
+        error_message=call.error,
         usage=orjson.dumps({"prompt_tokens": tokens}).decode() if usage else None,
         input_tokens=tokens if usage else None,
         output_tokens=0 if usage else None,
@@ -67,5 +64,5 @@ def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) ->
     )
 
 
-def _asked(tokens: int) -> TokenUsage:
+def _input_usage(tokens: int) -> TokenUsage:
     return TokenUsage(uncached_input=tokens, cached_input=0, cache_write=0, answer=0, reasoning=0)

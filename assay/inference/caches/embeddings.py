@@ -1,7 +1,4 @@
-"""Embeddings of texts over an OpenAI-compatible `/v1/embeddings`, many texts to a call.
-
-Asking and checking what comes back belongs here; what the vectors are for does not.
-"""
+"""Embeddings from an OpenAI-compatible `/v1/embeddings` endpoint, many texts per call."""
 
 from __future__ import annotations
 
@@ -26,16 +23,16 @@ if TYPE_CHECKING:
 BATCH_TEXTS = 64
 CALL_SECONDS = 10.0
 REST_SECONDS = 30.0
-"""How long an endpoint that failed is left alone."""
+"""Seconds without calls after an endpoint failed."""
 
 
 class EmbeddingFailed(Exception):
-    """The endpoint gave no usable embedding; says why."""
+    """The endpoint returned no usable embedding; the message names the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingCall:
-    """One call on the wire for `texts` texts; `input_tokens` None where the endpoint does not say, `fault` None if it went well."""
+    """One call for `texts` texts; `input_tokens` is None if the endpoint reports none, `error` None if it succeeded."""
 
     call_id: str
     provider: str
@@ -45,28 +42,28 @@ class EmbeddingCall:
     started_at: datetime
     latency_ms: float
     input_tokens: int | None
-    fault: str | None
+    error: str | None
 
 
 class Embedder(Protocol):
-    """Turns a text into a vector."""
+    """Converts a text into a vector."""
 
     async def embed(self, text: str) -> Vector:
         """The text's vector, of length 1.
 
         Raises:
-            EmbeddingFailed: there is none.
+            EmbeddingFailed: the endpoint returned none.
         """
         ...
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingEndpoint:
-    """Where embeddings come from; `http_client` is the library's own unless given."""
+    """Source of embeddings; `http_client` is the library's own unless given."""
 
     provider: str
     base_url: str
@@ -76,7 +73,7 @@ class EmbeddingEndpoint:
 
 
 class OpenAIEmbedder:
-    """Asks one endpoint through the `openai` package; `note` is told of every call, because calls cost money."""
+    """Calls one endpoint through the `openai` package; `note` receives every call, because calls cost money."""
 
     def __init__(
         self,
@@ -105,7 +102,7 @@ class OpenAIEmbedder:
     async def embed(self, text: str) -> Vector:
         """See `Embedder.embed`."""
         self._refuse_while_resting()
-        return await self._texts.ask(text)
+        return await self._texts.submit(text)
 
     async def close(self) -> None:
         """See `Embedder.close`."""
@@ -116,14 +113,14 @@ class OpenAIEmbedder:
             raise EmbeddingFailed(f"{self._endpoint.provider} failed a moment ago")
 
     async def _embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        self._refuse_while_resting()  # the batch before may have failed while these waited
+        self._refuse_while_resting()  # the previous batch may have failed while these texts waited
         started_at, began = self._now(), self._clock()
-        answer, vectors, fault = None, None, None
+        answer, vectors, error = None, None, None
         try:
-            answer = await self._asked(texts)
+            answer = await self._requested(texts)
             vectors = _vectors(answer, len(texts))
-        except EmbeddingFailed as error:
-            fault = error
+        except EmbeddingFailed as failed:
+            error = failed
             self._back_at = self._clock() + REST_SECONDS
         self._note(
             EmbeddingCall(
@@ -135,14 +132,14 @@ class OpenAIEmbedder:
                 started_at=started_at,
                 latency_ms=(self._clock() - began) * 1000,
                 input_tokens=_input_tokens(answer),
-                fault=str(fault) if fault else None,
+                error=str(error) if error else None,
             )
         )
         if vectors is None:
-            raise fault or EmbeddingFailed("no vectors")
+            raise error or EmbeddingFailed("no vectors")
         return vectors
 
-    async def _asked(self, texts: Sequence[str]) -> CreateEmbeddingResponse:
+    async def _requested(self, texts: Sequence[str]) -> CreateEmbeddingResponse:
         import openai
 
         try:
@@ -156,33 +153,33 @@ class OpenAIEmbedder:
 
 
 def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
-    """One vector for each text, in the order of the texts.
+    """One vector per text, in the order of the texts.
 
     Raises:
-        EmbeddingFailed: another number of vectors came, of unequal lengths, or one without a direction.
+        EmbeddingFailed: the response has another number of vectors, unequal lengths, or a vector of length 0.
     """
     import numpy as np
 
     try:
         entries = sorted(((one.index, one.embedding) for one in answer.data or ()), key=lambda entry: entry[0])
         widths = {len(embedding) for _, embedding in entries}
-    except (AttributeError, TypeError) as error:  # the package builds its types without looking at what came
-        raise EmbeddingFailed("the endpoint's answer is not in the form of embeddings") from error
+    except (AttributeError, TypeError) as error:  # the package does not validate the response
+        raise EmbeddingFailed("the endpoint's response is not in the form of embeddings") from error
     if [index for index, _ in entries] != list(range(wanted)):
-        raise EmbeddingFailed(f"the endpoint gave {len(entries)} embeddings for {wanted} texts")
+        raise EmbeddingFailed(f"the endpoint returned {len(entries)} embeddings for {wanted} texts")
     if len(widths) != 1:
-        raise EmbeddingFailed("the endpoint gave embeddings of unequal lengths")
+        raise EmbeddingFailed("the endpoint returned embeddings of unequal lengths")
     try:
         matrix: Any = np.asarray([embedding for _, embedding in entries], dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EmbeddingFailed("the endpoint gave embeddings that are no numbers") from error
+        raise EmbeddingFailed("the endpoint returned embeddings that are not numbers") from error
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise EmbeddingFailed("the endpoint gave an embedding without a direction")
+        raise EmbeddingFailed("the endpoint returned an embedding without a direction")
     return list(matrix / lengths)
 
 
 def _input_tokens(answer: CreateEmbeddingResponse | None) -> int | None:
-    """What the endpoint counted, None where it does not say so in a number."""
+    """The tokens that the endpoint counted; None if it reports no number."""
     tokens = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
     return tokens if isinstance(tokens, int) else None

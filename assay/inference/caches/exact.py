@@ -1,7 +1,4 @@
-"""The exact cache: an answer is given again when everything that reaches the wire is the same.
-
-Keys, seals and lifetimes belong here; where entries are kept is the store's business.
-"""
+"""Exact cache: a response is reused if everything that reaches the wire is the same."""
 
 from __future__ import annotations
 
@@ -18,17 +15,17 @@ from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
 from assay.inference.request import Request
 
 LANE_SECONDS = 1.0
-"""How long a process goes by the response model it knew before it looks what others have seen."""
+"""Seconds for which a process relies on the response model it knows before it reads what other processes saw."""
 FOR_EVER_S = 3650 * 86_400.0
 TRACES_OUTLIVE = 4
-"""A trace lives so many times as long as its entry, so that an expired one can still be explained."""
+"""A trace lives this many times as long as its entry, so that an expired entry can still be explained."""
 FRAMES_NOTED = 256
-"""Kinds of bodies whose parts are written once by a process; beyond, they may be written again."""
+"""Maximum number of frames remembered as written; further ones may be written again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactPolicy:
-    """How long answers are given again; `not_before` is the oldest answer, in seconds since 1970, that a run may reuse."""
+    """Lifetime of responses; `not_before` is the oldest response, in seconds since 1970, that a run may reuse."""
 
     task: str
     ttl_s: float
@@ -37,9 +34,9 @@ class ExactPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """The parts of the request under which a record's latest answer was kept, and of the one before it.
+    """Parts of the request whose response was stored last for a record, and of the request before it.
 
-    `before` is None where no answer to another request is known.
+    `before` is None if no response to another request is known.
     """
 
     key: bytes
@@ -53,7 +50,7 @@ class Trace:
 
 
 class ExactCache:
-    """Answers to the very same request, of one task; `now` in seconds since 1970."""
+    """Cached responses of one task for identical requests; `now` in seconds since 1970."""
 
     def __init__(
         self, store: KeyValue, keys: CacheKeys, *, policy: ExactPolicy, now: Callable[[], float] = time.time
@@ -85,7 +82,7 @@ class ExactCache:
         )
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
-        """See `AnswerCache.store`; answers of another model under the same alias are not found any more."""
+        """See `AnswerCache.store`; responses of another model under the same alias are no longer found."""
         now = self._now()
         key, expires_at = self._keys.entry(request, body, lane=answer.lane), now + self._policy.ttl_s
         await self._note_model(answer.lane, answer.response_model, now)
@@ -106,7 +103,7 @@ class ExactCache:
         await self._store.close()
 
     async def trace(self, request: Request, lane: str) -> Trace | None:
-        """What is known of the record's latest kept answer by this lane."""
+        """The record's latest stored response in this lane."""
         place = self._trace_key(request, lane)
         opened = [self._opened(place, note) for note in await self._store.notes(place)]
         notes = [note for note in opened if note is not None]
@@ -126,15 +123,15 @@ class ExactCache:
         )
 
     async def lane_model(self, lane: str) -> str | None:
-        """The model that answered last under the lane's name, None when none is known."""
+        """The model that last responded under the lane's name; None if unknown."""
         return await self._model_of(lane)
 
     def parts(self, body: bytes) -> dict[str, str]:
-        """A short hash of each part of the body by the part's name; equal parts have equal hashes."""
+        """A short hash per part of the body, by the part's name; equal parts have equal hashes."""
         return self._keys.parts(body).messages | self._keys.frame_parts(body)
 
     def _is_fresh(self, stored_at: float) -> bool:
-        # A lifetime that was shortened since holds for what is kept already, too.
+        # A shortened lifetime also applies to stored entries.
         return stored_at > self._now() - self._policy.ttl_s and stored_at >= self._policy.not_before
 
     async def _model_of(self, lane: str) -> str | None:
@@ -155,7 +152,7 @@ class ExactCache:
         self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
     def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheTag:
-        """What explains a later miss of the record."""
+        """The note that explains a later miss of the record."""
         hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
         self._note_frame(hashes.frame, body, now)
         kept = {
@@ -170,7 +167,7 @@ class ExactCache:
         return CacheTag(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
 
     def _note_frame(self, frame: str, body: bytes, now: float) -> None:
-        """The parts that many records share are kept once, under their own name."""
+        """Stores the parts that many records share once, under their own name."""
         if frame in self._noted_frames:
             return
         if len(self._noted_frames) >= FRAMES_NOTED:
@@ -209,7 +206,7 @@ class ExactCache:
         return self._keys.mac(key, value) + value
 
     def _opened(self, key: bytes, sealed: bytes | None) -> dict[str, Any] | None:
-        """The content, or None when there is none or its seal does not fit: it was altered, or is of another key."""
+        """The content; None if there is none or its seal does not match: it was altered, or belongs to another key."""
         if sealed is None or sealed[:MAC_BYTES] != self._keys.mac(key, sealed[MAC_BYTES:]):
             return None
         content: dict[str, Any] = orjson.loads(sealed[MAC_BYTES:])
@@ -217,5 +214,5 @@ class ExactCache:
 
 
 def _changed(before: dict[str, str], parts: dict[str, str]) -> dict[str, str]:
-    """The parts of the earlier request that are other ones now."""
+    """The parts of the earlier request that differ."""
     return {name: before.get(name, "") for name in before.keys() | parts.keys() if before.get(name) != parts.get(name)}

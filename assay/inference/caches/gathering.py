@@ -1,6 +1,6 @@
-"""Gathers questions that arrive one by one into batches, for whoever answers many at the price of one.
+"""Combines single items into batches for a function that processes many at the price of one.
 
-Only the gathering belongs here. No timer: a batch goes out when none is under way, and who comes meanwhile goes next.
+No timer: a batch is sent when none is in progress; items that arrive meanwhile form the next batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ A = TypeVar("A")
 
 
 class Gathering(Generic[Q, A]):
-    """Calls `answer` with up to `most` questions; it gives one answer for each, in their order."""
+    """Calls `answer` with up to `most` items; it returns one result per item, in their order."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, most: int) -> None:
         self._answer = answer
@@ -22,8 +22,8 @@ class Gathering(Generic[Q, A]):
         self._waiting: list[tuple[Q, asyncio.Future[A]]] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def ask(self, question: Q) -> A:
-        """The answer to one question; what `answer` raises is raised to all who were in the batch."""
+    async def submit(self, question: Q) -> A:
+        """The result for one item; an exception of `answer` is raised to all items of the batch."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, future))
@@ -48,7 +48,7 @@ class Gathering(Generic[Q, A]):
                 raise
             return
         for (_, future), answer in answered:
-            if not future.done():  # whoever asked may have gone
+            if not future.done():  # the caller may have been cancelled
                 future.set_result(answer)
 
 

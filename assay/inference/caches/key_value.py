@@ -1,6 +1,6 @@
-"""Where a cache keeps its entries: a small Protocol, and the buffering that every store shares.
+"""Protocol of a cache's store, and the write buffering that every store shares.
 
-What an entry means is the cache's business. A store loses entries rather than stop a run, and never makes one up.
+A store loses entries rather than stop a run, and never invents one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from assay.performance.fast_init import quick_init
 BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0
 NOTES = 2
-"""How many notes of a place are kept at least."""
+"""Minimum number of notes kept per place."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CacheTag:
-    """What is told of an entry at its place, which several entries may share; it may outlive the entry's value."""
+    """A note of an entry at its place, which several entries may share; it may outlive the entry's value."""
 
     place: bytes
     text: bytes
@@ -32,7 +32,7 @@ class CacheTag:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CacheItem:
-    """One entry; `expires_at` in seconds since 1970 UTC, `tag` names whose data it is, for erasure."""
+    """One entry; `expires_at` in seconds since 1970 UTC, `tag` names the owner of the data, for erasure."""
 
     key: bytes
     value: bytes
@@ -45,32 +45,32 @@ class KeyValue(Protocol):
     """A store of expiring entries, used by several processes at once."""
 
     async def get(self, key: bytes) -> bytes | None:
-        """The value, if there is one that has not expired."""
+        """The value, if it exists and has not expired."""
         ...
 
     async def notes(self, place: bytes) -> list[bytes]:
-        """The texts of the latest `NOTES` notes of the place that have not expired, the latest first."""
+        """The texts of the latest `NOTES` unexpired notes of the place, the latest first."""
         ...
 
     def put(self, item: CacheItem) -> None:
-        """The entry is found by this process from now on, and by others after the next flush."""
+        """Stores the entry; this process finds it at once, others after the next flush."""
         ...
 
     async def remove(self, tag: str) -> int:
-        """No entry with the tag is left; returns how many there were."""
+        """Removes every entry with the tag; returns their number."""
         ...
 
     async def flush(self) -> None:
-        """Every entry is written."""
+        """Writes every buffered entry."""
         ...
 
     async def close(self) -> None:
-        """Every entry is written and the store is let go."""
+        """Writes every buffered entry and closes the store."""
         ...
 
 
 class WriteBehind(ABC):
-    """A store that writes in batches: when `BATCH_ITEMS` wait, or one for `FLUSH_SECONDS` while others come."""
+    """A store that writes in batches: at `BATCH_ITEMS` entries, or `FLUSH_SECONDS` after the first."""
 
     def __init__(self, *, now: Callable[[], float]) -> None:
         self._now = now
@@ -81,7 +81,7 @@ class WriteBehind(ABC):
 
     @abstractmethod
     async def _write(self, items: Sequence[CacheItem]) -> None:
-        """The items are in the store, or lost with a warning."""
+        """Writes the items, or loses them with a warning."""
 
     def put(self, item: CacheItem) -> None:
         """See `KeyValue.put`."""
@@ -100,14 +100,14 @@ class WriteBehind(ABC):
         await self._write_waiting()
 
     def unwritten(self, key: bytes) -> CacheItem | None:
-        """The entry, if it waits to be written and has not expired."""
+        """The buffered entry, if it has not expired."""
         if not self._waiting and not self._being_written:
             return None
         item = self._waiting.get(key) or self._being_written.get(key)
         return item if item is not None and item.expires_at > self._now() else None
 
     def unwritten_notes(self, place: bytes) -> list[bytes]:
-        """The notes of the place that wait to be written, the latest first."""
+        """The buffered notes of the place, the latest first."""
         items = [*self._being_written.values(), *self._waiting.values()]
         notes = [item.note for item in reversed(items) if item.note is not None and item.note.place == place]
         return [note.text for note in notes if note.expires_at > self._now()]

@@ -1,6 +1,6 @@
-"""Keys that recognise an exact repeat, and the parts of a request by which a miss is explained.
+"""Keys of identical requests, and the hashes of request parts that explain a miss.
 
-Everything is a keyed hash: neither a text nor a tenant can be read back or guessed from what a cache stores.
+Everything is a keyed hash: neither a text nor a tenant can be read or guessed from a cache's content.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from assay.inference.caches.canonical import BodyParts, each_message
 from assay.inference.request import Request
 
 KEY_BYTES = 20
-"""Cut digests: a cut SHA-256 of a secret and a text cannot be extended by who does not know the secret."""
+"""Digest sizes: a truncated SHA-256 of a secret and a text cannot be extended without the secret."""
 PART_BYTES = 6
 MAC_BYTES = 16
 PARTS_KEPT = 256
 
 
 class BodyHashes(NamedTuple):
-    """A hash of what many records share of their bodies, and one of each message by the message's name."""
+    """A hash of the body parts that many records share, and one per message by the message's name."""
 
     frame: str
     messages: dict[str, str]
 
 
 class CacheKeys:
-    """Keys of one project, from a secret of its own."""
+    """Keys of one project, from its own secret."""
 
     def __init__(self, hash_key: bytes) -> None:
         if not hash_key:
@@ -38,15 +38,15 @@ class CacheKeys:
         self._start = hashlib.sha256(self._secret + b"key")
         self._seal = hashlib.sha256(self._secret + b"seal")
         self._bodies = BodyParts()
-        # The same tenants, lanes, epochs and frames come again and again: their part of the hash is made once.
+        # Tenants, lanes, epochs and frames repeat: their part of the hash is computed once.
         self._scopes: dict[tuple[str, int, str, bytes], Any] = {}
         self._parts: dict[bytes, str] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
-        """The key of an answer: all that reaches the wire in canonical form, the lane, the epoch and the tenant.
+        """The key of a response: the canonical request body, the lane, the epoch and the tenant.
 
         Raises:
-            ValueError: the body is no JSON.
+            ValueError: the body is not JSON.
         """
         frame, messages = self._bodies.split(body)
         place = (request.tenant_id, request.epoch, lane, frame)
@@ -57,19 +57,19 @@ class CacheKeys:
         return key
 
     def named(self, *parts: str | int) -> bytes:
-        """A key that is made of these parts, unambiguous in their order and bounds."""
+        """A key of these parts that depends on their order and boundaries."""
         digest = self._start.copy()
         digest.update(orjson.dumps(["named", *parts]))
         return digest.digest()[:KEY_BYTES]
 
     def mac(self, key: bytes, value: bytes) -> bytes:
-        """A seal over a stored value: what was altered or moved to another key is not given out."""
+        """A seal of a stored value, which does not match if the value was altered or moved to another key."""
         digest = self._seal.copy()
         digest.update(key + value)
         return digest.digest()[:MAC_BYTES]
 
     def parts(self, body: bytes) -> BodyHashes:
-        """Short hashes of what the body holds, of each part by its name."""
+        """Short hashes of the body's parts by their names."""
         frame, messages = self._bodies.split(body)
         hashes = {
             f"message {number} ({role})": self._part(message)
@@ -78,13 +78,13 @@ class CacheKeys:
         return BodyHashes(self._part(frame), hashes)
 
     def frame_parts(self, body: bytes) -> dict[str, str]:
-        """Short hashes of the parts that the bodies of many records share, by their names."""
+        """Short hashes, by name, of the parts that the bodies of many records share."""
         frame, _ = self._bodies.split(body)
         named = _parts(orjson.loads(frame))
         return {name: self._part(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) for name, value in named}
 
     def _part(self, text: bytes) -> str:
-        known = self._parts.get(text)  # most parts are the same for all records
+        known = self._parts.get(text)  # most parts are equal for all records
         if known is not None:
             return known
         found = hashlib.blake2b(text, digest_size=PART_BYTES, key=self._secret).hexdigest()
@@ -93,7 +93,7 @@ class CacheKeys:
         return found
 
     def _scope(self, place: tuple[str, int, str, bytes]) -> Any:
-        if len(self._scopes) > 10_000:  # tenants without end: starting again costs less than keeping them all
+        if len(self._scopes) > 10_000:  # the number of tenants is unbounded: clearing costs less than keeping all
             self._scopes.clear()
         *scope, frame = place
         digest = self._start.copy()
@@ -103,7 +103,7 @@ class CacheKeys:
 
 
 def _parts(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What a body holds beside its messages."""
+    """The body's parts other than its messages."""
     for name, value in content.items():
         if name == "response_format":
             yield "output schema", value

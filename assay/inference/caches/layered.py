@@ -1,7 +1,4 @@
-"""Several caches asked in turn, the surest first.
-
-Only the order belongs here.
-"""
+"""Several caches in sequence, the most exact first."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from assay.inference.request import Request
 
 
 class LayeredCache:
-    """Finds in the first layer that has an answer, stores in all."""
+    """Returns the first layer's response that is found; stores in all layers."""
 
     def __init__(self, layers: Sequence[AnswerCache]) -> None:
         self._layers = tuple(layers)

@@ -1,7 +1,4 @@
-"""What the engine sees of a cache.
-
-Only shapes belong here, and the cache that is off. How an answer is recognised is the business of each cache.
-"""
+"""Protocol of a cache of responses, and the cache that is off."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ EXACT, SEMANTIC = AnswerSource.EXACT_CACHE, AnswerSource.SEMANTIC_CACHE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedAnswer:
-    """An answer given before, masked as it was; `source` is what `predictions.answer_source` says.
+    """A cached response, masked as received; `source` becomes `predictions.answer_source`.
 
-    `output` is the answer's JSON text, `call_id` the call that was paid for it, `similarity` the cosine of the two
-    questions' embeddings (1 for an exact repeat), `confidence` what the route said of the answer, if it said anything.
+    `output` is the response's JSON text, `call_id` the call that paid for it, `similarity` the cosine of the embeddings
+    of both requests (1 for an exact repeat), `confidence` the route's confidence in the response, None without one.
     """
 
     output: str
@@ -33,7 +30,7 @@ class CachedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidAnswer:
-    """A valid answer from the wire, worth keeping: status ok, nothing repaired, rescued or made up.
+    """A valid response from the wire that is worth caching: status ok, neither repaired nor completed.
 
     `lane` is `provider:model` as requested.
     """
@@ -47,30 +44,30 @@ class PaidAnswer:
 
 
 class AnswerCache(Protocol):
-    """Gives answers again; whatever goes wrong inside is a miss, never a fault of the run."""
+    """Returns cached responses; an error inside the cache is a miss and never fails the run."""
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
-        """The answer to the same question by the same lane, or None; `body` is what would go on the wire."""
+        """The response to the same request in the same lane, or None; `body` is the request body that would be sent."""
         ...
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
-        """The answer can be found from now on in this process, and by others soon."""
+        """Stores the response; this process finds it at once, others soon."""
         ...
 
     async def close(self) -> None:
-        """What is kept is written, connections are released."""
+        """Writes buffered entries and releases connections."""
         ...
 
 
 class NoCache:
-    """The cache that is off: finds nothing, keeps nothing."""
+    """The cache that is off: finds and stores nothing."""
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
         """None."""
         return None
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
-        """Nothing is kept."""
+        """Does nothing."""
 
     async def close(self) -> None:
-        """Nothing is to be done."""
+        """Does nothing."""

@@ -1,7 +1,4 @@
-"""The provider's own prompt cache: what tells it that requests share a prefix.
-
-The stable prefix itself is made in `prompts.py`; what cached tokens cost is in `prices.py`.
-"""
+"""The provider's prompt cache: the key that routes requests with the same prefix to the same cache."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ KEY_CHARACTERS = 32
 
 
 def prompt_cache_key(hash_key: bytes, *, task: str, inference_version: str, tenant_id: str) -> str:
-    """The value of `prompt_cache_key`: equal for requests that share their prefix, and different between tenants.
+    """The value of `prompt_cache_key`: equal for requests with the same prefix, different between tenants.
 
     A keyed hash, so that the provider learns neither the task's name nor the tenant's.
     """

@@ -1,7 +1,4 @@
-"""Cache entries of several machines: Redis. One that is away costs entries, never a run.
-
-Only the store belongs here; limits and budgets that Redis shares are parts of their own.
-"""
+"""Cache entries of several machines in Redis; if it is away, entries are lost, never the run."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 BATCH_KEYS = 200
 CALL_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""How long Redis is left alone after it failed, so that not every request waits for it."""
+"""Seconds without attempts after Redis failed, so that not every request waits for it."""
 
 
 class RedisStore(WriteBehind):
@@ -51,7 +48,7 @@ class RedisStore(WriteBehind):
             return item.value
         if self._now() < self._back_at:
             return None
-        return await self._finds.ask(key)
+        return await self._finds.submit(key)
 
     async def notes(self, place: bytes) -> list[bytes]:
         """See `KeyValue.notes`."""
@@ -69,7 +66,7 @@ class RedisStore(WriteBehind):
         """See `KeyValue.remove`.
 
         Raises:
-            RedisError: Redis does not answer; who erases must know.
+            RedisError: Redis does not respond; an erasure must not be lost silently.
         """
         await self.flush()
         place = self._tag_place(tag)
@@ -130,7 +127,7 @@ class RedisStore(WriteBehind):
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The answer cache in Redis does not answer ({type(error).__name__}): the run goes on without it and "
+                f"The response cache in Redis does not answer ({type(error).__name__}): the run continues without it and "
                 f"tries again every {REST_SECONDS:g} s."
             )
 

@@ -1,6 +1,6 @@
-"""A cache for one of several repeats of a question: each repeat finds its own answer, never that of another.
+"""A cache for one of several judge epochs: each epoch finds its own response, never that of another.
 
-Judges ask the same thing several times of an answer; a cache that gave the first opinion again would be one opinion.
+A judge rates the same prediction several times; reusing the first rating would count one rating several times.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.inference.request import Request
 
 @dataclass(frozen=True, slots=True)
 class RepeatCache:
-    """The cache beneath, seen by the `repeat`-th of `repeats`; whoever opened that cache closes it."""
+    """The wrapped cache for the `repeat`-th of `repeats`; closing it is left to its owner."""
 
     beneath: AnswerCache
     repeat: int
@@ -28,7 +28,7 @@ class RepeatCache:
         await self.beneath.store(self._own(request), body, answer)
 
     async def close(self) -> None:
-        """Nothing is to be done."""
+        """Does nothing."""
 
     def _own(self, request: Request) -> Request:
         return replace(request, epoch=request.epoch * self.repeats + self.repeat)

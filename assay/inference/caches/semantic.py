@@ -1,7 +1,7 @@
-"""The semantic cache: an answer is given again to a question that means the same.
+"""Semantic cache: a response is reused for a question that means the same.
 
 Only above the similarity that `assay cache tune` measured, for the same task, tenant, epoch and model. A question is
-the record's masked fields; everything else that reaches the wire is fixed by the inference version.
+the record's masked fields; the inference version fixes everything else that reaches the wire.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
 
 REMEMBERED = 4096
-"""Vectors of questions under way, so that a miss is not embedded again when its answer comes."""
+"""Vectors of requests in progress, so that a miss is not embedded again when its response is stored."""
 SHELF_ENTRIES = 50_000
-"""Answers of one scope that are kept in the process, the newest: a vector of 1,536 numbers takes 6 KB."""
+"""Maximum responses of one scope in memory, the newest; a vector of 1,536 numbers takes 6 KB."""
 SAME_QUESTION = 1 - 1e-5
-"""Similarity from which two questions are one: what float32 and an endpoint's own rounding leave of 1."""
+"""Similarity from which two questions are equal: 1 minus the rounding of float32 and of the endpoint."""
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>", re.IGNORECASE)
 
 
@@ -45,11 +45,12 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticPolicy:
-    """When an answer is given again: to a question at least `threshold` similar (cosine) to one that was answered, and by
-    `margin` more similar than to the nearest one with another answer.
+    """Conditions for the reuse of a response.
 
-    Answers are other ones where they differ in the fields `compare`, or in any if none is named. `not_before` is the
-    oldest answer a run may reuse, in seconds since 1970. `most_entries` of a scope are kept, the newest.
+    The question must have a similarity (cosine) of at least `threshold`, and be more similar by `margin` than the
+    nearest question with a different response. Responses are different if they differ in the fields `compare`, or in
+    any field if none is named. `not_before` is the oldest response a run may reuse, in seconds since 1970. The newest
+    `most_entries` of a scope are kept.
     """
 
     embedding_provider: str
@@ -63,8 +64,8 @@ class SemanticPolicy:
 
 
 @dataclass(slots=True)
-class _Shelf:
-    """The answers of one scope, oldest first, their vectors in the index only; `model` is the one that answered last."""
+class _ScopeEntries:
+    """The responses of one scope, oldest first, their vectors in the index only; `model` responded last."""
 
     index: VectorIndex
     entries: dict[int, SemanticCacheEntry] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class _Shelf:
     last: int = 0
 
     def add(self, entry: SemanticCacheEntry, vector: Vector, *, most: int) -> None:
-        """The entry is found from now on; beyond `most` the oldest makes room."""
+        """Adds the entry; beyond `most` the oldest is evicted."""
         self.last += 1
         self.entries[self.last] = replace(entry, embedding=())
         self.index.add(self.last, vector)
@@ -80,13 +81,13 @@ class _Shelf:
             self.remove(next(iter(self.entries)))
 
     def remove(self, number: int) -> None:
-        """The entry is not found any more."""
+        """Removes the entry."""
         self.index.remove(number)
         del self.entries[number]
 
 
 class SemanticCache:
-    """Answers of one run's task by meaning; `land` takes each new entry for the warehouse, from which the next run begins."""
+    """Responses of one run's task by meaning; `land` stores each new entry in the warehouse for the next run."""
 
     def __init__(
         self,
@@ -102,29 +103,29 @@ class SemanticCache:
         self._policy = policy
         self._land = land
         self._now = now
-        self._shelves: dict[Scope, _Shelf] = {}
+        self._by_scope: dict[Scope, _ScopeEntries] = {}
         self._vectors: OrderedDict[str, Vector] = OrderedDict()
 
     def load(self, entries: Iterable[SemanticCacheEntry]) -> int:
-        """The entries, oldest first, can be found; returns how many. Those of other versions or embeddings are passed over."""
+        """Adds the entries, oldest first, and returns their number; skips those of other versions or embedding models."""
         import numpy as np
 
         loaded = 0
         for entry in entries:
             if self._fits(entry):
-                self._shelve(entry, np.asarray(entry.embedding, dtype=np.float32))
+                self._keep(entry, np.asarray(entry.embedding, dtype=np.float32))
                 loaded += 1
         return loaded
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
         """See `AnswerCache.find`."""
-        if request.history:  # what a question means hangs on what was said before
+        if request.history:  # the meaning of a question depends on the conversation before it
             return None
-        shelf = self._shelves.get(_scope(request, lane))
+        scoped = self._by_scope.get(_scope(request, lane))
         vector = await self._vector(request)
-        if vector is None or shelf is None or shelf.index.width != len(vector):
+        if vector is None or scoped is None or scoped.index.width != len(vector):
             return None
-        near = list(self._near(shelf, vector))
+        near = list(self._near(scoped, vector))
         if not near or near[0][1] < self._policy.threshold or self._lead(near) < self._policy.margin:
             return None
         entry, similarity = near[0]
@@ -141,7 +142,7 @@ class SemanticCache:
             return
         self._vectors.pop(request.key, None)
         entry = self._entry(request, answer, vector)
-        self._shelve(entry, vector)
+        self._keep(entry, vector)
         self._land(entry)
 
     async def close(self) -> None:
@@ -149,7 +150,7 @@ class SemanticCache:
         await self._embedder.close()
 
     async def _vector(self, request: Request) -> Vector | None:
-        """The question's vector, or None while the endpoint gives none: no cache is no fault."""
+        """The question's vector; None while the endpoint returns none, because a missing cache is not an error."""
         known = self._vectors.get(request.key)
         if known is not None:
             return known
@@ -171,36 +172,38 @@ class SemanticCache:
         self._drop_twins(shelf, entry, vector)
         shelf.add(entry, vector, most=self._policy.most_entries)
 
-    def _drop_twins(self, shelf: _Shelf, entry: SemanticCacheEntry, vector: Vector) -> None:
-        """The same answer to the same question is kept once: many would hide all others from a search."""
-        said = self._said(entry.output)
-        for number, similarity in list(shelf.index.nearest(vector)):
+    def _drop_duplicates(self, scoped: _ScopeEntries, entry: SemanticCacheEntry, vector: Vector) -> None:
+        """Removes the same response to the same question: many copies would hide all others from a search."""
+        compared = self._compared(entry.output)
+        for number, similarity in list(scoped.index.nearest(vector)):
             if similarity < SAME_QUESTION:
                 break
-            if self._said(shelf.entries[number].output) == said:
-                shelf.remove(number)
+            if self._compared(scoped.entries[number].output) == compared:
+                scoped.remove(number)
 
-    def _near(self, shelf: _Shelf, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
-        """The nearest entries that may be given again, nearest first; those that expired are let go."""
+    def _near(self, scoped: _ScopeEntries, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
+        """The nearest entries that may be reused, nearest first; expired ones are removed."""
         now = self._now()
         oldest = max(now - self._policy.ttl_s, self._policy.not_before)
-        for number, similarity in list(shelf.index.nearest(vector)):
-            entry = shelf.entries[number]
+        for number, similarity in list(scoped.index.nearest(vector)):
+            entry = scoped.entries[number]
             if entry.expires_at.timestamp() <= now:
-                shelf.remove(number)
+                scoped.remove(number)
             elif entry.occurred_at.timestamp() >= oldest:
                 yield entry, similarity
 
     def _lead(self, near: list[tuple[SemanticCacheEntry, float]]) -> float:
-        """How much more similar the nearest is than the first with another answer, or than the last that was looked at."""
+        """Similarity of the nearest entry minus that of the first with a different response, or of the last neighbor."""
         if not self._policy.margin:
             return 0.0
-        said = self._said(near[0][0].output)
-        rival = next((similarity for entry, similarity in near if self._said(entry.output) != said), near[-1][1])
+        compared = self._compared(near[0][0].output)
+        rival = next(
+            (similarity for entry, similarity in near if self._compared(entry.output) != compared), near[-1][1]
+        )
         return near[0][1] - rival
 
-    def _said(self, output: str) -> bytes:
-        """What makes an answer another one."""
+    def _compared(self, output: str) -> bytes:
+        """The part of a response that makes it different from another."""
         content = orjson.loads(output)
         if self._policy.compare and isinstance(content, dict):
             content = {name: content.get(name) for name in self._policy.compare}
@@ -245,7 +248,7 @@ class SemanticCache:
 
 
 def question(fields: Mapping[str, str]) -> str:
-    """The text that is embedded: a lone field as it is, several each on a line with its name."""
+    """The text that is embedded: a single field as it is, several each on a line with its name."""
     if len(fields) == 1:
         return next(iter(fields.values()))
     return "\n".join(f"{name}: {fields[name]}" for name in sorted(fields))
@@ -256,8 +259,8 @@ def _scope(request: Request, lane: str) -> Scope:
 
 
 def _placeholders(text: str) -> set[str]:
-    """Placeholders of personal details: an answer may only name those that its question has, or they could not be restored."""
-    return {name.upper() for name in PLACEHOLDER.findall(text)}  # restoring does not look at letter case either
+    """Placeholders of personal data: a response may use only those of its question, or they could not be restored."""
+    return {name.upper() for name in PLACEHOLDER.findall(text)}  # restoring ignores letter case too
 
 
 def _answer(entry: SemanticCacheEntry, similarity: float) -> CachedAnswer:

@@ -1,8 +1,8 @@
 """Cache entries of one machine: a SQLite file that several processes use at once.
 
-A file that cannot be read is set aside and begun anew; an entry that was lost costs a call, never a wrong answer.
-Most questions are new: a filter in memory knows of them without a look into the file, and hears once a second of what
-other processes have written.
+A file that cannot be read is set aside and replaced by a new one; a lost entry costs a call, never a wrong response.
+Most requests are new: a filter in memory rejects them without a read of the file, and is updated once a second with the
+entries of other processes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 FORMAT = 3
 BUSY_SECONDS = 5.0
 MOST_BYTES = 2 * 1024**3
-"""What the file may grow to; beyond, entries that expire soonest make room."""
+"""Maximum size of the file; beyond it, entries that expire soonest are evicted."""
 PURGE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
-MADE_ROOM = 10
-"""One entry in so many goes when the file is full."""
+EVICTED_SHARE = 10
+"""One in this number of entries is evicted when the file is full."""
 
 SETTINGS = (
     "pragma journal_mode = wal",
     "pragma synchronous = normal",
-    "pragma secure_delete = on",  # what is erased, replaced or expired leaves no byte in free pages
+    "pragma secure_delete = on",  # erased, replaced and expired entries leave no bytes in free pages
 )
 TABLE = """
 create table if not exists entries (
@@ -64,20 +64,20 @@ where expires_at <= ? and value is not null and note is not null
 PURGE = "delete from entries where expires_at <= ?"
 FORGET = "delete from entries where tag = ?"
 PRIMARY_CODE = 0xFF
-"""The bits of a code of SQLite's that say what kind of error it is; the others say where."""
-MAKE_ROOM = """
+"""Bits of a SQLite error code that give the kind of error; the others give the location."""
+EVICT = """
 delete from entries where id in (select id from entries order by value is not null, expires_at limit ?)
 """
 COUNT = "select count(*) from entries"
 
 
 class SqliteStore(WriteBehind):
-    """Entries in the file at `path`, which is made if need be, readable by its owner only.
+    """Entries in the file at `path`, which is created if needed, readable by its owner only.
 
-    `warn` is told once for each kind of trouble that costs entries.
+    `warn` receives one message per kind of problem that costs entries.
 
     Raises:
-        UsageError: the file cannot be opened or made, e.g. for its permissions.
+        UsageError: the file cannot be opened or created, e.g. for its permissions.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SqliteStore(WriteBehind):
         super().__init__(now=now)
         self._path = path
         self._warn = warn
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._most_bytes = most_bytes
         self._busy_s = busy_s
         self._look_s = look_s
@@ -141,7 +141,7 @@ class SqliteStore(WriteBehind):
         """See `KeyValue.remove`.
 
         Raises:
-            sqlite3.Error: the file cannot be written, or another process still reads what was erased.
+            sqlite3.Error: the file cannot be written, or another process still reads the erased entries.
         """
         await self.flush()
         return await asyncio.to_thread(self._forget, tag)
@@ -156,7 +156,7 @@ class SqliteStore(WriteBehind):
         with self._writing:
             with self._writer as writer:
                 count: int = writer.execute(FORGET, (tag,)).rowcount
-            # Erased means gone from the log, too.
+            # Erased entries must leave the write-ahead log, too.
             (is_busy, *_) = self._writer.execute("pragma wal_checkpoint(truncate)").fetchone()
         if is_busy:
             raise sqlite3.OperationalError(
@@ -190,7 +190,7 @@ class SqliteStore(WriteBehind):
                 if not count:
                     break
                 surplus = int(count * (1 - self._most_bytes / used))
-                self._writer.execute(MAKE_ROOM, (surplus + count // MADE_ROOM + 1,))
+                self._writer.execute(EVICT, (surplus + count // EVICTED_SHARE + 1,))
 
     def _used_bytes(self) -> int:
         pages, free, size = (
@@ -215,18 +215,18 @@ class SqliteStore(WriteBehind):
             raise self._unusable(str(error)) from error
 
     def _look(self) -> None:
-        """The filter knows what was written since the last look, by whomever."""
+        """Adds the ids written since the last look, by any process."""
         for seen, number in self._finder.execute(IDS_SINCE, (self._seen,)):
             self._ids.add(number)
             self._seen = seen
         self._look_at = time.monotonic() + self._look_s
 
     def _ready(self) -> sqlite3.Connection:
-        """A connection to a sound file: this one, or a new one where this one is damaged."""
+        """A connection to an intact file: this one, or a new one if this one is damaged."""
         connection = _connected(self._path, self._busy_s)
         try:
             _prepare(connection)
-        except sqlite3.OperationalError:  # locked, read-only, no room: no sign of damage
+        except sqlite3.OperationalError:  # locked, read-only, disk full: not damaged
             connection.close()
             raise
         except sqlite3.DatabaseError as error:
@@ -237,10 +237,10 @@ class SqliteStore(WriteBehind):
         return connection
 
     def _recover(self, error: sqlite3.DatabaseError) -> None:
-        """A damaged file is replaced; other trouble costs the entries at hand, or the cache, and is told once."""
+        """Replaces a damaged file; any other problem costs the current entries or the cache, and is reported once."""
         damaged = not isinstance(error, sqlite3.OperationalError) or _is_disk_error(error)
         if not damaged:
-            self._tell(f"The answer cache {self._path} lost entries ({error}); the run goes on without them.")
+            self._report(f"The response cache {self._path} lost entries ({error}); the run continues without them.")
             return
         with self._writing, suppress(sqlite3.Error):
             self._reader.close()
@@ -248,37 +248,37 @@ class SqliteStore(WriteBehind):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with self._alone():
-                if not _is_sound(self._path, self._busy_s):  # another process may have been first
+                if not _is_sound(self._path, self._busy_s):  # another process may have replaced it
                     self._set_aside(str(error))
             self._open()
         except (OSError, UsageError) as fault:
             self._is_lost = True
-            self._tell(f"The answer cache {self._path} is lost ({error}; {fault}); the run goes on without it.")
+            self._report(f"The response cache {self._path} is lost ({error}; {fault}); the run continues without it.")
 
     def _set_aside(self, reason: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
         self._path.replace(aside)
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        self._tell(
-            f"The answer cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and begun anew; "
-            "answers in it are paid for again."
+        self._report(
+            f"The response cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and replaced; "
+            "its responses are paid for again."
         )
 
-    def _tell(self, message: str) -> None:
-        if message not in self._told:
-            self._told.add(message)
+    def _report(self, message: str) -> None:
+        if message not in self._reported:
+            self._reported.add(message)
             self._warn(message)
 
     def _unusable(self, reason: str) -> UsageError:
         return UsageError(
-            f"The answer cache {self._path} cannot be opened: {reason}",
+            f"The response cache {self._path} cannot be opened: {reason}",
             next_step="fix its permissions, or remove `cache.exact` from task.yml.",
         )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other process opens or replaces the file meanwhile."""
+        """No other process opens or replaces the file inside the block."""
         import fcntl
 
         with open(self._path.with_name(f"{self._path.name}.lock"), "a", encoding="ascii") as lock:
@@ -287,15 +287,15 @@ class SqliteStore(WriteBehind):
 
 
 def _row_id(key: bytes) -> int:
-    """The key's first 8 bytes, by which SQLite finds a row fastest; two keys that share them lose one entry of the two.
+    """The key's first 8 bytes, by which SQLite finds a row fastest; of two keys that share them one entry is lost.
 
-    The wrong one is never given out: the cache's seal is over the whole key.
+    The wrong entry is never returned: the cache's seal covers the whole key.
     """
     return int.from_bytes(key[:8], "big", signed=True)
 
 
 def _row(item: CacheItem) -> tuple[Any, ...]:
-    """The values that `PUT` takes."""
+    """The values for `PUT`."""
     entry, note = (_row_id(item.key), item.value, item.expires_at, item.tag), item.note
     return (*entry, None, None, None) if note is None else (*entry, _row_id(note.place), note.text, note.expires_at)
 
@@ -303,12 +303,12 @@ def _row(item: CacheItem) -> tuple[Any, ...]:
 def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)
-    # Batches are written in a thread; a lock of the store's own keeps it to one at a time.
+    # Batches are written in a thread; the store's own lock permits one at a time.
     return sqlite3.connect(path, timeout=busy_s, check_same_thread=False)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """The file has the table and the indexes of this format; an older format's entries are let go."""
+    """Creates the table and indexes of this format; entries of an older format are dropped."""
     for statement in SETTINGS:
         connection.execute(statement)
     (found,) = connection.execute("pragma user_version").fetchone()
@@ -321,7 +321,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _is_disk_error(error: sqlite3.Error) -> bool:
-    """Whether the disk failed; what `sqlite3` raises by itself bears no code of SQLite's."""
+    """True if the disk failed; errors raised by `sqlite3` itself have no SQLite code."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & PRIMARY_CODE == sqlite3.SQLITE_IOERR
 

@@ -1,7 +1,4 @@
-"""The nearest of many vectors, in this process, by usearch.
-
-Only vectors and their numbers belong here; what a number stands for is the cache's business. docs/adr/0005 says why usearch.
-"""
+"""Nearest-neighbor search over vectors in this process, with usearch (docs/adr/0005)."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ EXPANSION = 64
 
 
 class VectorIndex:
-    """Vectors of one width; `number` is whatever the caller knows a vector by."""
+    """Vectors of one width; `number` is the caller's id of a vector."""
 
     def __init__(self, width: int) -> None:
         from usearch.index import Index
@@ -25,17 +22,17 @@ class VectorIndex:
         self._index = Index(ndim=width, metric="cos", dtype="f32", expansion_add=EXPANSION, expansion_search=EXPANSION)
 
     def add(self, number: int, vector: Vector) -> None:
-        """The vector is found from now on."""
+        """Adds the vector."""
         self._index.add(number, vector, threads=1)
 
     def remove(self, number: int) -> None:
-        """The vector is not found any more."""
+        """Removes the vector."""
         self._index.remove(number)
 
     def nearest(self, vector: Vector) -> Iterator[tuple[int, float]]:
-        """Numbers of the nearest vectors with their cosine similarity, nearest first, `NEIGHBOURS` at most.
+        """Numbers of the nearest vectors with their cosine similarity, nearest first, at most `NEIGHBOURS`.
 
-        The search is approximate: now and then a near one is missed, but a similarity is exact to float32.
+        The search is approximate: it occasionally misses a near vector, but similarities are exact to float32.
         """
         if not len(self._index):
             return

@@ -1,6 +1,6 @@
-"""Turns of one worker's run: a file of its own, so that memory does not grow with the number of conversations.
+"""Turns of one worker's run in a file, so that memory use does not grow with the number of conversations.
 
-The file lives as long as the worker; what outlives it is in the warehouse, and in Redis where there is one.
+The file lives as long as the worker; the warehouse, and Redis if configured, keep the turns longer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORGET = "delete from turns where key = ? and epoch = ?"
 
 
 class FileStore:
-    """Turns in the new file at `path`; used by one thread at a time."""
+    """Turns in the new file at `path`; for one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._file = scratch_file(path, TABLE)
@@ -47,13 +47,13 @@ class FileStore:
         self._file.execute(PUT, _row(talk, turn))
 
     def add(self, turns: Iterable[tuple[Talk, PastTurn]]) -> None:
-        """The turns are kept, all at once."""
+        """Stores the turns in one transaction."""
         self._file.execute("begin")
         self._file.executemany(PUT, (_row(talk, turn) for talk, turn in turns))
         self._file.execute("commit")
 
     def forget(self, talk: Talk) -> None:
-        """Nothing of the conversation is kept any more."""
+        """Deletes all turns of the conversation."""
         self._file.execute(FORGET, (talk.key, talk.epoch))
 
     async def close(self) -> None:
@@ -62,7 +62,7 @@ class FileStore:
 
 
 def scratch_file(path: Path, *tables: str) -> sqlite3.Connection:
-    """A new database that its owner alone can read, quick because nobody needs it after a crash."""
+    """A new database that only its owner can read; not durable, because it is not needed after a crash."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

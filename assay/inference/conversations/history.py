@@ -1,7 +1,4 @@
-"""The history that a turn is asked with.
-
-Which turns belong to it, and in which words, is decided here; where they come from does not matter.
-"""
+"""The conversation history that is sent with a turn."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ Message = dict[str, str]
 
 
 class History:
-    """Turns of one conversation, each as it was asked last; turns must be asked about in ascending order."""
+    """Turns of one conversation, each with its latest prediction; `before` is called with ascending turn numbers."""
 
     def __init__(self, turns: Iterable[PastTurn] = (), *, keep: int) -> None:
         self._keep = keep
@@ -29,24 +26,24 @@ class History:
                 self._turns[turn.number] = turn
 
     def add(self, turn: PastTurn) -> None:
-        """The turn was asked now, whatever was known of it."""
+        """Adds the turn that was requested now, or replaces an earlier version of it."""
         self._turns[turn.number] = turn
 
     def before(self, number: int) -> list[Message]:
-        """What was said before the turn, the last `keep` answered turns of it: a user and an assistant message for each.
+        """User and assistant messages of the last `keep` turns before this one that have a prediction.
 
-        Placeholders of personal details carry the turn they are of.
+        Placeholders of personal data are named after their turn.
         """
         earlier = sorted(known for known, turn in self._turns.items() if known < number and turn.answer)
         for forgotten in earlier[: -self._keep]:
             del self._turns[forgotten]
-        return [message for known in earlier[-self._keep :] for message in _said(self._turns[known])]
+        return [message for known in earlier[-self._keep :] for message in _messages(self._turns[known])]
 
 
 def answer_text(output: str, model: type[BaseModel]) -> str:
-    """The answer's JSON in the order of the output model, whatever order a warehouse gives it back in.
+    """The output as JSON in the field order of the output model, whatever order the warehouse returns.
 
-    The same answer must be the same text, or a later run would take its history for another one.
+    Equal outputs must give equal texts; otherwise a later run would treat its history as a different one.
     """
     found = validate(output, model)
     if isinstance(found, Valid):
@@ -54,7 +51,7 @@ def answer_text(output: str, model: type[BaseModel]) -> str:
     return orjson.dumps(orjson.loads(output), option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _said(turn: PastTurn) -> tuple[Message, Message]:
+def _messages(turn: PastTurn) -> tuple[Message, Message]:
     return (
         {"role": "user", "content": of_turn(turn.question, turn.number)},
         {"role": "assistant", "content": of_turn(turn.answer, turn.number)},

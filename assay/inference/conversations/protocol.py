@@ -1,6 +1,6 @@
-"""A turn of a conversation, and where turns are kept: a small Protocol.
+"""A turn of a conversation, and the Protocol of its store.
 
-A store may lose turns and says so; it never makes one up. Texts are masked.
+A store may lose turns, which it reports, but never invents one. Texts are masked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """One conversation, asked for the `epoch`-th time; `key` is the keyed hash of its id and tenant."""
+    """One conversation in one epoch; `key` is the keyed hash of its id and tenant."""
 
     key: str
     epoch: int
@@ -20,9 +20,9 @@ class Talk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastTurn:
-    """A turn that was asked: the user message as it was sent, and the answer's JSON, empty where it has no answer.
+    """A turn that was requested: the user message as sent, and the output as JSON, empty without a valid output.
 
-    `answered_at` is when that was final, in seconds since 1970 UTC.
+    `answered_at` is the time of the prediction, in seconds since 1970 UTC.
     """
 
     number: int
@@ -32,16 +32,16 @@ class PastTurn:
 
 
 class ConversationStore(Protocol):
-    """Answered turns by conversation."""
+    """Turns with predictions by conversation."""
 
     async def load(self, talk: Talk) -> Sequence[PastTurn]:
-        """Turns of the conversation that are kept, in their order."""
+        """The stored turns of the conversation in their order."""
         ...
 
     async def append(self, talk: Talk, turn: PastTurn) -> None:
-        """The turn is kept; it takes the place of an earlier answer to the same turn."""
+        """Stores the turn; it replaces an earlier version of the same turn."""
         ...
 
     async def close(self) -> None:
-        """The store is let go."""
+        """Closes the store."""
         ...

@@ -1,6 +1,6 @@
-"""Turns that several workers share: Redis. One that is away costs a look into the warehouse, never a run.
+"""Conversation turns shared by several workers in Redis; if it is away, turns are read from the warehouse instead.
 
-A conversation is a sorted set by turn, renewed, trimmed and given its lifetime in one step.
+A conversation is a sorted set by turn, renewed, trimmed and given its time to live in one step.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""How long Redis is left alone after it failed, so that not every turn waits for it."""
+"""Seconds without attempts after Redis failed, so that not every turn waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationScope:
-    """Whose conversations they are, and how much of each is kept: `keep` turns for `ttl_s` after the last one."""
+    """Owner and size of the conversations: the last `keep` turns are kept for `ttl_s` after the latest one."""
 
     project: str
     env: str
@@ -58,7 +58,7 @@ class RedisConversations:
         self._back_at = 0.0
 
     async def load(self, talk: Talk) -> Sequence[PastTurn]:
-        """See `ConversationStore.load`; nothing while Redis is away."""
+        """See `ConversationStore.load`; empty while Redis is away."""
         if self._now() < self._back_at:
             return ()
         from redis.exceptions import RedisError
@@ -73,7 +73,7 @@ class RedisConversations:
         return [turn for turn in turns if turn is not None]
 
     async def append(self, talk: Talk, turn: PastTurn) -> None:
-        """See `ConversationStore.append`; lost while Redis is away."""
+        """See `ConversationStore.append`; the turn is lost while Redis is away."""
         if self._now() < self._back_at:
             return
         place = self._place(talk)
@@ -103,7 +103,7 @@ class RedisConversations:
         return self._keys.mac(place, text) + text
 
     def _opened(self, place: bytes, sealed: object) -> PastTurn | None:
-        """The turn, or None where its seal does not fit: it was altered, or is of another conversation."""
+        """The turn, or None if its seal does not match: it was altered, or belongs to another conversation."""
         if not isinstance(sealed, bytes) or sealed[:MAC_BYTES] != self._keys.mac(place, sealed[MAC_BYTES:]):
             return None
         number, question, answer, answered_at = orjson.loads(sealed[MAC_BYTES:])
@@ -114,6 +114,6 @@ class RedisConversations:
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The conversations in Redis do not answer ({type(error).__name__}): the run goes on with what has landed "
+                f"The conversation store in Redis does not answer ({type(error).__name__}): the run continues with the turns that landed "
                 f"in the warehouse and tries again every {REST_SECONDS:g} s."
             )

@@ -1,1 +1,1 @@
-"""The wire to a model endpoint: client, transport, replies, failures, circuit."""
+"""Model endpoint: client, transport, response parsing, failures, circuit breaker."""

@@ -1,6 +1,7 @@
-"""How long to wait before a call is sent again.
+"""Exponential backoff between attempts of a call.
 
-Full jitter: uniform between 0 and a doubling ceiling, after "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
+Full jitter: uniform between 0 and a doubling ceiling, after "Exponential Backoff And Jitter" (AWS Architecture Blog,
+2015).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits in seconds; a provider's Retry-After is a floor, up to `longest_s`."""
+    """Waits in seconds; a provider's Retry-After is the minimum, up to `longest_s`."""
 
     first_s: float = 0.5
     ceiling_s: float = 20.0

@@ -1,7 +1,7 @@
-"""Keeps calls away from a route whose endpoint is failing, and tries it again from time to time.
+"""Circuit breaker per route: stops calls to a failing endpoint and retries after a pause.
 
-A circuit opens after so many failures of the endpoint in a row, whoever made the calls; after a pause one call is let
-through, and its outcome decides. What the provider says of limits or of the request is no failure of the endpoint.
+A circuit opens after a number of consecutive endpoint failures, counted over all requests; after a pause one call is
+permitted, and its outcome decides. Rate limits and errors of a request are not failures of the endpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Circuit:
 
 
 class Circuits:
-    """One circuit for each route."""
+    """One circuit per route."""
 
     def __init__(
         self,
@@ -45,21 +45,21 @@ class Circuits:
         self._circuits: dict[str, _Circuit] = {}
 
     def wait_s(self, route: str) -> float:
-        """Seconds until a call may be made: 0 with the circuit closed, and for the one call that tries it again."""
+        """Seconds until a call may be made: 0 if the circuit is closed, and for the one call that probes an open circuit."""
         circuit = self._circuits.get(route)
         if circuit is None or circuit.failures < self._most:
             return 0.0
         now = self._clock()
         if now < circuit.open_until:
             return circuit.open_until - now
-        circuit.is_being_tried, circuit.open_until = True, now + circuit.pause_s  # the others wait for its outcome
+        circuit.is_being_tried, circuit.open_until = True, now + circuit.pause_s  # other calls wait for its outcome
         return 0.0
 
     def note(self, route: str, outcome: Reply | CallFailure, *, is_first: bool = True) -> None:
-        """The outcome of a call is counted.
+        """Counts the outcome of a call.
 
-        While the circuit is closed, a call that repeats a failed one does not count: when nothing but records that
-        always fail is left of a run, that is no sign that the endpoint is down.
+        While the circuit is closed, the retry of a failed call does not count: if only records that always fail are
+        left in a run, the endpoint is not down.
         """
         if isinstance(outcome, Reply) or outcome.kind not in OF_THE_ENDPOINT:
             ended = self._circuits.pop(route, None)
@@ -70,7 +70,9 @@ class Circuits:
         if not is_first and circuit.failures < self._most:
             return
         circuit.failures += 1
-        if circuit.failures >= self._most and circuit.is_being_tried:  # not for calls that were under way as it opened
+        if (
+            circuit.failures >= self._most and circuit.is_being_tried
+        ):  # not for calls that were in flight when it opened
             now = self._clock()
             circuit.opened_at = circuit.opened_at if circuit.pause_s else now
             circuit.pause_s = min(LONGEST_PAUSE_S, circuit.pause_s * 2 or FIRST_PAUSE_S)

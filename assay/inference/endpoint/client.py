@@ -23,14 +23,14 @@ CONNECT_SECONDS = 10.0
 
 
 class ModelClient(Protocol):
-    """The seam of the transport: body in, answer or failure out, never an exception of a library."""
+    """Protocol of the transport: a body in, a reply or a failure out; never raises a library's exception."""
 
     async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
         """One call on the wire; `body` is the JSON of the request to that model."""
         ...
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         ...
 
 
@@ -61,7 +61,7 @@ class ReferenceClient:
             "follow_redirects": False,
         }
         try:
-            # The library's limit is for each read: an endpoint that sends a byte now and then would never meet it.
+            # The library's time-out is per read: an endpoint that sends an occasional byte would never exceed it.
             async with asyncio.timeout(timeout_s):
                 path = self._dialect.path(model)
                 answer = await self._client.post(path, content=body, cast_to=httpx2.Response, options=options)
@@ -71,7 +71,7 @@ class ReferenceClient:
             return _connection_failure(error, timeout_s)
         except openai.APIStatusError as error:
             answer = error.response
-        # Of a header that came twice the first counts; the library would join the two.
+        # The first of repeated headers counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
         return read_response(self._dialect, answer.status_code, first, answer.content)
 
@@ -81,7 +81,7 @@ class ReferenceClient:
 
 
 def connect_seconds(timeout_s: float) -> float:
-    """How much of a call's time may go by before there is a connection."""
+    """Seconds of a call's time-out that connecting may take."""
     return min(CONNECT_SECONDS, timeout_s / 2)
 
 

@@ -1,7 +1,4 @@
-"""The kinds of failure a call can have, each with its rule.
-
-What may be sent again and what may have been billed is decided here and nowhere else.
-"""
+"""Kinds of call failures, with their rules for retries and billing."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from assay.inference.endpoint.rate_headers import RateHeaders
 
 
 class FailureKind(StrEnum):
-    """Why a call gave no usable answer."""
+    """The reason that a call gave no usable response."""
 
     RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
@@ -30,17 +27,17 @@ class FailureKind(StrEnum):
 ANSWERED = 200
 
 RETRYABLE = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT, FailureKind.CONNECT, FailureKind.SERVER})
-"""Worth the same call again on the same route."""
+"""Kinds that are retried on the same route."""
 
 STOPS_THE_RUN = frozenset({FailureKind.AUTH, FailureKind.OUT_OF_QUOTA})
-"""True for every record alike: going on would only turn good records into failed ones."""
+"""Kinds that affect every record: continuing would only turn good records into failed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """A call without an answer; `broke_off` says that the request had been sent when the connection ended.
+    """A call without a usable response; `broke_off`: the connection ended after the request had been sent.
 
-    `http_status` 200 is an answer that could not be read; `headers` say what the endpoint told of its limits.
+    `http_status` 200 is a response that could not be parsed; `headers` are the limits that the endpoint reported.
     """
 
     kind: FailureKind
@@ -52,5 +49,5 @@ class CallFailure:
 
     @property
     def billing_known(self) -> bool:
-        """False when the provider may have charged for what was not read."""
+        """False if the provider may have charged for a response that was not received."""
         return not (self.kind is FailureKind.TIMEOUT or self.broke_off or self.http_status == ANSWERED)

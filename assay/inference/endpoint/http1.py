@@ -1,7 +1,6 @@
-"""One HTTP/1.1 connection that posts a body and reads the whole answer, over asyncio's own transports and httptools.
+"""HTTP/1.1 connection that posts a body and reads the whole response, on asyncio's transports and httptools.
 
-Belongs here: bytes, and what the protocol says of when an answer is whole. Which connection is used, for how long, and
-what an answer means is decided in `transport.py` and `replies.py`. docs/adr/0006 says why this is not a client library.
+`transport.py` pools connections, `replies.py` parses responses. docs/adr/0006 states why this is not a client library.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ KEPT_HEADERS = ("x-ratelimit-", "anthropic-ratelimit-", "retry-after")
 READ_HEADERS = frozenset(
     {"content-type", "content-encoding", "content-length", "transfer-encoding", "date", "location"}
 )
-"""Headers that something reads; every other one is let go unread."""
+"""Headers that are read; all others are discarded."""
 ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
 CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 class BrokenOff(Exception):
-    """The connection ended, or said what is no HTTP, before the answer was whole."""
+    """The connection ended, or sent data that is not HTTP, before the response was complete."""
 
 
 @dataclass(slots=True)
 class HttpAnswer:
-    """A whole answer; names of headers are in small letters."""
+    """A complete response; header names are in lower case."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -40,7 +39,7 @@ class HttpAnswer:
 
 
 class Http1Connection(asyncio.Protocol):
-    """One connection, one exchange at a time; `is_reusable` says whether another may follow."""
+    """One connection with one exchange at a time; `is_reusable` is true if another may follow."""
 
     __slots__ = ("_body", "_current", "_parser", "_transport", "_waiter", "idle_since", "is_reusable")
 
@@ -55,11 +54,11 @@ class Http1Connection(asyncio.Protocol):
 
     @property
     def is_free(self) -> bool:
-        """True when another request may be posted: nothing is under way, nothing is left over, nobody hung up."""
+        """True if another request may be posted: no exchange in progress, no data left over, connection open."""
         return self.is_reusable and self._waiter is None and self._transport is not None
 
     def post(self, request: bytes) -> asyncio.Future[HttpAnswer]:
-        """The request is on its way; the future has the whole answer, or `BrokenOff`."""
+        """Sends the request; the future gets the whole response, or `BrokenOff`."""
         self._waiter = waiter = asyncio.get_running_loop().create_future()
         if self._transport is None:
             self._fail("the connection was closed")
@@ -68,59 +67,59 @@ class Http1Connection(asyncio.Protocol):
         return waiter
 
     def close(self) -> None:
-        """The connection is gone; an exchange under way ends as broken off."""
+        """Closes the connection; an exchange in progress ends as broken off."""
         self.is_reusable = False
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
         self._fail("the connection was closed")
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast("Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`; an endpoint that speaks unasked is hung up on, lest it answers the next request."""
+        """See `asyncio.Protocol`; data without a request closes the connection: it would answer the next request."""
         if self._waiter is None:
             self.close()
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail("the answer is no HTTP")
+            self._fail("the response is not HTTP")
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`; an answer without a stated end is whole when the endpoint hangs up in peace."""
+        """See `asyncio.Protocol`; a response without a stated length is complete when the endpoint closes cleanly."""
         self._transport, self.is_reusable = None, False
         if exc is None and self._waiter is not None and self._current.status and not self._has_an_end():
             self._complete()
         self._fail("the connection was closed")
 
-    # What the parser calls.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """An answer begins; nobody asked for one that follows another in the same breath."""
+        """A response begins; a second one to the same request is an error."""
         self.is_reusable = self.is_reusable and self._waiter is not None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header came; of one that comes twice the first counts."""
+        """Keeps a header; the first of repeated headers counts."""
         lower = name.decode("latin-1").lower()
         if lower in READ_HEADERS or lower.startswith(KEPT_HEADERS):
             self._current.headers.setdefault(lower, value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The headers are complete."""
         self._current.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body came."""
+        """Keeps a part of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """The answer is whole; an interim one (1xx) is followed by the real one."""
+        """The response is complete; an interim response (1xx) is followed by the final one."""
         if 100 <= self._current.status < 200:
             self._current = HttpAnswer()
             return
@@ -141,7 +140,7 @@ class Http1Connection(asyncio.Protocol):
         try:
             answer.body = decoded(answer.body, answer.headers)
         except zlib.error:
-            waiter.set_exception(BrokenOff("the body is not compressed as its head says"))
+            waiter.set_exception(BrokenOff("the body is not compressed as its headers state"))
         else:
             waiter.set_result(answer)
 
@@ -152,15 +151,15 @@ class Http1Connection(asyncio.Protocol):
 
 
 def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The body as it was before it was compressed.
+    """The decompressed body.
 
     Raises:
-        zlib.error: it is not compressed as its head says.
+        zlib.error: it is not compressed as its headers state.
     """
     coding = headers.get("content-encoding", "").strip().lower()
-    if not body or coding not in CODINGS:  # one that was not asked for is left to whoever reads the answer
+    if not body or coding not in CODINGS:  # an encoding that was not requested is left to the caller
         return body
-    # What is called deflate comes with zlib's head, as it should, or bare; the head begins with these four bits.
+    # `deflate` comes with a zlib header, as specified, or raw; the header begins with these four bits.
     is_bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
     unpacking = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else ZLIB_OR_GZIP)
     plain = unpacking.decompress(body) + unpacking.flush()

@@ -1,8 +1,7 @@
-"""Reads what an answer's headers say of the provider's limits.
+"""Rate limits from a response's headers.
 
-Belongs here: names and formats of headers. What follows from them is decided in `control.py`.
-Formats: OpenAI's and its compatibles' `x-ratelimit-*` (durations such as "6m0s", "120ms", plain seconds),
-Anthropic's `anthropic-ratelimit-*` (resets there are dates and not read), `retry-after-ms` and `Retry-After`.
+Formats: OpenAI's and compatible `x-ratelimit-*` (durations such as "6m0s", "120ms", plain seconds), Anthropic's
+`anthropic-ratelimit-*` (resets there are dates and not read), `retry-after-ms` and `Retry-After`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from assay.performance.fast_init import quick_init
 
 MOST = 10**12
-"""A larger number is no limit of anything."""
+"""A larger number is not a limit."""
 UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 
@@ -24,9 +23,9 @@ DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """What one answer said; a number that was absent, negative, absurd or unreadable is None.
+    """Limits by the headers of one response; a number that is absent, negative, absurd or unreadable is None.
 
-    Limits are per minute unless `reset_requests_s` tells of a longer window; `retry_after_s` asks for a pause.
+    Limits are per minute unless `reset_requests_s` shows a longer window; `retry_after_s` requests a pause.
     """
 
     limit_requests: int | None = None
@@ -39,7 +38,7 @@ class RateHeaders:
 
 
 def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
-    """The limits that the headers state, or None when they state none; `headers` ignores case in names."""
+    """The limits in the headers, or None without any; `headers` ignores case in names."""
     get = headers.get
     requests, tokens = get("x-ratelimit-limit-requests"), get("x-ratelimit-limit-tokens")
     pause_ms, pause = get("retry-after-ms"), get("retry-after")
@@ -67,7 +66,7 @@ def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
 
 
 def _limit(text: str | None) -> int | None:
-    """A limit of 0 or -1, which some gateways send for "not known", is none."""
+    """The limit; None for 0 or -1, which some gateways send for "not known"."""
     return _count(text) or None
 
 
@@ -104,7 +103,7 @@ def _seconds(value: float) -> float | None:
 
 
 def _retry_after_s(milliseconds: str | None, text: str | None, headers: Mapping[str, str]) -> float | None:
-    """The finer of the two headers wins; a date is measured from the answer's own date, so that no clock is needed."""
+    """The pause in seconds; milliseconds win, and a date counts from the response's own date, so no clock is needed."""
     finer = _duration_s(f"{milliseconds}ms") if milliseconds is not None else None
     if finer is not None or text is None:
         return finer
@@ -119,5 +118,5 @@ def _until(text: str, sent_at: str | None) -> float | None:
         return None
     try:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(sent_at)).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # no date, or one of the two without a zone
+    except (ValueError, TypeError, OverflowError):  # no date, or only one of the two has a time zone
         return None

@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP answer of the model; `text` is None when it holds none, and is text that UTF-8 can write.
+    """A complete HTTP response of the model; `text` is None without content, and always valid Unicode.
 
     `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none. `finish_reason`
     and `usage` are as the API said them; `stop` and `tokens` are what its dialect makes of the two.
@@ -51,18 +51,18 @@ class Reply:
 
 
 def timed_out(timeout_s: float) -> CallFailure:
-    """No whole answer came in time; it may be billed."""
-    return CallFailure(FailureKind.TIMEOUT, f"no answer within {timeout_s:g} s", broke_off=True)
+    """The failure of a response that was not complete in time; it may be billed."""
+    return CallFailure(FailureKind.TIMEOUT, f"no response within {timeout_s:g} s", broke_off=True)
 
 
 def never_connected() -> CallFailure:
-    """Nothing was sent."""
+    """The failure of a call that was not sent."""
     return CallFailure(FailureKind.CONNECT, "no connection could be made", broke_off=False)
 
 
 def broken_off() -> CallFailure:
-    """The connection ended after the request had been sent; it may be billed."""
-    return CallFailure(FailureKind.CONNECT, "the connection broke off before the answer was whole", broke_off=True)
+    """The failure of a connection that ended after the request was sent; it may be billed."""
+    return CallFailure(FailureKind.CONNECT, "the connection broke off before the response was complete", broke_off=True)
 
 
 def unreadable(message: str, limits: RateHeaders | None) -> CallFailure:
@@ -86,6 +86,6 @@ def writable(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
         return value if isinstance(value, dict) else None
     try:
         orjson.dumps(value)
-    except orjson.JSONEncodeError:  # numbers beyond 64 bits, half a surrogate pair, nested without end
+    except orjson.JSONEncodeError:  # numbers beyond 64 bits, unpaired surrogates, unbounded nesting
         return None
     return value

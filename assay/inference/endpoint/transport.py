@@ -1,8 +1,8 @@
-"""The fast transport: posts requests over connections of its own, without the work that a client library does for each.
+"""Fast transport: posts requests over its own connections, without the overhead of a client library.
 
-A loop over the reference costs about thirty times the CPU of this one (`tests/benchmarks`); a test holds the two to the
-same bytes on the wire and the same outcome for every kind of answer and fault. What is behind a proxy goes through the
-reference, which knows proxies.
+A call through the reference transport takes about thirty times the CPU (`tests/benchmarks`); a test compares the bytes
+on the wire and the outcome of both for every kind of response and failure. Endpoints behind a proxy use the reference
+transport.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from assay.inference.endpoint.responses import read_response
 from assay.version import code_version
 
 KEEP_ALIVE_SECONDS = 30.0
-"""Less than the idle time after which endpoints and their proxies commonly hang up."""
+"""Less than the usual idle time-out of endpoints and their proxies."""
 PORTS = {"http": 80, "https": 443}
 IN_A_TARGET = "/?%:@!$&'()*+,;=~"
-"""What stands in a request's target as it is; anything else is written as its bytes in UTF-8."""
+"""Characters of a request target that are not percent-encoded; all others are, as UTF-8 bytes."""
 
 
 class LeanClient:
-    """Keeps connections to one endpoint open and posts over them; how many are open is the limiter's business."""
+    """Keeps connections to one endpoint open and posts over them; the limiter bounds their number."""
 
     def __init__(self, dialect: ChatDialect, *, base_url: str, api_key: str) -> None:
         parts = urlsplit(base_url)
@@ -56,7 +56,7 @@ class LeanClient:
         until = loop.time() + timeout_s
         try:
             connection = self._free(loop.time()) or await self._connected(timeout_s)
-        except (OSError, TimeoutError, UnicodeError):  # the last: a host that no name server can be asked for
+        except (OSError, TimeoutError, UnicodeError):  # the last: a host name that cannot be resolved
             return never_connected()
         waiter = connection.post(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         alarm = loop.call_at(until, _expire, waiter)
@@ -77,7 +77,7 @@ class LeanClient:
             connection.close()
         self._open.clear()
         self._idle.clear()
-        await asyncio.sleep(0)  # transports end in the loop's next turn
+        await asyncio.sleep(0)  # transports close in the loop's next iteration
 
     def _head(self, model: str) -> bytes:
         """The head of every request to the model up to the length of its body."""
@@ -88,7 +88,7 @@ class LeanClient:
         return head
 
     def _free(self, now: float) -> Http1Connection | None:
-        """The connection that was used last, if it is open still."""
+        """The most recently used connection that is still open."""
         while self._idle:
             connection = self._idle.pop()
             if connection.is_free and now - connection.idle_since < KEEP_ALIVE_SECONDS:
@@ -105,7 +105,7 @@ class LeanClient:
         return connection
 
     def _give_back(self, connection: Http1Connection, now: float) -> None:
-        """Kept for the next call when its exchange has ended well, else closed."""
+        """Keeps the connection for the next call if its exchange ended well, otherwise closes it."""
         if connection.is_free:
             connection.idle_since = now
             self._idle.append(connection)
@@ -118,7 +118,7 @@ class LeanClient:
 
 
 def _ascii_host(host: str) -> str:
-    """The host as it is looked up and named in a request."""
+    """The host in ASCII, as it is resolved and sent in a request."""
     return host if host.isascii() else host.encode("idna").decode()
 
 

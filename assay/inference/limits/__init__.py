@@ -1,6 +1,6 @@
-"""Keeps every lane (one provider's one model) at the provider's limit and never past it.
+"""Rate limits: keeps the calls of every lane (one model at one provider) within the provider's limits.
 
-`headers.py` reads what answers say of limits, `pacing.py` counts quota, `control.py` adapts, `lane.py` lines callers
-up, `in_process.py` and `shared.py` are the two limiters, `build.py` chooses between them. Failures carry
-`RateHeaders`, so this file imports nothing.
+`endpoint/rate_headers.py` reads the limits that responses report, `pacing.py` counts quota, `control.py` adapts the
+rate, `lane.py` queues callers, `in_process.py` and `shared.py` are the two limiters, `build.py` chooses between them.
+Imports nothing itself: failures carry `RateHeaders`.
 """

@@ -1,4 +1,4 @@
-"""Chooses the limiter: in this process, or shared through Redis where a URL is given."""
+"""Chooses the limiter: in this process, or shared through Redis when a URL is given."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from assay.inference.providers import LaneLimits, Provider
 
 
 def build_limiter(providers: Mapping[str, Provider], *, redis_url: str | None, run_id: str) -> Limiter:
-    """A limiter that knows what `providers.yml` states; `run_id` is whose fair part of shared limits it takes."""
+    """The limiter for the limits stated in `providers.yml`; `run_id` identifies whose share of shared limits it takes."""
 
-    def told(lane: str) -> LaneLimits:
+    def stated(lane: str) -> LaneLimits:
         provider, _, model = lane.partition(":")
         return providers[provider].lane_limits(model)
 
     if redis_url is None:
-        return InProcessLimiter(told)
+        return InProcessLimiter(stated)
     from assay.inference.limits.shared import SharedLimiter
 
-    return SharedLimiter.through(redis_url, told, run_id=run_id)
+    return SharedLimiter.through(redis_url, stated, run_id=run_id)

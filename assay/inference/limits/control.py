@@ -1,10 +1,11 @@
-"""Decides how fast a lane may go, from what is stated, what headers say and what the provider refuses.
+"""Adapts the rate of a lane from stated limits, response headers and rate-limit refusals (429).
 
-Stated or learnt limits are paced at just below them and trimmed by what the provider says remains. Without any,
-calls in flight grow quickly (slow start) until a refusal; the rate then reached is the first limit, decreased by a
-factor on each later refusal and increased a little every second (AIMD). Providers also refuse now and then when they are
-busy, whatever the rate is: while few calls are refused, a lane is slowed no further than `LEAST`, and a found rate that
-is refused so far below the last one goes up. Failures other than refusals change nothing.
+A stated or learned limit is paced slightly below its value and reduced when the provider reports less quota remaining.
+Without a limit, the calls in flight grow exponentially (slow start) until a refusal; the rate reached then is the first
+limit. It decreases by a factor on each later refusal and increases slightly every second (AIMD). Providers also refuse
+occasionally when they are busy, whatever the rate. While the share of refused calls is small, a lane is slowed no
+further than `LEAST`, and a found rate that is refused far below the previous one increases. Other failures change
+nothing.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from assay.inference.limits.quota import Flight, Quota
 from assay.inference.providers import LaneLimits
 
 FIRST_WINDOW = 16
-"""Calls in flight before anything is known: within the burst of every provider that is worth a batch."""
+"""Initial calls in flight, before any limit is known; within the burst limit of any provider."""
 FIRST_S = 2.0
-"""Seconds in which too few calls were answered to say how fast a lane goes."""
+"""Minimum seconds of responses before the rate of a lane is estimated."""
 WIDEN = 3
-"""Places that a good answer adds in slow start: fourfold each round trip."""
+"""Calls in flight added per successful response in slow start: a factor of four per round trip."""
 DECREASE = 0.9
 FIRST_DECREASE = 0.85
 FEW = 0.1
-"""Share of refused calls up to which slowing further is not the answer; beyond, the limit is lower than it was thought."""
+"""Share of refused calls up to which a lane is not slowed further; above it, the limit estimate is too high."""
 SHARE_KEPT = 0.98
-"""What the share of refusals so far weighs beside the next call: it follows the last fifty or so."""
+"""Weight of the previous share of refusals against the next call: an average over about 50 calls."""
 LEAST = 0.7
 RAISED = 1.1
 RECOVER_PER_S = 0.02
@@ -36,15 +37,15 @@ RECOVER_EVERY_S = 0.25
 LOWEST_FACTOR = 0.05
 LOWEST_RPS = 0.1
 MINUTE_WINDOW_S = 90.0
-"""A reset further away than this belongs to a limit per day, which some providers send under the same name."""
+"""A longer reset belongs to a daily limit, which some providers report in the same header."""
 LONGEST_PAUSE_S = 3600.0
 KEPT_AT_PROVIDER_S = 0.1
-"""Seconds of the rate that stay in the provider's bucket as a reserve for calls that overtake each other."""
+"""Seconds of the rate that remain in the provider's bucket as a reserve for calls that arrive out of order."""
 
 
 @dataclass(slots=True)
 class Observed429s:
-    """What this worker saw of the provider since it last told the others; levels are of the provider's own buckets."""
+    """Observations of this worker since its last report to the other workers; levels are of the provider's own buckets."""
 
     refused_sent_at: float | None = None
     paused_until: float | None = None
@@ -55,7 +56,7 @@ class Observed429s:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedLimits:
-    """What holds for all workers of a lane: limits a second (a day for `rpd`), None where unknown, and this one's share."""
+    """Limits of a lane over all workers, per second (`rpd` per day), None where unknown, and this worker's share."""
 
     share: float
     factor: float
@@ -67,10 +68,9 @@ class SharedLimits:
 
 
 class Controller:
-    """Sets the buckets of one lane's quota and how many calls may be in flight.
+    """Sets the quota buckets of one lane and the number of calls in flight.
 
-    `share` is the part of every limit that this worker has; `leased` says that buckets are filled by leases
-    (`shared.py`) and not by time.
+    `share` is this worker's part of every limit. `leased`: leases fill the buckets (`shared.py`), not time.
     """
 
     __slots__ = (
@@ -93,12 +93,12 @@ class Controller:
         "quota",
         "refused_share",
         "share",
-        "told",
+        "stated",
         "window",
     )
 
-    def __init__(self, told: LaneLimits, *, now: float, leased: bool = False) -> None:
-        self.told = told
+    def __init__(self, stated: LaneLimits, *, now: float, leased: bool = False) -> None:
+        self.stated = stated
         self.quota = Quota()
         self.meter = RateMeter(now)
         self._began = now
@@ -117,13 +117,13 @@ class Controller:
         self._daily = False
         self._decreased_at = -1.0
         self._recovered_at = now
-        self._most = told.concurrency
-        self.window = min(FIRST_WINDOW, told.concurrency)
+        self._most = stated.concurrency
+        self.window = min(FIRST_WINDOW, stated.concurrency)
         self._apply(now)
 
     @property
     def rpm(self) -> float | None:
-        """Requests a minute that the lane may make, over all workers; None while not known."""
+        """Requests per minute of the lane over all workers; None while unknown."""
         if self.found_rps is not None:
             return self.found_rps * MINUTE_S
         shared = self._common.requests_per_s if self._common else None
@@ -131,47 +131,47 @@ class Controller:
 
     @property
     def tpm(self) -> float | None:
-        """Tokens a minute that the lane may use, over all workers; None while not known."""
+        """Tokens per minute of the lane over all workers; None while unknown."""
         shared = self._common.tokens_per_s if self._common else None
         return _least(self.own_tpm, None if shared is None else shared * MINUTE_S)
 
     @property
     def rpd(self) -> float | None:
-        """Requests a day that the lane may make, over all workers; None while not known."""
+        """Requests per day of the lane over all workers; None while unknown."""
         return _least(self.own_rpd, self._common.rpd if self._common else None)
 
     @property
     def own_rpm(self) -> float | None:
-        """Requests a minute, as stated to this worker or learnt by itself."""
-        return _least(self.told.rpm, self._learnt_rpm)
+        """Requests per minute, as stated or learned by this worker."""
+        return _least(self.stated.rpm, self._learnt_rpm)
 
     @property
     def own_tpm(self) -> float | None:
-        """Tokens a minute, as stated to this worker or learnt by itself."""
-        return _least(self.told.tpm, self._learnt_tpm)
+        """Tokens per minute, as stated or learned by this worker."""
+        return _least(self.stated.tpm, self._learnt_tpm)
 
     @property
     def own_rpd(self) -> float | None:
-        """Requests a day, as stated to this worker or learnt by itself."""
-        return _least(self.told.rpd, self._learnt_rpd)
+        """Requests per day, as stated or learned by this worker."""
+        return _least(self.stated.rpd, self._learnt_rpd)
 
     @property
     def day_level(self) -> float | None:
-        """Requests that are left of the day, over all workers, as last known."""
+        """Requests remaining today over all workers, by the latest information."""
         return self._common.day_level if self._common else None
 
     @property
     def knows_a_rate(self) -> bool:
-        """True once a limit per minute is stated or learnt."""
+        """True once a per-minute limit is stated or learned."""
         return self.rpm is not None or self.tpm is not None
 
     def reached_rps(self, now: float) -> float:
-        """Calls a second so far: those answered lately, or in the beginning those that left."""
+        """Current calls per second: recent responses, or calls sent while there are none."""
         at_first = self.quota.sent_requests / FIRST_S if now - self._began < FIRST_S else 0.0
         return max(self.meter.per_second(now), at_first)
 
     def answered(self, flight: Flight, headers: RateHeaders | None, *, now: float) -> None:
-        """The provider took a call and answered it."""
+        """Records a call that the provider accepted and responded to."""
         self.meter.count(now)
         self.refused_share *= SHARE_KEPT
         if headers is not None:
@@ -182,7 +182,7 @@ class Controller:
             self._recover(now)
 
     def refused(self, flight: Flight, headers: RateHeaders | None, *, retry_after_s: float | None, now: float) -> None:
-        """The provider refused a call because of its rate (429); calls that left before a decrease count to it."""
+        """Records a rate-limit refusal (429); calls sent before a decrease do not decrease again."""
         self.refused_share = 1.0 - (1.0 - self.refused_share) * SHARE_KEPT
         if headers is not None:
             self._read(flight, headers, now)
@@ -195,7 +195,7 @@ class Controller:
             self._decrease(now)
 
     def follow(self, common: SharedLimits, *, now: float) -> None:
-        """Limits, factor and share are those of all workers together, and quota comes by leases only."""
+        """Adopts the limits, the factor and the share of all workers; quota then comes from leases only."""
         if self.leased and common == self._common:
             return
         self._common = common
@@ -206,7 +206,7 @@ class Controller:
         self._apply(now)
 
     def stand_alone(self, *, now: float) -> None:
-        """This worker goes on with its last share of the limits, filled by its own clock."""
+        """Continues with this worker's last share of the limits, filled by its own clock."""
         if self.leased:
             self.leased = False
             self._apply(now)
@@ -227,7 +227,7 @@ class Controller:
             return
         self._seen = (headers.limit_requests, headers.limit_tokens)
         self._daily = self._daily or (headers.reset_requests_s or 0.0) > MINUTE_WINDOW_S
-        if headers.limit_requests is not None:  # what one answer leaves out is known from those before
+        if headers.limit_requests is not None:  # earlier responses provide the headers that this one omits
             self._learnt_rpm = None if self._daily else headers.limit_requests
             self._learnt_rpd = headers.limit_requests if self._daily else None
         if headers.limit_tokens is not None:
@@ -297,7 +297,7 @@ class Controller:
         self._apply(now)
 
     def _apply(self, now: float) -> None:
-        """Buckets have the rates that follow from limits, factor and share."""
+        """Sets the buckets to the rates that follow from limits, factor and share."""
         quota, usable = self.quota, PACE * self.factor * self.share / MINUTE_S
         leased_by_day = self.rpd if self.leased else None
         quota.requests = self._bucket(quota.requests, self.rpm or leased_by_day, usable, now)
@@ -329,7 +329,7 @@ def _least(*limits: float | None) -> float | None:
 
 
 def _reserve(rate: float, *, remaining: int, reset_s: float | None) -> float:
-    """Quota to leave at the provider: a tenth of a second's, none where the provider's own bucket is as small as ours."""
+    """Quota to leave at the provider: a tenth of a second's; none where its bucket is as small as ours."""
     if reset_s is None:
         return 0.0
     return min(rate, max(0.0, remaining + reset_s * rate - burst(rate))) * KEPT_AT_PROVIDER_S

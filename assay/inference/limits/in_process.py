@@ -1,6 +1,6 @@
-"""The limiter of one process: lanes in memory, adapted by what each of them sees.
+"""Rate limiter of one process: lanes in memory, each adapted by its own observations.
 
-Several workers on one limit need `shared.py`.
+Several workers that share a limit need `shared.py`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class InProcessLimiter:
-    """See `Limiter`; belongs to one event loop. `told` gives what is stated of a lane that is used for the first time."""
+    """See `Limiter`; belongs to one event loop. `stated` returns the stated limits of a lane on its first use."""
 
-    def __init__(self, told: Callable[[str], LaneLimits], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._told = told
+    def __init__(self, stated: Callable[[str], LaneLimits], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stated = stated
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
 
@@ -31,7 +31,7 @@ class InProcessLimiter:
         """See `Limiter.acquire`."""
         place = self._lanes.get(lane)
         if place is None:
-            place = self._lanes[lane] = Lane(Controller(self._told(lane), now=self._clock()), clock=self._clock)
+            place = self._lanes[lane] = Lane(Controller(self._stated(lane), now=self._clock()), clock=self._clock)
         return 0.0 if place.enter(tokens) else await place.wait(tokens)
 
     def release(self, lane: str, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:

@@ -1,7 +1,4 @@
-"""Lines up the callers of one lane: first come, first served, each woken once, when it is its turn.
-
-Belongs here: places in flight and the queue. How fast the lane goes is decided in `control.py`.
-"""
+"""Queue of one lane: first come, first served; each caller is woken once, when its turn has come."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ if TYPE_CHECKING:
     from assay.inference.endpoint.replies import Reply
 
 TICK_S = 0.001
-"""Timers are no finer than this; calls whose turn came in between leave together."""
+"""Resolution of timers; calls whose turn falls within it are sent together."""
 
 
 class Lane:
-    """One provider's one model within this process; `clock` counts seconds as the event loop's timers do."""
+    """One model at one provider in this process; `clock` counts seconds like the event loop's timers."""
 
     __slots__ = ("_clock", "_flights", "_queue", "_rings_at", "_timer", "control", "in_flight", "used_at")
 
@@ -39,7 +36,7 @@ class Lane:
         self._rings_at = math.inf
 
     def enter(self, tokens: int) -> bool:
-        """True if the call may leave at once; it then holds its place."""
+        """True if the call may be sent at once; it then holds a place in flight."""
         control = self.control
         if self._queue or self.in_flight >= control.window:
             return False
@@ -50,7 +47,7 @@ class Lane:
         return True
 
     async def wait(self, tokens: int) -> float:
-        """It is the call's turn and it holds its place; gives the milliseconds waited."""
+        """Waits until the call may be sent and holds its place; returns the milliseconds waited."""
         began = self._clock()
         turn = asyncio.get_running_loop().create_future()
         self._queue.append((turn, tokens))
@@ -65,10 +62,10 @@ class Lane:
         return (self._clock() - began) * 1000
 
     def leave(self, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
-        """The call ended: its place is free, its tokens are settled, and the controller knows of it."""
+        """Releases the call's place, settles its tokens and reports the outcome to the controller."""
         now = self._clock()
         self.in_flight -= 1
-        # Calls end out of order; the oldest departure stands for this one, which evens out over a few calls.
+        # Calls end out of order; the oldest flight stands for this one, which evens out over a few calls.
         flight = self._flights.popleft()
         control = self.control
         if used_tokens is not None and used_tokens != held_tokens:
@@ -83,7 +80,7 @@ class Lane:
             self.advance()
 
     def advance(self) -> None:
-        """Everyone whose turn it is has been woken; a timer is set for the next if only time is wanting."""
+        """Wakes every caller whose turn has come; sets a timer for the next one if only time is missing."""
         queue, control = self._queue, self.control
         wait = math.inf
         while queue and self.in_flight < control.window:
@@ -118,15 +115,15 @@ class Lane:
 
     @property
     def waiting(self) -> int:
-        """Callers in the queue."""
+        """Number of callers in the queue."""
         return sum(not turn.done() for turn, _ in self._queue)
 
     def next_tokens(self) -> int | None:
-        """Tokens that the first caller in the queue needs, None when nobody waits."""
+        """Tokens that the first caller in the queue needs; None when the queue is empty."""
         return next((tokens for turn, tokens in self._queue if not turn.done()), None)
 
     def stop(self) -> None:
-        """No timer is left behind."""
+        """Cancels the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -138,13 +135,13 @@ class Lane:
         self._flights.append(self.control.quota.take(tokens, now))
 
     def _undo(self, tokens: int) -> None:
-        """A turn that came in the moment of its caller's cancellation: as if the call had never left."""
+        """Undoes a turn that coincided with its caller's cancellation, as if the call had never been sent."""
         self.in_flight -= 1
         self._flights.pop()
         self.control.quota.put_back(tokens)
 
     def _set_timer(self, wait_s: float) -> None:
-        """The queue is looked at again by then; a timer that rings earlier stays, and sets the next one."""
+        """Ensures that the queue is checked by then; an earlier timer is kept and sets the next one."""
         due = self._clock() + wait_s
         if due < self._rings_at - TICK_S:
             self.stop()

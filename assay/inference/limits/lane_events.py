@@ -1,6 +1,6 @@
-"""Tells the run's log when a lane of the limiter changes: a limit is learnt or moved, a pause begins.
+"""Logs changes of a lane: a limit that is learned or changed, and the start of a pause.
 
-The limiter is looked at from time to time, so that watching it costs nothing a call.
+The lanes are polled, so logging adds no cost per call.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from assay.inference.telemetry.protocol import Events
 
 LOOK_SECONDS = 1.0
 CHANGE = 0.05
-"""Part by which a limit must have moved since it was last told: found rates creep upwards all the time."""
+"""Relative change of a limit that is logged; found rates increase continuously."""
 
 
 async def report_lanes(
     events: Events, states: Callable[[], Mapping[str, LaneState]], *, every_s: float = LOOK_SECONDS
 ) -> None:
-    """Every change is told, until this is cancelled."""
-    told: dict[str, LaneState] = {}
+    """Logs every change until cancelled."""
+    logged: dict[str, LaneState] = {}
     while True:
         await asyncio.sleep(every_s)
         for lane, state in states().items():
-            told[lane] = report_lane(events, lane, told.get(lane), state)
+            logged[lane] = report_lane(events, lane, logged.get(lane), state)
 
 
-def report_lane(events: Events, lane: str, told: LaneState | None, state: LaneState) -> LaneState:
-    """What the log knows of the lane now: `state` where something was told or a pause ended, else what it knew before."""
-    pause_began = state.paused_s > 0 and (told is None or told.paused_s <= 0)
-    pause_ended = told is not None and told.paused_s > 0 >= state.paused_s
-    reason = _reason(told, state)
+def report_lane(events: Events, lane: str, logged: LaneState | None, state: LaneState) -> LaneState:
+    """The last logged state of the lane: `state` if something was logged or a pause ended, otherwise `logged`."""
+    pause_began = state.paused_s > 0 and (logged is None or logged.paused_s <= 0)
+    pause_ended = logged is not None and logged.paused_s > 0 >= state.paused_s
+    reason = _reason(logged, state)
     if pause_began:
         events.emit("lane_paused", lane=lane, paused_s=round(state.paused_s, 3))
     if reason is not None:
@@ -44,12 +44,12 @@ def report_lane(events: Events, lane: str, told: LaneState | None, state: LaneSt
             rate=_whole(state.rate_rpm),
             concurrency=state.concurrency,
         )
-    return state if told is None or pause_began or pause_ended or reason is not None else told
+    return state if logged is None or pause_began or pause_ended or reason is not None else logged
 
 
-def _reason(told: LaneState | None, state: LaneState) -> str | None:
-    """`learnt`, `lowered` or `raised`, by the first limit that moved; None where none did."""
-    before = (None, None) if told is None else (told.limit_rpm, told.limit_tpm)
+def _reason(logged: LaneState | None, state: LaneState) -> str | None:
+    """`learnt`, `lowered` or `raised`, by the first limit that changed; None without a change."""
+    before = (None, None) if logged is None else (logged.limit_rpm, logged.limit_tpm)
     for old, new in zip(before, (state.limit_rpm, state.limit_tpm), strict=True):
         if new is None or (old is not None and abs(new - old) <= CHANGE * old):
             continue

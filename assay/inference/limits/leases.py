@@ -1,7 +1,7 @@
-"""Asks Redis for a lane's next lease of quota: what is asked, what comes back, and the question on the wire.
+"""Requests a lane's next lease of quota from Redis: the request, the lease, and their encoding.
 
-The arithmetic of all workers together is in `lease.lua`, which runs inside Redis, one question at a time. When a
-worker asks is decided in `shared.py`. A lane's key in Redis ends in its name and is dropped after two idle days.
+The arithmetic over all workers is in `lease.lua`, which runs inside Redis, one request at a time. A lane's key in Redis
+ends in its name and expires after two idle days.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KEY = "assay:limits:{%s}"
 LIVES_S = 2.0
-"""A worker that has not asked for so long is dead; its share is then divided among the others."""
+"""Seconds without a request after which a worker counts as dead; its share is then divided among the others."""
 KEPT_S = 172_800
 TIMEOUT_S = 1.0
 RULES = {
@@ -38,12 +38,12 @@ RULES = {
 
 
 class RedisUnavailable(Exception):
-    """Redis did not answer, or not as Redis does; the message says how, without the URL."""
+    """Redis did not respond, or not as expected; the message names the error without the URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """So much of each kind."""
+    """An amount of each kind of quota."""
 
     requests: float = 0.0
     tokens: float = 0.0
@@ -51,7 +51,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLimits:
-    """One number for each kind of limit, None where there is none."""
+    """One number for each kind of limit; None where there is none."""
 
     requests: float | None = None
     tokens: float | None = None
@@ -60,11 +60,12 @@ class KnownLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRequest:
-    """What a worker tells and wants of one lane.
+    """State and needs of one worker for one lane.
 
-    `limits` are a second (a day for `day`), stated or learnt by itself; `at_provider` is what the provider's own
-    buckets hold by the latest headers; `need` is the least that helps the first in the queue; `back` was leased and
-    is not used; `refused_age_s` is how long ago a call left that the provider refused, `refused_share` how many it refuses.
+    `limits` are per second (`day` per day), stated or learned by the worker; `at_provider` is the content of the
+    provider's own buckets by the latest headers; `need` is the minimum for the first call in the queue; `back` was
+    leased and is not used; `refused_age_s` is the age of the latest refused call, `refused_share` the share of refused
+    calls.
     """
 
     worker: str
@@ -85,7 +86,7 @@ class LeaseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitLease:
-    """What a worker may spend and what holds for all; `found` says that the rate was found by refusals."""
+    """Quota that a worker may spend and limits over all workers; `found`: the rate was found by refusals."""
 
     requests: float
     tokens: float
@@ -100,7 +101,7 @@ class LimitLease:
 
 
 class RedisLeases:
-    """Leases from one Redis; the connection is opened with the first question and again after a failure.
+    """Leases from one Redis; connects on the first request and again after a failure.
 
     `lives_s` is the same for all workers of a lane.
     """
@@ -116,11 +117,11 @@ class RedisLeases:
         self._rules = {**RULES, "lives_s": lives_s}
         self._script = self._redis.register_script(files(__package__).joinpath("lease.lua").read_text("utf-8"))
 
-    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
-        """The lease is taken.
+    async def request(self, lane: str, question: LeaseRequest) -> LimitLease:
+        """Takes the lease.
 
         Raises:
-            RedisAway: nothing was leased, or nobody can know.
+            RedisUnavailable: nothing was leased, or the outcome is unknown.
         """
         from redis.exceptions import RedisError
 
@@ -133,12 +134,12 @@ class RedisLeases:
         return LimitLease(**orjson.loads(answer))
 
     async def close(self) -> None:
-        """The connection is closed."""
+        """Closes the connection."""
         await self._redis.aclose()
 
 
 def _written(question: LeaseRequest) -> dict[str, Any]:
-    """The question without what is None: an absent field is nil in Lua, a null is not."""
+    """The request without None values: an absent field is nil in Lua, a null is not."""
     written = asdict(question)
     for name, value in list(written.items()):
         if value is None:

@@ -1,7 +1,4 @@
-"""Counts quota: a bucket that fills at the limit's rate and is emptied by calls.
-
-Belongs here: arithmetic over a time that is given. Which rate a bucket has is decided in `control.py`.
-"""
+"""Token bucket: fills at the rate of the limit and is emptied by calls."""
 
 from __future__ import annotations
 
@@ -10,18 +7,18 @@ import math
 MINUTE_S = 60.0
 DAY_S = 86400.0
 PACE = 0.995
-"""Part of a limit that is used: the rest covers what two clocks differ by."""
+"""Share of a limit that is used; the rest covers differences between two clocks."""
 BURST_S = 0.25
-"""Seconds of the rate that may leave at once, to catch up after a stall; providers grant a second or more."""
+"""Seconds of the rate that may be sent at once to catch up after a stall; providers permit a second or more."""
 EXACT = 1e-9
 
 
 class Bucket:
-    """Quota that fills at `rate` a second up to `capacity`; `level` is what it held at `at`.
+    """Quota that fills at `rate` per second up to `capacity`; `level` was its content at time `at`.
 
-    A call needs its whole cost, or a full bucket when it costs more than one holds: the level is then negative
-    until the overdraft is filled. So no window of T seconds spends more than rate * T + capacity, plus one such call.
-    Time fills no further than the capacity; what is put back may stand above it.
+    A call needs its whole cost, or a full bucket if it costs more than the capacity: the level is then negative until
+    the overdraft is filled. So no window of T seconds spends more than rate * T + capacity, plus one such call. Time
+    fills the bucket only to its capacity; returned quota may exceed it.
     """
 
     __slots__ = ("at", "capacity", "level", "rate")
@@ -33,7 +30,7 @@ class Bucket:
         self.at = now
 
     def wait_s(self, cost: float, now: float) -> float:
-        """Seconds until `cost` can be taken: 0 if it can be now, infinity if time alone will not bring it."""
+        """Seconds until `cost` can be taken: 0 if now, infinity if time alone does not suffice."""
         level = self.level + (now - self.at) * self.rate
         if level > self.capacity:
             level = self.capacity if self.level < self.capacity else self.level
@@ -45,7 +42,7 @@ class Bucket:
         return missing / self.rate if self.rate else math.inf
 
     def refill_at(self, rate: float, *, capacity: float, now: float) -> None:
-        """From now on the bucket has this rate and capacity; what it held before was filled at the old rate."""
+        """Sets rate and capacity from now on; the time before counts at the old rate."""
         self.wait_s(0.0, now)
         self.rate = rate
         if capacity < self.capacity:
@@ -53,18 +50,18 @@ class Bucket:
         self.capacity = capacity
 
     def bound(self, level: float) -> None:
-        """The bucket holds no more than `level`; call `wait_s` for the moment first."""
+        """Caps the content at `level`; call `wait_s` for the same moment first."""
         if level < self.level:
             self.level = level
 
 
 def burst(rate: float) -> float:
-    """How many may leave at once at that rate a second: a quarter of a second's, at least one."""
+    """Calls that may be sent at once at that rate per second: a quarter of a second's, at least one."""
     return max(1.0, rate * BURST_S)
 
 
 class RateMeter:
-    """How many a second there were lately; a second's count at a time, so that counting costs next to nothing."""
+    """Recent rate per second, counted in whole seconds so that counting costs almost nothing."""
 
     __slots__ = ("_began", "_count", "_last")
 
@@ -74,7 +71,7 @@ class RateMeter:
         self._last: float | None = None
 
     def count(self, now: float) -> None:
-        """One more at `now`."""
+        """Counts one event at `now`."""
         if now - self._began >= 1.0:
             self._last = self._count / (now - self._began)
             self._began = now
@@ -82,7 +79,7 @@ class RateMeter:
         self._count += 1
 
     def per_second(self, now: float) -> float:
-        """The last whole second's rate, or the running second's while there was none or it is long over."""
+        """The rate of the last full second; of the running second if there is none or it is long past."""
         running = now - self._began
         if self._last is not None and running < 1.0:
             return self._last

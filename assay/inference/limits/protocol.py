@@ -1,6 +1,6 @@
-"""What the engine asks of a limiter, and what a limiter tells about itself.
+"""Protocol of a rate limiter, and the state it reports.
 
-A lane is one provider's one model, written "provider:model"; limits hold for a lane.
+A lane is one model at one provider, written "provider:model"; limits apply to a lane.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneState:
-    """A lane at one moment, for progress: limits per minute (None: not known), `rate_rpm` calls now leaving.
+    """A lane at one moment, for progress: limits per minute (None: unknown), `rate_rpm` calls per minute now sent.
 
-    `paused_s` is what is left of a pause that the provider asked for; `share` is this worker's part of the limits.
+    `paused_s` is the remaining time of a pause that the provider requested; `share` is this worker's part of the
+    limits.
     """
 
     limit_rpm: float | None
@@ -33,26 +34,26 @@ class LaneState:
 
 
 class Limiter(Protocol):
-    """Says when the next call of a lane may leave; each `acquire` that returned is followed by one `release`."""
+    """Schedules the calls of each lane; each `acquire` that returns is followed by one `release`."""
 
     async def acquire(self, lane: str, tokens: int) -> float:
-        """The call may leave now and holds a place in flight and `tokens` of quota; gives the milliseconds waited.
+        """The call may be sent and holds a place in flight and `tokens` of quota; returns the milliseconds waited.
 
-        Does not suspend when nothing has to be waited for. A cancelled wait holds nothing.
+        Does not suspend if there is nothing to wait for. A cancelled wait holds nothing.
         """
         ...
 
     def release(self, lane: str, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
-        """The place in flight is free, tokens held too many are back, and the controller has seen the outcome.
+        """Releases the place in flight and unused tokens, and reports the outcome to the controller.
 
-        `used_tokens` is None where usage is not known: what was held counts as used.
+        `used_tokens` is None where usage is unknown: the held tokens then count as used.
         """
         ...
 
     def states(self) -> Mapping[str, LaneState]:
-        """Every lane used so far."""
+        """State of every lane used so far."""
         ...
 
     async def close(self) -> None:
-        """Nothing of this worker is held any longer, neither here nor where limits are shared."""
+        """Releases everything this worker holds, here and where limits are shared."""
         ...

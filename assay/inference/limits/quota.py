@@ -1,7 +1,4 @@
-"""What one lane may spend now: requests, tokens and the day's requests, and a pause if one was asked for.
-
-Belongs here: asking all buckets at once, and estimating from a header what the provider's own bucket holds.
-"""
+"""Quota of one lane: requests, tokens, the day's requests, and a pause if the provider requested one."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from assay.inference.limits.pacing import Bucket
 
 
 class Flight(NamedTuple):
-    """When a call left, and how much had left the lane up to and with it."""
+    """A sent call: its time, and the lane's totals up to and including it."""
 
     sent_at: float
     requests: int
@@ -32,7 +29,7 @@ class Quota:
         self.sent_tokens = 0
 
     def wait_s(self, tokens: int, now: float) -> float:
-        """Seconds until a call of so many tokens may leave; infinity if only a new lease can let it."""
+        """Seconds until a call with this number of tokens may be sent; infinity if it needs a new lease."""
         wait = self.paused_until - now
         if self.requests is not None:
             wait = max(wait, self.requests.wait_s(1.0, now))
@@ -43,7 +40,7 @@ class Quota:
         return wait
 
     def take(self, tokens: int, now: float) -> Flight:
-        """A call leaves."""
+        """Takes the quota of a call that is sent."""
         self.sent_requests += 1
         self.sent_tokens += tokens
         if self.requests is not None:
@@ -55,23 +52,23 @@ class Quota:
         return Flight(now, self.sent_requests, self.sent_tokens)
 
     def settle(self, tokens: int) -> None:
-        """So many of the tokens taken were not used; a negative number was used beyond what was held."""
+        """Returns unused tokens to the bucket; a negative number is usage beyond the held tokens."""
         if self.tokens is not None:
             self.tokens.level += tokens
 
     def put_back(self, tokens: int) -> None:
-        """A call that was taken for, never reached the provider."""
+        """Returns the quota of a call that never reached the provider."""
         for bucket, amount in ((self.requests, 1), (self.tokens, tokens), (self.day, 1)):
             if bucket is not None:
                 bucket.level += amount
 
     def at_provider(self, flight: Flight, *, remaining: int, rate: float, now: float) -> float:
-        """Requests that the provider's bucket holds now, from what an answer said when its call came in.
+        """Requests in the provider's bucket now, from the headers of a response.
 
-        Since then the bucket filled at `rate` and was emptied by the calls that left after that one.
+        Since then the bucket filled at `rate` and was emptied by the calls sent after that one.
         """
         return remaining + rate * (now - flight.sent_at) - (self.sent_requests - flight.requests)
 
     def tokens_at_provider(self, flight: Flight, *, remaining: int, rate: float, now: float) -> float:
-        """Tokens that the provider's bucket holds now; see `at_provider`."""
+        """Tokens in the provider's bucket now; see `at_provider`."""
         return remaining + rate * (now - flight.sent_at) - (self.sent_tokens - flight.tokens)

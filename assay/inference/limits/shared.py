@@ -1,7 +1,7 @@
-"""The limiter of many workers on one Redis: each leases quota for the next moment, so that they stay within one limit.
+"""Rate limiter of many workers on one Redis: each leases quota for a short time, so that all stay within one limit.
 
-Belongs here: when to ask for a lease, and what to do while Redis is away (this worker's last fair share, by its own
-clock). The division among workers is in `lease.lua`, the words spoken with it in `leases.py`.
+While Redis is away, a worker continues with its last share, by its own clock. The division among workers is in
+`lease.lua`, its requests and responses in `leases.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from assay.inference.endpoint.replies import Reply
 
 SLICE_S = 0.1
-"""Between two leases: short, so that little is held by a worker that dies, and what is held is no burst."""
+"""Seconds between two leases; short, so that a dead worker holds little and no burst builds up."""
 STOCK_S = 2 * SLICE_S
 IDLE_S = 1.0
 RETRY_S = 1.0
@@ -36,29 +36,29 @@ LOG = logging.getLogger(__name__)
 
 
 class Leases(Protocol):
-    """Where leases come from."""
+    """Source of leases."""
 
-    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
-        """The lease is taken, or `RedisUnavailable` is raised."""
+    async def request(self, lane: str, request: LeaseRequest) -> LimitLease:
+        """Takes the lease, or raises `RedisUnavailable`."""
         ...
 
     async def close(self) -> None:
-        """The connection is closed."""
+        """Closes the connection."""
         ...
 
 
 class SharedLimiter:
-    """See `Limiter`; belongs to one event loop. `run_id` is whose part it takes: runs share fairly, then their workers."""
+    """See `Limiter`; belongs to one event loop. Runs share fairly by `run_id`, then the workers of a run."""
 
     def __init__(
         self,
-        told: Callable[[str], LaneLimits],
+        stated: Callable[[str], LaneLimits],
         leases: Leases,
         *,
         run_id: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._told = told
+        self._stated = stated
         self._leases = leases
         self._run = run_id
         self._worker = f"{run_id}/{secrets.token_hex(6)}"
@@ -67,12 +67,12 @@ class SharedLimiter:
         self._busy: set[str] = set()
         self._away = False
         self._woken = asyncio.Event()
-        self._asking: asyncio.Task[None] | None = None
+        self._leasing: asyncio.Task[None] | None = None
 
     @classmethod
-    def through(cls, url: str, told: Callable[[str], LaneLimits], *, run_id: str) -> SharedLimiter:
-        """A limiter that shares with every other on the same Redis."""
-        return cls(told, RedisLeases(url), run_id=run_id)
+    def through(cls, url: str, stated: Callable[[str], LaneLimits], *, run_id: str) -> SharedLimiter:
+        """A limiter that shares its limits with every other on the same Redis."""
+        return cls(stated, RedisLeases(url), run_id=run_id)
 
     async def acquire(self, lane: str, tokens: int) -> float:
         """See `Limiter.acquire`."""
@@ -93,45 +93,45 @@ class SharedLimiter:
 
     async def close(self) -> None:
         """See `Limiter.close`."""
-        await cancel_and_wait(self._asking)  # a fault in it is told of by `_ended`
+        await cancel_and_wait(self._leasing)  # `_ended` reports its errors
         for name, lane in self._lanes.items():
             lane.stop()
             if not self._away:
                 with suppress(RedisUnavailable):
-                    await self._leases.ask(name, self._question(lane, wants=False, leaving=True))
+                    await self._leases.request(name, self._question(lane, wants=False, leaving=True))
         await self._leases.close()
 
     def _open(self, name: str) -> Lane:
         now = self._clock()
-        control = Controller(self._told(name), now=now, leased=not self._away)
+        control = Controller(self._stated(name), now=now, leased=not self._away)
         lane = self._lanes[name] = Lane(control, clock=self._clock)
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._keep_asking())
-            self._asking.add_done_callback(self._ended)
+        if self._leasing is None:
+            self._leasing = asyncio.create_task(self._keep_leasing())
+            self._leasing.add_done_callback(self._ended)
         return lane
 
-    async def _keep_asking(self) -> None:
+    async def _keep_leasing(self) -> None:
         while True:
             if not self._busy:
                 await self._woken.wait()
             self._woken.clear()
             for name in tuple(self._busy):
-                await self._ask(name, self._lanes[name])
+                await self._lease(name, self._lanes[name])
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_S if self._away else SLICE_S):
                     await self._woken.wait()
 
-    async def _ask(self, name: str, lane: Lane) -> None:
+    async def _lease(self, name: str, lane: Lane) -> None:
         wants = lane.next_tokens() is not None or self._clock() - lane.used_at < IDLE_S
-        question = self._question(lane, wants=wants, leaving=False)
+        request = self._question(lane, wants=wants, leaving=False)
         lane.control.noticed = Observed429s()
         try:
-            lease = await self._leases.ask(name, question)
+            lease = await self._leases.request(name, request)
         except RedisUnavailable as away:
             self._go_alone(away)
             return
         self._return()
-        self._take(lane, question, lease)
+        self._take(lane, request, lease)
         if not wants and lane.next_tokens() is None:
             self._busy.discard(name)
 
@@ -164,7 +164,7 @@ class SharedLimiter:
             leaving=leaving,
         )
 
-    def _take(self, lane: Lane, question: LeaseRequest, lease: LimitLease) -> None:
+    def _take(self, lane: Lane, request: LeaseRequest, lease: LimitLease) -> None:
         now, control = self._clock(), lane.control
         control.follow(
             SharedLimits(
@@ -180,21 +180,23 @@ class SharedLimiter:
         )
         quota = control.quota
         if quota.requests is not None:
-            quota.requests.level += lease.requests - question.back.requests
+            quota.requests.level += lease.requests - request.back.requests
         if quota.tokens is not None:
-            quota.tokens.level += lease.tokens - question.back.tokens
+            quota.tokens.level += lease.tokens - request.back.tokens
         if lease.paused_s > 0.0:
             quota.paused_until = max(quota.paused_until, now + lease.paused_s)
         lane.advance()
 
-    def _ended(self, asking: asyncio.Task[None]) -> None:
-        """Callers that wait for a lease are not left waiting, whatever ended the asking."""
-        if not asking.cancelled() and (error := asking.exception()) is not None:
+    def _ended(self, leasing: asyncio.Task[None]) -> None:
+        """Wakes the callers that wait for a lease, whatever ended the renewal task."""
+        if not leasing.cancelled() and (error := leasing.exception()) is not None:
             self._go_alone(RedisUnavailable(type(error).__name__))
 
     def _go_alone(self, away: RedisUnavailable) -> None:
         if not self._away:
-            LOG.warning("Redis is away (%s): rate limits go on with this worker's last share until it is back.", away)
+            LOG.warning(
+                "Redis is away (%s): rate limits continue with this worker's last share until it is back.", away
+            )
         self._away = True
         for lane in self._lanes.values():
             lane.control.stand_alone(now=self._clock())
@@ -207,13 +209,13 @@ class SharedLimiter:
 
 
 def _held(control: Controller) -> Amounts:
-    """What was leased and not spent; what was overspent is owed."""
+    """Leased quota that is not spent; overspent quota is owed."""
     requests, tokens = control.quota.requests, control.quota.tokens
     return Amounts(requests=requests.level if requests else 0.0, tokens=tokens.level if tokens else 0.0)
 
 
 def _wanted(lane: Lane) -> tuple[Amounts, Amounts]:
-    """What fills the stock for the next slices, and the least that lets the first in the queue go."""
+    """The amount that covers the next intervals, and the minimum for the first call in the queue."""
     control = lane.control
     requests, tokens = control.quota.requests, control.quota.tokens
     first = lane.next_tokens()

@@ -1,7 +1,4 @@
-"""Which routes a request takes, and whether an answer is kept: rules on fields, cascades, what they would have cost.
-
-Making the calls belongs to the engine; fitting thresholds from landed scores to `evals`.
-"""
+"""Routing: rules on record fields, cascades by confidence, and the cost of a request without routing."""
 
 from assay.inference.routing.confidence import answer_confidence, stated_confidence
 from assay.inference.routing.counterfactual import counterfactual_cost

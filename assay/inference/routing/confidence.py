@@ -1,6 +1,6 @@
-"""How sure a model is of an answer, as a number from 0 to 1: from token probabilities, or as the answer states it.
+"""Confidence of a response from 0 to 1: from token probabilities, or as the response states it.
 
-Neither is a calibrated probability of being right; `assay route fit` finds the threshold that makes it a guarantee.
+Neither is a calibrated probability of correctness; `assay route fit` finds the threshold that gives a guarantee.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Mapping
 from typing import Any
 
 STRUCTURE = ' \t\r\n{}[],:"'
-"""Characters of JSON around values: a token of nothing else says how the answer is written, not what it is."""
+"""JSON characters around values: a token of these alone is formatting, not content."""
 
 
 def answer_confidence(choice: Mapping[str, Any]) -> float | None:
-    """The probability of the least sure token of the answer, from `logprobs.content` of one choice.
+    """The probability of the response's least probable token, from `logprobs.content` of one choice.
 
-    The minimum, not the mean: under a JSON schema most tokens are forced and have a probability of about 1, so that a
-    mean tells the length of the answer where the minimum tells how the deciding token fell. Quantiles of token
-    probabilities, the lowest among them, also defer better than sums and means in Gupta et al., "Language Model
-    Cascades: Token-Level Uncertainty and Beyond", ICLR 2024. Tokens of JSON's own characters are left out.
+    The minimum, not the mean: under a JSON schema most tokens are forced and have a probability of about 1, so the mean
+    reflects the length of the response, and the minimum the token that decided it. Quantiles of token probabilities,
+    including the minimum, also defer better than sums and means in Gupta et al., "Language Model Cascades: Token-Level
+    Uncertainty and Beyond", ICLR 2024. Tokens of JSON's own characters are excluded.
 
-    None where the provider gave no usable log probabilities.
+    None if the provider returned no usable log probabilities.
     """
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
@@ -38,7 +38,7 @@ def answer_confidence(choice: Mapping[str, Any]) -> float | None:
 
 
 def stated_confidence(output: Mapping[str, Any], field: str) -> float | None:
-    """The number from 0 to 1 in that field of the answer; None where there is none, or none within 0 and 1."""
+    """The number from 0 to 1 in that field of the output; None if the field is missing or out of range."""
     value = output.get(field)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return None
@@ -46,7 +46,7 @@ def stated_confidence(output: Mapping[str, Any], field: str) -> float | None:
 
 
 def _logprob(token: object) -> float | None:
-    """The token's log probability, rounding above 0 taken off; None for what is no log probability."""
+    """The token's log probability, with rounding above 0 removed; None if it is not one."""
     value = token.get("logprob") if isinstance(token, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None

@@ -1,7 +1,4 @@
-"""What a request would have cost without its router.
-
-Prices come from the price book; what was really paid is in the rows of the calls.
-"""
+"""Cost of a request without its router."""
 
 from __future__ import annotations
 
@@ -20,17 +17,18 @@ ANSWER = CallPurpose.ANSWER
 def counterfactual_cost(
     responses: Sequence[Response], *, route: str | None, last: RouteSpec, prices: PriceBook
 ) -> Decimal | None:
-    """USD that one call to the last route would have cost: the tokens of the kept answer's call at that model's price.
+    """Cost in USD of one call to the last route: the tokens of the kept response's call at that model's price.
 
-    `route` is the one whose answer is kept; of a repaired answer the first turn counts, for the last route might not
-    have needed the second. Tokens are those that the route itself counted: another model's tokenizer may count others.
-    None without a kept answer, without usage (a cached answer), or where the last route's model has no price.
+    `route` is the one whose response is kept; of a repaired response the first call counts, because the last route
+    might not have needed the repair. Tokens are those counted by the route that was used; another model's tokenizer may
+    count differently. None without a kept response, without usage (a cached response), or if the last route's model has
+    no price.
     """
-    asked = [row for row in responses if row.route == route and row.purpose == ANSWER and row.input_tokens is not None]
-    usage = _usage(asked[-1]) if asked else None
+    first = [row for row in responses if row.route == route and row.purpose == ANSWER and row.input_tokens is not None]
+    usage = _usage(first[-1]) if first else None
     if usage is None:
         return None
-    kept = asked[-1]
+    kept = first[-1]
     priced = prices.price(
         usage, provider=last.provider, model=last.model, on=kept.started_at.date(), is_batch=kept.is_batch
     )

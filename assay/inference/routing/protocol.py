@@ -1,7 +1,4 @@
-"""What the engine asks about routes.
-
-Only the shape belongs here; the rules of a task are `rules.py`.
-"""
+"""Protocol of a router."""
 
 from __future__ import annotations
 
@@ -12,10 +9,10 @@ from assay.tasks.spec import RouteSpec
 
 
 class Router(Protocol):
-    """The way a request takes; asked once for the routes, and again after each valid answer while a route is left."""
+    """Selects the routes of a request, and decides after each valid response whether to request the next one."""
 
     def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
-        """The routes for a record with these (masked) fields, in the order they are to be tried; never none."""
+        """The routes for a record with these (masked) fields, in the order of use; at least one."""
         ...
 
     def escalates(
@@ -26,5 +23,5 @@ class Router(Protocol):
         confidence: float | None,
         fields: Mapping[str, str] | None = None,
     ) -> str | None:
-        """Why the next route is asked although `route` gave a valid answer; None to keep the answer."""
+        """The reason to request the next route although `route` gave a valid response; None keeps the response."""
         ...

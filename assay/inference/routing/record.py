@@ -1,7 +1,4 @@
-"""What a prediction records of its way: the column `routing`, written and read.
-
-Only that JSON's shape belongs here.
-"""
+"""The JSON column `predictions.routing`, written and read."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from assay.tasks.spec import RouteSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalation:
-    """A route that was left for the next; `reason` is the router's, or the fault's kind where no answer was valid."""
+    """A route that was followed by the next; `reason` is the router's, or the kind of failure without a valid response."""
 
     route: str
     reason: str
@@ -27,9 +24,9 @@ class Escalation:
 def routing_column(
     routes: Sequence[RouteSpec], escalations: Sequence[Escalation] = (), *, confidence: float | None = None
 ) -> JsonText | None:
-    """The JSON of `routing`: the routes in question, what was left and why, the confidence of the kept answer.
+    """The JSON of `routing`: the routes, the escalations with their reasons, the confidence of the kept response.
 
-    None where there was nothing to choose and nothing to record: one route, no confidence.
+    None if there is nothing to record: one route, no confidence.
     """
     if len(routes) < 2 and not escalations and confidence is None:
         return None
@@ -44,7 +41,7 @@ def routing_column(
 
 
 def landed_confidence(routing: str | Mapping[str, Any] | None) -> float | None:
-    """The confidence of the kept answer in a landed `routing`, as text or parsed; None where there is none."""
+    """The confidence of the kept response in a landed `routing`, as text or parsed; None if there is none."""
     content = orjson.loads(routing) if isinstance(routing, str) else routing
     found = content.get("confidence") if isinstance(content, Mapping) else None
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None

@@ -1,7 +1,4 @@
-"""The routes of a task: `when` picks them by the record's fields, `escalate` says which answers are not kept.
-
-What a field must be and what a check says belongs here; asking the routes in turn is the engine's part.
-"""
+"""The routes of a task by its rules: `when` selects them by record fields, `escalate` by the response."""
 
 from __future__ import annotations
 
@@ -22,9 +19,9 @@ Holds = Callable[[str], bool]
 
 
 class RuleRouter:
-    """The routes as `task.yml` lists them, less those whose `when` does not hold.
+    """The routes in the order of `task.yml`, without those whose `when` does not hold.
 
-    `checks` has a scorer for each name that an `escalate` block uses.
+    `checks` has a scorer for each name in an `escalate` block.
     """
 
     def __init__(self, routes: Sequence[RouteSpec], *, checks: Mapping[str, Scorer]) -> None:
@@ -34,7 +31,7 @@ class RuleRouter:
         self._is_same_for_all = not any(route.when for route in self._routes)
 
     def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
-        """See `Router.routes`; a field that a record lacks is an empty text."""
+        """See `Router.routes`; a missing field counts as an empty text."""
         if self._is_same_for_all:
             return self._routes
         return tuple(
@@ -51,8 +48,8 @@ class RuleRouter:
     ) -> str | None:
         """See `Router.escalates`: `check:NAME`, `unscored:NAME`, `low_confidence` or `no_confidence`.
 
-        An answer is kept only where every check passed and the confidence is known: a check that could not judge and a
-        missing confidence escalate too.
+        A response is kept only if every check passed and the confidence is known: an unscored check and a missing
+        confidence escalate too.
         """
         for name in route.escalate.checks:
             judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), OK))
@@ -63,7 +60,7 @@ class RuleRouter:
 
 
 def rule_router(task: Task) -> RuleRouter:
-    """The router of the task with the scorers that its routes name, ready to be asked."""
+    """The router of the task with the scorers that its routes name."""
     used = {name for route in task.spec.routes for name in route.escalate.checks}
     checks = {
         check.name: build_scorer(check.type, check.parameters, task_dir=task.folder)
@@ -85,7 +82,7 @@ def _rules(when: Mapping[str, Condition]) -> tuple[tuple[str, Holds], ...]:
 
 
 def _tests(condition: Condition) -> list[Holds]:
-    """One test for each thing that the condition states."""
+    """One test per part of the condition."""
     tests: list[Holds] = []
     if condition.equals is not None:
         tests.append(condition.equals.__eq__)

@@ -1,5 +1,5 @@
-"""What a run tells about itself while it goes: spans and log lines, never a word of what is asked or answered.
+"""Telemetry of a run: spans and log lines, without the content of requests and responses.
 
-Belongs here: the seams the engine calls, the spans of OpenTelemetry, the lines of the run's log. Figures for a person
-are in `assay/runs/progress.py`.
+Contains the protocols that the engine calls, the OpenTelemetry spans and the run's log. The progress display is
+`assay/runs/progress.py`.
 """

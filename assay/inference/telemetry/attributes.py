@@ -1,8 +1,8 @@
-"""Names and values of span attributes: the GenAI semantic conventions of OpenTelemetry, and Assay's own under `assay.`.
+"""Span attributes: OpenTelemetry's GenAI semantic conventions, and Assay's own under `assay.`.
 
-Only what may be said belongs here: a string that an endpoint chose is said only when it looks like a name, so that
-no word of an answer gets into a span. Names as of https://github.com/open-telemetry/semantic-conventions-genai
-(status Development), read 2026-11-25; the constants in `opentelemetry-semantic-conventions` are deprecated for it.
+A string chosen by an endpoint becomes an attribute only if it looks like a name, so that no content gets into a span.
+Names as of https://github.com/open-telemetry/semantic-conventions-genai (status Development), read 2026-11-25; the
+constants in `opentelemetry-semantic-conventions` are deprecated in its favor.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Server = tuple[str, int]
 
 
 def server_of(base_url: str) -> Server | None:
-    """Host and port of an endpoint, nothing else of its URL; None when it has none."""
+    """Host and port of an endpoint, without the rest of its URL; None when it has none."""
     try:
         parts = urlsplit(base_url)
         port = parts.port or PORTS.get(parts.scheme)
@@ -37,12 +37,12 @@ def server_of(base_url: str) -> Server | None:
 
 
 def of_run(facts: RunFacts) -> dict[str, Value]:
-    """What every span of a run carries."""
+    """Attributes of every span of a run."""
     return {"assay.run_id": facts.run_id, "assay.task": facts.task}
 
 
 def of_workflow(facts: RunFacts) -> dict[str, Value]:
-    """What the run's own span tells from the start."""
+    """Attributes of the run's own span that are known at its start."""
     return {
         **of_run(facts),
         "gen_ai.operation.name": INVOKE_WORKFLOW,
@@ -55,7 +55,7 @@ def of_workflow(facts: RunFacts) -> dict[str, Value]:
 
 
 def of_request(prediction: Prediction | None) -> dict[str, Value]:
-    """How a request ended."""
+    """Attributes of a request: its final status."""
     if prediction is None:
         return {"assay.status": SpanStatus.STOPPED, "error.type": SpanStatus.STOPPED}
     return _stated(
@@ -71,7 +71,7 @@ def of_request(prediction: Prediction | None) -> dict[str, Value]:
 
 
 def of_call(response: Response, server: Server | None) -> dict[str, Value]:
-    """One call, as its row tells it, without messages."""
+    """Attributes of one call from its row, without messages."""
     host, port = server or (None, None)
     reason = response.finish_reason
     stated = _stated(
@@ -98,7 +98,7 @@ def of_call(response: Response, server: Server | None) -> dict[str, Value]:
 
 
 def _of_call_here(response: Response) -> dict[str, Value]:
-    """What only Assay knows of a call; amounts in USD, times in ms."""
+    """Assay's own attributes of a call; amounts in USD, times in ms."""
     return _stated(
         {
             "assay.call_id": response.call_id,
@@ -115,7 +115,7 @@ def _of_call_here(response: Response) -> dict[str, Value]:
 
 
 def _name(text: str | None) -> str | None:
-    """The text if it can be a model's name or an id; an address, a sentence or a control character is none."""
+    """The text if it can be a model name or an id; None for an address, a sentence or a control character."""
     return text if text is not None and NAME.fullmatch(text) else None
 
 

@@ -1,7 +1,7 @@
-"""The log of a run: one JSON line for each event, figures and names only.
+"""The log of a run: one JSON line per event, with numbers and names only.
 
-Which events and fields there are belongs here. Everything else stays out: a field that is not named below, or a text
-that does not look like a name, is left out of the line, which then says which fields were withheld.
+A field that is not listed below, or a text that does not look like a name, is omitted; the line then lists the withheld
+fields.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "run_stopped": ("status", "records", "predictions", "calls"),
     "run_finished": ("status", "records", "predictions", "calls", "ms"),
 }
-"""Event to the fields that its line may hold, besides `at`, `event`, `run_id`, `withheld` and `left_out`."""
+"""Fields of each event, besides `at`, `event`, `run_id`, `withheld` and `left_out`."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/+-]{0,99}")
 CONFIGURED = frozenset({"task", "variant", "lane", "route"})
-"""Fields that the project's own files name, as freely as they like, e.g. the model `@cf/meta/llama`."""
+"""Fields with names from the project's own files, in any form, e.g. the model `@cf/meta/llama`."""
 LINES_PER_SECOND = 100
-"""Of one event; what is more is counted in the field `left_out` of the next line."""
+"""Maximum lines of one event; more are counted in the field `left_out` of the next line."""
 FILE_BYTES, OLDER_FILES = 10_000_000, 2
 SECONDS_PER_DAY = 86400
 
 
 class RunLog:
-    """A run's log in a file that holds 10 MB and has two older ones beside it; safe to use from several threads."""
+    """A run's log: a file of up to 10 MB and two older ones; thread-safe."""
 
     def __init__(
         self, path: Path, run_id: str, *, clock: Callable[[], float] = time.time, file_bytes: int = FILE_BYTES
@@ -78,35 +78,42 @@ class RunLog:
         if count > LINES_PER_SECOND:
             self._left_out[name] = self._left_out.get(name, 0) + 1
             return
-        line = {"at": datetime.fromtimestamp(now, UTC), "event": name, "run_id": self._run_id, **_sayable(name, fields)}
+        line = {
+            "at": datetime.fromtimestamp(now, UTC),
+            "event": name,
+            "run_id": self._run_id,
+            **_allowed_fields(name, fields),
+        }
         if left_out := self._left_out.pop(name, 0):
             line["left_out"] = left_out
         text = orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()
         self._file.handle(logging.LogRecord("assay.run", logging.INFO, __file__, 0, text, None, None))
 
     def close(self) -> None:
-        """The file is closed."""
+        """Closes the file."""
         self._file.close()
 
 
 class _LogFile(RotatingFileHandler):
-    """A file that is made at the first line; a fault is told once on stderr, and stops nothing."""
+    """A file that is created with the first line; an error is reported once on stderr and stops nothing."""
 
     def __init__(self, path: Path, file_bytes: int) -> None:
-        self._told = False
+        self._is_reported = False
         super().__init__(path, maxBytes=file_bytes, backupCount=OLDER_FILES, encoding="utf-8", delay=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class names it
         """See `logging.Handler.handleError`."""
-        if not self._told:
-            self._told = True
-            sys.stderr.write(f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); the run goes on.\n")
+        if not self._is_reported:
+            self._is_reported = True
+            sys.stderr.write(
+                f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); the run continues.\n"
+            )
 
 
 def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: int = 30) -> RunLog:
-    """The log of the run in `folder`, one file for each shard; logs of runs older than `keep_days` are removed.
+    """The log of the run in `folder`, one file per shard; logs of runs older than `keep_days` are removed.
 
-    A folder that cannot be made or read is told at the first line, and stops nothing.
+    If the folder cannot be created or read, the first line reports it; the run continues.
     """
     part = "" if shard is None else f".shard-{shard}"
     oldest = time.time() - keep_days * SECONDS_PER_DAY
@@ -116,20 +123,20 @@ def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: 
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)
     except OSError:
-        pass  # the log file meets the same fault, and tells it
+        pass  # the log file meets the same error and reports it
     return RunLog(folder / f"{run_id}{part}.jsonl", run_id)
 
 
-def _sayable(name: str, fields: Mapping[str, Field]) -> dict[str, object]:
-    """The fields that the event has, in their order, and the names of those withheld."""
+def _allowed_fields(name: str, fields: Mapping[str, Field]) -> dict[str, object]:
+    """The event's fields in their order, and the names of the withheld ones."""
     known = EVENTS.get(name, ())
-    said: dict[str, object] = {
-        field: fields[field] for field in known if field in fields and _is_sayable(field, fields[field])
+    kept: dict[str, object] = {
+        field: fields[field] for field in known if field in fields and _is_allowed(field, fields[field])
     }
-    if withheld := sorted(fields.keys() - said.keys()):
-        said["withheld"] = [field for field in withheld if NAME.fullmatch(field)]
-    return said
+    if withheld := sorted(fields.keys() - kept.keys()):
+        kept["withheld"] = [field for field in withheld if NAME.fullmatch(field)]
+    return kept
 
 
-def _is_sayable(name: str, value: Field) -> bool:
+def _is_allowed(name: str, value: Field) -> bool:
     return name in CONFIGURED or not isinstance(value, str) or NAME.fullmatch(value) is not None

@@ -1,6 +1,6 @@
-"""Delivery of spans: batched in a thread of its own, counted, given up in time.
+"""Delivery of spans: batched in its own thread, counted, abandoned after a time-out.
 
-A collector that refuses, hangs or is gone costs spans, never a run. The OTLP exporter is the extra `otel`.
+A collector that refuses, hangs or is away costs spans, never a run. The OTLP exporter is the extra `otel`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from assay.inference.telemetry.spans import OpenTelemetryTracing, RunIds, Traced
 from assay.version import code_version
 
 REQUEST_SECONDS = 3.0
-"""The longest that one delivery may take, its repetitions counted in."""
+"""Maximum seconds of one delivery, including retries."""
 CLOSE_SECONDS = 4.0
 GIVING_UP_SECONDS = 0.5
 QUEUE_SPANS = 4096
@@ -33,17 +33,17 @@ LIBRARY = "opentelemetry"
 
 @dataclass
 class Counted(SpanProcessor):
-    """Counts the spans that end, for what never reaches the exporter was lost on the way."""
+    """Counts ended spans, because spans that never reach the exporter are lost."""
 
     ended: int = 0
 
     def on_end(self, span: ReadableSpan) -> None:
-        """One more."""
+        """Counts one span."""
         self.ended += 1
 
 
 class Delivering(SpanExporter):
-    """Hands batches to `exporter` and counts what it took."""
+    """Passes batches to `exporter` and counts the delivered spans."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -68,7 +68,7 @@ class Delivering(SpanExporter):
 
 @dataclass
 class Closing:
-    """Ends delivery: everything, or what can be delivered in `patience_s`, less when the last batch failed already."""
+    """Ends delivery: waits up to `patience_s`, less if the last batch already failed."""
 
     provider: TracerProvider
     exporter: Delivering
@@ -76,14 +76,14 @@ class Closing:
     patience_s: float = CLOSE_SECONDS
 
     def __call__(self) -> Delivery:
-        """Waits `patience_s` and half a second more at the longest; the thread that still hangs then dies with the process."""
+        """Waits at most `patience_s` plus half a second; a thread that still hangs ends with the process."""
         ending = threading.Thread(target=self.provider.shutdown, name="assay-spans-ending", daemon=True)
         ending.start()
         until = time.monotonic() + self.patience_s
         while ending.is_alive() and time.monotonic() < until and not self.exporter.is_failing:
             ending.join(0.05)
         if ending.is_alive():
-            self.exporter.shutdown()  # wakes the exporter out of its wait between repetitions
+            self.exporter.shutdown()  # interrupts the exporter's wait between retries
             ending.join(GIVING_UP_SECONDS)
         exported = self.exporter.exported
         return Delivery(exported=exported, lost=self.counted.ended - exported)
@@ -95,7 +95,7 @@ def traced(
     """Tracing of `run` whose spans go to `exporter` in a thread of their own; spans that it cannot take are dropped."""
     ids, delivering, counted = RunIds(), Delivering(exporter), Counted()
     provider = TracerProvider(
-        sampler=ALWAYS_ON,  # which requests are traced is decided in `spans.py`
+        sampler=ALWAYS_ON,  # `spans.py` samples the requests
         resource=Resource.create({"service.name": service, "service.version": code_version()}),
         shutdown_on_exit=False,
         id_generator=ids,
@@ -110,7 +110,7 @@ def traced(
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:
-    """An exporter to the URL over OTLP/HTTP; headers and certificates from the standard `OTEL_EXPORTER_OTLP_*` variables.
+    """An exporter to the URL over OTLP/HTTP; headers and certificates from `OTEL_EXPORTER_OTLP_*` variables.
 
     Raises:
         UsageError: the exporter is not installed.
@@ -123,7 +123,7 @@ def otlp_exporter(endpoint: str) -> SpanExporter:
             "opentelemetry-exporter-otlp-proto-http",
             next_step="install the extra `otel`, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
         ) from error
-    # The library would write a line to stderr for each batch that fails; `Delivery` tells it once, in the end.
+    # The library would write a line to stderr for each batch that fails; `Delivery` reports it once, at the end.
     library = logging.getLogger(LIBRARY)
     if not library.handlers:
         library.addHandler(logging.NullHandler())

@@ -1,6 +1,6 @@
-"""Turns the settings of a process into the tracing and the log of one run.
+"""Opens the tracing and the log of one run from the settings.
 
-Only choosing belongs here; the OpenTelemetry SDK is imported when tracing is on.
+The OpenTelemetry SDK is imported only when tracing is on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from assay.settings.traces import TraceSettings
 
 
 def open_tracing(traces: TraceSettings, facts: RunFacts, *, base_urls: Mapping[str, str]) -> Tracing:
-    """Tracing of the run as the settings say; `base_urls` are those of the providers, by name.
+    """Tracing of the run by the settings; `base_urls` are those of the providers, by name.
 
     Raises:
         UsageError: tracing is on and the exporter is not installed.

@@ -1,7 +1,4 @@
-"""The seams through which a run is observed, and what stands behind them when nobody does.
-
-Only shapes and their empty forms belong here: no library, no file, no clock.
-"""
+"""Protocols through which a run is observed, and their implementations that do nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from assay.records import Prediction, Response
 from assay.records.statuses import RunStatus
 
 Field = int | float | str | None
-"""What a log line may hold: figures, and names that the program or its configuration gave."""
+"""Value of a log field: a number, or a name that the program or its configuration chose."""
 
 
 class Events(Protocol):
-    """Who is told what happens in a run."""
+    """Receives the events of a run."""
 
     def emit(self, name: str, **fields: Field) -> None:
-        """The event is noted, with those of its fields that `events.EVENTS` names; never raises, never waits."""
+        """Logs the event with its fields listed in `events.EVENTS`; never raises, never blocks."""
         ...
 
 
 class RequestSpan(Protocol):
-    """One request under way."""
+    """Span of one request in progress."""
 
     @property
     def trace_id(self) -> str:
@@ -35,21 +32,21 @@ class RequestSpan(Protocol):
         ...
 
     def end(self, prediction: Prediction | None, responses: Sequence[Response] = ()) -> None:
-        """The request is over: its span, and one below it for each of its calls, are on their way; call it once."""
+        """Ends the request: emits its span with one child span per call. Call it once."""
         ...
 
 
 class RequestTracing(Protocol):
-    """What the engine asks for each request."""
+    """Starts the spans of requests."""
 
     def start_request(self, position: int, *, epoch: int) -> RequestSpan:
-        """The request at the record's place in the input is under way."""
+        """Starts the request of the record at that position of the input."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """How a run ended, as its span tells it; times in UTC."""
+    """Outcome of a run for its span; times in UTC."""
 
     started_at: datetime
     ended_at: datetime
@@ -61,7 +58,7 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the spans of one process."""
+    """Number of exported and of lost spans of one process."""
 
     exported: int = 0
     lost: int = 0
@@ -72,28 +69,28 @@ class Tracing(Protocol):
 
     @property
     def trace_id(self) -> str | None:
-        """32 hexadecimal digits, the run's in every process that works on it; None when it is not traced."""
+        """32 hexadecimal digits, the same in every process of the run; None when the run is not traced."""
         ...
 
     @property
     def per_request(self) -> RequestTracing | None:
-        """What the engine is given; None when requests are not traced."""
+        """Tracing of requests for the engine; None when requests are not traced."""
         ...
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """The block is a stage of the run (`admit`, `batch`, `answer`, `score`); what starts inside stands below it."""
+        """The block is a stage of the run (`admit`, `batch`, `answer`, `score`), the parent of spans started inside."""
         ...
 
     def shard(self, number: int) -> AbstractContextManager[None]:
-        """The block works on one shard; what starts inside stands below it."""
+        """The block works on one shard, the parent of spans started inside."""
         ...
 
     def finish_run(self, end: RunEnd) -> None:
-        """The run's own span, above those of all its stages in whichever process they ran, is on its way."""
+        """Emits the run's own span, the ancestor of its stages in all processes."""
         ...
 
     def close(self) -> Delivery:
-        """Spans are delivered, or given up after 5 s at the latest; call it once, last."""
+        """Spans are delivered, or abandoned after 5 s at most; call it once, last."""
         ...
 
 
@@ -120,7 +117,7 @@ class NoTracing:
 
 
 class NoEvents:
-    """A log that keeps nothing."""
+    """A log that discards events."""
 
     def emit(self, name: str, **fields: Field) -> None:
         """See `Events.emit`."""

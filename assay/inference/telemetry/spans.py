@@ -1,11 +1,11 @@
-"""Spans of a run over the OpenTelemetry SDK: run, stage, shard, request, call.
+"""Spans of a run with the OpenTelemetry SDK: run, stage, shard, request, call.
 
-What a span is and where it hangs belongs here; attributes are in `attributes.py`, delivery in `export.py`. The SDK is
-imported here, so this module is imported only when tracing is on. The provider is never made the process' own:
-libraries that trace through that one would put statements, and so content, into spans.
+Attributes are in `attributes.py`, delivery in `export.py`. The SDK is imported here, so this module is imported only
+when tracing is on. The provider is never set globally: libraries that trace through the global one would put
+statements, and so content, into spans.
 
-A request's spans are made when it ends, out of its rows: they say what the rows say, and a request that is left out of
-the sample costs next to nothing.
+A request's spans are created from its rows when it ends: they agree with the rows, and a request outside the sample
+costs almost nothing.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ FAILED = frozenset(
     }
 )
 FAILURES_PER_SECOND = 20
-"""Failed requests traced beside the sample, so that an outage does not become a flood of spans."""
+"""Failed requests per second traced beside the sample; limits the number of spans in an outage."""
 SPREAD, PLACES = 2654435761, 1 << 32
-"""2^32 over the golden ratio: multiples of it, modulo 2^32, fill every stretch of the range evenly."""
+"""2^32 divided by the golden ratio: its multiples modulo 2^32 are evenly distributed."""
 
 
 class RunIds(IdGenerator):
-    """Ids from the system's randomness, which no seed repeats; the run's own span has the ids that were fixed for it."""
+    """Ids from the system's randomness, independent of seeds; the run's own span gets the ids fixed for it."""
 
     def __init__(self) -> None:
         self._fixed = threading.local()
 
     @contextmanager
     def fixed(self, trace_id: int, span_id: int) -> Iterator[None]:
-        """The span that this thread starts inside has these ids."""
+        """The span that this thread starts inside the block has these ids."""
         self._fixed.ids = (trace_id, span_id)
         try:
             yield
@@ -71,23 +71,23 @@ class RunIds(IdGenerator):
             del self._fixed.ids
 
     def generate_trace_id(self) -> int:
-        """An id that is not zero."""
+        """A non-zero id."""
         ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
         return ids[0] if ids else int.from_bytes(os.urandom(16)) or 1
 
     def generate_span_id(self) -> int:
-        """An id that is not zero."""
+        """A non-zero id."""
         ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
         return ids[1] if ids else int.from_bytes(os.urandom(8)) or 1
 
     def is_trace_id_random(self) -> bool:
-        """False: a run's trace has the run's id, of which some bits are always the same."""
+        """False: a run's trace id is the run's id, of which some bits are constant."""
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRun:
-    """The run, and how much of it is traced: `sample` of its requests, from 0 to 1, and failures beside them."""
+    """The run and its sampling: the share `sample` of its requests, from 0 to 1, and failures beside them."""
 
     facts: RunFacts
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class TracedRun:
 
     @property
     def trace_id(self) -> int:
-        """The id of the trace that is continued, else the run's own."""
+        """The id of the continued trace, or else the run's own."""
         if self.parent is not None:
             return self.parent.trace_id
         digits = (
@@ -108,7 +108,7 @@ class TracedRun:
 
     @property
     def span_id(self) -> int:
-        """The id of the run's own span, the same in every process that works on the run."""
+        """The id of the run's own span, the same in every process of the run."""
         return int(hashlib.sha256(f"run:{self.facts.run_id}".encode()).hexdigest()[:16], 16)
 
 
@@ -201,7 +201,7 @@ class OpenTelemetryTracing:
     def emit_request(
         self, request: TracedRequest, prediction: Prediction | None, responses: Sequence[Response]
     ) -> None:
-        """The spans of a request that has just ended are on their way."""
+        """Emits the spans of a request that has ended."""
         position, epoch = request.place
         stated = {**self._common, **attributes.of_request(prediction), "assay.position": position, "assay.epoch": epoch}
         span = self._tracer.start_span("request", request.above, attributes=stated, start_time=request.began_ns)
@@ -234,7 +234,7 @@ class OpenTelemetryTracing:
         try:
             yield
         except BaseException as error:
-            # The name of the fault only: its message, which the SDK would record, may quote a record.
+            # Only the error's type: its message, which the SDK would record, may quote a record.
             _failed(span, type(error).__name__)
             raise
         finally:
@@ -243,7 +243,7 @@ class OpenTelemetryTracing:
 
 
 class TracedRequest:
-    """One request under way: what its span needs, kept until it ends."""
+    """One request in progress: the data of its span, kept until it ends."""
 
     __slots__ = ("_tracing", "above", "began_ns", "place", "trace_id")
 
@@ -267,7 +267,7 @@ def _failed(span: Span, kind: str) -> None:
 
 
 def _below(above: SpanContext) -> Context:
-    """The context in which a new span hangs below this one."""
+    """The context in which a new span is a child of this one."""
     return set_span_in_context(NonRecordingSpan(above), Context())
 
 

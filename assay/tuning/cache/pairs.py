@@ -50,8 +50,8 @@ def read_pairs(file: str, *, root: Path, fields: tuple[str, ...]) -> list[Questi
 def _pairs(rows: Any, file: str, fields: tuple[str, ...]) -> Iterator[QuestionPair]:
     for row in rows:
         where = f"{file}, row {row.position + 1}"
-        if row.fault is not None or row.cells is None:
-            raise UsageError(f"{where}: {row.explanation or row.fault}", next_step="correct the row.")
+        if row.reason is not None or row.cells is None:
+            raise UsageError(f"{where}: {row.explanation or row.reason}", next_step="correct the row.")
         a, b = (_side(row.cells, side, fields, where=where) for side in SIDES)
         answer = row.cells.get(ANSWER)
         yield QuestionPair(a, b, _label(row.cells, where=where), None if answer is None else as_text(answer) or None)

@@ -105,7 +105,9 @@ def test_a_batch_that_the_provider_does_not_have_is_not_found(endpoint: BatchEnd
 def test_an_endpoint_that_keeps_failing_is_unreachable_after_growing_waits(endpoint: BatchEndpoint, file: Path) -> None:
     endpoint.faults = [Fault(UPLOAD, 500, times=100)]
     clock = Clock()
-    with pytest.raises(ServiceUnreachable, match=r"'openai' did not take the file in 5 tries \(HTTP 500: .*\); resume"):
+    with pytest.raises(
+        ServiceUnreachable, match=r"'openai' did not take the file in 5 attempts \(HTTP 500: .*\); resume"
+    ):
         through(endpoint, lambda client: client.submit(file, chunk_hash="c", run_id="r"), clock=clock)
     assert (len(clock.waits), endpoint.requests[UPLOAD]) == (ATTEMPTS - 1, ATTEMPTS)
 

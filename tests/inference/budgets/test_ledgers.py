@@ -101,7 +101,7 @@ def test_the_lowest_cap_binds(keep: Any) -> None:
         await ledger.open({RUN: 0, MONTH: 4900}, [])
         found = await lent(ledger, lease("a"), least=80, wanted=80)
         refused = await lent(ledger, lease("b"), least=21, wanted=21)
-        return [found.granted, found.room, refused.granted, refused.lent]
+        return [found.granted, found.remaining, refused.granted, refused.lent]
 
     assert keep(work) == [80, 100, 0, 80]
 
@@ -122,7 +122,7 @@ def test_a_lease_is_settled_once(keep: Any) -> None:
         await lent(ledger, lease("a"), least=100, wanted=100)
         await ledger.settle("a", 100)
         again = await ledger.settle("a", 100)
-        return again, (await lent(ledger, lease("b"))).room
+        return again, (await lent(ledger, lease("b"))).remaining
 
     assert keep(work) == (False, 900)
 
@@ -184,7 +184,7 @@ def test_opening_again_raises_what_the_warehouse_knows_better_and_lowers_nothing
     async def work(ledger: Ledger, clock: Clock) -> list[int]:
         await ledger.open({RUN: 100, MONTH: 100}, [])
         await ledger.open({RUN: 50, MONTH: 300}, [])
-        return [(await lent(ledger, lease("a", accounts=(account,)))).room for account in (RUN, MONTH)]
+        return [(await lent(ledger, lease("a", accounts=(account,)))).remaining for account in (RUN, MONTH)]
 
     assert keep(work) == [900, 4700]
 
@@ -292,7 +292,7 @@ async def operated(books: Books, redis: Ledger, *, clock: Clock, rng: Random) ->
 
 
 def by_name(found: Extension | None) -> Any:
-    return found and (found.granted, found.room, found.lent, sorted(found.expired, key=lambda one: one.lease_id))
+    return found and (found.granted, found.remaining, found.lent, sorted(found.expired, key=lambda one: one.lease_id))
 
 
 @needs_redis

@@ -24,7 +24,7 @@ CALL = EmbeddingCall(
     started_at=datetime(2026, 11, 23, 12, 0, tzinfo=UTC),
     latency_ms=250.0,
     input_tokens=1_000_000,
-    fault=None,
+    error=None,
 )
 FACTS = RunFacts(
     run_id="run-1",
@@ -48,7 +48,7 @@ def test_a_call_costs_what_its_tokens_cost() -> None:
 
 
 def test_a_call_that_says_nothing_of_its_tokens_costs_a_token_for_each_byte_at_most() -> None:
-    found = row(input_tokens=None, fault="HTTP 503 from openai")
+    found = row(input_tokens=None, error="HTTP 503 from openai")
     assert (found.cost_usd, found.billing, found.cost_upper_usd) == (None, "unknown", Decimal("0.10"))
 
 
@@ -78,12 +78,12 @@ def test_a_model_without_a_price_costs_nothing_known_and_never_0() -> None:
 
 
 def test_a_call_that_failed_says_why_and_is_billed_as_unknown() -> None:
-    found = row(fault="HTTP 503 from openai", input_tokens=None)
+    found = row(error="HTTP 503 from openai", input_tokens=None)
     assert (found.status, found.error_type, found.error_message) == ("error", "server", "HTTP 503 from openai")
     assert (found.billing, found.cost_usd) == ("unknown", None)
 
 
-@pytest.mark.parametrize("changes", [{}, {"input_tokens": None, "fault": "HTTP 503 from openai"}])
+@pytest.mark.parametrize("changes", [{}, {"input_tokens": None, "error": "HTTP 503 from openai"}])
 def test_a_row_has_what_the_landing_table_requires(changes: dict[str, object]) -> None:
     found = row(**changes)
     required = [column.name for column in landing_tables()["responses"].columns if column.mode == "REQUIRED"]

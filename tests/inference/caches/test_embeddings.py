@@ -89,7 +89,7 @@ FAULTS: dict[str, tuple[Alter, str]] = {
     "an infinity": (data(lambda rows: rows[0]["embedding"].__setitem__(3, float("inf"))), "without a direction"),
     "a null": (data(lambda rows: rows[0]["embedding"].__setitem__(3, None)), "without a direction"),
     "a vector of zeros": (data(lambda rows: rows[1].update(embedding=[0.0] * 1024)), "without a direction"),
-    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "no numbers"),
+    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "not numbers"),
     "no vector": (data(lambda rows: rows[0].pop("embedding")), "not in the form"),
     "null for a vector": (data(lambda rows: rows[0].update(embedding=None)), "not in the form"),
     "no index": (data(lambda rows: [row.pop("index") for row in rows]), "not in the form"),
@@ -132,8 +132,8 @@ def test_what_is_no_embedding_is_a_fault_for_all_who_asked_and_is_told_of(name: 
     failed = wire.embed("a card", "a pin")
     assert [type(error) for error in failed] == [EmbeddingFailed] * 2, failed
     [call] = wire.calls
-    assert call.fault == str(failed[0]) and reason in call.fault
-    assert "secret-key" not in call.fault
+    assert call.error == str(failed[0]) and reason in call.error
+    assert "secret-key" not in call.error
 
 
 def test_an_endpoint_that_failed_is_left_alone_for_a_while() -> None:
@@ -149,7 +149,7 @@ def test_an_endpoint_that_failed_is_left_alone_for_a_while() -> None:
         return await embedder.embed("a card")
 
     assert wire.run(work).shape == (1024,)
-    assert [call.fault is None for call in wire.calls] == [False, True]
+    assert [call.error is None for call in wire.calls] == [False, True]
 
 
 def test_texts_that_waited_while_the_endpoint_failed_are_not_sent_after_it() -> None:
@@ -176,10 +176,10 @@ def test_usage_that_the_endpoint_does_not_give_is_unknown_and_no_fault(usage: ob
     wire = Wire(lambda content: {**content, "usage": usage})
     [vector] = wire.embed("a card")
     assert vector.shape == (1024,)
-    assert [(call.input_tokens, call.fault) for call in wire.calls] == [(None, None)]
+    assert [(call.input_tokens, call.error) for call in wire.calls] == [(None, None)]
 
 
 def test_a_call_that_was_answered_wrongly_still_tells_its_tokens() -> None:
     wire = Wire(data(lambda rows: rows.pop()))
     wire.embed("a card", "a pin")
-    assert [(call.input_tokens, call.fault is None) for call in wire.calls] == [(4, False)]
+    assert [(call.input_tokens, call.error is None) for call in wire.calls] == [(4, False)]

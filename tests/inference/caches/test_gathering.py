@@ -28,7 +28,7 @@ class Held:
 
     async def ask(self, *words: str) -> list[asyncio.Task[int]]:
         """The words are asked, and whoever can has begun."""
-        tasks = [asyncio.create_task(self.gathering.ask(word)) for word in words]
+        tasks = [asyncio.create_task(self.gathering.submit(word)) for word in words]
         for _ in range(3):
             await asyncio.sleep(0)
         return tasks
@@ -54,7 +54,7 @@ def test_a_fault_reaches_all_of_its_batch_and_none_of_the_next() -> None:
         held.gate.set()
         assert [type(error) for error in await asyncio.gather(*failed, return_exceptions=True)] == [LookupError] * 2
         held.fault = None
-        assert await held.gathering.ask("ccc") == 3
+        assert await held.gathering.submit("ccc") == 3
 
     asyncio.run(run())
 
@@ -80,7 +80,7 @@ def test_a_batch_whose_askers_have_all_gone_is_not_asked() -> None:
             task.cancel()
         held.gate.set()
         assert await asyncio.gather(*first) == [1]
-        await held.gathering.ask("dddd")
+        await held.gathering.submit("dddd")
         assert held.batches == [["a"], ["dddd"]]
 
     asyncio.run(run())
@@ -103,7 +103,7 @@ def test_too_few_answers_are_a_fault_and_leave_nobody_waiting() -> None:
 
     async def run() -> None:
         gathering: Gathering[str, int] = Gathering(one, most=3)
-        asked = asyncio.gather(gathering.ask("a"), gathering.ask("b"), return_exceptions=True)
+        asked = asyncio.gather(gathering.submit("a"), gathering.submit("b"), return_exceptions=True)
         assert [type(error) for error in await asyncio.wait_for(asked, 5)] == [ValueError] * 2
 
     asyncio.run(run())

@@ -366,7 +366,7 @@ def test_a_shelf_keeps_the_newest_entries_only() -> None:
 def test_a_shelf_does_not_keep_a_second_copy_of_each_vector() -> None:
     async def work(cache: SemanticCache) -> list[int]:
         await cache.store(at(0), BODY, paid())
-        return [len(kept.embedding) for shelf in cache._shelves.values() for kept in shelf.entries.values()]
+        return [len(kept.embedding) for shelf in cache._by_scope.values() for kept in shelf.entries.values()]
 
     assert Place().run(work) == [0]
 

@@ -361,7 +361,7 @@ def test_a_damaged_file_that_cannot_be_replaced_costs_entries_and_not_the_run(sp
         return await found(store, "a", "b")
 
     assert spot.use(go_on) == [None, None]
-    assert len(spot.told) == 1 and "goes on without" in spot.told[0]
+    assert len(spot.told) == 1 and "continues without" in spot.told[0]
 
 
 def test_two_processes_write_at_once_and_neither_loses_an_entry(spot: Place) -> None:

@@ -152,13 +152,13 @@ def test_an_answer_is_the_same_reply(played: Played, reply: Reply) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("<html>busy</html>", "the endpoint's answer is not JSON (JSONDecodeError)"),
-        ("", "the endpoint's answer is not JSON (JSONDecodeError)"),
-        (b"\xff\xfe\xfa", "the endpoint's answer is not JSON (UnicodeDecodeError)"),
-        ("[" * 100_000, "the endpoint's answer is not JSON (RecursionError)"),
-        ("[]", "the endpoint's answer is not a JSON object"),
-        ('{"choices": []}', "the endpoint's answer has no choices"),
-        ('{"error": {"message": "busy"}}', "the endpoint's answer has no choices"),
+        ("<html>busy</html>", "the endpoint's response is not JSON (JSONDecodeError)"),
+        ("", "the endpoint's response is not JSON (JSONDecodeError)"),
+        (b"\xff\xfe\xfa", "the endpoint's response is not JSON (UnicodeDecodeError)"),
+        ("[" * 100_000, "the endpoint's response is not JSON (RecursionError)"),
+        ("[]", "the endpoint's response is not a JSON object"),
+        ('{"choices": []}', "the endpoint's response has no choices"),
+        ('{"error": {"message": "busy"}}', "the endpoint's response has no choices"),
     ],
 )
 def test_a_success_that_cannot_be_read_is_a_failure_of_the_server(body: str | bytes, message: str) -> None:
@@ -269,7 +269,7 @@ def test_of_a_header_that_comes_twice_the_first_counts() -> None:
 def test_a_redirect_is_not_followed_and_says_where_it_leads(status: int) -> None:
     failure = outcome_of(answer("moved", status=f"{status} Moved", Location="https://other.example/v1"))
 
-    message = f"HTTP {status}: the endpoint sends on to https://other.example/v1; is base_url in providers.yml right?"
+    message = f"HTTP {status}: the endpoint redirects to https://other.example/v1; is base_url in providers.yml right?"
     assert failure == CallFailure(FailureKind.BAD_REQUEST, message, http_status=status)
 
 
@@ -291,7 +291,7 @@ def test_a_redirect_is_not_followed_and_says_where_it_leads(status: int) -> None
     }.values(),
 )
 def test_an_answer_that_is_not_whole_is_a_connection_that_broke_off(played: Played) -> None:
-    message = "the connection broke off before the answer was whole"
+    message = "the connection broke off before the response was complete"
 
     assert outcome_of(played) == CallFailure(FailureKind.CONNECT, message, broke_off=True)
 
@@ -306,7 +306,7 @@ def test_an_answer_that_is_not_whole_is_a_connection_that_broke_off(played: Play
     }.values(),
 )
 def test_an_answer_that_is_late_is_a_timeout(played: Played) -> None:
-    failure = CallFailure(FailureKind.TIMEOUT, f"no answer within {LATE_S:g} s", broke_off=True)
+    failure = CallFailure(FailureKind.TIMEOUT, f"no response within {LATE_S:g} s", broke_off=True)
 
     assert outcome_of(played, timeout_s=LATE_S) == failure
 

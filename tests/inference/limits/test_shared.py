@@ -95,7 +95,7 @@ def test_a_dead_workers_share_comes_back(server: RedisServer) -> None:
     async def work() -> float:
         alive, dead = limiter(server.url), RedisLeases(server.url, lives_s=LIVES_S)
         asks_once = LeaseRequest(worker="dead", run="run-1", wants=True, limits=KnownLimits(requests=RPS))
-        await dead.ask(LANE, asks_once)
+        await dead.request(LANE, asks_once)
         await dead.close()
         await alive.acquire(LANE, 1)
         with_the_dead = await _share(alive)
@@ -207,7 +207,7 @@ def test_the_password_of_redis_is_in_no_message(port: int, caplog: pytest.LogCap
     async def asked() -> str:
         leases, worker = RedisLeases(url), limiter(url)
         with pytest.raises(RedisUnavailable) as away:
-            await leases.ask(LANE, LeaseRequest(worker="w", run="r", wants=True))
+            await leases.request(LANE, LeaseRequest(worker="w", run="r", wants=True))
         await leases.close()
         await closing(worker.acquire(LANE, 1), worker)
         return repr(away.value)
@@ -241,7 +241,7 @@ class PlannedLeases:
         self.breaks = breaks
         self.is_closed = False
 
-    async def ask(self, lane: str, question: LeaseRequest) -> LimitLease:
+    async def request(self, lane: str, question: LeaseRequest) -> LimitLease:
         self.asked.append((now(), question))
         if self.breaks is not None:
             raise self.breaks
@@ -363,7 +363,7 @@ def test_redis_itself_leases_no_more_than_the_limit_however_often_it_is_asked(se
         leases, began = RedisLeases(server.url), now()
         granted = 0.0
         while now() < began + 0.3:
-            granted += (await leases.ask(LANE, question)).requests
+            granted += (await leases.request(LANE, question)).requests
         await leases.close()
         return granted - 100.0 * (now() - began)
 

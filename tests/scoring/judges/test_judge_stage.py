@@ -90,7 +90,7 @@ def test_a_judge_that_takes_too_long_has_failed_and_is_asked_again(
     slow = {**SAFE, "routes": jurors("nano", timeout_s=0.3)}
     run_id = run_of_five(bench, judging(bench.place, name, slow))
     assert {(row["status"], row["explanation"]) for row in scores(bench.place, run_id)} == {
-        ("failed", "timeout: no answer within 0.3 s")
+        ("failed", "timeout: no response within 0.3 s")
     }
 
     model.react = judged_by(says("fail"))
