@@ -143,7 +143,7 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
             issues += document.mistakes_of(error, under=[name])
             continue
         if unspoken := _unspoken(content, str(name), document, dialects):
-            mistakes.append(unspoken)
+            issues.append(unspoken)
             continue
         url = content.base_url.replace(MODEL_SERVER_PORT, str(settings.ports.model_server))
         providers[str(name)] = Provider(

@@ -163,14 +163,14 @@ class SemanticCache:
             self._vectors.popitem(last=False)
         return vector
 
-    def _shelve(self, entry: SemanticCacheEntry, vector: Vector) -> None:
+    def _keep(self, entry: SemanticCacheEntry, vector: Vector) -> None:
         scope = Scope(entry.tenant_id, entry.epoch, f"{entry.provider}:{entry.request_model}")
-        shelf = self._shelves.get(scope)
-        if shelf is None or shelf.index.width != len(vector) or shelf.model != entry.response_model:
-            # Another model answers under the name now: what the old one said is not given again.
-            shelf = self._shelves[scope] = _Shelf(VectorIndex(len(vector)), model=entry.response_model)
-        self._drop_twins(shelf, entry, vector)
-        shelf.add(entry, vector, most=self._policy.most_entries)
+        scoped = self._by_scope.get(scope)
+        if scoped is None or scoped.index.width != len(vector) or scoped.model != entry.response_model:
+            # Another model responds under the name now; responses of the old one are not reused.
+            scoped = self._by_scope[scope] = _ScopeEntries(VectorIndex(len(vector)), model=entry.response_model)
+        self._drop_duplicates(scoped, entry, vector)
+        scoped.add(entry, vector, most=self._policy.most_entries)
 
     def _drop_duplicates(self, scoped: _ScopeEntries, entry: SemanticCacheEntry, vector: Vector) -> None:
         """Removes the same response to the same question: many copies would hide all others from a search."""
