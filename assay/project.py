@@ -61,7 +61,7 @@ class Project(StageContext):
         """Names and versions that the task loader checks a task against."""
         return Catalog(
             providers=frozenset(self.providers),
-            check_mistakes=_check_mistakes,
+            check_issues=_check_issues,
             scorer_version=_scorer_version,
             masking_version=lambda masking: masking_rules(masking).version,
         )
@@ -88,21 +88,21 @@ def open_project(settings: Settings) -> Project:
     """The project around the settings; nothing is connected yet.
 
     Raises:
-        UsageError: providers.yml has mistakes.
+        UsageError: providers.yml has issues.
     """
     return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
 
 
 def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
-    """The good tasks with their version hashes, and every mistake of the others."""
+    """The good tasks with their version hashes, and every issue of the others."""
     good: list[dict[str, Any]] = []
-    mistakes: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
     for name in names:
         try:
             good.append(_overview(project.task(name)))
         except TaskValidationError as error:
-            mistakes += error.mistakes
-    return good, mistakes
+            issues += error.issues
+    return good, issues
 
 
 def _overview(task: Task) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def masker(task: Task) -> Masker:
     return Masker(masking_rules(task.spec.masking))
 
 
-def _check_mistakes(check: CheckSpec, folder: Path) -> list[str]:
+def _check_issues(check: CheckSpec, folder: Path) -> list[str]:
     if errors := parameter_errors(check.type, check.parameters):
         return errors
     try:

@@ -129,23 +129,23 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
     """All providers of the project by name.
 
     Raises:
-        TaskInvalid: the file has mistakes.
+        TaskInvalid: the file has issues.
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
-    if document.mistakes:
-        raise TaskValidationError(document.mistakes)
+    if document.issues:
+        raise TaskValidationError(document.issues)
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
     providers: dict[str, Provider] = {}
-    mistakes: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
     for name, block in document.value.items():
         try:
             content = _ProviderBlock.model_validate(block)
         except ValidationError as error:
-            mistakes += document.mistakes_of(error, under=[name])
+            issues += document.issues_of(error, under=[name])
             continue
         if unspoken := _unspoken(content, str(name), document, dialects):
-            mistakes.append(unspoken)
+            issues.append(unspoken)
             continue
         url = content.base_url.replace(MODEL_SERVER_PORT, str(settings.ports.model_server))
         providers[str(name)] = Provider(
@@ -159,8 +159,8 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
             prompt_cache_key=content.prompt_cache_key,
             dialect=dialects[content.dialect],
         )
-    if mistakes:
-        raise TaskValidationError(mistakes)
+    if issues:
+        raise TaskValidationError(issues)
     return providers
 
 

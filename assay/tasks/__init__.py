@@ -1,5 +1,5 @@
 """What is asked: a task folder, loaded and validated into one frozen `Task`.
 
-Reading folders, their mistakes and their version hashes belong here; calling a model, scoring
+Reading folders, their issues and their version hashes belong here; calling a model, scoring
 and the warehouse do not.
 """

@@ -27,7 +27,7 @@ START = datetime(2000, 1, 1)
 """`CronSim` takes the time it would count from; only its parsing is used."""
 
 
-def cron_mistake(text: str) -> str | None:
+def cron_issue(text: str) -> str | None:
     """What was expected, or None when the expression is right."""
     parts = text.split()
     if len(parts) != len(FIELDS):

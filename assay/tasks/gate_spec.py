@@ -1,6 +1,6 @@
 """The shape of `gate` in `task.yml`: the rules that a candidate must meet, and who answers for one that it does not.
 
-Only what a block can check alone belongs here; the names that rules use are looked at in `gate_mistakes.py`.
+Only what a block can check alone belongs here; the names that rules use are looked at in `gate_issues.py`.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ class _CaseLine(BaseModel):
 
 
 def read_cases(
-    path: Path, *, shown_as: str, mistakes: list[ValidationIssue]
+    path: Path, *, shown_as: str, issues: list[ValidationIssue]
 ) -> tuple[tuple[Case, ...], tuple[int, ...]]:
-    """The cases of the file and the line of each; faults are added to `mistakes`. No file is no cases."""
+    """The cases of the file and the line of each; faults are added to `issues`. No file is no cases."""
     if not path.exists():
         return (), ()
     cases: list[Case] = []
@@ -46,11 +46,11 @@ def read_cases(
     for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
         if not raw.strip():
             continue
-        case = _parse(raw, file=shown_as, line=number, mistakes=mistakes)
+        case = _parse(raw, file=shown_as, line=number, issues=issues)
         if case is None:
             continue
         if case.case_id in first_seen:
-            mistakes.append(
+            issues.append(
                 ValidationIssue(
                     shown_as, number, "each case_id once", f"{case.case_id!r}, first on line {first_seen[case.case_id]}"
                 )
@@ -62,7 +62,7 @@ def read_cases(
     return tuple(cases), tuple(lines)
 
 
-def turn_mistakes(
+def turn_issues(
     cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str
 ) -> Iterator[ValidationIssue]:
     """Turns of a task without conversations, turns that stand twice, and halves of a turn's place."""
@@ -84,16 +84,16 @@ def turn_mistakes(
             )
 
 
-def _parse(raw: bytes, *, file: str, line: int, mistakes: list[ValidationIssue]) -> Case | None:
+def _parse(raw: bytes, *, file: str, line: int, issues: list[ValidationIssue]) -> Case | None:
     try:
         content = _CaseLine.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:
-        mistakes.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
+        issues.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
         return None
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             place = ".".join(str(step) for step in detail["loc"])
-            mistakes.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
+            issues.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
         return None
     return Case(
         case_id=content.case_id,

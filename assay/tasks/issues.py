@@ -1,6 +1,6 @@
-"""Mistakes in a task folder: each with file, line, expected and found, all reported at once.
+"""Issues in a task folder: each with file, line, expected and found, all reported at once.
 
-Finding the line of a value in YAML belongs here; deciding what is a mistake does not.
+Finding the line of a value in YAML belongs here; deciding what is an issue does not.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class ValidationIssue:
 
 
 class TaskValidationError(UsageError):
-    """A task folder with mistakes; its message lists them all, a line each."""
+    """A task folder with issues; its message lists them all, a line each."""
 
-    def __init__(self, mistakes: Sequence[ValidationIssue]) -> None:
-        self.mistakes = tuple(sorted(set(mistakes)))
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+    def __init__(self, issues: Sequence[ValidationIssue]) -> None:
+        self.issues = tuple(sorted(set(issues)))
+        super().__init__("\n".join(str(issue) for issue in self.issues))
 
 
 def shown(value: object) -> str:
@@ -55,7 +55,7 @@ class YamlDocument:
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self.file = shown_as
-        self.mistakes: list[ValidationIssue] = []
+        self.issues: list[ValidationIssue] = []
         self._root: yaml.Node | None = None
         self.value: object = None
         try:
@@ -63,26 +63,26 @@ class YamlDocument:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(self.file, 1, "the file", "nothing there", "`assay init TASK` writes one")
             )
         except OSError as error:
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__)
             )
         except RecursionError:
-            self.mistakes.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
+            self.issues.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
         except UnicodeDecodeError as error:
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(
                     self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}"
                 )
             )
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.mistakes.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
+            self.issues.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
         except yaml.YAMLError as error:
-            self.mistakes.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
+            self.issues.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
         if self._root is not None:
             self._collect_repeated_keys(self._root, seen_nodes=set())
 
@@ -97,8 +97,8 @@ class YamlDocument:
             line = (key or node).start_mark.line + 1
         return line
 
-    def mistakes_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
-        """What Pydantic found in the value at `under`, one mistake for each."""
+    def issues_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
+        """What Pydantic found in the value at `under`, one issue for each."""
         found = []
         for detail in error.errors(include_url=False):
             if _is_consequence(detail):
@@ -139,7 +139,7 @@ class YamlDocument:
             seen: set[str] = set()
             for key, value in node.value:
                 if str(key.value) in seen:
-                    self.mistakes.append(
+                    self.issues.append(
                         ValidationIssue(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
                     )
                 seen.add(str(key.value))

@@ -1,6 +1,6 @@
 """The shape of a judge in `task.yml`: a model, or a jury of several, that scores answers by one rubric.
 
-Only what the block can check alone belongs here; rubric, fields and providers are looked at in `judge_mistakes.py`.
+Only what the block can check alone belongs here; rubric, fields and providers are looked at in `judge_issues.py`.
 """
 
 from __future__ import annotations

@@ -21,28 +21,28 @@ from assay.tasks.issues import ValidationIssue, shown
 
 
 def load_output_model(
-    folder: Path, reference: str, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+    folder: Path, reference: str, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> type[BaseModel] | None:
-    """The class that `file.py:Class` names, or None with the fault added to `mistakes`."""
+    """The class that `file.py:Class` names, or None with the fault added to `issues`."""
     file, _, name = reference.partition(":")
     path = folder / file
     if not path.is_file():
-        mistakes.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
+        issues.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
         return None
     module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
     module = sys.modules.get(module_name)
     if module is None:
         spec = importlib.util.spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:
-            mistakes.append(ValidationIssue(shown_as(file), 1, "a Python file", shown(file)))
+            issues.append(ValidationIssue(shown_as(file), 1, "a Python file", shown(file)))
             return None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # Pydantic resolves annotations through it
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes a mistake with its line
+        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes an issue with its line
             del sys.modules[module_name]
-            mistakes.append(
+            issues.append(
                 ValidationIssue(
                     shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}"
                 )
@@ -50,13 +50,13 @@ def load_output_model(
             return None
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        mistakes.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
+        issues.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
         return None
     try:
         model.model_json_schema()
     except PydanticUserError as error:
         stated = foreign_text(error.message)
-        mistakes.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
+        issues.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
         return None
     return model
 
@@ -91,7 +91,7 @@ def is_closed(schema: Any) -> bool:
     return all(is_closed(value) for value in schema.values())
 
 
-def value_mistake(model: type[BaseModel], name: str, value: Any) -> str | None:
+def value_issue(model: type[BaseModel], name: str, value: Any) -> str | None:
     """What is wrong with an expected value of one field, or None."""
     if name not in model.model_fields:
         return f"to be a field of {model.__name__} ({', '.join(model.model_fields)})"

@@ -36,7 +36,7 @@ def compiled_pattern(pattern: str) -> Pattern:
     return compiled
 
 
-def pattern_mistake(pattern: str) -> str | None:
+def pattern_issue(pattern: str) -> str | None:
     """What is wrong with the pattern, or None."""
     try:
         compiled_pattern(pattern)

@@ -116,25 +116,25 @@ def shipped_text(name: str) -> str:
 
 
 def read_rubric(
-    name: str, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+    name: str, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> Rubric | None:
-    """The rubric, or None with what is wrong with its file added to `mistakes`; see `rubric_missing` for no file."""
+    """The rubric, or None with what is wrong with its file added to `issues`; see `rubric_missing` for no file."""
     builtin = is_builtin(name)
     path = BUILTIN_DIR / f"{name}.yml" if builtin else folder / name
     document = YamlDocument(path, shown_as=f"rubric {name}" if builtin else shown_as(name))
-    if document.mistakes:
-        mistakes += document.mistakes
+    if document.issues:
+        issues += document.issues
         return None
     if not isinstance(document.value, dict):
-        mistakes.append(ValidationIssue(document.file, 1, "a mapping of keys", shown(document.value)))
+        issues.append(ValidationIssue(document.file, 1, "a mapping of keys", shown(document.value)))
         return None
     try:
         rubric = Rubric.model_validate(document.value)
     except ValidationError as error:
-        mistakes += document.mistakes_of(error)
+        issues += document.issues_of(error)
         return None
-    faults = list(_prompt_mistakes(rubric.prompt, document)) if rubric.prompt is not None else []
-    mistakes += faults
+    faults = list(_prompt_issues(rubric.prompt, document)) if rubric.prompt is not None else []
+    issues += faults
     return None if faults else rubric
 
 
@@ -163,7 +163,7 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
     }
 
 
-def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
+def _prompt_issues(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
     from jinja2 import TemplateSyntaxError
 
     from assay.tasks.templates import reads

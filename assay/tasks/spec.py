@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
-from assay.tasks.cron import cron_mistake
+from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec, Stage
 from assay.tasks.judge_spec import JudgeSpec
-from assay.tasks.patterns import pattern_mistake
+from assay.tasks.patterns import pattern_issue
 
 LOGPROB = "logprob"
 """The confidence that comes from token probabilities, not from a field of the answer."""
@@ -122,7 +122,7 @@ class Condition(Block):
     @field_validator("matches")
     @classmethod
     def _is_pattern(cls, value: str | None) -> str | None:
-        if value is not None and (fault := pattern_mistake(value)):
+        if value is not None and (fault := pattern_issue(value)):
             raise ValueError(f"a regular expression in RE2 syntax ({fault})")
         return value
 
@@ -216,7 +216,7 @@ class ScheduleSpec(Block):
     @field_validator("cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        if fault := cron_mistake(value):
+        if fault := cron_issue(value):
             raise ValueError(fault)
         return value.strip()
 

@@ -27,12 +27,12 @@ DEFAULT_VARIANT = "default"
 class Catalog:
     """What the loader must know of other rooms: providers, scorer types, masking rules.
 
-    `check_mistakes` returns one line for each fault of a check's parameters; `scorer_version` hashes a scorer with its
+    `check_issues` returns one line for each fault of a check's parameters; `scorer_version` hashes a scorer with its
     code; `masking_version` names the rules that content goes through.
     """
 
     providers: frozenset[str]
-    check_mistakes: Callable[[CheckSpec, Path], list[str]]
+    check_issues: Callable[[CheckSpec, Path], list[str]]
     scorer_version: Callable[[CheckSpec, Path], str]
     masking_version: Callable[[MaskingSpec], str]
 

@@ -90,7 +90,7 @@ def examples_of(cases: Sequence[Case]) -> list[dict[str, object]]:
     return [{"input": dict(case.input), "expected": case.expected} for case in cases]
 
 
-def rendering_mistakes(
+def rendering_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
     """The first golden case that each template cannot be rendered with, and why."""
@@ -115,7 +115,7 @@ def _line_of(error: Exception) -> int:
     return frames[-1].lineno or 1 if frames else 1
 
 
-def template_mistakes(
+def template_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
     """Syntax errors and variables that no input field gives, each with its line."""

@@ -1,6 +1,6 @@
 """What can be wrong with a gate beyond its shape: scorers, slices and rules that it names; and the gate of a task without one.
 
-Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
+Finding issues belongs here; their lines and their wording as a whole are the loader's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from assay.tasks.issues import shown
 if TYPE_CHECKING:
     from assay.tasks.case import Case
     from assay.tasks.spec import TaskSpec
-    from assay.tasks.validation.routes import RouteMistake as GateMistake
+    from assay.tasks.validation.routes import RouteIssue as GateIssue
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:
@@ -51,14 +51,14 @@ def preferred_by(judge: str) -> str:
     return f"preferred_by_{judge}"
 
 
-def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMistake]:
-    """Every mistake in the rules and waivers, by its path within the block."""
+def gate_issues(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateIssue]:
+    """Every issue in the rules and waivers, by its path within the block."""
     if spec.gate is None:
         return
     asked = [case for case in cases if case.split == GoldenSplit.GATE]
     slices = {f"{name}={value}" for case in asked for name, value in case.slices.items()}
     for index, rule in enumerate(spec.gate.rules):
-        for key, expected, found in (*_rule_mistakes(spec, rule), *_slice_mistakes(rule, slices)):
+        for key, expected, found in (*_rule_issues(spec, rule), *_slice_issues(rule, slices)):
             yield ["rules", index, key], expected, found
     names = [rule.name for rule in spec.gate.rules]
     for index, waiver in enumerate(spec.gate.waivers):
@@ -66,7 +66,7 @@ def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMista
             yield ["waivers", index, "rule"], f"the name of a rule ({', '.join(names)})", shown(waiver.rule)
 
 
-def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
+def _rule_issues(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
     scorers = [check.name for check in spec.checks] + [judge.name for judge in spec.judges]
     if isinstance(rule, LowerBoundRule | NoRegressionRule):
         known = [*([RELIABILITY] if spec.correct else []), *scorers]
@@ -83,7 +83,7 @@ def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, st
         yield "judge", f"a judge of the task ({judges})", shown(rule.judge)
 
 
-def _slice_mistakes(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
+def _slice_issues(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
     """A slice that no case of the gate split has would leave its rule without a say, unnoticed."""
     near = ", ".join(sorted(known)) or "none has one"
     if isinstance(rule, GoldenCasesRule):
