@@ -1,4 +1,4 @@
-"""What the blocks of `task.yml` are made of: an immutable model without unknown keys, and the shapes of single values."""
+"""Base class of the blocks of `task.yml`, and the types of single values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reads `cases.jsonl`, the golden set of a task.
-
-Shape of a case and of the file belong here; whether a case fits its task is the loader's question.
-"""
+"""Reads `cases.jsonl`, the golden set of a task."""
 
 from __future__ import annotations
 
@@ -34,10 +31,8 @@ class _CaseLine(BaseModel):
     turn: Annotated[int, Field(ge=0)] | None = None
 
 
-def read_cases(
-    path: Path, *, shown_as: str, issues: list[ValidationIssue]
-) -> tuple[tuple[Case, ...], tuple[int, ...]]:
-    """The cases of the file and the line of each; faults are added to `issues`. No file is no cases."""
+def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
+    """Returns the cases and the line of each; errors are appended to `issues`. A missing file has no cases."""
     if not path.exists():
         return (), ()
     cases: list[Case] = []
@@ -62,10 +57,8 @@ def read_cases(
     return tuple(cases), tuple(lines)
 
 
-def turn_issues(
-    cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str
-) -> Iterator[ValidationIssue]:
-    """Turns of a task without conversations, turns that stand twice, and halves of a turn's place."""
+def turn_issues(cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str) -> Iterator[ValidationIssue]:
+    """Yields an issue for each turn of a task without conversations, repeated turn, and incomplete turn position."""
     first: dict[tuple[str, int | None], int] = {}
     for case, line in zip(cases, lines, strict=True):
         if (case.conversation is None) != (case.turn is None):
@@ -75,7 +68,7 @@ def turn_issues(
             continue
         if spec.input.conversation is None:
             yield ValidationIssue(
-                file, line, "no `conversation`, for task.yml has no `input.conversation`", shown(case.turn)
+                file, line, "no `conversation`, because task.yml has no `input.conversation`", shown(case.turn)
             )
         place = (case.conversation, case.turn)
         if first.setdefault(place, line) != line:

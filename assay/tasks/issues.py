@@ -1,7 +1,4 @@
-"""Issues in a task folder: each with file, line, expected and found, all reported at once.
-
-Finding the line of a value in YAML belongs here; deciding what is an issue does not.
-"""
+"""Issues in a task folder: each with file, line, expected and found, all reported at once."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True, order=True)
 class ValidationIssue:
-    """One thing wrong in a task folder; `file` is relative to the project, `line` counts from 1."""
+    """One issue in a task folder; `file` is relative to the project, `line` counts from 1."""
 
     file: str
     line: int
@@ -37,7 +34,7 @@ class ValidationIssue:
 
 
 class TaskValidationError(UsageError):
-    """A task folder with issues; its message lists them all, a line each."""
+    """A task folder has issues; the message lists all of them, one per line."""
 
     def __init__(self, issues: Sequence[ValidationIssue]) -> None:
         self.issues = tuple(sorted(set(issues)))
@@ -45,13 +42,13 @@ class TaskValidationError(UsageError):
 
 
 def shown(value: object) -> str:
-    """The value as a person would recognise it, cut to one short line."""
+    """Returns the value as readable text, cut to one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 class YamlDocument:
-    """A YAML file that knows the line of each of its values."""
+    """A YAML file with the line of each of its values."""
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self.file = shown_as
@@ -67,9 +64,7 @@ class YamlDocument:
                 ValidationIssue(self.file, 1, "the file", "nothing there", "`assay init TASK` writes one")
             )
         except OSError as error:
-            self.issues.append(
-                ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__)
-            )
+            self.issues.append(ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__))
         except RecursionError:
             self.issues.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
         except UnicodeDecodeError as error:
@@ -98,7 +93,7 @@ class YamlDocument:
         return line
 
     def issues_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
-        """What Pydantic found in the value at `under`, one issue for each."""
+        """Returns one issue for each Pydantic error in the value at `under`."""
         found = []
         for detail in error.errors(include_url=False):
             if _is_consequence(detail):
@@ -113,15 +108,15 @@ class YamlDocument:
                     ValidationIssue(self.file, line, "a known key", f"`{place}`", "remove it or correct its name")
                 )
             else:
-                # Pydantic puts "Value error, " before what a validator of ours says.
-                said = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-                wanted = f"`{place}` to be right: {said.removeprefix('Input should be ')}"
+                # Pydantic puts "Value error, " before the message of a validator.
+                message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
+                wanted = f"`{place}` to be right: {message.removeprefix('Input should be ')}"
                 value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
                 found.append(ValidationIssue(self.file, line, wanted, value))
         return found
 
     def _untagged(self, path: Sequence[str | int]) -> list[str | int]:
-        """The path without the types that Pydantic puts into it where a block's `type` says which keys it has."""
+        """Returns the path without the type names that Pydantic inserts for blocks whose `type` selects their keys."""
         node, found = self._root, list[str | int]()
         for step in path:
             kind = _child(node, "type")[1]
@@ -132,7 +127,7 @@ class YamlDocument:
         return found
 
     def _collect_repeated_keys(self, node: yaml.Node, *, seen_nodes: set[int]) -> None:
-        if id(node) in seen_nodes:  # an alias leads to where we have been
+        if id(node) in seen_nodes:  # an alias leads to a node that was visited
             return
         seen_nodes.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -150,7 +145,7 @@ class YamlDocument:
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:
-    """Whether a list is called too short only because its items are wrong, which is said of each."""
+    """True for a list reported as too short only because its items are invalid; each item has its own issue."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 

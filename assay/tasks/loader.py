@@ -1,8 +1,4 @@
-"""Reads a task folder into one frozen `Task`, or reports every issue in it at once.
-
-Belongs here: files of the folder and what holds between them. What another room must judge (scorer types, masking,
-providers) comes in through the `Catalog`.
-"""
+"""Reads a task folder into one frozen `Task`, or reports every issue in it at once."""
 
 from __future__ import annotations
 
@@ -39,10 +35,10 @@ def task_names(tasks_dir: Path) -> tuple[str, ...]:
 
 
 def find_task(tasks_dir: Path, name: str) -> Path:
-    """The folder of the task.
+    """Returns the folder of the task.
 
     Raises:
-        UsageError: there is no such task; names the nearest ones.
+        UsageError: the task does not exist; the message names the nearest tasks.
     """
     names = task_names(tasks_dir)
     if name in names:
@@ -62,10 +58,10 @@ def find_task(tasks_dir: Path, name: str) -> Path:
 
 
 def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT) -> Task:
-    """The task in `folder` with `variant` applied.
+    """Returns the task in `folder` with `variant` applied.
 
     Raises:
-        TaskInvalid: the folder has issues; all of them are in the message.
+        TaskValidationError: the folder has issues; the message has all of them.
         UsageError: the task has no such variant.
     """
     reading = _Reading(folder, catalog)
@@ -115,7 +111,7 @@ class _Reading:
             return None
 
     def check_the_rest(self) -> None:
-        """What can be judged although task.yml has issues is judged too."""
+        """Validates the files that can be read although task.yml has issues."""
         sound = self._sound_spec()
         if sound is None:
             read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), issues=self.issues)
@@ -123,7 +119,7 @@ class _Reading:
             self.whole(sound, DEFAULT_VARIANT)
 
     def _sound_spec(self) -> TaskSpec | None:
-        """The spec with each block that has an issue left out or filled in; None where others hang on the block."""
+        """Returns the spec with each invalid block omitted or replaced; None where other blocks depend on it."""
         if self.document.issues or not isinstance(self.document.value, dict):
             return None
         provider = min(self.catalog.providers, default="none")
@@ -147,7 +143,7 @@ class _Reading:
 
     def check_variants(self, spec: TaskSpec) -> None:
         if DEFAULT_VARIANT in spec.variants:
-            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task as it stands")
+            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task without overrides")
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
                 self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
@@ -248,8 +244,8 @@ class _Reading:
                 ["cache", "semantic", "provider"], f"a provider of providers.yml ({known})", shown(semantic.provider)
             )
         for index, check in enumerate(spec.checks):
-            for fault in self.catalog.check_issues(check, self.folder):
-                self.report(["checks", index], f"check '{check.name}' to be right", fault)
+            for issue in self.catalog.check_issues(check, self.folder):
+                self.report(["checks", index], f"check '{check.name}' to be right", issue)
         if EXAMPLES_VARIABLE in spec.input.fields:
             self.report(["input", "fields", EXAMPLES_VARIABLE], "another name", "that of the examples in templates")
 
@@ -318,8 +314,8 @@ class _Reading:
         if model is None:
             return
         for name, value in (case.expected or {}).items():
-            if fault := value_issue(model, name, value):
-                self.issues.append(ValidationIssue(file, line, f"expected.{name} {fault}", shown(value)))
+            if issue := value_issue(model, name, value):
+                self.issues.append(ValidationIssue(file, line, f"expected.{name} {issue}", shown(value)))
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -332,21 +328,21 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a scheduler must know of a task before it runs; `fault` says that the folder has issues.
+    """The settings that a scheduler needs before a task runs; `issues` has the text of the folder's issues, or None.
 
-    A folder that says no stage, for its issues, counts as one in shadow; it runs nothing at any stage.
+    A folder whose stage cannot be read because of its issues counts as shadow; it runs nothing at any stage.
     """
 
     name: str
     description: str
     owner: str | None
     schedule: ScheduleSpec | None
-    fault: str | None
+    issues: str | None
     stage: Stage = Stage.SHADOW
 
 
 def outline(folder: Path) -> Outline:
-    """The outline of the task, also of a broken one: the others must not suffer for it."""
+    """Returns the outline of the task, also of a broken one, so that other tasks still load."""
     reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
     spec = reading.spec()
     if spec is None:

@@ -1,7 +1,4 @@
-"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for the wire.
-
-Loading the user's model belongs here; validating an answer with it is the engine's part.
-"""
+"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for providers."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from assay.tasks.issues import ValidationIssue, shown
 def load_output_model(
     folder: Path, reference: str, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> type[BaseModel] | None:
-    """The class that `file.py:Class` names, or None with the fault added to `issues`."""
+    """Returns the class that `file.py:Class` names, or None with the error appended to `issues`."""
     file, _, name = reference.partition(":")
     path = folder / file
     if not path.is_file():
@@ -62,14 +59,14 @@ def load_output_model(
 
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema, closed: no object takes a key that the model does not name."""
+    """Returns the model's JSON schema with `additionalProperties: false` on every object."""
     schema = copy.deepcopy(model.model_json_schema())
     _close(schema)
     return schema
 
 
 def is_strict(schema: Any) -> bool:
-    """True when every object requires all its properties, which providers' strict mode asks for."""
+    """True when every object requires all its properties, as providers' strict mode demands."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, dict):
@@ -81,7 +78,7 @@ def is_strict(schema: Any) -> bool:
 
 
 def is_closed(schema: Any) -> bool:
-    """True when no object with named properties takes others too."""
+    """True when no object with named properties accepts other properties."""
     if isinstance(schema, list):
         return all(is_closed(item) for item in schema)
     if not isinstance(schema, dict):
@@ -92,7 +89,7 @@ def is_closed(schema: Any) -> bool:
 
 
 def value_issue(model: type[BaseModel], name: str, value: Any) -> str | None:
-    """What is wrong with an expected value of one field, or None."""
+    """Returns the error of an expected value of one field, or None."""
     if name not in model.model_fields:
         return f"to be a field of {model.__name__} ({', '.join(model.model_fields)})"
     info = model.model_fields[name]

@@ -11,7 +11,7 @@ from assay.errors import AssayError
 @click.command()
 @click.argument("task")
 def init(task: str) -> None:
-    """Write a new task folder that runs as it is."""
+    """Create a new task folder that runs without changes."""
     from assay.tasks.new_task import scaffold_task
 
     folder = scaffold_task(open_settings().tasks_dir, task)
@@ -24,7 +24,7 @@ def init(task: str) -> None:
 @click.argument("task", required=False)
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def check(task: str | None, style: str) -> None:
-    """Validate task folders; each issue has its file and line, what was expected and found."""
+    """Validate task folders; each issue has its file and line, expected and found value."""
     from assay.project import check_tasks
     from assay.tasks.loader import find_task, task_names
     from assay.terminal.output import write_json, write_table

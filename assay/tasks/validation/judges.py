@@ -1,7 +1,4 @@
-"""What can be wrong with judges beyond their shape: rubrics, providers, fields and levels that they name.
-
-Finding issues belongs here; their lines and their wording as a whole are the loader's.
-"""
+"""Validates the rubrics, providers, fields and levels that judges name."""
 
 from __future__ import annotations
 
@@ -17,17 +14,17 @@ from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, r
 from assay.tasks.spec import TaskSpec
 
 JudgeIssue = tuple[list[str | int], str, str]
-"""Path within the spec, what was expected, what was found."""
+"""Path within the spec, expected, found."""
 
 
 def read_rubrics(
     spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> dict[str, Rubric]:
-    """The rubric of each judge by the judge's name; what is wrong with a file is added to `issues`."""
+    """Returns the rubric of each judge by the judge's name, and appends errors of its file to `issues`."""
     rubrics: dict[str, Rubric] = {}
     for judge in spec.judges:
         if rubric_missing(judge.rubric, folder):
-            continue  # named by `judge_issues`, at the line of task.yml
+            continue  # reported by `judge_issues`, at the line of task.yml
         rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, issues=issues)
         if rubric is not None:
             rubrics[judge.name] = rubric
@@ -42,7 +39,7 @@ def judge_issues(
     folder: Path,
     providers: Collection[str],
 ) -> Iterator[JudgeIssue]:
-    """Every issue in `judges`; fields of the answer are looked at where the model is known."""
+    """Yields every issue in `judges`; output fields are validated where the model is known."""
     for index, judge in enumerate(spec.judges):
         place: list[str | int] = ["judges", index]
         if rubric_missing(judge.rubric, folder):
@@ -79,15 +76,13 @@ def _field_issues(
                 yield [*place, "sees", name], f"{what} ({', '.join(fields)})", shown(field)
 
 
-def _scale_issues(
-    judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool
-) -> Iterator[JudgeIssue]:
+def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool) -> Iterator[JudgeIssue]:
     for need in rubric.needs:
         if not getattr(judge.sees, need):
             yield [*place, "sees"], f"`{need}`, which rubric {judge.rubric!r} needs", "none"
     if rubric.levels is None:
         if judge.passes is not None:
-            yield [*place, "passes"], "none, for the rubric is binary", shown(judge.passes)
+            yield [*place, "passes"], "none, because the rubric is binary", shown(judge.passes)
         return
     levels = ", ".join(map(str, sorted(rubric.levels)))
     if judge.passes is None and decides:

@@ -1,7 +1,4 @@
-"""What can be wrong with the rules of routes beyond their shape: fields, checks and answers that they name.
-
-Finding issues belongs here; their lines and their wording as a whole are the loader's.
-"""
+"""Validates the fields, checks and outputs that the rules of routes name."""
 
 from __future__ import annotations
 
@@ -14,17 +11,17 @@ from assay.tasks.output_model import value_issue
 from assay.tasks.spec import LOGPROB, RouteSpec, TaskSpec
 
 RouteIssue = tuple[list[str | int], str, str]
-"""Path within the spec, what was expected, what was found."""
+"""Path within the spec, expected, found."""
 
 NOT_WITH_A_PREDICTION = frozenset({"logprobs", "max_completion_tokens", "tools", "audio"})
 NEED_LABELS = frozenset({"exact_match"})
-"""Types of checks that judge by an expected value, which nobody has while a request is under way."""
+"""Types of checks that need an expected value, which is not available while a request is in progress."""
 
 
 def route_issues(spec: TaskSpec, model: type[BaseModel] | None) -> Iterator[RouteIssue]:
-    """Every issue in `when` and `escalate`; fields of the answer are looked at where the model is known."""
+    """Yields every issue in `when` and `escalate`; output fields are validated where the model is known."""
     if all(route.when for route in spec.routes):
-        yield ["routes"], "a route without `when`, so that every record has one", "conditions on all of them"
+        yield ["routes"], "a route without `when`, so that every record has a route", "conditions on all of them"
     for index, route in enumerate(spec.routes):
         place: list[str | int] = ["routes", index]
         for name in route.when.keys() - spec.input.fields.keys():
@@ -46,12 +43,12 @@ def _check_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> I
 
 
 def _prediction_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteIssue]:
-    """What a request with a predicted output must not hold, by the API reference of `prediction`."""
+    """Yields parameters that providers reject with a predicted output, by the API reference of `prediction`."""
     if spec.prompts.prediction is None or not route.predicted_output:
         return
-    asked = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
-    if taken := sorted(asked & NOT_WITH_A_PREDICTION):
-        wanted = f"false, because providers take no prompts.prediction beside {', '.join(taken)}"
+    used = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
+    if taken := sorted(used & NOT_WITH_A_PREDICTION):
+        wanted = f"false, because providers reject prompts.prediction together with {', '.join(taken)}"
         yield [*place, "predicted_output"], wanted, "true (the default)"
 
 

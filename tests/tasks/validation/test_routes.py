@@ -57,9 +57,7 @@ def test_an_issue_in_a_rule_names_line_expected_and_found(
     issues = folder.issues()
 
     assert {issue.line for issue in issues} == {LINE}
-    assert any(
-        expected in issue.expected and found in f"{issue.found}; {issue.next_step}" for issue in issues
-    ), issues
+    assert any(expected in issue.expected and found in f"{issue.found}; {issue.next_step}" for issue in issues), issues
 
 
 def test_a_record_must_have_a_route(folder: TaskFolder) -> None:
