@@ -28,7 +28,7 @@ LINES_SHOWN = 20
 
 
 def run_demo(settings: Settings) -> None:
-    """Runs the golden set of the shipped task with the local model, scores it, builds the marts and shows the scorecard.
+    """Runs and scores the golden set of the shipped task with the local model, builds the marts, shows the scorecard.
 
     Raises:
         AssayError: a step failed; the message names its log.

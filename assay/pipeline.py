@@ -28,10 +28,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def answer(
     context: StageContext, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
 ) -> None:
-    """Lands a prediction for every request of the run or shard; Ctrl-C lands the results so far and raises `Interrupted`.
+    """Lands a prediction for every request of the run or shard; Ctrl-C lands results so far and raises `Interrupted`.
 
     Raises:
-        AssayError: the run cannot continue; its `finished` row has the reason, and a resume continues it. A shard lands no
+        AssayError: the run cannot continue; its `finished` row has the reason, and a resume continues it. A shard lands
+            no
             such row: the others may continue, and the run ends with all of them.
     """
     number = None if shard == WHOLE else shard.index

@@ -64,13 +64,13 @@ class Project(StageContext):
         )
 
     def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
-        """Returns the complete, valid task, see `assay.tasks.loader`; a variant `@ref` uses the prompts of that git ref."""
+        """The complete, valid task, see `assay.tasks.loader`; a variant `@ref` uses the prompts of that git ref."""
         if variant.startswith(REF):
             return self.task_at(name, variant.removeprefix(REF), label=variant)
         return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
 
     def task_at(self, name: str, ref: str, *, label: str, variant: str = DEFAULT_VARIANT) -> Task:
-        """Returns the task with the prompts, routes and output of its folder at the git ref; cases, scorers and policy are current.
+        """The task with prompts, routes and output of its folder at the git ref; cases, scorers and policy are current.
 
         Raises:
             UsageError: the ref does not exist or has no such task, or its task reads other input fields.

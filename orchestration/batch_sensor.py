@@ -27,7 +27,7 @@ REST = ("responses", "predictions", "scores")
 
 
 def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStatus | None:
-    """Returns the counts of the run's batches and tags this Dagster run while some are open; None when the rest is for online.
+    """The counts of the run's batches and tags this Dagster run while some are open; None when the rest is for online.
 
     Raises:
         AssayError: the warehouse or a provider failed; executing the step again resumes, and sends nothing twice.
@@ -75,7 +75,7 @@ def _waiting(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def _is_done(context: dg.SensorEvaluationContext, project: Project, run: dg.DagsterRun) -> bool:
-    """True when no provider processes the run's batches any more; an error is logged, and the check is repeated later."""
+    """True when no provider processes the run's batches any more; an error is logged and checked again later."""
     try:
         running, total = batches_running(project, run.tags[RUN_TAG], data_date=date.fromisoformat(run.tags[DAY_TAG]))
     except AssayError as error:

@@ -26,8 +26,8 @@ PR_SET_PDEATHSIG = 1
 class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
     """Heartbeats that extend this worker's hold on its steps, however long they take; for Redis only.
 
-    Celery itself redelivers a message that is not acknowledged within the visibility timeout, whether its worker lives or
-    not: with a timeout above the longest step, the step of a dead worker would wait that long.
+    Celery itself redelivers a message that is not acknowledged within the visibility timeout, whether its worker lives
+    or not: with a timeout above the longest step, the step of a dead worker would wait that long.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def celery_functions() -> tuple[Callable[[dict[str, Any]], Celery], Callable[[Celery], object]]:
-    """Returns the function that makes the executor's Celery application, and the one that adds the task that runs a step.
+    """The function that makes the executor's Celery application, and the one that adds the task that runs a step.
 
     Imported when called, because `dagster-celery` is an extra.
     """

@@ -1,7 +1,7 @@
 """The evaluation of one task: the gate of task.yml as a blocking check, and a separate job for it.
 
-In shadow, predictions are not used, so no asset waits for the gate. From beta on the day's records do: a version that may
-not ship processes no row.
+In shadow, predictions are not used, so no asset waits for the gate. From beta on the day's records do: a version that
+may not ship processes no row.
 """
 
 from functools import partial

@@ -20,7 +20,7 @@ STATE_OF = {RuleDecision.FAIL: RuleState.FAIL, RuleDecision.INCONCLUSIVE: RuleSt
 
 
 def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
-    """Returns the decision with its evidence; where the decision blocks, the failed check stops the assets that wait for it."""
+    """The decision with its evidence; where the decision blocks, the failed check stops the assets that wait for it."""
     sides = {"candidate": evaluation.candidate, "champion": evaluation.champion}
     runs = {f"{who}_run_id": side.run_id for who, side in sides.items() if side}
     paid = {side.run_id: side.spent for side in sides.values() if side and side.spent}
@@ -49,7 +49,7 @@ def _decided(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
-    """Returns a passed check if the decision is PASS; else an error where it blocks, and a warning where it does not."""
+    """A passed check if the decision is PASS; else an error where it blocks, and a warning where it does not."""
     decision = evaluation.verdict.decision
     return dg.AssetCheckResult(
         check_name=GATE,
@@ -61,7 +61,7 @@ def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
 
 
 def _reasons(evaluation: Evaluation) -> str:
-    """Formats the decision, and the first rules that led to it; with none, as without a champion, no rule counts toward it."""
+    """Formats the decision and the first rules that led to it; without a champion there may be none."""
     decision = evaluation.verdict.decision
     decisive = [outcome for outcome in evaluation.verdict.outcomes if outcome.state is STATE_OF.get(decision)]
     reasons = [f"{outcome.rule.name}: {outcome.reason}" for outcome in decisive[:REASONS_SHOWN]]

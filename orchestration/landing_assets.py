@@ -28,7 +28,7 @@ FED_BY = {
     "gates": "evaluation",
     "stages": "evaluation",
 }
-"""Landing table to the asset of each task that writes it; `evaluation`, which also runs the task, is listed only at its own.
+"""Landing table to the asset of each task that writes it; `evaluation` also runs the task, but is listed only once.
 
 A promotion depends on a gate, so `stages` is downstream of it.
 """

@@ -63,8 +63,8 @@ def marts_job() -> UnresolvedAssetJobDefinition:
 def manifest(settings: Settings) -> Path:
     """Returns dbt's manifest of the project's present files; it queries no warehouse.
 
-    It is parsed once for each state of the files and each warehouse, and replaced atomically, so that processes which start
-    together may all call this.
+    It is parsed once for each state of the files and each warehouse, and replaced atomically, so that processes which
+    start together may all call this.
 
     Raises:
         UsageError: dbt cannot parse the project; the message holds its last lines.

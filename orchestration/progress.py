@@ -28,7 +28,7 @@ class StepProgress:
 
 @contextmanager
 def answering(log: Callable[[str], None], total: int, *, every_s: float = EVERY_SECONDS) -> Iterator[RunProgress]:
-    """Yields the receiver of each result of the block; it logs a message every `every_s` seconds, and one at the end."""
+    """The receiver of each result of the block; it logs a message every `every_s` seconds, and one at the end."""
     progress = RunProgress(total)
 
     def show(snapshot: ProgressSnapshot) -> None:

@@ -50,7 +50,7 @@ def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
 
 
 def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
-    """Returns the task's cron schedule, stopped until it is turned on; a tick runs the previous day, which is complete."""
+    """The task's cron schedule, stopped until it is turned on; a tick runs the previous day, which is complete."""
     if task.schedule is None:
         return None
 

@@ -61,7 +61,7 @@ class Result:
 
 
 def main() -> int:
-    """Evaluates every changed task, posts the result on the pull request and in the job's summary; returns the exit code."""
+    """Evaluates every changed task, posts the result on the pull request and job summary; returns the exit code."""
     options = _options()
     try:
         start = _git("merge-base", options.base, "HEAD").strip()

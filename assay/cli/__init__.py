@@ -65,12 +65,12 @@ def _ended() -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("assay: interrupted", err=True)
         return INTERRUPTED
-    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 when the reader of `--help` closes the pipe
+    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 on a closed pipe of `--help`
         return _exit_code(error, None)
 
 
 def _exit_code(error: BaseException, context: click.Context | None) -> int:
-    """Returns 0 where the reader closed the pipe early, e.g. `| head`; else the code of an error, which was reported."""
+    """0 where the reader closed the pipe early, e.g. `| head`; else the code of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
     with suppress(Exception):  # the report may have no reader either

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 APPEND_THREADS = 1000
-"""Number of clients that may be killed during an append before the emulator accepts no more; unused threads cost nothing."""
+"""Clients that may be killed during an append before the emulator accepts no more; unused threads cost nothing."""
 
 
 def allow_for_lost_clients() -> None:

@@ -23,7 +23,7 @@ SLOT_TOKENS = 2048
 THREADS = 2
 PROMPT_CACHE_MIB = 256
 SPECULATIONS = ("none", "ngram_simple", "ngram_map_k", "ngram_mod", "ngram_cache")
-"""Speculative decoding methods by llama.cpp's names: tokens are predicted from earlier ones. All give the same responses."""
+"""Speculative decoding methods by llama.cpp's names: earlier tokens predict the next. All give the same responses."""
 # Threads that wait for each other must sleep, not spin: on two busy cores spinning made it a hundred times slower.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 

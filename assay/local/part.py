@@ -36,9 +36,9 @@ class Explanation:
 class Part:
     """One service of the local stack.
 
-    `ports` maps the environment variable that sets each port to the port. `answers` takes the Unix time of the launch and
-    is True once the part is ready. `explain` finds the cause of a failure in a log's text.
-    `modules` must be importable before the command can run. `after` must be ready first. `environment` is added to its own.
+    `ports` maps the environment variable that sets each port to the port. `answers` takes the Unix time of the launch
+    and is True once the part is ready. `explain` finds the cause of a failure in a log's text. `modules` must be
+    importable before the command can run. `after` must be ready first. `environment` is added to its own.
     """
 
     name: str

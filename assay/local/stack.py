@@ -56,7 +56,7 @@ class StackOptions:
 def up(
     settings: Settings, *, parts: Sequence[str] = PARTS, report: Report, options: StackOptions | None = None
 ) -> tuple[PartStatus, ...]:
-    """Starts the named parts and waits until they are ready; running parts are not changed. Returns the status of all parts.
+    """Starts the named parts, waits until they are ready, and returns the status of all; running parts are not changed.
 
     Raises:
         UsageError: a part is unknown, a package is missing, a port or the data is in use by another program.
@@ -94,7 +94,7 @@ def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
 
 
 def status(settings: Settings) -> tuple[PartStatus, ...]:
-    """Returns the present status of each part, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
+    """The present status of each part, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
     stack = _Stack(settings, StackOptions(), report=lambda _: None)
     return tuple(stack.status(part) for part in stack.parts)
 

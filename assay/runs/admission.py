@@ -95,7 +95,7 @@ def _admit(
 def previewed(
     context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]
 ) -> Iterator[Run]:
-    """Yields a run over the present input for the block only: nothing is landed, and the snapshot is deleted at the end.
+    """A run over the present input for the block only: nothing is landed, and the snapshot is deleted at the end.
 
     Raises:
         UsageError: the input as a whole cannot be read.

@@ -71,7 +71,7 @@ class RecordMasker:
     def records(
         self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
     ) -> Iterator[MaskedRecord | MaskingError]:
-        """Yields every admitted row of the snapshot, masked, by position; only the shard's rows, at `wanted` positions."""
+        """Every admitted row of the snapshot, masked, by position; only the shard's rows, at `wanted` positions."""
         for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
             if wanted is not None and not wanted(row.position):
                 continue

@@ -37,7 +37,7 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
 
 
 def join(project: Project, run_id: str) -> Run:
-    """Returns a run of which this worker processes a shard; another process has just reopened it and checked its source.
+    """A run of which this worker processes a shard; another process has just reopened it and checked its source.
 
     Raises:
         UsageError: this machine cannot read the run's snapshot, or the snapshot or the task differs.

@@ -50,8 +50,8 @@ class JurorSpec(Block):
 class JudgeSpec(Block):
     """A scorer that calls one or several models, each `epochs` times, and makes one verdict of their ratings.
 
-    `passes` is the lowest level of an ordinal rubric that passes. `sample` is the share of a run's records that is judged,
-    or their number; golden cases are always judged.
+    `passes` is the lowest level of an ordinal rubric that passes. `sample` is the share of a run's records that is
+    judged, or their number; golden cases are always judged.
     """
 
     name: Name

@@ -37,7 +37,7 @@ def load_output_model(
         sys.modules[module_name] = module  # Pydantic resolves annotations through it
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes an issue with its line
+        except Exception as error:  # noqa: BLE001 - user code may raise any error; it becomes an issue
             del sys.modules[module_name]
             issues.append(
                 ValidationIssue(

@@ -127,8 +127,8 @@ class Condition(Block):
 class ConfidenceSpec(Block):
     """A response with a confidence below `below` escalates.
 
-    `source` (`from` in the file) is `logprob`, the probability of the response's least certain token, or the output field
-    in which the model states its confidence from 0 to 1.
+    `source` (`from` in the file) is `logprob`, the probability of the response's least certain token, or the output
+    field in which the model states its confidence from 0 to 1.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -256,9 +256,9 @@ class ExactCacheSpec(Block):
 class SemanticCacheSpec(Block):
     """Responses are reused for requests with the same meaning for `ttl`; off until `threshold` is set.
 
-    `provider` and `model` compute the embeddings. `threshold` is the minimum cosine similarity of a hit, and `margin` how
-    much more similar it must be than the nearest question with a different output; `assay cache tune` measures both.
-    Outputs differ when they differ in the fields `compare`, or in any field if none is named.
+    `provider` and `model` compute the embeddings. `threshold` is the minimum cosine similarity of a hit, and `margin`
+    how much more similar it must be than the nearest question with a different output; `assay cache tune` measures
+    both. Outputs differ when they differ in the fields `compare`, or in any field if none is named.
     """
 
     provider: str

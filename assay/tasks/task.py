@@ -166,7 +166,7 @@ def _inference_of(route: RouteSpec) -> list[str]:
 
 
 def _policy_of(route: RouteSpec) -> list[Any]:
-    """Part of a route that decides which route serves; rules that are not set are omitted and leave the hash as it was."""
+    """Part of a route that decides which route serves; rules that are not set are omitted from the hash."""
     rules = route.model_dump(mode="json", include={"when", "escalate", "predicted_output"}, exclude_defaults=True)
     return [route.timeout_s, route.max_attempts, route.repair, *([rules] if rules else [])]
 

@@ -50,8 +50,8 @@ Render = Callable[[Mapping[str, object]], str]
 def renderer(text: str) -> Render:
     """Returns a function that renders the template of `text`, which is already validated.
 
-    A template of only text and variables is joined without Jinja: Jinja would take ten times longer than the rest of the
-    work for a record. The result is the same.
+    A template of only text and variables is joined without Jinja: Jinja would take ten times longer than the rest of
+    the work for a record. The result is the same.
     """
     from jinja2 import StrictUndefined, nodes
 

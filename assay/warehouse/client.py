@@ -78,7 +78,7 @@ class Warehouse:
     def stream(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> Iterator[dict[str, Any]]:
-        """Yields the rows of the query, page by page; table names without a dataset are in `dataset` of this environment.
+        """The rows of the query, page by page; table names without a dataset are in `dataset` of this environment.
 
         Raises:
             ServiceUnreachable: the warehouse does not respond.
@@ -113,7 +113,7 @@ class Warehouse:
             )
 
     def statement_type(self, sql: str, *, dataset: str = LANDING) -> str | None:
-        """Returns BigQuery's type of the statement (SELECT, SCRIPT, …), from a dry run without cost; None if it has none."""
+        """BigQuery's type of the statement (SELECT, SCRIPT, …), from a dry run without cost; None if it has none."""
         with reachable(self.settings):
             return self._start(sql, None, dataset, dry_run=True).statement_type or None
 

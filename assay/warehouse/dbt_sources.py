@@ -75,7 +75,7 @@ def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path,
 
 
 def render_source(tables: Sequence[TableSchema]) -> str:
-    """Renders the YAML of the source `landing`: its tables and their descriptions; the staging models have the columns."""
+    """Renders the YAML of the source `landing`: tables and their descriptions; the staging models have the columns."""
     lines = [
         f"# {NOTICE}; do not edit.",
         "version: 2",
@@ -96,7 +96,7 @@ def render_source(tables: Sequence[TableSchema]) -> str:
 
 
 def render_model(table: TableSchema) -> str:
-    """Renders the SQL of a staging model: one row per key by the table's rule, every column in the schema file's order."""
+    """Renders the SQL of a staging model: one row per key by the table's rule, columns in the schema file's order."""
     return MODEL.format(
         table=table.name,
         key=", ".join(f"'{column}'" for column in table.key),
@@ -106,7 +106,7 @@ def render_model(table: TableSchema) -> str:
 
 
 def render_properties(table: TableSchema) -> str:
-    """Renders the YAML of a staging model without its unit tests: grain, key test, every column's description by `doc()`."""
+    """Renders the YAML of a staging model without unit tests: grain, key test, column descriptions by `doc()`."""
     lines = [
         f"# {NOTICE}, except unit_tests.",
         "version: 2",

@@ -41,7 +41,7 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
 def run_dbt(
     settings: Settings, verb: str, *options: str, target: Path, timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Runs dbt on the project's models with the settings of this process, and returns when it has ended; it writes to `target`."""
+    """Runs dbt on the project's models with this process's settings until it ends; dbt writes to `target`."""
     project = settings.root / DBT_PROJECT
     return subprocess.run(
         [

@@ -51,7 +51,8 @@ def read_only(warehouse: Warehouse, sql: str) -> Result:
 def _kind_by_words(sql: str) -> str:
     """Returns the kind of a statement by its first word: SELECT only for exactly one query.
 
-    This runs before the dry run, because an emulator's dry run of a script executes it; ambiguous text counts as a script.
+    This runs before the dry run, because an emulator's dry run of a script executes it; ambiguous text counts as a
+    script.
     """
     words = NOT_CODE.sub(" ", sql).strip().rstrip(";").strip()
     if not words:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
-    """Returns the number of requests left for online when no batch of the run is open; else prints how to collect, and None.
+    """The number of requests left for online when no batch of the run is open; else prints how to collect, and None.
 
     Raises:
         AssayError: the warehouse or a provider failed; the message says how to resume.

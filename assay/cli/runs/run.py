@@ -49,7 +49,7 @@ INTERRUPTED = 130
 @click.option(
     "--batch",
     is_flag=True,
-    help="Use the provider's Batch API: slower, at a lower price. With --resume: send again what a batch did not complete.",
+    help="Use the provider's Batch API: slower, cheaper. With --resume: send again what a batch did not complete.",
 )
 @click.option("--wait", is_flag=True, help="With --batch: wait until every batch is landed.")
 @click.option("--dry-run", is_flag=True, help="Only print the cost forecast; nothing is sent or landed.")

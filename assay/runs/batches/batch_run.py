@@ -34,8 +34,9 @@ POLL_FIRST_SECONDS = 5.0
 def submit_batches(context: StageContext, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
     """Puts every open request of the run that may go by batch into one, as far as budget and provider allow.
 
-    Requests that a batch included and returned no response for are left to the online pass; `again` sends them once more.
-    A request is also left to it when its routes are a cascade, its provider has no Batch API, or it does not fit a file.
+    Requests that a batch included and returned no response for are left to the online pass; `again` sends them once
+    more. A request is also left to it when its routes are a cascade, its provider has no Batch API, or it does not fit
+    a file.
 
     Raises:
         ServiceUnreachable: the warehouse or a provider does not answer; resume later, nothing is sent twice.
@@ -117,7 +118,7 @@ async def _running(context: StageContext, batches: Sequence[Batch], connect: Con
 
 
 async def _runs(api: BatchApi, batch: Batch) -> bool:
-    """Returns False for a batch that a resume can continue with: an ended one, and one that may never have been sent."""
+    """False for a batch that a resume can continue with: an ended one, and one that may never have been sent."""
     if batch.state != BatchState.SUBMITTED or batch.provider_batch_id is None:
         return False
     return not (await api.retrieve(batch.provider_batch_id)).has_ended

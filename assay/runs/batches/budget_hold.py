@@ -56,7 +56,7 @@ class BatchBudget:
         return True
 
     def pledge(self, batch: Batch) -> bool:
-        """Returns True when the maximum cost of the batch is reserved until it is landed; its file's budget is then released.
+        """True when the maximum cost of the batch is reserved until it is landed; its file's budget is then released.
 
         Returns False when this process's lease has expired and others have the budget.
         """

@@ -34,7 +34,7 @@ LOOK_AGAIN_S = 20.0
 
 
 class BatchApi(Protocol):
-    """Operations of a provider's Batch API; `assay.inference.batch.client.BatchClient` documents each with its errors."""
+    """Operations of a provider's Batch API; `assay.inference.batch.client.BatchClient` documents their errors."""
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
         """Returns the file's batch, created once."""

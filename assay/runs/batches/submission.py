@@ -100,8 +100,8 @@ class Sender:
         """Puts every open request that may go by batch into one, within the budget and the provider's limits.
 
         Raises:
-            ServiceUnreachable: the warehouse or the provider does not answer; what was intended is taken up by a resume.
-            UsageError: the provider refuses the batch.
+            ServiceUnreachable: the warehouse or the provider does not answer; what was intended is taken up by a
+                resume. UsageError: the provider refuses the batch.
         """
         try:
             for item in RunRequests(self.session.context, self.session.run, self.session.guard):
@@ -175,7 +175,7 @@ class Sender:
         return not self._is_full
 
     def _estimate(self, route: RouteSpec, body_bytes: int) -> Decimal | None:
-        """Returns the maximum cost of a request at the batch tier: its bytes as input tokens, and the maximum output length."""
+        """The maximum cost of a request at the batch tier: its bytes as input tokens, and the maximum output length."""
         lane = (route.provider, route.model)
         if lane not in self._rates:
             self._rates[lane] = self._rate(route)
@@ -197,6 +197,6 @@ class Sender:
 
 
 def _is_cascade(routes: Sequence[RouteSpec]) -> bool:
-    """True when a valid response of the first route may be discarded: the next route must then be called immediately."""
+    """True when a valid response of the first route may be discarded: the next route is then called immediately."""
     escalate = routes[0].escalate
     return len(routes) > 1 and (bool(escalate.checks) or escalate.confidence is not None)

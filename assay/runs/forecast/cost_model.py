@@ -149,7 +149,7 @@ def _end(counts: RequestCounts, sample: Sequence[SampledPrompts], sign: int, *, 
 
 
 def _mean_size(sample: Sequence[SampledPrompts], *, records: int) -> _Mean:
-    """Returns the mean over requests, each record weighted by its number of requests, with its variance over records."""
+    """The mean over requests, each record weighted by its number of requests, with its variance over records."""
     requests = sum(one.n_requests for one in sample)
     if not requests:
         raise ValueError("no request in the sample")

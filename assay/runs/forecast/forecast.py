@@ -66,9 +66,9 @@ class Forecast:
     """Forecast cost of a run, in USD.
 
     `basis` names the source of the numbers: with `landed answers`, `low_usd` to `high_usd` is a 95 % interval around
-    `expected_usd`; with `bound` it is the range of the cost of one call per request, without an expected value; without a
-    price, or with nothing to request, there is none. `reaches` are the lower and upper number of requests that the tightest
-    cap covers, where even `low_usd` exceeds it. The cost of the task's `judges` is not included.
+    `expected_usd`; with `bound` it is the range of the cost of one call per request, without an expected value; without
+    a price, or with nothing to request, there is none. `reaches` are the lower and upper number of requests that the
+    tightest cap covers, where even `low_usd` exceeds it. The cost of the task's `judges` is not included.
     """
 
     run_id: str
@@ -157,7 +157,7 @@ class _Forecaster:
         )
 
     def _counted(self) -> tuple[RequestCounts, int, bool]:
-        """Returns the number to send, the number reused, and whether any prediction is known, as the warehouse has it."""
+        """The number to send, the number reused, and whether any prediction is known, as the warehouse has it."""
         run = self._run
         parameters = {**self._known_parameters(), **run.window, "epochs": run.options.epochs}
         row = next(self._context.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
@@ -193,7 +193,7 @@ class _Forecaster:
         parts, draw = min(count, rows), random.Random(self._run.snapshot.manifest_hash)
         positions = {draw.randrange(part * rows // parts, (part + 1) * rows // parts) for part in range(parts)}
         for row in self._run.snapshot.records_at(positions):
-            mn_open = self._guard.masked(row)
+            masked = self._guard.masked(row)
             if isinstance(masked, MaskedRecord):
                 yield masked
 
@@ -254,7 +254,7 @@ class _Forecaster:
         }
 
     def _past_calls(self) -> Iterator[dict[str, Any]]:
-        """Yields calls of earlier requests with the same inference version: of this run, else of the latest run with any."""
+        """Calls of earlier requests with the same inference version: of this run, else of the latest run with any."""
         facts, warehouse = self._run.facts, self._context.warehouse
         parameters = {"task": facts.task, "inference_version": facts.inference_version, "run_id": facts.run_id}
         latest = next(warehouse.stream(LATEST_REQUESTED.sql, parameters), None)
@@ -276,7 +276,7 @@ class _Forecaster:
         return past
 
     def _repriced(self, call: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
-        """Returns the present cost of the call's input and output; an interrupted call counts with its upper estimate."""
+        """The present cost of the call's input and output; an interrupted call counts with its upper estimate."""
         if call["input_tokens"] is None:
             return Decimal(0), Decimal(call["cost_usd"] or 0)
         whole = TokenUsage(
@@ -313,7 +313,7 @@ class _Forecaster:
         return float(text_bytes) if self._run.task.spec.input.conversation is None else 1.0
 
     def _caps(self) -> Iterator[CapHeadroom]:
-        """Yields the rest of each cap: without the amount spent, and without the maximum cost of batches of other runs."""
+        """The rest of each cap: without the amount spent, and without the maximum cost of batches of other runs."""
         caps, facts = (
             caps_of(self._context.settings, self._run.task, budget_usd=self._run.options.budget_usd),
             self._run.facts,

@@ -15,7 +15,7 @@ OF_WHAT = {
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
-    """Formats the lines shown before the first call: the cost with its basis, then the cap that stops the run, if any."""
+    """Formats the lines shown before the first call: cost and basis, then the cap that stops the run, if any."""
     first, *rest = _cost(forecast)
     lines = [f"forecast: {first}", *(f"  {line}" for line in rest)]
     if forecast.judges:

@@ -122,7 +122,7 @@ class AnswerBuffer:
             entries, self._entries, began = self._entries, [], self._clock()
             page = self._journal.turn_page() if self._journal is not None else 0
             try:
-                # Encoding runs in the thread too: results that arrive meanwhile are read at once, and are then in the journal.
+                # Encoding runs in the thread too: results that arrive meanwhile are read and journaled at once.
                 await asyncio.to_thread(self._append, (entries, *rows_of(batch)))
             except BaseException as error:
                 self._waiting, self._oldest = [*batch, *self._waiting], oldest

@@ -86,7 +86,7 @@ def caps_of(settings: Settings, task: Task, *, budget_usd: float | None) -> Caps
 
 
 async def open_budget(context: StageContext, run: Run) -> Budget:
-    """Opens the run's budget, including what earlier workers of the run have spent. Without a cap, every call is allowed.
+    """Opens the run's budget, with the spending of its earlier workers. Without a cap, every call is allowed.
 
     Raises:
         UsageError: there is a cap, and a model has no price.
@@ -141,7 +141,7 @@ def this_month() -> date:
 
 
 def _ledger(settings: Settings, *, ttl_s: float) -> Ledger:
-    """Opens the ledger in Redis when several machines share one, else in a local file; one per warehouse and environment."""
+    """Opens the ledger of the warehouse and environment: in Redis when several machines share one, else a local file."""
     if settings.redis_url is not None:
         from assay.inference.budgets.redis_ledger import RedisLedger
 

@@ -68,7 +68,7 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
 
 
 def open_judge_cache(settings: Settings, run: Run, sinks: CacheSinks) -> AnswerCache:
-    """Opens the exact cache for the judges of this run, where the task has one: a verdict is never reused by similarity.
+    """Opens the exact cache for the run's judges, where the task has one: a verdict is never reused by similarity.
 
     Raises:
         UsageError: the cache file cannot be opened.

@@ -91,8 +91,8 @@ class Conversations:
     async def hold(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
         """Processes the turns in order, none of them before the earlier pieces of their conversation.
 
-        It ends early when the run is `halted` or cannot continue: a turn is never requested while an earlier turn lacks its
-        prediction.
+        It ends early when the run is `halted` or cannot continue: a turn is never requested while an earlier turn lacks
+        its prediction.
         """
         before, over = self._under_way.get(exchange.talk), asyncio.Event()
         self._under_way[exchange.talk] = over

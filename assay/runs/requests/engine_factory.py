@@ -130,7 +130,7 @@ def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRender
 
 
 def connect(context: StageContext, run: Run) -> dict[str, ModelClient]:
-    """Returns a transport for each provider of the run's routes: the fast client, or the reference client behind a proxy."""
+    """A transport for each provider of the run's routes: the fast client, or the reference client behind a proxy."""
     return connect_to(context, {route.provider for route in run.task.spec.routes})
 
 

@@ -116,7 +116,7 @@ class RequestStage:
             )
 
     async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:
-        """Opens the parts of the engine and registers them with `closing`; rows added on closing are flushed after it."""
+        """Opens the parts of the engine and registers them with `closing`; rows of their closing are flushed later."""
         closing.push_async_callback(buffer.flush)
         sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
         cache = await asyncio.to_thread(open_cache, self.context, self.run, sinks)
@@ -166,7 +166,7 @@ class RequestStage:
             await cancel_and_wait(stopper, teller, settler)
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[PrefetchQueue[Any], Work]:
-        """Returns the queue of items for the workers, and the work on each: a request, or the turns of a conversation."""
+        """The queue of items for the workers, and the work on each: a request, or the turns of a conversation."""
         if isinstance(source, RunRequests):
             return PrefetchQueue(iter(source)), settle
         halted = self._halt.is_set

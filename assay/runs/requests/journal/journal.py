@@ -38,8 +38,8 @@ class Recovered:
 class Journal:
     """The journal of one run, or one shard of it; one process at a time may write it.
 
-    Lines are written into shared memory-mapped files: each line outlives the process as soon as it is written, though not
-    the machine, and needs no system call.
+    Lines are written into shared memory-mapped files: each line outlives the process as soon as it is written, though
+    not the machine, and needs no system call.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -40,7 +40,7 @@ async def open_journaled_buffer(
 
 @asynccontextmanager
 async def flushed(buffer: AnswerBuffer, halt: asyncio.Event) -> AsyncIterator[None]:
-    """Flushes the buffer during the block when due, and at its end completely; an error in landing sets `halt` and is raised."""
+    """Flushes the buffer when due, and completely at the end of the block; an error sets `halt` and is raised."""
     flusher = asyncio.create_task(buffer.flush_when_due())
     flusher.add_done_callback(lambda _: halt.set())
     try:
