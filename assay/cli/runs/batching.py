@@ -25,7 +25,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     from assay.runs.summary import open_requests
     from assay.terminal.output import note, write_json
 
-    go_on = f"assay run {run.task.name} --resume {run.run_id}"
+    resume_command = f"assay run {run.task.name} --resume {run.run_id}"
     try:
         stand = (
             wait_for_batches(context, run, again=again, report=lambda seen: note(_line(seen)))
@@ -35,7 +35,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     except BatchesInUse:
         raise
     except AssayError as error:
-        error.then = f"No batch is sent twice; resume with: {go_on}"
+        error.then = f"No batch is sent twice; resume with: {resume_command}"
         raise
     note(_line(stand))
     if stand.open == 0:
@@ -44,7 +44,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
         write_json(
             {"run_id": run.run_id, "task": run.task.name, "status": UnfinishedRunStatus.SUBMITTED, **asdict(stand)}
         )
-    note(f"providers take up to a day; collect with: {go_on}")
+    note(f"providers take up to a day; collect with: {resume_command}")
     return None
 
 

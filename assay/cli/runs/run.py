@@ -152,7 +152,7 @@ def _run(project: Project, given: _Arguments) -> None:
     if given.output is not None:
         refuse_unwritable(given.output)
     current, requests = _opened(project, given)
-    click.get_current_context().meta[CONTINUE] = _go_on(current)
+    click.get_current_context().meta[CONTINUE] = _resume_hint(current)
     note(f"run {current.run_id}: {requests:,} requests")
     report_forecast(project, current)
     if current.options.batch:
@@ -168,7 +168,7 @@ def _run(project: Project, given: _Arguments) -> None:
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
             "predictions landed",
-            next_step=_go_on(current),
+            next_step=_resume_hint(current),
         )
     if given.style == "table":
         note(f"next: assay report {given.task}")
@@ -235,14 +235,14 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     except Interrupted:
         raise
     except AssayError as error:
-        error.then = f"Predictions so far are landed; {_go_on(current)}"
+        error.then = f"Predictions so far are landed; {_resume_hint(current)}"
         raise
     except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; predictions so far are landed, {_go_on(current)}", err=True)
+        click.echo(f"assay: interrupted; predictions so far are landed, {_resume_hint(current)}", err=True)
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _go_on(current: Run) -> str:
+def _resume_hint(current: Run) -> str:
     return f"resume with: assay run {current.task.name} --resume {current.run_id}"
 
 
@@ -275,6 +275,6 @@ def _resumed(project: Project, given: _Arguments, run_id: str) -> tuple[Run, int
     current = reopen(project, run_id, input_spec=given.input_spec)
     if current.task.name != given.task:
         raise AssayError(
-            f"Run {run_id} belongs to task '{current.task.name}', not '{given.task}'", next_step=_go_on(current)
+            f"Run {run_id} belongs to task '{current.task.name}', not '{given.task}'", next_step=_resume_hint(current)
         )
     return current, open_requests(project.warehouse, current)

@@ -39,7 +39,7 @@ def submit_batches(context: StageContext, run: Run, *, again: bool = False, tool
     a file.
 
     Raises:
-        ServiceUnreachable: the warehouse or a provider does not answer; resume later, nothing is sent twice.
+        ServiceUnreachable: the warehouse or a provider does not respond; resume later, nothing is sent twice.
         UsageError: a provider refuses a batch, or another process has the run's batches.
     """
     with open_batch_session(context, run, tools) as session:

@@ -40,7 +40,7 @@ class BatchBudget:
         """True when the estimate fits under every cap; it is then reserved for a file that is being filled.
 
         Raises:
-            ServiceUnreachable: the ledger or the warehouse does not answer; so do the other operations.
+            ServiceUnreachable: the ledger or the warehouse does not respond; so do the other operations.
         """
         if self.lease is None:
             return True
@@ -101,7 +101,7 @@ def open_batch_budget(context: StageContext, run: Run, runner: asyncio.Runner) -
 
     Raises:
         UsageError: there is a cap, and a model has no price.
-        ServiceUnreachable: the ledger or the warehouse does not answer.
+        ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:

@@ -49,7 +49,7 @@ def land_batch(session: BatchSession, batch: Batch) -> Batch:
     Landing it again after a crash lands the same calls and predictions, which staging deduplicates.
 
     Raises:
-        ServiceUnreachable: the warehouse or the provider does not answer; the batch stays finished, to be landed later.
+        ServiceUnreachable: the warehouse or the provider does not respond; the batch stays finished, to be landed later.
         UsageError: the provider no longer has the files.
     """
     files = _downloaded(session, batch)

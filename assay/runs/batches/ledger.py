@@ -52,7 +52,7 @@ class BatchLedger:
         """Returns the ledger as the warehouse has it.
 
         Raises:
-            ServiceUnreachable: the warehouse does not answer.
+            ServiceUnreachable: the warehouse does not respond.
         """
         return cls(context, run, events or NoEvents(), latest(context.warehouse, run.run_id, run.facts.data_date))
 
@@ -181,7 +181,7 @@ def latest(warehouse: Warehouse, run_id: str, data_date: date) -> dict[str, Batc
     """Returns the batches of the run by chunk hash, each in its latest state.
 
     Raises:
-        ServiceUnreachable: the warehouse does not answer.
+        ServiceUnreachable: the warehouse does not respond.
     """
     found: dict[str, Batch] = {}
     for kept in warehouse.stream(BATCHES_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):

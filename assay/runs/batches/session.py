@@ -143,7 +143,7 @@ def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Ite
 
     Raises:
         UsageError: another process has it, or there is a cap and a model has no price.
-        ServiceUnreachable: the warehouse does not answer, or the budget's ledger.
+        ServiceUnreachable: the warehouse does not respond, or the budget's ledger.
     """
     alone = _alone(batches_dir(context, run.run_id), run)
     with alone, observe_run(context, run.facts, "batch") as seen, asyncio.Runner() as runner:

@@ -100,8 +100,8 @@ class Sender:
         """Puts every open request that may go by batch into one, within the budget and the provider's limits.
 
         Raises:
-            ServiceUnreachable: the warehouse or the provider does not answer; what was intended is taken up by a
-                resume. UsageError: the provider refuses the batch.
+            ServiceUnreachable: the warehouse or the provider does not respond; a resume sends intended batches.
+            UsageError: the provider rejects the batch.
         """
         try:
             for item in RunRequests(self.session.context, self.session.run, self.session.guard):

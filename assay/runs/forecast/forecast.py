@@ -121,7 +121,7 @@ def forecast(context: StageContext, run: Run, *, is_landed: bool = True) -> Fore
     `is_landed` False is for a run whose records are not in the warehouse: reuse is then estimated from the sample.
 
     Raises:
-        ServiceUnreachable: the warehouse does not answer.
+        ServiceUnreachable: the warehouse does not respond.
     """
     return _Forecaster(context, run).forecast(is_landed=is_landed)
 

@@ -96,7 +96,7 @@ def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder
 
     assert found == [
         (1, "one of label_right, mine"),
-        (5, "a task that says what a correct answer is; add `correct`"),
+        (5, "a task that defines a correct prediction; add `correct`"),
     ]
 
 

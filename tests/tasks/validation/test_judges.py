@@ -51,7 +51,7 @@ def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
         (JUDGE.replace("provider: cheap", "provider: chaep"), 3, "a provider of providers.yml (cheap, dear)", "'chaep'"),
         (JUDGE.replace("safety", "groundedness"), 1, "`sources`, which rubric 'groundedness' needs", "none"),
         (JUDGE.replace("safety", "correctness"), 1, "`reference`, which rubric 'correctness' needs", "none"),
-        (JUDGE + "    passes: 3\n", 4, "none, for the rubric is binary", "3"),
+        (JUDGE + "    passes: 3\n", 4, "none, because the rubric is binary", "3"),
         (JUDGE + "    sees: {input: [massage]}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {sources: massage}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {output: [lable]}\n", 4, "a field of Answer (label)", "'lable'"),
