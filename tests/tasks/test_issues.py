@@ -79,9 +79,9 @@ def test_an_issue_in_the_spec_names_line_expected_and_found(
         ("user.j2", "one\n{% for x in %}\n", 2, "a valid Jinja template", "Expected an expression"),
         ("user.j2", "one\n{{ message | shorten }}\n", 2, "a valid Jinja template", "No filter named 'shorten'"),
         ("user.j2", "one\n\n{{ mesage }}\n", 3, "a variable of input.fields (few_shot, message)", "`mesage`"),
-        ("user.j2", "one\n{{ message.subject }}\n", 2, "a template that case 'dev-1' can be put in", "UndefinedError"),
-        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "a template that case 'dev-1'", "SecurityError"),
-        ("user.j2", "{% include 'secret' %}\n", 1, "a template that case 'dev-1'", "no loader"),
+        ("user.j2", "one\n{{ message.subject }}\n", 2, "a template that renders case 'dev-1'", "UndefinedError"),
+        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "a template that renders case 'dev-1'", "SecurityError"),
+        ("user.j2", "{% include 'secret' %}\n", 1, "a template that renders case 'dev-1'", "no loader"),
     ],
 )
 def test_an_issue_in_a_file_names_line_expected_and_found(
@@ -106,7 +106,11 @@ def test_an_issue_in_a_file_names_line_expected_and_found(
         (case("gate-2", note="x"), "`note`: Extra inputs are not permitted", "'x'"),
         (case("gate-2", turn=1), "`conversation` and `turn`, or neither", "`turn` alone"),
         (case("gate-2", conversation="c", turn=-1), "`turn`: Input should be greater than or equal to 0", "-1"),
-        (case("gate-2", conversation="c", turn=1), "no `conversation`, for task.yml has no `input.conversation`", "1"),
+        (
+            case("gate-2", conversation="c", turn=1),
+            "no `conversation`, because task.yml has no `input.conversation`",
+            "1",
+        ),
         (case("gate-2", input={"text": "x"}), "input with exactly the fields of task.yml (message)", "['text']"),
         (case("gate-2", expected={"label": "refund"}), "expected.label to be right", "'refund'"),
         (case("gate-2", expected={"lable": "other"}), "expected.lable to be a field of Answer (label)", "'other'"),

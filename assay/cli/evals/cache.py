@@ -40,8 +40,8 @@ def tune(task: str, pairs: str, style: str) -> None:
 
     project = opened_project()
     loaded = project.task(task)
-    labelled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
-    tuning = measure(project, loaded, labelled)
+    labeled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
+    tuning = measure(project, loaded, labeled)
     if style == "json":
         write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})
     else:

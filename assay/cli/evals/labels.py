@@ -21,7 +21,9 @@ SERVING = ("annotator", "host", "port")
 @click.command()
 @click.argument("task")
 @click.option("--annotator", metavar="NAME", help="Open the page with the items of this person.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page has a key anyway.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 selects any free one.")
 @click.option("--fill", type=click.Choice(["calibration", "triage"]), help="Add items to the queue; no page is opened.")
 @click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: number of items.")

@@ -48,7 +48,7 @@ def _prediction_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int])
         return
     used = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
     if taken := sorted(used & NOT_WITH_A_PREDICTION):
-        wanted = f"false, because providers reject prompts.prediction together with {', '.join(taken)}"
+        wanted = f"false, because providers reject prompts.prediction beside {', '.join(taken)}"
         yield [*place, "predicted_output"], wanted, "true (the default)"
 
 
