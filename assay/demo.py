@@ -1,7 +1,4 @@
-"""The demo: the shipped task from an empty machine to its scorecard, through Dagster.
-
-Only the order of the steps belongs here; each step is a command of its own as well.
-"""
+"""The demo: the shipped task from an empty machine to its scorecard, through Dagster."""
 
 from __future__ import annotations
 
@@ -26,15 +23,15 @@ from assay.warehouse.migrate import migrate
 
 DEMO_TASK = "support_triage"
 DEFINITIONS = "orchestration.definitions"
-TELLING = re.compile(r"- (\d+ (?:answered|rows))$|(?:START sql .*?model|ERROR) \S+")
+PROGRESS_LINE = re.compile(r"- (\d+ (?:answered|rows))$|(?:START sql .*?model|ERROR) \S+")
 LINES_SHOWN = 20
 
 
 def run_demo(settings: Settings) -> None:
-    """The golden set of the shipped task is answered by the local model, scored, modelled and shown.
+    """Runs and scores the golden set of the shipped task with the local model, builds the marts, shows the scorecard.
 
     Raises:
-        AssayError: a step failed; its log is named.
+        AssayError: a step failed; the message names its log.
     """
     began = time.monotonic()
     note("1/4 local stack")
@@ -72,7 +69,7 @@ def _dagster(settings: Settings, name: str, *command: str) -> None:
             _follow(running.stdout or (), file)
             failed = running.wait()
         finally:
-            running.terminate()  # does nothing to one that has ended
+            running.terminate()  # does nothing to a process that has ended
     if failed:
         tail = "\n".join(log.read_text("utf-8").splitlines()[-LINES_SHOWN:])
         raise AssayError(f"Dagster could not finish the step '{name}' (whole log: {log}):\n{tail}")
@@ -82,9 +79,9 @@ def _follow(lines: Iterable[str], log: TextIO) -> None:
     for line in lines:
         log.write(line)
         log.flush()
-        if told := TELLING.search(line.rstrip()):
-            note(f"    {told[1] or told[0]}")
+        if found := PROGRESS_LINE.search(line.rstrip()):
+            note(f"    {found[1] or found[0]}")
 
 
 def _where(settings: Settings) -> str:
-    return f"Dagster is at http://127.0.0.1:{settings.ports.dagster}; `assay query` asks the marts; `assay down` stops everything."
+    return f"Dagster is at http://127.0.0.1:{settings.ports.dagster}; `assay query` reads the marts; `assay down` stops everything."

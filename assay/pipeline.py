@@ -1,6 +1,6 @@
-"""A run from start to end: admit or reopen, answer, score, finish.
+"""A run from start to end: admit or reopen, request, score, finish.
 
-Used by the command and, stage by stage, by the Dagster assets.
+The command and the Dagster assets use it; Dagster runs it stage by stage.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def answer(
     context: StageContext, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
 ) -> None:
-    """Every request of the run, or of the shard, has its prediction; Ctrl-C lands what there is and raises `Interrupted`.
+    """Lands a prediction for every request of the run or shard; Ctrl-C lands results so far and raises `Interrupted`.
 
     Raises:
-        AssayError: the run cannot go on; its `finished` row says why, a resume continues it. A shard lands no such row:
-            the others may go on, and the run ends with all of them.
+        AssayError: the run cannot continue; its `finished` row has the reason, and a resume continues it. A shard lands
+            no
+            such row: the others may continue, and the run ends with all of them.
     """
     number = None if shard == WHOLE else shard.index
     with observe_run(context, run.facts, "answer", shard=number) as seen:
@@ -47,13 +48,15 @@ def answer(
 
 
 def finish(context: StageContext, run: Run, *, report: Callable[[int], None]) -> RunSummary:
-    """The run is scored and its `finished` row landed: completed when every request has a prediction, else failed."""
+    """Scores the run and lands its `finished` row: completed when every request has a prediction, else failed."""
     with observe_run(context, run.facts, "score") as seen:
         return _finish(context, run, seen, report)
 
 
 def _finish(context: StageContext, run: Run, seen: RunObserver, report: Callable[[int], None]) -> RunSummary:
-    from assay.scoring.score_stage import score_run  # a process that only answers has no use for it
+    from assay.scoring.score_stage import (
+        score_run,  # imported here: a process that only sends requests does not need it
+    )
 
     score_run(context, run, report=report, observed=seen)
     started = row_of(find_run(context.warehouse, run.run_id))
@@ -96,6 +99,6 @@ def _record_stop(warehouse: Warehouse, run: Run, error: AssayError, seen: RunObs
         LandingWriter(warehouse).append([row])
         seen.run_stopped(row)
     except (ServiceUnreachable, UsageError):
-        # The warehouse is what went away, or refuses rows: the run stays without a finished row, which marts read
-        # as unfinished, and the error that stopped it is the one to be told.
+        # The warehouse is unreachable or rejects rows: the run stays without a finished row, which marts read as
+        # unfinished, and the error that stopped it is the one to report.
         return

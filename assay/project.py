@@ -1,7 +1,4 @@
-"""Composes the parts of one project: settings, providers, tasks, warehouse.
-
-Only wiring belongs here: which class plays which part.
-"""
+"""Composes the parts of one project: settings, providers, tasks, warehouse."""
 
 from __future__ import annotations
 
@@ -27,12 +24,12 @@ SNAPSHOTS = "snapshots"
 JOURNALS = "journals"
 REFS = "refs"
 REF = "@"
-"""How a variant begins that is a git ref or a stage."""
+"""Prefix of a variant that is a git ref or a stage."""
 
 
 @dataclass
 class StageContext:
-    """What a stage of a run works with; connections are made on first use."""
+    """Dependencies of a run's stages; connections are made on first use."""
 
     settings: Settings
     warehouse: Warehouse
@@ -49,7 +46,7 @@ class StageContext:
         return self.snapshots_dir / run_id
 
     def journal_dir(self, run_id: str) -> Path:
-        """Folder of the journals of one run: on this machine's own disk, where files can be locked."""
+        """Folder of the journals of one run: on a local disk, where files can be locked."""
         return self.settings.state_dir / JOURNALS / run_id
 
 
@@ -58,25 +55,25 @@ class Project(StageContext):
     """A stage context that can also load the project's tasks."""
 
     def catalog(self) -> Catalog:
-        """Names and versions that the task loader checks a task against."""
+        """Names and versions against which the task loader validates a task."""
         return Catalog(
             providers=frozenset(self.providers),
-            check_mistakes=_check_mistakes,
+            check_issues=_check_issues,
             scorer_version=_scorer_version,
             masking_version=lambda masking: masking_rules(masking).version,
         )
 
     def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
-        """The task, whole and valid, see `assay.tasks.loader`; a variant `@ref` asks as the folder did at that git ref."""
+        """The complete, valid task, see `assay.tasks.loader`; a variant `@ref` uses the prompts of that git ref."""
         if variant.startswith(REF):
             return self.task_at(name, variant.removeprefix(REF), label=variant)
         return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
 
     def task_at(self, name: str, ref: str, *, label: str, variant: str = DEFAULT_VARIANT) -> Task:
-        """The task, but asking what its folder asked at the git ref; cases, scorers and policy are those of now.
+        """The task with prompts, routes and output of its folder at the git ref; cases, scorers and policy are current.
 
         Raises:
-            UsageError: no such ref, no such task there, or other fields of the input than now.
+            UsageError: the ref does not exist or has no such task, or its task reads other input fields.
         """
         current = self.task(name)
         at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
@@ -85,24 +82,24 @@ class Project(StageContext):
 
 
 def open_project(settings: Settings) -> Project:
-    """The project around the settings; nothing is connected yet.
+    """Returns the project of the settings; nothing is connected yet.
 
     Raises:
-        UsageError: providers.yml has mistakes.
+        UsageError: providers.yml has issues.
     """
     return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
 
 
 def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
-    """The good tasks with their version hashes, and every mistake of the others."""
+    """Returns the valid tasks with their version hashes, and every issue of the others."""
     good: list[dict[str, Any]] = []
-    mistakes: list[ValidationIssue] = []
+    issues: list[ValidationIssue] = []
     for name in names:
         try:
             good.append(_overview(project.task(name)))
         except TaskValidationError as error:
-            mistakes += error.mistakes
-    return good, mistakes
+            issues += error.issues
+    return good, issues
 
 
 def _overview(task: Task) -> dict[str, Any]:
@@ -117,16 +114,16 @@ def _overview(task: Task) -> dict[str, Any]:
 
 
 def masking_rules(masking: MaskingSpec) -> MaskingRules:
-    """The guard's rules for a task's `masking` block."""
+    """Returns the masking rules of a task's `masking` block."""
     return MaskingRules(enabled=masking.enabled, entities=masking.entities)
 
 
 def masker(task: Task) -> Masker:
-    """The guard of one task."""
+    """Returns the masker of one task."""
     return Masker(masking_rules(task.spec.masking))
 
 
-def _check_mistakes(check: CheckSpec, folder: Path) -> list[str]:
+def _check_issues(check: CheckSpec, folder: Path) -> list[str]:
     if errors := parameter_errors(check.type, check.parameters):
         return errors
     try:

@@ -1,1 +1,1 @@
-"""When it runs: Dagster definitions, thin. No business logic, SQL, retries or parsing belong here."""
+"""Dagster definitions, without business logic, SQL, retries or parsing."""

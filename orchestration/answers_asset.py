@@ -1,6 +1,6 @@
-"""The answers of one task: a graph whose first step says which shards there are, and whose last sums them up.
+"""Responses and predictions of one task: a graph whose first step plans the shards, and whose last sums them up.
 
-Each shard is a step of its own, for whichever worker the executor finds. One shard is one step, in the same process.
+Each shard is a separate step on any worker of the executor. A single shard is one step, in the same process.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from orchestration.progress import answering
 from orchestration.resources import AssayResource
 
 MODEL_POOL = "model_calls"
-ASSETS = {"responses": "Every call on the wire.", "predictions": "The final answer to each record."}
+ASSETS = {"responses": "Every call on the wire.", "predictions": "The final result of each request."}
 
 
 def answers_asset(task: Outline, *, partitions: dg.PartitionsDefinition[str], owners: list[str]) -> dg.AssetsDefinition:
-    """Responses and predictions, always made together, with a blocking check that none is missing."""
+    """Returns responses and predictions, always materialized together, with a blocking completeness check."""
     check = dg.AssetCheckSpec(metadata.COMPLETENESS, asset=dg.AssetKey([task.name, "predictions"]), blocking=True)
     plan, shard, collect = _plan(task), _shard(task), _collect(task, check)
 
@@ -50,7 +50,7 @@ def answers_asset(task: Outline, *, partitions: dg.PartitionsDefinition[str], ow
 def _out(task: Outline, name: str, owners: list[str]) -> dg.AssetOut:
     return dg.AssetOut(
         key=dg.AssetKey([task.name, name]),
-        description=task.fault or ASSETS[name],
+        description=task.issues or ASSETS[name],
         kinds={"openai", "bigquery"},
         owners=owners,
         is_required=False,  # neither is made while providers have the run's batches
@@ -60,10 +60,10 @@ def _out(task: Outline, name: str, owners: list[str]) -> dg.AssetOut:
 def _plan(task: Outline) -> dg.OpDefinition:
     @dg.op(
         name=f"{task.name}__plan",
-        description="Which shards are to be answered; none while providers have the run's batches.",
+        description="Shards to process; none while providers have the run's batches.",
         out={"shards": dg.DynamicOut(int), "waiting": dg.Out(dict)},
     )
-    # Dagster reads an annotation that is a text, as these are here, in the names of the module alone.
+    # Dagster resolves text annotations, as these are here, in the module's namespace only.
     def plan(context, assay: AssayResource, run_id: str):  # type: ignore[no-untyped-def]
         project = assay.project()
         run = reopen(project, run_id)

@@ -1,7 +1,7 @@
-"""Waits for batches without a worker: a run that sent them ends, and a sensor goes on with it when providers are done.
+"""Waits for batches without a worker: a run that sent them ends, and a sensor resumes it when providers have finished.
 
-The run's tags say that it awaits batches; the sensor looks there first, so it asks neither the warehouse nor a provider
-while nothing is out. That is why it is on by default: it costs one look into Dagster's own storage a minute.
+A tag marks runs with open batches; the sensor reads the tags first, so it queries neither the warehouse nor a provider
+while no batch is open. It is on by default, because it costs one query of Dagster's own storage per minute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ OUT, COLLECTED = "out", "collected"
 SENSOR = "finished_batches"
 EVERY_SECONDS = 60
 REST = ("responses", "predictions", "scores")
-"""What is left of a task's assets when its batches are done."""
+"""The assets of a task that remain when its batches are done."""
 
 
 def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStatus | None:
-    """How the run's batches stand when some are open, and this Dagster run says so; None when the rest is for online.
+    """The counts of the run's batches and tags this Dagster run while some are open; None when the rest is for online.
 
     Raises:
-        AssayError: the warehouse or a provider stopped it; executing the step again goes on, nothing is sent twice.
+        AssayError: the warehouse or a provider failed; executing the step again resumes, and sends nothing twice.
     """
     if not run.options.batch:
         return None
@@ -45,14 +45,14 @@ def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, t
 
 
 def batch_sensor(jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
-    """The sensor over the jobs of all tasks."""
+    """Returns the sensor over the jobs of all tasks."""
 
     @dg.sensor(
         name=SENSOR,
         jobs=list(jobs),
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Goes on with a run whose batches the providers have finished.",
+        description="Resumes a run whose batches the providers have finished.",
     )
     def finished_batches(context: dg.SensorEvaluationContext, assay: AssayResource) -> Iterator[Any]:
         waiting = _waiting(context.instance)
@@ -67,7 +67,7 @@ def batch_sensor(jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefin
 
 
 def _waiting(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """The latest Dagster run of each Assay run that awaits batches."""
+    """Returns the latest Dagster run of each Assay run with open batches."""
     latest: dict[str, dg.DagsterRun] = {}
     for run in instance.get_runs(dg.RunsFilter(tags={BATCHES_TAG: OUT})):  # newest first
         latest.setdefault(run.tags[RUN_TAG], run)
@@ -75,7 +75,7 @@ def _waiting(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def _is_done(context: dg.SensorEvaluationContext, project: Project, run: dg.DagsterRun) -> bool:
-    """True when no provider works on the run's batches any more; a fault is told, and looked at again next time."""
+    """True when no provider processes the run's batches any more; an error is logged and checked again later."""
     try:
         running, total = batches_running(project, run.tags[RUN_TAG], data_date=date.fromisoformat(run.tags[DAY_TAG]))
     except AssayError as error:
@@ -86,7 +86,7 @@ def _is_done(context: dg.SensorEvaluationContext, project: Project, run: dg.Dags
 
 
 def _rest_of(run: dg.DagsterRun) -> dg.RunRequest:
-    """The rest of the task's job, once for each time that its run was left waiting."""
+    """Requests the rest of the task's job, once for each time that its run was left waiting."""
     task = run.tags[TASK_TAG]
     return dg.RunRequest(
         run_key=run.run_id,

@@ -1,4 +1,4 @@
-"""Puts the definitions together: assets, jobs, schedules and resources of one project."""
+"""Builds the definitions: assets, jobs, schedules and resources of one project."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
 from orchestration.naming import names_in_dagster
 from orchestration.resources import AssayResource, dbt_resource
-from orchestration.task_assets import schedule_fault, task_assets, task_job, task_schedule
+from orchestration.task_assets import schedule_issue, task_assets, task_job, task_schedule
 
 
 def build_defs(
     *, settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Fresh definitions of the project; connects to nothing."""
+    """Returns new definitions of the project; connects to nothing."""
     project = settings or load_settings()
     export_environment(project)
     tasks = task_outlines(project)
@@ -42,7 +42,7 @@ def build_defs(
         resources={
             "assay": AssayResource(root=str(project.root)),
             "dbt": dbt_resource(project),
-            # What a step hands to the next: run ids and counts, for whichever machine works on it.
+            # Values between steps are run ids and counts, readable from any machine.
             "io_manager": dg.FilesystemIOManager(base_dir=str(project.shared_dir / "dagster" / "storage")),
             **(resource_overrides or {}),
         },
@@ -50,12 +50,12 @@ def build_defs(
 
 
 def task_outlines(project: Settings) -> dict[str, Outline]:
-    """Task folder to its outline, under the name that Dagster knows it by."""
+    """Returns the outline of each task folder, under the task's name in Dagster."""
     names = names_in_dagster(task_names(project.tasks_dir))
     named = {folder: replace(outline(project.tasks_dir / folder), name=name) for folder, name in names.items()}
     return {folder: _with_a_schedule_that_dagster_takes(task) for folder, task in named.items()}
 
 
 def _with_a_schedule_that_dagster_takes(task: Outline) -> Outline:
-    fault = schedule_fault(task)
-    return replace(task, schedule=None, fault=fault) if fault else task
+    issues = schedule_issue(task)
+    return replace(task, schedule=None, issues=issues) if issues else task

@@ -1,6 +1,6 @@
-"""What a Celery worker loads: `celery --app orchestration.celery_worker worker`.
+"""Entry point of a Celery worker: `celery --app orchestration.celery_worker worker`.
 
-Works on Dagster's steps. While it lives, it says so for each step it has; Redis hands out what nobody speaks for.
+It runs Dagster's steps, and sends a heartbeat for each step it has; Redis redelivers steps without a heartbeat.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ PR_SET_PDEATHSIG = 1
 
 
 class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
-    """The steps that this worker has are its own for another while, however long they take; for Redis alone.
+    """Heartbeats that extend this worker's hold on its steps, however long they take; for Redis only.
 
-    Celery itself gives a message to the next worker when it was not acknowledged within the visibility timeout, whether
-    its worker lives or not: with a timeout above the longest step a dead worker's step would wait that long.
+    Celery itself redelivers a message that is not acknowledged within the visibility timeout, whether its worker lives
+    or not: with a timeout above the longest step, the step of a dead worker would wait that long.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -37,20 +37,20 @@ class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(consumer, **options)
 
     def start(self, consumer: Any) -> None:
-        """Signs are given from now on."""
+        """Starts the heartbeats."""
         channel = consumer.task_consumer.channel
         if hasattr(channel, "unacked_index_key"):
             self._timer = consumer.timer.call_repeatedly(channel.visibility_timeout / 4, give_sign, (channel,))
 
     def stop(self, consumer: Any) -> None:
-        """No more signs."""
+        """Stops the heartbeats."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 def give_sign(channel: Any) -> None:
-    """Each message that this worker has and has not ended is as if it were taken now."""
+    """Resets the delivery time of each message that this worker has not finished."""
     tags = channel.qos._delivered
     if tags:
         with channel.conn_or_acquire() as redis:
@@ -59,16 +59,16 @@ def give_sign(channel: Any) -> None:
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def end_with_the_worker(**_: Any) -> None:
-    """This process of a worker ends with the worker, however that ends: its step is another's then.
+    """Ends this worker process with the worker, however that ends: its step is then redelivered to another.
 
-    Linux alone; elsewhere the step of a killed worker may be gone on with twice at a time.
+    Linux only; elsewhere the step of a killed worker may run twice at a time.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def worker_app(settings: Settings) -> Celery:
-    """The application that Dagster's steps are sent to.
+    """Returns the Celery application that runs Dagster's steps.
 
     Raises:
         UsageError: no broker is set.

@@ -1,4 +1,4 @@
-"""Names of Dagster that its public API does not have; the one module that imports them. A test holds that they exist."""
+"""Names of Dagster outside its public API; the one module that imports them. A test checks that they exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def celery_functions() -> tuple[Callable[[dict[str, Any]], Celery], Callable[[Celery], object]]:
-    """Makes the Celery application of Dagster's executor; adds to it the task that runs a step.
+    """The function that makes the executor's Celery application, and the one that adds the task that runs a step.
 
     Imported when called, because `dagster-celery` is an extra.
     """

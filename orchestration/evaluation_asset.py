@@ -1,7 +1,7 @@
-"""The evaluation of one task: the gate of task.yml as a blocking check, and the job that holds it alone.
+"""The evaluation of one task: the gate of task.yml as a blocking check, and a separate job for it.
 
-In shadow nobody acts on answers, so nothing waits for the gate. From beta on the day's records do: a version that may not
-ship asks for no row.
+In shadow, predictions are not used, so no asset waits for the gate. From beta on the day's records do: a version that
+may not ship processes no row.
 """
 
 from functools import partial
@@ -24,31 +24,31 @@ UNGATED_STAGE = Stage.SHADOW
 
 
 def evaluation_key(task: str) -> dg.AssetKey:
-    """The asset of the task's evaluation."""
+    """Returns the asset key of the task's evaluation."""
     return dg.AssetKey([task, NAME])
 
 
 def evaluation_job_name(task: str) -> str:
-    """What the job is called that evaluates and does no more."""
+    """Returns the name of the job that only evaluates."""
     return f"{task}_{NAME}"
 
 
 def gated_by(task: Outline) -> list[dg.AssetKey]:
-    """What must have passed before the task's records are admitted: nothing in shadow, else the evaluation."""
+    """Returns the assets that must have passed before the task's records: none in shadow, else the evaluation."""
     return [] if task.stage == UNGATED_STAGE else [evaluation_key(task.name)]
 
 
 def evaluation_asset(
     task: Outline, *, folder: str, partitions: dg.PartitionsDefinition[str], owners: list[str]
 ) -> dg.AssetsDefinition:
-    """Candidate and champion, compared on the same records, with the gate as a blocking check."""
+    """Returns the asset that compares candidate and champion on the same records, with the gate as a blocking check."""
     key = evaluation_key(task.name)
 
     @dg.asset(
         key=key,
         group_name=task.name,
         owners=owners,
-        description=task.fault or "Candidate against champion on the gate's cases, and the decision of the gate.",
+        description=task.issues or "Candidate against champion on the gate's cases, and the decision of the gate.",
         kinds={"openai", "bigquery"},
         partitions_def=partitions,
         pool=MODEL_POOL,
@@ -57,21 +57,21 @@ def evaluation_asset(
     def evaluation(
         context: dg.AssetExecutionContext, config: EvaluationConfig, assay: AssayResource
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        told = EvaluationReporter(
+        reporter = EvaluationReporter(
             answering=partial(answering, context.log.info),
             counting=lambda _: StepProgress(context.log.info),
             note=context.log.info,
             handle_signals=False,
         )
-        return evaluated(evaluate(assay.project(), folder, config.options(context.partition_key), told))
+        return evaluated(evaluate(assay.project(), folder, config.options(context.partition_key), reporter))
 
     return evaluation
 
 
 def evaluation_job(task: Outline) -> UnresolvedAssetJobDefinition:
-    """A launchable job over the task's evaluation alone."""
+    """Returns a job over the task's evaluation alone."""
     return dg.define_asset_job(
         evaluation_job_name(task.name),
         selection=dg.AssetSelection.assets(evaluation_key(task.name)),
-        description=f"Judge a candidate of {task.name} by its gate.",
+        description=f"Evaluate a candidate of {task.name} by its gate.",
     )

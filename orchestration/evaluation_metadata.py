@@ -1,4 +1,4 @@
-"""What an evaluation shows in Dagster: the decision with its rules and comparisons, and the check that stands for it."""
+"""Metadata of an evaluation in Dagster: the decision with its rules and comparisons, and its asset check."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from assay.runs.summary import RunSummary
 GATE = "gate"
 REASONS_SHOWN = 3
 STATE_OF = {RuleDecision.FAIL: RuleState.FAIL, RuleDecision.INCONCLUSIVE: RuleState.INCONCLUSIVE}
-"""The state of the rules that made a gate decide so."""
+"""The state of the rules that led to each decision of a gate."""
 
 
 def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
-    """The decision and all that it rests on; where the decision blocks, the failed check stops what waits for it."""
+    """The decision with its evidence; where the decision blocks, the failed check stops the assets that wait for it."""
     sides = {"candidate": evaluation.candidate, "champion": evaluation.champion}
     runs = {f"{who}_run_id": side.run_id for who, side in sides.items() if side}
     paid = {side.run_id: side.spent for side in sides.values() if side and side.spent}
@@ -49,7 +49,7 @@ def _decided(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
-    """Passed if the decision is PASS; else an error where it blocks, and a warning where it does not."""
+    """A passed check if the decision is PASS; else an error where it blocks, and a warning where it does not."""
     decision = evaluation.verdict.decision
     return dg.AssetCheckResult(
         check_name=GATE,
@@ -61,17 +61,17 @@ def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
 
 
 def _reasons(evaluation: Evaluation) -> str:
-    """The decision, and the first of the rules that made it; without one none had a say, as where there is no champion."""
+    """Formats the decision and the first rules that led to it; without a champion there may be none."""
     decision = evaluation.verdict.decision
     decisive = [outcome for outcome in evaluation.verdict.outcomes if outcome.state is STATE_OF.get(decision)]
     reasons = [f"{outcome.rule.name}: {outcome.reason}" for outcome in decisive[:REASONS_SHOWN]]
     more = [f"and {len(decisive) - REASONS_SHOWN} more"] if len(decisive) > REASONS_SHOWN else []
-    silent = ["no rule has a say"] if decision is RuleDecision.INCONCLUSIVE and not decisive else []
+    silent = ["no rule counts toward the decision"] if decision is RuleDecision.INCONCLUSIVE and not decisive else []
     return "; ".join([decision.value, *reasons, *more, *silent])
 
 
 def _tables(evaluation: Evaluation) -> dict[str, Any]:
-    """The rules, and the comparisons where there is a champion, as Markdown."""
+    """Formats the rules, and the comparisons where there is a champion, as Markdown."""
     shown = {}
     for _, columns, rows in tables(evaluation):
         name = "rules" if columns == RULE_COLUMNS else "comparisons"
@@ -80,7 +80,7 @@ def _tables(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
-    """Calls, tokens and cost of the runs that were made now; keys as those of `metadata.answered`."""
+    """Returns calls, tokens and cost of the new runs; keys as in `metadata.answered`."""
     sent, got = sum(run.input_tokens for run in runs), sum(run.output_tokens for run in runs)
     costs = {"cost_usd": _sum(run.cost_usd for run in runs), "judge_cost_usd": _sum(run.judge_cost_usd for run in runs)}
     spent = {
@@ -94,6 +94,6 @@ def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
 
 
 def _sum(costs: Iterable[Decimal | None]) -> float | None:
-    """In USD; None where one is not known, for its model has no price."""
+    """Returns USD; None where a model has no price."""
     known = list(costs)
     return None if None in known else float(sum(cost for cost in known if cost is not None))

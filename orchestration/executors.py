@@ -1,6 +1,6 @@
-"""Who works on the steps of a job: this process, processes of this machine, Celery workers or Kubernetes jobs.
+"""Executors of job steps: this process, local processes, Celery workers or Kubernetes jobs.
 
-The choice is one setting, ASSAY_DAGSTER_EXECUTOR. URLs with passwords reach Dagster as names of variables only.
+One setting, ASSAY_DAGSTER_EXECUTOR, selects the executor. URLs with passwords reach Dagster as names of variables only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BROKER, BACKEND = "ASSAY_CELERY_BROKER", "ASSAY_CELERY_BACKEND"
 
 
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:
-    """The executor that the settings name.
+    """Returns the executor named in the settings.
 
     Raises:
         UsageError: its packages are not installed.
@@ -27,10 +27,10 @@ def executor_of(settings: Settings) -> dg.ExecutorDefinition:
 
 
 def celery_config(workers: WorkerSettings) -> dict[str, Any]:
-    """What the application of a worker, and the executor that feeds it, must agree on.
+    """Returns the Celery settings that a worker and the executor that sends it steps must share.
 
-    A step is taken off the queue when it has ended, not when it was begun, so that the step of a worker that dies is
-    another's: RabbitMQ notices by the connection, Redis by a sign of life that is `lost_after_s` old.
+    A step is acknowledged when it has ended, not when it started, so that another worker runs the step of a worker that
+    dies: RabbitMQ detects it by the connection, Redis by a heartbeat older than `lost_after_s`.
     """
     redis = (workers.broker or "").startswith(("redis", "unix"))
     waiting = {
@@ -58,7 +58,7 @@ def _in_process(_: WorkerSettings) -> dg.ExecutorDefinition:
 
 
 def _multiprocess(_: WorkerSettings) -> dg.ExecutorDefinition:
-    # Imports cost a process seconds: one server makes them, and each step's process is forked from it.
+    # Imports take seconds per process: one server makes them, and each step's process is forked from it.
     server = {"start_method": {"forkserver": {"preload_modules": [DEFINITIONS]}}}
     configured: dg.ExecutorDefinition = dg.multiprocess_executor.configured(server, name="multiprocess")
     return configured

@@ -1,4 +1,4 @@
-"""The landing tables that all tasks share: what dbt reads, downstream of every task."""
+"""The landing tables that all tasks share: the sources of dbt, downstream of every task."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,14 +28,14 @@ FED_BY = {
     "gates": "evaluation",
     "stages": "evaluation",
 }
-"""Landing table to the asset of each task that writes it; `evaluation`, which runs the task as well, stands at its own only.
+"""Landing table to the asset of each task that writes it; `evaluation` also runs the task, but is listed only once.
 
-What a stage is given rests on a gate, so that `stages` comes after it.
+A promotion depends on a gate, so `stages` is downstream of it.
 """
 
 
 def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
-    """One asset for each landing table; materialising them notes how many rows they hold."""
+    """Returns one asset per landing table; materializing them records their row counts."""
 
     @dg.multi_asset(
         name=LANDING,

@@ -28,43 +28,43 @@ PARSE_SECONDS = 300
 
 
 class MartsTranslator(DagsterDbtTranslator):
-    """Groups models by their folder and builds them when what they read has changed."""
+    """Groups models by folder, and builds them when their inputs have changed."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """`staging`, `intermediate`, `marts` or `reporting`; sources keep `landing`."""
+        """Returns `staging`, `intermediate`, `marts` or `reporting`; sources keep `landing`."""
         if dbt_resource_props["resource_type"] == "source":
             return LANDING
         return str(dbt_resource_props["fqn"][1])
 
     def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition[Any] | None:
-        """Eager: takes effect once the automation sensor is turned on."""
+        """Returns the eager condition; it takes effect once the automation sensor is turned on."""
         return dg.AutomationCondition.eager()
 
 
 def marts_assets(settings: Settings) -> dg.AssetsDefinition:
-    """Every dbt model with its tests."""
+    """Returns every dbt model with its tests."""
 
     @dbt_assets(manifest=manifest(settings), dagster_dbt_translator=MartsTranslator(), pool=DBT_POOL, name="dbt_models")
     def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         target = settings.state_dir / "dbt" / "runs" / context.run.run_id
         yield from dbt.cli(list(BUILD), context=context, target_path=target).stream()
-        shutil.rmtree(target, ignore_errors=True)  # kept when dbt failed: its log is there
+        shutil.rmtree(target, ignore_errors=True)  # also after a dbt error, because its log is there
 
     return marts
 
 
 def marts_job() -> UnresolvedAssetJobDefinition:
-    """Landing tables counted, every model built, every dbt test run."""
+    """Returns the job that counts landing tables, builds every model and runs every dbt test."""
     return dg.define_asset_job(
         MARTS_JOB, selection=dg.AssetSelection.groups(*GROUPS), description="Build and test the marts."
     )
 
 
 def manifest(settings: Settings) -> Path:
-    """dbt's manifest of the project as its files are now; asks no warehouse.
+    """Returns dbt's manifest of the project's present files; it queries no warehouse.
 
-    It is parsed once for each state of the files and each warehouse, and only a whole one takes its place,
-    so that processes which start together may all ask for it.
+    It is parsed once for each state of the files and each warehouse, and replaced atomically, so that processes which
+    start together may all call this.
 
     Raises:
         UsageError: dbt cannot parse the project; the message holds its last lines.
@@ -83,10 +83,10 @@ def manifest(settings: Settings) -> Path:
 
 
 def _state_of(settings: Settings) -> str:
-    """A hash of all that the manifest depends on: the project's files, and where its relations are."""
+    """Returns a hash of all inputs of the manifest: the project's files, and the location of its relations."""
     project = settings.root / DBT_PROJECT
     files = (file for pattern in SOURCES for file in project.glob(pattern))
-    # What dbt writes itself lies in folders below `target/` and `logs/`.
+    # dbt writes its own files below `target/` and `logs/`.
     own = sorted(file for file in files if file.relative_to(project).parts[0] not in WRITTEN_BY_DBT)
     state = hashlib.sha256("\n".join([settings.project, settings.env, str(settings.is_local)]).encode())
     for file in own:

@@ -1,4 +1,4 @@
-"""What a materialisation shows: counts, tokens, cost, the scorecard. Never content."""
+"""Metadata of materializations: counts, tokens, cost, the scorecard. Never content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GATE, COMPLETENESS = "inputs_gate", "completeness"
 
 
 def admitted(admission: Admission, forecast: Forecast) -> dg.MaterializeResult[str]:
-    """Records came through the door, and what asking will cost; the run's id is what the next assets are given."""
+    """Returns the counts of admitted records and the forecast cost; its value is the run's id, for the next assets."""
     counts: dict[str, Any] = {
         "run_id": admission.run.run_id,
         "rows": admission.records,
@@ -33,20 +33,20 @@ def admitted(admission: Admission, forecast: Forecast) -> dg.MaterializeResult[s
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:
-    """The forecast in words, and its ends in USD where it has any."""
+    """Returns the forecast as text, and its bounds in USD where it has any."""
     ends = {"low": forecast.low_usd, "expected": forecast.expected_usd, "high": forecast.high_usd}
     amounts = {f"forecast/{end}_usd": float(usd) for end, usd in ends.items() if usd is not None}
     return {"forecast": "\n".join(forecast_lines(forecast)), "forecast/requests": forecast.requests, **amounts}
 
 
 def refused(stop: InputRejected) -> dg.MaterializeResult[str]:
-    """The input was stopped; the failed check keeps every later asset from running."""
+    """Returns a failed check for a rejected input, so that no later asset runs."""
     check = dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
     return dg.MaterializeResult(value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[check])
 
 
 def answered(summary: RunSummary) -> Mapping[str, Any]:
-    """Counts, tokens and cost of the calls; keys as dagster-openai has them, where it has them."""
+    """Returns counts, tokens and cost of the calls; keys as in dagster-openai, where it has them."""
     metadata: dict[str, Any] = {
         "run_id": summary.run_id,
         "dagster/partition_row_count": summary.predictions,
@@ -68,7 +68,7 @@ def answered(summary: RunSummary) -> Mapping[str, Any]:
 
 
 def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheckResult:
-    """Every record has a prediction for each epoch."""
+    """Returns the check that every record has a prediction for each epoch."""
     return dg.AssetCheckResult(
         asset_key=predictions,
         check_name=COMPLETENESS,
@@ -78,22 +78,22 @@ def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheck
 
 
 def batch_counts(stand: BatchStatus) -> dict[str, int]:
-    """How the run's batches stand, in numbers."""
+    """Returns the counts of the run's batches."""
     return {"open_batches": stand.open, "batches": stand.batches, "open_requests": stand.open_requests}
 
 
 def waiting(counts: Mapping[str, int], predictions: dg.AssetKey) -> dg.AssetCheckResult:
-    """Providers still have batches: a warning and not a failure, for the sensor goes on with the run."""
+    """Returns a warning that providers still have batches; not a failure, because the sensor resumes the run."""
     return dg.AssetCheckResult(
         asset_key=predictions,
         check_name=COMPLETENESS,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Sent as batches; the sensor goes on when the providers have finished them.",
+        description="Sent as batches; the sensor resumes the run when the providers have finished them.",
         metadata=counts,
     )
 
 
 def scored(summary: RunSummary, estimates: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """The run's scorecard as Markdown beside its counts."""
+    """Returns the run's scorecard as Markdown, with its counts."""
     return {**answered(summary), "scorecard": dg.MetadataValue.md(run_markdown(summary, estimates))}

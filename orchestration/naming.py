@@ -1,6 +1,6 @@
-"""What a task is called in Dagster: as its folder, wherever Dagster can carry that name.
+"""Names of tasks in Dagster: the folder's name wherever Dagster accepts it.
 
-A name that Dagster refuses, or that the tables and models have already, would take every other task down with it.
+A name that Dagster rejects, or that a table or model already has, would make every other task fail to load.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
 def names_in_dagster(folders: Sequence[str]) -> dict[str, str]:
-    """Folder to the name that its assets, group, jobs and schedule have; no two are the same, and no two jobs."""
+    """Returns the name of each folder's assets, group, jobs and schedule; all names and jobs are unique."""
     names: dict[str, str] = {}
-    for folder in sorted(folders, key=lambda folder: not is_free(folder)):  # who may keep its name chooses first
+    for folder in sorted(
+        folders, key=lambda folder: not is_free(folder)
+    ):  # folders that may keep their name are named first
         taken = names.values()
         names[folder] = folder if is_free(folder) and not _clashes(folder, taken) else _another(folder, taken=taken)
     return names
 
 
 def is_free(name: str) -> bool:
-    """True when Dagster takes the name and no group of this project has it."""
+    """True when Dagster accepts the name and no group of this project has it."""
     try:
         dg.GraphDefinition(name=name)
     except dg.DagsterInvalidDefinitionError:
@@ -42,6 +44,6 @@ def _another(folder: str, *, taken: Collection[str]) -> str:
 
 
 def _clashes(name: str, taken: Collection[str]) -> bool:
-    """Whether the task's name, or that of its evaluation's job, is another task's already."""
+    """True when the task's name, or the name of its evaluation's job, belongs to another task."""
     jobs = {*taken, *map(evaluation_job_name, taken)}
     return name in jobs or evaluation_job_name(name) in jobs

@@ -12,7 +12,7 @@ EVERY_SECONDS = 10.0
 
 
 class StepProgress:
-    """Counts rows and says how far they have come."""
+    """Counts rows and logs the count."""
 
     def __init__(self, log: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -20,7 +20,7 @@ class StepProgress:
         self._last = clock()
 
     def __call__(self, rows: int) -> None:
-        """So many rows are done."""
+        """Counts `rows` finished rows."""
         if self._clock() - self._last >= EVERY_SECONDS:
             self._last = self._clock()
             self._log(f"{rows} rows")
@@ -28,7 +28,7 @@ class StepProgress:
 
 @contextmanager
 def answering(log: Callable[[str], None], total: int, *, every_s: float = EVERY_SECONDS) -> Iterator[RunProgress]:
-    """Who is told of each answer of the block; the log has a message every so often, and one at the end."""
+    """The receiver of each result of the block; it logs a message every `every_s` seconds, and one at the end."""
     progress = RunProgress(total)
 
     def show(snapshot: ProgressSnapshot) -> None:

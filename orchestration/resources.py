@@ -1,4 +1,4 @@
-"""Resources hold configuration and hand out engine objects."""
+"""Resources: they hold configuration and return engine objects."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class AssayResource(dg.ConfigurableResource[None]):
     root: str
 
     def project(self) -> Project:
-        """The project's parts, connected on first use."""
+        """Returns the project's parts, connected on first use."""
         return open_project(load_settings(cwd=Path(self.root)))
 
 
 def dbt_resource(settings: Settings) -> DbtCliResource:
-    """dbt on the project's models, from the environment that Dagster itself runs in."""
+    """Returns dbt on the project's models, with the environment of Dagster itself."""
     folder = settings.root / DBT_PROJECT
     dbt = Path(sys.executable).with_name("dbt")
     return DbtCliResource(project_dir=str(folder), profiles_dir=str(folder), dbt_executable=str(dbt))

@@ -22,13 +22,13 @@ from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
 
 FIRST_DAY = "2025-01-01"
-# A backfill starts one run for each day, which is Dagster's default; stating the policy is still in beta and warns.
+# A backfill starts one run per day, which is Dagster's default; stating the policy is still in beta and warns.
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
 
 def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
-    """An evaluation with the blocking gate of the task, which records wait for where answers are acted on; records with
-    a blocking gate on rows, then answers with a blocking completeness check, then scores.
+    """Returns the evaluation with the task's blocking gate, the records with a blocking gate on rows, the responses and
+    predictions with a blocking completeness check, and the scores. From beta on, the records wait for the evaluation.
 
     `folder` is the task's name in the engine; `task.name` is its name in Dagster.
     """
@@ -42,7 +42,7 @@ def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
 
 
 def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
-    """A launchable job over the assets of the task, and of no other; without the evaluation where nothing waits for it."""
+    """Returns a job over the task's own assets only, without the evaluation where no asset waits for it."""
     assets: dg.AssetSelection = dg.AssetSelection.groups(task.name)
     if not gated_by(task):
         assets -= dg.AssetSelection.assets(evaluation_key(task.name))
@@ -50,7 +50,7 @@ def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
 
 
 def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
-    """The task's cron, stopped until it is turned on; it runs the day before the tick, which is over by then."""
+    """The task's cron schedule, stopped until it is turned on; a tick runs the previous day, which is complete."""
     if task.schedule is None:
         return None
 
@@ -70,8 +70,8 @@ def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
     )
 
 
-def schedule_fault(task: Outline) -> str | None:
-    """Why Dagster does not take the task's cron, None when it does: a day or an hour that no calendar has."""
+def schedule_issue(task: Outline) -> str | None:
+    """Returns why Dagster rejects the task's cron, e.g. a day or an hour that does not exist; None when it is valid."""
     try:
         task_schedule(task)
     except dg.DagsterInvalidDefinitionError:
@@ -87,7 +87,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
         key=key,
         group_name=task.name,
         owners=_owners(task),
-        description=task.fault or "Input rows admitted to the run, masked.",
+        description=task.issues or "Input rows admitted to the run, masked.",
         kinds={"bigquery"},
         partitions_def=DAYS,
         deps=gated_by(task),
@@ -95,7 +95,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(metadata.GATE, asset=key, blocking=True, description="Few enough rows were rejected.")
         ],
     )
-    # Dagster reads a return annotation as "no value" where a check stands beside the value.
+    # Dagster reads a return annotation as "no value" where a check is returned beside the value.
     def records(context: dg.AssetExecutionContext, config: RunConfig, assay: AssayResource):  # type: ignore[no-untyped-def]
         project, options = assay.project(), config.options(context.partition_key)
         try:
@@ -112,7 +112,7 @@ def _scores(task: Outline) -> dg.AssetsDefinition:
         key=dg.AssetKey([task.name, "scores"]),
         group_name=task.name,
         owners=_owners(task),
-        description=task.fault or "Every prediction judged by every scorer; finishes the run.",
+        description=task.issues or "Every prediction scored by every scorer; finishes the run.",
         kinds={"bigquery"},
         partitions_def=DAYS,
         ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},

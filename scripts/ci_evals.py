@@ -1,10 +1,10 @@
-"""Judges the tasks that a branch changes against where it began, and says on the pull request what came of it.
+"""Evaluates the tasks that a branch changes against its merge base, and posts the result on the pull request.
 
     python scripts/ci_evals.py --base origin/main
 
-Runs in the root of a checkout with its whole history; needs `git`, the command `assay` beside this Python, and for the
-comment `gh` with GH_TOKEN, GITHUB_REPOSITORY and PR_NUMBER. Exit: that of `assay eval --gate`, the gravest of all tasks.
-Only the way of a pull request belongs here; what a gate is, is said in `assay`.
+Runs in the root of a checkout with full history; needs `git`, the command `assay` beside this Python, and for the
+comment `gh` with GH_TOKEN, GITHUB_REPOSITORY and PR_NUMBER. Exit code: the most severe of `assay eval --gate` of all
+tasks.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from typing import Any, NoReturn
 
 TASKS = "tasks"
 MARKER = "<!-- assay:evals -->"
-"""How the comment is found again; readers do not see it."""
+"""Marker by which the comment is found again; readers do not see it."""
 FOUND = "### Assay: "
-"""How a result of `assay eval --format markdown` begins; whatever ended otherwise has judged nothing."""
+"""First text of a result of `assay eval --format markdown`; other output has no decision."""
 FAILED, INCONCLUSIVE, ERROR = 1, 2, 3
 COMMENT_CHARACTERS = 60_000
-"""GitHub refuses more than 65,536."""
+"""GitHub rejects more than 65,536."""
 MESSAGE_LINES = 20
 FOR_COMMENTS_ONLY = ("GH_TOKEN", "GITHUB_TOKEN")
 
 
 class Stopped(Exception):
-    """Nothing can be judged; the message says why."""
+    """Nothing can be evaluated; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A task folder that the branch changes: there now, there where the branch began."""
+    """A task folder that the branch changes: whether it exists now, and whether it existed at the merge base."""
 
     task: str
     is_there: bool
@@ -49,13 +49,13 @@ class Change:
 
     @property
     def shown(self) -> str:
-        """The name, for a comment: whatever is in a folder's name, it is text and no Markdown."""
+        """Returns the name for a comment, escaped so that it is not read as Markdown."""
         return re.sub(r"[^\w.-]", "?", self.task)
 
 
 @dataclass(frozen=True)
 class Result:
-    """How the evaluation of a task ended, and what is said of it."""
+    """Exit code and text of a task's evaluation."""
 
     exit_code: int
     markdown: str
@@ -70,7 +70,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Every changed task is judged, the result is on the pull request and in the job's summary; returns the exit code."""
+    """Evaluates every changed task, posts the result on the pull request and job summary; returns the exit code."""
     options = _options()
     try:
         start = _git("merge-base", options.base, "HEAD").strip()
@@ -79,18 +79,18 @@ def main() -> int:
         print(f"ci_evals: {error}", file=sys.stderr)
         return ERROR
     results = [judged(change, start, options) for change in changes]
-    body = said(results, start)
+    body = report_text(results, start)
     _show(body)
     try:
         publish(body, author=options.comment_author, is_new=bool(results))
     except Stopped as error:
-        # The gate has decided, whether or not the pull request may be told: a fork's token only reads.
+        # The gate has decided, even when the comment is not permitted: a fork's token is read-only.
         print(f"::warning::No comment on the pull request: {_line(str(error))}. The job's summary has the result.")
     return gravest([result.exit_code for result in results])
 
 
 def _show(body: str) -> None:
-    """The result is in the job's summary; outside a job it is printed."""
+    """Writes the result to the job's summary, or prints it outside a job."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if not summary:
         print(body)
@@ -104,13 +104,13 @@ def _options() -> argparse.Namespace:
     parser = _Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--base", required=True, help="branch that the pull request goes to, e.g. origin/main")
     parser.add_argument("--assay", default=str(Path(sys.executable).with_name("assay")), help="the command")
-    parser.add_argument("--budget", default="", help="most that each run may spend, in USD; none without")
-    parser.add_argument("--comment-author", default="github-actions[bot]", help="whose comment is updated")
+    parser.add_argument("--budget", default="", help="maximum spend of each run, in USD; default: none")
+    parser.add_argument("--comment-author", default="github-actions[bot]", help="author of the comment to update")
     return parser.parse_args()
 
 
 def changed_tasks(start: str) -> list[Change]:
-    """The task folders in which something differs between the commit where the branch began and its head, sorted."""
+    """Returns the task folders that differ between the merge base and the branch head, sorted."""
     listed = _git("diff", "--name-only", "--no-renames", "--relative", "-z", start, "HEAD", "--", TASKS)
     paths = [Path(name).relative_to(TASKS) for name in listed.split("\0") if name]
     names = sorted({path.parts[0] for path in paths if len(path.parts) > 1})
@@ -120,7 +120,7 @@ def changed_tasks(start: str) -> list[Change]:
 
 
 def judged(change: Change, start: str, options: argparse.Namespace) -> Result:
-    """What `assay eval --gate` says of the task; one that is gone is only named."""
+    """Runs `assay eval --gate` on the task; a removed task is only listed."""
     if not change.is_there:
         return Result(0, f"{FOUND}{change.shown} is removed\n")
     arguments = ["eval", "--candidate", "default", "--gate", "--format", "markdown"]
@@ -128,15 +128,15 @@ def judged(change: Change, start: str, options: argparse.Namespace) -> Result:
         arguments += ["--champion", f"@{start}"]
     if options.budget:
         arguments += ["--budget", options.budget]
-    code, markdown, message = _told([options.assay, *arguments, "--", change.task])
+    code, markdown, message = _run_command([options.assay, *arguments, "--", change.task])
     if markdown.startswith(FOUND):
         return Result(code, markdown)
-    # A program that broke off exits 1 as well; without a result that is no failed gate.
+    # A crashed program exits 1 as well; without a result that is no failed gate.
     return Result(max(code, ERROR), f"{FOUND}{change.shown} could not be evaluated\n\n{_fenced(message)}\n")
 
 
-def _told(command: Sequence[str]) -> tuple[int, str, list[str]]:
-    """Exit code, stdout and the last lines of stderr, which the log shows as they come."""
+def _run_command(command: Sequence[str]) -> tuple[int, str, list[str]]:
+    """Returns exit code, stdout and the last lines of stderr, which also goes to the log as it comes."""
     own = {name: value for name, value in os.environ.items() if name not in FOR_COMMENTS_ONLY}
     last: deque[str] = deque(maxlen=10 * MESSAGE_LINES)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
@@ -150,22 +150,22 @@ def _told(command: Sequence[str]) -> tuple[int, str, list[str]]:
 
 
 def _fenced(lines: Sequence[str]) -> str:
-    """The message of the command, as it stands; of a program that broke off only its last words."""
+    """Formats the message of the command unchanged; of a crashed program only its last lines."""
     starts = [place for place, line in enumerate(lines) if line.startswith(("assay: ", "Error: "))]
     message = lines[starts[-1] :][:MESSAGE_LINES] if starts else lines[-1:]
     return "\n".join(["```text", *(line.replace("```", "'''") for line in message), "```"])
 
 
-def said(results: Sequence[Result], start: str) -> str:
-    """The text for the pull request and the job's summary."""
+def report_text(results: Sequence[Result], start: str) -> str:
+    """Formats the text for the pull request and the job's summary."""
     if not results:
         return f"{MARKER}\nNothing under `tasks/` differs from `{start[:12]}`: there is nothing to evaluate.\n"
-    head = f"{MARKER}\nTasks of this branch, judged against `{start[:12]}`, where it began.\n"
+    head = f"{MARKER}\nTasks of this branch, evaluated against `{start[:12]}`, where it began.\n"
     return "\n".join([head, *(result.markdown for result in results)])
 
 
 def _cut(body: str) -> str:
-    """The text, no longer than GitHub takes."""
+    """Cuts the text to the length that GitHub accepts."""
     if len(body) <= COMMENT_CHARACTERS:
         return body
     kept = body[:COMMENT_CHARACTERS].rpartition("\n")[0]
@@ -173,10 +173,10 @@ def _cut(body: str) -> str:
 
 
 def publish(body: str, *, author: str, is_new: bool) -> None:
-    """The pull request has one comment with the body; none is made where there is nothing to say.
+    """Ensures that the pull request has one comment with the body; it creates none when there is nothing to report.
 
     Raises:
-        Stopped: GitHub refuses, or `gh` is not installed.
+        Stopped: GitHub rejects the request, or `gh` is not installed.
     """
     repository, number = os.environ.get("GITHUB_REPOSITORY"), os.environ.get("PR_NUMBER")
     if not repository or not number:
@@ -190,7 +190,7 @@ def publish(body: str, *, author: str, is_new: bool) -> None:
 
 
 def _own_comment(comments: str, author: str) -> int | None:
-    """The comment of an earlier run: marked, and written by whom this writes as."""
+    """Returns the comment of an earlier run: marked, and by the same author."""
     for page in _values(_gh("--paginate", f"{comments}?per_page=100")):
         for each in page:
             if each["user"]["login"] == author and each["body"].startswith(MARKER):
@@ -199,7 +199,7 @@ def _own_comment(comments: str, author: str) -> int | None:
 
 
 def _values(text: str) -> Iterator[Any]:
-    """The JSON values of the text, one after the other: `gh` prints one for each page."""
+    """Yields the JSON values of the text in order: `gh` prints one per page."""
     decoder, place = json.JSONDecoder(), 0
     while text[place:].strip():
         place += len(text[place:]) - len(text[place:].lstrip())
@@ -208,33 +208,33 @@ def _values(text: str) -> Iterator[Any]:
 
 
 def gravest(codes: Sequence[int]) -> int:
-    """An error before a failed gate, that before one that cannot decide and may not; 0 where nothing stops the branch."""
+    """Returns the most severe code: error, failed gate, then inconclusive; 0 where nothing stops the branch."""
     if errors := [code for code in codes if code not in (0, FAILED, INCONCLUSIVE)]:
         return max(errors)
     return FAILED if FAILED in codes else max(codes, default=0)
 
 
 def _gh(*arguments: str, body: str | None = None) -> str:
-    """What GitHub answers."""
+    """Returns GitHub's response."""
     sent = [] if body is None else ["--input", "-"]
     given = None if body is None else json.dumps({"body": _cut(body)})
     return _output(["gh", "api", *arguments, *sent], given=given)
 
 
 def _git(*arguments: str) -> str:
-    """What git prints."""
+    """Returns git's output."""
     return _output(["git", *arguments])
 
 
 def _has(commit: str, path: str) -> bool:
-    """Whether the commit has the file, named from the working folder."""
-    asked = ["git", "cat-file", "-e", f"{commit}:./{path}"]
-    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    """True when the commit has the file, named from the working folder."""
+    command = ["git", "cat-file", "-e", f"{commit}:./{path}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _output(command: Sequence[str], *, given: str | None = None) -> str:
     try:
-        # Names of files may be anything; what is no UTF-8 goes through as it is.
+        # File names may hold any bytes; invalid UTF-8 passes through unchanged.
         done = subprocess.run(
             command, input=given, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
         )

@@ -40,7 +40,7 @@ query them.
 
 
 def page() -> str:
-    """The whole page, ending with a line break."""
+    """Returns the page's text, ending with a line break."""
     lines = [HEAD, "## Landing tables", ""]
     for table in landing_tables().values():
         lines += _landing(table)
@@ -73,7 +73,7 @@ def _reporting(view: dict[str, Any], blocks: dict[str, str]) -> Iterator[str]:
 
 
 def _blocks() -> dict[str, str]:
-    """Every description of the dbt project by name."""
+    """Returns every description of the dbt project by name."""
     texts = (path.read_text("utf-8") for path in sorted(MODELS.rglob("*.md")))
     return {name: text for page in texts for name, text in BLOCK.findall(page)}
 

@@ -48,7 +48,7 @@ def build_scorer(type: str, parameters: Mapping[str, object], *, task_dir: Path)
 
 
 def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[str]:
-    """One line per mistake, each with what was expected and found; empty when the check can be made."""
+    """One line per issue, each with what was expected and found; empty when the check can be made."""
     if type not in CHECK_TYPES:
         return [
             f"check type {shown(type)} is not known: expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"

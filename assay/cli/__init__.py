@@ -1,6 +1,6 @@
 """The commands. Each reads its options, calls the engine and shows the result; nothing is computed here.
 
-Heavy rooms are imported inside the command that needs them, so that `assay --help` answers at once.
+Heavy packages are imported inside the command that needs them, so that `assay --help` responds at once.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ INTERRUPTED = 130
 
 
 class AssayGroup(click.Group):
-    """Turns whatever ends a command into one message and the documented exit code."""
+    """Turns every error of a command into one message and the documented exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command; an `AssayError` becomes a line on stderr and its exit code, any other error exits 3."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a reader who left is noticed here, not when the interpreter ends
+            sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
             return result
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
@@ -42,12 +42,12 @@ class AssayGroup(click.Group):
         except KeyboardInterrupt:
             _tell(partial(click.echo, "assay: interrupted", err=True))
             ctx.exit(INTERRUPTED)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, Python would exit 1, which is a failed gate
+        except BaseException as error:  # noqa: BLE001 - Python would exit 1, which means a failed gate
             ctx.exit(_exit_code(error, ctx))
 
 
 def main() -> None:
-    """The entry point of `assay`; errors in use exit 3, and so does whatever no code expects."""
+    """Entry point of `assay`; usage errors and unexpected errors exit 3."""
     code = _ended()
     try:
         sys.stdout.flush()
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _ended() -> int:
     try:
-        # Outside its standalone mode click returns the code that a command left with; commands return nothing else.
+        # Outside its standalone mode click returns the code that a command exited with; commands return nothing else.
         return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         _tell(error.show)
@@ -68,12 +68,12 @@ def _ended() -> int:
     except (click.Abort, KeyboardInterrupt):
         _tell(partial(click.echo, "assay: interrupted", err=True))
         return INTERRUPTED
-    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 where nobody reads `--help`
+    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 on a closed pipe of `--help`
         return _exit_code(error, None)
 
 
 def _exit_code(error: BaseException, context: click.Context | None) -> int:
-    """0 where whoever read the result has enough, e.g. `| head`; else that of an error, which was reported."""
+    """0 where the reader closed the pipe early, e.g. `| head`; else the code of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
     _tell(partial(_report, error, context))
@@ -98,17 +98,17 @@ def _tell(write: Callable[[], None]) -> None:
 
 
 def _has_no_reader(stream: TextIO) -> bool:
-    """True for a pipe that nobody reads any more."""
+    """True for a pipe without a reader."""
     watched = select.poll()
     try:
         watched.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # closed, or no file at all
+    except (OSError, ValueError):  # closed, or not a file
         return False
     return bool(watched.poll(0))
 
 
 def _discard(stream: TextIO) -> None:
-    """What is still in the stream's buffer, and what follows, goes nowhere."""
+    """Discards the stream's buffer and all further output."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

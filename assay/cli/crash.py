@@ -1,6 +1,6 @@
-"""The report of an exception that no code expects: one message, and a log with the traceback.
+"""Reports an unexpected exception: one message, and a log with the traceback.
 
-Neither holds a value: the text of an exception and local variables may be a key or somebody's data.
+Neither holds a value: the text of an exception and local variables may be a key or personal data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from assay.cli.opening import CONTINUE, open_settings
 from assay.version import code_version
 
 OWNER_ONLY = 0o600
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 SAFE_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     AttributeError: ("name",),
     ImportError: ("name",),
@@ -28,11 +28,11 @@ SAFE_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     OSError: ("errno", "strerror", "filename"),
     UnicodeError: ("encoding", "start"),
 }
-"""What is shown of an exception beside its type: names in code, and what the system says of a file."""
+"""Attributes of an exception that are shown beside its type: names in code, and the system's error for a file."""
 
 
 def report_crash(error: BaseException, context: click.Context | None = None) -> None:
-    """The message is on stderr and the traceback in a log; where no log can be written it follows the message."""
+    """Writes the message to stderr and the traceback to a log; where no log can be written it follows the message."""
     now = datetime.now(UTC)
     command = f"assay {(context and context.invoked_subcommand) or ''}".rstrip()
     versions = f"Assay {code_version()}, Python {platform.python_version()}"
@@ -49,13 +49,13 @@ def report_crash(error: BaseException, context: click.Context | None = None) -> 
 
 def _headline(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        advice = "free space" if error.errno in NO_ROOM else "see its permissions"
+        advice = "free space" if error.errno in NO_SPACE else "see its permissions"
         return f"{error.filename or 'system'}: {error.strerror}; {advice}"
     return f"unexpected {type(error).__name__}{_place(error)}: this is an error in Assay, report it with its traceback"
 
 
 def _place(error: BaseException) -> str:
-    """The last line of Assay's own code that was at work."""
+    """Returns the last line of Assay's own code in the traceback."""
     package = Path(__file__).parents[1]
     places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [(file.relative_to(package.parent), line) for file, line in places if file.is_relative_to(package)]
@@ -63,7 +63,7 @@ def _place(error: BaseException) -> str:
 
 
 def _chain(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """The tracebacks of the exception, of what led to it, and of the members of a group."""
+    """Yields the tracebacks of the exception, of its causes, and of the members of a group."""
     if id(error) in seen:
         return
     seen.add(id(error))
@@ -111,7 +111,7 @@ def _is_written(path: Path, text: str) -> bool:
 def _project_logs() -> Path | None:
     try:
         return open_settings().state_dir / "logs"
-    except Exception:  # noqa: BLE001 - outside a project, or the settings are what the crash is about
+    except Exception:  # noqa: BLE001 - outside a project, or the settings caused the crash
         return None
 
 

@@ -1,4 +1,4 @@
-"""What several commands share: the project they work with, and the shape of their options."""
+"""Shared by several commands: the project, and the types of their options."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 STYLES = click.Choice(["table", "json"])
 STAGES = click.Choice(["shadow", "beta", "ga"])
 CONTINUE = "assay.continue"
-"""The key of `click.Context.meta` under which a command says how its work is continued, for the report of a crash."""
+"""Key of `click.Context.meta` under which a command stores how to resume its work, for the report of a crash."""
 
 
 def open_settings() -> Settings:
-    """Settings of this process."""
+    """Returns the settings of this process."""
     from assay.settings import load_settings
 
     return load_settings()
 
 
 def opened_project() -> Project:
-    """The project around the working folder; nothing is connected yet."""
+    """Returns the project around the working folder; nothing is connected yet."""
     from assay.project import open_project
 
     return open_project(open_settings())

@@ -130,8 +130,8 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
         TaskValidationError: the file has validation errors.
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
-    if document.mistakes:
-        raise TaskValidationError(document.mistakes)
+    if document.issues:
+        raise TaskValidationError(document.issues)
     if not isinstance(document.value, dict):
         raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
     providers: dict[str, Provider] = {}

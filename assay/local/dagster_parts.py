@@ -1,7 +1,4 @@
-"""Dagster in the local stack: its web page and its daemon, state in `<state_dir>/dagster`.
-
-Belongs here: how the two are started. What they run is `orchestration`; nothing here imports Dagster.
-"""
+"""Dagster in the local stack: its web server and its daemon, state in `<state_dir>/dagster`."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from assay.settings import Settings
 
 DEFINITIONS_MODULE = "orchestration.definitions"
 DAEMON_MODULE = "dagster._daemon"
-"""Internal to Dagster, as `dagster dev` starts it: the daemon of this environment, whatever is on the PATH."""
+"""Internal to Dagster, as `dagster dev` starts it: the daemon of this environment, independent of the PATH."""
 INSTANCE_FILE = """\
 telemetry:
   enabled: false
@@ -38,7 +35,7 @@ LOAD_ERRORS = """
 
 
 def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
-    """Dagster's web page and API; it answers once the definitions are loaded."""
+    """Dagster's web server and API; ready once the definitions are loaded."""
     port = settings.ports.dagster
     return Part(
         name="dagster-webserver",
@@ -55,9 +52,9 @@ def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODUL
 
 
 def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
-    """Dagster's daemon (schedules, sensors, queue); it answers once it has reported to its storage.
+    """Dagster's daemon (schedules, sensors, queue); ready once it has reported to its storage.
 
-    It starts after the web server: two processes that create the same tables at once get in each other's way.
+    It starts after the web server, because two processes that create the same tables at once conflict.
     """
     home = settings.state_dir / "dagster"
     return Part(
@@ -73,7 +70,7 @@ def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) 
 
 
 def write_instance(home: Path) -> None:
-    """The folder has a dagster.yaml; one that is there already stays as it is."""
+    """Ensures that the folder has a dagster.yaml; an existing file is not changed."""
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
     if not path.exists():
@@ -84,7 +81,7 @@ def definitions_loaded(port: int, module: str) -> bool:
     """True when the module is loaded, False while it is being loaded.
 
     Raises:
-        UsageError: it cannot be loaded; says why in one line.
+        UsageError: it cannot be loaded; the message has the reason in one line.
     """
     answer = post_json(port, "/graphql", {"query": LOAD_ERRORS})
     entries = ((answer or {}).get("data") or {}).get("workspaceOrError", {}).get("locationEntries")
@@ -101,7 +98,7 @@ def definitions_loaded(port: int, module: str) -> bool:
 
 
 def has_heartbeat(home: Path, *, since: float) -> bool:
-    """True when a daemon has reported after `since` (Unix seconds); always True with a storage that is not ours."""
+    """True when a daemon has reported after `since` (Unix seconds); always True with another storage."""
     if (home / "dagster.yaml").read_text(encoding="utf-8") != INSTANCE_FILE:
         return True
     path = home / "history" / "runs.db"
@@ -110,7 +107,7 @@ def has_heartbeat(home: Path, *, since: float) -> bool:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as storage:
             latest = storage.execute("select max(timestamp) from daemon_heartbeats").fetchone()[0]
-    except sqlite3.OperationalError:  # the table is being made, or is locked for a moment
+    except sqlite3.OperationalError:  # the table is being created, or is locked for a moment
         return False
     return latest is not None and datetime.fromisoformat(latest).replace(tzinfo=UTC).timestamp() >= since - 1
 
@@ -120,7 +117,7 @@ def _code(settings: Settings, module: str) -> tuple[str, ...]:
 
 
 def _cause(error: dict[str, Any]) -> str:
-    # The outer error only names the module again; the innermost says what is wrong with it.
+    # The outer error only repeats the module name; the innermost has the cause.
     innermost = error["causes"][-1] if error["causes"] else error
     lines = [line.strip() for line in str(innermost["message"]).splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

@@ -1,7 +1,4 @@
-"""The warehouse of the local stack: the BigQuery emulator, its data in `<state_dir>/bigquery`.
-
-Belongs here: how to start it and what it needs. Talking to it is `assay.warehouse`, which cannot tell it from BigQuery.
-"""
+"""The warehouse of the local stack: the BigQuery emulator, its data in `<state_dir>/bigquery`."""
 
 from __future__ import annotations
 
@@ -42,10 +39,10 @@ def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
 
 
 def install_spatial() -> None:
-    """DuckDB finds its spatial extension in the user's folder, taken from the installed package, not the network.
+    """Installs DuckDB's spatial extension into the user's folder, from the installed package, not the network.
 
     Raises:
-        UsageError: the package holds none for this DuckDB, or the folder cannot be written.
+        UsageError: the package has none for this DuckDB, or the folder cannot be written.
     """
     import duckdb
     from duckdb_extensions import import_extension
@@ -62,7 +59,7 @@ def install_spatial() -> None:
 
 
 def explain_lock(log_text: str) -> Explanation | None:
-    """Names the process that holds the data file, when the log says that one does."""
+    """Returns the process that holds the data file, when the log names one."""
     if not (found := LOCKED.search(log_text)):
         return None
     path, pid = found.groups()

@@ -1,10 +1,9 @@
 """Runs the BigQuery emulator with a DuckDB connection for each of its threads, used one at a time.
 
-Version 1.4.0 answers queries in one thread and takes appends in others, all on one connection. A statement of one thread
-can then be handed the result of another's, and DuckDB's `unregister` waits for a running query with Python's global
-lock held, while that query needs the lock to end: both wait for ever.
-And it takes appends in six threads, of which each client that is killed in the middle of one keeps one for ever.
-Belongs here: these two repairs; everything else of the emulator stays as it is.
+Version 1.4.0 runs queries in one thread and appends in others, all on one connection. A statement of one thread can
+then receive the result of another's, and DuckDB's `unregister` waits for a running query while it holds Python's global
+lock, which that query needs in order to end: a deadlock. The emulator also serves appends in six threads, and each
+client that is killed during an append blocks one forever. This module fixes both and changes nothing else.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 APPEND_THREADS = 1000
-"""As many clients may be killed in the middle of an append before the emulator takes no more; an unused one costs nothing."""
+"""Clients that may be killed during an append before the emulator accepts no more; unused threads cost nothing."""
 
 
 def allow_for_lost_clients() -> None:
-    """In this process the server of appends has threads to spare."""
+    """Gives the append server of this process spare threads."""
     import grpc.aio
 
     pool = ThreadPoolExecutor(APPEND_THREADS, thread_name_prefix="append")
@@ -29,7 +28,7 @@ def allow_for_lost_clients() -> None:
 
 
 def separate_threads() -> None:
-    """In this process each thread of the emulator has its own connection, and statements wait for each other."""
+    """Gives each thread of the emulator in this process its own connection, and runs statements one at a time."""
     from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -65,7 +64,7 @@ def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> C
 
 
 def main() -> None:
-    """The emulator's own command line, with its threads kept apart, and enough of them."""
+    """The emulator's own command line, with separate connections per thread and spare append threads."""
     from bqemulator.cli import main as emulator
 
     separate_threads()

@@ -1,8 +1,4 @@
-"""The model of the local stack: SmolLM2-135M behind an OpenAI-compatible port, on the CPU.
-
-Belongs here: the server's parameters and its command line. Asking it is `assay.inference`, which cannot tell it
-from any other provider.
-"""
+"""The model of the local stack: SmolLM2-135M behind an OpenAI-compatible port, on the CPU."""
 
 from __future__ import annotations
 
@@ -27,13 +23,13 @@ SLOT_TOKENS = 2048
 THREADS = 2
 PROMPT_CACHE_MIB = 256
 SPECULATIONS = ("none", "ngram_simple", "ngram_map_k", "ngram_mod", "ngram_cache")
-"""Ways to guess tokens ahead from those that were there before; llama.cpp's names. All of them give the same answers."""
+"""Speculative decoding methods by llama.cpp's names: earlier tokens predict the next. All give the same responses."""
 # Threads that wait for each other must sleep, not spin: on two busy cores spinning made it a hundred times slower.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str = WEIGHTS_PACKAGE) -> Part:
-    """The model server as a part; it answers once the weights are loaded."""
+    """The model server as a part; ready once the weights are loaded."""
     port = settings.ports.model_server
     return Part(
         name="model",
@@ -47,10 +43,10 @@ def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str
 
 
 def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
-    """The one .gguf file in the package, which is not imported: what it depends on is left out on purpose.
+    """Returns the one .gguf file in the package, which is not imported, because its dependencies are not installed.
 
     Raises:
-        UsageError: the package is not installed, or holds no such file or several.
+        UsageError: the package is not installed, or does not have exactly one such file.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -65,9 +61,9 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
 
 
 def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation: str = "none") -> CommonParams:
-    """What the server is started with: `SLOTS` requests at a time, each with a context of `SLOT_TOKENS`.
+    """Returns the server's parameters: `SLOTS` requests at a time, each with a context of `SLOT_TOKENS`.
 
-    A prompt that does not fit is refused with HTTP 400; nothing is dropped from it to make it fit.
+    A prompt that does not fit is rejected with HTTP 400; no part of it is dropped.
     """
     from xllamacpp import CommonParams, common_speculative_type
 
@@ -92,7 +88,7 @@ def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation:
 
 
 def serve(params: CommonParams) -> None:
-    """Serves until the process is ended; there is nothing to save."""
+    """Serves until the process is ended; there is no state to save."""
     from xllamacpp import Server
 
     server = Server(params)
@@ -113,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--speculation",
         choices=SPECULATIONS,
         default="none",
-        help="how tokens are guessed ahead (default: %(default)s)",
+        help="speculative decoding method (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
     try:

@@ -1,7 +1,4 @@
-"""What any part of the stack is: a command, its ports, and how to see that it answers.
-
-Belongs here: the shape and the probes that several parts share. Each part's own facts are in its module.
-"""
+"""A part of the stack: its command, its ports, and the probes that show whether it is ready."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ PROBE_SECONDS = 2.0
 
 
 def _nothing() -> None:
-    """Most parts need no preparation."""
+    """The preparation of most parts: none."""
 
 
 def _no_explanation(_: str) -> Explanation | None:
@@ -29,7 +26,7 @@ def _no_explanation(_: str) -> Explanation | None:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a part cannot start, as its log shows, and what to do about it."""
+    """Why a part cannot start, according to its log, and how to fix it."""
 
     cause: str
     next_step: str
@@ -39,9 +36,9 @@ class Explanation:
 class Part:
     """One service of the local stack.
 
-    `ports` names the environment variable that moves each port. `answers` takes the Unix time of the launch and
-    is True once the part does its work. `explain` finds the cause in a log's text.
-    `modules` must be importable before the command can run. `after` must answer first. `environment` is added to its own.
+    `ports` maps the environment variable that sets each port to the port. `answers` takes the Unix time of the launch
+    and is True once the part is ready. `explain` finds the cause of a failure in a log's text. `modules` must be
+    importable before the command can run. `after` must be ready first. `environment` is added to its own.
     """
 
     name: str
@@ -58,20 +55,20 @@ class Part:
 
     @property
     def port_numbers(self) -> tuple[int, ...]:
-        """The ports it listens on, in the order they are declared."""
+        """The ports it listens on, in the order of their declaration."""
         return tuple(self.ports.values())
 
     @property
     def remedy(self) -> str:
-        """How to move it elsewhere, for messages; empty for a part without ports."""
+        """How to change its ports, for messages; empty for a part without ports."""
         return ", ".join(f"{variable} (now {port})" for variable, port in self.ports.items())
 
 
 def require_modules(part: Part) -> None:
-    """Every module the part needs is installed.
+    """Returns when every module that the part needs is installed.
 
     Raises:
-        UsageError: one is not.
+        UsageError: a module is not installed.
     """
     for module in part.modules:
         if importlib.util.find_spec(module) is None:
@@ -82,10 +79,10 @@ def require_modules(part: Part) -> None:
 
 
 def require_free_ports(part: Part) -> None:
-    """No other program listens on the part's ports.
+    """Returns when no other program listens on the part's ports.
 
     Raises:
-        UsageError: one does; names the port and the variable that moves it.
+        UsageError: another program does; the message names the port and the variable that sets it.
     """
     for variable, port in part.ports.items():
         if not _is_free(port):
@@ -105,17 +102,17 @@ def is_open(port: int) -> bool:
 
 
 def get_json(port: int, path: str) -> Any:
-    """The document at the path, or None while there is no good answer."""
+    """Returns the document at the path, or None while there is no valid response."""
     return _exchange(port, "GET", path, None)
 
 
 def post_json(port: int, path: str, document: object) -> Any:
-    """The document that answers this one, or None while there is no good answer."""
+    """Posts the document and returns the response, or None while there is no valid response."""
     return _exchange(port, "POST", path, json.dumps(document))
 
 
 def _exchange(port: int, method: str, path: str, body: str | None) -> Any:
-    # http.client, unlike urllib, takes no notice of a proxy set in the environment.
+    # http.client, unlike urllib, ignores a proxy set in the environment.
     connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_SECONDS)
     try:
         connection.request(method, path, body=body, headers={"Content-Type": "application/json"})

@@ -1,8 +1,4 @@
-"""Starts, recognises and ends processes with all that they started themselves.
-
-Belongs here: what the operating system says about processes. What the parts of the stack are, and when they
-are ready, is told elsewhere.
-"""
+"""Starts, identifies and ends processes with all their descendants."""
 
 from __future__ import annotations
 
@@ -22,12 +18,12 @@ MARKER_VARIABLE = "ASSAY_STACK_PART"
 PROC = Path("/proc")
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.1
-ENDED_STATES = frozenset("ZX")  # a zombie runs no more, even while nobody has read its exit code
+ENDED_STATES = frozenset("ZX")  # a zombie does not run, even while its exit code is unread
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One living process; `started` differs between two processes that had the same pid one after the other."""
+    """One living process; `started` distinguishes two processes that had the same pid in succession."""
 
     pid: int
     session: int
@@ -35,10 +31,10 @@ class Process:
 
 
 def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str, log: Path, cwd: Path) -> Process:
-    """The command runs in a session of its own, writes to `log`, and outlives this process.
+    """Starts the command in its own session; it writes to `log` and outlives this process.
 
     Raises:
-        Unreachable: it ended before it could be recognised.
+        ServiceUnreachable: it ended before it could be identified.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -52,7 +48,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
             start_new_session=True,
         )
     found = find(child.pid)
-    # Without a waiter an ended child stays a zombie for as long as this process lives.
+    # Without a waiter an ended child stays a zombie during the lifetime of this process.
     threading.Thread(target=child.wait, daemon=True).start()
     if found is None:
         raise ServiceUnreachable(
@@ -62,7 +58,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
 
 
 def find(pid: int) -> Process | None:
-    """The living process of that id, or None."""
+    """Returns the living process of that id, or None."""
     return _from_proc(pid) if _has_proc() else _from_ps("-p", str(pid)).get(pid)
 
 
@@ -72,10 +68,10 @@ def is_alive(process: Process) -> bool:
 
 
 def members(marker: str, leader: Process | None) -> list[Process]:
-    """Every living process that was started under the marker, by itself or by one that was.
+    """Returns every living process that was started under the marker, directly or by a descendant.
 
-    Linux tells by the inherited environment, which also finds those that left the session or lost their parent.
-    Elsewhere the leader's session tells, unless its pid has gone to another process.
+    Linux identifies them by the inherited environment, including those that left the session or lost their parent.
+    Other systems identify them by the leader's session, unless its pid belongs to another process now.
     """
     table = _living()
     holder = table.get(leader.pid) if leader else None
@@ -91,28 +87,28 @@ def members(marker: str, leader: Process | None) -> list[Process]:
 
 
 def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
-    """No process of the marker is left; returns how many there were.
+    """Ends every process of the marker; returns their number.
 
-    Each is asked to end, and after the grace forced to.
+    Each gets SIGTERM, and SIGKILL after the grace period.
 
     Raises:
-        Unreachable: one cannot be ended.
+        ServiceUnreachable: a process cannot be ended.
     """
     seen: set[int] = set()
     for sent, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, KILL_SECONDS)):
-        asked: set[int] = set()
+        signaled: set[int] = set()
         deadline = time.monotonic() + seconds
         while left := members(marker, leader):
-            _send([process for process in left if process.pid not in asked], sent)
-            asked |= {process.pid for process in left}
-            seen |= asked
+            _send([process for process in left if process.pid not in signaled], sent)
+            signaled |= {process.pid for process in left}
+            seen |= signaled
             if time.monotonic() > deadline:
                 break
             time.sleep(POLL_SECONDS)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise ServiceUnreachable(
-            f"Process {pids} does not end, even when killed", next_step="end it by hand and run `assay down` again."
+            f"Process {pids} does not end, even after SIGKILL", next_step="end it by hand and run `assay down` again."
         )
     return len(seen)
 
@@ -158,6 +154,6 @@ def _from_ps(*which: str) -> dict[int, Process]:
 def _carries(pid: int, marker: str) -> bool:
     try:
         variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # it ended, or belongs to somebody else
+    except OSError:  # it ended, or belongs to another user
         return False
     return f"{MARKER_VARIABLE}={marker}".encode() in variables

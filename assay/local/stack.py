@@ -1,8 +1,4 @@
-"""Starts, stops and reports the local stack; the same command twice changes nothing.
-
-Belongs here: the order of things and what a person is told. How a part is started is in the part's module, what
-a process is in `processes.py`.
-"""
+"""Starts, stops and reports the local stack; repeating a command changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from assay.settings import Settings, process_environment
 
 PARTS = ("warehouse", "model", "dagster-webserver", "dagster-daemon")
 POLL_SECONDS = 0.2
-TELL_EVERY_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 5.0
 LOG_BYTES = 5_000_000
 REASON_CHARACTERS = 300
 
@@ -27,7 +23,7 @@ Report = Callable[[str], None]
 
 
 class PartState(StrEnum):
-    """`dead` was started and ended by itself; `starting` lives but has not answered yet."""
+    """`dead` was started and ended by itself; `starting` lives but is not ready yet."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -37,7 +33,7 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """How one part is; `pid` is None unless it lives."""
+    """State of one part; `pid` is None unless it lives."""
 
     name: str
     state: PartState
@@ -48,7 +44,7 @@ class PartStatus:
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """What the stack is made of; the defaults are what a user wants."""
+    """The parts and timeouts of the stack; the defaults fit a user."""
 
     definitions_module: str = dagster_parts.DEFINITIONS_MODULE
     emulator_module: str = emulator.SERVER_MODULE
@@ -60,11 +56,11 @@ class StackOptions:
 def up(
     settings: Settings, *, parts: Sequence[str] = PARTS, report: Report, options: StackOptions | None = None
 ) -> tuple[PartStatus, ...]:
-    """The named parts run and answer; those that already did are left alone. Returns the status of all parts.
+    """Starts the named parts, waits until they are ready, and returns the status of all; running parts are not changed.
 
     Raises:
         UsageError: a part is unknown, a package is missing, a port or the data is in use by another program.
-        Unreachable: a part ended while starting, or did not answer in time.
+        ServiceUnreachable: a part ended during its start, or was not ready in time.
     """
     if unknown := [name for name in parts if name not in PARTS]:
         raise UsageError(f"No part of the local stack is called {unknown[0]!r}: expected one of {', '.join(PARTS)}.")
@@ -84,27 +80,27 @@ def up(
 
 
 def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
-    """No process of the stack is left; its data stay. Returns the status of all parts.
+    """Ends every process of the stack; its data stay. Returns the status of all parts.
 
     Raises:
-        Unreachable: a process cannot be ended.
+        ServiceUnreachable: a process cannot be ended.
     """
     stack = _Stack(settings, StackOptions(), report)
     with state.lock(stack.run_dir, report=report):
-        for part in reversed(stack.parts):  # what writes to the warehouse ends before it
+        for part in reversed(stack.parts):  # processes that write to the warehouse end before it
             ended = stack.clear(part)
             report(f"{part.name}: stopped" if ended else f"{part.name}: was not running")
     return status(settings)
 
 
 def status(settings: Settings) -> tuple[PartStatus, ...]:
-    """How each part is now, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
+    """The present status of each part, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
     stack = _Stack(settings, StackOptions(), report=lambda _: None)
     return tuple(stack.status(part) for part in stack.parts)
 
 
 class _Stack:
-    """The parts of one project folder, and the files that remember them."""
+    """The parts of one project folder, and the files with their state."""
 
     def __init__(self, settings: Settings, options: StackOptions, report: Report) -> None:
         self.settings = settings
@@ -130,18 +126,18 @@ class _Stack:
             return PartStatus(part.name, PartState.STOPPED, None, None, self.log(part))
         if not processes.is_alive(launch.process):
             return PartStatus(part.name, PartState.DEAD, None, None, self.log(part))
-        # A part at work may be slow to answer a probe: having answered once, an open port is enough.
+        # A busy part may respond to a probe slowly: once it was ready, an open port is enough.
         at_work = launch.ready and all(is_open(port) for port in launch.ports)
         now = PartState.RUNNING if at_work else PartState.STARTING
         return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
 
     def left_alone(self, part: Part) -> bool:
-        """True when the part lives on the ports that it should have."""
+        """True when the part lives on its configured ports."""
         launch = state.read(self.file(part))
         return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
 
     def clear(self, part: Part) -> int:
-        """Nothing of the part is left, living or remembered; returns how many processes it had."""
+        """Ends every process of the part and deletes its state; returns the number of processes."""
         launch = state.read(self.file(part))
         leader = launch.process if launch else None
         ended = processes.stop(str(self.file(part)), leader, grace_seconds=part.grace_seconds)
@@ -149,14 +145,14 @@ class _Stack:
         return ended
 
     def make_ready(self, part: Part) -> None:
-        """Nothing stands in the way of the part's start: leftovers ended, packages there, ports free."""
+        """Prepares the part's start: leftover processes ended, packages installed, ports free."""
         self.clear(part)
         require_modules(part)
         require_free_ports(part)
         part.prepare()
 
     def bring_up(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
-        """Starts those that are due, then waits for all; a failure is told after the others had their chance."""
+        """Starts the parts that are due, then waits for all; a failure is raised after the others had time to start."""
         for part in wave:
             if part in due:
                 self.launch(part)
@@ -185,47 +181,47 @@ class _Stack:
         state.write(self.file(part), launch)
 
     def wait(self, part: Part, *, already: bool) -> None:
-        """Returns when the part answers."""
+        """Returns when the part is ready."""
         launch = state.read(self.file(part))
         if launch is None:
             raise ServiceUnreachable(
                 f"{part.name} has no file {self.file(part)} any more", next_step="run `assay up` again."
             )
-        begin = told = time.monotonic()
+        begin = reported_at = time.monotonic()
         while not part.answers(launch.launched_at):
             now = time.monotonic()
             if not processes.is_alive(launch.process):
                 raise self.ended(part)
             if now - begin > self.wait_seconds:
                 raise self.silent(part)
-            if now - told >= TELL_EVERY_SECONDS:
+            if now - reported_at >= REPORT_EVERY_SECONDS:
                 self.report(f"{part.name}: starting for {now - begin:.0f} s, log {self.log(part)}")
-                told = now
+                reported_at = now
             time.sleep(POLL_SECONDS)
         if not processes.is_alive(launch.process):
-            raise self.ended(part)  # what answered is another program
+            raise self.ended(part)  # another program responded
         state.write(self.file(part), replace(launch, ready=True))
         how = "already running" if already else f"ready after {time.time() - launch.launched_at:.1f} s"
         self.report(f"{part.name}: {how}{f' at {part.url}' if part.url else ''}")
 
     def ended(self, part: Part) -> AssayError:
-        """The error for a part that ended while starting, with its own last words."""
+        """Returns the error for a part that ended during its start, with its last log lines."""
         log = self.log(part)
         text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else ""
         if known := part.explain(text):
             return UsageError(f"{part.name} cannot start: {known.cause}", next_step=f"{known.next_step}. Log: {log}")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         reason = lines[-1][:REASON_CHARACTERS] if lines else "it wrote nothing"
-        move = f"; if the port is the trouble set {part.remedy}" if part.ports else ""
+        move = f"; if the port is the cause set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
             f"{part.name} ended while starting ({reason})", next_step=f"read {log} and run `assay up` again{move}."
         )
 
     def silent(self, part: Part) -> AssayError:
-        """The error for a part that lives but does not answer in time."""
+        """Returns the error for a part that lives but is not ready in time."""
         where = f" at {part.url}" if part.url else ""
         move = f"; to use another port set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
-            f"{part.name} does not answer{where} after {self.wait_seconds:.0f} s",
+            f"{part.name} is not ready{where} after {self.wait_seconds:.0f} s",
             next_step=f"read {self.log(part)}, then run `assay up` again to wait longer or `assay down` to give up{move}.",
         )

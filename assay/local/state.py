@@ -1,7 +1,4 @@
-"""What is remembered between two commands: which process each part runs as, and who may change that now.
-
-Belongs here: the files in `<state_dir>/run`. Whether a process still lives is asked of `processes.py`.
-"""
+"""State between two commands: the process of each part, and a lock on changes."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ LOCK_POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a part was started: its process, the ports it was given, and whether it has answered since.
+    """How a part was started: its process, its ports, and whether it has been ready since.
 
-    `started` is the process's start as the operating system tells it, `launched_at` Unix seconds.
+    `started` is the process's start as the operating system reports it, `launched_at` Unix seconds.
     """
 
     pid: int
@@ -42,7 +39,7 @@ class Launch:
 
 
 def read(path: Path) -> Launch | None:
-    """The launch that the file tells of; None when there is none or it cannot be read as one."""
+    """Returns the launch stored in the file; None when the file is missing or not valid."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         return Launch(**{**fields, "ports": tuple(fields["ports"])})
@@ -51,7 +48,7 @@ def read(path: Path) -> Launch | None:
 
 
 def write(path: Path, launch: Launch) -> None:
-    """The file tells of the launch; a reader sees the old text or the new, never a part of it."""
+    """Writes the launch to the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(asdict(launch)) + "\n", encoding="utf-8")
@@ -60,14 +57,14 @@ def write(path: Path, launch: Launch) -> None:
 
 @contextmanager
 def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Only one process at a time is inside for this folder; the lock ends with its process.
+    """Locks the folder for one process at a time; the lock ends with its process.
 
     Raises:
-        UsageError: another one stayed inside for `seconds`.
+        UsageError: another process held the lock for `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + seconds
-    told = False
+    reported = False
     with (folder / "lock").open("a", encoding="ascii") as file:
         while not _taken(file.fileno()):
             if time.monotonic() > deadline:
@@ -75,9 +72,9 @@ def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_S
                     f"Another `assay up` or `assay down` has held {folder / 'lock'} for {seconds:.0f} s",
                     next_step="wait for it, or end it.",
                 )
-            if not told:
+            if not reported:
                 report("waiting for another `assay up` or `assay down` to finish")
-                told = True
+                reported = True
             time.sleep(LOCK_POLL_SECONDS)
         yield
 

@@ -1,1 +1,1 @@
-"""Stages 1 and 2 of a run: records are admitted, requests become predictions."""
+"""Stages 1 and 2 of a run: admit records, and turn requests into predictions."""

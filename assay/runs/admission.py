@@ -1,7 +1,4 @@
-"""Admits an input to a run: spool, gate, land the records. Not one call is paid for here.
-
-The first stage of a run, and the way back into one that was cut off; `answering.py` is next.
-"""
+"""Admits an input to a run: snapshot, gate, landed records. No model is called."""
 
 from __future__ import annotations
 
@@ -49,7 +46,7 @@ CHUNK_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Admitting:
-    """Who is told how the admission goes: `report` of the rows read so far, `seen` of the run's beginning."""
+    """Receivers of an admission's progress: `report` gets the rows read so far, `seen` the start of the run."""
 
     report: Callable[[int], None]
     seen: RunObserver
@@ -57,7 +54,7 @@ class Admitting:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What came through the door."""
+    """The admitted run with its counts."""
 
     run: Run
     records: int
@@ -66,12 +63,12 @@ class Admission:
 
 
 def admit(context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
-    """A run whose records are landed, ready to be answered; `report` is told the rows read so far.
+    """Returns a run whose records are landed, ready for requests; `report` gets the rows read so far.
 
     Raises:
         UsageError: the input as a whole cannot be read.
-        StoppedAtDoor: too many rows were rejected; the rejected rows are landed with their reasons.
-        Unreachable: the warehouse is away; nothing was paid for, start again.
+        InputRejected: too many rows were rejected; the rejected rows are landed with their reasons.
+        ServiceUnreachable: the warehouse does not respond; no model was called, start again.
     """
     facts = facts_of(task, options)
     with observe_run(context, facts, "admit") as seen:
@@ -89,7 +86,7 @@ def _admit(
     except InputRejected:
         raise
     except BaseException:
-        # Without its `started` row the run cannot be found again, so its copy of the input serves nobody.
+        # Without its `started` row the run cannot be found again, so its snapshot would be of no use.
         shutil.rmtree(run.snapshot.directory, ignore_errors=True)
         raise
 
@@ -98,12 +95,12 @@ def _admit(
 def previewed(
     context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]
 ) -> Iterator[Run]:
-    """A run over the input as it is now, for the block alone: nothing is landed, and its snapshot is gone afterwards.
+    """A run over the present input for the block only: nothing is landed, and the snapshot is deleted at the end.
 
     Raises:
         UsageError: the input as a whole cannot be read.
-        StoppedAtDoor: too many rows were rejected.
-        Unreachable: the warehouse is away.
+        InputRejected: too many rows were rejected.
+        ServiceUnreachable: the warehouse does not respond.
     """
     if options.batch:
         _refuse_batch_of_turns(task)
@@ -120,7 +117,7 @@ def previewed(
 def _spooled(
     context: StageContext, task: Task, options: RunOptions, *, facts: RunFacts, report: Callable[[int], None]
 ) -> Run:
-    """The run with its input in a snapshot, every row checked."""
+    """Returns the run with its input in a snapshot, every row validated."""
     context.warehouse.check()
     purge_expired(context.snapshots_dir, datetime.now(UTC))
     source, is_golden = _source(context, task, options), asks_golden_set(task, options)
@@ -144,16 +141,16 @@ def _spooled(
 
 
 def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
-    """Records, rejected rows and at last the `started` row are landed."""
+    """Lands records and rejected rows, and the `started` row last."""
     sink, snapshot = LandingWriter(context.warehouse), run.snapshot
     land_versions(context, run, sink)
-    records, faults = _land_records(context, run, sink) if decision.passed else (0, 0)
+    records, failures = _land_records(context, run, sink) if decision.passed else (0, 0)
     _land_rejected(context, run, sink)
-    rejected = snapshot.rows_rejected + faults
+    rejected = snapshot.rows_rejected + failures
     started = started_row(run, context.settings, records=records, rejected=rejected)
     sink.append([started])
     seen.run_started(started)
-    if reason := _why_stopped(run, decision, records=records, faults=faults):
+    if reason := _why_stopped(run, decision, records=records, failures=failures):
         finished = finished_row(started, status=RunStatus.FAILED, predictions=0, calls=0, reason=reason)
         sink.append([finished])
         seen.run_finished(started, finished)
@@ -165,12 +162,12 @@ def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObse
     return Admission(run, records, rejected, decision.message if decision.warned else None)
 
 
-def _why_stopped(run: Run, decision: GateDecision, *, records: int, faults: int) -> str | None:
-    """Why the run must not go on, None when it may."""
+def _why_stopped(run: Run, decision: GateDecision, *, records: int, failures: int) -> str | None:
+    """Returns the reason why the run must not continue, None when it may."""
     if not decision.passed:
         return decision.message
-    if records == 0 or faults > run.rules.max_rejected_share * run.snapshot.rows_read:
-        return f"{faults} of {run.snapshot.rows_read} rows could not be masked"
+    if records == 0 or failures > run.rules.max_rejected_share * run.snapshot.rows_read:
+        return f"{failures} of {run.snapshot.rows_read} rows could not be masked"
     return None
 
 
@@ -193,28 +190,28 @@ def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
 
 
 def _refuse_batch_of_turns(task: Task) -> None:
-    """Returns when no request of the task waits for the answer to another.
+    """Returns when no request of the task waits for the result of another.
 
     Raises:
         UsageError: its rows are turns of conversations.
     """
     if task.spec.input.conversation is not None:
         raise UsageError(
-            f"--batch for task '{task.name}': expected rows that can be asked all at once, found turns of conversations "
-            "(`input.conversation`), each of which needs the answers before it",
+            f"--batch for task '{task.name}': expected independent rows, found turns of conversations "
+            "(`input.conversation`), each of which needs the predictions before it",
             next_step="run without --batch.",
         )
 
 
 def _land_records(context: StageContext, run: Run, sink: RowSink) -> tuple[int, int]:
-    guard, landed, faults = RecordMasker(run, context), 0, 0
+    guard, landed, failures = RecordMasker(run, context), 0, 0
     for chunk in chunks(guard.records(), CHUNK_ROWS):
         masked = [item for item in chunk if isinstance(item, MaskedRecord)]
         failed = [item for item in chunk if isinstance(item, MaskingError)]
         sink.append([_record_row(run, record) for record in masked])
-        sink.append([_fault_row(context.settings, run, fault) for fault in failed])
-        landed, faults = landed + len(masked), faults + len(failed)
-    return landed, faults
+        sink.append([_failure_row(context.settings, run, failure) for failure in failed])
+        landed, failures = landed + len(masked), failures + len(failed)
+    return landed, failures
 
 
 def _land_rejected(context: StageContext, run: Run, sink: RowSink) -> None:
@@ -238,16 +235,16 @@ def _rejected_rows(run: Run, scrub: Callable[[str], str]) -> Iterator[RejectedRe
         )
 
 
-def _fault_row(settings: Settings, run: Run, fault: MaskingError) -> RejectedRecord:
+def _failure_row(settings: Settings, run: Run, failure: MaskingError) -> RejectedRecord:
     return RejectedRecord(
         **run.columns(),
         run_id=run.run_id,
         task=run.task.name,
-        position=fault.position,
+        position=failure.position,
         record_id=None,
         reason=RejectionReason.MASKING_FAILED,
-        explanation=fault.explanation,
-        raw_hash=keyed_hash(settings.hash_key, "row", fault.record_id),
+        explanation=failure.explanation,
+        raw_hash=keyed_hash(settings.hash_key, "row", failure.record_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""Iterating in chunks, for what is cheap in lots and dear one by one."""
+"""Iterates in chunks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The landed predictions of a run, each beside its record, both masked: what every kind of scorer begins with.
-
-Only joining the two belongs here: a streaming pass over the snapshot and the warehouse, by position.
-"""
+"""The landed predictions of a run, each with its record, both masked: the input of every kind of scorer."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class LandedPrediction:
-    """A prediction of the run as it landed, and the record that it answers."""
+    """A landed prediction of the run and its record."""
 
     record: MaskedRecord
     prediction: Mapping[str, Any]
@@ -32,14 +29,14 @@ class LandedPrediction:
 
     @property
     def output(self) -> dict[str, Any] | None:
-        """The answer, masked; None where there is none."""
+        """The output, masked; None where there is none."""
         written = self.prediction["output"]
         parsed: dict[str, Any] | None = orjson.loads(written) if isinstance(written, str) else written
         return parsed
 
 
 def landed_predictions(warehouse: Warehouse, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
-    """Predictions of the run in the order of the input."""
+    """Yields the predictions of the run in the order of the input."""
     predictions = warehouse.stream(PREDICTIONS_TO_SCORE.sql, run.window)
     records = (record for record in guard.records() if isinstance(record, MaskedRecord))
     record = next(records, None)

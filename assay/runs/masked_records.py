@@ -1,6 +1,6 @@
-"""The records of a run with their personal details replaced, in the order of the input.
+"""The masked records of a run, in the order of the input.
 
-Masking is deterministic, so each stage makes the same masked record from the snapshot; nothing unmasked is kept.
+Masking is deterministic, so each stage makes the same masked record from the snapshot; no unmasked value is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXPECTED_PREFIX = "expected:"
 @quick_init
 @dataclass(frozen=True, slots=True)
 class MaskedRecord:
-    """One record after the guard; `placeholders` map back to the originals and never leave the process."""
+    """One record after masking; `placeholders` map back to the originals and never leave the process."""
 
     position: int
     record_id: str
@@ -46,13 +46,13 @@ class MaskedRecord:
 
     @property
     def masked_entities(self) -> int:
-        """Originals that were replaced."""
+        """Number of originals that were replaced."""
         return len(self.placeholders)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskingError:
-    """A record that the guard could not vouch for: it goes no further."""
+    """A record that could not be masked with certainty; it is not processed further."""
 
     position: int
     record_id: str
@@ -71,27 +71,27 @@ class RecordMasker:
     def records(
         self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
     ) -> Iterator[MaskedRecord | MaskingError]:
-        """Every admitted row of the snapshot, masked, by position; only those of the shard, and at `wanted` positions."""
+        """Every admitted row of the snapshot, masked, by position; only the shard's rows, at `wanted` positions."""
         for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
             if wanted is not None and not wanted(row.position):
                 continue
             yield self.masked(row)
 
     def masked(self, row: SnapshotRow) -> MaskedRecord | MaskingError:
-        """One row of the snapshot, masked."""
+        """Returns one row of the snapshot, masked."""
         try:
             return self._masked(row)
         except MaskingFailed as error:
             return MaskingError(row.position, row.record_id, str(error))
 
     def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
-        """Fields of an example, masked by themselves."""
+        """Returns the fields of an example, masked independently of a record."""
         return self.masker.mask(fields).texts
 
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
         shaped = map_case(row.cells) if self._run.is_golden else map_row(row.cells, self._run.task)
         masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
-        said = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
+        conversation = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
         return MaskedRecord(
             position=row.position,
             record_id=row.record_id,
@@ -105,7 +105,7 @@ class RecordMasker:
             input_hash=input_hash(self._key, shaped.fields),
             placeholders=masked.placeholders,
             raw_expected=shaped.expected,
-            conversation_key=keyed_hash(self._key, "conversation", *said) if said else None,
+            conversation_key=keyed_hash(self._key, "conversation", *conversation) if conversation else None,
             turn=shaped.place.turn if shaped.place else None,
         )
 
@@ -113,10 +113,10 @@ class RecordMasker:
 def mask_pair(
     guard: Masker, fields: Mapping[str, str], expected: Mapping[str, Any] | None
 ) -> tuple[Masked, dict[str, Any] | None]:
-    """Fields and expected answer masked as one, so that equal values have one placeholder; whatever holds a value.
+    """Masks fields and expected value together, so that equal values get one placeholder.
 
     Raises:
-        MaskingFailed: nothing of the two may be used.
+        MaskingFailed: neither of the two may be used.
     """
     leaves = {f"{EXPECTED_PREFIX}{number:06}": str(leaf) for number, leaf in enumerate(_leaves(expected))}
     masked = guard.mask({**fields, **leaves})
@@ -127,7 +127,7 @@ def mask_pair(
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """Every text and number in a JSON value, in its order; names of keys are the schema's, not the record's."""
+    """Yields every text and number in a JSON value, in order; keys belong to the schema, not to the record."""
     if isinstance(value, Mapping | list | tuple):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from _leaves(item)
@@ -136,7 +136,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _with_leaves(value: Any, texts: Iterator[str]) -> Any:
-    """The value with the next text for each leaf; a number that nothing was found in stays a number."""
+    """Returns the value with the next text for each leaf; a number without a finding stays a number."""
     if isinstance(value, Mapping):
         return {name: _with_leaves(item, texts) for name, item in value.items()}
     if isinstance(value, list | tuple):

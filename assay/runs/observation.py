@@ -1,7 +1,6 @@
 """Observes the stages of a run: opens its spans and its log, and closes both when the stage ends.
 
-Only composing belongs here: what a span or a line holds is in `assay/inference/telemetry`. Each process that works on
-a run opens its own; the ids are such that the spans of all of them are one tree.
+Each process of a run opens its own spans and log; the ids make the spans of all processes one tree.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ LOGS = ("logs", "runs")
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """What a stage under way is told to: `events` for its log, `requests` for the engine, None when it is not traced."""
+    """Receiver of a stage's progress: `events` for its log, `requests` for the engine, None when it is not traced."""
 
     events: Events
     tracing: Tracing
 
     @property
     def requests(self) -> RequestTracing | None:
-        """What the engine is given."""
+        """Tracing that is passed to the engine."""
         return self.tracing.per_request
 
     def run_started(self, started: RunEvent) -> None:
-        """The run is admitted: its first line."""
+        """Logs that the run is admitted: its first line."""
         self.events.emit(
             "run_started",
             task=started.task,
@@ -49,7 +48,7 @@ class RunObserver:
         )
 
     def run_stopped(self, finished: RunEvent) -> None:
-        """The run was cut off and may be gone on with: a line, and no span, for the run has not ended."""
+        """Logs that the run was interrupted and can be resumed; there is no span, because the run has not ended."""
         self.events.emit(
             "run_stopped",
             status=finished.status,
@@ -59,7 +58,7 @@ class RunObserver:
         )
 
     def run_finished(self, started: RunEvent, finished: RunEvent) -> None:
-        """The run is at its end: its last line, and the span above all others, from when it was admitted until now."""
+        """Logs the end of the run, and exports its root span, from admission until now."""
         end = RunEnd(
             started_at=started.occurred_at,
             ended_at=finished.occurred_at,
@@ -81,19 +80,19 @@ class RunObserver:
 
 
 UNOBSERVED = RunObserver(NoEvents(), NoTracing())
-"""A stage that nobody looks at."""
+"""A stage that is not observed."""
 
 
 @contextmanager
 def observe_run(
     context: StageContext, facts: RunFacts, stage: str, *, shard: int | None = None
 ) -> Iterator[RunObserver]:
-    """The block is a stage of the run (`admit`, `answer`, `score`), or one shard of it; what it raises passes on.
+    """Observes the block as a stage of the run (`admit`, `answer`, `score`) or one shard of it; exceptions propagate.
 
-    Leaving takes 5 s at most, however the collector of spans behaves.
+    Leaving the block takes at most 5 s, even when the span collector does not respond.
 
     Raises:
-        UsageError: spans are asked for and their exporter is not installed.
+        UsageError: spans are configured and their exporter is not installed.
     """
     settings = context.settings
     urls = {name: provider.base_url for name, provider in context.providers.items()}
@@ -113,7 +112,7 @@ def observe_run(
 
 @contextmanager
 def _lines(events: Events, stage: str, *, shard: int | None) -> Iterator[None]:
-    """The stage's first and last line."""
+    """Logs the stage's first and last line."""
     began = time.monotonic()
     error_type: str | None = None
     events.emit("stage_started", stage=stage, shard=shard)

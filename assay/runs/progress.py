@@ -1,7 +1,6 @@
-"""How far a run is: counted as answers come in, sampled by whoever shows it.
+"""Progress of a run: counted as results arrive, sampled for display.
 
-Counting, pace and wording belong here; screens are in `assay/terminal/output.py`, Dagster's log in `orchestration/progress.py`.
-Counting costs a few additions a row and reads no clock; everything else happens when a snapshot is taken.
+Counting costs a few additions per row and reads no clock; everything else happens when a snapshot is taken.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from assay.inference.request import RequestResult
 from assay.records.statuses import ANSWERED, AnswerSource
 
 PACE_SECONDS = 15.0
-"""How far back the pace looks: what happened so long ago weighs 1/e of what happens now."""
+"""Time constant of the pace: an event this long ago has the weight 1/e."""
 MOST_LANES = 8
 MINUTE, HOUR = 60, 3600
 LONGEST_S = 100 * 24 * HOUR
-"""What would take longer stands still, and nobody can know when it ends."""
+"""A longer estimate is shown as unknown."""
 REUSED = AnswerSource.REUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressSnapshot:
-    """A run at one moment; `left_s` is None while nobody can know, `spent_usd` and `cap_usd` without a budget."""
+    """A run at one moment; `left_s` is None while unknown, `spent_usd` and `cap_usd` are None without a budget."""
 
     done: int
     total: int
@@ -47,7 +46,7 @@ class ProgressSnapshot:
 
 @dataclass
 class Pace:
-    """Rows a second, as a moving average that forgets: what stalls or speeds up shows within half a minute."""
+    """Rows per second as a moving average: a stall or a change of speed shows within half a minute."""
 
     now: float
     done: int = 0
@@ -55,7 +54,7 @@ class Pace:
     _weight: float = 0.0
 
     def at(self, done: int, now: float) -> float:
-        """The pace now that so many rows are done; the first sample stands for itself, none is taken twice."""
+        """Returns the pace at `now` with `done` rows; the first sample counts by itself, and no sample counts twice."""
         elapsed = now - self.now
         if elapsed > 0:
             fresh = 1 - math.exp(-elapsed / PACE_SECONDS)
@@ -67,7 +66,7 @@ class Pace:
 
 @dataclass
 class RunProgress:
-    """Counts of a run under way; written by one thread, read by any."""
+    """Counts of a run in progress; written by one thread, read by any."""
 
     total: int
     clock: Callable[[], float] = time.monotonic
@@ -88,11 +87,11 @@ class RunProgress:
         limiter_states: Callable[[], Mapping[str, LaneState]],
         budget: Callable[[], tuple[Decimal, Decimal | None]],
     ) -> None:
-        """Snapshots also tell the limiter's lanes, and what is spent of which cap (None: no cap), in USD."""
+        """Adds the limiter's lanes to snapshots, and the amount spent and its cap in USD (None: no cap)."""
         self._lanes, self._budget = limiter_states, budget
 
     def answered(self, answered: RequestResult) -> None:
-        """One more request is answered."""
+        """Counts one more finished request."""
         for response in answered.responses:
             if response.cost_usd is None:
                 self.uncosted_calls += 1
@@ -110,7 +109,7 @@ class RunProgress:
             _count(self.errors, prediction.error_type or prediction.status)
 
     def snapshot(self) -> ProgressSnapshot:
-        """The run as it is now; one caller at a time."""
+        """Returns the run as it is now; call it from one thread at a time."""
         done = self.done
         pace = self._pace.at(done, self.clock())
         spent, cap = self._budget() if self._budget is not None else (None, None)
@@ -132,13 +131,13 @@ class RunProgress:
     def _lanes_now(self) -> Mapping[str, LaneState]:
         try:
             return dict(self._lanes())
-        except RuntimeError:  # a lane was added while they were read, from another thread: the next sample has it
+        except RuntimeError:  # another thread added a lane during the read: the next sample has it
             return {}
 
 
 @contextmanager
 def sampling(progress: RunProgress, show: Callable[[ProgressSnapshot], None], *, every_s: float) -> Iterator[None]:
-    """`show` is called every so often from a thread of its own, and once more when the block is left."""
+    """Calls `show` every `every_s` seconds from a separate thread, and once more at the end of the block."""
     ended = threading.Event()
 
     def sample() -> None:
@@ -156,7 +155,7 @@ def sampling(progress: RunProgress, show: Callable[[ProgressSnapshot], None], *,
 
 
 def run_line(snapshot: ProgressSnapshot) -> str:
-    """Everything about the run but its lanes, in one line."""
+    """Formats everything about the run except its lanes, in one line."""
     left = "" if snapshot.left_s is None or snapshot.done >= snapshot.total else f"{duration(snapshot.left_s)} left"
     parts = [
         f"{snapshot.done:,} of {snapshot.total:,}",
@@ -171,7 +170,7 @@ def run_line(snapshot: ProgressSnapshot) -> str:
 
 
 def lane_lines(snapshot: ProgressSnapshot) -> list[str]:
-    """One line for each lane in use, the busiest first, eight at most."""
+    """Formats one line for each lane in use, the busiest first, eight at most."""
     busiest = sorted(snapshot.lanes.items(), key=lambda item: (-item[1].in_flight, item[0]))
     return [f"{lane}: {_lane(state)}" for lane, state in busiest[:MOST_LANES]]
 
@@ -181,7 +180,7 @@ def _left_s(rows: int, rows_per_s: float) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Formats a duration: `42 s`, `3 min 05 s`, `2 h 10 min`."""
     whole = math.ceil(seconds)
     if whole < MINUTE:
         return f"{whole} s"

@@ -1,6 +1,6 @@
-"""What a row of the input means for a task: its record's fields, labels, slices and whose data it is.
+"""Maps an input row to a record of the task: fields, expected value, slices, tenant and subject.
 
-Both kinds of input are read here: rows of a source by the columns of `task.yml`, and cases of the golden set.
+It maps both kinds of input: source rows by the columns of `task.yml`, and cases of the golden set.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ POPULATION_OF_INPUT = Population.INPUT
 POPULATION_OF_SPLIT = {GoldenSplit.DEV: Population.GOLDEN_DEV, GoldenSplit.GATE: Population.GOLDEN_GATE}
 NATURAL_KEY = "assay_natural_key"
 CASE_TURNS = TurnColumns(conversation="conversation", turn="turn", required=False)
-"""Where a case says that it is a turn of a conversation; others stand for themselves."""
+"""Columns that make a case a turn of a conversation; other cases are independent."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One record as the task sees it, not yet masked."""
+    """One record of the task, not yet masked."""
 
     fields: dict[str, str]
     expected: dict[str, Any] | None
@@ -47,7 +47,7 @@ class InputRecord:
 
 
 class GoldenSource(Source):
-    """The golden set of a task as a source, one row a case."""
+    """The golden set of a task as a source, one row per case."""
 
     def __init__(self, cases: tuple[Case, ...], *, label: str) -> None:
         super().__init__(label)
@@ -58,7 +58,7 @@ class GoldenSource(Source):
         return (CASE_ID, "split", "input", "expected", "slices", "cluster_id")
 
     def fingerprint(self) -> str | None:
-        """None: the golden set has a version of its own."""
+        """None: the golden set has its own version."""
         return None
 
     def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
@@ -80,7 +80,7 @@ def _turn_cells(case: Case) -> dict[str, object]:
 
 
 def golden_rules(task: Task) -> InputRules:
-    """The door's rules for the golden set: the cases were checked when the task was loaded."""
+    """Returns the input rules for the golden set, whose cases were validated when the task was loaded."""
     return InputRules(
         record_id=CASE_ID,
         required_columns=(CASE_ID,),
@@ -93,7 +93,7 @@ def golden_rules(task: Task) -> InputRules:
 
 
 def input_rules(task: Task) -> InputRules:
-    """The door's rules as `task.yml` declares them."""
+    """Returns the input rules as `task.yml` declares them."""
     spec = task.spec.input
     single = isinstance(spec.record_id, str)
     return InputRules(
@@ -108,13 +108,13 @@ def input_rules(task: Task) -> InputRules:
 
 
 def turn_columns(spec: InputSpec) -> TurnColumns | None:
-    """The columns that make rows turns of conversations, None for a task without them."""
+    """Returns the columns that make rows turns of conversations, None for a task without them."""
     stated = spec.conversation
     return TurnColumns(conversation=stated.id, turn=stated.turn, tenant=spec.tenant) if stated else None
 
 
 def map_case(cells: Mapping[str, Any]) -> InputRecord:
-    """A row of the golden set."""
+    """Maps a row of the golden set."""
     place = place_of(cells, CASE_TURNS)
     return InputRecord(
         fields=dict(cells["input"]),
@@ -129,7 +129,7 @@ def map_case(cells: Mapping[str, Any]) -> InputRecord:
 
 
 def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
-    """A row of a source, read by the task's columns."""
+    """Maps a source row by the task's columns."""
     spec = task.spec.input
     expected = {name: cells.get(column) for name, column in spec.expected.items()}
     turns = turn_columns(spec)
@@ -147,7 +147,7 @@ def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
 
 
 def as_text(value: object) -> str:
-    """A cell as the prompt shows it: text as it is, nothing as nothing, structures as JSON."""
+    """Returns a cell as the prompt shows it: text unchanged, null as empty text, structures as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -162,7 +162,7 @@ def _optional(cells: Mapping[str, Any], column: str | None) -> str | None:
 
 
 class NaturallyKeyed(Source):
-    """Another source with an id column of its own: the keyed hash of the columns that together name a row."""
+    """Another source with an added id column: the keyed hash of the columns that together identify a row."""
 
     def __init__(self, source: Source, key_columns: tuple[str, ...], *, hash_key: bytes) -> None:
         super().__init__(source.label)

@@ -1,4 +1,4 @@
-"""Reopens a run that was interrupted, or joins one that another process opened."""
+"""Reopens a run that was interrupted, or joins a run that another process opened."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from assay.tasks.task import Task
 
 
 def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> Run:
-    """A run that was cut off, as it stood: same task version, same snapshot.
+    """Returns an interrupted run as it was: same task version, same snapshot.
 
     Raises:
-        UsageError: no such run, its snapshot is gone or differs, or its task or input was changed since.
+        UsageError: the run does not exist, its snapshot is missing or differs, or its task or input has changed since.
     """
     run = _as_it_stood(project, run_id, by_row=True)
     if input_spec is not None and input_spec != input_of(run.task, run.options):
         raise UsageError(
             f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}",
-            next_step="leave --input away, or start a new run.",
+            next_step="omit --input, or start a new run.",
         )
     _same_source(project, run.task, run.options, run.snapshot)
     return run
 
 
 def join(project: Project, run_id: str) -> Run:
-    """A run that this worker answers a shard of, reopened by another just now: the source is not looked at again.
+    """A run of which this worker processes a shard; another process has just reopened it and checked its source.
 
     Raises:
-        UsageError: this machine does not see the run's snapshot, or the snapshot or the task differs.
+        UsageError: this machine cannot read the run's snapshot, or the snapshot or the task differs.
     """
     return _as_it_stood(project, run_id, by_row=False)
 
@@ -64,10 +64,11 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
         is_golden=asks_golden_set(task, options),
         purpose=row["purpose"],
     )
-    faults = row["rows_rejected"] - snapshot.rows_rejected
-    if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], faults=faults):
+    failures = row["rows_rejected"] - snapshot.rows_rejected
+    if reason := _why_stopped(run, decide(snapshot, run.rules), records=row["records"], failures=failures):
         raise UsageError(
-            f"Run {run_id} was stopped at the door and cannot go on: {reason}", next_step="start a new run."
+            f"Run {run_id} was rejected at input validation and cannot be resumed: {reason}",
+            next_step="start a new run.",
         )
     return run
 
@@ -85,13 +86,13 @@ def _snapshot(context: StageContext, run_id: str) -> InputSnapshot:
 
 def _same_version(task: Task, row: dict[str, Any]) -> None:
     for what, now, then in (
-        ("what the model is asked", task.versions.inference, row["inference_version"]),
+        ("the inference version", task.versions.inference, row["inference_version"]),
         ("the golden set", task.versions.golden_set, row["golden_set_version"]),
     ):
         if now != then:
             raise UsageError(
                 f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now)",
-                next_step="start a new run; answers that are still right are not asked again.",
+                next_step="start a new run; predictions that are still valid are reused.",
             )
 
 
@@ -102,5 +103,5 @@ def _same_source(context: StageContext, task: Task, options: RunOptions, snapsho
     if source.fingerprint() != snapshot.fingerprint:
         raise UsageError(
             f"{snapshot.source_label} changed since the run began: a resume would mix two inputs",
-            next_step="put the file back, or start a new run; answers to unchanged rows are not asked again.",
+            next_step="put the file back, or start a new run; predictions of unchanged rows are reused.",
         )

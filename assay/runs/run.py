@@ -1,7 +1,4 @@
-"""A run: the options it was started with, its facts, and how it is found again.
-
-What a run is belongs here; admitting, answering and scoring are modules of their own.
-"""
+"""A run: its options, its facts, and its input."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LAT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a run is asked to do; `input` is a source, `golden`, `golden:dev` or `golden:gate`, or None for the task's own."""
+    """Options of a run; `input` is a source, `golden`, `golden:dev` or `golden:gate`, or None for the task's own."""
 
     data_date: date
     input: str | None = None
@@ -55,7 +52,7 @@ class RunOptions:
         if self.input is not None and not self.input.strip():
             raise UsageError(
                 "--input is empty: expected a file, a table or a SQL query",
-                next_step="leave it away for the task's own input.",
+                next_step="omit it for the task's own input.",
             )
         if self.reuse is not None:
             oldest_reused(self.reuse, now=datetime.now(UTC))
@@ -63,7 +60,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution under way: its task, its options and its input snapshot."""
+    """One execution in progress: its task, its options and its input snapshot."""
 
     facts: RunFacts
     task: Task
@@ -74,12 +71,12 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The run's occurrence id."""
+        """The id of this run."""
         return self.facts.run_id
 
     @property
     def rules(self) -> InputRules:
-        """The door's rules for the run's input."""
+        """The rules that validate the run's input."""
         return rules_of(self.task, is_golden=self.is_golden)
 
     @property
@@ -88,7 +85,7 @@ class Run:
         return {"run_id": self.facts.run_id, "data_date": self.facts.data_date}
 
     def columns(self, tenant_id: str = DEFAULT_TENANT) -> dict[str, Any]:
-        """What every row that the run lands now has in common."""
+        """Column values that all rows landed by this run share."""
         return {"data_date": self.facts.data_date, "occurred_at": datetime.now(UTC), "tenant_id": tenant_id}
 
     @property
@@ -99,12 +96,12 @@ class Run:
         return self.options.reuse or self.task.spec.reuse
 
     def reuse_since(self, now: datetime) -> datetime | None:
-        """The oldest answer that may be reused, or None when none may be."""
+        """Returns the time of the oldest prediction that may be reused, or None when none may be."""
         return oldest_reused(self.reuse, now=now)
 
 
 def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
-    """The oldest answer that the reuse policy lets through, or None when it lets none.
+    """Returns the time of the oldest prediction that the reuse policy allows, or None when it allows none.
 
     Raises:
         UsageError: the policy is none of `always`, `never`, `within N hours`, `within N days`.
@@ -120,7 +117,7 @@ def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
         )
     try:
         return max(EVER, now - timedelta(**{match[2]: int(match[1])}))
-    except OverflowError:  # longer ago than there is a date for
+    except OverflowError:  # before the earliest date that Python can represent
         return EVER
 
 
@@ -135,17 +132,17 @@ def asks_golden_set(task: Task, options: RunOptions) -> bool:
 
 
 def golden_label(task: Task, split: str) -> str:
-    """How `runs.input_source` names the golden set, or a split of it, in its present version."""
+    """Returns the name of the golden set, or of a split of it, in its current version, as in `runs.input_source`."""
     return f"{split}@{task.versions.golden_set}"
 
 
 def rules_of(task: Task, *, is_golden: bool) -> InputRules:
-    """The door's rules: the task's, or those of its golden set."""
+    """Returns the input rules of the task, or of its golden set."""
     return golden_rules(task) if is_golden else input_rules(task)
 
 
 def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> RunFacts:
-    """Facts of a new run, or of the given one."""
+    """Returns the facts of a new run, or of the given one."""
     return RunFacts(
         run_id=run_id or new_id(),
         task=task.name,
@@ -158,5 +155,5 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
 
 
 def purpose_of(task: Task, options: RunOptions) -> RunPurpose:
-    """`eval` over a golden set, else `score`, unless the options say otherwise."""
+    """Returns `eval` over a golden set, else `score`, unless the options state a purpose."""
     return options.purpose or (RunPurpose.EVAL if asks_golden_set(task, options) else RunPurpose.SCORE)

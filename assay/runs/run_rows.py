@@ -19,7 +19,7 @@ from assay.warehouse.client import Warehouse
 
 
 def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
-    """The `started` row of the run.
+    """Returns the `started` row of the run.
 
     Raises:
         UsageError: the warehouse has no such run.
@@ -34,18 +34,18 @@ def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
 
 
 def options_json(options: RunOptions) -> str:
-    """The options as they are kept with the run."""
+    """Returns the options as they are stored with the run."""
     return orjson.dumps(asdict(options), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def options_from(row: dict[str, Any]) -> RunOptions:
-    """The options of a kept run."""
+    """Returns the options of a stored run."""
     config = row["config"] if isinstance(row["config"], dict) else orjson.loads(row["config"])
     return RunOptions(**{**config, "data_date": row["data_date"]})
 
 
 def started_row(run: Run, settings: Settings, *, records: int, rejected: int) -> RunEvent:
-    """The row that says what the run set out to do."""
+    """Returns the row with the run's options and the expected number of predictions."""
     settings, versions = settings, run.task.versions
     return RunEvent(
         run_id=run.run_id,
@@ -75,7 +75,7 @@ def started_row(run: Run, settings: Settings, *, records: int, rejected: int) ->
 
 
 def finished_row(started: RunEvent, *, status: RunStatus, predictions: int, calls: int, reason: str | None) -> RunEvent:
-    """The row that says how the run ended."""
+    """Returns the row with the run's final status and counts."""
     return replace(
         started,
         event=RunEventKind.FINISHED,
@@ -88,7 +88,7 @@ def finished_row(started: RunEvent, *, status: RunStatus, predictions: int, call
 
 
 def row_of(kept: dict[str, Any]) -> RunEvent:
-    """A kept `runs` row as a record."""
+    """Returns a stored `runs` row as a record."""
     names = [name for name in RunEvent.__dataclass_fields__ if name in kept]
     values = {name: kept[name] for name in names}
     values["config"] = orjson.dumps(kept["config"]).decode() if not isinstance(kept["config"], str) else kept["config"]

@@ -1,4 +1,4 @@
-"""Parts of a run that workers take: by a hash of the record's id, so that every worker knows its own without asking."""
+"""Shards of a run, one per worker: a hash of the record's id assigns each record without coordination."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from assay.errors import UsageError
 
 HASH_DIGITS = 15
-"""Hex digits of the hash that count: as many as a signed 64-bit number takes, for the warehouse reckons the same."""
+"""Hex digits of the hash that are used: 60 bits fit a signed 64-bit integer, as the warehouse needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` parts of a run, counted from 0.
+    """One of `count` shards of a run, counted from 0.
 
     Raises:
-        UsageError: there is no such part.
+        UsageError: the index or the count is out of range.
     """
 
     index: int = 0
@@ -29,7 +29,7 @@ class Shard:
             )
 
     def holds(self, key: str) -> bool:
-        """True when the record, or the conversation, of that id is of this part."""
+        """True when the record or conversation with that id belongs to this shard."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -37,7 +37,7 @@ class Shard:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """What every statement about a shard takes beside the run's own."""
+        """Parameters that every statement about a shard takes beside the run's own."""
         return {"shard": self.index, "shards": self.count}
 
     def __str__(self) -> str:
@@ -45,4 +45,4 @@ class Shard:
 
 
 WHOLE = Shard()
-"""All of a run."""
+"""The whole run as one shard."""

@@ -17,9 +17,9 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """How a run ended, counted in the warehouse; costs in USD, None where a model has no price.
+    """The outcome of a run, counted in the warehouse; costs in USD, None where a model has no price.
 
-    Calls, tokens and cost are those of the answers; what judging them took stands apart.
+    Calls, tokens and cost are those of the predictions; the cost of judging is separate.
     """
 
     run_id: str
@@ -44,14 +44,14 @@ class RunSummary:
 
 
 def summarise(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
-    """The run's counts, tokens and cost as the warehouse holds them now."""
+    """Returns the run's counts, tokens and cost as the warehouse holds them now."""
     return summary_of(
         warehouse, run, row_of(find_run(warehouse, run.run_id)), run_counts(warehouse, run), status=status
     )
 
 
 def run_counts(warehouse: Warehouse, run: Run) -> dict[str, Any]:
-    """How many records, rejected rows, predictions and calls of the run have landed."""
+    """Returns the number of landed records, rejected rows, predictions and calls of the run."""
     return _one(warehouse, RUN_COUNTS.sql, run)
 
 
@@ -63,7 +63,7 @@ def summary_of(
     *,
     status: RunStatus | UnfinishedRunStatus,
 ) -> RunSummary:
-    """The summary of a run whose `started` row and counts are at hand."""
+    """Returns the summary of a run whose `started` row and counts are known."""
     totals = _one(warehouse, RUN_TOTALS.sql, run)
     groups = list(warehouse.stream(PREDICTION_STATUSES.sql, run.window))
     return RunSummary(
@@ -90,7 +90,7 @@ def summary_of(
 
 
 def open_requests(warehouse: Warehouse, run: Run, *, shard: Shard = WHOLE) -> int:
-    """Requests of the run, or of the shard, that have no prediction yet."""
+    """Returns the number of requests of the run, or of the shard, that have no prediction yet."""
     if shard != WHOLE:
         counts = next(warehouse.stream(SHARD_COUNTS.sql, {**run.window, **shard.parameters}))
         return int(counts["records"]) * run.options.epochs - int(counts["predictions"])

@@ -1,4 +1,4 @@
-"""Lands what a task asked for and its golden set, once for each version of them."""
+"""Lands the content of a task version and its golden set, once per version."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from assay.warehouse.statement import Statement
 
 
 def land_versions(context: StageContext, run: Run, sink: RowSink) -> None:
-    """The run's task version and golden set are in the warehouse."""
+    """Ensures that the run's task version and golden set are in the warehouse."""
     task, versions = run.task, run.task.versions
     if not _known(context.warehouse, KNOWN_TASK_VERSION, task, versions.task_version_id):
         sink.append([_version_row(context.settings, run)])

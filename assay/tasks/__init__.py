@@ -1,5 +1,1 @@
-"""What is asked: a task folder, loaded and validated into one frozen `Task`.
-
-Reading folders, their mistakes and their version hashes belong here; calling a model, scoring
-and the warehouse do not.
-"""
+"""Loads task folders: each becomes one frozen, validated `Task` with its version hashes, or a list of issues."""

@@ -1,7 +1,4 @@
-"""A task folder as it was at a git ref.
-
-Only git belongs here: which commit a name means, and the files it had. Loading the folder is `loader.py`'s part.
-"""
+"""A task folder as it was at a git ref."""
 
 from __future__ import annotations
 
@@ -20,23 +17,23 @@ GIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class FolderAtRef:
-    """The folder's files of one commit, written out; whoever has them uses them only to read."""
+    """The files of one commit's task folder, written to disk; read-only for every user."""
 
     folder: Path
     git_sha: str
 
 
 def task_folder_at_ref(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -> FolderAtRef:
-    """The task folder as it was at the ref, kept below `kept_in` by its commit.
+    """Returns the task folder at the ref, stored below `kept_in` under its commit.
 
     Raises:
-        UsageError: there is no git or no repository, it has no such ref, or no such task there.
+        UsageError: git or the repository is missing, or the ref or the task does not exist there.
     """
     sha = _git(tasks_dir, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"])
     if sha is None:
         raise UsageError(
             f"@{ref}: expected a branch, tag or commit of the git repository around {tasks_dir}, found none of that name",
-            next_step="`git fetch` may be missing (a shallow clone of CI has one commit), or correct the name.",
+            next_step="run `git fetch` (a shallow clone in CI has one commit), or correct the name.",
         )
     commit = sha.decode().strip()
     folder = kept_in / commit / name
@@ -46,12 +43,12 @@ def task_folder_at_ref(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -
 
 
 def _write_out(tasks_dir: Path, name: str, commit: str, folder: Path) -> None:
-    """The folder is there whole, or not at all."""
+    """Writes the folder atomically: it is complete or absent."""
     archive = _git(tasks_dir, ["archive", "--format=tar", commit, "--", name])
     if archive is None:
         raise UsageError(
             f"Task '{name}' did not exist at commit {commit[:12]}: expected {tasks_dir.name}/{name} there",
-            next_step="name a later ref, or leave --champion away, for a new task has no champion.",
+            next_step="name a later ref, or omit --champion: a new task has no champion.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
@@ -60,16 +57,16 @@ def _write_out(tasks_dir: Path, name: str, commit: str, folder: Path) -> None:
         try:
             (Path(beside) / name).rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process was faster
+            if not folder.is_dir():  # else another process has written it
                 raise
             shutil.rmtree(Path(beside) / name)
 
 
 def _git(folder: Path, arguments: list[str]) -> bytes | None:
-    """What git answers, None where it refuses.
+    """Returns git's output, or None when git reports an error.
 
     Raises:
-        UsageError: there is no git, or it does not answer.
+        UsageError: git is not installed or does not respond in time.
     """
     try:
         found = subprocess.run(
@@ -79,7 +76,7 @@ def _git(folder: Path, arguments: list[str]) -> bytes | None:
         raise UsageError("A variant @ref is read with git: expected it to be installed, found none.") from error
     except subprocess.TimeoutExpired as error:
         raise UsageError(
-            f"git {arguments[0]} did not answer within {GIT_SECONDS} s",
-            next_step="see whether the repository is locked.",
+            f"git {arguments[0]} did not respond within {GIT_SECONDS} s",
+            next_step="check whether the repository is locked.",
         ) from error
     return found.stdout if found.returncode == 0 else None

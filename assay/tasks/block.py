@@ -1,4 +1,4 @@
-"""What the blocks of `task.yml` are made of: an immutable model without unknown keys, and the shapes of single values."""
+"""Base class of the blocks of `task.yml`, and the types of single values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS_IN = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 
 
 class Block(BaseModel):
-    """A block of `task.yml`: immutable, and an unknown key is a mistake."""
+    """A block of `task.yml`: immutable, and an unknown key is an issue."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

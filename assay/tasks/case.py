@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One golden case as written in `cases.jsonl`."""
+    """One golden case of `cases.jsonl`."""
 
     case_id: str
     split: GoldenSplit
@@ -30,6 +30,6 @@ class Case:
 
 
 def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-    """The cases that the prompts name, in that order."""
+    """The cases that the prompts name, in the order of `prompts.few_shot`."""
     by_id = {case.case_id: case for case in cases}
     return tuple(by_id[case_id] for case_id in spec.prompts.few_shot if case_id in by_id)

@@ -1,4 +1,4 @@
-"""Validates the five fields of a cron expression; parsing is `cronsim`'s."""
+"""Validates the five fields of a cron expression; `cronsim` parses it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ FIELDS = (
 )
 EVERY = ["*"] * len(FIELDS)
 START = datetime(2000, 1, 1)
-"""`CronSim` takes the time it would count from; only its parsing is used."""
+"""Start time that `CronSim` requires; only its parsing is used."""
 
 
-def cron_mistake(text: str) -> str | None:
-    """What was expected, or None when the expression is right."""
+def cron_issue(text: str) -> str | None:
+    """Returns the expected value, or None when the expression is valid."""
     parts = text.split()
     if len(parts) != len(FIELDS):
         return "expected five fields: minute hour day month weekday"
@@ -41,7 +41,7 @@ def cron_mistake(text: str) -> str | None:
 
 
 def _is_extension(field: _Field, part: str) -> bool:
-    """Last days (L, LW, 5L) and nth weekdays (1#2) parse, but Dagster takes some of them only."""
+    """True for last days (L, LW, 5L) and nth weekdays (1#2): they parse, but Dagster accepts only some of them."""
     return "#" in part or (field.name in ("day", "weekday") and "L" in part.upper())
 
 

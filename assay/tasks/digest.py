@@ -1,4 +1,4 @@
-"""The hash by which versions of a task are named."""
+"""The hash that identifies versions of a task."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The shape of `gate` in `task.yml`: the rules that a candidate must meet, and who answers for one that it does not.
-
-Only what a block can check alone belongs here; the names that rules use are looked at in `gate_mistakes.py`.
-"""
+"""The shape of `gate` in `task.yml`: the rules that a candidate must meet, and waivers with their owners."""
 
 from __future__ import annotations
 
@@ -17,13 +14,13 @@ from assay.tasks.block import Block, Name, Share
 RELIABILITY = "reliability"
 OVERALL = "overall"
 GATE_SPLIT = Population.GOLDEN_GATE
-"""The population that a gate decides on: cases that prompts are not made on."""
+"""The population that a gate decides on: cases that were not used to write the prompts."""
 Slice = Annotated[str, Field(pattern=r"^(overall|[^=]+=.*)$")]
 Count = Annotated[int, Field(ge=1)]
 
 
 class LowerBoundRule(Block):
-    """The rate is at least `at_least`: `reliability`, or the share that a check or a judge passes.
+    """The lower bound of the rate is at least `at_least`: `reliability`, or the share that passes a check or a judge.
 
     A slice with fewer than `n_min` records is reported, not gated.
     """
@@ -48,7 +45,7 @@ class NoRegressionRule(Block):
 
 
 class CostRule(Block):
-    """A correct answer costs at most `at_most_usd`, all calls of the answers counted."""
+    """A correct prediction costs at most `at_most_usd`, with all calls of all predictions counted."""
 
     name: Name
     type: Literal["cost_per_correct"]
@@ -58,7 +55,7 @@ class CostRule(Block):
 
 
 class LatencyRule(Block):
-    """At least this share of the answers is final within `sla.latency_ms`; without `at_least` it is `sla.share`."""
+    """At least this share of the predictions is final within `sla.latency_ms`; without `at_least` it is `sla.share`."""
 
     name: Name
     type: Literal["latency"]
@@ -68,7 +65,7 @@ class LatencyRule(Block):
 
 
 class CalibrationRule(Block):
-    """Judge and people agree: Cohen's kappa of at least `kappa` on at least `labels` labelled answers."""
+    """The judge agrees with people: Cohen's kappa of at least `kappa` on at least `labels` labeled predictions."""
 
     name: Name
     type: Literal["judge_calibrated"]
@@ -78,7 +75,7 @@ class CalibrationRule(Block):
 
 
 class GoldenCasesRule(Block):
-    """The set that is asked has at least `at_least` cases, and each slice of `covering` at least `each`."""
+    """The golden set of the run has at least `at_least` cases, and each slice of `covering` at least `each`."""
 
     name: Name
     type: Literal["golden_cases"]
@@ -94,7 +91,7 @@ AnyRule = Annotated[
 
 
 class WaiverSpec(Block):
-    """Someone answers for a rule that is not met, up to and including a day."""
+    """A named owner sets a rule aside, up to and including a day."""
 
     rule: Name
     owner: Annotated[str, Field(min_length=1)]
@@ -103,7 +100,7 @@ class WaiverSpec(Block):
 
 
 class GateSpec(Block):
-    """Rules that all must be met, and what an inconclusive decision does at each stage."""
+    """Rules that must all be met, and the effect of an inconclusive decision at each stage."""
 
     rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
     on_inconclusive: dict[Stage, OnInconclusive] = {}
@@ -117,5 +114,5 @@ class GateSpec(Block):
         return self
 
     def inconclusive_at(self, stage: Stage) -> OnInconclusive:
-        """block or warn; without a word an inconclusive decision warns in shadow, where nobody acts on an answer."""
+        """Returns block or warn; the default is warn in shadow, where predictions are not used, and block elsewhere."""
         return self.on_inconclusive.get(stage, OnInconclusive.WARN if stage == Stage.SHADOW else OnInconclusive.BLOCK)

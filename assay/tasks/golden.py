@@ -1,7 +1,4 @@
-"""Reads `cases.jsonl`, the golden set of a task.
-
-Shape of a case and of the file belong here; whether a case fits its task is the loader's question.
-"""
+"""Reads `cases.jsonl`, the golden set of a task."""
 
 from __future__ import annotations
 
@@ -34,10 +31,8 @@ class _CaseLine(BaseModel):
     turn: Annotated[int, Field(ge=0)] | None = None
 
 
-def read_cases(
-    path: Path, *, shown_as: str, mistakes: list[ValidationIssue]
-) -> tuple[tuple[Case, ...], tuple[int, ...]]:
-    """The cases of the file and the line of each; faults are added to `mistakes`. No file is no cases."""
+def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
+    """Returns the cases and the line of each; errors are appended to `issues`. A missing file has no cases."""
     if not path.exists():
         return (), ()
     cases: list[Case] = []
@@ -46,11 +41,11 @@ def read_cases(
     for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
         if not raw.strip():
             continue
-        case = _parse(raw, file=shown_as, line=number, mistakes=mistakes)
+        case = _parse(raw, file=shown_as, line=number, issues=issues)
         if case is None:
             continue
         if case.case_id in first_seen:
-            mistakes.append(
+            issues.append(
                 ValidationIssue(
                     shown_as, number, "each case_id once", f"{case.case_id!r}, first on line {first_seen[case.case_id]}"
                 )
@@ -62,10 +57,8 @@ def read_cases(
     return tuple(cases), tuple(lines)
 
 
-def turn_mistakes(
-    cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str
-) -> Iterator[ValidationIssue]:
-    """Turns of a task without conversations, turns that stand twice, and halves of a turn's place."""
+def turn_issues(cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str) -> Iterator[ValidationIssue]:
+    """Yields an issue for each turn of a task without conversations, repeated turn, and incomplete turn position."""
     first: dict[tuple[str, int | None], int] = {}
     for case, line in zip(cases, lines, strict=True):
         if (case.conversation is None) != (case.turn is None):
@@ -75,7 +68,7 @@ def turn_mistakes(
             continue
         if spec.input.conversation is None:
             yield ValidationIssue(
-                file, line, "no `conversation`, for task.yml has no `input.conversation`", shown(case.turn)
+                file, line, "no `conversation`, because task.yml has no `input.conversation`", shown(case.turn)
             )
         place = (case.conversation, case.turn)
         if first.setdefault(place, line) != line:
@@ -84,16 +77,16 @@ def turn_mistakes(
             )
 
 
-def _parse(raw: bytes, *, file: str, line: int, mistakes: list[ValidationIssue]) -> Case | None:
+def _parse(raw: bytes, *, file: str, line: int, issues: list[ValidationIssue]) -> Case | None:
     try:
         content = _CaseLine.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:
-        mistakes.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
+        issues.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
         return None
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             place = ".".join(str(step) for step in detail["loc"])
-            mistakes.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
+            issues.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
         return None
     return Case(
         case_id=content.case_id,

@@ -1,7 +1,4 @@
-"""Mistakes in a task folder: each with file, line, expected and found, all reported at once.
-
-Finding the line of a value in YAML belongs here; deciding what is a mistake does not.
-"""
+"""Issues in a task folder: each with file, line, expected and found, all reported at once."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True, order=True)
 class ValidationIssue:
-    """One thing wrong in a task folder; `file` is relative to the project, `line` counts from 1."""
+    """One issue in a task folder; `file` is relative to the project, `line` counts from 1."""
 
     file: str
     line: int
@@ -37,25 +34,25 @@ class ValidationIssue:
 
 
 class TaskValidationError(UsageError):
-    """A task folder with mistakes; its message lists them all, a line each."""
+    """A task folder has issues; the message lists all of them, one per line."""
 
-    def __init__(self, mistakes: Sequence[ValidationIssue]) -> None:
-        self.mistakes = tuple(sorted(set(mistakes)))
-        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+    def __init__(self, issues: Sequence[ValidationIssue]) -> None:
+        self.issues = tuple(sorted(set(issues)))
+        super().__init__("\n".join(str(issue) for issue in self.issues))
 
 
 def shown(value: object) -> str:
-    """The value as a person would recognise it, cut to one short line."""
+    """Returns the value as readable text, cut to one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 class YamlDocument:
-    """A YAML file that knows the line of each of its values."""
+    """A YAML file with the line of each of its values."""
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self.file = shown_as
-        self.mistakes: list[ValidationIssue] = []
+        self.issues: list[ValidationIssue] = []
         self._root: yaml.Node | None = None
         self.value: object = None
         try:
@@ -63,26 +60,24 @@ class YamlDocument:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(self.file, 1, "the file", "nothing there", "`assay init TASK` writes one")
             )
         except OSError as error:
-            self.mistakes.append(
-                ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__)
-            )
+            self.issues.append(ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__))
         except RecursionError:
-            self.mistakes.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
+            self.issues.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
         except UnicodeDecodeError as error:
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(
                     self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}"
                 )
             )
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.mistakes.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
+            self.issues.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
         except yaml.YAMLError as error:
-            self.mistakes.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
+            self.issues.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
         if self._root is not None:
             self._collect_repeated_keys(self._root, seen_nodes=set())
 
@@ -97,8 +92,8 @@ class YamlDocument:
             line = (key or node).start_mark.line + 1
         return line
 
-    def mistakes_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
-        """What Pydantic found in the value at `under`, one mistake for each."""
+    def issues_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
+        """Returns one issue for each Pydantic error in the value at `under`."""
         found = []
         for detail in error.errors(include_url=False):
             if _is_consequence(detail):
@@ -113,15 +108,15 @@ class YamlDocument:
                     ValidationIssue(self.file, line, "a known key", f"`{place}`", "remove it or correct its name")
                 )
             else:
-                # Pydantic puts "Value error, " before what a validator of ours says.
-                said = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-                wanted = f"`{place}` to be right: {said.removeprefix('Input should be ')}"
+                # Pydantic puts "Value error, " before the message of a validator.
+                message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
+                wanted = f"`{place}` to be right: {message.removeprefix('Input should be ')}"
                 value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
                 found.append(ValidationIssue(self.file, line, wanted, value))
         return found
 
     def _untagged(self, path: Sequence[str | int]) -> list[str | int]:
-        """The path without the types that Pydantic puts into it where a block's `type` says which keys it has."""
+        """Returns the path without the type names that Pydantic inserts for blocks whose `type` selects their keys."""
         node, found = self._root, list[str | int]()
         for step in path:
             kind = _child(node, "type")[1]
@@ -132,14 +127,14 @@ class YamlDocument:
         return found
 
     def _collect_repeated_keys(self, node: yaml.Node, *, seen_nodes: set[int]) -> None:
-        if id(node) in seen_nodes:  # an alias leads to where we have been
+        if id(node) in seen_nodes:  # an alias leads to a node that was visited
             return
         seen_nodes.add(id(node))
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
                 if str(key.value) in seen:
-                    self.mistakes.append(
+                    self.issues.append(
                         ValidationIssue(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
                     )
                 seen.add(str(key.value))
@@ -150,7 +145,7 @@ class YamlDocument:
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:
-    """Whether a list is called too short only because its items are wrong, which is said of each."""
+    """True for a list reported as too short only because its items are invalid; each item has its own issue."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 

@@ -1,7 +1,4 @@
-"""The shape of a judge in `task.yml`: a model, or a jury of several, that scores answers by one rubric.
-
-Only what the block can check alone belongs here; rubric, fields and providers are looked at in `judge_mistakes.py`.
-"""
+"""The shape of a judge in `task.yml`: a model, or a jury of several, that scores predictions by one rubric."""
 
 from __future__ import annotations
 
@@ -22,10 +19,10 @@ Sample = Annotated[StrictInt, Field(ge=1)] | Annotated[StrictFloat, Field(gt=0, 
 
 
 class SeesSpec(Block):
-    """What is shown to a judge: fields of the input, of the answer, and of the expected answer.
+    """The fields that a judge sees: of the input, of the prediction and of the expected value.
 
-    Without `input` and `output` it is all of them. `sources` are fields of the input that an answer must rest on,
-    `reference` are fields of the expected answer.
+    Without `input` and `output`, all of them. `sources` are input fields that must support the prediction;
+    `reference` are fields of the expected value.
     """
 
     input: Fields | None = None
@@ -35,7 +32,7 @@ class SeesSpec(Block):
 
 
 class JurorSpec(Block):
-    """One model that is asked for its opinion; its name stands in `scores.annotator` and `responses.route`."""
+    """One model of a jury; its name is stored in `scores.annotator` and `responses.route`."""
 
     name: Name
     provider: str
@@ -46,15 +43,15 @@ class JurorSpec(Block):
 
     @property
     def lane(self) -> str:
-        """The model that is asked, as limits and caches name it."""
+        """Provider and model, as limits and caches identify them."""
         return f"{self.provider}:{self.model}"
 
 
 class JudgeSpec(Block):
-    """A scorer that asks one model or several, each `epochs` times, and makes one verdict of their opinions.
+    """A scorer that calls one or several models, each `epochs` times, and makes one verdict of their ratings.
 
-    `passes` is the least level of an ordinal rubric that passes. `sample` is the share of a run's records that is judged,
-    or their number; golden cases are always judged.
+    `passes` is the lowest level of an ordinal rubric that passes. `sample` is the share of a run's records that is
+    judged, or their number; golden cases are always judged.
     """
 
     name: Name
@@ -69,7 +66,7 @@ class JudgeSpec(Block):
 
     @property
     def opinions(self) -> int:
-        """How many opinions a verdict is made of."""
+        """Number of ratings in a verdict."""
         return len(self.routes) * self.epochs
 
     @field_validator("parameters")

@@ -1,8 +1,4 @@
-"""Reads a task folder into one frozen `Task`, or reports every mistake in it at once.
-
-Belongs here: files of the folder and what holds between them. What another room must judge (scorer types, masking,
-providers) comes in through the `Catalog`.
-"""
+"""Reads a task folder into one frozen `Task`, or reports every issue in it at once."""
 
 from __future__ import annotations
 
@@ -18,16 +14,16 @@ from pydantic import BaseModel, ValidationError
 from assay.errors import UsageError
 from assay.records.statuses import GoldenSplit, Stage
 from assay.tasks.case import Case, few_shot_cases
-from assay.tasks.golden import read_cases, turn_mistakes
+from assay.tasks.golden import read_cases, turn_issues
 from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
-from assay.tasks.output_model import load_output_model, strict_schema, value_mistake
+from assay.tasks.output_model import load_output_model, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
-from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_mistakes, template_mistakes
-from assay.tasks.validation.gate import gate_mistakes
-from assay.tasks.validation.judges import judge_mistakes, read_rubrics
-from assay.tasks.validation.routes import route_mistakes
+from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_issues, template_issues
+from assay.tasks.validation.gate import gate_issues
+from assay.tasks.validation.judges import judge_issues, read_rubrics
+from assay.tasks.validation.routes import route_issues
 
 SPEC_FILE = "task.yml"
 CASES_FILE = "cases.jsonl"
@@ -39,10 +35,10 @@ def task_names(tasks_dir: Path) -> tuple[str, ...]:
 
 
 def find_task(tasks_dir: Path, name: str) -> Path:
-    """The folder of the task.
+    """Returns the folder of the task.
 
     Raises:
-        UsageError: there is no such task; names the nearest ones.
+        UsageError: the task does not exist; the message names the nearest tasks.
     """
     names = task_names(tasks_dir)
     if name in names:
@@ -62,17 +58,17 @@ def find_task(tasks_dir: Path, name: str) -> Path:
 
 
 def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT) -> Task:
-    """The task in `folder` with `variant` applied.
+    """Returns the task in `folder` with `variant` applied.
 
     Raises:
-        TaskInvalid: the folder has mistakes; all of them are in the message.
+        TaskValidationError: the folder has issues; the message has all of them.
         UsageError: the task has no such variant.
     """
     reading = _Reading(folder, catalog)
     spec = reading.spec()
     if spec is None:
         reading.check_the_rest()
-        raise TaskValidationError(reading.mistakes)
+        raise TaskValidationError(reading.issues)
     reading.check_variants(spec)
     if variant != DEFAULT_VARIANT and variant not in spec.variants:
         raise UsageError(
@@ -80,8 +76,8 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
         )
     spec = reading.with_variant(spec, variant) or spec
     task = reading.whole(spec, variant)
-    if reading.mistakes or task is None:
-        raise TaskValidationError(reading.mistakes)
+    if reading.issues or task is None:
+        raise TaskValidationError(reading.issues)
     return task
 
 
@@ -89,21 +85,21 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
 class _Reading:
     folder: Path
     catalog: Catalog
-    mistakes: list[ValidationIssue] = field(default_factory=list)
+    issues: list[ValidationIssue] = field(default_factory=list)
     document: YamlDocument = field(init=False)
 
     def __post_init__(self) -> None:
         self.document = YamlDocument(self.folder / SPEC_FILE, shown_as=self.shown(SPEC_FILE))
-        self.mistakes += self.document.mistakes
+        self.issues += self.document.issues
 
     def shown(self, name: str) -> str:
         return f"{self.folder.parent.name}/{self.folder.name}/{name}"
 
     def report(self, path: list[str | int], expected: str, found: str) -> None:
-        self.mistakes.append(ValidationIssue(self.document.file, self.document.line(path), expected, found))
+        self.issues.append(ValidationIssue(self.document.file, self.document.line(path), expected, found))
 
     def spec(self) -> TaskSpec | None:
-        if self.document.mistakes:
+        if self.document.issues:
             return None
         if not isinstance(self.document.value, dict):
             self.report([], "a mapping of keys", shown(self.document.value))
@@ -111,20 +107,20 @@ class _Reading:
         try:
             return TaskSpec.model_validate(self.document.value)
         except ValidationError as error:
-            self.mistakes += self.document.mistakes_of(error)
+            self.issues += self.document.issues_of(error)
             return None
 
     def check_the_rest(self) -> None:
-        """What can be judged although task.yml has mistakes is judged too."""
+        """Validates the files that can be read although task.yml has issues."""
         sound = self._sound_spec()
         if sound is None:
-            read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
+            read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), issues=self.issues)
         else:
             self.whole(sound, DEFAULT_VARIANT)
 
     def _sound_spec(self) -> TaskSpec | None:
-        """The spec with each block that has a mistake left out or filled in; None where others hang on the block."""
-        if self.document.mistakes or not isinstance(self.document.value, dict):
+        """Returns the spec with each invalid block omitted or replaced; None where other blocks depend on it."""
+        if self.document.issues or not isinstance(self.document.value, dict):
             return None
         provider = min(self.catalog.providers, default="none")
         filler = {
@@ -147,7 +143,7 @@ class _Reading:
 
     def check_variants(self, spec: TaskSpec) -> None:
         if DEFAULT_VARIANT in spec.variants:
-            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task as it stands")
+            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task without overrides")
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
                 self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
@@ -176,19 +172,19 @@ class _Reading:
             self.report(["name"], f"the folder's name, {self.folder.name!r}", shown(spec.name))
         self.check_references(spec)
         templates = self.templates(spec)
-        self.mistakes += template_mistakes(templates, spec=spec, shown=self.shown)
-        model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, mistakes=self.mistakes)
+        self.issues += template_issues(templates, spec=spec, shown=self.shown)
+        model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, issues=self.issues)
         if model is not None:
             self.check_output(spec, model)
         own_routes = variant != DEFAULT_VARIANT and "routes" in spec.variants[variant]
         self.check_routes(spec, model, under=["variants", variant] if own_routes else [])
         rubrics = self.rubrics(spec, model)
         cases = self.cases(spec, model)
-        for place, expected, found in gate_mistakes(spec, cases):
+        for place, expected, found in gate_issues(spec, cases):
             self.report(["gate", *place], expected, found)
-        if self.mistakes or model is None:
+        if self.issues or model is None:
             return None
-        self.mistakes += rendering_mistakes(templates, spec=spec, cases=cases, shown=self.shown)
+        self.issues += rendering_issues(templates, spec=spec, cases=cases, shown=self.shown)
         return Task(
             name=spec.name,
             folder=self.folder,
@@ -224,14 +220,14 @@ class _Reading:
         )
 
     def rubrics(self, spec: TaskSpec, model: type[BaseModel] | None) -> dict[str, Rubric]:
-        rubrics = read_rubrics(spec, self.folder, shown_as=self.shown, mistakes=self.mistakes)
-        found = judge_mistakes(spec, model, rubrics=rubrics, folder=self.folder, providers=self.catalog.providers)
+        rubrics = read_rubrics(spec, self.folder, shown_as=self.shown, issues=self.issues)
+        found = judge_issues(spec, model, rubrics=rubrics, folder=self.folder, providers=self.catalog.providers)
         for place, expected, what in found:
             self.report(place, expected, what)
         return rubrics
 
     def check_routes(self, spec: TaskSpec, model: type[BaseModel] | None, *, under: list[str | int]) -> None:
-        for place, expected, found in route_mistakes(spec, model):
+        for place, expected, found in route_issues(spec, model):
             self.report([*under, *place], expected, found)
 
     def check_references(self, spec: TaskSpec) -> None:
@@ -248,8 +244,8 @@ class _Reading:
                 ["cache", "semantic", "provider"], f"a provider of providers.yml ({known})", shown(semantic.provider)
             )
         for index, check in enumerate(spec.checks):
-            for fault in self.catalog.check_mistakes(check, self.folder):
-                self.report(["checks", index], f"check '{check.name}' to be right", fault)
+            for issue in self.catalog.check_issues(check, self.folder):
+                self.report(["checks", index], f"check '{check.name}' to be right", issue)
         if EXAMPLES_VARIABLE in spec.input.fields:
             self.report(["input", "fields", EXAMPLES_VARIABLE], "another name", "that of the examples in templates")
 
@@ -289,10 +285,10 @@ class _Reading:
             )
 
     def cases(self, spec: TaskSpec, model: type[BaseModel] | None) -> tuple[Case, ...]:
-        cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), mistakes=self.mistakes)
+        cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), issues=self.issues)
         for case, line in zip(cases, lines, strict=True):
             self._check_case(case, line, spec=spec, model=model)
-        self.mistakes += turn_mistakes(cases, lines, spec=spec, file=self.shown(CASES_FILE))
+        self.issues += turn_issues(cases, lines, spec=spec, file=self.shown(CASES_FILE))
         by_id = {case.case_id: case for case in cases}
         for index, case_id in enumerate(spec.prompts.few_shot):
             place: list[str | int] = ["prompts", "few_shot", index]
@@ -310,7 +306,7 @@ class _Reading:
         file = self.shown(CASES_FILE)
         if set(case.input) != set(spec.input.fields):
             wanted = ", ".join(spec.input.fields)
-            self.mistakes.append(
+            self.issues.append(
                 ValidationIssue(
                     file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input))
                 )
@@ -318,8 +314,8 @@ class _Reading:
         if model is None:
             return
         for name, value in (case.expected or {}).items():
-            if fault := value_mistake(model, name, value):
-                self.mistakes.append(ValidationIssue(file, line, f"expected.{name} {fault}", shown(value)))
+            if issue := value_issue(model, name, value):
+                self.issues.append(ValidationIssue(file, line, f"expected.{name} {issue}", shown(value)))
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -332,25 +328,25 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a scheduler must know of a task before it runs; `fault` says that the folder has mistakes.
+    """The settings that a scheduler needs before a task runs; `issues` has the text of the folder's issues, or None.
 
-    A folder that says no stage, for its mistakes, counts as one in shadow; it runs nothing at any stage.
+    A folder whose stage cannot be read because of its issues counts as shadow; it runs nothing at any stage.
     """
 
     name: str
     description: str
     owner: str | None
     schedule: ScheduleSpec | None
-    fault: str | None
+    issues: str | None
     stage: Stage = Stage.SHADOW
 
 
 def outline(folder: Path) -> Outline:
-    """The outline of the task, also of a broken one: the others must not suffer for it."""
+    """Returns the outline of the task, also of a broken one, so that other tasks still load."""
     reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
     spec = reading.spec()
     if spec is None:
         return Outline(
-            folder.name, "This task folder has mistakes.", None, None, str(TaskValidationError(reading.mistakes))
+            folder.name, "This task folder has issues.", None, None, str(TaskValidationError(reading.issues))
         )
     return Outline(folder.name, spec.description, spec.owner, spec.schedule, None, spec.stage)

@@ -1,7 +1,4 @@
-"""Writes a new task folder that passes its check and runs as it is.
-
-The files come from `scaffold/`; only the task's name is put in.
-"""
+"""Writes a new task folder that passes validation and runs unchanged."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ PLACE_OF_NAME = "__TASK__"
 
 
 def scaffold_task(tasks_dir: Path, name: str) -> Path:
-    """The new folder `tasks/<name>/`, whole: it appears only when every file is written.
+    """Returns the new folder `tasks/<name>/`, complete: it appears when every file is written.
 
     Raises:
-        UsageError: the name is no name for a task, or the folder is there already.
+        UsageError: the name is not valid for a task, or the folder exists.
     """
     if not NAME.fullmatch(name):
         raise UsageError(

@@ -1,7 +1,4 @@
-"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for the wire.
-
-Loading the user's model belongs here; validating an answer with it is the engine's part.
-"""
+"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for providers."""
 
 from __future__ import annotations
 
@@ -21,28 +18,28 @@ from assay.tasks.issues import ValidationIssue, shown
 
 
 def load_output_model(
-    folder: Path, reference: str, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+    folder: Path, reference: str, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> type[BaseModel] | None:
-    """The class that `file.py:Class` names, or None with the fault added to `mistakes`."""
+    """Returns the class that `file.py:Class` names, or None with the error appended to `issues`."""
     file, _, name = reference.partition(":")
     path = folder / file
     if not path.is_file():
-        mistakes.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
+        issues.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
         return None
     module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
     module = sys.modules.get(module_name)
     if module is None:
         spec = importlib.util.spec_from_file_location(module_name, path)
         if spec is None or spec.loader is None:
-            mistakes.append(ValidationIssue(shown_as(file), 1, "a Python file", shown(file)))
+            issues.append(ValidationIssue(shown_as(file), 1, "a Python file", shown(file)))
             return None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # Pydantic resolves annotations through it
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - the user's own code may raise anything; it becomes a mistake with its line
+        except Exception as error:  # noqa: BLE001 - user code may raise any error; it becomes an issue
             del sys.modules[module_name]
-            mistakes.append(
+            issues.append(
                 ValidationIssue(
                     shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}"
                 )
@@ -50,26 +47,26 @@ def load_output_model(
             return None
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        mistakes.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
+        issues.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
         return None
     try:
         model.model_json_schema()
     except PydanticUserError as error:
         stated = foreign_text(error.message)
-        mistakes.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
+        issues.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
         return None
     return model
 
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """The model's JSON schema, closed: no object takes a key that the model does not name."""
+    """Returns the model's JSON schema with `additionalProperties: false` on every object."""
     schema = copy.deepcopy(model.model_json_schema())
     _close(schema)
     return schema
 
 
 def is_strict(schema: Any) -> bool:
-    """True when every object requires all its properties, which providers' strict mode asks for."""
+    """True when every object requires all its properties, as providers' strict mode demands."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, dict):
@@ -81,7 +78,7 @@ def is_strict(schema: Any) -> bool:
 
 
 def is_closed(schema: Any) -> bool:
-    """True when no object with named properties takes others too."""
+    """True when no object with named properties accepts other properties."""
     if isinstance(schema, list):
         return all(is_closed(item) for item in schema)
     if not isinstance(schema, dict):
@@ -91,8 +88,8 @@ def is_closed(schema: Any) -> bool:
     return all(is_closed(value) for value in schema.values())
 
 
-def value_mistake(model: type[BaseModel], name: str, value: Any) -> str | None:
-    """What is wrong with an expected value of one field, or None."""
+def value_issue(model: type[BaseModel], name: str, value: Any) -> str | None:
+    """Returns the error of an expected value of one field, or None."""
     if name not in model.model_fields:
         return f"to be a field of {model.__name__} ({', '.join(model.model_fields)})"
     info = model.model_fields[name]

@@ -1,7 +1,4 @@
-"""Regular expressions that rules hold against every record: RE2's, whose time grows with the text and never beyond it.
-
-Compiling them and saying what is wrong with one belongs here; which fields they are held against does not.
-"""
+"""Regular expressions that run against every record, in RE2 syntax: matching time is linear in the text."""
 
 from __future__ import annotations
 
@@ -13,16 +10,16 @@ class Pattern(Protocol):
     """A compiled pattern."""
 
     def search(self, text: str) -> object | None:
-        """A match anywhere in the text, or None."""
+        """Returns a match anywhere in the text, or None."""
         ...
 
 
 @lru_cache(maxsize=256)
 def compiled_pattern(pattern: str) -> Pattern:
-    """The pattern, ready to search.
+    """Returns the compiled pattern.
 
     Raises:
-        ValueError: RE2 does not take it (it has neither look-around nor back-references); the message says why.
+        ValueError: RE2 rejects it (look-around and back-references are not supported); the message has the reason.
     """
     import re2
 
@@ -36,8 +33,8 @@ def compiled_pattern(pattern: str) -> Pattern:
     return compiled
 
 
-def pattern_mistake(pattern: str) -> str | None:
-    """What is wrong with the pattern, or None."""
+def pattern_issue(pattern: str) -> str | None:
+    """Returns the error in the pattern, or None."""
     try:
         compiled_pattern(pattern)
     except ValueError as error:

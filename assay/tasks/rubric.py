@@ -1,7 +1,4 @@
-"""Rubrics: what one judge judges by. A file each, in the task folder or among those that Assay ships.
-
-The shape of a rubric, reading it, and the schema of a verdict belong here; asking a model is `evals`' part.
-"""
+"""Rubrics: the criteria and the scale of a judge, one file each, in the task folder or shipped with Assay."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ DEFAULT_PROMPT, MATERIAL, PAIR_PROMPT = "prompt.j2", "material.j2", "pair_prompt
 PROMPT_VARIABLES = frozenset({"criterion", "question", "guidance", "anchors"})
 FEWEST_LEVELS, MOST_LEVELS = 2, 10
 CODE_VERSION = 1
-"""To be raised when code changes what a judge is asked, or what is made of its opinions."""
+"""Increase it when code changes the prompt of a judge, or how its ratings are combined."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -36,11 +33,11 @@ class BinaryLabel(StrEnum):
 
 
 PASS, FAIL = BinaryLabel.PASS.value, BinaryLabel.FAIL.value
-"""Plain text, because they are keys of JSON too."""
+"""Plain text, because these are also keys in JSON."""
 
 
 class BinaryScale(Block):
-    """Two verdicts, each with what earns it."""
+    """Two verdicts, each with its description."""
 
     passes: Annotated[Text, Field(alias=PASS)]
     fails: Annotated[Text, Field(alias=FAIL)]
@@ -49,7 +46,7 @@ class BinaryScale(Block):
 class Rubric(Block):
     """One criterion with a binary scale or with levels, each of which has its description.
 
-    `needs` names what a judge must be shown for it; `prompt` is a Jinja template of its own for the instructions.
+    `needs` names the fields that a judge must see; `prompt` is a Jinja template that replaces the default instructions.
     """
 
     criterion: Text
@@ -68,15 +65,15 @@ class Rubric(Block):
 
     @property
     def anchors(self) -> str:
-        """Each verdict with its description, a line each."""
+        """Returns each verdict with its description, one per line."""
         if self.levels is not None:
             return "\n".join(f"level {level}: {text.strip()}" for level, text in sorted(self.levels.items()))
-        assert self.binary is not None  # one of the two is there
+        assert self.binary is not None  # the validator guarantees one of the two
         return f"{PASS}: {self.binary.passes.strip()}\n{FAIL}: {self.binary.fails.strip()}"
 
 
 class Opinion(BaseModel):
-    """What every answer of a judge has; the verdict comes after its reasons, so that it follows from them."""
+    """Fields of every judge response; the verdict comes after its reasons, so that it follows from them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,16 +81,16 @@ class Opinion(BaseModel):
 
 
 def opinion_model(rubric: Rubric) -> type[Opinion]:
-    """The shape of an answer: an explanation, then `verdict` (pass, fail) or `level`."""
+    """Returns the schema of a judge response: an explanation, then `verdict` (pass, fail) or `level`."""
     if rubric.levels is None:
         verdict: Any = Literal[PASS, FAIL]
         return create_model("Opinion", __base__=Opinion, verdict=(verdict, Field(description="What it comes to.")))
-    levels: Any = Annotated[Literal[tuple(sorted(rubric.levels))], BeforeValidator(_whole_number)]
+    levels: Any = Annotated[Literal[tuple(sorted(rubric.levels))], BeforeValidator(_integer)]
     return create_model("Opinion", __base__=Opinion, level=(levels, Field(description="The level it comes to.")))
 
 
-def _whole_number(value: object) -> object:
-    """The value, unless it is true, which Python takes for 1."""
+def _integer(value: object) -> object:
+    """Returns the value, and rejects booleans, which Python treats as integers."""
     if isinstance(value, bool):
         raise ValueError("a level, found true or false")
     return value
@@ -105,41 +102,41 @@ def is_builtin(name: str) -> bool:
 
 
 def builtin_names() -> tuple[str, ...]:
-    """The rubrics that Assay ships."""
+    """Names of the rubrics shipped with Assay."""
     return tuple(sorted(path.stem for path in BUILTIN_DIR.glob("*.yml")))
 
 
 @cache
 def shipped_text(name: str) -> str:
-    """A file that lies beside the shipped rubrics."""
+    """Returns the text of a file in the folder of shipped rubrics."""
     return (BUILTIN_DIR / name).read_text("utf-8")
 
 
 def read_rubric(
-    name: str, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+    name: str, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> Rubric | None:
-    """The rubric, or None with what is wrong with its file added to `mistakes`; see `rubric_missing` for no file."""
+    """Returns the rubric, or None with its errors appended to `issues`; see `rubric_missing` for a missing file."""
     builtin = is_builtin(name)
     path = BUILTIN_DIR / f"{name}.yml" if builtin else folder / name
     document = YamlDocument(path, shown_as=f"rubric {name}" if builtin else shown_as(name))
-    if document.mistakes:
-        mistakes += document.mistakes
+    if document.issues:
+        issues += document.issues
         return None
     if not isinstance(document.value, dict):
-        mistakes.append(ValidationIssue(document.file, 1, "a mapping of keys", shown(document.value)))
+        issues.append(ValidationIssue(document.file, 1, "a mapping of keys", shown(document.value)))
         return None
     try:
         rubric = Rubric.model_validate(document.value)
     except ValidationError as error:
-        mistakes += document.mistakes_of(error)
+        issues += document.issues_of(error)
         return None
-    faults = list(_prompt_mistakes(rubric.prompt, document)) if rubric.prompt is not None else []
-    mistakes += faults
-    return None if faults else rubric
+    prompt_issues = list(_prompt_issues(rubric.prompt, document)) if rubric.prompt is not None else []
+    issues += prompt_issues
+    return None if prompt_issues else rubric
 
 
 def rubric_missing(name: str, folder: Path) -> bool:
-    """True when there is no file for the name."""
+    """True when no file exists for the name."""
     if is_builtin(name):
         return name not in builtin_names()
     path = (folder / name).resolve()
@@ -147,7 +144,7 @@ def rubric_missing(name: str, folder: Path) -> bool:
 
 
 def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
-    """All that decides what a judge says of an answer: its scores compare only where this is the same."""
+    """Returns all that determines a judge's scores: they are comparable only where this is equal."""
     return {
         "code": CODE_VERSION,
         "rubric": rubric.model_dump(mode="json", by_alias=True, exclude={"prompt"}),
@@ -163,7 +160,7 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
     }
 
 
-def _prompt_mistakes(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
+def _prompt_issues(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
     from jinja2 import TemplateSyntaxError
 
     from assay.tasks.templates import reads

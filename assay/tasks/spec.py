@@ -1,7 +1,4 @@
-"""The shape of `task.yml`, one Pydantic model per block.
-
-Only shapes and rules that one block can check alone belong here; what needs several files is in `loader.py`.
-"""
+"""The shape of `task.yml`, one Pydantic model per block."""
 
 from __future__ import annotations
 
@@ -12,19 +9,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
-from assay.tasks.cron import cron_mistake
+from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec, Stage
 from assay.tasks.judge_spec import JudgeSpec
-from assay.tasks.patterns import pattern_mistake
+from assay.tasks.patterns import pattern_issue
 
 LOGPROB = "logprob"
-"""The confidence that comes from token probabilities, not from a field of the answer."""
+"""The confidence that comes from token probabilities, not from an output field."""
 
 
 class ConversationSpec(Block):
-    """Rows that are turns of conversations: `id` and `turn` are columns, a turn is a whole number from 0.
+    """Rows that are turns of conversations: `id` and `turn` are columns, a turn is an integer from 0.
 
-    A turn is asked with the `keep` turns before it at most, of those that were answered within `ttl`.
+    A turn is requested with at most `keep` turns before it, of those that were answered within `ttl`.
     """
 
     id: str
@@ -39,11 +36,11 @@ class ConversationSpec(Block):
 
 
 class InputSpec(Block):
-    """Where records come from and which columns mean what.
+    """The source of records and the meaning of its columns.
 
-    `fields` maps a prompt's variable to a column; `expected` maps a field of the answer to the column that
-    holds the right value, where the data have one; `slices` maps a slice's name to a column. `record_id` is a column,
-    or several whose values together name a row: their keyed hash is then the id.
+    `fields` maps a prompt variable to a column; `expected` maps an output field to the column with its expected value,
+    where the data have one; `slices` maps a slice name to a column. `record_id` is a column, or several columns whose
+    values together identify a row: the id is then their keyed hash.
     """
 
     source: str | None = None
@@ -62,7 +59,7 @@ class InputSpec(Block):
 
     @property
     def id_columns(self) -> tuple[str, ...]:
-        """The column or columns that name a row."""
+        """The column or columns that identify a row."""
         return (self.record_id,) if isinstance(self.record_id, str) else self.record_id
 
     @property
@@ -75,7 +72,7 @@ class InputSpec(Block):
 
 
 class OutputSpec(Block):
-    """The answer: `model` is `file.py:Class`; `fallback` is given when every route failed."""
+    """The output: `model` is `file.py:Class`; `fallback` becomes the prediction when every route failed."""
 
     model: Annotated[str, Field(pattern=r"^[\w/]+\.py:\w+$")]
     fallback: dict[str, Any] | None = None
@@ -84,8 +81,8 @@ class OutputSpec(Block):
 class PromptSpec(Block):
     """Templates relative to the task folder, and the dev cases that are shown as examples.
 
-    `prediction` renders what the answer will mostly be, where that is known beforehand (a text that is to be edited):
-    a provider with predicted outputs then answers faster.
+    `prediction` renders the expected output where most of it is known beforehand (a text to be edited):
+    a provider with predicted outputs then responds faster.
     """
 
     system: str | None = None
@@ -95,15 +92,15 @@ class PromptSpec(Block):
 
     @property
     def files(self) -> dict[str, str]:
-        """Template files by what they are for."""
+        """Template files by their purpose."""
         named = {"system": self.system, "user": self.user, "prediction": self.prediction}
         return {use: name for use, name in named.items() if name is not None}
 
 
 class Condition(Block):
-    """What one field of a record must be for a route to take it: all that is stated holds.
+    """The condition on one field of a record for a route to apply: every stated part must hold.
 
-    Texts are compared as they are, lengths count characters; `matches` is RE2 syntax, found anywhere in the text.
+    Texts are compared exactly, lengths count characters; `matches` is RE2 syntax, found anywhere in the text.
     """
 
     equals: str | None = None
@@ -122,16 +119,16 @@ class Condition(Block):
     @field_validator("matches")
     @classmethod
     def _is_pattern(cls, value: str | None) -> str | None:
-        if value is not None and (fault := pattern_mistake(value)):
-            raise ValueError(f"a regular expression in RE2 syntax ({fault})")
+        if value is not None and (issue := pattern_issue(value)):
+            raise ValueError(f"a regular expression in RE2 syntax ({issue})")
         return value
 
 
 class ConfidenceSpec(Block):
-    """An answer less sure than `below` escalates.
+    """A response with a confidence below `below` escalates.
 
-    `source` (`from` in the file) is `logprob`, the probability of the answer's least sure token, or the output field in
-    which the model states its confidence from 0 to 1.
+    `source` (`from` in the file) is `logprob`, the probability of the response's least certain token, or the output
+    field in which the model states its confidence from 0 to 1.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -141,7 +138,7 @@ class ConfidenceSpec(Block):
 
 
 class EscalateSpec(Block):
-    """When an answer of a route is not kept but the next route asked: any of these is enough.
+    """When a response of a route is discarded and the next route is called: any of these conditions is enough.
 
     `checks` are checks of the task that need no expected value.
     """
@@ -152,10 +149,10 @@ class EscalateSpec(Block):
 
 
 class RouteSpec(Block):
-    """One step of the way a request takes: the next is tried when this one gives no answer to keep.
+    """One route of a request: the next is tried when this one gives no acceptable response.
 
-    `when` maps a field of the record to its condition; a route is left out where one does not hold. `predicted_output`
-    false keeps `prompts.prediction` from a provider that does not take it.
+    `when` maps a field of the record to its condition; a route is skipped where a condition does not hold.
+    `predicted_output: false` omits `prompts.prediction` for a provider that does not accept it.
     """
 
     name: Name
@@ -170,17 +167,17 @@ class RouteSpec(Block):
 
     @property
     def lane(self) -> str:
-        """The provider's model that is asked, as limits and caches name it."""
+        """Provider and model, as limits and caches identify them."""
         return f"{self.provider}:{self.model}"
 
     @property
     def asks_logprobs(self) -> bool:
-        """True when the request must ask for the tokens' log probabilities."""
+        """True when the request must include the tokens' log probabilities."""
         return self.escalate.confidence is not None and self.escalate.confidence.source == LOGPROB
 
 
 class CheckSpec(BaseModel):
-    """A deterministic scorer: its name, its type, and whatever that type takes."""
+    """A deterministic scorer: its name, its type, and the parameters of that type."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -189,12 +186,12 @@ class CheckSpec(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the type is given, without name and type."""
+        """The parameters of the type, without name and type."""
         return dict(self.model_extra or {})
 
 
 class ThresholdSpec(Block):
-    """What the figures must reach: lower bound of reliability, upper bound of cost per correct answer."""
+    """Thresholds of the metrics: lower bound of reliability, upper bound of cost per correct prediction."""
 
     reliability: Share | None = None
     cost_per_correct_usd: Annotated[float, Field(gt=0)] | None = None
@@ -208,7 +205,7 @@ class SlaSpec(Block):
 
 
 class ScheduleSpec(Block):
-    """When the task runs; the schedule is stopped until somebody turns it on."""
+    """When the task runs; the schedule is stopped until it is turned on."""
 
     cron: str
     timezone: str = "UTC"
@@ -216,8 +213,8 @@ class ScheduleSpec(Block):
     @field_validator("cron")
     @classmethod
     def _is_cron(cls, value: str) -> str:
-        if fault := cron_mistake(value):
-            raise ValueError(fault)
+        if issue := cron_issue(value):
+            raise ValueError(issue)
         return value.strip()
 
     @field_validator("timezone")
@@ -231,22 +228,22 @@ class ScheduleSpec(Block):
 
 
 class MaskingSpec(Block):
-    """Which entities are replaced before a call; on by default."""
+    """Entities that are replaced before a call; on by default."""
 
     enabled: bool = True
     entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
 
 
 class BudgetSpec(Block):
-    """Most that one run may spend, and all runs of the task in a calendar month (UTC); the rest lands as `skipped_budget`."""
+    """Budget of one run, and of the task in a calendar month (UTC); requests beyond it land as `skipped_budget`."""
 
     run_usd: Annotated[float, Field(ge=0)] | None = None
-    # Left out where it is not set, so that a policy without it keeps its version.
+    # Omitted where it is not set, so that a policy without it keeps its version.
     task_usd: Annotated[float | None, Field(ge=0, exclude_if=lambda value: value is None)] = None
 
 
 class ExactCacheSpec(Block):
-    """Answers to the very same request are given again for `ttl`."""
+    """Responses are reused for the identical request for `ttl`."""
 
     ttl: Lifetime
 
@@ -257,11 +254,11 @@ class ExactCacheSpec(Block):
 
 
 class SemanticCacheSpec(Block):
-    """Answers to requests that mean the same are given again for `ttl`; off until `threshold` is set.
+    """Responses are reused for requests with the same meaning for `ttl`; off until `threshold` is set.
 
-    `provider` and `model` make the embeddings. `threshold` is the least cosine similarity of a hit, and `margin` how much
-    more similar it must be than the nearest question with another answer; `assay cache tune` measures both. Answers are
-    other ones where they differ in the fields `compare`, or in any field if none is named.
+    `provider` and `model` compute the embeddings. `threshold` is the minimum cosine similarity of a hit, and `margin`
+    how much more similar it must be than the nearest question with a different output; `assay cache tune` measures
+    both. Outputs differ when they differ in the fields `compare`, or in any field if none is named.
     """
 
     provider: str
@@ -278,7 +275,7 @@ class SemanticCacheSpec(Block):
 
 
 class CacheSpec(Block):
-    """Which caches the task uses: none unless it is named."""
+    """Which caches the task uses; a cache that is not named is off."""
 
     exact: ExactCacheSpec | None = None
     semantic: SemanticCacheSpec | None = None
@@ -318,11 +315,11 @@ class TaskSpec(Block):
             raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
         for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
             if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"{name} to be a whole number of at least 1, found {value[name]!r}")
+                raise ValueError(f"{name} to be an integer of at least 1, found {value[name]!r}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"values that JSON can write, found one that it cannot ({error})") from error
+            raise ValueError(f"values that JSON can represent, found one that it cannot ({error})") from error
         return value
 
     @model_validator(mode="after")
@@ -340,6 +337,6 @@ class TaskSpec(Block):
 
 
 VARIABLE_BLOCKS = ("prompts", "parameters", "routes", "output", "masking")
-"""Blocks that a variant may override: those that decide what reaches the wire."""
-ASKED_BLOCKS = (*VARIABLE_BLOCKS, "deadline_s", "cache")
-"""Blocks that say how a record is asked, as against how its answer is judged."""
+"""Blocks that a variant may override: those that determine the request sent to a provider."""
+REQUEST_BLOCKS = (*VARIABLE_BLOCKS, "deadline_s", "cache")
+"""Blocks that determine how a record is requested, not how its prediction is scored."""

@@ -1,7 +1,4 @@
-"""The frozen `Task` and its four version hashes.
-
-What a loaded task is belongs here; reading it from a folder is `loader.py`.
-"""
+"""The frozen `Task` and its four version hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from assay.errors import UsageError
-from assay.tasks.spec import ASKED_BLOCKS, CheckSpec, MaskingSpec, RouteSpec, TaskSpec
+from assay.tasks.spec import REQUEST_BLOCKS, CheckSpec, MaskingSpec, RouteSpec, TaskSpec
 
 if TYPE_CHECKING:
     from assay.tasks.rubric import Rubric
@@ -25,14 +22,14 @@ DEFAULT_VARIANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What the loader must know of other rooms: providers, scorer types, masking rules.
+    """Names and versions from other packages that the loader needs: providers, scorer types, masking rules.
 
-    `check_mistakes` returns one line for each fault of a check's parameters; `scorer_version` hashes a scorer with its
-    code; `masking_version` names the rules that content goes through.
+    `check_issues` returns one line for each error in a check's parameters; `scorer_version` hashes a scorer with its
+    code; `masking_version` identifies the rules that mask content.
     """
 
     providers: frozenset[str]
-    check_mistakes: Callable[[CheckSpec, Path], list[str]]
+    check_issues: Callable[[CheckSpec, Path], list[str]]
     scorer_version: Callable[[CheckSpec, Path], str]
     masking_version: Callable[[MaskingSpec], str]
 
@@ -49,13 +46,13 @@ class Versions:
 
     @property
     def task_version_id(self) -> str:
-        """One hash over the four, and the task's name: two tasks may ask the same."""
+        """One hash over the four and the task's name, because two tasks may send the same requests."""
         return digest([self.task, self.inference, dict(self.scorers), self.golden_set, self.policy])
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task folder, whole and valid, with one variant applied."""
+    """A complete, valid task folder with one variant applied."""
 
     name: str
     folder: Path
@@ -72,7 +69,7 @@ class Task:
     rubrics: Mapping[str, Rubric] = field(default_factory=dict)
     """The rubric of each judge, by the judge's name."""
     git_sha: str | None = None
-    """The commit that what is asked was read at; None where it is the folder as it stands."""
+    """The commit from which prompts, routes and output were read; None for the working folder."""
 
 
 def versions_of(
@@ -85,48 +82,51 @@ def versions_of(
     catalog: Catalog,
     judges: Mapping[str, Mapping[str, Any]],
 ) -> Versions:
-    """The four hashes of a task; each changes only with what its name says. `judges` holds what decides their verdicts."""
-    asked: dict[str, Any] = {
+    """Returns the four hashes of a task; each changes only with the content it names.
+
+    `judges` holds the content that determines the verdicts.
+    """
+    content: dict[str, Any] = {
         "templates": dict(templates),
         "few_shot": [[dict(case.input), case.expected] for case in few_shot_cases(spec, cases)],
         "output_schema": output_schema,
         "parameters": spec.parameters,
-        "models": [_asked_of(route) for route in spec.routes],
+        "models": [_inference_of(route) for route in spec.routes],
         "masking": catalog.masking_version(spec.masking),
     }
     if conversation := spec.input.conversation:
-        asked["conversation"] = conversation.keep
+        content["conversation"] = conversation.keep
     checked = {check.name: catalog.scorer_version(check, folder) for check in spec.checks}
     return Versions(
         task=spec.name,
-        inference=digest(asked),
-        scorers=checked | {name: digest(content) for name, content in judges.items()},
+        inference=digest(content),
+        scorers=checked | {name: digest(judge) for name, judge in judges.items()},
         golden_set=digest(sorted([_case_content(case) for case in cases], key=lambda content: content[0])),
         policy=policy_version(spec),
     )
 
 
 def policy_version(spec: TaskSpec) -> str:
-    """The hash of what is decided by."""
+    """Returns the hash of the policy: thresholds, SLA, schedule, budget, fallback."""
     return digest(_policy(spec))
 
 
 def asked_as(task: Task, other: Task, *, label: str) -> Task:
-    """The task, but asking what `other` asks: its prompts, examples, routes, answer and masking.
+    """Returns the task with the prompts, examples, routes, output and masking of `other`.
 
-    Cases, scorers and policy stay the task's own, so that two variants are judged alike on the same records.
+    Cases, scorers and policy remain the task's own, so that both variants are scored alike on the same records.
 
     Raises:
-        UsageError: the two read different fields of the input, so that one's prompts do not fit the other's records.
+        UsageError: the two read different input fields, so that one's prompts do not fit the other's records.
     """
     fields, others = set(task.spec.input.fields), set(other.spec.input.fields)
     if fields != others:
         raise UsageError(
             f"Task '{task.name}' and {label} read different fields of the input ({', '.join(sorted(fields))}; "
-            f"{', '.join(sorted(others))}): expected the same, for they are asked about the same records",
+            f"{', '.join(sorted(others))}): expected the same, because both run on the same records",
             next_step="compare with a version that reads these fields.",
         )
-    spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in ASKED_BLOCKS})
+    spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in REQUEST_BLOCKS})
     return replace(
         task,
         variant=label,
@@ -142,7 +142,7 @@ def asked_as(task: Task, other: Task, *, label: str) -> Task:
 
 
 def _policy(spec: TaskSpec) -> dict[str, Any]:
-    """What is decided by, beside what is asked; what is not stated leaves the hash as it was without it."""
+    """Content of the policy version; a value that is not set is omitted, so that it does not change the hash."""
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
@@ -160,17 +160,17 @@ def _policy(spec: TaskSpec) -> dict[str, Any]:
     return policy
 
 
-def _asked_of(route: RouteSpec) -> list[str]:
-    """What a route changes on the wire; log probabilities are asked for only where a confidence needs them."""
+def _inference_of(route: RouteSpec) -> list[str]:
+    """Part of a route that changes the request; log probabilities are included only where a confidence needs them."""
     return [route.provider, route.model, *(["logprobs"] if route.asks_logprobs else [])]
 
 
 def _policy_of(route: RouteSpec) -> list[Any]:
-    """What a route changes in the way of a request; rules that are not stated leave the hash as it was without them."""
+    """Part of a route that decides which route serves; rules that are not set are omitted from the hash."""
     rules = route.model_dump(mode="json", include={"when", "escalate", "predicted_output"}, exclude_defaults=True)
     return [route.timeout_s, route.max_attempts, route.repair, *([rules] if rules else [])]
 
 
 def _case_content(case: Case) -> list[Any]:
-    said = [] if case.conversation is None else [case.conversation, case.turn]
-    return [case.case_id, case.split, dict(case.input), case.expected, dict(case.slices), case.cluster_id, *said]
+    place = [] if case.conversation is None else [case.conversation, case.turn]
+    return [case.case_id, case.split, dict(case.input), case.expected, dict(case.slices), case.cluster_id, *place]

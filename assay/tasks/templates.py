@@ -1,7 +1,4 @@
-"""Prompt templates: sandboxed Jinja in which an unknown variable is an error.
-
-Checking and rendering templates belongs here; which messages are made of them is the prompts' question.
-"""
+"""Prompt templates: sandboxed Jinja in which an unknown variable is an error."""
 
 from __future__ import annotations
 
@@ -21,12 +18,12 @@ if TYPE_CHECKING:
 
 EXAMPLES_VARIABLE = "few_shot"
 PREDICTION = "prediction"
-"""The template of the output that is expected, beside those of the messages."""
+"""The template of the predicted output, beside the templates of the messages."""
 
 
 @lru_cache(maxsize=1)
 def environment() -> ImmutableSandboxedEnvironment:
-    """The one environment all templates share: sandboxed, strict, nothing escaped, no loader."""
+    """Returns the environment that all templates share: sandboxed, strict, without escaping or a loader."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -38,12 +35,12 @@ def environment() -> ImmutableSandboxedEnvironment:
 
 
 def _json_text(value: object) -> str:
-    """JSON as a model writes it; Jinja's own filter escapes `<`, `>`, `&` and `'` for HTML, which is no prompt."""
+    """Returns plain JSON; Jinja's own filter escapes `<`, `>`, `&` and `'` for HTML, which is wrong in a prompt."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def compiled(text: str) -> Template:
-    """The template of `text`, which has been checked before."""
+    """Returns the template of `text`, which is already validated."""
     return environment().from_string(text)
 
 
@@ -51,10 +48,10 @@ Render = Callable[[Mapping[str, object]], str]
 
 
 def renderer(text: str) -> Render:
-    """Renders the template of `text`, which has been checked before.
+    """Returns a function that renders the template of `text`, which is already validated.
 
-    A template of nothing but text and variables is joined without Jinja's machinery, which would cost ten times more
-    than the rest of what a record needs; the result is the same.
+    A template of only text and variables is joined without Jinja: Jinja would take ten times longer than the rest of
+    the work for a record. The result is the same.
     """
     from jinja2 import StrictUndefined, nodes
 
@@ -79,21 +76,21 @@ def renderer(text: str) -> Render:
 
 
 def reads(text: str) -> frozenset[str]:
-    """The variables that the template of `text` takes from outside."""
+    """Returns the variables that the template of `text` reads."""
     from jinja2 import meta
 
     return frozenset(meta.find_undeclared_variables(environment().parse(text)))
 
 
 def examples_of(cases: Sequence[Case]) -> list[dict[str, object]]:
-    """The cases as templates see them under `few_shot`."""
+    """Returns the cases as templates see them under `few_shot`."""
     return [{"input": dict(case.input), "expected": case.expected} for case in cases]
 
 
-def rendering_mistakes(
+def rendering_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
-    """The first golden case that each template cannot be rendered with, and why."""
+    """Yields the first golden case that each template cannot be rendered with, and the reason."""
     files = spec.prompts.files
     examples = examples_of(few_shot_cases(spec, cases))
     found: list[ValidationIssue] = []
@@ -103,9 +100,9 @@ def rendering_mistakes(
             try:
                 template.render({**case.input, EXAMPLES_VARIABLE: examples})
             except Exception as error:  # noqa: BLE001 - a template is the user's code and may raise anything
-                fault = f"{type(error).__name__}: {error}"
-                wanted = f"a template that case {case.case_id!r} can be put in"
-                found.append(ValidationIssue(shown(files[role] or role), _line_of(error), wanted, fault))
+                error_text = f"{type(error).__name__}: {error}"
+                wanted = f"a template that renders case {case.case_id!r}"
+                found.append(ValidationIssue(shown(files[role] or role), _line_of(error), wanted, error_text))
                 break
     return found
 
@@ -115,10 +112,10 @@ def _line_of(error: Exception) -> int:
     return frames[-1].lineno or 1 if frames else 1
 
 
-def template_mistakes(
+def template_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
-    """Syntax errors and variables that no input field gives, each with its line."""
+    """Yields syntax errors and variables without an input field, each with its line."""
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     known = {*spec.input.fields, EXAMPLES_VARIABLE}

@@ -1,6 +1,6 @@
-"""What a person sees while a run is going and when it ended: progress on stderr, results on stdout.
+"""Output of the commands: progress on stderr, results on stdout.
 
-Only presentation belongs here; rich is imported where it is needed, so that `assay --help` answers at once.
+rich is imported where it is needed, so that `assay --help` responds at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def console_on(*, stderr: bool) -> Console:
-    """A console on stderr or stdout; plain lines of a fixed width where that is no terminal."""
+    """Returns a console on stderr or stdout; plain lines of a fixed width where that is no terminal."""
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False)
@@ -40,13 +40,13 @@ def console_on(*, stderr: bool) -> Console:
 
 
 def note(text: str) -> None:
-    """One line on stderr."""
+    """Prints one line to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON and CSV take it: money exact as text, times in ISO 8601, bytes in base64."""
+    """Converts a value for JSON and CSV: money exact as text, times in ISO 8601, bytes in base64."""
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     if isinstance(value, datetime | date | time):
@@ -59,12 +59,12 @@ def plain(value: Any) -> Any:
 
 
 def write_json(value: Any) -> None:
-    """The value as indented JSON on stdout."""
+    """Prints the value as indented JSON."""
     sys.stdout.write(orjson.dumps(value, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: str) -> None:
-    """A result on stdout as table, csv or json."""
+    """Prints a result as table, csv or json."""
     if style == "json":
         write_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
@@ -80,7 +80,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """A table on stdout for people."""
+    """Prints a table for people."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -92,7 +92,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
 
 
 def write_summary(summary: RunSummary, *, style: str) -> None:
-    """How a run ended, on stdout."""
+    """Prints the outcome of a run."""
     if style == "json":
         write_json(asdict(summary))
         return
@@ -107,7 +107,7 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
         ("records", f"{summary.records:,}"),
         ("predictions", f"{summary.predictions:,} of {summary.expected_predictions:,}"),
         ("by status", _counts(summary.statuses)),
-        ("reused, not asked again", f"{summary.reused:,}"),
+        ("reused, not requested again", f"{summary.reused:,}"),
         ("errors", _counts(summary.errors)),
         ("calls", f"{summary.calls:,}"),
         ("tokens in / out", f"{summary.input_tokens:,} / {summary.output_tokens:,}"),
@@ -132,12 +132,12 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A value for people: floats to six digits."""
+    """Formats a value for people: floats to six digits."""
     return f"{value:.6g}" if isinstance(value, float) else _exact(value)
 
 
 def _exact(value: Any) -> str:
-    """A value as text, nothing rounded."""
+    """Formats a value as text without rounding."""
     simple = plain(value)
     if isinstance(simple, float):
         return repr(simple)
@@ -145,14 +145,14 @@ def _exact(value: Any) -> str:
 
 
 def _literal(text: str) -> Text:
-    """The text as it is: no markup in it is obeyed, and no control character reaches the terminal."""
+    """Returns the literal text: markup is not interpreted, and no control character reaches the terminal."""
     from rich.text import Text
 
     return Text(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def write_scorecard(card: Scorecard) -> None:
-    """The scorecard on stdout for people."""
+    """Prints the scorecard for people."""
     from assay.report.render import facts, sections
 
     write_table((card.task, ""), facts(card))

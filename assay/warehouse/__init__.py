@@ -1,4 +1,1 @@
-"""Where results live: the schema files, the client, the landing writer, migrations and the statements we run.
-
-Everything that speaks to BigQuery belongs here. What the rows mean belongs to the rooms that make them.
-"""
+"""Access to BigQuery: schema files, client, landing writer, migrations and shared statements."""

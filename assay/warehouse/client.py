@@ -1,8 +1,4 @@
-"""The one way to BigQuery: queries with parameters, streamed results, timeouts everywhere.
-
-Belongs here: connections, and their failures in words a person can act on. Statements are in `statements.py`,
-appends in `landing.py`.
-"""
+"""The BigQuery client: queries with parameters, streamed results, timeouts on every call."""
 
 from __future__ import annotations
 
@@ -47,10 +43,10 @@ class Warehouse:
         return self.settings.dataset(LANDING)
 
     def check(self) -> None:
-        """The warehouse's port answers.
+        """Returns when the warehouse's port accepts connections.
 
         Raises:
-            Unreachable: nothing listens there.
+            ServiceUnreachable: nothing listens there.
         """
         endpoint = self.settings.bigquery_endpoint
         if endpoint is None:
@@ -60,7 +56,7 @@ class Warehouse:
             socket.create_connection((place.hostname or "", place.port or 80), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise ServiceUnreachable(
-                f"The warehouse at {endpoint} does not answer ({error.strerror or error})",
+                f"The warehouse at {endpoint} does not respond ({error.strerror or error})",
                 next_step="start the local stack with `assay up`, or set ASSAY_PROJECT for BigQuery.",
             ) from error
 
@@ -82,11 +78,11 @@ class Warehouse:
     def stream(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> Iterator[dict[str, Any]]:
-        """Rows of the query, page by page; bare table names are those of `dataset` in this environment.
+        """The rows of the query, page by page; table names without a dataset are in `dataset` of this environment.
 
         Raises:
-            Unreachable: the warehouse went away.
-            UsageError: BigQuery refuses the statement; its own message is kept.
+            ServiceUnreachable: the warehouse does not respond.
+            UsageError: BigQuery rejects the statement; the message is BigQuery's own.
         """
         rows = self.query(sql, parameters, dataset=dataset)
         with reachable(self.settings):
@@ -94,30 +90,30 @@ class Warehouse:
                 yield dict(row.items())
 
     def begin(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
-        """See `stream`: the same rows, but the warehouse is at work on them already while the caller does something else.
+        """Yields the same rows as `stream`; the query starts at once and runs while the caller continues.
 
         Raises:
-            Unreachable: nothing listens there; what else `stream` raises, the first row raises.
+            ServiceUnreachable: nothing listens there; other errors of `stream` are raised at the first row.
         """
         with reachable(self.settings):
             _ = self.client  # made by one thread, though several may wait for rows
         rows = self.stream(sql, parameters)
-        asking = ThreadPoolExecutor(max_workers=1, thread_name_prefix="query")
-        first = asking.submit(next, rows, None)
-        asking.shutdown(wait=False)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="query")
+        first = pool.submit(next, rows, None)
+        pool.shutdown(wait=False)
         return _from_first(first, rows)
 
     def query(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> bigquery.table.RowIterator:
-        """The result of the query with its schema; see `stream`."""
+        """Returns the result of the query with its schema; see `stream`."""
         with reachable(self.settings):
             return self._start(sql, parameters, dataset).result(
                 page_size=PAGE_ROWS, timeout=QUERY_SECONDS, retry=short_retry()
             )
 
     def statement_type(self, sql: str, *, dataset: str = LANDING) -> str | None:
-        """BigQuery's word for the statement (SELECT, SCRIPT, …), from a dry run that costs nothing; None if it has none."""
+        """BigQuery's type of the statement (SELECT, SCRIPT, …), from a dry run without cost; None if it has none."""
         with reachable(self.settings):
             return self._start(sql, None, dataset, dry_run=True).statement_type or None
 
@@ -145,7 +141,7 @@ def _from_first(first: Future[T | None], rows: Iterator[T]) -> Iterator[T]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[None]:
-    """Failures of the client library inside come out as `ServiceUnreachable` or `UsageError`."""
+    """Raises failures of the client library in the block as `ServiceUnreachable` or `UsageError`."""
     load_queries()
     import requests
     from google.api_core import exceptions
@@ -162,11 +158,11 @@ def reachable(settings: Settings) -> Iterator[None]:
         TransportError,
     ) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} stopped answering: {foreign_text(error)}", next_step="see `assay status`."
+            f"The warehouse at {where} stopped responding: {foreign_text(error)}", next_step="see `assay status`."
         ) from error
     except (requests.ConnectionError, requests.Timeout, TimeoutError, ConnectionError) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} does not answer: {type(error).__name__}", next_step="see `assay status`."
+            f"The warehouse at {where} does not respond: {type(error).__name__}", next_step="see `assay status`."
         ) from error
     except GoogleAuthError as error:
         raise UsageError(
@@ -178,7 +174,7 @@ def reachable(settings: Settings) -> Iterator[None]:
 
 
 def short_retry() -> Retry:
-    """Transient faults are retried for half a minute, not for the library's ten."""
+    """Retries transient errors for 30 seconds instead of the library's ten minutes."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
     return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
@@ -235,12 +231,12 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
 
 
 def _refused(error: GoogleAPICallError, where: str) -> UsageError:
-    """The warehouse's own words: not `error.message`, which has the request's address before them and the job's after."""
+    """The warehouse's own message: not `error.message`, which adds the request's URL and the job id."""
     from google.api_core.exceptions import NotFound
 
     first = next(iter(error.errors), None)
     stated = first.get("message") if isinstance(first, Mapping) else None
     return UsageError(
-        f"The warehouse at {where} refused the request: {foreign_text(stated or error).rstrip('.')}",
-        next_step="landing tables are made by `assay warehouse migrate`." if isinstance(error, NotFound) else "",
+        f"The warehouse at {where} rejected the request: {foreign_text(stated or error).rstrip('.')}",
+        next_step="create the landing tables with `assay warehouse migrate`." if isinstance(error, NotFound) else "",
     )

@@ -3,8 +3,8 @@
     python -m assay.warehouse.dbt_sources           # exit 1 when a generated file is out of date
     python -m assay.warehouse.dbt_sources --write   # writes them
 
-For each table a staging model with its yml, and for all tables the dbt source and the docs blocks of their columns.
-The unit tests of a staging model stand at the end of its yml and are written by hand; rendering keeps them.
+For each table it renders a staging model with its yml; for all tables together, the dbt source and the docs blocks of
+their columns. The unit tests of a staging model are written by hand at the end of its yml; rendering keeps them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ select * from final
 
 
 def load_tables(schemas_dir: Path = SCHEMAS_DIR) -> list[TableSchema]:
-    """The landing tables in alphabetical order.
+    """Returns the landing tables in alphabetical order.
 
     Raises:
         UsageError: the folder holds no schema file.
@@ -64,7 +64,7 @@ def load_tables(schemas_dir: Path = SCHEMAS_DIR) -> list[TableSchema]:
 
 
 def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path, str]:
-    """Every generated file's path below `folder`, the staging folder, with the text that it must have."""
+    """Returns the path of every generated file below `folder`, the staging folder, with its text."""
     tables = load_tables(schemas_dir)
     files = {folder / "_landing__sources.yml": render_source(tables), folder / "_landing__docs.md": render_docs(tables)}
     for table in tables:
@@ -75,7 +75,7 @@ def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path,
 
 
 def render_source(tables: Sequence[TableSchema]) -> str:
-    """The YAML of the source `landing`: its tables and their descriptions; the staging models have the columns."""
+    """Renders the YAML of the source `landing`: tables and their descriptions; the staging models have the columns."""
     lines = [
         f"# {NOTICE}; do not edit.",
         "version: 2",
@@ -96,7 +96,7 @@ def render_source(tables: Sequence[TableSchema]) -> str:
 
 
 def render_model(table: TableSchema) -> str:
-    """The SQL of a staging model: one row for each key by the table's rule, every column in the schema file's order."""
+    """Renders the SQL of a staging model: one row per key by the table's rule, columns in the schema file's order."""
     return MODEL.format(
         table=table.name,
         key=", ".join(f"'{column}'" for column in table.key),
@@ -106,7 +106,7 @@ def render_model(table: TableSchema) -> str:
 
 
 def render_properties(table: TableSchema) -> str:
-    """The YAML of a staging model without its unit tests: grain, key test, every column's description by `doc()`."""
+    """Renders the YAML of a staging model without unit tests: grain, key test, column descriptions by `doc()`."""
     lines = [
         f"# {NOTICE}, except unit_tests.",
         "version: 2",
@@ -129,7 +129,7 @@ def render_properties(table: TableSchema) -> str:
 
 
 def unit_tests_in(properties: Path) -> str:
-    """The part of a model's yml from `unit_tests:` on, as it was written; empty where the file has none."""
+    """Returns the part of a model's yml from `unit_tests:` on, unchanged; empty where the file has none."""
     if not properties.exists():
         return ""
     _, heading, tests = properties.read_text(encoding="utf-8").partition(UNIT_TESTS)
@@ -137,7 +137,7 @@ def unit_tests_in(properties: Path) -> str:
 
 
 def render_docs(tables: Sequence[TableSchema]) -> str:
-    """The Markdown of one docs block for each landing column, named `landing__<table>__<column>`."""
+    """Renders the Markdown of one docs block for each landing column, named `landing__<table>__<column>`."""
     blocks = [f"<!-- {NOTICE}; do not edit. -->"]
     blocks += [
         f"{{% docs landing__{table.name}__{column.name} %}}\n{column.description}\n{{% enddocs %}}"
@@ -148,13 +148,13 @@ def render_docs(tables: Sequence[TableSchema]) -> str:
 
 
 def data_type(column: Column) -> str:
-    """The column's GoogleSQL type in lower case, e.g. int64 or array<string>."""
+    """Returns the column's GoogleSQL type in lower case, e.g. int64 or array<string>."""
     name = SQL_TYPES.get(column.type, column.type.lower())
     return f"array<{name}>" if column.mode == "REPEATED" else name
 
 
 def main(arguments: Sequence[str], *, root: Path) -> int:
-    """Writes the generated files with `--write`, else compares them; 0, or 1 when one is out of date."""
+    """Writes the generated files with `--write`, else compares them; returns 0, or 1 when one is out of date."""
     files = generated_files(root / STAGING)
     if "--write" in arguments:
         for path, text in files.items():

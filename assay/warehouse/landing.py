@@ -1,7 +1,4 @@
-"""Appends landing rows through the Storage Write API, as Arrow, at least once.
-
-Encoding a record and sending it belongs here. When to flush, and in which order, is the buffer's part.
-"""
+"""Appends landing rows through the Storage Write API, as Arrow, at least once."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ if TYPE_CHECKING:
     from google.cloud.bigquery_storage_v1 import types
 
 REQUEST_BYTES = 4_000_000
-"""Well under the API's 10 MB a request, and under what one read message may carry."""
+"""Well below the API's limit of 10 MB per request, and below the limit of one gRPC message."""
 ROW_BYTES = 9_500_000
-"""What one row may have, so that it fits into a request with its schema."""
+"""Maximum size of one row, so that it fits into a request with its schema."""
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 STAMPS = ("landed_at", "row_hash")
-"""Columns that no record has: the writer fills them in."""
+"""Columns that records do not have: the writer fills them."""
 
 
 class LandingWriter:
@@ -49,13 +46,13 @@ class LandingWriter:
         self._sleep = sleep
 
     def append(self, rows: Sequence[Row]) -> int:
-        """The rows, all of one table, are in the warehouse; returns how many.
+        """Lands the rows, all of one table; returns their number.
 
         A repeat after a broken connection may land a row twice; staging removes it by the table's key.
 
         Raises:
-            Unreachable: the warehouse did not take them after several attempts.
-            UsageError: the warehouse refuses the rows, e.g. because a column is missing there, or a row is too big.
+            ServiceUnreachable: the warehouse did not accept them after several attempts.
+            UsageError: the warehouse rejects the rows, e.g. because a column is missing there, or a row is too big.
         """
         if not rows:
             return 0
@@ -81,7 +78,7 @@ class LandingWriter:
                 if attempt == ATTEMPTS:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
                     raise ServiceUnreachable(
-                        f"The warehouse at {where} took no rows for {schema.name} after {ATTEMPTS} attempts "
+                        f"The warehouse at {where} accepted no rows for {schema.name} after {ATTEMPTS} attempts "
                         f"({type(error).__name__})",
                         next_step="see `assay status`.",
                     ) from error
@@ -94,7 +91,7 @@ class LandingWriter:
         from google.api_core import exceptions
 
         try:
-            # The library's own retry goes on for a day; `_send` knows when to give up.
+            # The library's own retry lasts a day; `_send` limits the attempts.
             client = self._warehouse.write_client
             answers = list(client.append_rows(iter([request]), retry=None, timeout=CALL_SECONDS))
         except exceptions.ResourceExhausted:
@@ -105,12 +102,12 @@ class LandingWriter:
                 next_step="compare with `assay warehouse diff`.",
             ) from error
         if not answers:
-            raise exceptions.ServiceUnavailable("the stream closed without an answer")
+            raise exceptions.ServiceUnavailable("the stream closed without a response")
         for answer in answers:
             if answer.row_errors or answer.error.code:
                 detail = answer.row_errors[0].message if answer.row_errors else answer.error.message
                 raise UsageError(
-                    f"Landing table {schema.name} refused a row: {foreign_text(detail)}",
+                    f"Landing table {schema.name} rejected a row: {foreign_text(detail)}",
                     next_step="compare with `assay warehouse diff`.",
                 )
 
@@ -132,7 +129,7 @@ class LandingWriter:
 def batches(
     rows: Sequence[Row], schema: TableSchema, arrow: pa.Schema, *, landed_at: datetime
 ) -> Iterator[pa.RecordBatch]:
-    """The rows as Arrow batches, none larger than a request may be (a single huge row stands alone)."""
+    """Yields the rows as Arrow batches, none larger than a request may be; one huge row is a batch by itself."""
     import pyarrow as pa
 
     columns = column_values(rows, schema, landed_at=landed_at)
@@ -167,7 +164,7 @@ def _fitting(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def column_values(rows: Sequence[Row], schema: TableSchema, *, landed_at: datetime) -> list[Sequence[Any]]:
-    """The rows' values column by column in the order of the schema, with `landed_at` and `row_hash` filled in."""
+    """Returns the rows' values by column in the order of the schema, with `landed_at` and `row_hash` filled in."""
     names = [column.name for column in schema.columns]
     pick = attrgetter(*(name for name in names if name not in STAMPS))
     values = [pick(row) for row in rows]

@@ -1,7 +1,4 @@
-"""Builds the marts: runs dbt on the project's models with the settings of this process.
-
-Starting dbt and reading how it ended belongs here; models and tests are in `dbt_project/`.
-"""
+"""Builds the marts: runs dbt on the project's models with the settings of this process."""
 
 from __future__ import annotations
 
@@ -18,19 +15,19 @@ DBT_PROJECT = "dbt_project"
 BUILD_SECONDS = 1800
 LINES_SHOWN = 15
 BUILD = ("build", "--exclude-resource-type", "unit_test")
-"""dbt's words for building: unit tests hold the formulas when the project changes, not when its data do."""
+"""dbt's build arguments: unit tests check the formulas when the project changes, not when its data do."""
 
 
 class MartsNotBuilt(AssayError):
-    """dbt ended with an error; the message has its last lines and the place of its log."""
+    """dbt ended with an error; the message has its last lines and the path of its log."""
 
 
 def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
-    """Every model is built and every test of it passed.
+    """Builds every model and runs its tests.
 
     Raises:
         MartsNotBuilt: dbt failed or a test did.
-        Unreachable: the warehouse does not answer.
+        ServiceUnreachable: the warehouse does not respond.
     """
     Warehouse(settings).check()
     if not (settings.root / DBT_PROJECT / "dbt_project.yml").is_file():
@@ -44,7 +41,7 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
 def run_dbt(
     settings: Settings, verb: str, *options: str, target: Path, timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """dbt has ended, on the project's models, with the settings of this process; what it makes is in `target`."""
+    """Runs dbt on the project's models with this process's settings until it ends; dbt writes to `target`."""
     project = settings.root / DBT_PROJECT
     return subprocess.run(
         [
@@ -62,7 +59,7 @@ def run_dbt(
 
 
 def last_words(ended: subprocess.CompletedProcess[str]) -> str:
-    """The end of what dbt printed, where it says what went wrong."""
+    """Returns the end of dbt's output, which has the error."""
     return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-LINES_SHOWN:])
 
 

@@ -1,7 +1,7 @@
-"""Holds the live tables against the schema files, and brings them up to date.
+"""Compares the live tables with the schema files, and updates them.
 
-A missing table is created and a missing nullable column added; anything else needs a numbered migration:
-`migrations/0001_what_it_does.sql`, applied in order, the last number kept as a label of the landing dataset.
+A missing table is created and a missing nullable column added; any other change needs a numbered migration:
+`migrations/0001_what_it_does.sql`, applied in order, with the last number stored as a label of the landing dataset.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ STANDARD_TYPES = {legacy: standard for standard, legacy in SAME_TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference of a live table; `additive` ones are made by `migrate` by itself."""
+    """One difference of a live table; `migrate` resolves the `additive` ones."""
 
     table: str
     what: str
@@ -47,7 +47,7 @@ class Difference:
 
 
 def diff(warehouse: Warehouse, *, tables: dict[str, TableSchema] | None = None) -> list[Difference]:
-    """What the live landing tables lack or have otherwise; empty when they equal the schema files."""
+    """Returns the differences of the live landing tables from the schema files; empty when they are equal."""
     wanted = tables or landing_tables()
     with reachable(warehouse.settings):
         return [difference for schema in wanted.values() for difference in _differences(warehouse, schema)]
@@ -60,10 +60,10 @@ def migrate(
     tables: dict[str, TableSchema] | None = None,
     migrations_dir: Path = MIGRATIONS_DIR,
 ) -> None:
-    """The live tables equal the schema files.
+    """Updates the live tables to the schema files.
 
     Raises:
-        UsageError: a difference is left that only a numbered migration may make; what could be added is added.
+        UsageError: a difference remains that needs a numbered migration; additions are applied.
     """
     wanted = tables or landing_tables()
     with reachable(warehouse.settings):
@@ -82,14 +82,14 @@ def migrate(
 
 
 def table_sizes(warehouse: Warehouse) -> dict[str, int]:
-    """Rows of each landing table, from the tables' own metadata; costs no query."""
+    """Returns the number of rows of each landing table, from the tables' own metadata; costs no query."""
     with reachable(warehouse.settings):
         live = {name: _live(warehouse, schema) for name, schema in landing_tables().items()}
     return {name: int(table.num_rows or 0) for name, table in live.items() if table is not None}
 
 
 def table_id(warehouse: Warehouse, schema: TableSchema) -> str:
-    """`project.dataset.table` of a landing table in this environment."""
+    """Returns `project.dataset.table` of a landing table in this environment."""
     return f"{warehouse.settings.project}.{warehouse.landing}.{schema.name}"
 
 
@@ -170,7 +170,7 @@ def _add(warehouse: Warehouse, schema: TableSchema, report: Callable[[str], None
 
 
 def _add_column(schema: TableSchema, column: Column) -> str:
-    # Names and types of a definition cannot be parameters; they come from the schema files, which are ours.
+    # Names and types of a definition cannot be parameters; they come from the schema files of this repository.
     kind = STANDARD_TYPES.get(column.type, column.type)
     whole = f"array<{kind}>" if column.mode == "REPEATED" else kind
     described = f"options (description = {json.dumps(column.description)})"
@@ -178,7 +178,7 @@ def _add_column(schema: TableSchema, column: Column) -> str:
 
 
 def _state_columns(warehouse: Warehouse, schema: TableSchema, added: set[str]) -> None:
-    """The table's metadata name the columns too: the emulator's do not follow its `alter table`, BigQuery's do."""
+    """Updates the columns in the table's metadata: the emulator's do not follow its `alter table`, BigQuery's do."""
     live = _live(warehouse, schema)
     if live is None or not (unstated := added - {field.name for field in live.schema}):
         return
@@ -210,7 +210,7 @@ def _apply_numbered(warehouse: Warehouse, folder: Path, report: Callable[[str], 
 
 
 def numbered(folder: Path) -> list[tuple[int, Path]]:
-    """The migrations of the folder in order.
+    """Returns the migrations of the folder in order.
 
     Raises:
         UsageError: a file's name has no number, or two have the same.
@@ -219,8 +219,6 @@ def numbered(folder: Path) -> list[tuple[int, Path]]:
     for path in sorted(folder.glob("*.sql")):
         match = re.match(r"(\d{4})_\w+\.sql$", path.name)
         if not match or int(match[1]) in found:
-            raise UsageError(
-                f"Migration {path.name}: expected a name like 0001_what_it_does.sql with a number of its own."
-            )
+            raise UsageError(f"Migration {path.name}: expected a name like 0001_what_it_does.sql with a unique number.")
         found[int(match[1])] = path
     return sorted(found.items())

@@ -1,7 +1,4 @@
-"""Reads for people: one SELECT, refused when it would change anything.
-
-Only `assay query` needs this; the engine's own statements are in `statements.py`.
-"""
+"""Read-only queries: one SELECT; any other statement is rejected."""
 
 from __future__ import annotations
 
@@ -35,26 +32,27 @@ class Result:
 
 
 def read_only(warehouse: Warehouse, sql: str) -> Result:
-    """The result of the query; bare table names are those of the reporting dataset.
+    """Returns the result of the query; table names without a dataset are in the reporting dataset.
 
     Raises:
-        UsageError: the statement is no SELECT, or BigQuery refuses it.
+        UsageError: the statement is no SELECT, or BigQuery rejects it.
     """
     kind = _kind_by_words(sql)
     if kind == READING:
         kind = warehouse.statement_type(sql, dataset=REPORTING) or READING
     if kind != READING:
         raise UsageError(
-            f"assay query only reads: expected a SELECT, found {kind}", next_step="change data with your own tools."
+            f"assay query only reads: expected a SELECT, found {kind}", next_step="change data with another tool."
         )
     found = warehouse.query(sql, dataset=REPORTING)
     return Result(tuple(field.name for field in found.schema), _rows(warehouse, found))
 
 
 def _kind_by_words(sql: str) -> str:
-    """The kind of a statement by its first word: SELECT only for one query and nothing beside it.
+    """Returns the kind of a statement by its first word: SELECT only for exactly one query.
 
-    Asked before the dry run, for an emulator's dry run of a script runs it; where in doubt, it is a script.
+    This runs before the dry run, because an emulator's dry run of a script executes it; ambiguous text counts as a
+    script.
     """
     words = NOT_CODE.sub(" ", sql).strip().rstrip(";").strip()
     if not words:

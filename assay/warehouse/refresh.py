@@ -1,4 +1,4 @@
-"""Brings the marts up to the latest finished run of a task before somebody reads them."""
+"""Updates the marts to the latest completed run of a task before they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.warehouse.statement import LATEST_RUN, MARTS, REPORTING, RUN_IN_MARTS
 
 
 def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], None]) -> str:
-    """The marts hold the task's latest completed run, whose id is returned; builds them when they do not.
+    """Ensures that the marts hold the task's latest completed run, and returns its id; builds them when they do not.
 
     Raises:
         UsageError: the task has no completed run.
@@ -40,7 +40,7 @@ def _in_marts(warehouse: Warehouse, run_id: str) -> bool:
 
 
 def _views_missing(warehouse: Warehouse) -> bool:
-    """True where the models have a reporting view that was not built yet, as after an upgrade."""
+    """True where a reporting view of the models is not built yet, as after an upgrade."""
     models = warehouse.settings.root / DBT_PROJECT / "models" / REPORTING
     dataset = f"{warehouse.settings.project}.{warehouse.settings.dataset(REPORTING)}"
     with reachable(warehouse.settings):

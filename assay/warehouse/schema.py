@@ -1,7 +1,4 @@
-"""The landing tables as the schema files define them.
-
-Reading `schemas/*.json` and translating a table to BigQuery's and Arrow's terms belongs here; creating it does not.
-"""
+"""The landing tables as the schema files define them."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ LANDING = "landing"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: BigQuery's type and mode names, and what it means."""
+    """One column: BigQuery's type and mode names, and its meaning."""
 
     name: str
     type: str
@@ -32,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One landing table; `key` and `keep` say how staging removes duplicates."""
+    """One landing table; `key` and `keep` define how staging removes duplicates."""
 
     name: str
     description: str
@@ -44,13 +41,13 @@ class TableSchema:
     columns: tuple[Column, ...]
 
     def bigquery_fields(self) -> list[bigquery.SchemaField]:
-        """The columns as the client library wants them."""
+        """Returns the columns as objects of the client library."""
         from google.cloud import bigquery
 
         return [bigquery.SchemaField(c.name, c.type, mode=c.mode, description=c.description) for c in self.columns]
 
     def arrow_schema(self) -> pa.Schema:
-        """The columns as Arrow fields, in the order of the file; JSON travels as text."""
+        """Returns the columns as Arrow fields, in the order of the file; JSON is sent as text."""
         import pyarrow as pa
 
         types = {
@@ -69,7 +66,7 @@ class TableSchema:
 
 
 def read_schema(path: Path) -> TableSchema:
-    """The table that one schema file defines."""
+    """Returns the table that one schema file defines."""
     content = orjson.loads(path.read_bytes())
     return TableSchema(
         name=content["table"],
@@ -85,5 +82,5 @@ def read_schema(path: Path) -> TableSchema:
 
 @lru_cache(maxsize=1)
 def landing_tables() -> dict[str, TableSchema]:
-    """All landing tables by name."""
+    """Returns all landing tables by name."""
     return {schema.name: schema for schema in map(read_schema, sorted(SCHEMAS_DIR.glob("*.json")))}

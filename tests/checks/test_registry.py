@@ -60,13 +60,13 @@ from assay.errors import UsageError
         ),
     ],
 )
-def test_a_mistake_is_named_with_what_was_expected_and_found(
+def test_an_issue_is_named_with_what_was_expected_and_found(
     type: str, parameters: dict[str, object], message: str
 ) -> None:
     assert any(message in error for error in parameter_errors(type, parameters))
 
 
-def test_every_mistake_is_reported_at_once() -> None:
+def test_every_issue_is_reported_at_once() -> None:
     assert len(parameter_errors("regex", {"feild": "a", "must_match": 1})) == 4
 
 

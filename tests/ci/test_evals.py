@@ -95,7 +95,7 @@ def test_a_new_task_is_judged_by_its_absolute_rules(branch: Branch, name: str, m
     assert len(model.asked) == 60
 
 
-def test_a_task_with_a_mistake_is_an_error_and_keeps_no_other_from_being_judged(branch: Branch, name: str) -> None:
+def test_a_task_with_an_issue_is_an_error_and_keeps_no_other_from_being_judged(branch: Branch, name: str) -> None:
     branch.place.write(f"tasks/{name}/user.j2", prompt(97))
     branch.place.write("tasks/broken/task.yml", "name: broken\n")
     committed(branch.place, "Sort other texts, badly")

@@ -115,7 +115,7 @@ def test_query_ends_quietly_when_its_reader_has_enough(place: Workplace) -> None
         assert process.wait(60) == 0
 
 
-def test_check_lists_every_mistake_of_every_task_at_once(place: Workplace) -> None:
+def test_check_lists_every_issue_of_every_task_at_once(place: Workplace) -> None:
     place.task("good")
     place.task("bad", routes=[{"name": "first", "provider": "nobody", "model": "m"}], correct=["unknown_check"])
     place.task("worse", prompt="{{ missing }}", output={"model": "output.py:Nope"})

@@ -180,7 +180,7 @@ def test_a_warehouse_that_is_down_is_unreachable_before_anything_is_read(
     place.rows("in.csv", TEN)
     place.endpoints = Endpoints(rest=f"http://127.0.0.1:{nobody}", grpc=f"127.0.0.1:{nobody}", pid=0)
     message = said(place, UNREACHABLE, "run", place.task(name), "--input", "in.csv")
-    assert f"The warehouse at http://127.0.0.1:{nobody} does not answer" in message
+    assert f"The warehouse at http://127.0.0.1:{nobody} does not respond" in message
     assert "assay up" in message
     assert not (place.root / ".assay" / "snapshots").exists()
 

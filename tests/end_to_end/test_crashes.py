@@ -95,7 +95,7 @@ def test_ctrl_c_lands_what_was_sent_and_says_how_to_go_on(place: Workplace, mode
         out, err = process.communicate(timeout=40)
     assert (process.returncode, out) == (130, "")
     run_id = run_of(place, name)
-    assert f"go on with: assay run {name} --resume {run_id}" in err
+    assert f"resume with: assay run {name} --resume {run_id}" in err
     assert "Traceback" not in err
     assert landed(place, name) == model.count < ROWS
     assert finished(place, name) == ["interrupted"]

@@ -133,10 +133,10 @@ class TaskFolder:
         """The task."""
         return load_task(self.path, catalog=self.catalog(), variant=variant)
 
-    def mistakes(self) -> list[ValidationIssue]:
+    def issues(self) -> list[ValidationIssue]:
         """What the loader says is wrong, nothing if it loads."""
         try:
             self.load()
         except TaskValidationError as error:
-            return list(error.mistakes)
+            return list(error.issues)
         return []

@@ -23,7 +23,7 @@ def test_the_port_of_the_model_server_is_put_in(tmp_path: Path) -> None:
     assert load_providers(given)["local"].base_url == "http://127.0.0.1:9999/v1"
 
 
-def test_mistakes_of_all_providers_are_reported_with_their_lines(tmp_path: Path) -> None:
+def test_issues_of_all_providers_are_reported_with_their_lines(tmp_path: Path) -> None:
     given = settings(
         tmp_path, "a:\n  base_url: ftp://x\nb:\n  base_url: http://b\n  concurrency: 0\nc:\n  url: http://c\n"
     )
@@ -31,7 +31,7 @@ def test_mistakes_of_all_providers_are_reported_with_their_lines(tmp_path: Path)
     with pytest.raises(TaskValidationError) as error:
         load_providers(given)
 
-    places = [(mistake.line, mistake.expected) for mistake in error.value.mistakes]
+    places = [(issue.line, issue.expected) for issue in error.value.issues]
     assert [line for line, _ in places] == [2, 5, 6, 7]
     assert "`a.base_url`" in places[0][1]
 
@@ -79,7 +79,7 @@ def test_an_address_to_which_no_path_can_be_added_is_refused(tmp_path: Path, url
 
 
 @pytest.mark.parametrize("port", ["99999", "x", "-1"])
-def test_a_port_that_does_not_exist_is_a_mistake_of_the_file(tmp_path: Path, port: str) -> None:
+def test_a_port_that_does_not_exist_is_an_issue_of_the_file(tmp_path: Path, port: str) -> None:
     (tmp_path / "tasks").mkdir()
     (tmp_path / "providers.yml").write_text(f"far:\n  base_url: http://far.test:{port}/v1\n", encoding="utf-8")
 

@@ -53,7 +53,7 @@ def test_a_part_that_ends_while_starting_is_told_with_its_last_words(settings: S
 
 
 def test_a_part_that_stays_silent_is_told_after_the_wait(up: Up) -> None:
-    with pytest.raises(ServiceUnreachable, match=r"warehouse does not answer at http://\S+ after 0 s"):
+    with pytest.raises(ServiceUnreachable, match=r"warehouse is not ready at http://\S+ after 0 s"):
         up("warehouse", wait_seconds=0.0)
 
 

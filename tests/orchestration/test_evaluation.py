@@ -109,7 +109,7 @@ def test_a_gate_in_which_no_rule_has_a_say_says_so(daily: Daily) -> None:
     task = task_at(daily, "beta", "silent", labelled=8, rules=[not_worse])
     result = job(daily, task)
     assert not result.success
-    assert gate_of(result).description == "INCONCLUSIVE; no rule has a say"
+    assert gate_of(result).description == "INCONCLUSIVE; no rule counts toward the decision"
 
 
 def test_the_page_of_an_evaluation_shows_rules_comparisons_and_what_it_cost(daily: Daily) -> None:

@@ -93,7 +93,7 @@ def test_broken_folder_leaves_the_other_tasks_whole(daily: Daily) -> None:
     assert daily.materialise(good).success
 
 
-def test_broken_folder_fails_only_when_run_and_says_its_mistakes(daily: Daily) -> None:
+def test_broken_folder_fails_only_when_run_and_says_its_issues(daily: Daily) -> None:
     task = daily.task("torn", output={"model": "output.py:Nothing"}, description=7)
     result = daily.materialise(task)
     assert not result.success

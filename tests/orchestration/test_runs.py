@@ -98,7 +98,7 @@ def test_answers_of_a_refused_input_cannot_be_materialised_afterwards(daily: Dai
     daily.workplace.rows(f"{task}.csv", [{**row, "id": "" if n < 3 else row["id"]} for n, row in enumerate(rows)])
     daily.materialise(task)
     later = daily.materialise(task, only=("responses", "predictions"))
-    assert "was stopped at the door" in str(later.failure_data_for_node(f"{task}__answers"))
+    assert "was rejected at input validation" in str(later.failure_data_for_node(f"{task}__answers"))
     assert daily.workplace.model.count == 0
 
 
@@ -149,7 +149,7 @@ def test_warehouse_that_went_away_fails_the_step_and_says_so(daily: Daily) -> No
     task = daily.task("sorting_away")
     daily.workplace.environment["ASSAY_BIGQUERY_ENDPOINT"] = "http://127.0.0.1:9"
     result = daily.materialise(task)
-    assert "does not answer" in str(result.failure_data_for_node(f"{task}__records"))
+    assert "does not respond" in str(result.failure_data_for_node(f"{task}__records"))
     assert daily.workplace.model.count == 0
 
 

@@ -127,8 +127,8 @@ def test_a_snapshot_of_another_run_is_refused(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize(
     ("edits", "what"),
     [
-        ({"prompt": "Now: {{ text }}"}, "what the model is asked"),
-        ({"parameters": {"temperature": 1, "max_tokens": 60}}, "what the model is asked"),
+        ({"prompt": "Now: {{ text }}"}, "the inference version"),
+        ({"parameters": {"temperature": 1, "max_tokens": 60}}, "the inference version"),
         ({"cases": [{"case_id": "c", "split": "dev", "input": {"text": "t"}}]}, "the golden set"),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_run_stopped_at_the_door_cannot_be_resumed_past_it(bench: Bench, model
     rows = [{"id": "same", "text": str(number)} for number in range(10)]
     with pytest.raises(InputRejected) as stopped:
         bench.run(bench.place.task(name), input=bench.place.rows("in.csv", rows))
-    refused(bench, stopped.value.run_id, "was stopped at the door and cannot go on")
+    refused(bench, stopped.value.run_id, "was rejected at input validation and cannot be resumed")
     sql = "select event, status, predictions from runs where run_id = @run order by event"
     found = bench.place.query(sql, run=stopped.value.run_id)
     assert [(row["event"], row["status"]) for row in found] == [("finished", "failed"), ("started", "running")]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.tasks.cron import cron_mistake
+from assay.tasks.cron import cron_issue
 
 RIGHT = [
     "0 6 * * *", "*/15 * * * *", "0 6-18/2 * * 1-5", "0,30 6 * * mon-fri", "0 0 1 jan,JUL *", "5/10 * * * *",
@@ -17,17 +17,17 @@ WRONG = [
 
 
 @pytest.mark.parametrize("text", RIGHT)
-def test_a_right_expression_has_no_mistake(text: str) -> None:
-    assert cron_mistake(text) is None
+def test_a_right_expression_has_no_issue(text: str) -> None:
+    assert cron_issue(text) is None
 
 
 @pytest.mark.parametrize("text", WRONG)
 def test_a_wrong_expression_says_what_was_expected(text: str) -> None:
-    assert (cron_mistake(text) or "").startswith("expected ")
+    assert (cron_issue(text) or "").startswith("expected ")
 
 
 def test_a_wrong_field_is_named() -> None:
-    assert cron_mistake("0 26 * * *") == "expected hour from 0 to 23 as in 5, 1-5, */2 or 1,3; '26' is none"
+    assert cron_issue("0 26 * * *") == "expected hour from 0 to 23 as in 5, 1-5, */2 or 1,3; '26' is none"
 
 
 @pytest.mark.parametrize("text", RIGHT)

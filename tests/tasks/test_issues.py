@@ -1,4 +1,4 @@
-"""Each mistake of a task folder is reported with its file, its line, what was expected and what was found."""
+"""Each issue of a task folder is reported with its file, its line, what was expected and what was found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from assay.tasks.issues import TaskValidationError
 from tests.fakes.task_folder import TaskFolder, case
 
 
-def test_the_folder_as_it_stands_has_no_mistake(folder: TaskFolder) -> None:
-    assert folder.mistakes() == []
+def test_the_folder_as_it_stands_has_no_issue(folder: TaskFolder) -> None:
+    assert folder.issues() == []
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ def test_the_folder_as_it_stands_has_no_mistake(folder: TaskFolder) -> None:
             "  max_tokens: 60",
             "  max_tokens: many",
             19,
-            "`parameters` to be right: max_tokens to be a whole number",
+            "`parameters` to be right: max_tokens to be an integer",
             "see there",
         ),
-        ("  max_tokens: 60", "  max_tokens: .nan", 19, "max_tokens to be a whole number", "see there"),
-        ("  temperature: 0", "  temperature: 2026-01-01", 19, "values that JSON can write", "see there"),
-        ("  temperature: 0", "  temperature: .inf", 19, "values that JSON can write", "see there"),
+        ("  max_tokens: 60", "  max_tokens: .nan", 19, "max_tokens to be an integer", "see there"),
+        ("  temperature: 0", "  temperature: 2026-01-01", 19, "values that JSON can represent", "see there"),
+        ("  temperature: 0", "  temperature: .inf", 19, "values that JSON can represent", "see there"),
         ("  temperature: 0", "  model: x", 19, "model is set by Assay", "see there"),
         ("  source: sorting.csv", "  source: [1]", 5, "`input.source` to be right: a valid string", "[1]"),
         ("owner: data-team", "owner: data-team\nowner: again", 4, "each key once", "`owner` again"),
@@ -57,18 +57,18 @@ def test_the_folder_as_it_stands_has_no_mistake(folder: TaskFolder) -> None:
         ("    message: body", "    message: body\n    few_shot: x", 9, "another name", "examples in templates"),
     ],
 )
-def test_a_mistake_in_the_spec_names_line_expected_and_found(
+def test_an_issue_in_the_spec_names_line_expected_and_found(
     folder: TaskFolder, old: str, new: str, line: int, expected: str, found: str
 ) -> None:
     folder.edit(old, new)
 
     hits = [
-        mistake
-        for mistake in folder.mistakes()
-        if mistake.line == line and expected in mistake.expected and found in f"{mistake.found}; {mistake.next_step}"
+        issue
+        for issue in folder.issues()
+        if issue.line == line and expected in issue.expected and found in f"{issue.found}; {issue.next_step}"
     ]
 
-    assert hits, [str(mistake) for mistake in folder.mistakes()]
+    assert hits, [str(issue) for issue in folder.issues()]
 
 
 @pytest.mark.parametrize(
@@ -79,21 +79,21 @@ def test_a_mistake_in_the_spec_names_line_expected_and_found(
         ("user.j2", "one\n{% for x in %}\n", 2, "a valid Jinja template", "Expected an expression"),
         ("user.j2", "one\n{{ message | shorten }}\n", 2, "a valid Jinja template", "No filter named 'shorten'"),
         ("user.j2", "one\n\n{{ mesage }}\n", 3, "a variable of input.fields (few_shot, message)", "`mesage`"),
-        ("user.j2", "one\n{{ message.subject }}\n", 2, "a template that case 'dev-1' can be put in", "UndefinedError"),
-        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "a template that case 'dev-1'", "SecurityError"),
-        ("user.j2", "{% include 'secret' %}\n", 1, "a template that case 'dev-1'", "no loader"),
+        ("user.j2", "one\n{{ message.subject }}\n", 2, "a template that renders case 'dev-1'", "UndefinedError"),
+        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "a template that renders case 'dev-1'", "SecurityError"),
+        ("user.j2", "{% include 'secret' %}\n", 1, "a template that renders case 'dev-1'", "no loader"),
     ],
 )
-def test_a_mistake_in_a_file_names_line_expected_and_found(
+def test_an_issue_in_a_file_names_line_expected_and_found(
     folder: TaskFolder, file: str, text: str, line: int, expected: str, found: str
 ) -> None:
     folder.write(file, text)
 
-    (mistake,) = folder.mistakes()
+    (issue,) = folder.issues()
 
-    assert (mistake.file, mistake.line) == (f"tasks/sorting/{file}", line)
-    assert expected in mistake.expected
-    assert found in mistake.found
+    assert (issue.file, issue.line) == (f"tasks/sorting/{file}", line)
+    assert expected in issue.expected
+    assert found in issue.found
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,11 @@ def test_a_mistake_in_a_file_names_line_expected_and_found(
         (case("gate-2", note="x"), "`note`: Extra inputs are not permitted", "'x'"),
         (case("gate-2", turn=1), "`conversation` and `turn`, or neither", "`turn` alone"),
         (case("gate-2", conversation="c", turn=-1), "`turn`: Input should be greater than or equal to 0", "-1"),
-        (case("gate-2", conversation="c", turn=1), "no `conversation`, for task.yml has no `input.conversation`", "1"),
+        (
+            case("gate-2", conversation="c", turn=1),
+            "no `conversation`, because task.yml has no `input.conversation`",
+            "1",
+        ),
         (case("gate-2", input={"text": "x"}), "input with exactly the fields of task.yml (message)", "['text']"),
         (case("gate-2", expected={"label": "refund"}), "expected.label to be right", "'refund'"),
         (case("gate-2", expected={"lable": "other"}), "expected.lable to be a field of Answer (label)", "'other'"),
@@ -117,31 +121,31 @@ def test_a_wrong_case_names_its_line_expected_and_found(
 ) -> None:
     folder.write_cases(case("dev-1", "dev"), case("gate-1"), wrong)
 
-    (mistake,) = folder.mistakes()
+    (issue,) = folder.issues()
 
-    assert (mistake.file, mistake.line) == ("tasks/sorting/cases.jsonl", 3)
-    assert expected in mistake.expected
-    assert found in mistake.found
+    assert (issue.file, issue.line) == ("tasks/sorting/cases.jsonl", 3)
+    assert expected in issue.expected
+    assert found in issue.found
 
 
 def test_a_turn_that_stands_twice_names_the_line_of_the_first(folder: TaskFolder) -> None:
     folder.edit("record_id: id", "record_id: id\n  conversation: {id: talk, turn: n}")
     folder.write_cases(case("dev-1", "dev", conversation="c", turn=1), case("gate-1", conversation="c", turn=1))
 
-    (mistake,) = folder.mistakes()
+    (issue,) = folder.issues()
 
-    assert (mistake.line, mistake.expected, mistake.found) == (
+    assert (issue.line, issue.expected, issue.found) == (
         2, "each turn of a conversation once", "turn 1 of line 1",
     )  # fmt: skip
 
 
-def test_mistakes_of_all_files_are_reported_at_once(folder: TaskFolder) -> None:
+def test_issues_of_all_files_are_reported_at_once(folder: TaskFolder) -> None:
     folder.edit("owner: data-team", "ownr: data-team")
     folder.write("user.j2", "{{ mesage }}")
     folder.write("output.py", "import no_such_module")
     folder.write_cases("{", case("dev-1", "dev"))
 
-    files = {mistake.file.rpartition("/")[2] for mistake in folder.mistakes()}
+    files = {issue.file.rpartition("/")[2] for issue in folder.issues()}
 
     assert files == {"task.yml", "user.j2", "output.py", "cases.jsonl"}
 
@@ -150,19 +154,19 @@ def test_cases_are_judged_although_the_spec_cannot_be_read(folder: TaskFolder) -
     folder.write("task.yml", "name: [")
     folder.write_cases("{")
 
-    assert {mistake.file for mistake in folder.mistakes()} == {"tasks/sorting/task.yml", "tasks/sorting/cases.jsonl"}
+    assert {issue.file for issue in folder.issues()} == {"tasks/sorting/task.yml", "tasks/sorting/cases.jsonl"}
 
 
-def test_each_mistake_is_reported_once(folder: TaskFolder) -> None:
+def test_each_issue_is_reported_once(folder: TaskFolder) -> None:
     folder.edit("      temperature: 1", "      messages: 1")
 
     with pytest.raises(TaskValidationError) as error:
         folder.load("warm")
 
-    assert len(error.value.mistakes) == 1
+    assert len(error.value.issues) == 1
 
 
-def test_the_message_has_one_line_for_each_mistake(folder: TaskFolder) -> None:
+def test_the_message_has_one_line_for_each_issue(folder: TaskFolder) -> None:
     folder.edit("timezone: UTC", "timezone: Mars")
     folder.edit('"0 6 * * *"', '"daily"')
 
@@ -180,13 +184,13 @@ def test_an_unknown_variant_names_those_there_are(folder: TaskFolder) -> None:
         folder.load("cold")
 
 
-def test_yaml_of_endless_depth_is_a_mistake_and_no_crash(folder: TaskFolder) -> None:
+def test_yaml_of_endless_depth_is_an_issue_and_no_crash(folder: TaskFolder) -> None:
     folder.write("task.yml", "[" * 20_000)
 
-    assert [mistake.expected for mistake in folder.mistakes()] == ["YAML of a few levels"]
+    assert [issue.expected for issue in folder.issues()] == ["YAML of a few levels"]
 
 
 def test_a_missing_spec_says_how_to_get_one(folder: TaskFolder) -> None:
     (folder.path / "task.yml").unlink()
 
-    assert "assay init TASK" in folder.mistakes()[0].next_step
+    assert "assay init TASK" in folder.issues()[0].next_step

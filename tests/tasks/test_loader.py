@@ -63,17 +63,17 @@ def test_an_outline_says_when_the_task_runs_and_who_owns_it(folder: TaskFolder) 
     seen = outline(folder.path)
 
     assert seen.schedule is not None
-    assert (seen.schedule.cron, seen.owner, seen.fault) == ("0 6 * * *", "data-team", None)
+    assert (seen.schedule.cron, seen.owner, seen.issues) == ("0 6 * * *", "data-team", None)
 
 
 @pytest.mark.parametrize("text", ["", "name: [", "- 1", "name: sorting\n", "[" * 20_000, "a: &x {b: *x}", "\0"])
-def test_an_outline_of_a_broken_folder_holds_the_fault(folder: TaskFolder, text: str) -> None:
+def test_an_outline_of_a_broken_folder_holds_the_issues(folder: TaskFolder, text: str) -> None:
     folder.write("task.yml", text)
 
     seen = outline(folder.path)
 
     assert seen.name == "sorting"
-    assert "tasks/sorting/task.yml:" in (seen.fault or "")
+    assert "tasks/sorting/task.yml:" in (seen.issues or "")
 
 
 def test_the_shipped_task_has_enough_cases_half_of_them_hard() -> None:

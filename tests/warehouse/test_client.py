@@ -54,7 +54,7 @@ def test_a_refusal_of_a_query_that_was_begun_comes_with_its_first_row(warehouse:
 
 
 def test_a_query_is_not_begun_where_nobody_listens(nowhere: Warehouse) -> None:
-    with pytest.raises(ServiceUnreachable, match="does not answer"):
+    with pytest.raises(ServiceUnreachable, match="does not respond"):
         nowhere.begin("select 1")
 
 
@@ -73,7 +73,7 @@ def test_a_dev_environment_writes_to_dev_datasets_only(warehouse: Warehouse) -> 
 
 
 def test_nobody_at_the_port_is_unreachable_at_once_with_what_to_do(nowhere: Warehouse) -> None:
-    with pytest.raises(ServiceUnreachable, match=r"does not answer .*start the local stack with `assay up`"):
+    with pytest.raises(ServiceUnreachable, match=r"does not respond .*start the local stack with `assay up`"):
         list(nowhere.stream("select 1"))
 
 

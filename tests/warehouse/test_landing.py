@@ -129,6 +129,6 @@ def test_a_warehouse_that_went_away_is_given_up_after_a_few_attempts(warehouse: 
         unused.bind(("127.0.0.1", 0))
         gone = replace(warehouse.settings, bigquery_grpc_endpoint=f"127.0.0.1:{unused.getsockname()[1]}")
         waits: list[float] = []
-        with pytest.raises(ServiceUnreachable, match="took no rows for runs after 4 attempts"):
+        with pytest.raises(ServiceUnreachable, match="accepted no rows for runs after 4 attempts"):
             LandingWriter(Warehouse(gone), sleep=waits.append).append([full("runs")])
     assert waits == [0.5, 1.0, 2.0]

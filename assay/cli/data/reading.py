@@ -41,11 +41,11 @@ def report(task: str, style: str, html_file: Path | None) -> None:
         write_scorecard(card)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})  # a statement may begin with a comment: -- …
+@click.command(context_settings={"ignore_unknown_options": True})  # a statement may start with a comment: -- …
 @click.argument("sql")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def query(sql: str, style: str) -> None:
-    """Run a SELECT; bare names are reporting views, others carry their dataset: dev_landing.runs."""
+    """Run a SELECT; names without a dataset are reporting views, others include it: dev_landing.runs."""
     from assay.terminal.output import write_rows
     from assay.warehouse.reading import read_only
 

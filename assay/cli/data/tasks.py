@@ -11,7 +11,7 @@ from assay.errors import AssayError
 @click.command()
 @click.argument("task")
 def init(task: str) -> None:
-    """Write a new task folder that runs as it is."""
+    """Create a new task folder that runs without changes."""
     from assay.tasks.new_task import scaffold_task
 
     folder = scaffold_task(open_settings().tasks_dir, task)
@@ -24,22 +24,22 @@ def init(task: str) -> None:
 @click.argument("task", required=False)
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def check(task: str | None, style: str) -> None:
-    """Validate task folders; each mistake has its file and line, what was expected and found."""
+    """Validate task folders; each issue has its file and line, expected and found value."""
     from assay.project import check_tasks
     from assay.tasks.loader import find_task, task_names
     from assay.terminal.output import write_json, write_table
 
     project = opened_project()
     names = [find_task(project.settings.tasks_dir, task).name] if task else list(task_names(project.settings.tasks_dir))
-    good, mistakes = check_tasks(project, names)
+    good, issues = check_tasks(project, names)
     if style == "json":
-        write_json({"tasks": good, "mistakes": mistakes})
+        write_json({"tasks": good, "mistakes": issues})
     elif good:
         write_table(
             ("task", "inference", "golden set", "policy", "cases", "variants"), [tuple(row.values()) for row in good]
         )
-    if mistakes:
-        raise AssayError("\n".join(str(mistake) for mistake in mistakes))
+    if issues:
+        raise AssayError("\n".join(str(issue) for issue in issues))
     if not names:
         raise AssayError(
             "No task in tasks/: expected a folder with task.yml", next_step="`assay init TASK` writes one."

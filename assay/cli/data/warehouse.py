@@ -9,13 +9,13 @@ from assay.cli.opening import STYLES, opened_project
 
 @click.group()
 def warehouse() -> None:
-    """The landing tables against their schema files."""
+    """Compare the landing tables with their schema files, and migrate them."""
 
 
 @warehouse.command()
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def diff(style: str) -> None:
-    """Show what the live tables lack or have otherwise; exit 1 when they differ."""
+    """List how the live tables differ from the schema files; exit 1 when they differ."""
     from dataclasses import asdict
 
     from assay.terminal.output import write_json

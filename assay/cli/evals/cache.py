@@ -1,4 +1,4 @@
-"""Commands about answers that may be given again: cache tune, cache explain."""
+"""Commands about reused responses: cache tune, cache explain."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def cache() -> None:
     "--pairs",
     required=True,
     metavar="FILE",
-    help="Labelled pairs of questions: columns a, b, same (docs/how-to/caching.md).",
+    help="Labeled pairs of questions: columns a, b, same (docs/how-to/caching.md).",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def tune(task: str, pairs: str, style: str) -> None:
-    """Choose the semantic cache's threshold from labelled pairs, with a bound on false hits."""
+    """Choose the semantic cache's threshold from labeled pairs, with a bound on false hits."""
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cache.pairs import read_pairs
     from assay.tuning.cache.render import rows, task_yml
@@ -40,8 +40,8 @@ def tune(task: str, pairs: str, style: str) -> None:
 
     project = opened_project()
     loaded = project.task(task)
-    labelled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
-    tuning = measure(project, loaded, labelled)
+    labeled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
+    tuning = measure(project, loaded, labeled)
     if style == "json":
         write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})
     else:
@@ -58,7 +58,7 @@ def tune(task: str, pairs: str, style: str) -> None:
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def explain(task: str, record: str, epoch: int, variant: str, style: str) -> None:
-    """Say why a record would be answered from the exact cache, or why not."""
+    """Show whether the exact cache has a response for a record, and if not, what changed."""
     from assay.terminal.output import note, write_json, write_table
     from assay.tuning.cache.explain import explain as explained
 

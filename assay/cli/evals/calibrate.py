@@ -1,4 +1,4 @@
-"""The command that holds judges against people: calibrate."""
+"""The command that compares judges with human labels: calibrate."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from assay.cli.opening import opened_project
 
 @click.command()
 @click.argument("task")
-@click.option("--run", "run_id", metavar="RUN", help="Run to calibrate in; without, the one that people labelled last.")
+@click.option("--run", "run_id", metavar="RUN", help="Run to calibrate in; default: the run labeled last.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def calibrate(task: str, run_id: str | None, style: str) -> None:
-    """Hold the task's judges against people's labels, and land agreement and corrected rates."""
+    """Compare the task's judges with human labels, and land agreement and corrected rates."""
     from assay.calibration.calibrate import calibrate as measured
     from assay.calibration.render import BY_SLICE, COLUMNS, SHOWN, facts, machine_rows, next_steps, rows, slice_rows
     from assay.terminal.output import note, write_rows, write_table

@@ -1,4 +1,4 @@
-"""The command that judges a candidate against a champion: eval."""
+"""The command that compares a candidate with a champion: eval."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ INTERRUPTED = 130
     help="A variant of task.yml, @git-ref or @stage:ga.",
 )
 @click.option(
-    "--champion", metavar="V", help="What it is compared with, named likewise; without it what serves ga, if anything."
+    "--champion",
+    metavar="V",
+    help="Version to compare with, in the same notation; default: the version that serves ga, if any.",
 )
-@click.option("--gate", "is_gate", is_flag=True, help="Record the decision in `gates`; CI and promotion go by it.")
+@click.option("--gate", "is_gate", is_flag=True, help="Record the decision in `gates`; CI and promotion use it.")
 @click.option(
     "--input",
     "input",
     default="golden:gate",
     show_default=True,
     metavar="FILE|TABLE|SQL",
-    help="Records that both are asked; golden:dev spares the gate's cases.",
+    help="Records for both versions; golden:dev does not use the gate split.",
 )
-@click.option(
-    "--prefer", metavar="JUDGE", help="Also show both answers to this judge, in both orders, and ask which is better."
-)
-@click.option("--epochs", type=int, default=1, show_default=True, help="Times each record is asked.")
+@click.option("--prefer", metavar="JUDGE", help="Also let this judge compare both predictions, in both orders.")
+@click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
 @click.option("--limit", type=int, help="Only the first N rows.")
-@click.option("--budget", "budget_usd", type=float, metavar="USD", help="Most that each of the two runs may spend.")
-@click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': answers already landed.")
-@click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive holds.")
-@click.option("--data-date", type=DAY, help="Logical day of the runs; today (UTC) without.")
+@click.option("--budget", "budget_usd", type=float, metavar="USD", help="Maximum spend of each of the two runs.")
+@click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")
+@click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive applies.")
+@click.option("--data-date", type=DAY, help="Logical day of the runs; default: today (UTC).")
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 def evaluate(
     task: str,
@@ -86,16 +86,16 @@ def evaluate(
 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
-    """The evaluation; whatever stops it, the message says how to go on."""
+    """Returns the evaluation; after an error the message says how to resume."""
     from assay.evaluation.evaluate import evaluate
     from assay.evaluation.sides import AGAIN, EvaluationReporter
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 
     click.get_current_context().meta[CONTINUE] = AGAIN
-    telling = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
+    reporter = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
-        return evaluate(project, task, options, telling)
+        return evaluate(project, task, options, reporter)
     except KeyboardInterrupt:
         click.echo(f"assay: interrupted; {AGAIN}", err=True)
         click.get_current_context().exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""Commands about people's labels: review, labels import, labels export."""
+"""Commands about labels: review, labels import, labels export."""
 
 from __future__ import annotations
 
@@ -20,22 +20,30 @@ SERVING = ("annotator", "host", "port")
 
 @click.command()
 @click.argument("task")
-@click.option("--annotator", metavar="NAME", help="Open the page at this person's items.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page has a key anyway.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
+@click.option("--annotator", metavar="NAME", help="Open the page with the items of this person.")
 @click.option(
-    "--fill", type=click.Choice(["calibration", "triage"]), help="Put items into the queue; no page is opened."
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
 )
-@click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: items.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 selects any free one.")
+@click.option("--fill", type=click.Choice(["calibration", "triage"]), help="Add items to the queue; no page is opened.")
+@click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: number of items.")
 @click.option("--design", type=click.Choice(["random", "stratified"]), default="random", show_default=True, help="With --fill calibration.")  # fmt: skip
 @click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified.")  # fmt: skip
-@click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: only these slices make strata.")
-@click.option("--annotators", metavar="A,B", help="With --fill: whom the items are for; without, whoever comes.")
-@click.option("--per-item", type=click.IntRange(1, 20), default=1, show_default=True, help="With --fill: people who label each item.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="With --fill: the same one draws the same sample.")
-@click.option("--run", "run_id", metavar="RUN", help="With --fill: the run; the latest completed one without.")
+@click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: stratify only by these slices.")
 @click.option(
-    "--scorer", "scorers", multiple=True, metavar="NAME", help="With --fill: what is asked; everything without."
+    "--annotators", metavar="A,B", help="With --fill: people to whom the items are assigned; default: any annotator."
+)
+@click.option("--per-item", type=click.IntRange(1, 20), default=1, show_default=True, help="With --fill: number of people who label each item.")  # fmt: skip
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="With --fill: the same seed draws the same sample."
+)
+@click.option("--run", "run_id", metavar="RUN", help="With --fill: the run; default: the latest completed one.")
+@click.option(
+    "--scorer",
+    "scorers",
+    multiple=True,
+    metavar="NAME",
+    help="With --fill: question to label; default: the judges, else `correct`.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def review(
@@ -55,7 +63,7 @@ def review(
     scorers: tuple[str, ...],
     style: str,
 ) -> None:
-    """Open the page on which people label answers, or fill its queue."""
+    """Open the page on which people label predictions, or fill its queue."""
     if fill is None:
         _serve(task, annotator=annotator, host=host, port=port)
         return
@@ -97,7 +105,7 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     if style == "json":
         write_json([asdict(sample) for sample in filled])
         return
-    columns = ("asked", "run", "design", "items", "of", "assignments", "new")
+    columns = ("question", "run", "design", "items", "of", "assignments", "new")
     write_table(
         columns,
         [(s.scorer, s.run_id, s.design, s.items, s.frame_size, s.assignments, s.new) for s in filled],
@@ -122,7 +130,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
     if not session.size:
         note(f"nothing is waiting; fill the queue with: assay review {task.name} --fill calibration --size 100")
     if session.outdated:
-        note(f"{session.outdated:,} assignments are left out: their question was reworded since; fill the queue again")
+        note(f"{session.outdated:,} assignments are omitted: their question was reworded since; fill the queue again")
     serve(
         session,
         host=host,
@@ -135,14 +143,14 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
 
 @click.group()
 def labels() -> None:
-    """People's labels in files: import, export."""
+    """Labels in files: import, export."""
 
 
 @labels.command("import")
 @click.argument("task")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--run", "run_id", metavar="RUN", help="Run that record_id speaks of; the latest completed one without.")
-@click.option("--annotator", metavar="NAME", help="Who labelled the rows that do not say.")
+@click.option("--run", "run_id", metavar="RUN", help="Run of the record ids; default: the latest completed one.")
+@click.option("--annotator", metavar="NAME", help="Annotator of rows that do not name one.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def import_file(task: str, file: Path, run_id: str | None, annotator: str | None, style: str) -> None:
     """Land the labels of a CSV file, all of them or none."""
@@ -166,7 +174,7 @@ def import_file(task: str, file: Path, run_id: str | None, annotator: str | None
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--run", "run_id", metavar="RUN", help="Only labels of this run.")
 def export_file(task: str, file: Path, run_id: str | None) -> None:
-    """Write all labels of a task to a CSV file that `labels import` takes back."""
+    """Write all labels of a task to a CSV file that `labels import` accepts."""
     from assay.labels.csv_export import export_labels
     from assay.tasks.loader import find_task
     from assay.terminal.output import note
@@ -182,4 +190,6 @@ def _refuse(names: tuple[str, ...], where: str) -> None:
     if given:
         option = {"run_id": "--run", "scorers": "--scorer", "style": "--format"}.get(given[0])
         option = option or f"--{given[0].replace('_', '-')}"
-        raise AssayError(f"{option} {where}: expected it away, for it has no meaning there", next_step="leave it away.")
+        raise AssayError(
+            f"{option} {where}: expected no {option}, because it has no effect there", next_step=f"omit {option}."
+        )

@@ -11,27 +11,30 @@ MOST = 10_000_000
 
 @click.command()
 @click.argument("task")
-@click.option("--n", type=click.IntRange(1, MOST), help="Records for each rule, in place of the gate split's cases.")
+@click.option("--n", type=click.IntRange(1, MOST), help="Records for each rule, instead of the gate split's cases.")
 @click.option(
     "--discordance",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="Records on which the variants differ; without it as last compared, else 0.10.",
+    help="Share of records on which the variants differ; default: the latest comparison, else 0.10.",
 )
 @click.option(
     "--difference",
     type=click.FloatRange(-1, 1),
     metavar="D",
-    help="True difference, candidate minus champion, whose chances are shown too: -0.05 is 5 points worse.",
+    help="True difference, candidate minus champion, for which verdicts are also shown: -0.05 is 5 points worse.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="True rate for rules on a rate; without it as last measured.",
+    help="True rate for rules on a rate; default: the latest estimate.",
 )
 @click.option(
-    "--clusters", type=click.IntRange(2, MOST), metavar="G", help="Clusters that the records lie in, such as customers."
+    "--clusters",
+    type=click.IntRange(2, MOST),
+    metavar="G",
+    help="Number of clusters of the records, such as customers.",
 )
 @click.option(
     "--design-effect",
@@ -39,7 +42,7 @@ MOST = 10_000_000
     default=1.0,
     show_default=True,
     metavar="X",
-    help="How many times more records are needed because those of a cluster are alike.",
+    help="Factor by which clustering increases the number of records.",
 )
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def power(
@@ -52,7 +55,7 @@ def power(
     design_effect: float,
     style: str,
 ) -> None:
-    """Say what the gate can find on so many records, and how many it needs."""
+    """Compute the minimum detectable effect of each rule with n records, and the records it needs."""
     from assay.evaluation.power.plan_gate import PowerOptions, plan_gate
     from assay.evaluation.power.render import PLAIN_COLUMNS, facts, plain_rows, tables
     from assay.terminal.output import note, write_rows, write_table

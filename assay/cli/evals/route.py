@@ -15,25 +15,25 @@ def route() -> None:
 
 @route.command("fit")
 @click.argument("task")
-@click.option("--cheap", required=True, metavar="VARIANT|RUN", help="Answers of the route to ask first.")
-@click.option("--better", required=True, metavar="VARIANT|RUN", help="Answers of the route to escalate to.")
+@click.option("--cheap", required=True, metavar="VARIANT|RUN", help="Predictions of the first route.")
+@click.option("--better", required=True, metavar="VARIANT|RUN", help="Predictions of the route to escalate to.")
 @click.option(
-    "--from", "source", metavar="logprob|FIELD", help="Confidence to go by; default: that of the cheap route."
+    "--from", "source", metavar="logprob|FIELD", help="Source of the confidence; default: that of the cheap route."
 )
-@click.option("--quality", type=click.FloatRange(0, 1, max_open=True), help="Quality that the cascade must reach.")
+@click.option("--quality", type=click.FloatRange(0, 1, max_open=True), help="Minimum quality of the cascade.")
 @click.option(
     "--within",
     type=click.FloatRange(0, 1, max_open=True),
-    help=f"Most that its quality may be below the better route's; default {CASCADE_MARGIN:g}.",
+    help=f"Maximum loss of quality compared with the better route; default {CASCADE_MARGIN:g}.",
 )
 @click.option(
     "--error",
     type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
     default=ERROR,
     show_default=True,
-    help="Probability that the fitted threshold misses the goal.",
+    help="Maximum probability that the fitted threshold misses the goal.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Which records fall into which half.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Determines the split of the records into halves.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def fit(
     task: str,
@@ -46,7 +46,7 @@ def fit(
     seed: int,
     style: str,
 ) -> None:
-    """Fit the confidence below which an answer of the cheap route escalates, from two landed runs."""
+    """Fit the confidence below which a response of the cheap route escalates, from two landed runs."""
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml

@@ -40,7 +40,7 @@ def down() -> None:
 @click.command()
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def status(style: str) -> None:
-    """Show the parts of the local stack, where they answer and where they log."""
+    """Show the parts of the local stack with state, address and log file."""
     from assay.local import stack
 
     _show_parts(stack.status(open_settings()), style=style)

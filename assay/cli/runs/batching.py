@@ -1,4 +1,4 @@
-"""What `assay run` does for a run by batch: send and collect, and say how to go on. It registers no command."""
+"""Batch runs of `assay run`: send, collect, and print how to resume. It registers no command."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
-    """How many requests are left for online when no batch of the run is open; else None, and how to collect was said.
+    """The number of requests left for online when no batch of the run is open; else prints how to collect, and None.
 
     Raises:
-        AssayError: the warehouse or a provider stopped it; the message says how to go on.
+        AssayError: the warehouse or a provider failed; the message says how to resume.
     """
     from assay.records.statuses import UnfinishedRunStatus
     from assay.runs.batches.batch_run import advance_batches, wait_for_batches
@@ -25,7 +25,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     from assay.runs.summary import open_requests
     from assay.terminal.output import note, write_json
 
-    go_on = f"assay run {run.task.name} --resume {run.run_id}"
+    resume_command = f"assay run {run.task.name} --resume {run.run_id}"
     try:
         stand = (
             wait_for_batches(context, run, again=again, report=lambda seen: note(_line(seen)))
@@ -35,7 +35,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     except BatchesInUse:
         raise
     except AssayError as error:
-        error.then = f"No batch is sent twice; go on with: {go_on}"
+        error.then = f"No batch is sent twice; resume with: {resume_command}"
         raise
     note(_line(stand))
     if stand.open == 0:
@@ -44,7 +44,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
         write_json(
             {"run_id": run.run_id, "task": run.task.name, "status": UnfinishedRunStatus.SUBMITTED, **asdict(stand)}
         )
-    note(f"providers take up to a day; collect with: {go_on}")
+    note(f"providers take up to a day; collect with: {resume_command}")
     return None
 
 
@@ -53,4 +53,4 @@ def _line(stand: BatchStatus) -> str:
     collected = f"; {stand.answered:,} answered" if done else ""
     unanswered = stand.failed + stand.missing
     rest = f", {unanswered:,} not" if unanswered else ""
-    return f"batches: {done} of {stand.batches} landed, {stand.open_requests:,} requests still out{collected}{rest}"
+    return f"batches: {done} of {stand.batches} landed, {stand.open_requests:,} requests still open{collected}{rest}"

@@ -1,4 +1,4 @@
-"""What `assay run` says of a run's cost before its first call, and `--dry-run`. It registers no command."""
+"""The cost forecast of `assay run` before its first call, and `--dry-run`. It registers no command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report_forecast(context: StageContext, run: Run) -> None:
-    """What the run will probably cost was said on stderr, and whether a cap will stop it."""
+    """Prints the cost forecast of the run to stderr, and whether a cap will stop it."""
     from assay.runs.forecast.forecast import forecast
     from assay.runs.forecast.render import forecast_lines
     from assay.terminal.output import note
@@ -24,7 +24,7 @@ def report_forecast(context: StageContext, run: Run) -> None:
 
 
 def forecast_of_new(project: Project, task: str, options: RunOptions, *, style: str) -> None:
-    """What such a run would probably cost was printed; nothing was sent and nothing landed."""
+    """Prints the cost forecast of a new run; nothing is sent or landed."""
     from assay.runs.admission import previewed
     from assay.runs.batches.session import refuse_unbatchable
     from assay.runs.forecast.forecast import forecast
@@ -38,7 +38,7 @@ def forecast_of_new(project: Project, task: str, options: RunOptions, *, style: 
 
 
 def write_forecast(forecast: Forecast, *, style: str) -> None:
-    """The forecast on stdout."""
+    """Prints the forecast to stdout."""
     from assay.runs.forecast.render import forecast_lines
     from assay.terminal.output import write_json
 

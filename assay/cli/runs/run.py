@@ -1,4 +1,4 @@
-"""The command that asks a model about every row of an input: run."""
+"""The command that calls a model for every row of an input: run."""
 
 from __future__ import annotations
 
@@ -35,31 +35,29 @@ INTERRUPTED = 130
 )
 @click.option("--limit", type=int, help="Only the first N rows, counted before any is rejected.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
-@click.option("--epochs", type=int, default=1, show_default=True, help="Times each record is asked.")
+@click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
 @click.option(
     "--budget",
     "budget_usd",
     type=float,
     metavar="USD",
-    help="Most the run may spend; the rest lands as skipped_budget.",
+    help="Maximum spend of the run; the rest lands as skipped_budget.",
 )
-@click.option(
-    "--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': answers already in the warehouse."
-)
-@click.option("--data-date", type=DAY, help="Logical day of the run; today (UTC) without.")
-@click.option("--stage", type=STAGES, help="Stage the run is recorded under.")
+@click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")
+@click.option("--data-date", type=DAY, help="Logical day of the run; default: today (UTC).")
+@click.option("--stage", type=STAGES, help="Stage recorded with the run.")
 @click.option(
     "--batch",
     is_flag=True,
-    help="By the provider's Batch API: slower, at a lower price. With --resume: send again what a batch did not answer.",
+    help="Use the provider's Batch API: slower, cheaper. With --resume: send again what a batch did not complete.",
 )
-@click.option("--wait", is_flag=True, help="With --batch: stay until every batch is landed.")
-@click.option("--dry-run", is_flag=True, help="Only say what the run would probably cost; nothing is sent or landed.")
-@click.option("--resume", "resume_id", metavar="RUN", help="Go on with a run that was cut off.")
+@click.option("--wait", is_flag=True, help="With --batch: wait until every batch is landed.")
+@click.option("--dry-run", is_flag=True, help="Only print the cost forecast; nothing is sent or landed.")
+@click.option("--resume", "resume_id", metavar="RUN", help="Resume an interrupted run.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the answers to this JSONL file, personal details restored.",
+    help="Also write the predictions to this JSONL file, personal details restored.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def run(
@@ -79,7 +77,7 @@ def run(
     output: Path | None,
     style: str,
 ) -> None:
-    """Ask the model about every row of an input, and land everything."""
+    """Call the model for every row of an input, and land everything."""
     given = _Arguments(
         task=task,
         input_spec=input_spec,
@@ -106,7 +104,7 @@ def run(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arguments:
-    """Argument and options of the command, as they were given."""
+    """Argument and options of the command, as given."""
 
     task: str
     input_spec: str | None
@@ -125,11 +123,11 @@ class _Arguments:
 
     @property
     def sends_again(self) -> bool:
-        """Whether what a batch did not answer is sent by another batch."""
+        """True when requests without a response from their batch are sent in another batch."""
         return self.batch and self.resume_id is not None
 
     def for_new_run(self) -> RunOptions:
-        """What a new run is started with."""
+        """Returns the options of a new run."""
         from assay.records.statuses import Stage
         from assay.runs.run import RunOptions
 
@@ -154,7 +152,7 @@ def _run(project: Project, given: _Arguments) -> None:
     if given.output is not None:
         refuse_unwritable(given.output)
     current, requests = _opened(project, given)
-    click.get_current_context().meta[CONTINUE] = _go_on(current)
+    click.get_current_context().meta[CONTINUE] = _resume_hint(current)
     note(f"run {current.run_id}: {requests:,} requests")
     report_forecast(project, current)
     if current.options.batch:
@@ -170,7 +168,7 @@ def _run(project: Project, given: _Arguments) -> None:
         raise AssayError(
             f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
             "predictions landed",
-            next_step=_go_on(current),
+            next_step=_resume_hint(current),
         )
     if given.style == "table":
         note(f"next: assay report {given.task}")
@@ -187,18 +185,19 @@ def _forecast_only(project: Project, given: _Arguments) -> None:
 
 
 def _seen_from_here(spec: str | None, root: Path) -> str | None:
-    """A file of the folder the command was given in, for names are else read from the project's folder."""
-    # os.path and not Path: a long SQL text is no file name, which Path answers with an error.
+    """Returns a path in the working folder, because names are otherwise read from the project folder."""
+    # os.path and not Path: a long SQL text is no file name, and Path raises an error for it.
     if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):
         return spec
     return os.path.abspath(spec)
 
 
 def _opened(project: Project, given: _Arguments) -> tuple[Run, int]:
-    """The run, new or reopened, and how many of its requests are open."""
+    """Returns the run, new or reopened, and the number of its open requests."""
     if given.resume_id is None and given.wait and not given.batch:
         raise AssayError(
-            "--wait without --batch: expected both, for without a batch a run waits anyway", next_step="add --batch."
+            "--wait without --batch: expected both, because a run without --batch always waits",
+            next_step="add --batch.",
         )
     if given.resume_id is None:
         return _admitted(project, given)
@@ -224,7 +223,7 @@ def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
 
 
 def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
-    """Answers and scores; whatever stops it, the message says how to go on."""
+    """Sends the requests and scores the run; after an error the message says how to resume."""
     from assay.pipeline import answer, finish
     from assay.runs.requests.request_stage import Interrupted
     from assay.terminal.progress import counter, run_progress
@@ -236,15 +235,15 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     except Interrupted:
         raise
     except AssayError as error:
-        error.then = f"What was answered is landed; {_go_on(current)}"
+        error.then = f"Predictions so far are landed; {_resume_hint(current)}"
         raise
     except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; what was answered is landed, {_go_on(current)}", err=True)
+        click.echo(f"assay: interrupted; predictions so far are landed, {_resume_hint(current)}", err=True)
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _go_on(current: Run) -> str:
-    return f"go on with: assay run {current.task.name} --resume {current.run_id}"
+def _resume_hint(current: Run) -> str:
+    return f"resume with: assay run {current.task.name} --resume {current.run_id}"
 
 
 def _refuse_options_of_a_resume() -> None:
@@ -254,8 +253,8 @@ def _refuse_options_of_a_resume() -> None:
     if given:
         option = f"--{given[0].removesuffix('_usd').replace('_', '-')}"
         raise AssayError(
-            f"{option} beside --resume: expected it away, for a run goes on with the options it was started with",
-            next_step="leave it away, or start a new run.",
+            f"{option} beside --resume: expected no {option}, because a resumed run keeps its original options",
+            next_step=f"omit {option}, or start a new run.",
         )
 
 
@@ -264,7 +263,7 @@ def _refuse_options_of_a_batch(current: Run, *, again: bool, wait: bool) -> None
     if option is not None and not current.options.batch:
         raise AssayError(
             f"{option} for run {current.run_id}: expected a run that was started with --batch",
-            next_step=f"leave {option} away.",
+            next_step=f"omit {option}.",
         )
 
 
@@ -276,6 +275,6 @@ def _resumed(project: Project, given: _Arguments, run_id: str) -> tuple[Run, int
     current = reopen(project, run_id, input_spec=given.input_spec)
     if current.task.name != given.task:
         raise AssayError(
-            f"Run {run_id} is one of task '{current.task.name}', not '{given.task}'", next_step=_go_on(current)
+            f"Run {run_id} belongs to task '{current.task.name}', not '{given.task}'", next_step=_resume_hint(current)
         )
     return current, open_requests(project.warehouse, current)

@@ -1,7 +1,7 @@
-"""A run by batch: send what is open, collect what is finished, say what is still out.
+"""A run by batch: sends open requests, collects finished batches, reports open ones.
 
-No call here waits for a provider's day. What a batch did not answer is asked online by the ordinary pass, which asks
-what has no prediction, or by another batch.
+No call here waits for a provider's batch to end. Requests without a response from their batch are sent online by the
+ordinary pass over requests without a prediction, or by another batch.
 """
 
 from __future__ import annotations
@@ -32,36 +32,37 @@ POLL_FIRST_SECONDS = 5.0
 
 
 def submit_batches(context: StageContext, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
-    """Every open request of the run that may go by batch is in one, as far as budget and provider allow.
+    """Puts every open request of the run that may go by batch into one, as far as budget and provider allow.
 
-    Requests that a batch had and did not answer are left to the online pass; with `again` they are sent once more.
-    A request whose routes are a cascade, whose provider has no Batch API or which does not fit into a file is left too.
+    Requests that a batch included and returned no response for are left to the online pass; `again` sends them once
+    more. A request is also left to it when its routes are a cascade, its provider has no Batch API, or it does not fit
+    a file.
 
     Raises:
-        Unreachable: the warehouse or a provider does not answer; resume later, nothing is sent twice.
+        ServiceUnreachable: the warehouse or a provider does not respond; resume later, nothing is sent twice.
         UsageError: a provider refuses a batch, or another process has the run's batches.
     """
-    with open_batch_session(context, run, tools) as desk:
-        settle_intents(desk)
-        Sender(desk, again=again).send_all()
-        return desk.ledger.stand()
+    with open_batch_session(context, run, tools) as session:
+        settle_intents(session)
+        Sender(session, again=again).send_all()
+        return session.ledger.stand()
 
 
 def collect_batches(context: StageContext, run: Run, *, tools: BatchDeps = TOOLS) -> BatchStatus:
-    """What providers have finished is landed; each open batch was asked about once, and none is waited for.
+    """Lands the results of finished batches; the status of each open batch is requested once, without waiting.
 
     Raises:
         Unreachable, UsageError: as for `submit_batches`.
     """
-    with open_batch_session(context, run, tools) as desk:
-        adopt(desk)
-        for batch in desk.ledger.open():
-            _collect(desk, batch)
-        return desk.ledger.stand()
+    with open_batch_session(context, run, tools) as session:
+        adopt(session)
+        for batch in session.ledger.open():
+            _collect(session, batch)
+        return session.ledger.stand()
 
 
 def advance_batches(context: StageContext, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
-    """What is finished is landed and what never went out is sent; with none open, the rest of the run is for online.
+    """Lands finished batches and sends unsent ones; once none is open, the rest of the run goes online.
 
     Raises:
         Unreachable, UsageError: as for `submit_batches`.
@@ -79,7 +80,7 @@ def wait_for_batches(
     sleep: Callable[[float], None] = time.sleep,
     tools: BatchDeps = TOOLS,
 ) -> BatchStatus:
-    """No batch of the run is open; `report` is told after each look.
+    """Waits until no batch of the run is open; `report` gets the status after each poll.
 
     Raises:
         Unreachable, UsageError: as for `submit_batches`.
@@ -90,7 +91,7 @@ def wait_for_batches(
         sleep(wait_s)
         wait_s = min(2 * wait_s, POLL_SECONDS)
         before, stand = stand, collect_batches(context, run, tools=tools)
-        if stand.open < before.open:  # a place is free for what the provider had no room for
+        if stand.open < before.open:  # the provider has capacity again for a batch that it could not take
             stand = submit_batches(context, run, tools=tools)
     return stand
 
@@ -98,7 +99,7 @@ def wait_for_batches(
 def batches_running(
     context: StageContext, run_id: str, *, data_date: date, connect: Connect = connect_batches
 ) -> tuple[int, int]:
-    """How many open batches of the run the providers still work on, and how many are open in all; changes nothing.
+    """Returns the number of open batches that providers still process, and of all open ones; changes nothing.
 
     Raises:
         Unreachable, UsageError: as for `submit_batches`.
@@ -117,17 +118,17 @@ async def _running(context: StageContext, batches: Sequence[Batch], connect: Con
 
 
 async def _runs(api: BatchApi, batch: Batch) -> bool:
-    """False for what a resume can go on with: a batch that ended, and one that may never have been sent."""
+    """False for a batch that a resume can continue with: an ended one, and one that may never have been sent."""
     if batch.state != BatchState.SUBMITTED or batch.provider_batch_id is None:
         return False
     return not (await api.retrieve(batch.provider_batch_id)).has_ended
 
 
-def _collect(desk: BatchSession, batch: Batch) -> None:
+def _collect(session: BatchSession, batch: Batch) -> None:
     if batch.state == BatchState.SUBMITTED and batch.provider_batch_id is not None:
-        found = desk.ask(desk.api(batch.provider).retrieve(batch.provider_batch_id))
+        found = session.wait_for(session.api(batch.provider).retrieve(batch.provider_batch_id))
         if not found.has_ended:
             return
-        batch = desk.ledger.finished(batch, found)
+        batch = session.ledger.finished(batch, found)
     if batch.state == BatchState.FINISHED:
-        land_batch(desk, batch)
+        land_batch(session, batch)

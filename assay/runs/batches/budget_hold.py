@@ -1,9 +1,9 @@
-"""Money for batches: what one may cost at most is held under every cap from before it is sent until it is landed.
+"""Budget of batches: the maximum cost of a batch is reserved under every cap from before it is sent until it is landed.
 
-A batch outlives the process that sends it, so it has a lease of its own on the accounts that all runs share, named by
-its chunk hash. Whoever lands the batch settles it by what its calls cost. While files are being filled, their money is
-in an ordinary worker's lease, which comes back by itself when the process dies: nothing was sent yet. A ledger that has
-lost its memory reads the table `batches`, whose open rows say what is out.
+A batch outlives the process that sends it, so it has its own lease on the accounts that all runs share, named by its
+chunk hash. The process that lands the batch settles the lease with the cost of its calls. While a file is being filled,
+its budget is in an ordinary worker's lease, which expires when the process dies: nothing was sent yet. A ledger that
+lost its state reads the table `batches`, whose open rows list the reserved amounts.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from assay.runs.requests.budget import BATCH_LEASE_SECONDS, caps_of, lease_parts
 from assay.runs.run import Run
 
 ZERO = Decimal(0)
-DESK_LEASE_SECONDS = 600.0
+SESSION_LEASE_SECONDS = 600.0
 """Longer than a file takes to send: the lease is not renewed meanwhile."""
 REQUESTS_AHEAD = 10_000
-"""Requests that the lease is to cover at least when it grows, where the caps have room."""
+"""Minimum number of requests that the lease covers when it grows, as far as the caps allow."""
 
 
 @dataclass
 class BatchBudget:
-    """The money of one run's batches in the hands of one process; without a cap there is room for everything."""
+    """The budget of one run's batches in one process; without a cap, every batch is allowed."""
 
     runner: asyncio.Runner
     lease: WorkerLease | None
@@ -40,7 +40,7 @@ class BatchBudget:
         """True when the estimate fits under every cap; it is then reserved for a file that is being filled.
 
         Raises:
-            Unreachable: the ledger or the warehouse does not answer; so do the other operations.
+            ServiceUnreachable: the ledger or the warehouse does not respond; so do the other operations.
         """
         if self.lease is None:
             return True
@@ -56,9 +56,9 @@ class BatchBudget:
         return True
 
     def pledge(self, batch: Batch) -> bool:
-        """True when what the batch may cost is held until it is landed; its file's money is then free for others.
+        """True when the maximum cost of the batch is reserved until it is landed; its file's budget is then released.
 
-        False when this process was taken for dead, and others have the money now.
+        Returns False when this process's lease has expired and others have the budget.
         """
         if self.lease is None:
             return True
@@ -72,14 +72,14 @@ class BatchBudget:
         return True
 
     def settle(self, batch: Batch, paid_usd: Decimal) -> None:
-        """The batch holds nothing any more, and has cost so much."""
+        """Settles the batch with its cost, and releases the rest of its budget."""
         if self.lease is not None:
             self.runner.run(self.lease.settle_apart(batch.chunk_hash, paid_usd))
 
     def hold_all(self, batches: Iterable[Batch]) -> None:
-        """The batches that a provider works on hold their money, whatever the ledger knows of them.
+        """Reserves the budget of the batches that a provider works on, whatever the ledger holds of them.
 
-        One that is finished may be settled already, and one that is only intended is held as it is sent.
+        A finished batch may be settled already, and a batch that is only intended is reserved as it is sent.
         """
         if self.lease is not None:
             for batch in batches:
@@ -87,7 +87,7 @@ class BatchBudget:
                     self._hold(self.lease, batch)
 
     def close(self) -> None:
-        """What no batch holds is free for others."""
+        """Releases budget that no batch reserves."""
         if self.lease is not None:
             self.runner.run(self.lease.close())
 
@@ -97,21 +97,21 @@ class BatchBudget:
 
 
 def open_batch_budget(context: StageContext, run: Run, runner: asyncio.Runner) -> BatchBudget:
-    """The money of the run's batches, under the run's own caps.
+    """Opens the budget of the run's batches, under the run's own caps.
 
     Raises:
         UsageError: there is a cap, and a model has no price.
-        Unreachable: the ledger or the warehouse does not answer.
+        ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:
         return BatchBudget(runner, None)
     refuse_unpriced(context, run.task)
-    lease = WorkerLease(lease_parts(context, run, caps, ttl_s=DESK_LEASE_SECONDS))
+    lease = WorkerLease(lease_parts(context, run, caps, ttl_s=SESSION_LEASE_SECONDS))
     runner.run(lease.open())
     return BatchBudget(runner, lease)
 
 
 def _month(batch: Batch) -> date:
-    """The month whose caps the batch's calls count for: that in which it was sent, or is about to be."""
+    """Returns the month whose caps apply to the batch's calls: the month in which it was sent, or is about to be."""
     return (batch.submitted_at or batch.occurred_at).astimezone(UTC).date().replace(day=1)

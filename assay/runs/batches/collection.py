@@ -1,6 +1,6 @@
-"""Lands what a finished batch brought: the same rows as for calls on the wire, through the same engine.
+"""Lands the results of a finished batch: the same rows as for online calls, through the same engine.
 
-What a batch did not answer stays open: it is asked online, or in another batch. Sending is `batch_sending.py`'s part.
+Requests without a response from their batch stay open for the online pass or another batch.
 """
 
 from __future__ import annotations
@@ -37,60 +37,60 @@ BATCH_TIER = "batch"
 
 
 class LineOutcome(StrEnum):
-    """What a batch brought for one of its requests."""
+    """Outcome of one request in a batch."""
 
     ANSWERED = "answered"
     FAILED = "failed"
     MISSING = "missing"
 
 
-def land_batch(desk: BatchSession, batch: Batch) -> Batch:
-    """The rows of the finished batch are in the warehouse, and no file of it is left here.
+def land_batch(session: BatchSession, batch: Batch) -> Batch:
+    """Lands the rows of the finished batch and deletes its local files.
 
-    Landing it again after a crash lands the same calls and predictions, which staging reads once.
+    Landing it again after a crash lands the same calls and predictions, which staging deduplicates.
 
     Raises:
-        Unreachable: the warehouse or the provider does not answer; the batch stays finished, to be landed later.
+        ServiceUnreachable: the warehouse or the provider does not respond; the batch stays finished, to be landed later.
         UsageError: the provider no longer has the files.
     """
-    files = _downloaded(desk, batch)
-    names = read_names(desk.ledger.path(batch))
+    files = _downloaded(session, batch)
+    names = read_names(session.ledger.path(batch))
     counts: Counter[LineOutcome] = Counter()
     paid_usd = Decimal(0)
-    sink = LandingWriter(desk.context.warehouse)
-    dialect = batches_of(desk.context.providers[batch.provider])
+    sink = LandingWriter(session.context.warehouse)
+    dialect = batches_of(session.context.providers[batch.provider])
     with BatchResults(dialect, files, names=names) as results:
-        for answers in chunks(_answers(desk, batch, results, counts), CHUNK_ANSWERS):
+        for answers in chunks(_answers(session, batch, results, counts), CHUNK_ANSWERS):
             land_answers(sink, answers)
             paid_usd += sum((paid(answered.responses) for answered in answers), Decimal(0))
-    desk.money.settle(batch, paid_usd)
+    session.money.settle(batch, paid_usd)
     given = counts[LineOutcome.ANSWERED] + counts[LineOutcome.FAILED]
-    landed = desk.ledger.landed(
+    landed = session.ledger.landed(
         batch,
         answered=counts[LineOutcome.ANSWERED],
         failed=counts[LineOutcome.FAILED],
         missing=max(batch.requests - given, 0),
     )
-    for path in (*files, desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
+    for path in (*files, session.ledger.path(batch), names_of(session.ledger.path(batch))):
         path.unlink(missing_ok=True)
     return landed
 
 
-def _downloaded(desk: BatchSession, batch: Batch) -> list[Path]:
-    """The result files on disk, those with answers first."""
+def _downloaded(session: BatchSession, batch: Batch) -> list[Path]:
+    """Returns the result files on disk, those with responses first."""
     paths = []
     for kind, file_id in (("output", batch.output_file_id), ("errors", batch.error_file_id)):
         if file_id is not None:
-            path = desk.ledger.directory / f"{batch.chunk_hash}.{kind}.jsonl"
-            desk.ask(desk.api(batch.provider).download(file_id, path))
+            path = session.ledger.directory / f"{batch.chunk_hash}.{kind}.jsonl"
+            session.wait_for(session.api(batch.provider).download(file_id, path))
             paths.append(path)
     return paths
 
 
 def _answers(
-    desk: BatchSession, batch: Batch, results: BatchResults, counts: Counter[LineOutcome]
+    session: BatchSession, batch: Batch, results: BatchResults, counts: Counter[LineOutcome]
 ) -> Iterator[RequestResult]:
-    route = _route(desk, batch)
+    route = _route(session, batch)
     places = results.places()
     positions = {place.position for place in places}
     requests = RunRequests(desk.context, desk.run, desk.guard)
@@ -102,13 +102,13 @@ def _answers(
                 call_id, outcome = results.outcome(place)
                 counts[_kind(outcome)] += 1
                 outcome = outcome or not_in_results(batch.provider_status or "ended")
-                yield _settled(desk, batch, requests.request(record, epoch), call_id, _at_batch_tier(outcome), route)
+                yield _settled(session, batch, requests.request(record, epoch), call_id, _at_batch_tier(outcome), route)
 
 
 def _settled(
-    desk: BatchSession, batch: Batch, request: Request, call_id: str, outcome: Reply | CallFailure, route: RouteSpec
+    session: BatchSession, batch: Batch, request: Request, call_id: str, outcome: Reply | CallFailure, route: RouteSpec
 ) -> RequestResult:
-    calls = desk.engine.calls
+    calls = session.engine.calls
     share = (batch.estimate_usd or Decimal(0)) / max(batch.requests, 1)
     call = CallFacts(
         call_id=call_id,
@@ -116,19 +116,19 @@ def _settled(
         route=route,
         purpose=CallPurpose.ANSWER,
         attempt=1,
-        # Known before the call and the same at a second landing, as the call's own id is.
+        # Known before the call and equal at a second landing, as the call's own id is.
         trace_id=call_id,
         started_at=batch.submitted_at or batch.occurred_at,
         estimate_usd=share,
         queue_ms=None,
         is_batch=True,
     )
-    return desk.engine.settle_batch(call, orjson.dumps(calls.prompts.messages(request.fields)), outcome)
+    return session.engine.settle_batch(call, orjson.dumps(calls.prompts.messages(request.fields)), outcome)
 
 
-def _route(desk: BatchSession, batch: Batch) -> RouteSpec:
-    """The route the batch was made for: its routes cannot change within a run, for they are in the task's version."""
-    return next(route for route in desk.run.task.spec.routes if route.name == batch.route)
+def _route(session: BatchSession, batch: Batch) -> RouteSpec:
+    """Returns the route of the batch: routes cannot change within a run, because they are part of the task version."""
+    return next(route for route in session.run.task.spec.routes if route.name == batch.route)
 
 
 def _kind(outcome: Reply | CallFailure | None) -> LineOutcome:

@@ -1,7 +1,4 @@
-"""What is known of a run's batches: the rows of the table `batches`, read once and added to.
-
-Which states a batch goes through, and what follows from the state it is in, belongs here; reaching a provider does not.
-"""
+"""The state of a run's batches: the rows of the table `batches`, read once and appended to."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ OPEN = frozenset({BatchState.INTENT, BatchState.SUBMITTED, BatchState.FINISHED})
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """How the batches of a run stand; `open_requests` are those that no answer is landed for yet."""
+    """Counts of the batches of one run; `open_requests` are those without a landed prediction."""
 
     batches: int
     open: int
@@ -44,7 +41,7 @@ class BatchStatus:
 
 @dataclass
 class BatchLedger:
-    """The batches of one run by chunk hash, each in the last state it reached."""
+    """The batches of one run by chunk hash, each in its latest state."""
 
     context: StageContext
     run: Run
@@ -53,35 +50,35 @@ class BatchLedger:
 
     @classmethod
     def of(cls, context: StageContext, run: Run, *, events: Events | None = None) -> BatchLedger:
-        """The ledger as the warehouse has it.
+        """Returns the ledger as the warehouse has it.
 
         Raises:
-            Unreachable: the warehouse does not answer.
+            ServiceUnreachable: the warehouse does not respond.
         """
         return cls(context, run, events or NoEvents(), latest(context.warehouse, run.run_id, run.facts.data_date))
 
     @property
     def directory(self) -> Path:
-        """Where the run's batch files are."""
+        """Folder of the run's batch files."""
         return batches_dir(self.context, self.run.run_id)
 
     def path(self, batch: Batch) -> Path:
-        """Where the batch's file of requests is, if this machine wrote it."""
+        """Path of the batch's file of requests, if this machine wrote it."""
         return chunk_path(self.directory, batch.chunk_hash)
 
     def open(self) -> list[Batch]:
-        """Batches whose answers are not landed, in the order of their requests."""
+        """Batches whose results are not landed, in the order of their requests."""
         found = (batch for batch in self._batches.values() if batch.state in OPEN)
         return sorted(found, key=lambda batch: (batch.first_position, batch.first_epoch, batch.chunk_hash))
 
     def open_at(self, provider: str) -> int:
-        """How many batches the provider holds or is about to."""
+        """Number of batches that the provider holds or is about to hold."""
         return sum(batch.provider == provider for batch in self.open())
 
     def holds(self, place: RequestPlace, route: RouteSpec, *, ever: bool) -> bool:
         """True when an open batch of the route has the request, with `ever` also when a landed one had it.
 
-        A batch takes every request that is open between its first and its last, so the two tell of all of them.
+        A batch has every request that is open between its first and its last, so these two identify all of them.
         """
         return any(
             (batch.first_position, batch.first_epoch) <= place <= (batch.last_position, batch.last_epoch)
@@ -92,7 +89,7 @@ class BatchLedger:
         )
 
     def stand(self) -> BatchStatus:
-        """The counts."""
+        """Returns the counts."""
         batches = [batch for batch in self._batches.values() if batch.state != BatchState.ABANDONED]
         waiting = [batch for batch in batches if batch.state in OPEN]
         return BatchStatus(
@@ -106,7 +103,7 @@ class BatchLedger:
         )
 
     def intend(self, chunk: Chunk, route: RouteSpec) -> Batch:
-        """The intent to send the chunk is landed; nothing is sent yet."""
+        """Lands the intent to send the chunk; nothing is sent yet."""
         return self._land(
             Batch(
                 **self.run.columns(),
@@ -127,7 +124,7 @@ class BatchLedger:
         )
 
     def submitted(self, batch: Batch, found: ProviderBatch) -> Batch:
-        """That the provider has the batch is landed."""
+        """Lands that the provider has the batch."""
         return self._land(
             replace(
                 batch,
@@ -139,7 +136,7 @@ class BatchLedger:
         )
 
     def finished(self, batch: Batch, found: ProviderBatch) -> Batch:
-        """That the provider has ended the batch is landed."""
+        """Lands that the provider has ended the batch."""
         return self._land(
             replace(
                 batch,
@@ -153,12 +150,12 @@ class BatchLedger:
         )
 
     def landed(self, batch: Batch, *, answered: int, failed: int, missing: int) -> Batch:
-        """That the batch's answers are in the warehouse is landed too."""
+        """Lands that the batch's results are in the warehouse."""
         counts = {"lines_answered": answered, "lines_failed": failed, "lines_missing": missing}
         return self._land(replace(batch, state=BatchState.LANDED, **counts))  # type: ignore[arg-type]
 
     def abandoned(self, batch: Batch, *, reason: str) -> Batch:
-        """That the batch was never sent is landed; its requests are open again."""
+        """Lands that the batch was never sent; its requests are open again."""
         return self._land(replace(batch, state=BatchState.ABANDONED, reason=reason))
 
     def _land(self, batch: Batch) -> Batch:
@@ -177,15 +174,15 @@ class BatchLedger:
 
 
 def batches_dir(context: StageContext, run_id: str) -> Path:
-    """Where the batch files of a run are: with its snapshot, and gone with it."""
+    """Folder of the batch files of a run: beside its snapshot, and deleted with it."""
     return context.snapshot_dir(run_id) / BATCHES
 
 
 def latest(warehouse: Warehouse, run_id: str, data_date: date) -> dict[str, Batch]:
-    """The batches of the run by chunk hash, each in the last state it reached.
+    """Returns the batches of the run by chunk hash, each in its latest state.
 
     Raises:
-        Unreachable: the warehouse does not answer.
+        ServiceUnreachable: the warehouse does not respond.
     """
     found: dict[str, Batch] = {}
     for kept in warehouse.stream(BATCHES_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):

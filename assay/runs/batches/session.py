@@ -1,7 +1,4 @@
-"""What the stages of a batch run work with: the ledger, the engine, and the providers' Batch APIs, for one process alone.
-
-Only opening and closing belongs here; sending is `batch_sending.py`'s part, landing `batch_landing.py`'s.
-"""
+"""Session of a batch run: the ledger, the engine, and the providers' Batch APIs, for one process alone."""
 
 from __future__ import annotations
 
@@ -37,26 +34,26 @@ LOOK_AGAIN_S = 20.0
 
 
 class BatchApi(Protocol):
-    """What is asked of a provider; `assay.inference.batch.client.BatchClient` says what each does and raises."""
+    """Operations of a provider's Batch API; `assay.inference.batch.client.BatchClient` documents their errors."""
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        """The file's batch, created once."""
+        """Returns the file's batch, created once."""
         ...
 
     async def find(self, chunk_hash: str) -> ProviderBatch | None:
-        """The batch with that chunk hash."""
+        """Returns the batch with that chunk hash."""
         ...
 
     async def retrieve(self, batch_id: str) -> ProviderBatch:
-        """The batch as it stands."""
+        """Returns the present state of the batch."""
         ...
 
     async def download(self, file_id: str, path: Path) -> None:
-        """A file of the provider is on disk."""
+        """Writes a file of the provider to disk."""
         ...
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Releases connections."""
         ...
 
 
@@ -65,7 +62,7 @@ class BatchesInUse(UsageError):
 
 
 def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
-    """The provider's Batch API over the network; nothing is connected yet.
+    """Returns the provider's Batch API over the network; nothing is connected yet.
 
     Raises:
         UsageError: the provider's dialect has no batches.
@@ -75,7 +72,7 @@ def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
 
 
 def batches_of(provider: Provider) -> BatchDialect:
-    """How the provider takes and gives back the requests of a batch.
+    """Returns the format of the provider's batch requests and results.
 
     Raises:
         UsageError: its dialect has no batches, though the run has some with it.
@@ -85,7 +82,7 @@ def batches_of(provider: Provider) -> BatchDialect:
         raise UsageError(
             f"Provider '{provider.name}' ({PROVIDERS_FILE}): expected a dialect with batches for the run's batches, "
             f"found {provider.dialect.name}",
-            next_step="set `dialect` to what it was when they were sent.",
+            next_step="set `dialect` to its value when the batches were sent.",
         )
     return batches
 
@@ -95,7 +92,7 @@ Connect = Callable[[Settings, Provider], BatchApi]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDeps:
-    """What a test replaces: how a provider is reached, and how time passes."""
+    """Dependencies that a test replaces: connections to providers, and the clock."""
 
     connect: Connect = connect_batches
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -107,7 +104,7 @@ TOOLS = BatchDeps()
 
 @dataclass
 class BatchSession:
-    """The open desk of one run."""
+    """An open session on the batches of one run."""
 
     context: StageContext
     run: Run
@@ -120,33 +117,33 @@ class BatchSession:
     _apis: dict[str, BatchApi] = field(default_factory=dict)
 
     def api(self, provider: str) -> BatchApi:
-        """The Batch API of the provider."""
+        """Returns the Batch API of the provider."""
         if provider not in self._apis:
             self._apis[provider] = self.tools.connect(self.context.settings, self.context.providers[provider])
         return self._apis[provider]
 
-    def ask(self, question: Coroutine[Any, Any, T]) -> T:
-        """The answer; this thread waits for it."""
-        return self.runner.run(question)
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Returns the result of the coroutine; this thread waits for it."""
+        return self.runner.run(work)
 
     async def pause(self) -> None:
-        """Time for a provider's list to show what was created last."""
+        """Waits for a provider's list to show the batch created last."""
         await self.tools.sleep(self.tools.look_again_s)
 
     def close(self) -> None:
-        """Connections are released, and money that no batch holds."""
+        """Releases connections, and budget that no batch reserves."""
         for api in self._apis.values():
-            self.ask(api.close())
+            self.wait_for(api.close())
         self.money.close()
 
 
 @contextmanager
 def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
-    """The desk of the run, which no other process on this machine has at the same time.
+    """Opens the run's session, which no other process on this machine has at the same time.
 
     Raises:
         UsageError: another process has it, or there is a cap and a model has no price.
-        Unreachable: the warehouse does not answer, or the budget's ledger.
+        ServiceUnreachable: the warehouse does not respond, or the budget's ledger.
     """
     alone = _alone(batches_dir(context, run.run_id), run)
     with alone, observe_run(context, run.facts, "batch") as seen, asyncio.Runner() as runner:
@@ -154,13 +151,13 @@ def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Ite
         parts = open_components(context, run, guard, clients={}, observed=seen)
         ledger = BatchLedger.of(context, run, events=seen.events)
         money = open_batch_budget(context, run, runner)
-        desk = BatchSession(context, run, tools, ledger, guard, parts.engine(None), runner, money)
+        session = BatchSession(context, run, tools, ledger, guard, parts.engine(None), runner, money)
         try:
             money.hold_all(ledger.open())
-            yield desk
+            yield session
         finally:
-            desk.close()
-            desk.ask(parts.close())
+            session.close()
+            session.wait_for(parts.close())
 
 
 def refuse_unbatchable(context: StageContext, task: Task) -> None:
@@ -194,6 +191,6 @@ def _lock(lock: int, run: Run) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise BatchesInUse(
-            f"The batches of run {run.run_id} are in the hands of another process on this machine",
+            f"Another process on this machine works on the batches of run {run.run_id}",
             next_step=f"wait for its end, then: assay run {run.task.name} --resume {run.run_id}",
         ) from error

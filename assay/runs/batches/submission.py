@@ -1,7 +1,7 @@
-"""Sends the open requests of a run as batches, and gives up none that a provider may have.
+"""Sends the open requests of a run as batches, without losing or repeating one.
 
-The intent is landed before anything is sent. After a crash a batch that was intended is looked for at its provider by
-the chunk hash it carries; only what the provider does not have is sent.
+The intent is landed before a batch is sent. After a crash, an intended batch is searched at its provider by its chunk
+hash; only a batch that the provider does not have is sent.
 """
 
 from __future__ import annotations
@@ -33,62 +33,64 @@ from assay.warehouse.landing import LandingWriter
 REUSED_ROWS = 500
 MANY = 1000
 NEVER_SENT = "the provider has no such batch, and its file of requests is not on this machine"
-NO_ROOM = "the budget has no room for it any more"
+BUDGET_USED_UP = "the budget no longer covers it"
 
 
-def adopt(desk: BatchSession) -> None:
-    """Batches that were sent by a process that died before it could say so are known as submitted."""
-    for batch in _intended(desk):
-        if found := desk.ask(desk.api(batch.provider).find(batch.chunk_hash)):
-            desk.ledger.submitted(batch, found)
+def adopt(session: BatchSession) -> None:
+    """Marks batches as submitted that were sent by a process that died before it could record it."""
+    for batch in _intended(session):
+        if found := session.wait_for(session.api(batch.provider).find(batch.chunk_hash)):
+            session.ledger.submitted(batch, found)
 
 
-def settle_intents(desk: BatchSession) -> None:
-    """No batch is merely intended: each is adopted, or sent for the first time, or abandoned."""
-    adopt(desk)
-    if not (left := _intended(desk)):
+def settle_intents(session: BatchSession) -> None:
+    """Resolves every intended batch: it is adopted, sent for the first time, or abandoned."""
+    adopt(session)
+    if not (left := _intended(session)):
         return
-    desk.ask(desk.pause())
-    adopt(desk)
-    still = {batch.chunk_hash for batch in _intended(desk)}
+    session.wait_for(session.pause())
+    adopt(session)
+    still = {batch.chunk_hash for batch in _intended(session)}
     for batch in (batch for batch in left if batch.chunk_hash in still):
-        if not (desk.ledger.path(batch).is_file() and read_names(desk.ledger.path(batch)) is not None):
-            _abandon(desk, batch, reason=NEVER_SENT)
+        if not (session.ledger.path(batch).is_file() and read_names(session.ledger.path(batch)) is not None):
+            _abandon(session, batch, reason=NEVER_SENT)
             continue
-        desk.money.settle(batch, Decimal(0))  # to be held anew: while nobody had it in hand, caps may have been reached
-        if desk.money.takes(batch.estimate_usd):
-            _submit(desk, batch)
+        session.money.settle(
+            batch, Decimal(0)
+        )  # to be reserved again: caps may have been reached while no process held the batch
+        if session.money.takes(batch.estimate_usd):
+            _submit(session, batch)
         else:
-            _abandon(desk, batch, reason=NO_ROOM)
+            _abandon(session, batch, reason=BUDGET_USED_UP)
 
 
-def _intended(desk: BatchSession) -> list[Batch]:
-    return [batch for batch in desk.ledger.open() if batch.state == BatchState.INTENT]
+def _intended(session: BatchSession) -> list[Batch]:
+    return [batch for batch in session.ledger.open() if batch.state == BatchState.INTENT]
 
 
-def _submit(desk: BatchSession, batch: Batch) -> None:
-    """The batch is sent, with its money held; where there is none any more, it is abandoned."""
-    path = desk.ledger.path(batch)
-    if not desk.money.pledge(batch):
-        _abandon(desk, batch, reason=NO_ROOM)
+def _submit(session: BatchSession, batch: Batch) -> None:
+    """Sends the batch with its budget reserved; without budget the batch is abandoned."""
+    path = session.ledger.path(batch)
+    if not session.money.pledge(batch):
+        _abandon(session, batch, reason=BUDGET_USED_UP)
         return
-    sent = desk.ask(desk.api(batch.provider).submit(path, chunk_hash=batch.chunk_hash, run_id=batch.run_id))
-    desk.ledger.submitted(batch, sent)
+    sent = session.wait_for(session.api(batch.provider).submit(path, chunk_hash=batch.chunk_hash, run_id=batch.run_id))
+    session.ledger.submitted(batch, sent)
     path.unlink(missing_ok=True)  # its list of names stays until the batch is landed
 
 
-def _abandon(desk: BatchSession, batch: Batch, *, reason: str) -> None:
-    desk.ledger.abandoned(batch, reason=reason)
-    desk.money.settle(batch, Decimal(0))
-    for path in (desk.ledger.path(batch), names_of(desk.ledger.path(batch))):
+def _abandon(session: BatchSession, batch: Batch, *, reason: str) -> None:
+    session.ledger.abandoned(batch, reason=reason)
+    session.money.settle(batch, Decimal(0))
+    for path in (session.ledger.path(batch), names_of(session.ledger.path(batch))):
         path.unlink(missing_ok=True)
 
 
 @dataclass
 class Sender:
-    """One pass over the open requests; `again` also sends those that a batch had and did not answer."""
+    """One pass over the open requests; `again` also sends those that a batch included and returned no response for."""
 
-    desk: BatchSession
+    session: BatchSession
     again: bool = False
     _files: dict[tuple[str, str], tuple[ChunkFile, RouteSpec]] = field(default_factory=dict)
     _reused: list[RequestResult] = field(default_factory=list)
@@ -96,14 +98,14 @@ class Sender:
     _is_full: bool = False
 
     def send_all(self) -> None:
-        """Every open request that may go by batch is in one, as far as the budget and the provider's limits reach.
+        """Puts every open request that may go by batch into one, within the budget and the provider's limits.
 
         Raises:
-            Unreachable: the warehouse or the provider does not answer; what was intended is taken up by a resume.
-            UsageError: the provider refuses the batch.
+            ServiceUnreachable: the warehouse or the provider does not respond; a resume sends intended batches.
+            UsageError: the provider rejects the batch.
         """
         try:
-            for item in RunRequests(self.desk.context, self.desk.run, self.desk.guard):
+            for item in RunRequests(self.session.context, self.session.run, self.session.guard):
                 self._take(item)
             for lane in list(self._files):
                 self._send(lane)
@@ -123,16 +125,16 @@ class Sender:
     def _add(self, request: Request) -> None:
         engine, place = self.desk.engine, RequestPlace(request.position, request.epoch)
         routes = engine.router.routes(request.fields)
-        if _is_cascade(routes) or self.desk.ledger.holds(place, routes[0], ever=not self.again):
+        if _is_cascade(routes) or self.session.ledger.holds(place, routes[0], ever=not self.again):
             return
         route, name = routes[0], CustomId(request.position, request.epoch, new_id())
-        provider = self.desk.context.providers[route.provider]
+        provider = self.session.context.providers[route.provider]
         if provider.batch is None:
             return
         try:
             messages = engine.calls.prompts.messages(request.fields, history=request.history)
             turn = engine.calls.turn(request, route, messages, purpose=CallPurpose.ANSWER)
-        except PromptFailed:  # online it becomes a failed prediction that says so
+        except PromptFailed:  # online it becomes a failed prediction with the reason
             return
         line, estimate = batches_of(provider).request_line(name, turn.body), self._estimate(route, len(turn.body))
         file = self._file(route, provider.batch, line)
@@ -141,7 +143,7 @@ class Sender:
         file.add(name, key=request.key, line=line, estimate_usd=estimate)
 
     def _file(self, route: RouteSpec, limits: BatchLimits, line: bytes) -> ChunkFile | None:
-        """A file of the route's provider and model with room for the line; None when the line goes online."""
+        """Returns a file of the route's provider and model with space for the line; None when the line goes online."""
         lane = (route.provider, route.model)
         if len(line) > limits.max_file_bytes:
             return None
@@ -149,9 +151,12 @@ class Sender:
             self._send(lane)
         if lane not in self._files:
             under_way = sum(provider == route.provider for provider, _ in self._files)
-            if limits.max_open is not None and self.desk.ledger.open_at(route.provider) + under_way >= limits.max_open:
+            if (
+                limits.max_open is not None
+                and self.session.ledger.open_at(route.provider) + under_way >= limits.max_open
+            ):
                 return None
-            directory, run_id = self.desk.ledger.directory, self.desk.run.run_id
+            directory, run_id = self.session.ledger.directory, self.session.run.run_id
             file = ChunkFile(directory, run_id=run_id, lane=":".join(lane), limits=limits)
             self._files[lane] = (file, route)
         return self._files[lane][0]
@@ -160,18 +165,18 @@ class Sender:
         file, route = self._files.pop(lane)
         chunk: Chunk | None = file.close()
         if chunk is not None:
-            _submit(self.desk, self.desk.ledger.intend(chunk, route))
+            _submit(self.session, self.session.ledger.intend(chunk, route))
 
     def _land_reused(self) -> None:
-        land_answers(LandingWriter(self.desk.context.warehouse), self._reused)
+        land_answers(LandingWriter(self.session.context.warehouse), self._reused)
         self._reused.clear()
 
     def _fits(self, estimate_usd: Decimal | None) -> bool:
-        self._is_full = not self.desk.money.takes(estimate_usd)
+        self._is_full = not self.session.money.takes(estimate_usd)
         return not self._is_full
 
     def _estimate(self, route: RouteSpec, body_bytes: int) -> Decimal | None:
-        """What a request may cost at most at the batch tier: its bytes as tokens, its answer as long as it may be."""
+        """The maximum cost of a request at the batch tier: its bytes as input tokens, and the maximum output length."""
         lane = (route.provider, route.model)
         if lane not in self._rates:
             self._rates[lane] = self._rate(route)
@@ -181,18 +186,18 @@ class Sender:
         return (rates[0] * (body_bytes // BYTES_PER_TOKEN) + rates[1]).quantize(PLACES, ROUND_CEILING)
 
     def _rate(self, route: RouteSpec) -> tuple[Decimal, Decimal] | None:
-        prompts, prices = self.desk.engine.calls.prompts, self.desk.context.prices
+        prompts, prices = self.session.engine.calls.prompts, self.session.context.prices
         most = prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
-        asked, said = (
+        input_usd, output_usd = (
             prices.price(
                 usage, provider=route.provider, model=route.model, on=datetime.now(UTC).date(), is_batch=True
             ).usd
             for usage in (TokenUsage(MANY, 0, 0, 0, 0), TokenUsage(0, 0, 0, most, 0))
         )
-        return None if asked is None or said is None else (asked / MANY, said)
+        return None if input_usd is None or output_usd is None else (input_usd / MANY, output_usd)
 
 
 def _is_cascade(routes: Sequence[RouteSpec]) -> bool:
-    """True when a valid answer of the first route may not be kept: the next must be asked at once then."""
+    """True when a valid response of the first route may be discarded: the next route is then called immediately."""
     escalate = routes[0].escalate
     return len(routes) > 1 and (bool(escalate.checks) or escalate.confidence is not None)

@@ -1,8 +1,8 @@
-"""What a run will probably cost, said before its first call.
+"""Forecasts the cost of a run before its first call.
 
-Sizes come from a sample of the run's own requests, rendered as they will be sent; how much of them becomes tokens, and
-how long answers are, from landed requests of the same inference version. Where there are none, the forecast is the range
-between the least and the most that one call a request can cost. Requests whose answers are reused are not counted.
+Sizes come from a sample of the run's own requests, rendered as they will be sent; tokens per byte and output lengths
+come from landed requests of the same inference version. Where there are none, the forecast is the range from the
+minimum to the maximum cost of one call per request. Requests that reuse a prediction are not counted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from assay.runs.forecast.cost_model import (
     count_requests,
     probable_cost,
 )
-from assay.runs.forecast.queries import KNOWN_REQUESTS, LATEST_ASKED, PAST_CALLS, REQUESTS_KNOWN_OF_RUN
+from assay.runs.forecast.queries import KNOWN_REQUESTS, LATEST_REQUESTED, PAST_CALLS, REQUESTS_KNOWN_OF_RUN
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.requests.budget import WarehouseSpending, caps_of, this_month
 from assay.runs.requests.engine_factory import prompts_of
@@ -45,16 +45,16 @@ from assay.runs.run import Run
 RENDERED = 200
 """Records that are rendered: enough for the mean size to within a few percent."""
 LOOKED_UP = 1000
-"""Records that are drawn where some may be reused, so that enough of them are left to be rendered."""
+"""Records that are drawn where some may be reused, so that enough of them remain to be rendered."""
 MOST_BYTES_PER_TOKEN = 8
-"""No text of a prompt has so few tokens: English has a token each 4 to 5 bytes."""
+"""Upper limit of bytes per token in a prompt: English has one token per 4 to 5 bytes."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-LANDED, BOUND, UNPRICED, NOTHING = "landed answers", "bound", "unpriced", "nothing to ask"
+LANDED, BOUND, UNPRICED, NOTHING = "landed answers", "bound", "unpriced", "nothing to request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapRoom:
-    """One cap that the run is under: `what` is run, task or project; `left_usd` is not spent and not out as batches."""
+class CapHeadroom:
+    """One cap of the run: `what` is run, task or project; `left_usd` is neither spent nor reserved for batches."""
 
     what: str
     cap_usd: Decimal
@@ -63,12 +63,12 @@ class CapRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a run will probably cost, in USD.
+    """Forecast cost of a run, in USD.
 
-    `basis` says where the figures are from: with `landed answers`, `low_usd` to `high_usd` is a 95 % interval around
-    `expected_usd`; with `bound` it is the range of what one call a request can cost, and nothing is expected; without a
-    price, or with nothing to ask, there is none. `reaches` are the requests that the tightest cap is enough for, from
-    and to, where even `low_usd` is more than it leaves. What the task's `judges` will cost is in none of the figures.
+    `basis` names the source of the numbers: with `landed answers`, `low_usd` to `high_usd` is a 95 % interval around
+    `expected_usd`; with `bound` it is the range of the cost of one call per request, without an expected value; without
+    a price, or with nothing to request, there is none. `reaches` are the lower and upper number of requests that the
+    tightest cap covers, where even `low_usd` exceeds it. The cost of the task's `judges` is not included.
     """
 
     run_id: str
@@ -85,7 +85,7 @@ class Forecast:
     expected_usd: Decimal | None = None
     low_usd: Decimal | None = None
     high_usd: Decimal | None = None
-    caps: tuple[CapRoom, ...] = ()
+    caps: tuple[CapHeadroom, ...] = ()
     stops_at: str | None = None
     reaches: tuple[int, int] | None = None
     judges: int = 0
@@ -93,12 +93,12 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rendered:
-    """One record's request: the bytes of its texts, those of the JSON around them, and what one call for it can cost.
+    """One record's request: the bytes of its texts, those of the JSON around them, and the cost of one call for it.
 
-    The least and the most, that is; None without a price.
+    The cost is the minimum and the maximum; None without a price.
     """
 
-    asked: int
+    n_requests: int
     text_bytes: int
     markup_bytes: int
     least_usd: Decimal | None
@@ -107,27 +107,27 @@ class _Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What was found of the requests to ask: their number, the records they are of, and a rendered sample of those."""
+    """The requests to send: their number, their records, and a rendered sample of those."""
 
-    asked: RequestCounts
+    counts: RequestCounts
     reused: int
     records: int
     rendered: Sequence[_Rendered]
 
 
 def forecast(context: StageContext, run: Run, *, is_landed: bool = True) -> Forecast:
-    """The cost of what the run has still to ask; nothing is sent and nothing landed.
+    """Returns the cost of the run's remaining requests; nothing is sent or landed.
 
     `is_landed` False is for a run whose records are not in the warehouse: reuse is then estimated from the sample.
 
     Raises:
-        Unreachable: the warehouse does not answer.
+        ServiceUnreachable: the warehouse does not respond.
     """
     return _Forecaster(context, run).forecast(is_landed=is_landed)
 
 
 class _Forecaster:
-    """One forecast under way."""
+    """One forecast in progress."""
 
     def __init__(self, context: StageContext, run: Run) -> None:
         self._context, self._run = context, run
@@ -141,23 +141,23 @@ class _Forecaster:
 
     def forecast(self, *, is_landed: bool) -> Forecast:
         drawn = self._drawn(self._counted() if is_landed else None)
-        figures = self._figures(drawn) if drawn.rendered else {"basis": NOTHING}
+        estimate = self._estimate(drawn) if drawn.rendered else {"basis": NOTHING}
         caps = tuple(self._caps())
         return Forecast(
             run_id=self._run.run_id,
             task=self._run.task.name,
-            requests=round(drawn.asked.requests),
+            requests=round(drawn.counts.requests),
             reused=drawn.reused,
-            is_counted=drawn.asked.variance == 0,
+            is_counted=drawn.counts.variance == 0,
             sampled=len(drawn.rendered),
             judges=len(self._run.task.spec.judges),
             caps=caps,
-            **_where_it_stops(caps, figures, drawn),
-            **figures,
+            **_where_it_stops(caps, estimate, drawn),
+            **estimate,
         )
 
     def _counted(self) -> tuple[RequestCounts, int, bool]:
-        """The requests to ask, those that will be reused, and whether any is known already, as the warehouse has it."""
+        """The number to send, the number reused, and whether any prediction is known, as the warehouse has it."""
         run = self._run
         parameters = {**self._known_parameters(), **run.window, "epochs": run.options.epochs}
         row = next(self._context.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
@@ -175,20 +175,20 @@ class _Forecaster:
         if counted is not None and counted[0].requests == 0:
             return _Drawn(counted[0], counted[1], 0, ())
         sample = list(self._sample(LOOKED_UP if some_known else RENDERED))
-        asked = self._to_ask(sample) if some_known else [epochs] * len(sample)
+        n_open = self._open_epochs(sample) if some_known else [epochs] * len(sample)
         total = (
             counted[0]
             if counted is not None
-            else count_requests([SampledPrompts(n, 0.0) for n in asked], records=records)
+            else count_requests([SampledPrompts(n, 0.0) for n in n_open], records=records)
         )
         reused = counted[1] if counted is not None else round(records * epochs - total.requests)
-        open_ones = [(record, n) for record, n in zip(sample, asked, strict=True) if n]
+        open_ones = [(record, n) for record, n in zip(sample, n_open, strict=True) if n]
         chosen = open_ones[:: -(-len(open_ones) // RENDERED) or 1]
-        to_ask = records * len(open_ones) // max(len(sample), 1)
-        return _Drawn(total, reused, to_ask, [self._rendered(record, n) for record, n in chosen])
+        to_send = records * len(open_ones) // max(len(sample), 1)
+        return _Drawn(total, reused, to_send, [self._rendered(record, n) for record, n in chosen])
 
     def _sample(self, count: int) -> Iterator[MaskedRecord]:
-        """Records drawn evenly over the snapshot: one at random from each of so many equal parts of it."""
+        """Yields `count` records drawn evenly over the snapshot: one at random from each of `count` equal parts."""
         rows = self._run.snapshot.rows_read
         parts, draw = min(count, rows), random.Random(self._run.snapshot.manifest_hash)
         positions = {draw.randrange(part * rows // parts, (part + 1) * rows // parts) for part in range(parts)}
@@ -197,8 +197,8 @@ class _Forecaster:
             if isinstance(masked, MaskedRecord):
                 yield masked
 
-    def _to_ask(self, sample: Sequence[MaskedRecord]) -> list[int]:
-        """For each record, how many of its epochs are neither answered in the run nor answered before."""
+    def _open_epochs(self, sample: Sequence[MaskedRecord]) -> list[int]:
+        """Returns for each record the number of its epochs without a prediction in this run or to reuse."""
         epochs = range(self._run.options.epochs)
         keys = [[self._requests.request(record, epoch).key for epoch in epochs] for record in sample]
         parameters = {
@@ -210,22 +210,26 @@ class _Forecaster:
         known = {row["request_key"] for row in self._context.warehouse.stream(KNOWN_REQUESTS.sql, parameters)}
         return [sum(key not in known for key in of_record) for of_record in keys]
 
-    def _rendered(self, record: MaskedRecord, asked: int) -> _Rendered:
+    def _rendered(self, record: MaskedRecord, n_requests: int) -> _Rendered:
         request, route = self._requests.request(record, 0), self._router.routes(record.fields)[0]
         try:
             messages = self._prompts.messages(request.fields)
             encoded = orjson.dumps(messages)
             body_bytes = len(self._prompts.body(encoded, route, request))
-        except PromptFailed:  # it will be a prediction that says so, and no call
-            return _Rendered(asked=asked, text_bytes=0, markup_bytes=0, least_usd=Decimal(0), most_usd=Decimal(0))
+        except PromptFailed:  # it becomes a failed prediction, without a call
+            return _Rendered(
+                n_requests=n_requests, text_bytes=0, markup_bytes=0, least_usd=Decimal(0), most_usd=Decimal(0)
+            )
         text_bytes = sum(len(message["content"].encode()) for message in messages)
         least = TokenUsage(text_bytes // MOST_BYTES_PER_TOKEN, 0, 0, 0, 0)
         most = TokenUsage(body_bytes // BYTES_PER_TOKEN, 0, 0, self._most, 0)
         low, high = (self._price(usage, route.provider, route.model, route=route.name) for usage in (least, most))
         markup_bytes = len(encoded) - text_bytes
-        return _Rendered(asked=asked, text_bytes=text_bytes, markup_bytes=markup_bytes, least_usd=low, most_usd=high)
+        return _Rendered(
+            n_requests=n_requests, text_bytes=text_bytes, markup_bytes=markup_bytes, least_usd=low, most_usd=high
+        )
 
-    def _figures(self, drawn: _Drawn) -> dict[str, Any]:
+    def _estimate(self, drawn: _Drawn) -> dict[str, Any]:
         if any(one.most_usd is None for one in drawn.rendered):
             return {"basis": UNPRICED}
         rows = list(self._past_calls())
@@ -234,12 +238,12 @@ class _Forecaster:
         if past is None:
             return {"basis": UNPRICED}
         if len(past) < LEAST_PAST:
-            least = [SampledPrompts(one.asked, float(one.least_usd or 0)) for one in drawn.rendered]
-            most = [SampledPrompts(one.asked, float(one.most_usd or 0)) for one in drawn.rendered]
-            low, high = cost_bounds(drawn.asked, least, most, records=drawn.records)
+            least = [SampledPrompts(one.n_requests, float(one.least_usd or 0)) for one in drawn.rendered]
+            most = [SampledPrompts(one.n_requests, float(one.most_usd or 0)) for one in drawn.rendered]
+            low, high = cost_bounds(drawn.counts, least, most, records=drawn.records)
             return {"basis": BOUND, "most_output_tokens": self._most, "low_usd": _money(low), "high_usd": _money(high)}
-        sizes = [SampledPrompts(one.asked, self._size(one.text_bytes)) for one in drawn.rendered]
-        found = probable_cost(drawn.asked, sizes, past, records=drawn.records)
+        sizes = [SampledPrompts(one.n_requests, self._size(one.text_bytes)) for one in drawn.rendered]
+        found = probable_cost(drawn.counts, sizes, past, records=drawn.records)
         return {
             "basis": LANDED,
             "past_requests": len(past),
@@ -250,14 +254,14 @@ class _Forecaster:
         }
 
     def _past_calls(self) -> Iterator[dict[str, Any]]:
-        """Calls of requests that were asked before in the same way: of this run, else of the latest that asked any."""
+        """Calls of earlier requests with the same inference version: of this run, else of the latest run with any."""
         facts, warehouse = self._run.facts, self._context.warehouse
         parameters = {"task": facts.task, "inference_version": facts.inference_version, "run_id": facts.run_id}
-        latest = next(warehouse.stream(LATEST_ASKED.sql, parameters), None)
+        latest = next(warehouse.stream(LATEST_REQUESTED.sql, parameters), None)
         return iter(()) if latest is None else warehouse.stream(PAST_CALLS.sql, latest)
 
     def _past(self, rows: Sequence[Mapping[str, Any]], *, markup_bytes: int) -> list[PastCalls] | None:
-        """The requests behind the calls at the prices of this run; None when a model has none."""
+        """Returns the requests of the calls at the prices of this run; None when a model has no price."""
         past = []
         for _, group in groupby(rows, key=lambda row: row["request_key"]):
             calls = list(group)
@@ -272,7 +276,7 @@ class _Forecaster:
         return past
 
     def _repriced(self, call: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
-        """What the call's input and its output cost now; a call that broke off counts with what it may have cost."""
+        """The present cost of the call's input and output; an interrupted call counts with its upper estimate."""
         if call["input_tokens"] is None:
             return Decimal(0), Decimal(call["cost_usd"] or 0)
         whole = TokenUsage(
@@ -292,7 +296,7 @@ class _Forecaster:
     def _price(
         self, usage: TokenUsage, provider: str, model: str, *, route: str | None, tier: str | None = None
     ) -> Decimal | None:
-        """The price on the route, at the batch tier where the run sends it by batch; `route` None is never batched."""
+        """Returns the price on the route, at the batch tier where the run uses it; `route` None is never batched."""
         is_batch = route is not None and self._run.options.batch and self._goes_by_batch(provider, route)
         return self._context.prices.price(
             usage, provider=provider, model=model, on=self._today, tier=None if is_batch else tier, is_batch=is_batch
@@ -300,16 +304,16 @@ class _Forecaster:
 
     def _goes_by_batch(self, provider: str, route: str) -> bool:
         first = next((one for one in self._run.task.spec.routes if one.name == route), None)
-        asks_on = first is not None and (first.escalate.checks or first.escalate.confidence is not None)
+        escalates = first is not None and (first.escalate.checks or first.escalate.confidence is not None)
         known = self._context.providers.get(provider)
-        return known is not None and known.batch is not None and not asks_on
+        return known is not None and known.batch is not None and not escalates
 
     def _size(self, text_bytes: int) -> float:
-        """What costs follow; turns of a conversation carry a history that nobody knows yet, so theirs follow nothing."""
+        """Returns the size that cost depends on; the history of a turn is unknown, so turns all have the same size."""
         return float(text_bytes) if self._run.task.spec.input.conversation is None else 1.0
 
-    def _caps(self) -> Iterator[CapRoom]:
-        """What each cap leaves: without what is spent, and without what batches of other runs may cost."""
+    def _caps(self) -> Iterator[CapHeadroom]:
+        """The rest of each cap: without the amount spent, and without the maximum cost of batches of other runs."""
         caps, facts = (
             caps_of(self._context.settings, self._run.task, budget_usd=self._run.options.budget_usd),
             self._run.facts,
@@ -329,31 +333,31 @@ class _Forecaster:
         for what, account, cap, spent in accounts:
             if cap is not None:
                 held = usd(sum(lease.held for lease in out if account in lease.accounts))
-                yield CapRoom(what=what, cap_usd=cap, left_usd=max(Decimal(0), cap - spent - held))
+                yield CapHeadroom(what=what, cap_usd=cap, left_usd=max(Decimal(0), cap - spent - held))
 
 
-def _where_it_stops(caps: Sequence[CapRoom], figures: Mapping[str, Any], drawn: _Drawn) -> dict[str, Any]:
-    """The tightest cap, when even the lower end is more than it leaves, and the requests that it is enough for.
+def _where_it_stops(caps: Sequence[CapHeadroom], estimate: Mapping[str, Any], drawn: _Drawn) -> dict[str, Any]:
+    """Returns the tightest cap when even the lower bound exceeds it, and the number of requests that it covers.
 
-    A call is made only where it fits at the most it can cost, so that much of a cap stays unspent.
+    A call is made only where its maximum cost fits, so that amount of a cap stays unspent.
     """
     tightest = min(caps, key=lambda cap: cap.left_usd, default=None)
-    low, high = figures.get("low_usd"), figures.get("high_usd")
+    low, high = estimate.get("low_usd"), estimate.get("high_usd")
     if tightest is None or not low or not high or low <= tightest.left_usd:
         return {}
     last_call = max(one.most_usd or Decimal(0) for one in drawn.rendered)
     spendable = max(Decimal(0), tightest.left_usd - last_call)
-    reaches = tuple(int(float(spendable / end) * drawn.asked.requests) for end in (high, low))
+    reaches = tuple(int(float(spendable / end) * drawn.counts.requests) for end in (high, low))
     return {"stops_at": tightest.what, "reaches": reaches}
 
 
 def _tokens(rows: Sequence[Mapping[str, Any]], past: Sequence[PastCalls]) -> dict[str, Any]:
     counted = [row for row in rows if row["input_tokens"] is not None]
     sized = [row for row in counted if row["message_bytes"] is not None]
-    tokens, said = sum(row["input_tokens"] for row in sized), sum(row["output_tokens"] for row in counted)
+    tokens, output_tokens = sum(row["input_tokens"] for row in sized), sum(row["output_tokens"] for row in counted)
     return {
         "bytes_per_token": sum(row["message_bytes"] for row in sized) / tokens if tokens else None,
-        "output_tokens_per_request": said / len(past),
+        "output_tokens_per_request": output_tokens / len(past),
     }
 
 

@@ -1,4 +1,4 @@
-"""Statements behind the cost forecast: known requests and past calls."""
+"""Statements of the cost forecast: known requests and past calls."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ REQUESTS_KNOWN_OF_RUN = Statement(
     ),
 )
 
-LATEST_ASKED = Statement(
+LATEST_REQUESTED = Statement(
     """
     select run_id, data_date
     from runs

@@ -1,7 +1,4 @@
-"""A forecast in words: what it says, what it rests on, and where a cap will stop the run.
-
-Only wording belongs here; the figures are `forecast.py`'s part.
-"""
+"""Formats a forecast: its cost, its basis, and the cap that will stop the run."""
 
 from __future__ import annotations
 
@@ -18,11 +15,11 @@ OF_WHAT = {
 
 
 def forecast_lines(forecast: Forecast) -> list[str]:
-    """What people are told before the first call: the cost and what it rests on, then the cap that stops the run, if any."""
+    """Formats the lines shown before the first call: cost and basis, then the cap that stops the run, if any."""
     first, *rest = _cost(forecast)
     lines = [f"forecast: {first}", *(f"  {line}" for line in rest)]
     if forecast.judges:
-        lines.append(f"  what {forecast.judges} judge{'s' * (forecast.judges > 1)} will cost is not in it")
+        lines.append(f"  the cost of {forecast.judges} judge{'s' * (forecast.judges > 1)} is not included")
     if forecast.stops_at is not None and forecast.reaches is not None:
         cap = next(cap for cap in forecast.caps if cap.what == forecast.stops_at)
         least, most = forecast.reaches
@@ -34,7 +31,7 @@ def forecast_lines(forecast: Forecast) -> list[str]:
 
 
 def money(usd: Decimal) -> str:
-    """An amount to the cent, or to two digits where that would be nothing."""
+    """Formats an amount to the cent, or to two significant digits where that would be zero."""
     if usd >= FINE or usd == 0:
         return f"{usd:,.2f}"
     return f"{usd:.{1 - usd.adjusted()}f}"
@@ -45,18 +42,18 @@ def _cost(forecast: Forecast) -> list[str]:
     requests = f"{about}{forecast.requests:,} requests"
     reused = f"; {about}{forecast.reused:,} more are reused and cost nothing" if forecast.reused else ""
     if forecast.basis == NOTHING:
-        return [f"$0.00, for nothing is left to ask{reused}"]
+        return [f"$0.00, because no request is left{reused}"]
     if forecast.basis == UNPRICED or forecast.low_usd is None or forecast.high_usd is None:
-        return [f"unknown for {requests}, for a model of the task has no price{reused}"]
+        return [f"unknown for {requests}, because a model of the task has no price{reused}"]
     between = f"${money(forecast.low_usd)} to ${money(forecast.high_usd)}"
     if forecast.basis == LANDED and forecast.expected_usd is not None:
         return [
             f"${money(forecast.expected_usd)} for {requests} (95 %: {between}){reused}",
-            f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} requests answered before",
+            f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} earlier requests",
         ]
     assert forecast.basis == BOUND
     most = forecast.most_output_tokens or 0
     return [
         f"{between} for {requests}, one call each{reused}",
-        f"nothing was answered before with these prompts and models: an answer may have no token or {most:,}",
+        f"no earlier response with these prompts and models: a response may have 0 to {most:,}",
     ]

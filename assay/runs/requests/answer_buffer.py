@@ -1,7 +1,7 @@
-"""Collects the rows of a run and flushes them while the run is going.
+"""Collects the rows of a run and flushes them during the run.
 
-When to flush and in which order belongs here: contents, responses, predictions, scores; the prediction, or a judge's score,
-is the commit marker, so a run that is killed between two appends has lost nothing that a prediction speaks of.
+Tables are flushed in this order: contents, responses, predictions, scores. The prediction, or a judge's score, is the
+commit marker: a run that is killed between two appends has landed every row that a prediction refers to.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ FULL_ROWS = 2 * FLUSH_ROWS
 
 
 class AnswerJournal(Protocol):
-    """Who keeps answers until they are landed; see `journal.py`."""
+    """Keeps results until they are landed; see `journal.py`."""
 
     def answered(self, answered: RequestResult) -> None:
-        """The answer is kept."""
+        """Stores the result."""
         ...
 
     def turn_page(self) -> int:
-        """What comes now is kept apart; gives the number of the page that was full."""
+        """Starts a new page; returns the number of the full one."""
         ...
 
     def forget(self, page: int) -> None:
-        """The pages up to this one are landed."""
+        """Drops the pages up to this one, which are landed."""
         ...
 
 
 class AnswerBuffer:
-    """Answers waiting to be landed; one flush at a time, in a thread, while others go on being answered."""
+    """Results waiting to be landed; one flush at a time, in a thread, while requests continue."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class AnswerBuffer:
         self.landed = 0
 
     async def add(self, answered: RequestResult) -> None:
-        """The answer will be landed at the next flush; waits while the warehouse is behind."""
+        """Adds the result to the next flush; waits while the warehouse is behind."""
         self._keep(answered)
         if len(self._waiting) >= FLUSH_ROWS:
             self._enough.set()
@@ -69,8 +69,10 @@ class AnswerBuffer:
                 await self.flush()
 
     def note(self, row: SemanticCacheEntry | Response) -> None:
-        """A row that belongs to no answer will be landed at the next flush."""
-        if isinstance(row, SemanticCacheEntry):  # the answer it repeats is kept; of a killed process it is no loss
+        """Adds a row without a result to the next flush."""
+        if isinstance(
+            row, SemanticCacheEntry
+        ):  # the result that it repeats is stored; after a crash its loss does no harm
             self._entries.append(row)
         else:
             self._keep(RequestResult(None, (row,)))
@@ -88,27 +90,27 @@ class AnswerBuffer:
         return not self._waiting
 
     def is_due(self) -> bool:
-        """True when enough answers wait, or the oldest has waited long enough."""
+        """True when enough results wait, or the oldest has waited long enough."""
         waited = self._oldest is not None and self._clock() - self._oldest >= FLUSH_SECONDS
         return waited or len(self._waiting) >= FLUSH_ROWS
 
     async def flush(self) -> None:
-        """Everything added so far is in the warehouse.
+        """Lands everything added so far.
 
-        An append that has begun is ended also when the caller is cancelled, so that no row lands twice for it.
+        An append in progress is completed also when the caller is cancelled, so that it lands no row twice.
 
         Raises:
-            Unreachable: it is not; the rows stay in the buffer.
+            ServiceUnreachable: the warehouse does not accept the rows; they stay in the buffer.
         """
         landing = asyncio.create_task(self._flush())
         try:
             await asyncio.shield(landing)
         except asyncio.CancelledError:
             while not landing.done():
-                with suppress(asyncio.CancelledError):  # whoever cancels does so until this has ended
+                with suppress(asyncio.CancelledError):  # cancellation waits until this has ended
                     await asyncio.wait((landing,))
             if not landing.cancelled():
-                landing.exception()  # its rows are back in the buffer, and the next flush meets the same fault
+                landing.exception()  # its rows are back in the buffer, and the next flush meets the same error
             raise
 
     async def _flush(self) -> None:
@@ -120,15 +122,15 @@ class AnswerBuffer:
             entries, self._entries, began = self._entries, [], self._clock()
             page = self._journal.turn_page() if self._journal is not None else 0
             try:
-                # Encoded in the thread too: answers that come meanwhile are read at once, and are in the journal then.
+                # Encoding runs in the thread too: results that arrive meanwhile are read and journaled at once.
                 await asyncio.to_thread(self._append, (entries, *rows_of(batch)))
             except BaseException as error:
                 self._waiting, self._oldest = [*batch, *self._waiting], oldest
                 self._entries[:0] = entries
-                self._tell(len(batch), began, type(error).__name__)
+                self._report(len(batch), began, type(error).__name__)
                 raise
             self.landed += len(batch)
-            self._tell(len(batch), began)
+            self._report(len(batch), began)
             if self._journal is not None:
                 self._journal.forget(page)
 
@@ -137,7 +139,7 @@ class AnswerBuffer:
             if rows:
                 self._sink.append(rows)
 
-    def _tell(self, rows: int, began: float, error_type: str | None = None) -> None:
+    def _report(self, rows: int, began: float, error_type: str | None = None) -> None:
         lasted_ms = round((self._clock() - began) * 1000)
         self._events.emit("flush", rows=rows, ms=lasted_ms, waiting=len(self._waiting), error_type=error_type)
 
@@ -152,13 +154,13 @@ class AnswerBuffer:
 
 
 def land_answers(sink: RowSink, answers: Sequence[RequestResult]) -> None:
-    """The rows of the answers are in the warehouse, in the order that makes the last of them the commit marker."""
+    """Lands the rows of the results, in the order that makes the last of them the commit marker."""
     for rows in rows_of(answers):
         sink.append(rows)
 
 
 def rows_of(answers: Sequence[RequestResult]) -> tuple[list[Content], list[Response], list[Prediction], list[Score]]:
-    """The rows of the answers, table by table, in the order in which they are landed."""
+    """Returns the rows of the results, table by table, in the order in which they are landed."""
     contents = [row for answered in answers for row in answered.contents]
     responses = [row for answered in answers for row in answered.responses]
     predictions = [answered.prediction for answered in answers if answered.prediction is not None]

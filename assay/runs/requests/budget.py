@@ -1,7 +1,4 @@
-"""The budget of a run: its caps, the ledger that holds runs to them, and what the warehouse says was spent.
-
-Only wiring belongs here; who may spend is decided in `assay/inference/budgets`.
-"""
+"""The budget of a run: its caps, its ledger, and the spending recorded in the warehouse."""
 
 from __future__ import annotations
 
@@ -32,16 +29,16 @@ from assay.warehouse.landing import LandingWriter
 
 LEDGERS = "budgets"
 LEASE_SECONDS = 30.0
-"""How long a worker may be silent before others take its money back."""
+"""How long a worker may be silent before its lease expires."""
 BATCH_LEASE_SECONDS = float(ACCOUNT_DAYS * 86_400)
-"""How long a batch holds its money when nobody collects it: as long as an account is kept."""
+"""How long a batch reserves its budget when it is not collected: as long as an account is kept."""
 TIMES = LeaseTimes(renew_s=LEASE_SECONDS / 3, patience_s=LEASE_SECONDS + 5)
-"""Whoever waits at a cap outwaits the lease of a worker that was killed."""
+"""A worker that waits at a cap waits longer than the lease of a killed worker lasts."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarehouseSpending:
-    """See `Spending`: what the landing tables say; `caps` say which questions are worth their cost."""
+    """See `Spending`: amounts by the landing tables; only the queries that `caps` need are run."""
 
     warehouse: Warehouse
     caps: Caps
@@ -50,7 +47,7 @@ class WarehouseSpending:
         """See `Spending.landed`.
 
         Raises:
-            Unreachable: the warehouse does not answer; so does `of_run`.
+            ServiceUnreachable: the warehouse does not respond; also raised by `of_run`.
         """
         task_usd = month_usd = Decimal(0)
         if self.caps.task_usd is not None or self.caps.month_usd is not None:
@@ -71,7 +68,7 @@ class WarehouseSpending:
         return Decimal(row["spent_usd"])
 
     def _leases(self, month: date) -> Iterator[BudgetLease]:
-        """Leases that no entry settles, and a lease for each batch that is out."""
+        """Leases without a settling entry, and one lease for each open batch."""
         for row in self.warehouse.stream(OPEN_LEASES.sql, {"month": month}):
             yield _stand_in(
                 row, month, run_landed=nano(Decimal(row["landed_usd"])), amount=nano(Decimal(row["lent_usd"]))
@@ -82,18 +79,18 @@ class WarehouseSpending:
 
 
 def caps_of(settings: Settings, task: Task, *, budget_usd: float | None) -> Caps:
-    """The caps that a run of the task is under; `budget_usd` is the run's own, which goes before the task's for a run."""
+    """Returns the caps of a run of the task; `budget_usd` is the run's own and overrides the task's cap per run."""
     spec = task.spec.budget
     run_usd = budget_usd if budget_usd is not None else spec.run_usd
     return Caps(run_usd=_exact(run_usd), task_usd=_exact(spec.task_usd), month_usd=settings.month_budget_usd)
 
 
 async def open_budget(context: StageContext, run: Run) -> Budget:
-    """The run's budget: what earlier workers of the run have spent is spent. Without a cap it lets everything through.
+    """Opens the run's budget, with the spending of its earlier workers. Without a cap, every call is allowed.
 
     Raises:
         UsageError: there is a cap, and a model has no price.
-        Unreachable: the ledger or the warehouse does not answer.
+        ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
     if not caps.any:
@@ -103,7 +100,7 @@ async def open_budget(context: StageContext, run: Run) -> Budget:
 
 
 def lease_parts(context: StageContext, run: Run, caps: Caps, *, ttl_s: float) -> LeaseDeps:
-    """What a worker's lease for the run is made of; its entries land in a thread."""
+    """Returns the dependencies of a worker's lease for the run; its entries land in a thread."""
     sink = LandingWriter(context.warehouse)
 
     async def land(rows: Sequence[BudgetEntry]) -> None:
@@ -123,12 +120,12 @@ def refuse_unpriced(context: StageContext, task: Task) -> None:
     """Returns when every model of the task has a price.
 
     Raises:
-        UsageError: one has none, so that nobody could say what a call may cost.
+        UsageError: a model has no price, so that the cost of a call is unknown.
     """
     one = TokenUsage(uncached_input=1, cached_input=0, cache_write=0, answer=1, reasoning=0)
-    asked = [(route.name, route.provider, route.model) for route in task.spec.routes]
-    asked += [(juror.name, juror.provider, juror.model) for judge in task.spec.judges for juror in judge.routes]
-    for name, provider, model in asked:
+    models = [(route.name, route.provider, route.model) for route in task.spec.routes]
+    models += [(juror.name, juror.provider, juror.model) for judge in task.spec.judges for juror in judge.routes]
+    for name, provider, model in models:
         price = context.prices.price(one, provider=provider, model=model, on=datetime.now(UTC).date())
         if price.usd is None:
             raise UsageError(
@@ -139,12 +136,12 @@ def refuse_unpriced(context: StageContext, task: Task) -> None:
 
 
 def this_month() -> date:
-    """The first day of the calendar month (UTC) whose caps count now."""
+    """Returns the first day of the calendar month (UTC) whose caps apply now."""
     return datetime.now(UTC).date().replace(day=1)
 
 
 def _ledger(settings: Settings, *, ttl_s: float) -> Ledger:
-    """In Redis where several machines share one, else in a file of this machine; one for each warehouse and environment."""
+    """Opens the ledger of the warehouse and environment: in Redis when several machines share one, else a local file."""
     if settings.redis_url is not None:
         from assay.inference.budgets.redis_ledger import RedisLedger
 
@@ -172,5 +169,5 @@ def _month_after(begins: datetime) -> datetime:
 
 
 def _exact(usd: float | None) -> Decimal | None:
-    """The amount as people wrote it, to the billionth that the warehouse keeps."""
+    """Returns the decimal amount as written, to 9 decimal places as in the warehouse."""
     return None if usd is None else Decimal(str(usd)).quantize(PLACES, ROUND_DOWN)

@@ -1,7 +1,6 @@
-"""Composes the caches of a run: which are on, where they keep their entries, what they begin with.
+"""Builds the caches of a run: which are on, where their entries are stored, and their initial content.
 
-Only wiring belongs here; how an answer is recognised is in `assay.inference.caches`. Each cache is imported where it is
-made: most runs have none, and all would wait for it.
+Each cache is imported where it is made: most runs have none, and all would wait for the import.
 """
 
 from __future__ import annotations
@@ -33,23 +32,23 @@ if TYPE_CHECKING:
 CACHE_FILE = "cache/answers.sqlite"
 
 Land = Callable[[SemanticCacheEntry | Response], None]
-"""Takes a row for the next flush."""
+"""Adds a row to the next flush."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSinks:
-    """Whom the caches tell: `land` of rows for the warehouse, `warn` of trouble that costs hits."""
+    """Callbacks of the caches: `land` gets rows for the warehouse, `warn` problems that cost hits."""
 
     land: Land
     warn: Callable[[str], None]
 
 
 def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCache:
-    """The cache that answers this run: none for a run that measures the present or may reuse nothing.
+    """Opens the cache of this run: none for a run that measures the present or may reuse nothing.
 
     Raises:
         UsageError: the cache file cannot be opened, or the embeddings' provider has no key.
-        Unreachable: the warehouse, from which the semantic cache begins, does not answer.
+        ServiceUnreachable: the warehouse, which holds the semantic cache's entries, does not respond.
     """
     now = datetime.now(UTC)
     since = run.reuse_since(now)
@@ -57,7 +56,7 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
         return NoCache()
     spec, layers = run.task.spec.cache, list[AnswerCache]()
     not_before = since.timestamp()
-    # The exact cache is asked first and opened last, so that nothing is left open where the other cannot be opened.
+    # The exact cache is looked up first and opened last, so that nothing stays open when the other cannot be opened.
     if spec.semantic is not None and spec.semantic.threshold is not None:
         layers.append(_semantic_cache(context, run.facts, spec.semantic, sinks, not_before=not_before))
     if spec.exact is not None:
@@ -69,7 +68,7 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
 
 
 def open_judge_cache(settings: Settings, run: Run, sinks: CacheSinks) -> AnswerCache:
-    """The exact cache for what judges say in this run, where the task has one: a verdict is never taken from a likeness.
+    """Opens the exact cache for the run's judges, where the task has one: a verdict is never reused by similarity.
 
     Raises:
         UsageError: the cache file cannot be opened.
@@ -83,7 +82,7 @@ def open_judge_cache(settings: Settings, run: Run, sinks: CacheSinks) -> AnswerC
 def exact_cache(
     settings: Settings, task: str, spec: ExactCacheSpec, *, warn: Callable[[str], None], not_before: float = 0.0
 ) -> ExactCache:
-    """The exact cache of a task."""
+    """Returns the exact cache of a task."""
     from assay.inference.caches.exact import ExactCache, ExactPolicy
     from assay.inference.caches.keys import CacheKeys
 
@@ -92,7 +91,7 @@ def exact_cache(
 
 
 def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue:
-    """Where answers are kept: in Redis where several machines share one, else in a file of this machine."""
+    """Opens the store of responses: Redis when several machines share one, else a local file."""
     if settings.redis_url is not None:
         from assay.inference.caches.redis_store import RedisStore
 
@@ -106,7 +105,7 @@ def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue
 def embedder(
     context: StageContext, spec: SemanticCacheSpec, *, note: Callable[[EmbeddingCall], None]
 ) -> OpenAIEmbedder:
-    """What asks the semantic cache's provider for embeddings."""
+    """Returns the client that requests embeddings from the semantic cache's provider."""
     from assay.inference.caches.embeddings import EmbeddingEndpoint, OpenAIEmbedder
 
     provider = context.providers[spec.provider]
@@ -120,7 +119,7 @@ def embedder(
 
 
 def kept_entries(warehouse: Warehouse, facts: RunFacts, spec: SemanticCacheSpec) -> Iterator[SemanticCacheEntry]:
-    """What the warehouse holds for the semantic cache of this task and version, oldest first."""
+    """Yields the entries of the semantic cache of this task and version in the warehouse, oldest first."""
     parameters = {
         "task": facts.task,
         "inference_version": facts.inference_version,

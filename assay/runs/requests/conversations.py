@@ -1,7 +1,4 @@
-"""The conversations of a run: each is answered turn by turn, many of them at once.
-
-Which turn is asked after which, and with what history, belongs here; asking one is `answering.py`'s part.
-"""
+"""The conversations of a run: turns of one conversation are requested in order, many conversations at once."""
 
 from __future__ import annotations
 
@@ -30,12 +27,12 @@ from assay.settings import Settings
 from assay.tasks.spec import ConversationSpec
 
 SCORING = RunPurpose.SCORE
-"""The purpose of runs whose answers are what was said; others (evaluations, canaries) only listen."""
+"""The purpose of runs whose predictions become history; others (evaluations, canaries) only read it."""
 FOLDER, SPILL, TURNS = "conversations", "spill", "turns.sqlite"
 LOG = logging.getLogger(__name__)
 
 Settle = Callable[[Request | RequestResult], Awaitable[RequestResult | None]]
-"""Asks a turn and has its rows landed; None where the run cannot go on."""
+"""Sends the request of a turn and lands its rows; returns None where the run cannot continue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,7 @@ class Exchange:
 
 @dataclass
 class Conversations:
-    """What one worker needs to answer the conversations of its part of a run; `shared` outlives the run."""
+    """Dependencies of one worker for the conversations of its part of a run; `shared` outlives the run."""
 
     requests: RunRequests
     spec: ConversationSpec
@@ -63,21 +60,21 @@ class Conversations:
 
     @property
     def run(self) -> Run:
-        """The run whose conversations they are."""
+        """The run of these conversations."""
         return self.requests.run
 
     def recall(self) -> None:
-        """What the warehouse knows of the conversations is at hand; to be called before the first is answered.
+        """Loads what the warehouse has of the conversations; call it before the first turn.
 
         Raises:
-            Unreachable: the warehouse does not answer.
+            ServiceUnreachable: the warehouse does not respond.
         """
         self.known.fill()
         if not self.run.is_golden:
             self.known.fill_earlier(self.kept, self.spec, self.prompts)
 
     def exchanges(self) -> Iterator[Exchange]:
-        """Every conversation of the worker's shard, piece by piece, the first pieces of all of them first."""
+        """Yields every conversation of the worker's shard, piece by piece, the first pieces of all of them first."""
         self._exchanges = self._pieces()
         return self._exchanges
 
@@ -92,10 +89,10 @@ class Conversations:
                 yield Exchange(Talk(key, epoch), turns, piece.is_last)
 
     async def hold(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
-        """The turns are answered one after the other, none of them before the earlier pieces of their conversation.
+        """Processes the turns in order, none of them before the earlier pieces of their conversation.
 
-        It ends early when the run is `halted` or cannot go on: a turn is never asked without an answer before it that is
-        to come.
+        It ends early when the run is `halted` or cannot continue: a turn is never requested while an earlier turn lacks
+        its prediction.
         """
         before, over = self._under_way.get(exchange.talk), asyncio.Event()
         self._under_way[exchange.talk] = over
@@ -109,7 +106,7 @@ class Conversations:
                 del self._under_way[exchange.talk]
 
     async def close(self) -> None:
-        """Connections are released, and the worker's files are gone."""
+        """Releases connections and deletes the worker's files."""
         if self._exchanges is not None:
             self._exchanges.close()
         self.known.close()
@@ -127,7 +124,7 @@ class Conversations:
             answer = self.known.answered(record.position, talk.epoch)
             is_new = answer is None
             if answer is None:
-                answered = await settle(self._asked(record, talk.epoch, history))
+                answered = await settle(self._request_of(record, talk.epoch, history))
                 if answered is None or answered.prediction is None:
                     return
                 answer = PreviousAnswer(answered.prediction.output, answered.prediction.finished_at.timestamp())
@@ -138,28 +135,28 @@ class Conversations:
             self.kept.forget(talk)
 
     async def _history(self, talk: Talk) -> History:
-        """What this run and others have answered of the conversation, as far as it is not too long ago."""
+        """Returns the turns of the conversation from this run and others, within the time limit."""
         shared = await self.shared.load(talk) if self.shared is not None else ()
         since = datetime.now(UTC).timestamp() - self.spec.ttl_s
         kept = await self.kept.load(talk)
         return History((turn for turn in (*shared, *kept) if turn.answered_at >= since), keep=self.spec.keep)
 
-    def _asked(self, record: MaskedRecord, epoch: int, history: History) -> Request | RequestResult:
-        said = history.before(record.turn) if record.turn is not None else []
-        request = self.requests.request(record, epoch, history=said)
+    def _request_of(self, record: MaskedRecord, epoch: int, history: History) -> Request | RequestResult:
+        turns = history.before(record.turn) if record.turn is not None else []
+        request = self.requests.request(record, epoch, history=turns)
         reusable = self.known.reusable(request.key)
         return self.requests.reused(request, reusable) if reusable is not None else request
 
     def _past(self, record: MaskedRecord, answer: PreviousAnswer) -> PastTurn | None:
-        """The turn as the next ones are shown it, None for a record of no conversation."""
+        """Returns the turn as it is shown to later ones, None for a record of no conversation."""
         if record.turn is None:
             return None
-        question = said = ""
+        question = response = ""
         if answer.output is not None:
-            with suppress(PromptFailed):  # answered with the fallback value: nothing was asked
+            with suppress(PromptFailed):  # the prediction is the fallback value: no call was made
                 question = self.prompts.messages(record.fields)[-1]["content"]
-                said = answer_text(answer.output, self.run.task.output_model)
-        return PastTurn(number=record.turn, question=question, answer=said, answered_at=answer.answered_at)
+                response = answer_text(answer.output, self.run.task.output_model)
+        return PastTurn(number=record.turn, question=question, answer=response, answered_at=answer.answered_at)
 
     async def _keep(self, exchange: Exchange, turn: PastTurn, *, is_new: bool) -> None:
         if not exchange.is_last:
@@ -169,10 +166,10 @@ class Conversations:
 
 
 def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: PromptRenderer) -> Conversations:
-    """The conversations of the worker's part of the run, whose rows are turns."""
+    """Opens the conversations of the worker's part of the run, whose rows are turns."""
     run, context = requests.run, requests.context
     folder = context.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
-    shutil.rmtree(folder, ignore_errors=True)  # a worker that was killed left it; the journal's lock keeps others away
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed worker; the journal's lock keeps other processes out
     folder.mkdir(parents=True, mode=0o700)
     return Conversations(
         requests=requests,
@@ -186,7 +183,7 @@ def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: P
 
 
 def _shared(settings: Settings, run: Run, spec: ConversationSpec) -> ConversationStore | None:
-    """Redis, where several workers have one."""
+    """Opens Redis when several workers share one."""
     if settings.redis_url is None:
         return None
     scope = ConversationScope(

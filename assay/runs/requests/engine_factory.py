@@ -1,7 +1,4 @@
-"""Puts the engine of a run together: transports, limiter, budget, router, rows.
-
-Only wiring belongs here: which class plays which part for this task and these settings.
-"""
+"""Builds the engine of a run: transports, limiter, budget, router, rows."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ from assay.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class EngineComponents:
-    """What answers the requests of one run, and must be closed after it."""
+    """The parts of a run's engine; close them after the run."""
 
     run: Run
     rows: CallRows
@@ -49,7 +46,7 @@ class EngineComponents:
     events: Events = field(default_factory=NoEvents)
 
     def engine(self, journal: CallJournal | None) -> Engine:
-        """The engine around the parts."""
+        """Returns the engine built from the parts."""
         task = self.run.task
         calls = CallMaker(
             rows=self.rows,
@@ -72,11 +69,11 @@ class EngineComponents:
         )
 
     def money(self) -> tuple[Decimal, Decimal | None]:
-        """What the run has spent, and the most that it may have spent at its end, in USD."""
+        """Returns the amount spent by the run, and its maximum at the end, in USD."""
         return self.budget.spent_usd, self.budget.cap_usd
 
     async def close(self) -> None:
-        """Connections are released, shares of limits given back."""
+        """Releases connections and shares of limits."""
         for client in self.clients.values():
             await client.close()
         await self.limiter.close()
@@ -92,7 +89,7 @@ def open_components(
     cache: AnswerCache | None = None,
     observed: RunObserver = UNOBSERVED,
 ) -> EngineComponents:
-    """The parts of the run's engine, connected on first use; whoever opened the budget and the cache closes them."""
+    """Opens the parts of the run's engine, connected on first use; the caller closes the budget and the cache."""
     return EngineComponents(
         run=run,
         rows=call_rows(context, run, guard),
@@ -107,12 +104,12 @@ def open_components(
 
 
 def call_rows(context: StageContext, run: Run, guard: RecordMasker) -> CallRows:
-    """What makes the rows of the run's calls."""
+    """Returns the builder of the run's call rows."""
     return CallRows(run.facts, context.prices, guard.masker.scrub)
 
 
 def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRenderer:
-    """What renders the task's requests; providers that take one are told which share their prefix."""
+    """Returns the renderer of the task's requests; providers that accept a prefix key get one per shared prefix."""
 
     def prefix_key(route: RouteSpec, tenant_id: str) -> str | None:
         if not context.providers[route.provider].prompt_cache_key:
@@ -133,17 +130,17 @@ def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRender
 
 
 def connect(context: StageContext, run: Run) -> dict[str, ModelClient]:
-    """A transport for each provider that the run's routes name: the fast one, or behind a proxy the reference."""
+    """A transport for each provider of the run's routes: the fast client, or the reference client behind a proxy."""
     return connect_to(context, {route.provider for route in run.task.spec.routes})
 
 
 def connect_to(context: StageContext, names: Iterable[str]) -> dict[str, ModelClient]:
-    """A transport for each of the providers."""
+    """Returns a transport for each of the providers."""
     providers = {name: context.providers[name] for name in sorted(names)}
     return {name: _transport(provider, provider.api_key(context.settings)) for name, provider in providers.items()}
 
 
 def _transport(provider: Provider, api_key: str) -> ModelClient:
-    if proxy_for(provider.base_url) is not None:  # the `openai` package asks the environment for it by itself
+    if proxy_for(provider.base_url) is not None:  # else the `openai` package reads it from the environment
         return ReferenceClient(provider.dialect, base_url=provider.base_url, api_key=api_key)
     return LeanClient(provider.dialect, base_url=provider.base_url, api_key=api_key)

@@ -1,7 +1,7 @@
-"""What the warehouse knows about the turns of a run: answers of this run, answers to reuse, turns of earlier runs.
+"""Turns of a run that the warehouse knows: predictions of this run, predictions to reuse, turns of earlier runs.
 
-Turns are asked in the order of their conversations, in which no result of the warehouse comes, so its rows are kept in
-files of the worker; memory does not grow with their number.
+Turns are requested in the order of their conversations, which is not the order of the warehouse's results, so the rows
+are stored in files of the worker; memory does not grow with their number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROWS_AT_ONCE = 1_000
 ANSWERS = "answers.sqlite"
 ANSWERED_TABLE = "create table answered (position integer, epoch integer, output text, answered_at real)"
 REUSABLE_TABLE = "create table reusable (request_key text, output text, status text, route text, call_id text)"
-# Made when the rows are there, which sorts them once instead of finding a place for each.
+# Created after the rows, so that they are sorted once instead of on each insert.
 INDEXES = (
     "create index answered_by_place on answered (position, epoch)",
     "create index reusable_by_key on reusable (request_key)",
@@ -42,14 +42,14 @@ REUSED = ("output", "status", "route", "call_id")
 
 @dataclass(frozen=True, slots=True)
 class PreviousAnswer:
-    """What became of a turn; `output` is None where it has no answer."""
+    """The result of a turn; `output` is None where it has no prediction."""
 
     output: str | None
     answered_at: float
 
 
 class PreviousTurns:
-    """The files of one worker in `folder`; to be filled before a turn is asked."""
+    """The files of one worker in `folder`; fill them before the first turn."""
 
     def __init__(self, context: StageContext, run: Run, *, folder: Path) -> None:
         self._context = context
@@ -57,10 +57,10 @@ class PreviousTurns:
         self._file: sqlite3.Connection = scratch_file(folder / ANSWERS, ANSWERED_TABLE, REUSABLE_TABLE)
 
     def fill(self) -> None:
-        """Answers of this run, and those it may reuse, are found from now on.
+        """Loads the predictions of this run, and those it may reuse.
 
         Raises:
-            Unreachable: the warehouse does not answer.
+            ServiceUnreachable: the warehouse does not respond.
         """
         warehouse, window = self._context.warehouse, self._run.window
         answered = warehouse.stream(ANSWERED_TURNS.sql, window)
@@ -79,10 +79,10 @@ class PreviousTurns:
             self._file.execute(statement)
 
     def fill_earlier(self, store: FileStore, spec: ConversationSpec, prompts: PromptRenderer) -> None:
-        """The store holds what earlier runs answered of the conversations that this run goes on with.
+        """Loads into the store the turns of earlier runs of the conversations that this run continues.
 
         Raises:
-            Unreachable: the warehouse does not answer.
+            ServiceUnreachable: the warehouse does not respond.
         """
         since = datetime.now(UTC) - timedelta(seconds=spec.ttl_s)
         parameters = {**self._run.window, **self._scope(), "since": since, "keep": spec.keep}
@@ -91,17 +91,17 @@ class PreviousTurns:
             store.add(chunk)
 
     def answered(self, position: int, epoch: int) -> PreviousAnswer | None:
-        """What this run has landed for the record, None when it is still open."""
+        """Returns the landed result of the record, None when it has no prediction yet."""
         found = self._file.execute(FIND_ANSWERED, (position, epoch)).fetchone()
         return PreviousAnswer(*found) if found is not None else None
 
     def reusable(self, request_key: str) -> dict[str, Any] | None:
-        """An earlier answer to the same question after the same history, None when there is none."""
+        """Returns an earlier prediction for the same question after the same history, None when there is none."""
         found = self._file.execute(FIND_REUSABLE, (request_key,)).fetchone()
         return dict(zip(REUSED, found, strict=True)) if found is not None else None
 
     def close(self) -> None:
-        """The files are let go."""
+        """Closes the files."""
         self._file.close()
 
     def _scope(self) -> dict[str, object]:
@@ -116,12 +116,12 @@ class PreviousTurns:
 def _past_turns(
     rows: Iterator[dict[str, Any]], prompts: PromptRenderer, model: type[BaseModel]
 ) -> Iterator[tuple[Talk, PastTurn]]:
-    """The turns in the words they were asked and answered in: the prompts are those of their inference version."""
+    """Yields the turns with their original prompts and responses: the prompts are those of their inference version."""
     for row in rows:
         fields = orjson.loads(row["input"]) if isinstance(row["input"], str) else row["input"]
         try:
             question = prompts.messages(fields)[-1]["content"]
-        except PromptFailed:  # its answer is a fallback value: nothing was asked
+        except PromptFailed:  # its prediction is a fallback value: no call was made
             continue
         answer = answer_text(_text(row["output"]) or "", model)
         turn = PastTurn(
@@ -131,5 +131,5 @@ def _past_turns(
 
 
 def _text(output: Any) -> str | None:
-    """JSON text of a landed output, which a warehouse may give parsed."""
+    """Returns the JSON text of a landed output, which a warehouse may return parsed."""
     return output if output is None or isinstance(output, str) else orjson.dumps(output).decode()

@@ -61,7 +61,7 @@ _ORDERED = "order by position, epoch"
 
 
 def _narrowed(whole: Statement) -> Statement:
-    """The statement's rows, of the shard's records alone."""
+    """Returns the statement limited to the shard's records."""
     answers = whole.sql.rstrip().removesuffix(_ORDERED)
     positions = "select position from records where" + _IN_SHARD
     sql = "with answers as (" + answers + ") select * from answers where position in (" + positions + ") " + _ORDERED

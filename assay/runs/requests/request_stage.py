@@ -1,6 +1,6 @@
-"""Answers the records of a run: a streaming pass over the snapshot that lands while it goes.
+"""Sends the requests of a run: a streaming pass over the snapshot that lands predictions as it proceeds.
 
-The second stage. Bounded memory: two chunks of records wait masked, so many are in flight, so many wait for a flush.
+The second stage of a run. Memory is bounded by two chunks of masked records, the calls in flight, and one flush.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from assay.runs.requests.conversations import Conversations, Settle
 
 GRACE_SECONDS = 15.0
-"""How long a run that stops waits for the calls under way, which may be paid for already."""
+"""How long a stopping run waits for calls in flight, which may already be billed."""
 EXCHANGES_AHEAD = 40
 """Pieces of conversations that wait at a time, twice: each is several records."""
 Work = Callable[[Any], Awaitable[object]]
@@ -50,23 +50,23 @@ LOG = logging.getLogger(__name__)
 
 
 class RequestProgress(Protocol):
-    """Who is told how a run goes."""
+    """Receives the progress of a run."""
 
     def watch(
         self,
         limiter_states: Callable[[], Mapping[str, LaneState]],
         budget: Callable[[], tuple[Decimal, Decimal | None]],
     ) -> None:
-        """Where the limiter's lanes can be looked at, and what is spent of which cap (None: no cap), in USD."""
+        """Receives the limiter's lanes, and the amount spent and its cap in USD (None: no cap)."""
         ...
 
     def answered(self, answered: RequestResult) -> None:
-        """One more request is answered."""
+        """Counts one more finished request."""
         ...
 
 
 class Interrupted(AssayError):
-    """The run was asked to stop; what was answered is landed."""
+    """The run was stopped by a signal; predictions so far are landed."""
 
     exit_code = 130
 
@@ -88,11 +88,11 @@ class RequestStage:
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer_all(self) -> None:
-        """Every request of the run has its prediction in the warehouse.
+        """Ensures that every request of the run has its prediction in the warehouse.
 
         Raises:
-            Unreachable: the warehouse or every endpoint went away; resume when it is back.
-            UsageError: the key is refused, the quota used up, or another process answers the run.
+            ServiceUnreachable: the warehouse or every endpoint does not respond; resume when it is back.
+            UsageError: the key is rejected, the quota is used up, or another process works on the run.
             Interrupted: `stop` was set.
         """
         guard = RecordMasker(self.run, self.context)
@@ -111,12 +111,12 @@ class RequestStage:
             raise self._failure
         if self.stop.is_set():
             raise Interrupted(
-                "Stopped. Everything answered so far is landed",
-                next_step=f"go on with: assay run {self.run.task.name} --resume {self.run.run_id}",
+                "Stopped. All predictions so far are landed",
+                next_step=f"resume with: assay run {self.run.task.name} --resume {self.run.run_id}",
             )
 
     async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:
-        """The parts of the engine, to be closed with `closing`; what is noted as they close is flushed after it."""
+        """Opens the parts of the engine and registers them with `closing`; rows of their closing are flushed later."""
         closing.push_async_callback(buffer.flush)
         sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
         cache = await asyncio.to_thread(open_cache, self.context, self.run, sinks)
@@ -139,11 +139,13 @@ class RequestStage:
     async def _recall(
         self, closing: AsyncExitStack, requests: RunRequests, parts: EngineComponents
     ) -> Conversations | None:
-        """The conversations to go on with, where the task's rows are turns; to be closed with `closing`."""
+        """Opens the conversations of a task whose rows are turns, and registers them with `closing`."""
         spec = self.run.task.spec.input.conversation
         if spec is None:
             return None
-        from assay.runs.requests.conversations import open_conversations  # few tasks have turns; SQLite comes with them
+        from assay.runs.requests.conversations import (
+            open_conversations,  # few tasks have turns, and this imports SQLite
+        )
 
         conversations = open_conversations(requests, spec, parts.prompts)
         closing.push_async_callback(conversations.close)
@@ -153,18 +155,18 @@ class RequestStage:
     async def _pass(
         self, parts: EngineComponents, journal: Journal, buffer: AnswerBuffer, source: RunRequests | Conversations
     ) -> None:
-        feed, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
+        queue, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
         stopper = asyncio.create_task(self._halt_when_stopped())
         teller = asyncio.create_task(report_lanes(self.observed.events, parts.limiter.states))
         settler = asyncio.create_task(settle_memory())
         try:
             async with flushed(buffer, self._halt):
-                await run_workers(feed, work, count=self._in_flight(), halt=self._halt, grace_s=self.grace_s)
+                await run_workers(queue, work, count=self._in_flight(), halt=self._halt, grace_s=self.grace_s)
         finally:
             await cancel_and_wait(stopper, teller, settler)
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[PrefetchQueue[Any], Work]:
-        """What the workers take one by one, and what each does with it: a request, or the turns of a conversation."""
+        """The queue of items for the workers, and the work on each: a request, or the turns of a conversation."""
         if isinstance(source, RunRequests):
             return PrefetchQueue(iter(source)), settle
         halted = self._halt.is_set
@@ -179,7 +181,7 @@ class RequestStage:
     async def _settle(
         self, engine: Engine, buffer: AnswerBuffer, item: Request | RequestResult
     ) -> RequestResult | None:
-        """The answer, on its way to the warehouse; None where the run cannot go on."""
+        """Sends a request and passes its result to the buffer; returns None where the run cannot continue."""
         try:
             answered = item if isinstance(item, RequestResult) else await engine.answer(item)
             await buffer.add(answered)

@@ -1,7 +1,4 @@
-"""The requests of a run, in the order of its input: what is answered already is left out, what may be reused is.
-
-Only which requests there are belongs here; asking them is `answering.py`'s part.
-"""
+"""The requests of a run, in the order of its input, without those that have a prediction; some reuse an earlier one."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from assay.runs.shards import WHOLE, Shard
 
 @dataclass(frozen=True, slots=True)
 class RunRequests:
-    """Requests of one run that have no prediction yet; those whose answer is reused come as `RequestResult`."""
+    """Requests of one run that have no prediction yet; those that reuse a prediction come as `RequestResult`."""
 
     context: StageContext
     run: Run
@@ -35,7 +32,7 @@ class RunRequests:
     def __iter__(self) -> Iterator[Request | RequestResult]:
         done = _Ordered(self._begin_done())
         reusable = _Ordered(self._begin_reusable())
-        # The warehouse looks for both while what the first call needs besides is made ready.
+        # The warehouse runs both queries while the other parts that the first call needs are prepared.
         self.context.prices.load()
         for record in self.guard.records(shard=self.shard):
             if not isinstance(record, MaskedRecord):
@@ -69,7 +66,7 @@ class RunRequests:
         return self.context.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
     def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
-        """The record asked for the `epoch`-th time after what was said before, whether it is answered or not."""
+        """Returns the request for the record, epoch and history, whether it has a prediction or not."""
         return Request(
             record_id=record.record_id,
             position=record.position,
@@ -91,7 +88,7 @@ class RunRequests:
         )
 
     def reused(self, request: Request, answer: Mapping[str, Any]) -> RequestResult:
-        """The request with an answer that was paid for before."""
+        """Returns the result of a request that reuses an earlier prediction."""
         now = datetime.now(UTC)
         output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
         prediction = prediction_row(
@@ -110,7 +107,7 @@ class RunRequests:
 
 
 class _Ordered:
-    """Rows of a result that is ordered by (position, epoch), looked up in that order in constant memory."""
+    """Rows of a result ordered by (position, epoch), looked up in that order in constant memory."""
 
     def __init__(self, rows: Iterator[dict[str, Any]]) -> None:
         self._rows = rows

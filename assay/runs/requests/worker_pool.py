@@ -1,7 +1,4 @@
-"""Items of a blocking iterator for coroutines: made in a thread, a chunk ahead of those who take them.
-
-Only handing out belongs here; what the items are and what becomes of them is `answering.py`'s matter.
-"""
+"""Passes items of a blocking iterator to coroutines: a thread reads one chunk ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ CHUNK = 200
 
 
 class PrefetchQueue(Generic[T]):
-    """At most two chunks of items wait at a time, so that memory does not grow with their number."""
+    """Holds at most two chunks of items, so that memory does not grow with their number."""
 
     def __init__(self, items: Iterator[T], *, chunk: int = CHUNK) -> None:
         self._items = items
@@ -26,7 +23,7 @@ class PrefetchQueue(Generic[T]):
         self._ended = False
 
     async def take(self) -> T | None:
-        """The next item, None when there is none or the feed was closed; raises what the iterator raises."""
+        """Returns the next item, None at the end or after `close`; raises the exceptions of the iterator."""
         while not self._ready and not self._ended:
             await asyncio.shield(self._fetch())
         if not self._ready:
@@ -36,12 +33,12 @@ class PrefetchQueue(Generic[T]):
         return self._ready.popleft()
 
     def close(self) -> None:
-        """Nothing is handed out any more."""
+        """Ends the queue: no further item is returned."""
         self._ended = True
         self._ready.clear()
 
     async def aclose(self) -> None:
-        """The feed is closed and its thread has come back from the iterator."""
+        """Closes the queue and waits until its thread has left the iterator."""
         self.close()
         if self._fetching is not None:
             await asyncio.gather(self._fetching, return_exceptions=True)
@@ -60,26 +57,26 @@ class PrefetchQueue(Generic[T]):
 
 
 async def run_workers(
-    feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
+    queue: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
 ) -> None:
-    """Every item was worked on; or `halt` was set, no item was begun after it, and those begun had `grace_s` to end.
+    """Returns when every item is processed; or, after `halt`, when the items in progress ended or `grace_s` passed.
 
-    A fault in the work ends all of it and is raised.
+    An error in the work cancels all of it and is raised.
     """
-    workers = {asyncio.create_task(_worker(feed, work, halt)) for _ in range(count)}
+    workers = {asyncio.create_task(_worker(queue, work, halt)) for _ in range(count)}
     halted = asyncio.create_task(halt.wait())
     try:
         await _until_done(workers, halted)
-        feed.close()
+        queue.close()
         ended, _ = await asyncio.wait(workers, timeout=grace_s)
         for worker in ended:
             worker.result()
     finally:
-        feed.close()
+        queue.close()
         for task in (halted, *workers):
             task.cancel()
         await asyncio.gather(halted, *workers, return_exceptions=True)
-        await feed.aclose()
+        await queue.aclose()
 
 
 async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[bool]) -> None:
@@ -91,8 +88,8 @@ async def _until_done(workers: set[asyncio.Task[None]], halted: asyncio.Task[boo
         under_way -= ended
 
 
-async def _worker(feed: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
-    while (item := await feed.take()) is not None and not halt.is_set():
+async def _worker(queue: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], halt: asyncio.Event) -> None:
+    while (item := await queue.take()) is not None and not halt.is_set():
         await work(item)
-        # Others whose answers have come are let go first: what is read is in the journal before new calls are begun.
+        # Let coroutines with finished calls run first: their results are in the journal before new calls start.
         await asyncio.sleep(0)

@@ -1,1 +1,1 @@
-"""Checks of a task folder; each problem found is reported with file and line."""
+"""Validates a task folder; each issue is reported with file and line."""

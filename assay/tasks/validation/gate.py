@@ -1,7 +1,4 @@
-"""What can be wrong with a gate beyond its shape: scorers, slices and rules that it names; and the gate of a task without one.
-
-Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
-"""
+"""Validates the scorers, slices and rules that a gate names, and builds the default gate of a task without one."""
 
 from __future__ import annotations
 
@@ -27,11 +24,11 @@ from assay.tasks.issues import shown
 if TYPE_CHECKING:
     from assay.tasks.case import Case
     from assay.tasks.spec import TaskSpec
-    from assay.tasks.validation.routes import RouteMistake as GateMistake
+    from assay.tasks.validation.routes import RouteIssue as GateIssue
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:
-    """The task's gate; without one, a rule for each figure that its thresholds and SLA name, and one against regressions."""
+    """Returns the task's gate; by default a rule per metric of its thresholds and SLA, and one against regressions."""
     if spec.gate is not None:
         return spec.gate
     rules: list[AnyRule] = [NoRegressionRule(name="no_regression", type="no_regression", margin=DEFAULT_MARGIN)]
@@ -47,18 +44,18 @@ def gate_of(spec: TaskSpec) -> GateSpec:
 
 
 def preferred_by(judge: str) -> str:
-    """The metric that says how often a judge prefers each of two variants, shown both answers."""
+    """Returns the name of the metric for how often a judge prefers each of two variants, shown both predictions."""
     return f"preferred_by_{judge}"
 
 
-def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMistake]:
-    """Every mistake in the rules and waivers, by its path within the block."""
+def gate_issues(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateIssue]:
+    """Yields every issue in the rules and waivers, by its path within the block."""
     if spec.gate is None:
         return
-    asked = [case for case in cases if case.split == GoldenSplit.GATE]
-    slices = {f"{name}={value}" for case in asked for name, value in case.slices.items()}
+    gate_cases = [case for case in cases if case.split == GoldenSplit.GATE]
+    slices = {f"{name}={value}" for case in gate_cases for name, value in case.slices.items()}
     for index, rule in enumerate(spec.gate.rules):
-        for key, expected, found in (*_rule_mistakes(spec, rule), *_slice_mistakes(rule, slices)):
+        for key, expected, found in (*_rule_issues(spec, rule), *_slice_issues(rule, slices)):
             yield ["rules", index, key], expected, found
     names = [rule.name for rule in spec.gate.rules]
     for index, waiver in enumerate(spec.gate.waivers):
@@ -66,7 +63,7 @@ def gate_mistakes(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateMista
             yield ["waivers", index, "rule"], f"the name of a rule ({', '.join(names)})", shown(waiver.rule)
 
 
-def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
+def _rule_issues(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
     scorers = [check.name for check in spec.checks] + [judge.name for judge in spec.judges]
     if isinstance(rule, LowerBoundRule | NoRegressionRule):
         known = [*([RELIABILITY] if spec.correct else []), *scorers]
@@ -75,16 +72,16 @@ def _rule_mistakes(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, st
         if rule.metric not in known:
             yield "metric", f"one of {', '.join(known) or 'nothing: the task declares no scorer'}", shown(rule.metric)
     if isinstance(rule, CostRule) and not spec.correct:
-        yield "type", "a task that says what a correct answer is; add `correct`", "a rule on correct answers"
+        yield "type", "a task that defines a correct prediction; add `correct`", "a rule on correct predictions"
     if isinstance(rule, LatencyRule) and spec.sla is None:
-        yield "type", "`sla` in task.yml, which says how fast an answer must be", "a rule on latency without it"
+        yield "type", "`sla` in task.yml, which sets the maximum latency", "a rule on latency without it"
     if isinstance(rule, CalibrationRule) and rule.judge not in [judge.name for judge in spec.judges]:
         judges = ", ".join(judge.name for judge in spec.judges) or "none declared"
         yield "judge", f"a judge of the task ({judges})", shown(rule.judge)
 
 
-def _slice_mistakes(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
-    """A slice that no case of the gate split has would leave its rule without a say, unnoticed."""
+def _slice_issues(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Yields slices that no case of the gate split has: their rule would silently not count toward the decision."""
     near = ", ".join(sorted(known)) or "none has one"
     if isinstance(rule, GoldenCasesRule):
         for name in rule.covering:

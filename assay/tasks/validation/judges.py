@@ -1,7 +1,4 @@
-"""What can be wrong with judges beyond their shape: rubrics, providers, fields and levels that they name.
-
-Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
-"""
+"""Validates the rubrics, providers, fields and levels that judges name."""
 
 from __future__ import annotations
 
@@ -16,33 +13,33 @@ from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, rubric_missing
 from assay.tasks.spec import TaskSpec
 
-JudgeMistake = tuple[list[str | int], str, str]
-"""Path within the spec, what was expected, what was found."""
+JudgeIssue = tuple[list[str | int], str, str]
+"""Path within the spec, expected, found."""
 
 
 def read_rubrics(
-    spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], mistakes: list[ValidationIssue]
+    spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> dict[str, Rubric]:
-    """The rubric of each judge by the judge's name; what is wrong with a file is added to `mistakes`."""
+    """Returns the rubric of each judge by the judge's name, and appends errors of its file to `issues`."""
     rubrics: dict[str, Rubric] = {}
     for judge in spec.judges:
         if rubric_missing(judge.rubric, folder):
-            continue  # named by `judge_mistakes`, at the line of task.yml
-        rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, mistakes=mistakes)
+            continue  # reported by `judge_issues`, at the line of task.yml
+        rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, issues=issues)
         if rubric is not None:
             rubrics[judge.name] = rubric
     return rubrics
 
 
-def judge_mistakes(
+def judge_issues(
     spec: TaskSpec,
     model: type[BaseModel] | None,
     *,
     rubrics: Mapping[str, Rubric],
     folder: Path,
     providers: Collection[str],
-) -> Iterator[JudgeMistake]:
-    """Every mistake in `judges`; fields of the answer are looked at where the model is known."""
+) -> Iterator[JudgeIssue]:
+    """Yields every issue in `judges`; output fields are validated where the model is known."""
     for index, judge in enumerate(spec.judges):
         place: list[str | int] = ["judges", index]
         if rubric_missing(judge.rubric, folder):
@@ -52,10 +49,10 @@ def judge_mistakes(
                 known = ", ".join(sorted(providers))
                 path = [*place, "routes", number, "provider"]
                 yield path, f"a provider of providers.yml ({known})", shown(juror.provider)
-        yield from _field_mistakes(spec, judge, place, model)
+        yield from _field_issues(spec, judge, place, model)
         rubric = rubrics.get(judge.name)
         if rubric is not None:
-            yield from _scale_mistakes(judge, rubric, place, decides=judge.name in spec.correct)
+            yield from _scale_issues(judge, rubric, place, decides=judge.name in spec.correct)
 
 
 def _wanted_rubric(name: str) -> str:
@@ -64,9 +61,9 @@ def _wanted_rubric(name: str) -> str:
     return f"a rubric file in the task folder, or one of {', '.join(builtin_names())}{hint}"
 
 
-def _field_mistakes(
+def _field_issues(
     spec: TaskSpec, judge: JudgeSpec, place: list[str | int], model: type[BaseModel] | None
-) -> Iterator[JudgeMistake]:
+) -> Iterator[JudgeIssue]:
     answer = None if model is None else (tuple(model.model_fields), f"a field of {model.__name__}")
     inputs = (tuple(spec.input.fields), "a field of the input")
     looked_at = (("input", inputs), ("sources", inputs), ("output", answer), ("reference", answer))
@@ -79,15 +76,13 @@ def _field_mistakes(
                 yield [*place, "sees", name], f"{what} ({', '.join(fields)})", shown(field)
 
 
-def _scale_mistakes(
-    judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool
-) -> Iterator[JudgeMistake]:
+def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool) -> Iterator[JudgeIssue]:
     for need in rubric.needs:
         if not getattr(judge.sees, need):
             yield [*place, "sees"], f"`{need}`, which rubric {judge.rubric!r} needs", "none"
     if rubric.levels is None:
         if judge.passes is not None:
-            yield [*place, "passes"], "none, for the rubric is binary", shown(judge.passes)
+            yield [*place, "passes"], "none, because the rubric is binary", shown(judge.passes)
         return
     levels = ", ".join(map(str, sorted(rubric.levels)))
     if judge.passes is None and decides:

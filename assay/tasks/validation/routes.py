@@ -1,7 +1,4 @@
-"""What can be wrong with the rules of routes beyond their shape: fields, checks and answers that they name.
-
-Finding mistakes belongs here; their lines and their wording as a whole are the loader's.
-"""
+"""Validates the fields, checks and outputs that the rules of routes name."""
 
 from __future__ import annotations
 
@@ -10,32 +7,32 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from assay.tasks.issues import shown
-from assay.tasks.output_model import value_mistake
+from assay.tasks.output_model import value_issue
 from assay.tasks.spec import LOGPROB, RouteSpec, TaskSpec
 
-RouteMistake = tuple[list[str | int], str, str]
-"""Path within the spec, what was expected, what was found."""
+RouteIssue = tuple[list[str | int], str, str]
+"""Path within the spec, expected, found."""
 
 NOT_WITH_A_PREDICTION = frozenset({"logprobs", "max_completion_tokens", "tools", "audio"})
 NEED_LABELS = frozenset({"exact_match"})
-"""Types of checks that judge by an expected value, which nobody has while a request is under way."""
+"""Types of checks that need an expected value, which is not available while a request is in progress."""
 
 
-def route_mistakes(spec: TaskSpec, model: type[BaseModel] | None) -> Iterator[RouteMistake]:
-    """Every mistake in `when` and `escalate`; fields of the answer are looked at where the model is known."""
+def route_issues(spec: TaskSpec, model: type[BaseModel] | None) -> Iterator[RouteIssue]:
+    """Yields every issue in `when` and `escalate`; output fields are validated where the model is known."""
     if all(route.when for route in spec.routes):
-        yield ["routes"], "a route without `when`, so that every record has one", "conditions on all of them"
+        yield ["routes"], "a route without `when`, so that every record has a route", "conditions on all of them"
     for index, route in enumerate(spec.routes):
         place: list[str | int] = ["routes", index]
         for name in route.when.keys() - spec.input.fields.keys():
             yield [*place, "when", name], f"a field of the input ({', '.join(spec.input.fields)})", shown(name)
-        yield from _check_mistakes(spec, route, place)
-        yield from _prediction_mistakes(spec, route, place)
+        yield from _check_issues(spec, route, place)
+        yield from _prediction_issues(spec, route, place)
         if model is not None:
-            yield from _confidence_mistakes(route, place, model)
+            yield from _confidence_issues(route, place, model)
 
 
-def _check_mistakes(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteMistake]:
+def _check_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteIssue]:
     types = {check.name: check.type for check in spec.checks}
     usable = [name for name, kind in types.items() if kind not in NEED_LABELS]
     expected = f"a check of the task that needs no expected value ({', '.join(usable) or 'none declared'})"
@@ -45,17 +42,17 @@ def _check_mistakes(spec: TaskSpec, route: RouteSpec, place: list[str | int]) ->
             yield [*place, "escalate", "checks", position], expected, found
 
 
-def _prediction_mistakes(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteMistake]:
-    """What a request with a predicted output must not hold, by the API reference of `prediction`."""
+def _prediction_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteIssue]:
+    """Yields parameters that providers reject with a predicted output, by the API reference of `prediction`."""
     if spec.prompts.prediction is None or not route.predicted_output:
         return
-    asked = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
-    if taken := sorted(asked & NOT_WITH_A_PREDICTION):
-        wanted = f"false, because providers take no prompts.prediction beside {', '.join(taken)}"
+    used = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
+    if taken := sorted(used & NOT_WITH_A_PREDICTION):
+        wanted = f"false, because providers reject prompts.prediction beside {', '.join(taken)}"
         yield [*place, "predicted_output"], wanted, "true (the default)"
 
 
-def _confidence_mistakes(route: RouteSpec, place: list[str | int], model: type[BaseModel]) -> Iterator[RouteMistake]:
+def _confidence_issues(route: RouteSpec, place: list[str | int], model: type[BaseModel]) -> Iterator[RouteIssue]:
     rule = route.escalate.confidence
     if rule is None or rule.source == LOGPROB:
         return
@@ -63,5 +60,5 @@ def _confidence_mistakes(route: RouteSpec, place: list[str | int], model: type[B
     if rule.source not in model.model_fields:
         fields = ", ".join(model.model_fields)
         yield path, f"{LOGPROB} or a field of {model.__name__} ({fields})", shown(rule.source)
-    elif value_mistake(model, rule.source, 0.5):
+    elif value_issue(model, rule.source, 0.5):
         yield path, f"a field of {model.__name__} that holds a number from 0 to 1", shown(rule.source)

@@ -154,7 +154,9 @@ def test_answers_landed_twice_are_the_same_calls_and_predictions(
     with open_batch_session(bench.project, run, bench.tools) as desk:
         desk.ledger = DyingLedger.of(bench.project, run)
         [first, *_] = desk.ledger.open()
-        finished = desk.ledger.finished(first, desk.ask(desk.api("openai").retrieve(first.provider_batch_id or "")))
+        finished = desk.ledger.finished(
+            first, desk.wait_for(desk.api("openai").retrieve(first.provider_batch_id or ""))
+        )
         with pytest.raises(Killed):
             land_batch(desk, finished)
     if not same_machine:

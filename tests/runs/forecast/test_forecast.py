@@ -79,7 +79,7 @@ def test_when_everything_is_answered_nothing_is_left_to_pay(bench: Bench, name: 
     found = forecast(bench.project, run)
     assert (found.basis, found.requests, found.reused, found.low_usd) == (NOTHING, 0, 8, None)
     assert looked_ahead(bench, task, input=file).basis == NOTHING
-    assert forecast_lines(found) == ["forecast: $0.00, for nothing is left to ask; 8 more are reused and cost nothing"]
+    assert forecast_lines(found) == ["forecast: $0.00, because no request is left; 8 more are reused and cost nothing"]
 
 
 def test_a_look_ahead_sends_nothing_lands_nothing_and_leaves_no_copy(
@@ -118,7 +118,7 @@ def test_a_model_without_a_price_has_no_forecast(bench: Bench, name: str) -> Non
     task = bench.place.task(name, routes=routes)
     found = looked_ahead(bench, task, input=bench.place.rows("in.csv", numbered_rows(2)))
     assert (found.basis, found.high_usd) == (UNPRICED, None)
-    assert forecast_lines(found) == ["forecast: unknown for 2 requests, for a model of the task has no price"]
+    assert forecast_lines(found) == ["forecast: unknown for 2 requests, because a model of the task has no price"]
 
 
 def test_a_run_that_its_cap_will_stop_is_told_how_far_it_comes(bench: Bench, name: str) -> None:

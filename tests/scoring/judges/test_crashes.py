@@ -72,7 +72,7 @@ def test_ctrl_c_lands_what_was_said_and_a_resume_asks_the_rest(
         out, err = process.communicate(timeout=60)
     run_id = run_of(place, task)
     assert (process.returncode, out) == (130, "")
-    assert f"go on with: assay run {task} --resume {run_id}" in err
+    assert f"resume with: assay run {task} --resume {run_id}" in err
     assert "Traceback" not in err
     asked, known = len(judged(model)), len(scores(place, run_id))
     assert 0 < known <= asked < ROWS

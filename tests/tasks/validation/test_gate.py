@@ -75,16 +75,16 @@ def test_a_gate_with_every_kind_of_rule_is_read_in_its_order(folder: TaskFolder)
         (FLOOR + "  on_inconclusive: {live: warn}\n", 5, "'shadow', 'beta' or 'ga'", "'live'"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_gate_names_file_line_expected_and_found(
+def test_an_issue_in_a_gate_names_file_line_expected_and_found(
     folder: TaskFolder, gate: str, line: int, expected: str, found: str
 ) -> None:
     start = with_gate(folder, GATE + gate)
 
-    mistakes = folder.mistakes()
+    issues = folder.issues()
 
-    assert [(mistake.file, mistake.line - start) for mistake in mistakes] == [("tasks/sorting/task.yml", line)]
-    assert expected in mistakes[0].expected
-    assert found in f"{mistakes[0].found}; {mistakes[0].next_step}"
+    assert [(issue.file, issue.line - start) for issue in issues] == [("tasks/sorting/task.yml", line)]
+    assert expected in issues[0].expected
+    assert found in f"{issues[0].found}; {issues[0].next_step}"
 
 
 def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder) -> None:
@@ -92,11 +92,11 @@ def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder
     folder.edit("correct: [label_right]\n", "")
     folder.edit("thresholds:\n  reliability: 0.8\n", "")
 
-    found = [(mistake.line - start, mistake.expected) for mistake in folder.mistakes()]
+    found = [(issue.line - start, issue.expected) for issue in folder.issues()]
 
     assert found == [
         (1, "one of label_right, mine"),
-        (5, "a task that says what a correct answer is; add `correct`"),
+        (5, "a task that defines a correct prediction; add `correct`"),
     ]
 
 

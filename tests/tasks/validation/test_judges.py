@@ -28,8 +28,8 @@ def with_judges(folder: TaskFolder, judges: str, *, correct: str = "label_right"
 
 
 def only(folder: TaskFolder) -> ValidationIssue:
-    [mistake] = folder.mistakes()
-    return mistake
+    [issue] = folder.issues()
+    return issue
 
 
 def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
@@ -51,7 +51,7 @@ def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
         (JUDGE.replace("provider: cheap", "provider: chaep"), 3, "a provider of providers.yml (cheap, dear)", "'chaep'"),
         (JUDGE.replace("safety", "groundedness"), 1, "`sources`, which rubric 'groundedness' needs", "none"),
         (JUDGE.replace("safety", "correctness"), 1, "`reference`, which rubric 'correctness' needs", "none"),
-        (JUDGE + "    passes: 3\n", 4, "none, for the rubric is binary", "3"),
+        (JUDGE + "    passes: 3\n", 4, "none, because the rubric is binary", "3"),
         (JUDGE + "    sees: {input: [massage]}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {sources: massage}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {output: [lable]}\n", 4, "a field of Answer (label)", "'lable'"),
@@ -66,17 +66,17 @@ def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
         (BRIEF.replace("passes: 2", "passes: 3"), 3, "a level of the rubric (1, 2)", "3"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_judge_names_line_expected_and_found(
+def test_an_issue_in_a_judge_names_line_expected_and_found(
     folder: TaskFolder, judges: str, line: int, expected: str, found: str
 ) -> None:
     start = folder.path.joinpath("task.yml").read_text().splitlines().index("correct: [label_right]") + 1
     with_judges(folder, judges)
 
-    mistakes = folder.mistakes()
+    issues = folder.issues()
 
     assert any(
-        mistake.line == start + line and expected in mistake.expected and found in mistake.found for mistake in mistakes
-    ), mistakes
+        issue.line == start + line and expected in issue.expected and found in issue.found for issue in issues
+    ), issues
 
 
 def test_an_ordinal_judge_that_decides_must_say_from_where_it_passes(folder: TaskFolder) -> None:
@@ -112,16 +112,16 @@ def test_correct_names_checks_and_judges_and_nothing_else(folder: TaskFolder) ->
         ("levels:\n", "- levels:\n", 3, "valid YAML"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_rubric_names_the_file_and_line_of_the_rubric(
+def test_an_issue_in_a_rubric_names_the_file_and_line_of_the_rubric(
     folder: TaskFolder, old: str, new: str, line: int, expected: str
 ) -> None:
     with_judges(folder, BRIEF)
     folder.edit(old, new, file="rubrics/brief.yml")
 
-    mistakes = folder.mistakes()
+    issues = folder.issues()
 
-    assert {mistake.file for mistake in mistakes} == {"tasks/sorting/rubrics/brief.yml"}
-    assert any(mistake.line == line and expected in mistake.expected for mistake in mistakes), mistakes
+    assert {issue.file for issue in issues} == {"tasks/sorting/rubrics/brief.yml"}
+    assert any(issue.line == line and expected in issue.expected for issue in issues), issues
 
 
 @pytest.mark.parametrize(

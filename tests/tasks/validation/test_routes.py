@@ -1,4 +1,4 @@
-"""Rules of routes in task.yml: mistakes with their line, and which hash each rule moves."""
+"""Rules of routes in task.yml: issues with their line, and which hash each rule moves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add(folder: TaskFolder, rules: str, *, second: bool = True) -> None:
 def test_right_rules_load(folder: TaskFolder, rules: str) -> None:
     add(folder, rules)
 
-    assert folder.mistakes() == []
+    assert folder.issues() == []
 
 
 @pytest.mark.parametrize(
@@ -49,34 +49,32 @@ def test_right_rules_load(folder: TaskFolder, rules: str) -> None:
         ("    escalate: {confidence: {source: logprob, below: 0.8}}\n", "`routes.0.escalate.confidence.from`", "nothing; add it"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_rule_names_line_expected_and_found(
+def test_an_issue_in_a_rule_names_line_expected_and_found(
     folder: TaskFolder, rules: str, expected: str, found: str
 ) -> None:
     add(folder, rules)
 
-    mistakes = folder.mistakes()
+    issues = folder.issues()
 
-    assert {mistake.line for mistake in mistakes} == {LINE}
-    assert any(
-        expected in mistake.expected and found in f"{mistake.found}; {mistake.next_step}" for mistake in mistakes
-    ), mistakes
+    assert {issue.line for issue in issues} == {LINE}
+    assert any(expected in issue.expected and found in f"{issue.found}; {issue.next_step}" for issue in issues), issues
 
 
 def test_a_record_must_have_a_route(folder: TaskFolder) -> None:
     add(folder, "    when: {message: {equals: x}}\n", second=False)
 
-    [mistake] = folder.mistakes()
-    assert "a route without `when`" in mistake.expected
+    [issue] = folder.issues()
+    assert "a route without `when`" in issue.expected
 
 
-def test_a_mistake_in_the_routes_of_a_variant_is_found_there(folder: TaskFolder) -> None:
+def test_an_issue_in_the_routes_of_a_variant_is_found_there(folder: TaskFolder) -> None:
     folder.edit(
         "  warm:\n",
         "  ruled:\n    routes:\n      - {name: a, provider: cheap, model: m, escalate: {checks: [nothing]}}\n  warm:\n",
     )
 
-    [mistake] = folder.mistakes()
-    assert (mistake.line, mistake.found) == (42, "'nothing'")
+    [issue] = folder.issues()
+    assert (issue.line, issue.found) == (42, "'nothing'")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,7 @@ def test_rules_survive_a_variant_that_changes_something_else(folder: TaskFolder)
         ("max_tokens: 60", "    escalate: {confidence: {from: logprob, below: 0.8}}\n", "logprobs"),
     ],
 )
-def test_a_predicted_output_beside_what_providers_do_not_take_with_it_is_a_mistake(
+def test_a_predicted_output_beside_what_providers_do_not_take_with_it_is_an_issue(
     folder: TaskFolder, parameters: str, rules: str, beside: str
 ) -> None:
     folder.edit("  user: user.j2\n", "  user: user.j2\n  prediction: expected.j2\n")
@@ -130,4 +128,4 @@ def test_a_predicted_output_beside_what_providers_do_not_take_with_it_is_a_mista
     folder.edit("  max_tokens: 60\n", f"  {parameters}\n")
     add(folder, rules, second=bool(rules))
 
-    assert any(f"beside {beside}" in mistake.expected for mistake in folder.mistakes())
+    assert any(f"beside {beside}" in issue.expected for issue in folder.issues())

@@ -287,7 +287,7 @@ def test_the_lines_to_paste_are_a_right_task(place: Place) -> None:
     before = (place.folder.path / "task.yml").read_text()
     place.folder.edit("routes:\n  - name: first\n    provider: cheap\n    model: gpt-5-nano\n", lines)
     try:
-        assert place.folder.mistakes() == []
+        assert place.folder.issues() == []
     finally:
         place.folder.write("task.yml", before)
 

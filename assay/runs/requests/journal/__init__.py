@@ -1,1 +1,1 @@
-"""The local journal of answered calls, which closes the last second before they land."""
+"""The local journal of responses that are paid for and not yet landed."""

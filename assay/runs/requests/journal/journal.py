@@ -1,7 +1,7 @@
-"""What this machine knows of a run beyond the last flush: calls that were sent, answers that were paid for.
+"""Journal of a run on this machine since the last flush: dispatched calls and paid responses.
 
-Should the process be killed, a resume lands what the journal holds, so that no answer is paid for twice and no call
-stays untold. Rows are the warehouse's as soon as they are landed; the journal forgets them then.
+After a crash, a resume lands the content of the journal, so that no response is paid for twice and every call has a
+row. The journal drops rows as soon as they are landed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What an earlier process left: its answers, and its calls whose outcome nobody knows."""
+    """Content left by an earlier process: its results, and its calls with an unknown outcome."""
 
     answers: tuple[RequestResult, ...]
     broken_off: tuple[CallFacts, ...]
@@ -38,8 +38,8 @@ class Recovered:
 class Journal:
     """The journal of one run, or one shard of it; one process at a time may write it.
 
-    Lines are written into memory that the system shares with a file: each outlives the process from the moment it is
-    made, though not the machine, and costs no call to the system.
+    Lines are written into shared memory-mapped files: each line outlives the process as soon as it is written, though
+    not the machine, and needs no system call.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,7 +51,7 @@ class Journal:
         self._under_way: dict[str, bytes] = {}
 
     def open(self) -> None:
-        """The journal is this process's.
+        """Locks the journal for this process.
 
         Raises:
             UsageError: another process answers this run on this machine.
@@ -71,7 +71,7 @@ class Journal:
         self._last, self._files = last_numbers(self._folder)
 
     def recover(self) -> Recovered:
-        """What earlier processes left."""
+        """Returns the content left by earlier processes."""
         answers: list[RequestResult] = []
         sent: dict[str, CallFacts] = {}
         for line in self._lines():
@@ -87,7 +87,7 @@ class Journal:
         return Recovered(tuple(answers), tuple(lost))
 
     def forget_earlier(self) -> None:
-        """What earlier processes left is landed."""
+        """Deletes the content left by earlier processes, which is landed."""
         forget_pages(self._folder, but=(page.path for page in (*self._pages, *self._free)))
 
     def dispatched(self, call: CallFacts) -> None:
@@ -97,7 +97,7 @@ class Journal:
         self._write(line)
 
     def answered(self, answered: RequestResult) -> None:
-        """The answer with its rows is kept until it is landed."""
+        """Stores the result with its rows until it is landed."""
         rows = (answered.prediction, *answered.responses, *answered.contents, *answered.scores)
         line = [(row.table, values_of(row)) for row in rows if row is not None]
         self._write(orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE))
@@ -105,13 +105,13 @@ class Journal:
             self._under_way.pop(response.call_id, None)
 
     def turn_page(self) -> int:
-        """What comes now is written to a new page; gives the number of the last full one."""
+        """Starts a new page; returns the number of the last full one."""
         full = self._pages[-1].number if self._pages else self._last
         self._begin_page(b"".join(self._under_way.values()))
         return full
 
     def forget(self, page: int) -> None:
-        """The pages up to this one are landed; their files are used again."""
+        """Reuses the files of the pages up to this one, which are landed."""
         done = [kept for kept in self._pages if kept.number <= page]
         self._pages = [kept for kept in self._pages if kept.number > page]
         for kept in done:
@@ -119,7 +119,7 @@ class Journal:
         self._free += done
 
     def close(self, *, everything_landed: bool) -> None:
-        """Another process may open the journal; it is gone if there is nothing to keep."""
+        """Unlocks the journal for other processes, and deletes it when everything is landed."""
         for page in (*self._pages, *self._free):
             page.close()
         self._pages, self._free = [], []
@@ -134,7 +134,7 @@ class Journal:
             self._begin_page(line)
 
     def _begin_page(self, first: bytes) -> None:
-        fitting = next((page for page in self._free if page.room >= len(first)), None)
+        fitting = next((page for page in self._free if page.capacity >= len(first)), None)
         if fitting is not None:
             self._free.remove(fitting)
         else:
@@ -150,7 +150,7 @@ class Journal:
             for line in content.splitlines():
                 try:
                     yield orjson.loads(line)
-                except orjson.JSONDecodeError:  # the last line of a process that was killed while writing it
+                except orjson.JSONDecodeError:  # the last line of a process that was killed during the write
                     continue
 
 

@@ -1,7 +1,6 @@
-"""Pages of a journal: files that are mapped into memory, so that writing a line is no call to the system.
+"""Pages of a journal: memory-mapped files, so that writing a line needs no system call.
 
-The layout of a page belongs here: the page's number, how many bytes are written, the bytes. What they say is
-`journal.py`'s matter.
+A page holds its number, the number of bytes written, and the bytes.
 """
 
 from __future__ import annotations
@@ -16,17 +15,17 @@ from pathlib import Path
 from assay.errors import UsageError
 
 HEAD = struct.Struct("<QQQ")
-"""The page's number, the end of what is written, and the layout of the lines."""
+"""The page's number, the end of the written bytes, and the layout of the lines."""
 PAGE_BYTES = 4_000_000
 PAGES = "*.journal"
 OWNER_ONLY = 0o600
 
 
 class Page:
-    """One page; what is written outlives this process from the moment `write` returns.
+    """One page; written bytes outlive this process from the moment `write` returns.
 
     Raises:
-        UsageError: the disk has no room for it. Found out later, the process would be killed for it.
+        UsageError: the disk has no space for the page. Reserved later, a full disk would kill the process.
     """
 
     def __init__(self, path: Path, at_least: int, *, layout: int) -> None:
@@ -44,17 +43,17 @@ class Page:
         self._end = HEAD.size
 
     @property
-    def room(self) -> int:
-        """Bytes that an empty page takes."""
+    def capacity(self) -> int:
+        """Size of an empty page in bytes."""
         return self._size - HEAD.size
 
     def begin(self, number: int) -> None:
-        """The page is empty and has this number."""
+        """Empties the page and gives it this number."""
         self.number, self._end = number, HEAD.size
         self._state()
 
     def write(self, content: bytes) -> bool:
-        """True when the bytes are on the page, False when it has no room for them."""
+        """Returns True when the bytes are on the page, False when it has no space for them."""
         end = self._end + len(content)
         if end > self._size:
             return False
@@ -64,11 +63,11 @@ class Page:
         return True
 
     def clear(self) -> None:
-        """The page holds nothing."""
+        """Empties the page."""
         self.begin(0)
 
     def close(self) -> None:
-        """The page is no longer in memory; the file stays."""
+        """Unmaps the page; the file stays."""
         self._map.close()
 
     def _state(self) -> None:
@@ -77,7 +76,7 @@ class Page:
 
 
 def _mapped(path: Path, size: int) -> mmap.mmap:
-    """The file's bytes in memory, with room for each of them on the disk."""
+    """Maps the file's bytes into memory, with disk space reserved for all of them."""
     with open(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
         if sys.platform == "linux":
             os.posix_fallocate(file.fileno(), 0, size)
@@ -86,7 +85,7 @@ def _mapped(path: Path, size: int) -> mmap.mmap:
 
 
 def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
-    """What the pages in the folder hold, in the order of their numbers.
+    """Yields the content of the pages in the folder, in the order of their numbers.
 
     Raises:
         UsageError: a page has lines of another layout.
@@ -94,20 +93,20 @@ def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
     for (_, end, found), path in sorted((_head(path), path) for path in _files(folder)):
         if end > HEAD.size and found != layout:
             raise UsageError(
-                f"The journal {path} was written by another version of Assay: expected the one that began the run",
-                next_step="resume with that version, or remove the file and what it holds is asked again.",
+                f"The journal {path} was written by another version of Assay: expected the version that started the run",
+                next_step="resume with that version, or remove the file; its requests are then sent again.",
             )
         yield path.read_bytes()[HEAD.size : end]
 
 
 def last_numbers(folder: Path) -> tuple[int, int]:
-    """The highest page number in the folder, and the highest number of a file; 0 where there is none."""
+    """Returns the highest page number in the folder, and the highest number of a file; 0 where there is none."""
     files = _files(folder)
     return max((_head(path)[0] for path in files), default=0), max((int(path.stem) for path in files), default=0)
 
 
 def forget_pages(folder: Path, *, but: Iterable[Path]) -> None:
-    """Only these files are left."""
+    """Deletes all other files of pages."""
     kept = frozenset(but)
     for path in _files(folder):
         if path not in kept:

@@ -1,7 +1,4 @@
-"""A buffer of answers with a journal beside it: what a process that was killed left is landed before anything new comes.
-
-Opening, recovering and closing belong here; who answers is `answering.py`, who judges is `judging.py`.
-"""
+"""A buffer of results with its journal: rows left by a killed process are landed before new ones."""
 
 from __future__ import annotations
 
@@ -18,18 +15,18 @@ from assay.ports import RowSink
 from assay.runs.requests.answer_buffer import AnswerBuffer, land_answers
 from assay.runs.requests.journal.journal import Journal
 
-KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was under way", broke_off=True)
+KILLED = CallFailure(FailureKind.CONNECT, "the process ended during the call", broke_off=True)
 
 
 @asynccontextmanager
 async def open_journaled_buffer(
     journal: Journal, rows: CallRows, sink: RowSink, *, events: Events
 ) -> AsyncIterator[AnswerBuffer]:
-    """The journal is this process's during the block, and gone after it if everything is landed.
+    """Opens the journal for this process; at the end of the block it is deleted if everything is landed.
 
     Raises:
         UsageError: another process has it.
-        Unreachable: what an earlier process left cannot be landed.
+        ServiceUnreachable: what an earlier process left cannot be landed.
     """
     journal.open()
     buffer, recovered = AnswerBuffer(sink, journal=journal, events=events), False
@@ -43,7 +40,7 @@ async def open_journaled_buffer(
 
 @asynccontextmanager
 async def flushed(buffer: AnswerBuffer, halt: asyncio.Event) -> AsyncIterator[None]:
-    """The buffer lands what is due during the block and everything after it; a fault in landing sets `halt` and is raised."""
+    """Flushes the buffer when due, and completely at the end of the block; an error sets `halt` and is raised."""
     flusher = asyncio.create_task(buffer.flush_when_due())
     flusher.add_done_callback(lambda _: halt.set())
     try:
@@ -56,7 +53,7 @@ async def flushed(buffer: AnswerBuffer, halt: asyncio.Event) -> AsyncIterator[No
 
 
 def _land_recovered(journal: Journal, rows: CallRows, sink: RowSink) -> None:
-    """What a process that was killed had been answered is landed, and what it had sent is told of."""
+    """Lands the results that a killed process had received, and a row for each call whose outcome is unknown."""
     recovered = journal.recover()
     lost = [rows.response(call, KILLED, latency_ms=None) for call in recovered.broken_off]
     land_answers(sink, [*recovered.answers, RequestResult(None, tuple(lost))])

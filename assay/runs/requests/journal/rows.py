@@ -1,7 +1,7 @@
-"""Rows as the journal writes them, without their names, and as records again.
+"""Journal lines of rows, without field names, and their conversion back to records.
 
-The order is that of the records' fields, so a journal is only read by the code that has the same fields:
-`LAYOUT` tells.
+Values are in the order of the records' fields, so a journal is readable only by code with the same fields; `LAYOUT`
+identifies them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Respons
 NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
-"""What the line of a call that was sent holds, beside its route."""
+"""Fields of the line of a dispatched call, beside its route."""
 LAYOUT = int.from_bytes(hashlib.sha256(repr((2, NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
@@ -38,13 +38,13 @@ _PICKS = {table: attrgetter(*names) for table, names in NAMES.items()}
 
 
 def values_of(row: Row) -> tuple[Any, ...]:
-    """The row's values in the order of its fields."""
+    """Returns the row's values in the order of its fields."""
     values: tuple[Any, ...] = _PICKS[row.table](row)
     return values
 
 
 def call_line(call: CallFacts) -> dict[str, Any]:
-    """What tells of a call that was sent."""
+    """Returns the journal line of a dispatched call."""
     route = call.route
     return {
         "route": (route.name, route.provider, route.model),
@@ -54,7 +54,7 @@ def call_line(call: CallFacts) -> dict[str, Any]:
 
 
 def call_from(line: Mapping[str, Any]) -> CallFacts:
-    """The call with the route that it went by, which the task may have renamed since."""
+    """Returns the call with the route it used, which the task may have renamed since."""
     name, provider, model = line["route"]
     call = dict(zip(OF_A_CALL, line["call"], strict=True))
     call |= {"started_at": datetime.fromisoformat(call["started_at"]), "estimate_usd": Decimal(call["estimate_usd"])}
@@ -63,7 +63,7 @@ def call_from(line: Mapping[str, Any]) -> CallFacts:
 
 
 def record_from(table: str, values: Sequence[Any]) -> Row:
-    """The record that was written as these JSON values."""
+    """Returns the record that was written as these JSON values."""
     readers = _readers(table)
     named = zip(NAMES[table], values, strict=True)
     return KINDS[table](**{name: _read(readers.get(name), value) for name, value in named})
@@ -82,7 +82,7 @@ def _readers(table: str) -> dict[str, Callable[[Any], Any]]:
 
 
 def _plain(hint: Any) -> Any:
-    """The type without `| None` and without what a tuple holds."""
+    """Returns the type without `| None` and without the item type of a tuple."""
     if isinstance(hint, UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     return get_origin(hint) or hint

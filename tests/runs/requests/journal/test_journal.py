@@ -268,7 +268,7 @@ def test_a_journal_of_another_version_is_named_and_kept(folder: Path) -> None:
     page.write_bytes(content)
     journal = opened(folder)
 
-    with pytest.raises(UsageError, match=rf"{page.name} was written by another version of Assay: .*asked again"):
+    with pytest.raises(UsageError, match=rf"{page.name} was written by another version of Assay: .*sent again"):
         journal.recover()
     journal.close(everything_landed=False)
     assert page.exists()
