@@ -140,7 +140,7 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
         try:
             content = _ProviderBlock.model_validate(block)
         except ValidationError as error:
-            issues += document.mistakes_of(error, under=[name])
+            issues += document.issues_of(error, under=[name])
             continue
         if unspoken := _unspoken(content, str(name), document, dialects):
             issues.append(unspoken)

@@ -93,11 +93,11 @@ def _answers(
     route = _route(session, batch)
     places = results.places()
     positions = {place.position for place in places}
-    requests = RunRequests(desk.context, desk.run, desk.guard)
-    for record in desk.guard.records(wanted=positions.__contains__):
+    requests = RunRequests(session.context, session.run, session.guard)
+    for record in session.guard.records(wanted=positions.__contains__):
         if not isinstance(record, MaskedRecord):
             continue
-        for epoch in range(desk.run.options.epochs):
+        for epoch in range(session.run.options.epochs):
             if (place := RequestPlace(record.position, epoch)) in places:
                 call_id, outcome = results.outcome(place)
                 counts[_kind(outcome)] += 1
