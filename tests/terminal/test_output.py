@@ -20,13 +20,13 @@ from tests.paths import ROOT
 from tests.runs.test_progress import LANE
 
 SHORT_RUN = """
-from assay.inference.request import Answered
+from assay.inference.request import RequestResult
 from assay.terminal.progress import run_progress
 from tests.inference.telemetry.rows import call, prediction
 
 with run_progress(3) as progress:
     for _ in range(3):
-        progress.answered(Answered(prediction(), (call(),)))
+        progress.answered(RequestResult(prediction(), (call(),)))
 """
 
 
