@@ -123,7 +123,7 @@ class Sender:
             self._add(item)
 
     def _add(self, request: Request) -> None:
-        engine, place = self.desk.engine, RequestPlace(request.position, request.epoch)
+        engine, place = self.session.engine, RequestPlace(request.position, request.epoch)
         routes = engine.router.routes(request.fields)
         if _is_cascade(routes) or self.session.ledger.holds(place, routes[0], ever=not self.again):
             return
