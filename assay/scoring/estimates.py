@@ -61,15 +61,12 @@ def estimate_row(
     Its parameters are the columns that `Measured` and the facts do not hold. `scorer` is None where it speaks of the whole
     answer. `details` are what else the method found.
     """
+    method = measured.method
+    row_id = estimate_id(
+        facts.evaluation_id, metric=metric, scorer=scorer, population=population, slice=slice, method=method
+    )
     return Estimate(
-        estimate_id=estimate_id(
-            facts.evaluation_id,
-            metric=metric,
-            scorer=scorer,
-            population=population,
-            slice=slice,
-            method=measured.method,
-        ),
+        estimate_id=row_id,
         evaluation_id=facts.evaluation_id,
         run_id=facts.run_id,
         task=facts.task,
@@ -79,7 +76,7 @@ def estimate_row(
         metric=metric,
         population=population,
         slice=slice,
-        method=measured.method,
+        method=method,
         value=measured.value,
         low=measured.low,
         high=measured.high,

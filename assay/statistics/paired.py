@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import UsageError
 from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MAX_UNSCORED_SHARE
@@ -29,12 +29,18 @@ from assay.statistics.sampling import ALONE, Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
-    from _typeshed import SupportsRichComparison
     from numpy.typing import NDArray
 
     from assay.statistics.sampling import Floats
 
-Key = TypeVar("Key", bound="SupportsRichComparison")
+
+class Sortable(Protocol):
+    """A key that has an order."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+
+
+Key = TypeVar("Key", bound=Sortable)
 OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
 
 

@@ -19,6 +19,7 @@ PRIVATE = {
     "assay/inference/prices.py": "prices that are looked up once, for every call",
     "assay/inference/prompts.py": "parts of bodies that are made once, looked up for every request",
     "assay/inputs/expectations.py": "groups of one function, by the values of a row",
+    "assay/scoring/judges/prompts.py": "parts of bodies that are made once, looked up for every request",
     "assay/runs/batches/submission.py": "files under way and prices, by lane",
     "assay/tasks/golden.py": "what one function has seen",
 }

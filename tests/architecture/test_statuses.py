@@ -64,7 +64,10 @@ PLACES = {
     ("assay/evaluation/power/render.py", "inconclusive"): "the name of a column",
     ("assay/evaluation/render.py", "unscored"): "the name of a field of a comparison",
     ("assay/evaluation/sides.py", "scored"): "the word of a progress line",
-    ("assay/inference/dialects/openai_batches.py", "batch"): "the purpose of a file, in the words of the provider's API",
+    (
+        "assay/inference/dialects/openai_batches.py",
+        "batch",
+    ): "the purpose of a file, in the words of the provider's API",
     ("assay/inference/caches/sqlite_store.py", "ok"): "what SQLite answers to a check",
     ("assay/inference/conversations/history.py", "assistant"): "the role of a message",
     ("assay/inference/conversations/history.py", "user"): "the role of a message",
