@@ -284,7 +284,7 @@ def test_two_processes_do_not_have_the_same_batches(bench: BatchBench, name: str
     run = started(bench, name)
     with (
         open_batch_session(bench.project, run, bench.tools),
-        pytest.raises(UsageError, match=f"another process .* --resume {run.run_id}"),
+        pytest.raises(UsageError, match=f"Another process .* --resume {run.run_id}"),
     ):
         bench.submit(run)
 
