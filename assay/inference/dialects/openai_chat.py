@@ -85,7 +85,7 @@ class OpenAIChat(ChatDialect):
         """The parts of a chat completion's first choice."""
         choices = content.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            return unreadable("the endpoint's answer has no choices", limits)
+            return unreadable("the endpoint's response has no choices", limits)
         choice = choices[0]
         message = choice.get("message")
         if not isinstance(message, dict):

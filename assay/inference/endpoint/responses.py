@@ -49,9 +49,9 @@ def _read_success(dialect: ChatDialect, content: bytes, limits: RateHeaders | No
         try:
             body = json.loads(content)
         except (ValueError, RecursionError) as error:
-            return unreadable(f"the endpoint's answer is not JSON ({type(error).__name__})", limits)
+            return unreadable(f"the endpoint's response is not JSON ({type(error).__name__})", limits)
     if not isinstance(body, dict):
-        return unreadable("the endpoint's answer is not a JSON object", limits)
+        return unreadable("the endpoint's response is not a JSON object", limits)
     return dialect.read_reply(body, limits, is_strict=is_strict)
 
 
@@ -62,7 +62,7 @@ def _status_failure(
     error = _stated(dialect, content, is_page=is_page)
     stated = error.message
     if status in REDIRECTS:
-        stated = f"the endpoint sends on to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
+        stated = f"the endpoint redirects to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
     message = (text_or_none(stated) or "")[:MESSAGE_CHARACTERS]
     return CallFailure(
         error.kind or _status_kind(status, is_page=is_page),

@@ -45,7 +45,7 @@ def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str,
 
     async def ask() -> Preferred:
         parts = JudgeEngineFactory(
-            project=project,
+            context=project,
             run=run,
             rows=call_rows(project, run, RecordMasker(run, project)),
             clients=clients_of(project, [spec]),
