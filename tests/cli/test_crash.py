@@ -162,4 +162,4 @@ def test_a_run_that_crashes_says_how_it_goes_on(place: Workplace, name: str) -> 
     assert done.returncode == 3, done.stderr
     run = place.query("select run_id from runs where task = @task", task=name)[0]
     assert "assay: unexpected SystemExit in assay/" in done.stderr
-    assert done.stderr.splitlines()[-1] == f"go on with: assay run {name} --resume {run['run_id']}"
+    assert done.stderr.splitlines()[-1] == f"resume with: assay run {name} --resume {run['run_id']}"
