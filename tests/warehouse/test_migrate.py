@@ -149,7 +149,7 @@ def test_numbered_migrations_run_once_in_the_order_of_their_numbers(
 def test_a_migration_with_a_bad_name_is_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("select 1")
-    with pytest.raises(UsageError, match=r"expected a name like 0001_what_it_does\.sql with a number of its own"):
+    with pytest.raises(UsageError, match=r"expected a name like 0001_what_it_does\.sql with a unique number"):
         numbered(tmp_path)
 
 
