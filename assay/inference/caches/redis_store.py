@@ -99,8 +99,11 @@ class RedisStore(WriteBehind):
         for item in items:
             lifetime_ms = _milliseconds(item.expires_at - now)
             written = [self._prefix + item.key]
-            pipe.set(written[0], item.value, px=lifetime_ms)
-            if item.note is not None:
+            if item.expires_at > now:
+                pipe.set(written[0], item.value, px=lifetime_ms)
+            else:
+                pipe.delete(written[0])
+            if item.note is not None and item.note.expires_at > now:
                 lifetime_ms = _milliseconds(item.note.expires_at - now)
                 written.append(self._note_place(item.note.place))
                 pipe.lpush(written[1], item.note.text)

@@ -277,6 +277,7 @@ def test_a_ledger_that_lost_its_memory_is_opened_again_and_the_cap_still_holds(b
             for _ in range(20):
                 assert await spend(budget, CENT, CENT)
                 bank.spendings.pay(budget._lease.parts.facts.run_id, "0.01")
+        await no_extension_in_progress(*budgets)
         bank.path.unlink()
         for suffix in ("-wal", "-shm"):
             bank.path.with_name(bank.path.name + suffix).unlink(missing_ok=True)
@@ -285,6 +286,12 @@ def test_a_ledger_that_lost_its_memory_is_opened_again_and_the_cap_still_holds(b
         return sum((budget.spent_usd for budget in budgets), ZERO)
 
     assert run(work()) == DOLLAR
+
+
+async def no_extension_in_progress(*budgets: SharedBudget) -> None:
+    """Every extension that was granted has landed: the warehouse knows each lease in full."""
+    while any(budget._topping_up for budget in budgets):
+        await asyncio.sleep(0.001)
 
 
 def open_leases(bank: Bank) -> tuple[BudgetLease, ...]:
