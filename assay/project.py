@@ -17,7 +17,7 @@ from assay.tasks.at_ref import task_folder_at_ref
 from assay.tasks.issues import TaskValidationError, ValidationIssue
 from assay.tasks.loader import find_task, load_task
 from assay.tasks.spec import CheckSpec, MaskingSpec
-from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, asked_as
+from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, with_variant_of
 from assay.warehouse.client import Warehouse
 
 SNAPSHOTS = "snapshots"
@@ -78,7 +78,7 @@ class Project(StageContext):
         current = self.task(name)
         at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
         other = load_task(at.folder, catalog=self.catalog(), variant=variant)
-        return asked_as(current, replace(other, git_sha=at.git_sha), label=label)
+        return with_variant_of(current, replace(other, git_sha=at.git_sha), label=label)
 
 
 def open_project(settings: Settings) -> Project:

@@ -14,7 +14,7 @@ from assay.pipeline import answer
 from assay.records.statuses import UnfinishedRunStatus
 from assay.runs.resume import join, reopen
 from assay.runs.shards import Shard
-from assay.runs.summary import open_requests, summarise
+from assay.runs.summary import open_requests, summarize
 from assay.tasks.loader import Outline
 from orchestration import metadata
 from orchestration.batch_sensor import batches_out
@@ -110,7 +110,7 @@ def _collect(task: Outline, check: dg.AssetCheckSpec) -> dg.OpDefinition:
             yield metadata.waiting(waiting, check.asset_key)
             return
         project = assay.project()
-        summary = summarise(project.warehouse, join(project, run_id), status=UnfinishedRunStatus.ANSWERED)
+        summary = summarize(project.warehouse, join(project, run_id), status=UnfinishedRunStatus.ANSWERED)
         for name in ASSETS:
             yield dg.Output(None, name, metadata=metadata.answered(summary))
         yield metadata.completeness(summary, check.asset_key)

@@ -35,9 +35,9 @@ class EvaluationConfig(dg.Config):
     """Options of one evaluation; the default champion is the version that serves ga, if any."""
 
     candidate: str = Field(default="default", description="A variant of task.yml, @git-ref or @stage:ga.")
-    champion: str | None = Field(default=None, description="What it is compared with, named likewise.")
-    input: str = Field(default=GATE_SPLIT.value, description="Records that both are asked.")
-    epochs: int = Field(default=1, description="Times each record is asked.")
+    champion: str | None = Field(default=None, description="The variant to compare with, named likewise.")
+    input: str = Field(default=GATE_SPLIT.value, description="Records that both variants process.")
+    epochs: int = Field(default=1, description="Number of predictions per record.")
     budget_usd: float | None = Field(default=None, description="Most that each of the two runs may spend, in USD.")
     reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
 

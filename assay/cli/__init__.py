@@ -37,10 +37,10 @@ class AssayGroup(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except AssayError as error:
-            _tell(partial(click.echo, f"assay: {error}", err=True))
+            _write_to_stderr(partial(click.echo, f"assay: {error}", err=True))
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
-            _tell(partial(click.echo, "assay: interrupted", err=True))
+            _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
             ctx.exit(INTERRUPTED)
         except BaseException as error:  # noqa: BLE001 - Python would exit 1, which means a failed gate
             ctx.exit(_exit_code(error, ctx))
@@ -63,10 +63,10 @@ def _ended() -> int:
         # Outside its standalone mode click returns the code that a command exited with; commands return nothing else.
         return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
-        _tell(error.show)
+        _write_to_stderr(error.show)
         return AssayError.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _tell(partial(click.echo, "assay: interrupted", err=True))
+        _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
         return INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 on a closed pipe of `--help`
         return _exit_code(error, None)
@@ -76,7 +76,7 @@ def _exit_code(error: BaseException, context: click.Context | None) -> int:
     """0 where the reader closed the pipe early, e.g. `| head`; else the code of an error, which was reported."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
-    _tell(partial(_report, error, context))
+    _write_to_stderr(partial(_report, error, context))
     return AssayError.exit_code
 
 
@@ -89,8 +89,8 @@ def _report(error: BaseException, context: click.Context | None) -> None:
         click.echo(f"assay: unexpected {type(error).__name__}; no traceback could be written.", err=True)
 
 
-def _tell(write: Callable[[], None]) -> None:
-    """The message is on stderr; where nobody can read it the exit code has to do."""
+def _write_to_stderr(write: Callable[[], None]) -> None:
+    """Writes the message; if stderr is closed, the exit code is the only report."""
     try:
         write()
     except Exception:  # noqa: BLE001 - whatever it is, Python would exit 1 or 120

@@ -26,18 +26,18 @@ from assay.runs.run import (
     GOLDEN,
     Run,
     RunOptions,
-    asks_golden_set,
     facts_of,
     golden_label,
     input_of,
     oldest_reused,
     purpose_of,
+    uses_golden_set,
 )
 from assay.runs.summary import RunSummary
 from assay.scoring.judges.preferences import judge_named
 from assay.settings import Settings
 from assay.tasks.gate_spec import GATE_SPLIT
-from assay.tasks.task import DEFAULT_VARIANT, Task, asked_as
+from assay.tasks.task import DEFAULT_VARIANT, Task, with_variant_of
 from assay.version import git_sha
 
 AGAIN = "evaluate again to go on: answers that are landed are reused."
@@ -200,7 +200,7 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
     for variant in (DEFAULT_VARIANT, *current.spec.variants):
         found = project.task(name, variant=variant)
         if found.versions.inference == served["inference_version"]:
-            return replace(asked_as(current, found, label=label), git_sha=git_sha(project.settings.root))
+            return replace(with_variant_of(current, found, label=label), git_sha=git_sha(project.settings.root))
     promoted = served["git_sha"]
     if promoted is None:
         raise UsageError(
@@ -267,7 +267,7 @@ class _VariantRun:
         asking only those again would give them a second chance.
         """
         since = oldest_reused(asked.reuse or task.spec.reuse, now=datetime.now(UTC))
-        if since is None or asked.limit is not None or not asks_golden_set(task, asked):
+        if since is None or asked.limit is not None or not uses_golden_set(task, asked):
             return None
         parameters = {
             "task": task.name,

@@ -1,4 +1,4 @@
-"""Normalizes text for the recognisers: full-width digits, unusual spaces, dashes and invisible characters.
+"""Normalizes text for the recognizers: full-width digits, unusual spaces, dashes and invisible characters.
 
 Spans found in the folded text are mapped back, so that the original text is masked.
 """

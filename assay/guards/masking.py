@@ -1,6 +1,6 @@
 """Replaces personal identifiers by placeholders before text is sent, and restores them in the response.
 
-`recognisers` find the identifiers. Masking too much is safe: a value masked without need is restored.
+`recognizers` find the identifiers. Masking too much is safe: a value masked without need is restored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from assay.errors import AssayError, UsageError
 
 if TYPE_CHECKING:
-    from assay.guards.recognisers import Recognisers, Span
+    from assay.guards.recognizers import Recognizers, Span
 
 RULE_VERSION = 1
 """Increases with every change of detection or of placeholders."""
@@ -130,7 +130,7 @@ class Masker:
         return Masked({name: masked[name] for name in texts}, placeholders.originals(), count)
 
     def _spans(self, text: str) -> list[Span]:
-        found = _find(_recognisers(), text)
+        found = _find(_recognizers(), text)
         return [span for span in found if span.entity in self.rules.entities]
 
 
@@ -196,15 +196,15 @@ def _replace(text: str, replacements: list[tuple[Span, str]]) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _find(recognisers: Recognisers, text: str) -> list[Span]:
+def _find(recognizers: Recognizers, text: str) -> list[Span]:
     """Spans in a text of any length, in order; each chunk is read with OVERLAP more characters on both sides."""
     if len(text) <= CHUNK:
-        return recognisers.find(text)
+        return recognizers.find(text)
     spans: list[Span] = []
     decided = 0
     while decided < len(text):
         begin, until = max(0, decided - OVERLAP), decided + CHUNK
-        for span in recognisers.find(text[begin : until + OVERLAP]):
+        for span in recognizers.find(text[begin : until + OVERLAP]):
             found = span.moved(begin)
             if decided < found.end and found.start < until:
                 spans.append(replace(found, start=max(decided, found.start)))
@@ -213,10 +213,10 @@ def _find(recognisers: Recognisers, text: str) -> list[Span]:
 
 
 @cache
-def _recognisers() -> Recognisers:
-    from assay.guards.recognisers import Recognisers
+def _recognizers() -> Recognizers:
+    from assay.guards.recognizers import Recognizers
 
-    return Recognisers()
+    return Recognizers()
 
 
 @cache

@@ -98,7 +98,7 @@ class Candidate:
 
 
 class PhoneFinder:
-    """Finds phone numbers; Presidio's phone recogniser at leniency 1 validates them per region."""
+    """Finds phone numbers; Presidio's phone recognizer at leniency 1 validates them per region."""
 
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import PhoneRecognizer

@@ -101,7 +101,7 @@ class PromptRenderer:
             parameters=self.parameters,
             schema_name=self._task.name,
             schema=dict(self._task.output_schema),
-            wants_logprobs=route.asks_logprobs,
+            wants_logprobs=route.needs_logprobs,
             cache_key=self._prefix_key(route, tenant_id),
         )
         if len(self._writers) >= WRITERS_KEPT:  # tenants without end

@@ -42,7 +42,7 @@ class PredictionKey(NamedTuple):
 
 
 class InputKey(NamedTuple):
-    """A record with the hash of its input: the same record asked the same."""
+    """A record with the hash of its input: equal keys mean the same record with the same input."""
 
     tenant_id: str
     record_id: str

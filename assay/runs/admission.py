@@ -28,12 +28,12 @@ from assay.runs.run import (
     GOLDEN,
     Run,
     RunOptions,
-    asks_golden_set,
     facts_of,
     golden_label,
     input_of,
     purpose_of,
     rules_of,
+    uses_golden_set,
 )
 from assay.runs.run_rows import finished_row, started_row
 from assay.runs.task_version_rows import land_versions
@@ -120,7 +120,7 @@ def _spooled(
     """Returns the run with its input in a snapshot, every row validated."""
     context.warehouse.check()
     purge_expired(context.snapshots_dir, datetime.now(UTC))
-    source, is_golden = _source(context, task, options), asks_golden_set(task, options)
+    source, is_golden = _source(context, task, options), uses_golden_set(task, options)
     rules = rules_of(task, is_golden=is_golden)
     snapshot = spool(
         source,

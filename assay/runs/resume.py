@@ -12,9 +12,9 @@ from assay.runs.admission import _source, _why_stopped
 from assay.runs.run import (
     Run,
     RunOptions,
-    asks_golden_set,
     facts_of,
     input_of,
+    uses_golden_set,
 )
 from assay.runs.run_rows import find_run, options_from
 from assay.tasks.task import Task
@@ -61,7 +61,7 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
         task=task,
         options=options,
         snapshot=snapshot,
-        is_golden=asks_golden_set(task, options),
+        is_golden=uses_golden_set(task, options),
         purpose=row["purpose"],
     )
     failures = row["rows_rejected"] - snapshot.rows_rejected

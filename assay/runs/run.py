@@ -126,7 +126,7 @@ def input_of(task: Task, options: RunOptions) -> str:
     return options.input or task.spec.input.source or "golden"
 
 
-def asks_golden_set(task: Task, options: RunOptions) -> bool:
+def uses_golden_set(task: Task, options: RunOptions) -> bool:
     """True when the run's input is the task's golden set, or a split of it."""
     return GOLDEN.fullmatch(input_of(task, options)) is not None
 
@@ -156,4 +156,4 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
 
 def purpose_of(task: Task, options: RunOptions) -> RunPurpose:
     """Returns `eval` over a golden set, else `score`, unless the options state a purpose."""
-    return options.purpose or (RunPurpose.EVAL if asks_golden_set(task, options) else RunPurpose.SCORE)
+    return options.purpose or (RunPurpose.EVAL if uses_golden_set(task, options) else RunPurpose.SCORE)

@@ -43,7 +43,7 @@ class RunSummary:
     judge_cost_usd: Decimal | None
 
 
-def summarise(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
+def summarize(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
     """Returns the run's counts, tokens and cost as the warehouse holds them now."""
     return summary_of(
         warehouse, run, row_of(find_run(warehouse, run.run_id)), run_counts(warehouse, run), status=status

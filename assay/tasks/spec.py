@@ -171,7 +171,7 @@ class RouteSpec(Block):
         return f"{self.provider}:{self.model}"
 
     @property
-    def asks_logprobs(self) -> bool:
+    def needs_logprobs(self) -> bool:
         """True when the request must include the tokens' log probabilities."""
         return self.escalate.confidence is not None and self.escalate.confidence.source == LOGPROB
 

@@ -111,7 +111,7 @@ def policy_version(spec: TaskSpec) -> str:
     return digest(_policy(spec))
 
 
-def asked_as(task: Task, other: Task, *, label: str) -> Task:
+def with_variant_of(task: Task, other: Task, *, label: str) -> Task:
     """Returns the task with the prompts, examples, routes, output and masking of `other`.
 
     Cases, scorers and policy remain the task's own, so that both variants are scored alike on the same records.
@@ -162,7 +162,7 @@ def _policy(spec: TaskSpec) -> dict[str, Any]:
 
 def _inference_of(route: RouteSpec) -> list[str]:
     """Part of a route that changes the request; log probabilities are included only where a confidence needs them."""
-    return [route.provider, route.model, *(["logprobs"] if route.asks_logprobs else [])]
+    return [route.provider, route.model, *(["logprobs"] if route.needs_logprobs else [])]
 
 
 def _policy_of(route: RouteSpec) -> list[Any]:

@@ -80,9 +80,9 @@ def _verdicts(scores: Frame) -> dict[str, dict[str, bool | None]]:
     found: dict[str, dict[str, bool | None]] = {}
     for (prediction, scorer), group in scores.groupby(["prediction_id", "scorer"]):
         newest = group.sort_values("occurred_at").scorer_version.iloc[-1]
-        judgements = spoken(group[group.scorer_version == newest])
-        all_scored = len(judgements) > 0 and (judgements.status == "scored").all()
-        found.setdefault(prediction, {})[scorer] = bool(judgements.passed.astype(bool).all()) if all_scored else None
+        judgments = spoken(group[group.scorer_version == newest])
+        all_scored = len(judgments) > 0 and (judgments.status == "scored").all()
+        found.setdefault(prediction, {})[scorer] = bool(judgments.passed.astype(bool).all()) if all_scored else None
     return found
 
 

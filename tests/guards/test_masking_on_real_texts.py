@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assay.guards.masking import Masker, MaskingRules, restore
-from assay.guards.recognisers import Recognisers
+from assay.guards.recognizers import Recognizers
 from tests.paths import SHARED
 
 DATA = SHARED / "data"
@@ -29,14 +29,14 @@ def rows() -> list[dict[str, Any]]:
 def test_every_labelled_identifier_is_found_under_its_own_kind(
     rows: list[dict[str, Any]], entity: str, least: float
 ) -> None:
-    recognisers = Recognisers()
+    recognizers = Recognizers()
     found = []
     for row in rows:
-        spans = [span for span in recognisers.find(row["full_text"]) if span.entity == entity]
-        labelled = [span for span in row["spans"] if span["entity_type"] == entity]
+        spans = [span for span in recognizers.find(row["full_text"]) if span.entity == entity]
+        labeled = [span for span in row["spans"] if span["entity_type"] == entity]
         found += [
             any(s.start <= label["start_position"] and label["end_position"] <= s.end for s in spans)
-            for label in labelled
+            for label in labeled
         ]
     assert sum(found) / len(found) >= least
 

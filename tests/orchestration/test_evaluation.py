@@ -21,11 +21,11 @@ def _obeying(model: ModelEndpoint) -> None:
     model.react = obeying
 
 
-def task_at(daily: Daily, stage: str, name: str, *, labelled: int = 60, **edits: Any) -> str:
-    """A task at that stage with labelled cases and some rows of its own; returns its name."""
+def task_at(daily: Daily, stage: str, name: str, *, labeled: int = 60, **edits: Any) -> str:
+    """A task at that stage with labeled cases and some rows of its own; returns its name."""
     source = daily.workplace.rows(f"{name}.csv", numbered_rows(ROWS))
     given = {"record_id": "id", "fields": {"text": "text"}, "source": source}
-    return evaluated_task(daily.workplace, name, cases(labelled), stage=stage, input=given, **edits)
+    return evaluated_task(daily.workplace, name, cases(labeled), stage=stage, input=given, **edits)
 
 
 def job(daily: Daily, name: str, *, day: str = DAY, **config: Any) -> dg.ExecuteInProcessResult:
@@ -95,7 +95,7 @@ def test_an_inconclusive_gate_does_what_the_task_says_for_its_stage(
     name = f"unsure_{stage}_{'_'.join(on_inconclusive.values()) or 'as_is'}"
     floor = {"name": "floor", "type": "lower_bound", "at_least": 0.8}
     gate = {"rules": [floor], "on_inconclusive": on_inconclusive}
-    task = task_at(daily, stage, name, labelled=8, gate=gate)
+    task = task_at(daily, stage, name, labeled=8, gate=gate)
     result = job(daily, f"{task}_evaluation" if stage == "shadow" else task)
     expected = dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
     assert (gate_of(result).passed, gate_of(result).severity) == (False, expected)
@@ -106,7 +106,7 @@ def test_an_inconclusive_gate_does_what_the_task_says_for_its_stage(
 
 def test_a_gate_in_which_no_rule_has_a_say_says_so(daily: Daily) -> None:
     not_worse = {"name": "not_worse", "type": "no_regression", "margin": 0.05}
-    task = task_at(daily, "beta", "silent", labelled=8, rules=[not_worse])
+    task = task_at(daily, "beta", "silent", labeled=8, rules=[not_worse])
     result = job(daily, task)
     assert not result.success
     assert gate_of(result).description == "INCONCLUSIVE; no rule counts toward the decision"
@@ -141,7 +141,7 @@ def test_the_next_day_asks_the_rows_and_no_case_again(daily: Daily) -> None:
 
 
 def test_a_task_that_cannot_be_judged_is_not_asked_at_beta(daily: Daily) -> None:
-    task = task_at(daily, "beta", "without_cases", labelled=0)
+    task = task_at(daily, "beta", "without_cases", labeled=0)
     result = job(daily, task)
     assert not result.success
     assert "has no golden case of the gate split" in failure_of(result, task)

@@ -71,7 +71,7 @@ class BatchClient:
             ServiceUnreachable: the provider does not respond.
             UsageError: it knows no such batch, or denies access.
         """
-        return await self._retried(f"tell of batch {batch_id}", lambda: self.transport.retrieve(batch_id))
+        return await self._retried(f"describe batch {batch_id}", lambda: self.transport.retrieve(batch_id))
 
     async def download(self, file_id: str, path: Path) -> None:
         """Writes the provider's complete file to `path`.

@@ -1,6 +1,6 @@
 """Result files of a provider's batch: lines in any order, some missing, some with an error.
 
-A line is found by the name of its request; reading it is the dialect's part, what becomes of it the engine's.
+A line is found by the id of its request and read by the dialect; the engine decides what follows from it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class BatchResults:
         return self._found.keys() if self._sent is None else self._sent.keys()
 
     def outcome(self, place: RequestPlace) -> tuple[str, Reply | CallFailure | None]:
-        """The call's id and what became of the request; None when the provider gave nothing back for it."""
+        """The call's id and the reply to the request, or its failure; None when the provider returned no line for it."""
         entry = self._found.get(place)
         if entry is None:
             return (self._sent or {})[place].call_id, None

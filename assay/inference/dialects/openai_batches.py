@@ -184,6 +184,6 @@ def _seen(batch: Batch) -> ProviderBatch:
 
 
 def _reason(batch: Batch) -> str | None:
-    faults = batch.errors.data if batch.errors and batch.errors.data else []
-    shown = [f"{fault.code or 'error'}: {fault.message or ''}".rstrip(": ") for fault in faults[:ERRORS_SHOWN]]
+    errors = batch.errors.data if batch.errors and batch.errors.data else []
+    shown = [f"{error.code or 'error'}: {error.message or ''}".rstrip(": ") for error in errors[:ERRORS_SHOWN]]
     return "; ".join(shown) or None

@@ -47,9 +47,9 @@ def read_custom_id(text: object) -> CustomId | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderBatch:
-    """A batch as the provider tells of it; times are UTC and its own.
+    """A batch as the provider describes it; times are the provider's, in UTC.
 
-    `status` is the provider's word; `has_ended` says that nothing more will come of it.
+    `status` is the provider's value; `has_ended` is true when the provider will not change the batch any more.
     """
 
     batch_id: str

@@ -1,7 +1,7 @@
 """Sends one request to a model endpoint: the seam, and its reference transport.
 
-The `openai` package gives connections, proxies and error types; every fault becomes a `CallFailure`. What is sent and
-what comes back is the dialect's part. The fast transport is `transport.py`; reading a response is `responses.py`.
+The `openai` package handles connections, proxies and error types; every error becomes a `CallFailure`. The dialect
+defines request and reply. The fast transport is `transport.py`; `responses.py` reads responses.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Reply:
     """A complete HTTP response of the model; `text` is None without content, and always valid Unicode.
 
     `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none. `finish_reason`
-    and `usage` are as the API said them; `stop` and `tokens` are what its dialect makes of the two.
+    and `usage` are as the API returned them; its dialect derives `stop` and `tokens` from the two.
     """
 
     text: str | None

@@ -1,7 +1,6 @@
 """Reads an HTTP response of a model endpoint: a reply of the model, or the failure that it states.
 
-Belongs here: what HTTP and JSON say. What the body means is the dialect's part. Both transports read their responses
-here, so that they cannot differ in what they make of one.
+It reads status, headers and JSON; the dialect interprets the body. Both transports use it, so that they cannot differ.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ class OpenTelemetryTracing:
         return self._close()
 
     def is_traced(self, place: RequestPlace, *, failed: bool) -> bool:
-        """True for a request of the sample, the same ones in every process and attempt, and for so many failures a second."""
+        """True for the sampled requests, the same in every process and attempt, and for a limited number of failures a second."""
         position, epoch = place
         if ((position + 1) * SPREAD + epoch * 40503) % PLACES < self._sampled_places:
             return True

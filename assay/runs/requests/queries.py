@@ -129,31 +129,31 @@ REUSABLE_TURNS = Statement(
 
 EARLIER_TURNS = Statement(
     """
-    with asked as (
+    with conversations as (
         select conversation_key, min(turn) as first_turn, max(turn) as last_turn
         from records
         where run_id = @run_id and data_date = @data_date and conversation_key is not null
         group by conversation_key
     ),
 
-    said as (
+    earlier_turns as (
         select
             records.conversation_key as conversation_key,
             predictions.epoch as epoch,
             records.turn as turn,
-            records.turn < asked.first_turn as is_before_the_run,
+            records.turn < conversations.first_turn as is_before_the_run,
             records.input as input,
             predictions.output as output,
             predictions.finished_at as finished_at
-        from asked
+        from conversations
         inner join records
-            on asked.conversation_key = records.conversation_key
+            on conversations.conversation_key = records.conversation_key
         inner join predictions
             on records.run_id = predictions.run_id and records.record_id = predictions.record_id
         where
             records.task = @task
             and records.run_id != @run_id
-            and records.turn < asked.last_turn
+            and records.turn < conversations.last_turn
             and predictions.inference_version = @inference_version
             and predictions.output is not null
             and predictions.finished_at >= @since
@@ -167,7 +167,7 @@ EARLIER_TURNS = Statement(
     )
 
     select conversation_key, epoch, turn, input, output, finished_at
-    from said
+    from earlier_turns
     where true
     qualify
         not is_before_the_run

@@ -115,7 +115,7 @@ class _Ordered:
         self._started = False
 
     def at(self, place: RequestPlace) -> dict[str, Any] | None:
-        """The row at `place`, None when there is none; places must be asked for in ascending order."""
+        """The row at `place`, None when there is none; places must be requested in ascending order."""
         if not self._started:
             self._next, self._started = next(self._rows, None), True
         while self._next is not None and (self._next["position"], self._next["epoch"]) < place:

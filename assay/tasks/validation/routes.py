@@ -46,7 +46,7 @@ def _prediction_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int])
     """Yields parameters that providers reject with a predicted output, by the API reference of `prediction`."""
     if spec.prompts.prediction is None or not route.predicted_output:
         return
-    used = {*spec.parameters, *(["logprobs"] if route.asks_logprobs else [])}
+    used = {*spec.parameters, *(["logprobs"] if route.needs_logprobs else [])}
     if taken := sorted(used & NOT_WITH_A_PREDICTION):
         wanted = f"false, because providers reject prompts.prediction beside {', '.join(taken)}"
         yield [*place, "predicted_output"], wanted, "true (the default)"

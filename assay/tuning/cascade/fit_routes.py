@@ -105,7 +105,7 @@ def _source(asked: FitOptions, cheap: RouteRun) -> str:
             f"Route '{cheap.route.name}' of variant '{cheap.task.variant}': expected `escalate.confidence` in task.yml, or "
             "--from with the field of the answer that states it; found neither."
         )
-    if source == LOGPROB and not cheap.route.asks_logprobs:
+    if source == LOGPROB and not cheap.route.needs_logprobs:
         raise UsageError(
             f"Run {cheap.run_id} did not ask for log probabilities",
             next_step=(

@@ -8,7 +8,7 @@ estimates as (
             when metric != 'corrected_rate' then metric
             when starts_with(method, 'rogan_gladen') then 'rogan_gladen'
             else 'ppi'
-        end as figure,
+        end as statistic,
     from {{ ref('stg_landing__estimates') }}
     where
         scorer is not null

@@ -3,7 +3,7 @@ with
 scores as (
 
     select * from {{ ref('fct_scores') }}
-    -- Labelled samples are not uniform: rates from human labels are weighted, in estimates.
+    -- Labeled samples are not uniform: rates from human labels are weighted, in estimates.
     where is_verdict and coalesce(scorer_kind != 'human', true)
 
 ),

@@ -102,7 +102,7 @@ def population(
     judge: tuple[float, float],
     clusters: tuple[int, float] | None,
 ) -> JudgedSample:
-    """Judged rows of which some are labelled."""
+    """Judged rows of which some are labeled."""
     codes = own = None
     if clusters is not None:
         room = (1 - clusters[1]) / clusters[1]

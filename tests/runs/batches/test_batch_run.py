@@ -298,10 +298,10 @@ def test_a_task_without_a_provider_that_takes_batches_is_refused(bench: BatchBen
 
 
 def test_an_answer_is_taken_for_its_own_record(bench: BatchBench, name: str) -> None:
-    def labelled(asked: Asked) -> Reaction:
+    def labeled(asked: Asked) -> Reaction:
         return Reaction(text=json.dumps({"label": "praise", "note": asked.prompt}))
 
-    bench.endpoint.line = labelled
+    bench.endpoint.line = labeled
     bench.provider(max_requests=3)
     bench.submit(run := started(bench, name))
     bench.endpoint.finish_all()

@@ -40,7 +40,7 @@ class Span:
         return Span(self.entity, self.start + by, self.end + by)
 
 
-class Recognisers:
+class Recognizers:
     """Finds the five kinds of identifiers; created once, because loading Presidio takes about a second."""
 
     def __init__(self) -> None:
@@ -117,10 +117,10 @@ _LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
 class IbanFinder:
     """Account numbers in their country's format with a valid checksum by Presidio, in either case."""
 
-    def __init__(self, recogniser: PatternRecognizer) -> None:
+    def __init__(self, recognizer: PatternRecognizer) -> None:
         from presidio_analyzer.predefined_recognizers.generic.iban_patterns import regex_per_country
 
-        self._recogniser = recogniser
+        self._recognizer = recognizer
         self._formats = {country: re.compile(pattern) for country, pattern in regex_per_country.items()}
 
     def __call__(self, text: str) -> Iterator[Extent]:
@@ -141,7 +141,7 @@ class IbanFinder:
             return None
         places = [match.start() for match in _LETTER_OR_DIGIT.finditer(text, start, run.end())]
         whole = layout.match("".join(text[place] for place in places).upper())
-        if whole is None or not self._recogniser.validate_result(whole.group()):
+        if whole is None or not self._recognizer.validate_result(whole.group()):
             return None
         end = places[len(whole.group()) - 1] + 1
         return None if _LETTER_OR_DIGIT.match(text, end) else end
@@ -165,8 +165,8 @@ _CARD_GROUPS = 5
 class CardFinder:
     """Payment cards: a known issuer's prefix and length, and a valid Luhn digit by Presidio."""
 
-    def __init__(self, recogniser: PatternRecognizer) -> None:
-        self._recogniser = recogniser
+    def __init__(self, recognizer: PatternRecognizer) -> None:
+        self._recognizer = recognizer
 
     def __call__(self, text: str) -> Iterator[Extent]:
         """Extents in order of position, without overlaps."""
@@ -186,7 +186,7 @@ class CardFinder:
             if len(number) + end - start > _CARD_LENGTHS[-1]:
                 break
             number += text[start:end]
-            if len(number) in _CARD_LENGTHS and _ISSUER.fullmatch(number) and self._recogniser.validate_result(number):
+            if len(number) in _CARD_LENGTHS and _ISSUER.fullmatch(number) and self._recognizer.validate_result(number):
                 longest = count
         return longest
 
@@ -203,10 +203,10 @@ class SsnFinder:
     A context word in the 40 characters before raises a weak form by 0.35 to at least 0.4, as in Presidio's enhancer.
     """
 
-    def __init__(self, recogniser: UsSsnRecognizer) -> None:
-        self._recogniser = recogniser
-        self._patterns = [(re.compile(pattern.regex), pattern.score) for pattern in recogniser.PATTERNS]
-        self._context = re.compile(rf"\b(?:{'|'.join(map(re.escape, recogniser.context or ()))})\b", re.IGNORECASE)
+    def __init__(self, recognizer: UsSsnRecognizer) -> None:
+        self._recognizer = recognizer
+        self._patterns = [(re.compile(pattern.regex), pattern.score) for pattern in recognizer.PATTERNS]
+        self._context = re.compile(rf"\b(?:{'|'.join(map(re.escape, recognizer.context or ()))})\b", re.IGNORECASE)
 
     def __call__(self, text: str) -> Iterator[Extent]:
         """Extents in order of position, without overlaps."""
@@ -226,7 +226,7 @@ class SsnFinder:
         return (
             score >= SCORE_THRESHOLD
             and not _ends_a_phone(match)
-            and not self._recogniser.invalidate_result(match.group())
+            and not self._recognizer.invalidate_result(match.group())
         )
 
 
