@@ -24,7 +24,12 @@ def git_sha(root: Path) -> str | None:
     """The commit of the checkout around `root`, None outside git."""
     try:
         found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=GIT_SECONDS, check=False
+            ["git", "rev-parse", "HEAD"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=False,  # noqa: S607 - git is found on the PATH, as in a shell
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -105,7 +105,7 @@ def _collect(task: Outline, check: dg.AssetCheckSpec) -> dg.OpDefinition:
             "complete": dg.Out(is_required=False),
         },
     )
-    def collect(assay: AssayResource, run_id: str, waiting: dict, answered: list) -> Iterator[Any]:  # type: ignore[type-arg]
+    def collect(assay: AssayResource, run_id: str, waiting: dict, answered: list) -> Iterator[Any]:  # type: ignore[type-arg]  # noqa: ARG001 - the op waits for it
         if waiting:
             yield metadata.waiting(waiting, check.asset_key)
             return

@@ -100,7 +100,7 @@ def _is_written(path: Path, text: str) -> bool:
     except OSError:
         return False
     try:
-        with open(file, "w", encoding="utf-8", errors="backslashreplace") as log:
+        with os.fdopen(file, "w", encoding="utf-8", errors="backslashreplace") as log:
             log.write(text)
     except OSError:  # the disk is full; half a log would only mislead
         path.unlink()

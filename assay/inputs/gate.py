@@ -36,7 +36,11 @@ class GateDecision:
 def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
     """Passed if at least one record remains and the share of rejected rows is at most `max_rejected_share`."""
     if not snapshot.rows_rejected:
-        return GateDecision(True, False, f"{snapshot.source_label}: all {snapshot.rows_read:,} rows became records.")
+        return GateDecision(
+            passed=True,
+            warned=False,
+            message=f"{snapshot.source_label}: all {snapshot.rows_read:,} rows became records.",
+        )
     share = snapshot.rows_rejected / snapshot.rows_read
     passed = snapshot.record_count > 0 and share <= rules.max_rejected_share
     headline = (
@@ -46,7 +50,7 @@ def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
     if not snapshot.record_count:
         headline += ", no record is left"
     lines = [f"{headline}:", *_reason_lines(snapshot), f"Every rejected row: {snapshot.directory / REJECTED}"]
-    return GateDecision(passed, passed, "\n".join(lines))
+    return GateDecision(passed=passed, warned=passed, message="\n".join(lines))
 
 
 def _reason_lines(snapshot: InputSnapshot) -> list[str]:

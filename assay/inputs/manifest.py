@@ -78,7 +78,7 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     path = directory / MANIFEST
     with private_file(directory / f"{MANIFEST}{PARTIAL_SUFFIX}") as partial:
         partial.write_bytes(orjson.dumps(content, default=_as_json, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
-    os.replace(directory / f"{MANIFEST}{PARTIAL_SUFFIX}", path)
+    (directory / f"{MANIFEST}{PARTIAL_SUFFIX}").replace(path)
 
 
 def read_manifest(directory: Path) -> Manifest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ class LocalFile(Source):
 
     def _stat(self) -> tuple[int, int, int]:
         try:
-            found = os.stat(self.path)
+            found = self.path.stat()
         except OSError as error:
             raise UsageError(
                 f"{self.label} cannot be read: {error.strerror}", next_step="check the path and its permissions."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import hmac
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -248,7 +247,7 @@ def _partial(directory: Path) -> Iterator[Path]:
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial.mkdir(mode=0o700)
         yield partial
-        os.rename(partial, directory)
+        partial.rename(directory)
     except OSError as error:
         if error.errno not in CANNOT_WRITE:
             raise

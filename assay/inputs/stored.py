@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -220,5 +219,5 @@ def _is_abandoned(folder: Path, now: datetime) -> bool:
 def _remove(folder: Path) -> None:
     # Renamed first, so that a killed purge leaves no snapshot that could be opened.
     doomed = folder if folder.name.endswith(PARTIAL_SUFFIX) else folder.with_name(f".{folder.name}{PARTIAL_SUFFIX}")
-    os.replace(folder, doomed)
+    folder.replace(doomed)
     shutil.rmtree(doomed)

@@ -29,7 +29,7 @@ def quick_init(cls: type[T]) -> type[T]:
     parameters = ", ".join(["self", *positional, *(["*"] if by_name else []), *by_name])
     source = f"def make({', '.join(names)}):\n    def __init__({parameters}):\n" + "\n".join(lines)
     scope: dict[str, Any] = {}
-    exec(f"{source}\n    return __init__\n", scope)
+    exec(f"{source}\n    return __init__\n", scope)  # noqa: S102 - the text is made of field names, as `dataclasses` does it
     made = scope["make"](**names)
     made.__qualname__ = f"{cls.__qualname__}.__init__"
     cls.__init__ = made  # type: ignore[method-assign]

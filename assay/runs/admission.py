@@ -145,7 +145,7 @@ def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObse
     sink, snapshot = LandingWriter(context.warehouse), run.snapshot
     land_versions(context, run, sink)
     records, failures = _land_records(context, run, sink) if decision.passed else (0, 0)
-    _land_rejected(context, run, sink)
+    _land_rejected(run, sink)
     rejected = snapshot.rows_rejected + failures
     started = started_row(run, context.settings, records=records, rejected=rejected)
     sink.append([started])
@@ -214,7 +214,7 @@ def _land_records(context: StageContext, run: Run, sink: RowSink) -> tuple[int, 
     return landed, failures
 
 
-def _land_rejected(context: StageContext, run: Run, sink: RowSink) -> None:
+def _land_rejected(run: Run, sink: RowSink) -> None:
     scrub = masker(run.task).scrub
     for chunk in chunks(_rejected_rows(run, scrub), CHUNK_ROWS):
         sink.append(chunk)

@@ -118,7 +118,7 @@ _IN_SHARD = """
 """
 
 SHARD_COUNTS = Statement(
-    "select (select count(distinct record_id) from records where"
+    "select (select count(distinct record_id) from records where"  # noqa: S608 - constants of this file
     + _IN_SHARD
     + ") as records, (select count(distinct prediction_id) from predictions where run_id = @run_id"
     + " and data_date = @data_date and record_id in (select record_id from records where"

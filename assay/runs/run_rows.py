@@ -28,7 +28,7 @@ def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
     if row is None:
         raise UsageError(
             f"No run '{run_id}' in {warehouse.landing}.runs: expected the id that `assay run` printed",
-            next_step=f'`assay query "select run_id, task, occurred_at from {warehouse.landing}.runs"` lists them.',
+            next_step=f'`assay query "select run_id, task, occurred_at from {warehouse.landing}.runs"` lists them.',  # noqa: S608 - advice for a person
         )
     return row
 
@@ -46,7 +46,7 @@ def options_from(row: dict[str, Any]) -> RunOptions:
 
 def started_row(run: Run, settings: Settings, *, records: int, rejected: int) -> RunEvent:
     """Returns the row with the run's options and the expected number of predictions."""
-    settings, versions = settings, run.task.versions
+    versions = run.task.versions
     return RunEvent(
         run_id=run.run_id,
         task=run.task.name,

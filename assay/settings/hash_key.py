@@ -50,7 +50,7 @@ def _new_hash_key(path: Path) -> bytes:
     """A new key of this project; of several processes that create one, the first wins, and none reads a partial key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
-    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
         file.write(secrets.token_hex(KEY_BYTES))
     try:
         with suppress(FileExistsError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from cronsim import CronSim, CronSimError
 
@@ -23,7 +23,7 @@ FIELDS = (
     _Field("weekday", 0, 7),
 )
 EVERY = ["*"] * len(FIELDS)
-START = datetime(2000, 1, 1)
+START = datetime(2000, 1, 1, tzinfo=UTC)
 """Start time that `CronSim` requires; only its parsing is used."""
 
 

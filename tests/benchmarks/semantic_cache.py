@@ -163,7 +163,7 @@ FACTS = RunFacts(
 
 def read(name: str) -> list[Asked]:
     """Every question of the file once."""
-    with open(INTENTS / name, encoding="utf-8", newline="") as file:
+    with (INTENTS / name).open(encoding="utf-8", newline="") as file:
         rows = [Asked(row["text"].strip(), row["category"]) for row in csv.DictReader(file)]
     return list({row.text: row for row in rows}.values())
 

@@ -147,7 +147,7 @@ def test_help_that_nobody_reads_is_no_failed_gate(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
 def test_a_full_disk_under_stdout_exits_3(arguments: list[str]) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run([str(ASSAY), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("assay: system: No space left on device; free space; its traceback is in ")

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
@@ -242,11 +242,11 @@ def test_the_same_input_can_be_spooled_after_a_kill(desk: Desk) -> None:
 
 
 @pytest.fixture
-def naughty_strings() -> Iterator[list[str]]:
+def naughty_strings() -> list[str]:
     path = ROOT / NAUGHTY_STRINGS
     if not path.is_file():
         pytest.skip(f"{NAUGHTY_STRINGS} is not here")
-    yield json.loads(path.read_bytes())
+    return json.loads(path.read_bytes())  # type: ignore[no-any-return]
 
 
 def test_naughty_strings_come_back_from_json_lines_as_they_were(desk: Desk, naughty_strings: list[str]) -> None:

@@ -40,7 +40,7 @@ def tune(task: str, pairs: str, style: str) -> None:
 
     project = opened_project()
     loaded = project.task(task)
-    labeled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))
+    labeled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))  # noqa: PTH100 - `Path.resolve` would follow links
     tuning = measure(project, loaded, labeled)
     if style == "json":
         write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})

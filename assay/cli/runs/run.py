@@ -187,9 +187,9 @@ def _forecast_only(project: Project, given: _Arguments) -> None:
 def _seen_from_here(spec: str | None, root: Path) -> str | None:
     """Returns a path in the working folder, because names are otherwise read from the project folder."""
     # os.path and not Path: a long SQL text is no file name, and Path raises an error for it.
-    if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):
+    if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):  # noqa: PTH113 - see above
         return spec
-    return os.path.abspath(spec)
+    return os.path.abspath(spec)  # noqa: PTH100 - see above
 
 
 def _opened(project: Project, given: _Arguments) -> tuple[Run, int]:

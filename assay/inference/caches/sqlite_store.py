@@ -281,7 +281,7 @@ class SqliteStore(WriteBehind):
         """No other process opens or replaces the file inside the block."""
         import fcntl
 
-        with open(self._path.with_name(f"{self._path.name}.lock"), "a", encoding="ascii") as lock:
+        with self._path.with_name(f"{self._path.name}.lock").open("a", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

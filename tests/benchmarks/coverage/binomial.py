@@ -68,8 +68,9 @@ def figures(
     n = bounds.shape[1] - 1
     even = (np.arange(RATES) + 0.5) / RATES
     beside = np.concatenate([bounds.ravel() - BESIDE, bounds.ravel() + BESIDE])
-    for kind, rates, wanted in (("mean", even, mean), ("least", even, least), ("infimum", beside, None)):
-        rates = rates[(rates > 0) & (rates < 1) & (n * rates >= expected) & (n * (1 - rates) >= expected)]
+    for kind, candidates, wanted in (("mean", even, mean), ("least", even, least), ("infimum", beside, None)):
+        usual = (n * candidates >= expected) & (n * (1 - candidates) >= expected)
+        rates = candidates[(candidates > 0) & (candidates < 1) & usual]
         found = np.concatenate([_shares(bounds, part) for part in np.array_split(rates, len(rates) // 1000 + 1)])
         held, below, width, none = found.T
         yield Figure(

@@ -51,7 +51,13 @@ def measured(module: str, order: Mapping[str, Any], environment: Mapping[str, st
         SystemExit: it failed; the message ends with what it said.
     """
     done = subprocess.run(
-        command(module, order), cwd=ROOT, env=dict(environment), capture_output=True, text=True, timeout=TIMEOUT_S
+        command(module, order),
+        cwd=ROOT,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"{module} ended with {done.returncode}:\n{done.stderr[-3000:]}")

@@ -62,5 +62,5 @@ def test_bodies_without_messages_share_nothing_and_are_equal_where_they_ask_the_
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{", b'"x"'])
 def test_what_is_no_json_object_is_refused(text: bytes) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"JSON|expected|line|char"):
         BodyParts().split(text)

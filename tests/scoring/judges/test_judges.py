@@ -41,7 +41,7 @@ def level(value: int, *, passes: int | None = 4) -> Judgement:
 
 
 def builtin(name: str) -> Rubric:
-    found = read_rubric(name, Path("."), shown_as=str, issues=[])
+    found = read_rubric(name, Path(), shown_as=str, issues=[])
     assert found is not None
     return found
 

@@ -77,7 +77,7 @@ class Page:
 
 def _mapped(path: Path, size: int) -> mmap.mmap:
     """Maps the file's bytes into memory, with disk space reserved for all of them."""
-    with open(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
         if sys.platform == "linux":
             os.posix_fallocate(file.fileno(), 0, size)
         file.truncate(size)
