@@ -50,7 +50,7 @@ class RedisServer:
                     return
             except OSError:
                 time.sleep(0.02)
-        raise RuntimeError(f"redis-server does not answer on port {self._port}")
+        raise RuntimeError(f"redis-server does not respond on port {self._port}")
 
     def stop(self) -> None:
         """It has ended at once, as by kill -9."""

@@ -207,7 +207,7 @@ class RedisLedger:
                 return await script(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"The budget ledger in Redis does not answer ({type(error).__name__}): expected the server that "
+                f"The budget ledger in Redis does not respond ({type(error).__name__}): expected the server that "
                 "REDIS_URL names",
                 next_step="start it, and resume the run.",
             ) from error

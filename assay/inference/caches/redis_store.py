@@ -130,7 +130,7 @@ class RedisStore(WriteBehind):
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The response cache in Redis does not answer ({type(error).__name__}): the run continues without it and "
+                f"The response cache in Redis does not respond ({type(error).__name__}): the run continues without it and "
                 f"tries again every {REST_SECONDS:g} s."
             )
 

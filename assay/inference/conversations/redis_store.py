@@ -114,6 +114,6 @@ class RedisConversations:
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The conversation store in Redis does not answer ({type(error).__name__}): the run continues with the turns that landed "
+                f"The conversation store in Redis does not respond ({type(error).__name__}): the run continues with the turns that landed "
                 f"in the warehouse and tries again every {REST_SECONDS:g} s."
             )

@@ -463,4 +463,4 @@ class Cut:
         self._after -= 1
         if self._after < 0 and self._failures > 0:
             self._failures -= 1
-            raise ServiceUnreachable("the ledger does not answer")
+            raise ServiceUnreachable("the ledger does not respond")

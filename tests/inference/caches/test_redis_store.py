@@ -189,7 +189,7 @@ def test_a_redis_that_is_away_gives_misses_and_is_told_of_once_without_its_passw
 
     assert failing.use(go_on, url=url) == [None] * 5
     [told] = failing.told
-    assert "does not answer" in told and "continues without it" in told
+    assert "does not respond" in told and "continues without it" in told
     assert "sesame" not in told
 
 
