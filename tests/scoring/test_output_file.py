@@ -63,7 +63,7 @@ def test_a_file_that_cannot_be_written_is_told_with_how_to_get_the_answers(
     run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", numbered_rows(1)))
     bench.end(run)
     folder.rmdir()
-    with pytest.raises(UsageError, match=rf"--resume {run.run_id} --output FILE`, nothing is asked again"):
+    with pytest.raises(UsageError, match=rf"--resume {run.run_id} --output FILE`; no request is repeated"):
         write_answers(bench.project, run, folder / "out.jsonl")
 
 
