@@ -137,7 +137,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
         port=port,
         secret=project.settings.hash_key,
         person=person,
-        ready=lambda address: click.echo(f"labelling page: {address}"),
+        ready=lambda address: click.echo(f"labeling page: {address}"),
     )
 
 
