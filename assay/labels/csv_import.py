@@ -202,4 +202,6 @@ def _refuse(path: Path, errors: Sequence[str], rows: int) -> None:
         shown = [*errors[:MAX_ERRORS_SHOWN]]
         if len(errors) > len(shown):
             shown.append(f"… and {len(errors) - len(shown):,} more rows")
-        raise UsageError(f"{path}: {len(errors):,} of {rows:,} rows are invalid, so none was landed.\n" + "\n".join(shown))
+        raise UsageError(
+            f"{path}: {len(errors):,} of {rows:,} rows are invalid, so none was landed.\n" + "\n".join(shown)
+        )

@@ -124,7 +124,9 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> G
         Route("/label/{person}/undo", page.undo, methods=["POST"]),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
     ]
-    app = Starlette(routes=routes, exception_handlers={AssayError: _error_response(409), ValueError: _error_response(400)})
+    app = Starlette(
+        routes=routes, exception_handlers={AssayError: _error_response(409), ValueError: _error_response(400)}
+    )
     return Guard(app, key, hosts, f"assay_review_{session.task.name}")
 
 

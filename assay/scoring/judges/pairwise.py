@@ -24,14 +24,14 @@ from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, context, o
 from assay.scoring.judges.verdicts import ANSWERED, SCORED, status_without_verdict
 from assay.tasks.digest import digest
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
-from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, Rubric, Vote, judge_content, shipped_text
+from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, JudgeVote, Rubric, judge_content, shipped_text
 
 Side = Literal["a", "b", "tie"]
 Shown = Literal["first", "second", "tie"]
 
 
 # Its title and description are part of the response schema that is sent to the model: they stay as they are.
-class PairVote(Vote):
+class PairVote(JudgeVote):
     """The reasons, then which answer is better as they were shown."""
 
     model_config = ConfigDict(title="PairOpinion")

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from assay.labels.page.guard import MAX_BODY_BYTES, LOOPBACK, Guard, page_key
+from assay.labels.page.guard import LOOPBACK, MAX_BODY_BYTES, Guard, page_key
 
 KEY = page_key(b"k" * 32, "sorting")
 JSON = {"content-type": "application/json"}
