@@ -1,6 +1,6 @@
 """Samples of predictions to label: probability samples for calibration, and triage for error analysis.
 
-Input are ids and strata, output is a sample with exact inclusion probabilities.
+A design takes ids and strata and returns a sample with exact inclusion probabilities.
 """
 
 from __future__ import annotations

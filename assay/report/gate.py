@@ -28,7 +28,7 @@ MartRow = Mapping[str, Any]
 
 
 def gate_facts(gate: MartRow | None, split: MartRow | None) -> Iterator[tuple[str, str]]:
-    """Yields the latest decision, the one before it, and the uses of the gate split, as far as there are any."""
+    """Yields the latest decision, the one before it, and the uses of the gate split, if there are any."""
     if gate is not None:
         does = "blocks" if gate["is_blocking"] else "does not block"
         against = gate["champion_variant"] or "no champion"

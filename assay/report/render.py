@@ -103,7 +103,7 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
-    """Returns the overall rates and those of large slices; without slices of the dev split, which prompts may show."""
+    """Returns the overall rates, and those of large slices except in the dev split, whose cases prompts may contain."""
     return [row for row in card.reliability if row["slice"] == OVERALL or _is_shown(row)]
 
 

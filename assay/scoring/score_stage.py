@@ -86,17 +86,17 @@ def score_run(
     return done
 
 
-def write_answers(context: StageContext, run: Run, path: Path) -> int:
+def write_predictions(context: StageContext, run: Run, path: Path) -> int:
     """Writes the outputs, personal values restored, to a JSONL file with mode 600; returns the number of lines.
 
     Raises:
         UsageError: the file cannot be written.
     """
     try:
-        return _write_answers(context, run, path)
+        return _write_predictions(context, run, path)
     except OSError as error:
         raise UsageError(
-            f"The answers cannot be written to {path}: {error.strerror}",
+            f"The predictions cannot be written to {path}: {error.strerror}",
             next_step=(
                 "name another file with "
                 f"`assay run {run.task.name} --resume {run.run_id} --output FILE`; no request is repeated."
@@ -117,7 +117,7 @@ def refuse_unwritable(path: Path) -> None:
         )
 
 
-def _write_answers(context: StageContext, run: Run, path: Path) -> int:
+def _write_predictions(context: StageContext, run: Run, path: Path) -> int:
     guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)  # a leftover file may be readable by others

@@ -75,7 +75,7 @@ class HitCounts:
 
     @property
     def hit_rate(self) -> float:
-        """Hits in all questions."""
+        """Share of questions that hit the cache."""
         return self.hits / self.questions if self.questions else 0.0
 
     @property

@@ -1,6 +1,6 @@
 """Fits the confidence threshold of a cascade for a target quality with a stated error probability.
 
-The input are paired outcomes of two routes on the same labeled records.
+The input is a sequence of paired outcomes of two routes on the same labeled records.
 
 Method: Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, arXiv 2110.01052) with fixed-sequence testing. The
 thresholds are fixed in advance and tested from the one that escalates every record toward the one that keeps every
@@ -31,7 +31,7 @@ NEVER_KEPT = -math.inf
 """Confidence of a prediction that escalates at every threshold: invalid, without a confidence, or with a failed check."""
 LOGITS = [step / 4 for step in range(48, -25, -1)]
 GRID = (ESCALATE_ALL, *(round(1 / (1 + math.exp(-logit)), 7) for logit in LOGITS), KEEP_ALL)
-"""Thresholds in the order of the test, evenly spaced in log odds: token probabilities crowd below 1."""
+"""Thresholds in the order of the test, evenly spaced in log odds, because token probabilities lie close to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
