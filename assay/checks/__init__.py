@@ -1,7 +1,4 @@
-"""Deterministic scorers: a prediction and its case in, one judgement out; no clock, no network, no model.
-
-Belongs here: what can be judged by code. Judging by a model or by people, and statistics over scores, belong to `evals`.
-"""
+"""Checks: deterministic scorers that compute one result from a prediction and its record, without I/O or models."""
 
 from assay.checks.registry import build_scorer, parameter_errors, scorer_version
 from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, unscored

@@ -1,7 +1,4 @@
-"""What every check is: a Pydantic model of its parameters, with a version of its own and a score function.
-
-The checks that come with Assay are in `builtin`, a task's own Python is in `custom`, the list of both in `registry`.
-"""
+"""Base classes of checks: a Pydantic model of the parameters, with a version and a score function."""
 
 from __future__ import annotations
 
@@ -20,10 +17,10 @@ from assay.checks.scoring import CheckResult, JsonObject, Scorer, Subject, on_ou
 
 VERSION_CHARACTERS = 16
 JOINT = "joint"
-"""The error type of what is wrong with several parameters together; its message is whole already."""
+"""Type of an error that concerns several parameters; its message is complete."""
 UNKNOWN = frozenset({"extra_forbidden", "invalid_key"})
 
-# A message says of a parameter what its description says: "expected <description>, found <value>".
+# Messages quote the description of a parameter: "expected <description>, found <value>".
 FieldPath = Annotated[str, Field(min_length=1, description="the name or dotted path of an output field")]
 Flag = Annotated[bool, Field(description="true or false")]
 Texts = Annotated[
@@ -33,13 +30,13 @@ Texts = Annotated[
 
 
 class Check(BaseModel, ABC):
-    """One check with its parameters; equal checks give equal subjects equal results.
+    """One check with its parameters; equal checks return equal results for equal subjects.
 
-    A subclass states its `type`, under which a task names it, and its `version`, which rises with every change of what
-    it answers; of the parameters in `any_of` at least one must be given.
+    A subclass declares its `type`, the name in `task.yml`, and its `version`, which increases whenever its results
+    change; at least one of the parameters in `any_of` must be given.
     """
 
-    # Built on first use: a command that makes no check pays nothing for the ten of them (15 ms).
+    # Built on first use: a command without checks does not spend the 15 ms that all ten take.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     type: ClassVar[str]
@@ -48,14 +45,14 @@ class Check(BaseModel, ABC):
 
     @abstractmethod
     def scorer(self, task_dir: Path, /) -> Scorer:
-        """The score function, ready to be called.
+        """Returns the score function.
 
         Raises:
-            UsageError: a file of the task folder that it needs cannot be loaded.
+            UsageError: a required file of the task folder cannot be loaded.
         """
 
     def source(self, _: Path, /) -> bytes | None:
-        """The task's own code that decides the result; None where the check has none.
+        """Returns the code of the task that determines the result; None if there is none.
 
         Raises:
             UsageError: the code cannot be read.
@@ -63,7 +60,7 @@ class Check(BaseModel, ABC):
         return None
 
     def scorer_version(self, task_dir: Path, /) -> str:
-        """16 hex digits that change with the type, its version, a stated parameter or the task's own code.
+        """Returns 16 hexadecimal digits that depend on the type, its version, the stated parameters and the task's code.
 
         Raises:
             UsageError: the code cannot be read.
@@ -81,13 +78,13 @@ class Check(BaseModel, ABC):
 
     @classmethod
     def parameter_errors(cls, given: Mapping[str, Any]) -> list[str]:
-        """One line per error, each with what was expected and found; empty when the check can be made."""
+        """Returns one line per error with the expected and the found value; empty if the parameters are valid."""
         try:
             cls.model_validate(given)
         except ValidationError as error:
             found = {str(one["loc"][:1]): one for one in reversed(error.errors(include_url=False))}
             lines = [cls._error_line(one, given) for one in reversed(found.values())]
-            # Pydantic looks at parameters together only when each is right by itself.
+            # Pydantic validates parameters jointly only if each is valid by itself.
             if cls._lacks_any_of(given) and JOINT not in {one["type"] for one in found.values()}:
                 lines.append(f"{cls.type}: {cls._neither()}")
             return lines
@@ -123,16 +120,16 @@ class Check(BaseModel, ABC):
 
 
 class OutputCheck(Check):
-    """A check of one field of the output; without an output it is unscored."""
+    """A check of one field of the output; unscored without an output."""
 
     field: FieldPath
 
     @abstractmethod
     def judge(self, output: JsonObject, subject: Subject, /) -> CheckResult:
-        """The result for an output.
+        """Returns the result for an output.
 
         Raises:
-            Unscorable: the output gives nothing to judge.
+            Unscorable: the output lacks what the check needs.
         """
 
     def scorer(self, _: Path, /) -> Scorer:
@@ -141,11 +138,11 @@ class OutputCheck(Check):
 
 
 def joint_error(message: str) -> PydanticCustomError:
-    """The error of a validator that looks at several parameters together."""
+    """Returns the error of a validator of several parameters."""
     return PydanticCustomError(JOINT, "{message}", {"message": message})
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """The known name that the given one may have been meant as, as the end of a message."""
+    """Returns the known name closest to the given one as the end of a message, or the empty string."""
     close = get_close_matches(str(name), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,7 +1,4 @@
-"""A task's own scorers: Python functions in the task folder, loaded from the file as it is now.
-
-Belongs here: finding, loading and calling such a function. Its errors become a status, never a score.
-"""
+"""Custom checks: Python functions in the task folder; an error in one becomes a status, never a score."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from assay.errors import UsageError
 
 
 class CustomFunction(Check):
-    """Calls a function of the task folder; what it raises or wrongly returns is status 'failed' with the reason, never a 0."""
+    """Calls a function of the task folder; if it raises or returns a wrong type, the result is failed, never 0."""
 
     type: ClassVar[str] = "custom"
     version: ClassVar[int] = 1
@@ -34,7 +31,7 @@ class CustomFunction(Check):
     ]
 
     def scorer(self, task_dir: Path, /) -> Scorer:
-        """The function as a scorer.
+        """Returns the function as a scorer.
 
         Raises:
             UsageError: the file or the function is missing, cannot be loaded or does not take one subject.
@@ -44,21 +41,20 @@ class CustomFunction(Check):
 
         def score(subject: Subject) -> CheckResult:
             try:
-                answer = function(subject)
-                return _judged(answer, stated)
-            # The user's code may raise anything; one broken scorer must not end the run, and a message may quote the text.
+                return _result(function(subject), stated)
+            # User code can raise anything: it must not end the run, and its message may contain personal data.
             except Exception as error:  # noqa: BLE001
                 return failed(f"{stated} raised {type(error).__name__} in line {_line_of(error, task_dir)}")
 
         return score
 
     def source(self, task_dir: Path, /) -> bytes:
-        """The bytes of the file, see `Check.source`."""
+        """Returns the bytes of the file, see `Check.source`."""
         return _source_of(self.function, task_dir)
 
 
 def _source_of(stated: str, task_dir: Path) -> bytes:
-    """The bytes of the file that `file.py:function` names.
+    """Returns the bytes of the file in `file.py:function`.
 
     Raises:
         UsageError: the file cannot be read.
@@ -93,7 +89,7 @@ def _load(stated: str, task_dir: Path) -> Callable[[Subject], object]:
 
 
 def _module(path: Path, source: bytes) -> ModuleType:
-    """The file's module, executed once per content; a stale bytecode file is never used."""
+    """Returns the file's module, executed once per content; cached bytecode is not used."""
     digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + source).hexdigest()[:16]
     name = f"assay_task_scorers_{digest}"
     if name in sys.modules:
@@ -106,7 +102,7 @@ def _module(path: Path, source: bytes) -> ModuleType:
     sys.modules[name] = module  # dataclasses in the file look their module up here
     try:
         exec(loader.source_to_code(source, str(path)), module.__dict__)
-    # A file's top level may raise anything; whatever it is, the user reads the file and the line.
+    # Module-level user code can raise anything; the message names the file and the line.
     except Exception as error:
         del sys.modules[name]
         line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path.parent)
@@ -117,18 +113,18 @@ def _module(path: Path, source: bytes) -> ModuleType:
     return module
 
 
-def _judged(answer: object, stated: str) -> CheckResult:
-    if isinstance(answer, CheckResult):
-        return answer
-    if isinstance(answer, bool):
-        return passed(answer, f"{stated} answered {answer}")
-    if isinstance(answer, int | float):
-        return measured(answer, f"{stated} answered {answer}")
-    return failed(f"{stated} returned {shown(answer)}: expected a Judged, a bool or a number")
+def _result(value: object, stated: str) -> CheckResult:
+    if isinstance(value, CheckResult):
+        return value
+    if isinstance(value, bool):
+        return passed(value, f"{stated} returned {value}")
+    if isinstance(value, int | float):
+        return measured(value, f"{stated} returned {value}")
+    return failed(f"{stated} returned {shown(value)}: expected a CheckResult, a bool or a number")
 
 
 def _line_of(error: Exception, folder: Path) -> int | str:
-    """The last line of the folder's own code that the error went through."""
+    """Returns the last line of the folder's code in the traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
     line = frames[-1].lineno if frames else None
     return "unknown" if line is None else line

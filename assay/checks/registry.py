@@ -1,7 +1,4 @@
-"""Which types of checks exist, and how one is made from what a task states.
-
-The checks themselves are in `builtin` and `custom`; reading them from `task.yml` belongs to `tasks`.
-"""
+"""The registry of check types, and the construction of a check from its declaration in a task."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
 
 
 def build_scorer(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> Scorer:
-    """The scorer, ready to be called; a custom file is loaded already.
+    """Returns the scorer; the file of a custom check is already loaded.
 
     Raises:
         UsageError: the type or a parameter is wrong, or the custom file cannot be loaded.
@@ -48,7 +45,7 @@ def build_scorer(type: str, parameters: Mapping[str, object], *, task_dir: Path)
 
 
 def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[str]:
-    """One line per issue, each with what was expected and found; empty when the check can be made."""
+    """Returns one line per error with the expected and the found value; empty if the check is valid."""
     if type not in CHECK_TYPES:
         return [
             f"check type {shown(type)} is not known: expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"
@@ -57,7 +54,7 @@ def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[str]:
 
 
 def scorer_version(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> str:
-    """16 hex digits that change with the type, a parameter, the version of this check or a custom file's bytes.
+    """Returns 16 hexadecimal digits that depend on the type, the parameters, the check's version and a custom file's bytes.
 
     Raises:
         UsageError: the type or a parameter is wrong, or the custom file cannot be read.

@@ -1,7 +1,4 @@
-"""What a scorer is given and what it answers; "failed", "could not be scored" and "scored 0" are never the same.
-
-The scorers themselves are in `builtin` and, for a task's own Python, in `custom`.
-"""
+"""The interface of checks: their subject and their result, in which failed, unscored and scored 0 are distinct."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ SCORED, UNSCORED, FAILED = ScoreStatus.SCORED, ScoreStatus.UNSCORED, ScoreStatus
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One judgement; `value` and `passed` are None unless the status is 'scored'. The caller scrubs the explanation."""
+    """The result of one check; `value` and `passed` are None unless it is scored. The caller masks the explanation."""
 
     status: ScoreStatus
     value: float | None
@@ -31,7 +28,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged: the output of a prediction, its status, the record's input and what the case expects."""
+    """What a check scores: a prediction's output and status, with the input and the expected value of its record."""
 
     output: JsonObject | None
     expected: JsonObject | None
@@ -40,27 +37,27 @@ class Subject:
 
 
 class Scorer(Protocol):
-    """A pure function: equal subjects get equal judgements."""
+    """A pure function: equal subjects have equal results."""
 
     def __call__(self, subject: Subject) -> CheckResult:
-        """The judgement; it does not raise for anything in the subject."""
+        """Returns the result; no subject makes it raise."""
         ...
 
 
 class Unscorable(Exception):
-    """Raised inside a check where the subject gives nothing to judge; its text is the reason."""
+    """Raised inside a check when the subject lacks what the check needs; the text is the reason."""
 
 
 def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:
-    """A judgement of yes (value 1) or no (value 0)."""
+    """Returns a result of passed (value 1) or not passed (value 0)."""
     return CheckResult(SCORED, 1.0 if is_passed else 0.0, label, is_passed, explanation)
 
 
 def measured(value: float, explanation: str | None = None) -> CheckResult:
-    """A judgement on a scale, neither passed nor not.
+    """Returns a numeric result that neither passes nor fails.
 
     Raises:
-        ValueError: the value is not finite, so no mean could be taken of it.
+        ValueError: the value is not finite, so that means would be undefined.
     """
     if not math.isfinite(value):
         raise ValueError(f"A score is {value}: expected a finite number.")
@@ -68,17 +65,17 @@ def measured(value: float, explanation: str | None = None) -> CheckResult:
 
 
 def unscored(reason: str) -> CheckResult:
-    """There was nothing to judge; this is not a 0."""
+    """Returns a result without a score, which is different from a score of 0."""
     return CheckResult(UNSCORED, None, None, None, reason)
 
 
 def failed(reason: str) -> CheckResult:
-    """The scorer itself broke; this says nothing about the prediction."""
+    """Returns the result of a check that raised an error; it is not a score of the prediction."""
     return CheckResult(FAILED, None, None, None, reason)
 
 
 def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:
-    """A scorer that is unscored without an output, and where `judge` raises Unscorable."""
+    """Returns a scorer that calls `judge`; unscored without an output, or if `judge` raises `Unscorable`."""
 
     def score(subject: Subject) -> CheckResult:
         if subject.output is None:
@@ -92,10 +89,10 @@ def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:
 
 
 def value_at(document: object, path: str, *, where: str) -> object:
-    """The value under a dotted path such as `customer.name` or `items.0.sku`; a name with dots in it wins over a path.
+    """Returns the value at a dotted path such as `customer.name` or `items.0.sku`; a field name with dots takes precedence.
 
     Raises:
-        Unscorable: nothing stands there; `where` names the document.
+        Unscorable: there is no such value; `where` names the document.
     """
     if isinstance(document, dict) and path in document:
         return document[path]
@@ -111,10 +108,10 @@ def value_at(document: object, path: str, *, where: str) -> object:
 
 
 def text_at(document: object, path: str) -> str:
-    """The text under a path of the output.
+    """Returns the string at a path of the output.
 
     Raises:
-        Unscorable: nothing or something else than text stands there.
+        Unscorable: there is no value, or it is not a string.
     """
     value = value_at(document, path, where="output")
     if not isinstance(value, str):
@@ -123,13 +120,13 @@ def text_at(document: object, path: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    """True for finite numbers; true and false are none."""
+    """True for finite numbers; booleans are not numbers."""
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def shown(value: object) -> str:
-    """The value as it is quoted in an explanation, cut to 80 characters."""
+    """Returns the value as quoted in an explanation, cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

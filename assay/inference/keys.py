@@ -44,7 +44,7 @@ def score_id(prediction: str, scorer: str, scorer_version: str) -> str:
     return content_hash(prediction, scorer, scorer_version)
 
 
-def opinion_id(prediction: str, scorer: str, scorer_version: str, *, juror: str, judge_epoch: int) -> str:
+def vote_id(prediction: str, scorer: str, scorer_version: str, *, juror: str, judge_epoch: int) -> str:
     """The id of one model's rating in one judge epoch; rating the prediction again replaces it."""
     return content_hash(prediction, scorer, scorer_version, juror, judge_epoch)
 

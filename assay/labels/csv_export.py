@@ -1,4 +1,4 @@
-"""Writes people's labels to a CSV file that `label_import` and a spreadsheet take."""
+"""Writes labels to a CSV file that spreadsheets and `import_labels` can read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ COLUMNS = (
     "run_id", "labelled_at",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula when a text begins with it."""
+"""Prefixes that make a spreadsheet read a text as a formula."""
 
 
 def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | None) -> int:
-    """The labels that stand are in the file, the withdrawn ones left out; returns how many.
+    """Writes the current labels without the withdrawn ones; returns their number.
 
     Raises:
         UsageError: the file cannot be written.
@@ -41,7 +41,7 @@ def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | 
 
 
 def unquoted(text: str) -> str:
-    """The text without the sign that the export puts before what a spreadsheet would take for a formula."""
+    """Returns the text without the apostrophe that the export puts before formula prefixes."""
     return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA) else text
 
 

@@ -1,4 +1,4 @@
-"""Lands the labels of a CSV file: every row is looked at, and all are landed or none.
+"""Lands the labels of a CSV file: every row is validated, and either all are landed or none.
 
 Importing a file again lands nothing new; a changed label replaces the earlier one of the same person.
 """
@@ -38,12 +38,12 @@ from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_ROWS = 2000
-MOST_FAULTS_SHOWN = 50
+MAX_ERRORS_SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """What became of a file; `remarks` are for the person who gave it."""
+    """Row counts of an imported file; `remarks` are notes for the user."""
 
     rows: int
     new: int
@@ -54,7 +54,7 @@ class ImportSummary:
 
 @dataclass
 class _Known:
-    """The predictions that a file may speak of."""
+    """The predictions that a file can refer to."""
 
     task: str
     run_id: str | None
@@ -63,24 +63,24 @@ class _Known:
     without_output: set[str] = field(default_factory=set)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        labelled = ScoredPrediction.of(row, task=self.task)
-        if labelled.prediction_id in self.by_id:
+        prediction = ScoredPrediction.of(row, task=self.task)
+        if prediction.prediction_id in self.by_id:
             return
-        self.by_id[labelled.prediction_id] = labelled
-        if labelled.run_id == self.run_id:
-            self.by_record[labelled.record_id].append(labelled)
+        self.by_id[prediction.prediction_id] = prediction
+        if prediction.run_id == self.run_id:
+            self.by_record[prediction.record_id].append(prediction)
         if not row["has_output"]:
-            self.without_output.add(labelled.prediction_id)
+            self.without_output.add(prediction.prediction_id)
 
-    def labelled(self, row: FileRow) -> ScoredPrediction:
-        """The prediction of a row.
+    def prediction_of(self, row: FileRow) -> ScoredPrediction:
+        """Returns the prediction of a row.
 
         Raises:
-            Fault: there is none, several, one without an output, or two columns that contradict each other.
+            LabelRowError: there is none or several, it has no output, or two columns contradict each other.
         """
         found = self._by_prediction(row) if row.get("prediction_id") else self._by_record(row)
         if found.prediction_id in self.without_output:
-            raise LabelRowError(f"record {found.record_id!r} has no output: expected one that was answered")
+            raise LabelRowError(f"record {found.record_id!r} has no output: expected a prediction with an output")
         return found
 
     def _by_prediction(self, row: FileRow) -> ScoredPrediction:
@@ -89,7 +89,7 @@ class _Known:
             raise LabelRowError(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
         if row.get("record_id") not in ("", found.record_id):
             raise LabelRowError(
-                f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, whose prediction this is"
+                f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, the record of this prediction_id"
             )
         return found
 
@@ -99,7 +99,7 @@ class _Known:
             raise LabelRowError("record_id and prediction_id are empty: expected one of them")
         if self.run_id is None:
             raise LabelRowError(f"record_id {record!r}: expected a completed run of the task, found none")
-        found = [labelled for labelled in self.by_record.get(record, ()) if epoch in (None, labelled.epoch)]
+        found = [prediction for prediction in self.by_record.get(record, ()) if epoch in (None, prediction.epoch)]
         if not found:
             what = f"record_id {record!r}" + (f" epoch {epoch}" if epoch is not None else "")
             raise LabelRowError(f"{what}: expected a record of run {self.run_id}; name another run with --run")
@@ -113,24 +113,24 @@ class _Known:
 def import_labels(
     warehouse: Warehouse, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
 ) -> ImportSummary:
-    """The file's labels are in the warehouse.
+    """Lands the labels of the file.
 
     Raises:
-        UsageError: the file or a row has a fault; every fault is in the message, and nothing was landed.
+        UsageError: the file or a row is invalid; the message lists the errors, and nothing was landed.
     """
     default = annotator_name(annotator) if annotator else None
     file = read_file(path)
     known = _known(warehouse, task, file, run_id)
     scores, remarks = _scores(task, file, known, default, scrub=masker(task).scrub, path=path)
-    standing = {
+    landed = {
         row["score_id"]: (row["label"], row["explanation"] or None)
         for row in warehouse.stream(HUMAN_LABELS.sql, {"task": task.name, "run_id": ""})
     }
-    changed = [score for score in scores if standing.get(score.score_id) != (score.label, score.explanation)]
+    changed = [score for score in scores if landed.get(score.score_id) != (score.label, score.explanation)]
     writer = LandingWriter(warehouse)
     for chunk in chunks(changed, CHUNK_ROWS):
         writer.append(chunk)
-    replaced = sum(score.score_id in standing for score in changed)
+    replaced = sum(score.score_id in landed for score in changed)
     if file.unread:
         remarks = [*remarks, f"columns that were not read: {', '.join(file.unread)}"]
     return ImportSummary(
@@ -151,8 +151,8 @@ def _known(warehouse: Warehouse, task: Task, file: LabelFile, run_id: str | None
     by_record = any(not row.get("prediction_id") for row in file.rows)
     for index, ids in enumerate(chunks(named, CHUNK_ROWS) if named else [[]]):
         wanted = known.run_id if by_record and index == 0 else None
-        asked = {"task": task.name, "run_id": wanted or "", "prediction_ids": ids}
-        for row in warehouse.stream(PREDICTIONS_TO_LABEL.sql, asked):
+        parameters = {"task": task.name, "run_id": wanted or "", "prediction_ids": ids}
+        for row in warehouse.stream(PREDICTIONS_TO_LABEL.sql, parameters):
             known.add(row)
     return known
 
@@ -166,42 +166,42 @@ def _scores(
     scrub: Callable[[str], str],
     path: Path,
 ) -> tuple[list[Score], list[str]]:
-    """The rows as scores, each once, and what is worth knowing about them."""
+    """Returns the rows as scores, each once, and remarks on repeated rows."""
     questions = {question.scorer: question for question in questions_of(task)}
     scrub, now = lru_cache(maxsize=CHUNK_ROWS)(scrub), datetime.now(UTC)
     first: dict[str, tuple[int, Score]] = {}
-    faults: list[str] = []
+    errors: list[str] = []
     remarks: list[str] = []
     for row in file.rows:
         try:
-            asked = row_question(row, questions)
-            label = Label(annotator=row_annotator(row, default), choice=row_choice(row, asked), note=row_note(row))
-            labelled = known.labelled(row)
-        except LabelRowError as fault:
-            faults.append(f"row {row.number}: {fault}")
+            question = row_question(row, questions)
+            label = Label(annotator=row_annotator(row, default), choice=row_choice(row, question), note=row_note(row))
+            prediction = known.prediction_of(row)
+        except LabelRowError as error:
+            errors.append(f"row {row.number}: {error}")
             continue
-        score = label_row(labelled, label, question=asked, at=now, scrub=scrub)
+        score = label_row(prediction, label, question=question, at=now, scrub=scrub)
         number, earlier = first.setdefault(score.score_id, (row.number, score))
         if earlier is not score:
             about = f"record {score.record_id!r}, {score.scorer}, {score.annotator}"
             if (earlier.label, earlier.explanation) == (score.label, score.explanation):
                 remarks.append(f"row {row.number}: the same as row {number} ({about}); counted once")
             else:
-                faults.append(
+                errors.append(
                     f"row {row.number}: expected one label for {about}, found another in row {number} "
                     f"({earlier.label}, here {score.label}); keep one of them"
                 )
-    _refuse(path, faults, len(file.rows))
+    _refuse(path, errors, len(file.rows))
     return [score for _, score in first.values()], remarks
 
 
-def _refuse(path: Path, faults: Sequence[str], rows: int) -> None:
+def _refuse(path: Path, errors: Sequence[str], rows: int) -> None:
     if not rows:
         raise UsageError(f"{path}: expected rows below the header, found none.")
-    if faults:
-        shown = [*faults[:MOST_FAULTS_SHOWN]]
-        if len(faults) > len(shown):
-            shown.append(f"… and {len(faults) - len(shown):,} rows more")
+    if errors:
+        shown = [*errors[:MAX_ERRORS_SHOWN]]
+        if len(errors) > len(shown):
+            shown.append(f"… and {len(errors) - len(shown):,} more rows")
         raise UsageError(
-            f"{path}: {len(faults):,} of {rows:,} rows cannot be taken, so none was landed.\n" + "\n".join(shown)
+            f"{path}: {len(errors):,} of {rows:,} rows are invalid, so none was landed.\n" + "\n".join(shown)
         )

@@ -1,7 +1,4 @@
-"""Rows of a CSV file of labels: read as a spreadsheet writes them, each fault with its row.
-
-Pure but for reading the file. Whether predictions exist is looked up by `label_import`.
-"""
+"""Rows of a CSV file of labels, validated one by one; `csv_import` looks up their predictions."""
 
 from __future__ import annotations
 
@@ -13,47 +10,47 @@ from pathlib import Path
 
 from assay.errors import UsageError
 from assay.labels.csv_export import COLUMNS, unquoted
-from assay.labels.label_rows import LONGEST_NOTE
+from assay.labels.label_rows import MAX_NOTE_CHARACTERS
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, Level
 from assay.labels.queue import annotator_name
 
 YES = frozenset({"true", "t", "yes", "y", "1", "pass", "passed"})
 NO = frozenset({"false", "f", "no", "n", "0", "fail", "failed"})
-ANSWERS = ("label", "passed", "value")
-LARGEST_CELL = 10_000_000
+LABEL_COLUMNS = ("label", "passed", "value")
+MAX_CELL_CHARACTERS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One row that is not empty, as numbered in a spreadsheet; cells by column, stripped."""
+    """One row that is not empty: its number in a spreadsheet, and its stripped cells by column."""
 
     number: int
     cells: Mapping[str, str]
 
     def get(self, column: str) -> str:
-        """The cell, empty where there is none."""
+        """Returns the cell, or the empty string if the row has none."""
         return self.cells.get(column, "")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """What a file holds; `unread` are columns that say nothing to Assay."""
+    """The rows of a file; `unread` are columns that Assay does not use."""
 
     rows: tuple[FileRow, ...]
     unread: tuple[str, ...]
 
 
 class LabelRowError(Exception):
-    """What is wrong with one row, in words."""
+    """One row is invalid; the text is the reason."""
 
 
 def read_file(path: Path) -> LabelFile:
-    """The rows of the file.
+    """Returns the rows of the file.
 
     Raises:
-        UsageError: it cannot be read, or is no CSV in UTF-8 with the columns that are needed.
+        UsageError: it cannot be read, is not CSV in UTF-8, or lacks a required column.
     """
-    csv.field_size_limit(LARGEST_CELL)
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = list(csv.reader(file, strict=True))
@@ -63,11 +60,11 @@ def read_file(path: Path) -> LabelFile:
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path}: expected UTF-8, found a byte that is none ({error.reason})", next_step="save it as CSV UTF-8."
+            f"{path}: expected UTF-8, found an invalid byte ({error.reason})", next_step="save it as CSV UTF-8."
         ) from error
     except csv.Error as error:
         raise UsageError(
-            f"{path}: expected CSV with commas, found a fault ({error})", next_step="export it again."
+            f"{path}: expected CSV with commas, found invalid CSV ({error})", next_step="export it again."
         ) from error
     header = [" ".join(name.split()).casefold().replace(" ", "_") for name in table[0]] if table else []
     _refuse_header(path, header)
@@ -82,7 +79,7 @@ def _rows(path: Path, header: list[str], table: list[list[str]]) -> Iterator[Fil
         if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             raise UsageError(
                 f"{path}: row {number} has {len(cells)} cells: expected {len(header)} as in the header",
-                next_step="quote cells that hold commas.",
+                next_step="quote cells that contain commas.",
             )
         found = {name: unquoted(cell.strip()) for name, cell in zip(header, cells, strict=False) if name}
         if any(found.values()):
@@ -94,7 +91,7 @@ def _refuse_header(path: Path, header: list[str]) -> None:
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
         raise UsageError(f"{path}: the header has {', '.join(twice)} twice: expected each column once.")
-    if not {"record_id", "prediction_id"} & set(named) or not set(ANSWERS) & set(named):
+    if not {"record_id", "prediction_id"} & set(named) or not set(LABEL_COLUMNS) & set(named):
         raise UsageError(
             f"{path}: expected a header with record_id or prediction_id, and with label, passed or value; "
             f"found {', '.join(named) or 'nothing'}."
@@ -102,31 +99,31 @@ def _refuse_header(path: Path, header: list[str]) -> None:
 
 
 def row_question(row: FileRow, questions: Mapping[str, LabelingQuestion]) -> LabelingQuestion:
-    """The question that the row answers: the one named, or the only one.
+    """Returns the question of the row: the one it names, or the only one.
 
     Raises:
-        Fault: there is no such question, or its wording has changed since the label was given.
+        LabelRowError: there is no such question, or its wording has changed since the label was given.
     """
     name = row.get("scorer")
     if not name and len(questions) > 1:
         raise LabelRowError(f"scorer is empty: expected one of {', '.join(questions)}")
-    asked = questions.get(name) if name else next(iter(questions.values()))
-    if asked is None:
+    question = questions.get(name) if name else next(iter(questions.values()))
+    if question is None:
         raise LabelRowError(f"scorer {name!r}: expected {' or '.join(questions)}")
     version = row.get("scorer_version")
-    if version and version != asked.version:
+    if version and version != question.version:
         raise LabelRowError(
-            f"scorer_version {version}: expected {asked.version}, for the question was reworded since; "
-            "leave the cell empty if the label still holds"
+            f"scorer_version {version}: expected {question.version}, because the question was reworded since; "
+            "leave the cell empty if the label is still valid"
         )
-    return asked
+    return question
 
 
 def row_annotator(row: FileRow, default: str | None) -> str:
-    """Who gave the label.
+    """Returns the annotator of the row.
 
     Raises:
-        Fault: nobody is named, or it is no name.
+        LabelRowError: there is no name, or it is invalid.
     """
     name = row.get("annotator") or default
     if not name:
@@ -137,63 +134,63 @@ def row_annotator(row: FileRow, default: str | None) -> str:
         raise LabelRowError(str(error)) from error
 
 
-def row_choice(row: FileRow, asked: LabelingQuestion) -> str:
-    """The level that label, passed and value name together; `cannot_tell` where that is the label.
+def row_choice(row: FileRow, question: LabelingQuestion) -> str:
+    """Returns the label of the level that label, passed and value name together, or `cannot_tell`.
 
     Raises:
-        Fault: they name none, several, or different ones.
+        LabelRowError: they name no level, several, or different ones.
     """
     label = row.get("label").casefold().replace(" ", "_")
     if label == CANNOT_TELL:
         return CANNOT_TELL
-    levels = list(asked.levels)
-    stated = {name: row.get(name) for name in ANSWERS if row.get(name)}
+    levels = list(question.levels)
+    stated = {name: row.get(name) for name in LABEL_COLUMNS if row.get(name)}
     if not stated:
-        raise LabelRowError(f"label, passed and value are empty: expected one of {_named(asked)}")
+        raise LabelRowError(f"label, passed and value are empty: expected one of {_label_list(question)}")
     for name, text in stated.items():
-        left = [level for level in levels if _fits(level, name, label if name == "label" else text)]
-        if not left and not any(_fits(level, name, label if name == "label" else text) for level in asked.levels):
-            raise LabelRowError(f"{name} {text!r}: expected {_expected(asked, name)}")
-        if not left:
-            raise LabelRowError(
-                f"{' and '.join(f'{n} {t!r}' for n, t in stated.items())} do not name the same level: expected one of {_named(asked)}"
-            )
-        levels = left
+        cell = label if name == "label" else text
+        matching = [level for level in levels if _matches(level, name, cell)]
+        if not matching and not any(_matches(level, name, cell) for level in question.levels):
+            raise LabelRowError(f"{name} {text!r}: expected {_expected(question, name)}")
+        if not matching:
+            cells = " and ".join(f"{column} {content!r}" for column, content in stated.items())
+            raise LabelRowError(f"{cells} do not name the same level: expected one of {_label_list(question)}")
+        levels = matching
     if len(levels) > 1:
         raise LabelRowError(
-            f"{asked.scorer} has {len(levels)} levels that fit: expected a label, one of {_named(asked)}"
+            f"{question.scorer} has {len(levels)} matching levels: expected a label, one of {_label_list(question)}"
         )
     return levels[0].label
 
 
 def row_note(row: FileRow) -> str | None:
-    """The note, if there is one.
+    """Returns the note, or None.
 
     Raises:
-        Fault: it is longer than notes may be.
+        LabelRowError: it is too long.
     """
     note = row.get("note")
-    if len(note) > LONGEST_NOTE:
-        raise LabelRowError(f"note has {len(note):,} characters: expected at most {LONGEST_NOTE:,}")
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise LabelRowError(f"note has {len(note):,} characters: expected at most {MAX_NOTE_CHARACTERS:,}")
     return note or None
 
 
 def row_epoch(row: FileRow) -> int | None:
-    """The epoch, if one is named.
+    """Returns the epoch, or None.
 
     Raises:
-        Fault: it is no whole number.
+        LabelRowError: it is not an integer from 0.
     """
     text = row.get("epoch")
     if not text:
         return None
     number = _number(text)
     if number is None or number != int(number) or number < 0:
-        raise LabelRowError(f"epoch {text!r}: expected a whole number from 0, or nothing")
+        raise LabelRowError(f"epoch {text!r}: expected an integer from 0, or an empty cell")
     return int(number)
 
 
-def _fits(level: Level, column: str, text: str) -> bool:
+def _matches(level: Level, column: str, text: str) -> bool:
     if column == "label":
         return level.label.casefold() == text
     if column == "passed":
@@ -202,20 +199,20 @@ def _fits(level: Level, column: str, text: str) -> bool:
     return number is not None and math.isclose(number, level.value, abs_tol=1e-9)
 
 
-def _expected(asked: LabelingQuestion, column: str) -> str:
+def _expected(question: LabelingQuestion, column: str) -> str:
     if column == "label":
-        return f"one of {_named(asked)}"
+        return f"one of {_label_list(question)}"
     if column == "passed":
         return "true or false (or yes, no, 1, 0, pass, fail)"
-    return f"one of {', '.join(f'{level.value:g}' for level in asked.levels)}"
+    return f"one of {', '.join(f'{level.value:g}' for level in question.levels)}"
 
 
-def _named(asked: LabelingQuestion) -> str:
-    return ", ".join([*(level.label for level in asked.levels), CANNOT_TELL])
+def _label_list(question: LabelingQuestion) -> str:
+    return ", ".join([*(level.label for level in question.levels), CANNOT_TELL])
 
 
 def _number(text: str) -> float | None:
-    """The number; a comma may stand for the point, as spreadsheets of many countries write it."""
+    """Returns the number, or None; a decimal comma is accepted, because spreadsheets write it in many locales."""
     try:
         number = float(text.replace(",", "."))
     except ValueError:

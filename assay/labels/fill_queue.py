@@ -1,6 +1,6 @@
-"""Fills the labelling queue of a task: a frame is read from a run, a sample drawn, its items given to people.
+"""Fills the labeling queue of a task: reads a frame from a run, draws a sample, and assigns its items to people.
 
-Filling again with the same options lands the same assignments, so nothing is asked twice.
+Filling again with the same options yields the same assignments, so that no item is queued twice.
 """
 
 from __future__ import annotations
@@ -37,20 +37,22 @@ from assay.warehouse.landing import LandingWriter
 
 UNSCORED = ScoreStatus.UNSCORED
 ANTICIPATED_ERRORS = {PASS: 0.1, FAIL: 0.3, UNSCORED: 0.5}
-"""How often a verdict is expected to be wrong, for Neyman's allocation only; a wrong guess costs precision, no bias."""
-MOST_SHOWN_STRATA = 5
+"""Anticipated error rate of each verdict, for Neyman allocation only; a wrong value costs precision, not bias."""
+MAX_STRATA_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillOptions:
-    """What to draw and for whom; without annotators whoever comes takes the next item."""
+    """The sample to draw and its annotators; without annotators, anyone can take the next item.
+
+    `by` names the slices that form strata, None for all.
+    """
 
     purpose: SamplePurpose
     size: int
     design: SamplingDesign = SamplingDesign.RANDOM
     allocation: str = "proportional"
     by: tuple[str, ...] | None = None
-    """Names of the slices that make strata; None for all."""
     annotators: tuple[str, ...] = ()
     per_item: int = 1
     seed: int = 0
@@ -60,7 +62,7 @@ class FillOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillSummary:
-    """One sample that is in the queue: how many items of what frame, and how many assignments were new."""
+    """One sample in the queue: its frame, its number of items, and its number of assignments, of which `new` are new."""
 
     scorer: str
     run_id: str
@@ -75,12 +77,12 @@ class FillSummary:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The answered predictions of a run, by id, with how each was judged."""
+    """The predictions of a run that have an output, by id, with their scores; `description` lands in the queue."""
 
     run_id: str
     data_date: date
     inference_version: str
-    words: str
+    description: str
     rows: Mapping[str, Mapping[str, Any]]
     scorers: int
 
@@ -89,7 +91,7 @@ class _Frame:
         return content_hash(*sorted(self.rows))
 
     def verdict(self, row: Mapping[str, Any]) -> str:
-        """What all scorers together said of the prediction."""
+        """Returns the joint verdict of all scorers: PASS if all pass, UNSCORED if one has no score."""
         if row["n_scorers"] < self.scorers or not row["is_scored"] or not self.scorers:
             return UNSCORED
         return PASS if row["is_passed"] else FAIL
@@ -97,10 +99,10 @@ class _Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sample:
-    """A drawn sample, and whom its items are for."""
+    """A drawn sample with its question and its annotators."""
 
     task: str
-    asked: LabelingQuestion
+    question: LabelingQuestion
     frame: _Frame
     drawn: Sequence[SampledItem]
     options: FillOptions
@@ -118,46 +120,47 @@ class _Sample:
 
     @cached_property
     def id(self) -> str:
-        asked, frame = self.asked, self.frame
-        how = (self.options.purpose, self.design, self.parameters, self.options.seed)
-        return content_hash(self.task, frame.run_id, asked.scorer, asked.version, frame.hash, *how)
+        question, frame = self.question, self.frame
+        drawn_by = (self.options.purpose, self.design, self.parameters, self.options.seed)
+        return content_hash(self.task, frame.run_id, question.scorer, question.version, frame.hash, *drawn_by)
 
 
 def fill_queue(context: StageContext, task: Task, options: FillOptions) -> list[FillSummary]:
-    """The queue holds the samples that the options describe, one for each scorer asked.
+    """Puts the samples that the options describe into the queue, one for each question.
 
     Raises:
-        UsageError: there is no such run or scorer, or the sample cannot be drawn so.
+        UsageError: there is no such run or scorer, or the sample cannot be drawn with these options.
     """
     people = tuple(dict.fromkeys(annotator_name(name) for name in options.annotators))
-    return [_fill_one(context, task, asked, options, people) for asked in asked_questions(task, options.scorers)]
+    questions = select_questions(task, options.scorers)
+    return [_fill_one(context, task, question, options, people) for question in questions]
 
 
-def asked_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
-    """The questions of these scorers; without any, those that are asked unless one is named.
+def select_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
+    """Returns the questions of these scorers; the default questions if `scorers` is empty.
 
     Raises:
         UsageError: the task has no such question.
     """
-    known = {asked.scorer: asked for asked in questions_of(task)}
+    known = {question.scorer: question for question in questions_of(task)}
     if unknown := [name for name in scorers if name not in known]:
-        raise UsageError(f"Task '{task.name}' asks people nothing named {unknown[0]!r}: expected {', '.join(known)}")
+        raise UsageError(f"Task '{task.name}' has no labeling question {unknown[0]!r}: expected {', '.join(known)}")
     return tuple(known[name] for name in scorers) or default_questions(task)
 
 
 def _fill_one(
-    context: StageContext, task: Task, asked: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
+    context: StageContext, task: Task, question: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
 ) -> FillSummary:
-    frame = _read_frame(context.warehouse, task, asked, options.run_id)
+    frame = _read_frame(context.warehouse, task, question, options.run_id)
     drawn = _draw(frame, options)
     if not drawn:
         raise UsageError(
-            f"Nothing to put into the queue: run {frame.run_id} has no prediction to {options.purpose} for {asked.scorer}; "
+            f"Nothing to put into the queue: run {frame.run_id} has no prediction to {options.purpose} for {question.scorer}; "
             "expected disputed, near-threshold or failed ones for a triage."
         )
     sample = _Sample(
         task=task.name,
-        asked=asked,
+        question=question,
         frame=frame,
         drawn=drawn,
         options=options,
@@ -169,10 +172,10 @@ def _fill_one(
     new = [row for row in rows if row.assignment_id not in known]
     LandingWriter(context.warehouse).append(new)
     return FillSummary(
-        scorer=asked.scorer,
+        scorer=question.scorer,
         run_id=frame.run_id,
         design=sample.design,
-        frame=frame.words,
+        frame=frame.description,
         frame_size=len(frame.rows),
         items=len(drawn),
         assignments=len(rows),
@@ -181,25 +184,25 @@ def _fill_one(
     )
 
 
-def _read_frame(warehouse: Warehouse, task: Task, asked: LabelingQuestion, run_id: str | None) -> _Frame:
+def _read_frame(warehouse: Warehouse, task: Task, question: LabelingQuestion, run_id: str | None) -> _Frame:
     runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
         what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
         raise UsageError(
-            f"Nothing to label in task '{task.name}': found {what}", next_step=f"`assay run {task.name}` makes one."
+            f"Nothing to label in task '{task.name}': found {what}", next_step=f"run `assay run {task.name}` first."
         )
     run = runs[0]
-    asked_of = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(asked.judged_by)}
-    rows = {row["prediction_id"]: row for row in warehouse.stream(LABEL_FRAME.sql, asked_of)}
+    parameters = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(question.judged_by)}
+    rows = {row["prediction_id"]: row for row in warehouse.stream(LABEL_FRAME.sql, parameters)}
     if not rows:
         raise UsageError(f"Nothing to label in run {run['run_id']}: none of its predictions has an output.")
-    words = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
-    return _Frame(run["run_id"], run["data_date"], run["inference_version"], words, rows, len(asked.judged_by))
+    description = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
+    return _Frame(run["run_id"], run["data_date"], run["inference_version"], description, rows, len(question.judged_by))
 
 
 def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
     if options.purpose == SamplePurpose.TRIAGE:
-        return pick_triage([_reading(frame, row) for row in frame.rows.values()], options.size)
+        return pick_triage([_judged_item(frame, row) for row in frame.rows.values()], options.size)
     if options.design == SamplingDesign.RANDOM:
         return draw_random(frame.rows, options.size, seed=options.seed)
     strata = {unit: _stratum(frame, row, options.by) for unit, row in frame.rows.items()}
@@ -209,9 +212,9 @@ def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
     try:
         return draw_stratified(strata, options.size, seed=options.seed, spreads=spreads)
     except ValueError as error:
-        some = sorted(set(strata.values()))[:MOST_SHOWN_STRATA]
+        examples = sorted(set(strata.values()))[:MAX_STRATA_SHOWN]
         raise UsageError(
-            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(some)})",
+            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(examples)})",
             next_step="take a larger --size, or fewer slices with --by NAME.",
         ) from error
 
@@ -226,7 +229,7 @@ def _spread(stratum: str) -> float:
     return math.sqrt(error * (1 - error))
 
 
-def _reading(frame: _Frame, row: Mapping[str, Any]) -> JudgedItem:
+def _judged_item(frame: _Frame, row: Mapping[str, Any]) -> JudgedItem:
     verdict = frame.verdict(row)
     return JudgedItem(
         unit=row["prediction_id"],
@@ -264,8 +267,8 @@ def _assignment(sample: _Sample, item: SampledItem, slot: int, person: str | Non
         prediction_id=item.unit,
         record_id=row["record_id"],
         epoch=row["epoch"],
-        scorer=sample.asked.scorer,
-        scorer_version=sample.asked.version,
+        scorer=sample.question.scorer,
+        scorer_version=sample.question.version,
         annotator=person,
         role=LABEL,
         slot=slot,
@@ -273,7 +276,7 @@ def _assignment(sample: _Sample, item: SampledItem, slot: int, person: str | Non
         purpose=options.purpose,
         sampling_design=sample.design,
         sampling_parameters=sample.parameters,
-        frame=frame.words,
+        frame=frame.description,
         frame_size=len(frame.rows),
         frame_hash=frame.hash,
         stratum=item.stratum,

@@ -1,6 +1,6 @@
-"""A person's answer to a question, as a row of `scores`.
+"""A person's label as a row of `scores`.
 
-Pure. A later label of the same person on the same item has the same id, and so replaces the earlier one.
+A later label of the same person on the same item has the same id, and so replaces the earlier one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from assay.records.statuses import ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 
 HUMAN = ScorerKind.HUMAN
-LONGEST_NOTE = 4000
+MAX_NOTE_CHARACTERS = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What a person said: a level of the question, `cannot_tell`, or `withdrawn`; the note is not scrubbed yet."""
+    """A person's choice: a level of the question, `cannot_tell` or `withdrawn`; the note is not masked yet."""
 
     annotator: str
     choice: str
@@ -29,30 +29,30 @@ class Label:
 
 
 def label_id(prediction_id: str, scorer: str, scorer_version: str, annotator: str) -> str:
-    """The id of a person's label: saying it again replaces it."""
+    """Returns the id of a person's label: a later label of the same item replaces it."""
     return content_hash(prediction_id, scorer, scorer_version, HUMAN, annotator)
 
 
 def label_row(
-    labelled: ScoredPrediction,
+    prediction: ScoredPrediction,
     label: Label,
     *,
     question: LabelingQuestion,
     at: datetime,
     scrub: Callable[[str], str],
 ) -> Score:
-    """The label as a row of `scores`; what is no level is `unscored`, never a value.
+    """Returns the `scores` row of a label; a choice that is not a level is `unscored` and has no value.
 
     Raises:
-        ValueError: the question has no such level.
+        ValueError: the choice is neither a level of the question, nor `cannot_tell`, nor `withdrawn`.
     """
     level = question.level(label.choice)
     if level is None and label.choice not in (CANNOT_TELL, WITHDRAWN):
         known = ", ".join([*(level.label for level in question.levels), CANNOT_TELL])
         raise ValueError(f"{question.scorer}: expected one of {known}, found {label.choice!r}")
-    note = (label.note or "").strip()[:LONGEST_NOTE]
-    return labelled.row(
-        score_id=label_id(labelled.prediction_id, question.scorer, question.version, label.annotator),
+    note = (label.note or "").strip()[:MAX_NOTE_CHARACTERS]
+    return prediction.row(
+        score_id=label_id(prediction.prediction_id, question.scorer, question.version, label.annotator),
         occurred_at=at,
         scorer=question.scorer,
         scorer_kind=HUMAN,

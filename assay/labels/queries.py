@@ -1,7 +1,4 @@
-"""Statements about labelling: what a sample is drawn from, what waits to be labelled, what was labelled.
-
-The other statements of the engine are in `statements.py`; tests hold these to the same.
-"""
+"""Statements that read sampling frames, the labeling queue and labels."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ RUN_TO_LABEL = Statement(
 
 LABEL_FRAME = Statement(
     """
-    with judgements as (
+    with judgments as (
         select
             prediction_id,
             scorer,
@@ -51,24 +48,24 @@ LABEL_FRAME = Statement(
 
     by_scorer as (
         select
-            judgements.prediction_id as prediction_id,
-            judgements.scorer as scorer,
+            judgments.prediction_id as prediction_id,
+            judgments.scorer as scorer,
             coalesce(
-                logical_and(if(judgements.is_verdict, judgements.is_scored, null)), logical_and(judgements.is_scored)
+                logical_and(if(judgments.is_verdict, judgments.is_scored, null)), logical_and(judgments.is_scored)
             ) as is_scored,
             coalesce(
-                logical_and(if(judgements.is_verdict, judgements.is_passed, null)), logical_and(judgements.is_passed)
+                logical_and(if(judgments.is_verdict, judgments.is_passed, null)), logical_and(judgments.is_passed)
             ) as is_passed,
-            coalesce(avg(if(judgements.is_verdict, judgements.value, null)), avg(judgements.value)) as value,
-            countif(judgements.is_scored and judgements.is_passed) > 0
-            and countif(judgements.is_scored and not judgements.is_passed) > 0 as is_disputed
-        from judgements
+            coalesce(avg(if(judgments.is_verdict, judgments.value, null)), avg(judgments.value)) as value,
+            countif(judgments.is_scored and judgments.is_passed) > 0
+            and countif(judgments.is_scored and not judgments.is_passed) > 0 as is_disputed
+        from judgments
         inner join newest
             on
-                judgements.prediction_id = newest.prediction_id
-                and judgements.scorer = newest.scorer
-                and judgements.scorer_version = newest.scorer_version
-        group by judgements.prediction_id, judgements.scorer
+                judgments.prediction_id = newest.prediction_id
+                and judgments.scorer = newest.scorer
+                and judgments.scorer_version = newest.scorer_version
+        group by judgments.prediction_id, judgments.scorer
     ),
 
     judged as (

@@ -1,7 +1,4 @@
-"""What people are asked about a prediction: a question with its levels, versioned by its wording.
-
-Belongs here: the question in words. Who is asked, and about which prediction, is in `designs.py` and `assignments.py`.
-"""
+"""Labeling questions: their text and levels, versioned by their wording."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ WITHDRAWN = "withdrawn"
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One answer to a question: the label that is stored, its value, whether it passes, and when it is right to choose."""
+    """One level of a question: its stored label, its value, whether it passes, and the text that describes it."""
 
     label: str
     value: float
@@ -30,9 +27,10 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingQuestion:
-    """What is asked under the name of one scorer; `judged_by` are the scorers whose verdict the labels calibrate.
+    """The question of one scorer; its labels calibrate the verdicts of the scorers in `judged_by`.
 
-    `shows_expected` is true where the judge sees the expected answer, so that people must, too.
+    `shows_expected` is true if the judge sees the expected value, because people must then see it, too. `sources` are
+    the input fields that must support the output.
     """
 
     scorer: str
@@ -42,23 +40,22 @@ class LabelingQuestion:
     judged_by: tuple[str, ...]
     guidance: str = ""
     sources: tuple[str, ...] = ()
-    """Fields of the input that an answer must rest on."""
     shows_expected: bool = False
 
     def level(self, label: str) -> Level | None:
-        """The level of that label."""
+        """Returns the level with this label, or None."""
         return next((level for level in self.levels if level.label == label), None)
 
 
-def versioned(asked: LabelingQuestion) -> LabelingQuestion:
-    """The question under a version that changes with every word a person reads; who judges it is not part of that."""
-    levels = [[level.label, level.value, level.passed, level.anchor] for level in asked.levels]
-    read = [asked.scorer, asked.text, asked.guidance, levels, asked.sources, asked.shows_expected]
-    return replace(asked, version=digest(read))
+def versioned(question: LabelingQuestion) -> LabelingQuestion:
+    """Returns the question with its version: a hash of everything that a person sees, without `judged_by`."""
+    levels = [[level.label, level.value, level.passed, level.anchor] for level in question.levels]
+    seen = [question.scorer, question.text, question.guidance, levels, question.sources, question.shows_expected]
+    return replace(question, version=digest(seen))
 
 
 def correct_question(task: Task) -> LabelingQuestion:
-    """Whether the output is right given the input: what is asked where a task names no rubric."""
+    """Returns the question whether the output is right given the input; the default of a task without judges."""
     fields = ", ".join(task.output_schema.get("properties", {})) or "the output"
     wrong = f"At least one of its parts ({fields}) is wrong, missing, or not borne out by the input."
     right = "Every part of it is right. A careful person would send it as it is."
@@ -74,7 +71,7 @@ def correct_question(task: Task) -> LabelingQuestion:
 
 
 def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
-    """What a judge is asked, put to people: labels and values are those that the judge's verdicts have."""
+    """Returns a judge's rubric as a question for people, with the labels and values of the judge's verdicts."""
     return versioned(
         LabelingQuestion(
             scorer=judge.name,
@@ -90,14 +87,14 @@ def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
 
 
 def questions_of(task: Task) -> tuple[LabelingQuestion, ...]:
-    """Everything that people may be asked about the task's predictions: each judge's rubric, and whether it is right at all."""
+    """Returns every question about the task's predictions: each judge's rubric, and whether the output is right."""
     rubrics = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
-    taken = {asked.scorer for asked in rubrics}
+    taken = {question.scorer for question in rubrics}
     return (*rubrics, *([] if CORRECT in taken else [correct_question(task)]))
 
 
 def default_questions(task: Task) -> tuple[LabelingQuestion, ...]:
-    """What is asked where nothing is named: the rubrics, or without any whether the output is right."""
+    """Returns the questions used when none is named: the rubrics, or without any, whether the output is right."""
     return questions_of(task)[: max(1, len(task.spec.judges))]
 
 

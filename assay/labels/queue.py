@@ -1,7 +1,4 @@
-"""Who labels what: annotators spread evenly over items, conflicts given to another person, and what a person sees next.
-
-Pure state in memory: rows of the queue and labels come in. Landing and locking are the pipeline's part.
-"""
+"""The labeling queue in memory: balanced assignments, adjudication of conflicts, and the next items of each person."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
 
 class ItemKey(NamedTuple):
-    """What one label is about."""
+    """Identifies what is labeled: a prediction and a version of a question."""
 
     prediction_id: str
     scorer: str
@@ -33,10 +30,10 @@ class ItemKey(NamedTuple):
 
 
 def annotator_name(text: str) -> str:
-    """The name as it is stored: equal for spellings that only differ in case and spaces.
+    """Returns the name as stored: equal for spellings that differ only in case and spaces.
 
     Raises:
-        UsageError: it is no name.
+        UsageError: it is not a valid name.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split()).casefold()
     if not NAME.fullmatch(name):
@@ -47,15 +44,15 @@ def annotator_name(text: str) -> str:
 
 
 def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, seed: int) -> dict[str, tuple[str, ...]]:
-    """For each unit its annotators, all different; loads differ by one at most, and every pair of people comes up.
+    """Returns distinct annotators for each unit; loads differ by at most one, and pairs of people are mixed.
 
     Raises:
         UsageError: there are fewer annotators than each item needs.
     """
     if per_item > len(annotators):
         raise UsageError(
-            f"--per-item {per_item} with {len(annotators)} annotators: expected at least as many people as labels of an item",
-            next_step="name more with --annotators, or leave it away and whoever comes takes the next item.",
+            f"--per-item {per_item} with {len(annotators)} annotators: expected at least {per_item} annotators",
+            next_step="name more with --annotators, or omit it so that anyone can take the next item.",
         )
     load = dict.fromkeys(annotators, 0)
     chosen: dict[str, tuple[str, ...]] = {}
@@ -69,7 +66,7 @@ def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, se
 
 @dataclass(frozen=True, slots=True)
 class SubmittedLabel:
-    """A label as it stands: its level, or `cannot_tell`, or `withdrawn`; `at` orders labels of one person."""
+    """A person's current label of an item: a level, `cannot_tell` or `withdrawn`; `at` orders the labels of one person."""
 
     label: str
     note: str | None
@@ -77,13 +74,13 @@ class SubmittedLabel:
 
     @property
     def counts(self) -> bool:
-        """True unless the person took it back."""
+        """True unless it was withdrawn."""
         return self.label != WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True)
 class LabelingProgress:
-    """How far one person is; `open` are items that anybody may take, this person too."""
+    """One person's number of labeled items, of assigned items left, and of open items that anyone can take."""
 
     annotator: str
     done: int
@@ -93,17 +90,20 @@ class LabelingProgress:
 
 @dataclass
 class LabelQueue:
-    """The assignments of one task and the labels given so far; those of an earlier wording of a question are left out."""
+    """The assignments and labels of one task.
+
+    `versions` maps each scorer to the current version of its question; assignments of other versions are only counted,
+    in `outdated`.
+    """
 
     versions: Mapping[str, str]
-    """Scorer to the version that is asked now."""
     assignments: dict[str, Assignment] = field(default_factory=dict)
     labels: dict[ItemKey, dict[str, SubmittedLabel]] = field(default_factory=lambda: defaultdict(dict))
     outdated: int = 0
     _of_item: dict[ItemKey, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def put(self, assignment: Assignment) -> None:
-        """The assignment is known as it now stands."""
+        """Adds the assignment, or replaces its earlier state."""
         if self.versions.get(assignment.scorer) != assignment.scorer_version:
             self.outdated += 1
             return
@@ -112,23 +112,23 @@ class LabelQueue:
         self.assignments[assignment.assignment_id] = assignment
 
     def of_item(self, key: ItemKey) -> list[Assignment]:
-        """All assignments of an item."""
+        """Returns all assignments of an item."""
         return [self.assignments[assignment_id] for assignment_id in self._of_item[key]]
 
     def given(self, key: ItemKey, person: str) -> SubmittedLabel | None:
-        """The person's label of the item, if it counts."""
+        """Returns the person's label of the item, or None without one or after a withdrawal."""
         label = self.labels[key].get(person) if key in self.labels else None
         return label if label is not None and label.counts else None
 
     def counted(self, key: ItemKey) -> dict[str, SubmittedLabel]:
-        """The labels of an item that count, by person."""
+        """Returns the labels of an item that are not withdrawn, by person."""
         return {person: given for person, given in self.labels.get(key, {}).items() if given.counts}
 
     def waiting_for(self, person: str, *, held: Iterable[ItemKey] = ()) -> Iterator[Assignment]:
-        """What the person can label next, own assignments first, then open ones in reading order.
+        """Yields the items that the person can label: first those assigned to them, then open ones, in queue order.
 
-        `held` names an item once for each other person who has it before them just now: so many of its open
-        assignments are left to them.
+        `held` contains an item once for each other person who has it on screen; the same number of its open assignments
+        is reserved for them.
         """
         own: list[Assignment] = []
         others: list[Assignment] = []
@@ -149,7 +149,7 @@ class LabelQueue:
                 yield assignment
 
     def may_label(self, assignment: Assignment, person: str) -> bool:
-        """True where the assignment is the person's, or free for this person to take."""
+        """True if the assignment is the person's, or open to this person."""
         if assignment.annotator is not None:
             return assignment.annotator == person
         key = key_of(assignment)
@@ -158,22 +158,22 @@ class LabelQueue:
         return assignment.role == LABEL or (self.in_conflict(key) and self.given(key, person) is None)
 
     def in_conflict(self, key: ItemKey) -> bool:
-        """True where all labels that were asked for are there and do not say the same."""
-        askers = {a.annotator for a in self.of_item(key) if a.role == LABEL}
-        given = [self.given(key, person) if person is not None else None for person in askers]
+        """True if all assigned labels of the item exist and differ."""
+        people = {a.annotator for a in self.of_item(key) if a.role == LABEL}
+        given = [self.given(key, person) if person is not None else None for person in people]
         if None in given or len(given) < 2:
             return False
         return len({label.label for label in given if label is not None}) > 1
 
     def extra(self, assignment: Assignment) -> Assignment:
-        """One more assignment of the same item, open: for a label that came though the item was taken meanwhile."""
+        """Returns one more open assignment of the item, for a label that arrives after another person took the item."""
         taken = [other.slot for other in self.of_item(key_of(assignment)) if other.role == assignment.role]
         slot = max(taken, default=-1) + 1
         made = assignment_id(assignment.sample_id, assignment.prediction_id, role=assignment.role, slot=slot)
         return replace(assignment, assignment_id=made, event=OPEN, annotator=None, slot=slot)
 
     def adjudication(self, key: ItemKey) -> Assignment | None:
-        """The assignment that an item in conflict lacks, if any: open, for somebody who has not labelled it."""
+        """Returns the open adjudication that an item in conflict lacks; None if it has one or has no conflict."""
         assignments = self.of_item(key)
         if not self.in_conflict(key) or any(assignment.role == ADJUDICATE for assignment in assignments):
             return None
@@ -182,13 +182,13 @@ class LabelQueue:
         return replace(first, assignment_id=made, event=OPEN, annotator=None, role=ADJUDICATE, slot=0)
 
     def progress(self, people: Iterable[str] = ()) -> list[LabelingProgress]:
-        """How far each person is that has assignments or labels, or is named."""
-        named = {a.annotator for a in self.assignments.values() if a.annotator is not None}
-        labellers = {person for key in self._of_item for person in self.counted(key)}
-        return [self.progress_of(person) for person in sorted(named | labellers | set(people))]
+        """Returns the progress of each person who has assignments or labels, or is in `people`."""
+        assigned = {a.annotator for a in self.assignments.values() if a.annotator is not None}
+        labeled = {person for key in self._of_item for person in self.counted(key)}
+        return [self.progress_of(person) for person in sorted(assigned | labeled | set(people))]
 
     def progress_of(self, person: str) -> LabelingProgress:
-        """How far the person is."""
+        """Returns the progress of the person."""
         own = {key_of(a) for a in self.assignments.values() if a.annotator == person}
         done = sum(1 for key in self._of_item if self.given(key, person) is not None)
         waiting = list(self.waiting_for(person))
@@ -196,13 +196,13 @@ class LabelQueue:
         return LabelingProgress(person, done=done, left=left, open=len(waiting) - left)
 
     def trail(self, person: str) -> list[Assignment]:
-        """What the person has labelled, the earliest first."""
+        """Returns the items that the person has labeled, oldest first."""
         given = ((self.given(key, person), key) for key in self._of_item)
-        labelled = sorted((label.at, key) for label, key in given if label is not None)
-        return [self.shown_to(person, key) for _, key in labelled]
+        labeled = sorted((label.at, key) for label, key in given if label is not None)
+        return [self.shown_to(person, key) for _, key in labeled]
 
     def shown_to(self, person: str, key: ItemKey) -> Assignment:
-        """The assignment under which the person sees an item: the person's own, else the first."""
+        """Returns the assignment under which the person sees an item: their own, else the first."""
         assignments = self.of_item(key)
         return next((assignment for assignment in assignments if assignment.annotator == person), assignments[0])
 
@@ -227,12 +227,12 @@ class LabelQueue:
 
 
 def assignment_id(sample_id: str, prediction_id: str, *, role: AssignmentRole, slot: int) -> str:
-    """The id of an assignment: filling the queue again with the same sample makes the same ones."""
+    """Returns the id of an assignment; filling the queue again with the same sample yields the same ids."""
     return content_hash(sample_id, prediction_id, role, slot)
 
 
 def key_of(assignment: Assignment) -> ItemKey:
-    """What a label of the assignment is about."""
+    """Returns the item of the assignment."""
     return ItemKey(assignment.prediction_id, assignment.scorer, assignment.scorer_version)
 
 

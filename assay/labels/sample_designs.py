@@ -1,7 +1,6 @@
-"""How predictions are chosen for people to label: probability samples for calibration, and triage for reading.
+"""Samples of predictions to label: probability samples for calibration, and triage for error analysis.
 
-Pure: ids and strata come in, a sample with exact inclusion probabilities comes out. What a sample lets one estimate is
-`sampling.py` and what builds on it.
+A design takes ids and strata and returns a sample with exact inclusion probabilities.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 FEWEST_IN_STRATUM = 2
-"""With one item in a stratum its variance could not be estimated."""
+"""The variance of a stratum cannot be estimated from one item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledItem:
-    """One unit of a sample; `inclusion_probability` and the size of the stratum are None in a triage."""
+    """One unit of a sample; `inclusion_probability` and `stratum_size` are None in a triage."""
 
     unit: str
     position: int
@@ -30,9 +29,9 @@ class SampledItem:
 
 
 def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[SampledItem]:
-    """A simple random sample without replacement in random order, or everything where there is no more than `size`.
+    """Returns a simple random sample without replacement, in random order; all units if there are at most `size`.
 
-    The same units and seed give the same sample, in whatever order the units come.
+    The same units and seed give the same sample, independent of the order of the units.
     """
     ranked = _shuffled(units, seed)
     chosen = ranked[:size]
@@ -46,10 +45,10 @@ def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[SampledIt
 def draw_stratified(
     strata: Mapping[str, str], size: int, *, seed: int, spreads: Mapping[str, float] | None = None
 ) -> list[SampledItem]:
-    """Simple random samples within strata, in one random order; `strata` maps a unit to its stratum.
+    """Returns simple random samples within strata, in one random order; `strata` maps each unit to its stratum.
 
-    Every stratum gives at least two units (one where it has no more). The rest goes by the size of a stratum, times the
-    standard deviation that is anticipated in it where `spreads` has one.
+    Every stratum contributes at least two units, or its only one. The rest is allocated by the size of a stratum, times
+    its anticipated standard deviation if `spreads` has one.
 
     Raises:
         ValueError: `size` is too small for the strata.
@@ -72,10 +71,10 @@ def draw_stratified(
 
 
 def allocate(sizes: Mapping[str, int], size: int, *, spreads: Mapping[str, float]) -> dict[str, int]:
-    """Units to take from each stratum, `size` in all or everything there is.
+    """Returns the number of units to draw from each stratum, `size` in total or all units if there are fewer.
 
-    Wright (Am. Stat. 66 (2012) 217): giving one unit after the other to the stratum with the highest
-    N·S / √(n(n+1)) reaches Neyman's optimum in whole numbers, exactly, and under bounds. With equal S it is proportional.
+    Wright (Am. Stat. 66 (2012) 217): adding one unit at a time to the stratum with the highest N·S / √(n(n+1)) yields
+    Neyman's optimal allocation in integers, exactly, and under bounds. With equal S the allocation is proportional.
 
     Raises:
         ValueError: `size` is too small for the strata.
@@ -98,22 +97,24 @@ def allocate(sizes: Mapping[str, int], size: int, *, spreads: Mapping[str, float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedItem:
-    """What triage looks at: how a prediction was judged; `recency` is higher for later ones."""
+    """The scores of one prediction that triage uses.
+
+    `is_disputed` is true if the votes of a judge differ; `recency` is higher for later predictions.
+    """
 
     unit: str
     is_disputed: bool
-    """Epochs of a judge, or members of a jury, did not agree."""
     passed: bool | None
     value: float | None
     recency: float
 
 
-def pick_triage(readings: Sequence[JudgedItem], size: int) -> list[SampledItem]:
-    """What is worth reading, in turns: disputed, near the threshold, failed of late. No estimate may rest on it."""
+def pick_triage(items: Sequence[JudgedItem], size: int) -> list[SampledItem]:
+    """Returns disputed, near-threshold and recently failed predictions in turn; not a sample for estimates."""
     reasons = {
-        "judge_disagreement": [reading.unit for reading in _recent_first(readings) if reading.is_disputed],
-        "near_threshold": _nearest_first(readings),
-        "recent_failure": [reading.unit for reading in _recent_first(readings) if reading.passed is False],
+        "judge_disagreement": [item.unit for item in _recent_first(items) if item.is_disputed],
+        "near_threshold": _nearest_first(items),
+        "recent_failure": [item.unit for item in _recent_first(items) if item.passed is False],
     }
     chosen: dict[str, str] = {}
     for turn in zip_longest(*([(unit, reason) for unit in units] for reason, units in reasons.items())):
@@ -125,20 +126,20 @@ def pick_triage(readings: Sequence[JudgedItem], size: int) -> list[SampledItem]:
     ]
 
 
-def _nearest_first(readings: Sequence[JudgedItem]) -> list[str]:
-    """Units on a scale by their distance from where passing begins; none where the scale is only yes and no."""
-    valued = [(reading.value, reading) for reading in readings if reading.value is not None]
-    passing = [value for value, reading in valued if reading.passed is True]
-    failing = [value for value, reading in valued if reading.passed is False]
+def _nearest_first(items: Sequence[JudgedItem]) -> list[str]:
+    """Returns units by the distance of their value from the pass threshold; none on a binary scale."""
+    valued = [(item.value, item) for item in items if item.value is not None]
+    passing = [value for value, item in valued if item.passed is True]
+    failing = [value for value, item in valued if item.passed is False]
     if len({value for value, _ in valued}) < 3 or not passing or not failing:
         return []
     threshold = (min(passing) + max(failing)) / 2
-    near = sorted((abs(value - threshold), -reading.recency, reading.unit) for value, reading in valued)
+    near = sorted((abs(value - threshold), -item.recency, item.unit) for value, item in valued)
     return [unit for _, _, unit in near]
 
 
-def _recent_first(readings: Sequence[JudgedItem]) -> Iterator[JudgedItem]:
-    return iter(sorted(readings, key=lambda reading: (-reading.recency, reading.unit)))
+def _recent_first(items: Sequence[JudgedItem]) -> Iterator[JudgedItem]:
+    return iter(sorted(items, key=lambda item: (-item.recency, item.unit)))
 
 
 def _priority(weight: float, count: int) -> float:
@@ -146,6 +147,6 @@ def _priority(weight: float, count: int) -> float:
 
 
 def _shuffled(units: Iterable[str], *salt: object) -> list[str]:
-    """The units by a hash of salt and unit: a random order that depends on nothing else, on any machine."""
+    """Returns the units ordered by a hash of salt and unit, a random order that is the same on every machine."""
     prefix = "\x1f".join(str(part) for part in salt)
     return sorted(units, key=lambda unit: (hashlib.sha256(f"{prefix}\x1f{unit}".encode()).digest(), unit))

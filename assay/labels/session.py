@@ -1,7 +1,4 @@
-"""The labelling desk of one task: what each person sees next, and each label in the warehouse before it is confirmed.
-
-Rows and locks belong here; the rules of who labels what are `assay.labels.queue`, the page is `assay.labels.page`.
-"""
+"""The labeling session of one task: the next item of each person, and labels that land before they are confirmed."""
 
 from __future__ import annotations
 
@@ -27,16 +24,16 @@ from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
 HELD_S = 600.0
-"""How long an open item that a person has before them is not offered to others."""
+"""Seconds for which an open item on a person's screen is not offered to others."""
 
 
 class NotInQueue(AssayError):
-    """The item is not, or no longer, in the queue."""
+    """The item is not in the queue, or was removed from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingItem:
-    """What a person sees: the question about one prediction, masked as it landed; nothing of what others said."""
+    """What a person sees: one question about one prediction, masked as landed, without the labels of others."""
 
     assignment_id: str
     record_id: str
@@ -50,25 +47,25 @@ class LabelingItem:
     progress: LabelingProgress
 
     @property
-    def asked_of(self) -> Mapping[str, Any]:
-        """The input without its sources."""
+    def input_without_sources(self) -> Mapping[str, Any]:
+        """The input fields that are not sources."""
         return {name: value for name, value in self.input.items() if name not in self.question.sources}
 
     @property
     def sources(self) -> Mapping[str, Any]:
-        """What the output must rest on."""
+        """The input fields that must support the output."""
         return {name: value for name, value in self.input.items() if name in self.question.sources}
 
     @property
     def total(self) -> int:
-        """Items the person has labelled or still has to."""
+        """Number of items that the person has labeled or can label."""
         return self.progress.done + self.progress.left + self.progress.open
 
 
 class LabelingSession:
     """The queue of a task with its labels; safe to share between threads.
 
-    Every change lands first and is remembered afterwards, so that what a page was told is in the warehouse.
+    Every change lands before it is kept in memory, so that everything the page confirms is in the warehouse.
     """
 
     def __init__(
@@ -94,33 +91,33 @@ class LabelingSession:
 
     @property
     def outdated(self) -> int:
-        """Assignments for an earlier wording of a question; filling the queue again replaces them."""
+        """Number of assignments for an earlier wording of a question; filling the queue again replaces them."""
         return self._queue.outdated
 
     @property
     def size(self) -> int:
-        """Assignments that can be worked on."""
+        """Number of assignments for the current wording of the questions."""
         return len(self._queue.assignments)
 
     def warm(self) -> None:
-        """The first label will not wait for libraries: those that land rows and mask notes are loaded."""
+        """Loads the libraries that land rows and mask notes, so that the first label does not wait for them."""
         _ = self._context.warehouse.write_client
         self._scrub("")
 
     def refresh(self, *, after_s: float = 0.0) -> None:
-        """What others have put into the warehouse is known here, too, unless it was looked up within `after_s`."""
+        """Reads the queue and the labels from the warehouse, unless they were read less than `after_s` seconds ago."""
         with self._lock:
             if self._clock() - self._read_at >= after_s:
                 self._queue, self._contents = self._read()
                 self._read_at = self._clock()
 
     def progress(self, *people: str) -> list[LabelingProgress]:
-        """How far each person is, and those who are named."""
+        """Returns the progress of each person who has assignments or labels, or is in `people`."""
         with self._lock:
             return self._queue.progress(people)
 
     def next_item(self, person: str) -> LabelingItem | None:
-        """What the person labels next; None when nothing is left."""
+        """Returns the next item of the person; None when nothing is left."""
         with self._lock:
             assignment = next(self._queue.waiting_for(person, held=self._held_by_others(person)), None)
             if assignment is None:
@@ -129,38 +126,38 @@ class LabelingSession:
             return self._shown(assignment, person)
 
     def beside(self, person: str, assignment_id: str, *, step: int) -> LabelingItem | None:
-        """The item before (-1) or after (+1) one, in the order in which the person labelled; then what comes next."""
+        """Returns the item before (-1) or after (+1) this one in the person's history; after the last, the next item."""
         with self._lock:
             trail = self._queue.trail(person)
-            here = self._queue.assignments.get(assignment_id)
+            current = self._queue.assignments.get(assignment_id)
             keys = [key_of(assignment) for assignment in trail]
-            place = keys.index(key_of(here)) if here is not None and key_of(here) in keys else len(trail)
-            wanted = place + step
+            index = keys.index(key_of(current)) if current is not None and key_of(current) in keys else len(trail)
+            wanted = index + step
             if 0 <= wanted < len(trail):
                 return self._shown(trail[wanted], person)
             if wanted < 0:
-                return self._shown(here, person) if here is not None else None
+                return self._shown(current, person) if current is not None else None
         return self.next_item(person)
 
     def item(self, person: str, assignment_id: str) -> LabelingItem:
-        """The item of an assignment.
+        """Returns the item of an assignment.
 
         Raises:
-            NotInQueue: there is none.
+            NotInQueue: the item is not in the queue.
         """
         with self._lock:
-            return self._shown(self._mine(person, assignment_id), person)
+            return self._shown(self._assignment_for(person, assignment_id), person)
 
     def save(self, person: str, assignment_id: str, choice: str, note: str | None) -> None:
-        """The label is in the warehouse, in place of what the person said of the item before.
+        """Lands the label; it replaces the person's earlier label of the item.
 
         Raises:
             NotInQueue: the item is not in the queue.
             ValueError: the question has no such level.
-            Unreachable: the warehouse did not take it; nothing is remembered, and saving again is safe.
+            ServiceUnreachable: the label could not be landed; the session is unchanged, and saving again is safe.
         """
         with self._lock:
-            assignment = self._mine(person, assignment_id)
+            assignment = self._assignment_for(person, assignment_id)
             key, label = key_of(assignment), Label(annotator=person, choice=choice, note=note)
             if choice == WITHDRAWN and self._queue.given(key, person) is None:
                 return
@@ -172,19 +169,19 @@ class LabelingSession:
                 scrub=self._scrub,
             )
             if assignment.annotator is None:
-                assignment = self._taken(assignment, person)
+                assignment = self._take(assignment, person)
             given = SubmittedLabel(choice, score.explanation, score.occurred_at.timestamp())
             before = self._queue.labels[key].get(person)
             if before is None or (before.label, before.note) != (given.label, given.note):
                 self._writer.append([score])
                 self._queue.labels[key][person] = given
-            self._settle(key)
+            self._request_adjudication(key)
 
     def undo(self, person: str) -> LabelingItem | None:
-        """The person's last label is withdrawn, and its item shown again; None if there is none.
+        """Withdraws the person's last label and returns its item; None if there is none.
 
         Raises:
-            Unreachable: the warehouse did not take it; the label stands.
+            ServiceUnreachable: the withdrawal could not be landed; the label is unchanged.
         """
         with self._lock:
             trail = self._queue.trail(person)
@@ -194,24 +191,24 @@ class LabelingSession:
         self.save(person, last.assignment_id, WITHDRAWN, None)
         return self.item(person, last.assignment_id)
 
-    def _taken(self, assignment: Assignment, person: str) -> Assignment:
+    def _take(self, assignment: Assignment, person: str) -> Assignment:
         taken = replace(assignment, event=ASSIGNED, annotator=person, occurred_at=self._now())
         self._land(taken)
         return taken
 
-    def _settle(self, key: ItemKey) -> None:
-        """Labels that do not agree are given to one more person."""
-        wanted = self._queue.adjudication(key)
-        if wanted is not None:
-            self._land(replace(wanted, occurred_at=self._now()))
+    def _request_adjudication(self, key: ItemKey) -> None:
+        """Lands an adjudication assignment if the labels of the item are in conflict."""
+        adjudication = self._queue.adjudication(key)
+        if adjudication is not None:
+            self._land(replace(adjudication, occurred_at=self._now()))
 
     def _land(self, assignment: Assignment) -> None:
         rows: list[Row] = [assignment]
         self._writer.append(rows)
         self._queue.put(assignment)
 
-    def _mine(self, person: str, assignment_id: str) -> Assignment:
-        """The assignment under which the person labels an item: the own, the open one, else one more, so no label is lost."""
+    def _assignment_for(self, person: str, assignment_id: str) -> Assignment:
+        """Returns the person's own assignment of the item, an open one, or an additional one, so that no label is lost."""
         assignment = self._queue.assignments.get(assignment_id)
         if assignment is None:
             raise NotInQueue("This item is no longer in the queue", next_step="reload the page for the next one.")
@@ -221,17 +218,17 @@ class LabelingSession:
         return assignment if assignment.annotator is None else self._queue.extra(assignment)
 
     def _shown(self, assignment: Assignment, person: str) -> LabelingItem:
-        content, asked = self._contents[assignment.prediction_id], self._questions[assignment.scorer]
+        content, question = self._contents[assignment.prediction_id], self._questions[assignment.scorer]
         key, progress = key_of(assignment), self._queue.progress_of(person)
         self._held[person] = (key, self._clock() + HELD_S)
-        keys = [key_of(labelled) for labelled in self._queue.trail(person)]
+        keys = [key_of(labeled) for labeled in self._queue.trail(person)]
         return LabelingItem(
             assignment_id=assignment.assignment_id,
             record_id=assignment.record_id,
-            question=asked,
+            question=question,
             input=_parsed(content["input"]) or {},
             output=_parsed(content["output"]),
-            expected=_parsed(content["expected"]) if asked.shows_expected else None,
+            expected=_parsed(content["expected"]) if question.shows_expected else None,
             given=self._queue.given(key, person),
             is_adjudication=assignment.role != LABEL,
             number=keys.index(key) + 1 if key in keys else progress.done + 1,
@@ -243,20 +240,20 @@ class LabelingSession:
         return [
             key
             for holder, (key, until) in self._held.items()
-            # Who has labelled it already, and perhaps looks at it again, keeps it from nobody.
+            # A holder who has already labeled the item, and looks at it again, does not reserve it.
             if holder != person and until > now and self._queue.given(key, holder) is None
         ]
 
     def _read(self) -> tuple[LabelQueue, dict[str, Mapping[str, Any]]]:
-        warehouse, asked = self._context.warehouse, {"task": self.task.name}
+        warehouse, parameters = self._context.warehouse, {"task": self.task.name}
         contents: dict[str, Mapping[str, Any]] = {
-            row["prediction_id"]: row for row in warehouse.stream(QUEUED_CONTENTS.sql, asked)
+            row["prediction_id"]: row for row in warehouse.stream(QUEUED_CONTENTS.sql, parameters)
         }
         queue = LabelQueue({name: question.version for name, question in self._questions.items()})
-        for row in warehouse.stream(LABEL_QUEUE.sql, asked):
+        for row in warehouse.stream(LABEL_QUEUE.sql, parameters):
             if row["prediction_id"] in contents:
                 queue.put(Assignment(**{**row, "sampling_parameters": _text(row["sampling_parameters"])}))
-        for row in warehouse.stream(HUMAN_LABELS.sql, {**asked, "run_id": ""}):
+        for row in warehouse.stream(HUMAN_LABELS.sql, {**parameters, "run_id": ""}):
             key = ItemKey(row["prediction_id"], row["scorer"], row["scorer_version"])
             label = row["label"] or CANNOT_TELL
             queue.labels[key][row["annotator"]] = SubmittedLabel(

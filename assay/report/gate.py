@@ -1,7 +1,4 @@
-"""The scorecard's block on the gate: the latest decision of the task with its rules, and how often the gate split was used.
-
-Words and layout belong here; figures come in ready.
-"""
+"""Renders the gate section of a scorecard: the task's latest decision with its rules, and the uses of the gate split."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ from assay.statistics.conventions import BOUNDS_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
-COLUMNS = ("rule", "asks for", "found", BOUNDS_TITLE, "n", "state", "because")
+COLUMNS = ("rule", "requires", "found", BOUNDS_TITLE, "n", "state", "reason")
 STATES = {RuleState.FAIL: RuleDecision.FAIL}
-BARS = {
+REQUIREMENTS = {
     RuleKind.LOWER_BOUND: "at least {}",
     RuleKind.NO_REGRESSION: "at most {} below the champion",
     RuleKind.COST_PER_CORRECT: "a correct answer for at most {}",
@@ -27,11 +24,11 @@ BARS = {
 }
 OF_RATES = frozenset({RuleKind.LOWER_BOUND, RuleKind.NO_REGRESSION})
 NUMBERS = frozenset({RuleKind.JUDGE_CALIBRATED, RuleKind.GOLDEN_CASES})
-Figures = Mapping[str, Any]
+MartRow = Mapping[str, Any]
 
 
-def gate_facts(gate: Figures | None, split: Figures | None) -> Iterator[tuple[str, str]]:
-    """The decision with what it was about, and the uses of the gate split; nothing where nothing was decided or asked."""
+def gate_facts(gate: MartRow | None, split: MartRow | None) -> Iterator[tuple[str, str]]:
+    """Yields the latest decision, the one before it, and the uses of the gate split, if there are any."""
     if gate is not None:
         does = "blocks" if gate["is_blocking"] else "does not block"
         against = gate["champion_variant"] or "no champion"
@@ -41,22 +38,22 @@ def gate_facts(gate: Figures | None, split: Figures | None) -> Iterator[tuple[st
             f"{gate['population']} · {gate['decided_at']:%Y-%m-%d %H:%M} UTC by {gate['decided_by']}",
         )
         if gate["previous_decision"] is not None:
-            yield "gate before it", f"{gate['previous_decision']}, {gate['previous_decided_at']:%Y-%m-%d %H:%M} UTC"
+            yield "previous gate", f"{gate['previous_decision']}, {gate['previous_decided_at']:%Y-%m-%d %H:%M} UTC"
     if split is not None:
         yield (
             "gate split",
-            f"{split['n_gate_cases']:,} cases, asked by {split['n_runs']:,} runs of {split['n_inference_versions']:,} "
+            f"{split['n_gate_cases']:,} cases, used by {split['n_runs']:,} runs of {split['n_inference_versions']:,} "
             "inference versions since it last changed",
         )
 
 
-def gate_rule_rows(rules: Sequence[Figures]) -> list[tuple[str, ...]]:
-    """A row for each rule of the decision, in the order of the task's file."""
+def gate_rule_rows(rules: Sequence[MartRow]) -> list[tuple[str, ...]]:
+    """Returns a row per rule of the decision, in the order of `task.yml`."""
     return [
         (
             str(rule["rule_name"]),
-            _asks(rule),
-            _figure(rule, rule["value"]),
+            _requirement(rule),
+            _in_unit(rule, rule["value"]),
             _bounds(rule),
             f"{rule['n']:,}",
             str(STATES.get(rule["state"], rule["state"])),
@@ -66,20 +63,20 @@ def gate_rule_rows(rules: Sequence[Figures]) -> list[tuple[str, ...]]:
     ]
 
 
-def _asks(rule: Figures) -> str:
+def _requirement(rule: MartRow) -> str:
     metric = f"{rule['metric']} " if rule["rule_type"] in OF_RATES else ""
     place = "" if rule["slice"] == OVERALL else f" in {rule['slice']}"
-    return metric + BARS.get(rule["rule_type"], "{}").format(_figure(rule, rule["bar"])) + place
+    return metric + REQUIREMENTS.get(rule["rule_type"], "{}").format(_in_unit(rule, rule["bar"])) + place
 
 
-def _bounds(rule: Figures) -> str:
+def _bounds(rule: MartRow) -> str:
     if rule["lower"] is None or rule["upper"] is None:
         return NOTHING
-    return f"{_figure(rule, rule['lower'])} to {_figure(rule, rule['upper'])}"
+    return f"{_in_unit(rule, rule['lower'])} to {_in_unit(rule, rule['upper'])}"
 
 
-def _figure(rule: Figures, value: float | None) -> str:
-    """In the unit of the rule."""
+def _in_unit(rule: MartRow, value: float | None) -> str:
+    """Returns the value in the unit of the rule."""
     if value is None or not isfinite(value):
         return NOTHING
     if rule["rule_type"] == RuleKind.COST_PER_CORRECT:

@@ -1,7 +1,4 @@
-"""Intervals of a scorecard in words: the bounds of a rate, what they rest on, or why there are none.
-
-Only how an interval reads belongs here; which rates stand where is the views' business.
-"""
+"""Renders intervals: the bounds of a rate with their method and warnings, or the reason that there are none."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from assay.statistics.measured import Status
 
 
 class MartIntervalStatus(StrEnum):
-    """`interval_status` of marts, beside the values of `Status`: why a rate has no interval of its own there."""
+    """Further values of `interval_status` in marts, beside those of `Status`: reasons that a rate has no interval."""
 
     SEVERAL_EPOCHS = "several_epochs"
     CLUSTERED = "clustered"
@@ -27,56 +24,59 @@ REASONS: dict[str, str] = {
     MartIntervalStatus.CLUSTERED: "clustered",
     Status.UNSCORED: "not scored",
 }
-STANDINGS: dict[str, str] = {
+WARNINGS: dict[str, str] = {
     Status.WARNING: "few",
     Status.TOO_FEW: "too few: conservative",
-    Status.INCONCLUSIVE: "too few to tell",
+    Status.INCONCLUSIVE: "too few: inconclusive",
 }
 METHODS = {"wilson": "", "clopper_pearson": "exact", "worst_and_best_case": "worst to best case"}
 GROUPED = "effective_n_"
-"""Methods of rows that are not independent begin so."""
+"""Prefix of the methods for rows that are not independent."""
 
 
 def interval(row: Mapping[str, Any], *, low: str = "low", high: str = "high") -> str:
-    """The bounds of a rate, or why there are none."""
+    """Returns the bounds of a rate, or the reason that there are none."""
     if not has_bounds(row, low=low, high=high):
         return REASONS.get(str(row.get("interval_status")), NOTHING)
     return f"{100 * row[low]:.1f} – {100 * row[high]:.1f} %"
 
 
 def has_bounds(row: Mapping[str, Any], *, low: str = "low", high: str = "high") -> bool:
-    """True where both bounds are numbers."""
+    """True if both bounds are finite numbers."""
     return all(row[name] is not None and isfinite(row[name]) for name in (low, high))
 
 
 def explained(row: Mapping[str, Any]) -> str:
-    """The bounds with what they rest on, e.g. `40.1 – 60.2 % (clustered: 12 clusters, few)`, or why there are none."""
-    words = ", ".join(_words(row)) if has_bounds(row) else ""
-    return f"{interval(row)} ({words})" if words else interval(row)
+    """Returns the bounds with their method and warnings, or the reason that there are none.
+
+    Example: `40.1 – 60.2 % (clustered: 12 clusters, few)`.
+    """
+    qualifiers = ", ".join(_qualifiers(row)) if has_bounds(row) else ""
+    return f"{interval(row)} ({qualifiers})" if qualifiers else interval(row)
 
 
 def explained_estimate(row: Mapping[str, Any]) -> str:
-    """The bounds of a landed estimate with what limits them, or why there are none."""
+    """Returns the bounds of a landed estimate with its warning or effective n, or the reason that there are none."""
     if not has_bounds(row):
         return str(row["reason"] or NOTHING)
     effective = row.get("effective_n")
     independent = not str(row.get("method")).startswith(GROUPED) or effective is None
-    words = row["reason"] or ("" if independent else f"as sure as {effective:,.0f} independent ones")
-    return f"{interval(row)} ({words})" if words else interval(row)
+    qualifier = row["reason"] or ("" if independent else f"effective n {effective:,.0f}")
+    return f"{interval(row)} ({qualifier})" if qualifier else interval(row)
 
 
-def _words(row: Mapping[str, Any]) -> Iterator[str]:
+def _qualifiers(row: Mapping[str, Any]) -> Iterator[str]:
     method, status = str(row.get("method") or ""), str(row.get("interval_status"))
     if method.startswith(GROUPED):
         yield from _grouping(row)
     elif METHODS.get(method, method):
         yield METHODS.get(method, method)
-    if status in STANDINGS:
-        yield STANDINGS[status]
+    if status in WARNINGS:
+        yield WARNINGS[status]
 
 
 def _grouping(row: Mapping[str, Any]) -> Iterator[str]:
-    """Which rows belong together, as far as the figures tell."""
+    """Yields the number of epochs and of clusters, if rows are grouped by them."""
     epochs, clusters, n = row.get("epochs") or 1, row.get("n_clusters"), row.get("n_eligible")
     if epochs > 1:
         yield f"{epochs} epochs"

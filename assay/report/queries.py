@@ -1,4 +1,4 @@
-"""Statements behind `assay report`, most of them over reporting."""
+"""Statements that read the scorecard, most of them from the reporting views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFERENCE_MODEL = Statement(
     (("task", "STRING"),),
 )
 
-_RUN_FIGURES = """
+_RUN_METRICS = """
     select
         cost.run_id as run_id,
         cost.data_date as data_date,
@@ -55,7 +55,7 @@ _RUN_FIGURES = """
 """
 
 REPORT_RUN = Statement(
-    _RUN_FIGURES
+    _RUN_METRICS
     + """
     where cost.run_id = @run_id
     """,
@@ -63,8 +63,8 @@ REPORT_RUN = Statement(
     REPORTING,
 )
 
-REPORT_LAST_ASKED = Statement(
-    _RUN_FIGURES
+REPORT_LAST_CALLING_RUN = Statement(
+    _RUN_METRICS
     + """
     where
         cost.task = @task

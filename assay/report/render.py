@@ -1,7 +1,4 @@
-"""The scorecard as Markdown and as a web page; the terminal's view is in `terminal.py`.
-
-Words and layout belong here; figures come in ready.
-"""
+"""Renders the scorecard as Markdown and as a web page; `assay.terminal` prints it."""
 
 from __future__ import annotations
 
@@ -33,10 +30,15 @@ from assay.tasks.gate_spec import OVERALL
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
+RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", INTERVAL_TITLE)
+SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
+SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
+UNSCORED = Status.UNSCORED
+FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
 
 class Summary(Protocol):
-    """What a run's own scorecard needs of its summary."""
+    """The counts of a run's summary that its Markdown shows."""
 
     @property
     def run_id(self) -> str: ...  # noqa: D102
@@ -48,39 +50,8 @@ class Summary(Protocol):
     def calls(self) -> int: ...  # noqa: D102
 
 
-def facts(card: Scorecard) -> list[tuple[str, str]]:
-    """The scorecard's single figures, name and value; what does not apply is left out."""
-    paid = card.asked or card.run
-    return [
-        *_run_facts(card.run),
-        *_paid_by(card),
-        *_cost_facts(card, paid),
-        *_latency_facts(paid),
-        *flaky_facts(card.repeats, card.flaky),
-        *gate_facts(card.gate, card.gate_split),
-        *_hidden_facts(card),
-    ]
-
-
-def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield (
-        "run",
-        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
-    )
-    yield "inference version", run["inference_version"]
-    yield (
-        "rows",
-        f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
-        + ("complete" if run["is_complete"] else "NOT complete"),
-    )
-    yield (
-        "from the cache",
-        f"{run['n_reused'] + run['n_cached']:,} answers were already paid for and not asked again; {run['calls']:,} calls made",
-    )
-
-
 class CostStatus(StrEnum):
-    """`rpt_cost_per_correct.cost_status`."""
+    """Values of `rpt_cost_per_correct.cost_status`."""
 
     OK = "ok"
     BILLING_UNKNOWN = "billing_unknown"
@@ -89,59 +60,33 @@ class CostStatus(StrEnum):
     NONE_CORRECT = "none_correct"
 
 
-def _paid_by(card: Scorecard) -> Iterator[tuple[str, str]]:
-    if card.asked is not None:
-        yield (
-            "nothing was paid",
-            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, which asked",
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalBar:
+    """An interval as drawn, in percent of the width, and its text; `rate` is None if it is unknown."""
+
+    low: str
+    high: str
+    rate: str | None
+    is_dashed: bool
+    label: str
 
 
-def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
-    unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
-    yield (
-        "cost per correct answer",
-        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
-    )
-    yield "cost of the run", usd(run["cost_usd"]) + unpriced
-    if run.get("judge_cost_usd"):
-        yield "judging it", usd(run["judge_cost_usd"])
-    if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
-        price = usd(run["reference_cost_per_correct_usd"])
-        yield (
-            "hosted for comparison",
-            f"{price} per correct answer, for the same tokens at {card.reference_model} ({card.reference_price_source})",
-        )
-
-
-def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if run["n_wire_answers"]:
-        points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
-        yield "latency", " · ".join(points)
-    if run["share_within_sla"] is not None:
-        kept = "kept" if run["meets_sla"] else "MISSED"
-        within, wanted = percent(run["share_within_sla"]), percent(run["sla_share"])
-        yield "SLA", f"{within} within {run['sla_latency_ms']:,} ms, {wanted} wanted: {kept}"
-
-
-def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
-    if hidden := len(card.reliability) - len(shown_rates(card)):
-        yield (
-            "not shown below",
-            f"{hidden} slices of the dev split or under {FEWEST_RATED_SHOWN} predictions: rpt_reliability has them",
-        )
-
-
-RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", INTERVAL_TITLE)
-SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
-SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
-UNSCORED = Status.UNSCORED
-FAILURE_COLUMNS = ("status", "error", "predictions", "share")
+def facts(card: Scorecard) -> list[tuple[str, str]]:
+    """Returns the scorecard's single values as name and text, without those that do not apply."""
+    calling_run = card.asked or card.run
+    return [
+        *_run_facts(card.run),
+        *_calling_run_facts(card),
+        *_cost_facts(card, calling_run),
+        *_latency_facts(calling_run),
+        *flaky_facts(card.repeats, card.flaky),
+        *gate_facts(card.gate, card.gate_split),
+        *_hidden_facts(card),
+    ]
 
 
 def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Reliability by population and slice; where too much is unscored, worst and best case."""
+    """Returns the reliability by population and slice; the worst and best case if too much is unscored."""
     return [
         (
             row["population"],
@@ -158,16 +103,12 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
-    """Overall rates, and slices large enough to say something; the dev split, which prompts may show, only overall."""
-    return [row for row in card.reliability if row["slice"] == OVERALL or _is_telling(row)]
-
-
-def _is_telling(row: Mapping[str, Any]) -> bool:
-    return bool(row["n_eligible"] >= FEWEST_RATED_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
+    """Returns the overall rates, and those of large slices except in the dev split, whose cases prompts may contain."""
+    return [row for row in card.reliability if row["slice"] == OVERALL or _is_shown(row)]
 
 
 def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Each check with how often it could say something, and what."""
+    """Returns the counts and the pass rate of each scorer."""
     return [
         (
             row["population"],
@@ -184,7 +125,7 @@ def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """What became of predictions that hold no valid answer of the model."""
+    """Returns the number of predictions without a valid output, by status and error."""
     return [
         (row["status"], row["error_type"], str(row["n_predictions"]), percent(row["share_of_run"]))
         for row in card.failures
@@ -192,7 +133,7 @@ def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """The tables of the scorecard: title, columns, rows; empty ones are left out."""
+    """Returns the title, columns and rows of each table of the scorecard that is not empty."""
     tables = [
         ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
@@ -205,7 +146,7 @@ def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str
 
 
 def markdown(card: Scorecard) -> str:
-    """The whole scorecard as Markdown."""
+    """Returns the scorecard as Markdown."""
     lines = [f"# {card.task}", "", *markdown_table(("", ""), facts(card))]
     for title, columns, rows in sections(card):
         lines += ["", f"## {title}", "", *markdown_table(columns, rows)]
@@ -213,10 +154,10 @@ def markdown(card: Scorecard) -> str:
 
 
 def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> str:
-    """What is known of a run right after it was scored, before the marts are built."""
+    """Returns the statuses and the reliability of a run as Markdown, which need no marts."""
     counts = [(name, str(count)) for name, count in summary.statuses.items()]
     lines = [
-        f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} answers reused.",
+        f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} predictions reused.",
         "",
         *markdown_table(("status", "predictions"), counts),
     ]
@@ -234,7 +175,7 @@ def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> st
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table, line by line."""
+    """Returns the lines of a Markdown table."""
     return [
         _line(columns),
         _line(["---"] * len(columns)),
@@ -242,33 +183,13 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
     ]
 
 
-def _markdown_text(text: str) -> str:
-    """The text as Markdown that shows just it: no markup, no HTML, one line."""
-    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """An interval as it is drawn: percent of the width, the same in words; `rate` is None where it cannot be stated."""
-
-    low: str
-    high: str
-    rate: str | None
-    is_dashed: bool
-    label: str
-
-
 def html(card: Scorecard) -> str:
-    """The whole scorecard as one web page without scripts or outside resources; intervals are drawn."""
+    """Returns the scorecard as one web page with drawn intervals, without scripts or external resources."""
     import jinja2
 
-    bars = [_bar(row) for row in shown_rates(card)]
+    interval_bars = [_interval_bar(row) for row in shown_rates(card)]
     tables = [
-        (title, columns, rows, bars if columns is RELIABILITY_COLUMNS else None)
+        (title, columns, rows, interval_bars if columns is RELIABILITY_COLUMNS else None)
         for title, columns, rows in sections(card)
     ]
     environment = jinja2.Environment(
@@ -277,12 +198,87 @@ def html(card: Scorecard) -> str:
     return environment.get_template("scorecard.html").render(task=card.task, facts=facts(card), tables=tables)
 
 
-def _bar(row: Mapping[str, Any]) -> Bar | None:
+def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield (
+        "run",
+        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
+    )
+    yield "inference version", run["inference_version"]
+    yield (
+        "rows",
+        f"{run['rows_read']:,} read, {run['rows_rejected']:,} rejected, {run['records']:,} records, "
+        + ("complete" if run["is_complete"] else "NOT complete"),
+    )
+    yield (
+        "from the cache",
+        f"{run['n_reused'] + run['n_cached']:,} predictions reused without a call; {run['calls']:,} calls made",
+    )
+
+
+def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if card.asked is not None:
+        yield (
+            "no calls",
+            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, "
+            "the last one that made calls",
+        )
+
+
+def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
+    unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    yield (
+        "cost per correct answer",
+        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+    )
+    yield "cost of the run", usd(run["cost_usd"]) + unpriced
+    if run.get("judge_cost_usd"):
+        yield "cost of its judges", usd(run["judge_cost_usd"])
+    if card.reference_model and run["reference_cost_per_correct_usd"] is not None:
+        price = usd(run["reference_cost_per_correct_usd"])
+        yield (
+            "cost at a hosted model",
+            f"{price} per correct answer for the same tokens at {card.reference_model} ({card.reference_price_source})",
+        )
+
+
+def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if run["n_wire_answers"]:
+        points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
+        yield "latency", " · ".join(points)
+    if run["share_within_sla"] is not None:
+        met = "met" if run["meets_sla"] else "MISSED"
+        within, target = percent(run["share_within_sla"]), percent(run["sla_share"])
+        yield "SLA", f"{within} within {run['sla_latency_ms']:,} ms, target {target}: {met}"
+
+
+def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    if hidden := len(card.reliability) - len(shown_rates(card)):
+        yield (
+            "not shown below",
+            f"{hidden} slices of the dev split or under {FEWEST_RATED_SHOWN} predictions: see rpt_reliability",
+        )
+
+
+def _is_shown(row: Mapping[str, Any]) -> bool:
+    return bool(row["n_eligible"] >= FEWEST_RATED_SHOWN and row["population"] != SHOWN_TO_THE_MODEL)
+
+
+def _markdown_text(text: str) -> str:
+    """Returns the text escaped for one line of Markdown, without markup or HTML."""
+    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _interval_bar(row: Mapping[str, Any]) -> IntervalBar | None:
     low, high = (row["low"], row["high"]) if has_bounds(row) else (row["worst_case"], row["best_case"])
     if low is None or high is None or not isfinite(low) or not isfinite(high):
         return None
     rate = row["reliability"]
-    return Bar(
+    return IntervalBar(
         low=f"{100 * low:.2f}",
         high=f"{100 * high:.2f}",
         rate=f"{100 * rate:.2f}" if rate is not None and isfinite(rate) else None,

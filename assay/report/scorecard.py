@@ -1,7 +1,4 @@
-"""The scorecard of a task: what the reporting views say about its latest completed run.
-
-Reading the figures belongs here; showing them is `scorecard_views.py`. No rate or interval is computed here.
-"""
+"""Reads the scorecard of a task, its latest completed run, from the reporting views."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from assay.report.queries import (
     REPORT_GATE,
     REPORT_GATE_RULES,
     REPORT_GATE_SPLIT,
-    REPORT_LAST_ASKED,
+    REPORT_LAST_CALLING_RUN,
     REPORT_RELIABILITY,
     REPORT_REPEATS,
     REPORT_ROUTING,
@@ -32,12 +29,12 @@ Rows = tuple[dict[str, Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scorecard:
-    """Figures of one task, as the reporting views give them.
+    """The metrics of one task, as the reporting views return them.
 
-    `asked` is the last run that made calls, where the latest one only reused answers: cost and latency speak of it.
-    `routing` has a row for each route of the run, `caching` says where its answers came from; None without predictions.
-    `repeats` has a row for each k and slice where records were asked several times, `flaky` how many of them waver.
-    `gate` is the task's latest decision with its rules in `gate_rules`; `gate_split` says how often its cases were used.
+    `asked` is the last run that made calls, if the latest one only reused responses: cost and latency are those of it.
+    `routing` has a row per route of the run; `caching` counts the sources of its predictions, None without predictions.
+    `repeats` has a row per k and slice of runs with several epochs; `flaky` counts records with differing epochs.
+    `gate` is the task's latest decision with its rules in `gate_rules`; `gate_split` counts the uses of the gate cases.
     """
 
     task: str
@@ -57,15 +54,15 @@ class Scorecard:
     gate_split: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """Returns the scorecard as plain values."""
         return asdict(self)
 
 
 def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
-    """The scorecard of the task's latest completed run.
+    """Returns the scorecard of the task's latest completed run.
 
     Raises:
-        UsageError: there is no completed run, or the marts do not hold it yet.
+        UsageError: there is no completed run, or the marts do not contain it yet.
     """
     latest = next(warehouse.stream(LATEST_RUN.sql, {"task": task}), None)
     run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": latest["run_id"]}), None) if latest else None
@@ -75,7 +72,7 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
             next_step=f"run `assay run {task}`, then `assay report {task}`.",
         )
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
-    asked = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_ASKED.sql, version), None)
+    calling_run = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_CALLING_RUN.sql, version), None)
     reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))
     of_run = {"run_id": run["run_id"]}
     return Scorecard(
@@ -86,7 +83,7 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
         failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, of_run)),
         reference_model=reference["reference_model"],
         reference_price_source=reference["reference_price_source"],
-        asked=asked,
+        asked=calling_run,
         routing=tuple(_reporting(warehouse, REPORT_ROUTING.sql, of_run)),
         caching=next(_reporting(warehouse, REPORT_CACHING.sql, of_run), None),
         repeats=tuple(_reporting(warehouse, REPORT_REPEATS.sql, version)),

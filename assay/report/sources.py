@@ -1,7 +1,4 @@
-"""The scorecard's block on routes and caches: where answers came from, and what that saved.
-
-Words and layout belong here; figures come in ready. Whether there is anything to show is decided here, too.
-"""
+"""Renders the routing and caching section of a scorecard: the sources of its predictions, and what each saved."""
 
 from __future__ import annotations
 
@@ -11,38 +8,38 @@ from typing import Any
 from assay.formatting import NOTHING, percent, usd
 
 TITLE = "Routing and caching"
-COLUMNS = ("answers from", "answers", "share", "escalated", "cost", "saved")
+COLUMNS = ("source", "predictions", "share", "escalated", "cost", "saved")
 CACHES = (
     ("exact cache", "n_exact_cache", "exact_cache_saved_usd"),
     ("semantic cache", "n_semantic_cache", "semantic_cache_saved_usd"),
     ("earlier runs", "n_reused", "reused_saved_usd"),
 )
 KINDS = (
-    ("n_escalated_no_valid_answer", "no valid answer"),
+    ("n_escalated_no_valid_answer", "no valid response"),
     ("n_escalated_check", "check"),
     ("n_escalated_confidence", "confidence"),
 )
-Figures = Mapping[str, Any]
+MartRow = Mapping[str, Any]
 
 
-def source_rows(routing: Sequence[Figures], caching: Figures | None) -> list[tuple[str, ...]]:
-    """A row for each source of answers and one for the provider's prompt cache; none where one route gave them all.
+def source_rows(routing: Sequence[MartRow], caching: MartRow | None) -> list[tuple[str, ...]]:
+    """Returns a row per source of predictions and one for the provider's prompt cache; none if one route made them all.
 
-    What a route saved is against the last route alone, what a cache saved is what its answers had cost.
+    The saving of a route is relative to the last route alone, that of a cache is the cost of the responses it returned.
     """
     if caching is None:
         return []
-    asked = [row for row in routing if row["n_asked"] or row["n_wire"] or row["n_escalated"]]
+    routes = [row for row in routing if row["n_asked"] or row["n_wire"] or row["n_escalated"]]
     cached = list(_cache_rows(caching))
     provider = list(_provider_row(caching))
-    if len(asked) < 2 and not cached and not provider:
+    if len(routes) < 2 and not cached and not provider:
         return []
-    return [*(_route_row(row, caching) for row in asked), *cached, *provider]
+    return [*(_route_row(row, caching) for row in routes), *cached, *provider]
 
 
-def _route_row(row: Figures, caching: Figures) -> tuple[str, ...]:
+def _route_row(row: MartRow, caching: MartRow) -> tuple[str, ...]:
     reasons = ", ".join(f"{words} {row[name]:,}" for name, words in KINDS if row[name])
-    left = f"{row['n_escalated']:,} ({reasons})" if row["n_escalated"] else NOTHING
+    escalated = f"{row['n_escalated']:,} ({reasons})" if row["n_escalated"] else NOTHING
     saved = NOTHING
     if row["n_compared"]:
         unknown = f" ({row['n_uncompared']:,} unknown)" if row["n_uncompared"] else ""
@@ -51,13 +48,13 @@ def _route_row(row: Figures, caching: Figures) -> tuple[str, ...]:
         f"route {row['route']}",
         f"{row['n_wire']:,}",
         _share(row["n_wire"], caching["n_sourced"]),
-        left,
+        escalated,
         usd(row["cost_usd"]),
         saved,
     )
 
 
-def _cache_rows(caching: Figures) -> Iterator[tuple[str, ...]]:
+def _cache_rows(caching: MartRow) -> Iterator[tuple[str, ...]]:
     for name, count, saved in CACHES:
         is_semantic = name == "semantic cache"
         embedded = is_semantic and caching["n_embedding_calls"]
@@ -67,11 +64,11 @@ def _cache_rows(caching: Figures) -> Iterator[tuple[str, ...]]:
             yield (name, f"{caching[count]:,}", _share(caching[count], caching["n_sourced"]), NOTHING, cost, paid)
 
 
-def _provider_row(caching: Figures) -> Iterator[tuple[str, ...]]:
+def _provider_row(caching: MartRow) -> Iterator[tuple[str, ...]]:
     if caching["cached_input_tokens"]:
         tokens = f"{caching['cached_input_tokens']:,} tokens"
         share = percent(caching["cached_input_share"])
-        yield ("provider's cache", tokens, share, NOTHING, "in the above", NOTHING)
+        yield ("provider's cache", tokens, share, NOTHING, "included above", NOTHING)
 
 
 def _share(count: int, of: int) -> str:
@@ -79,7 +76,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _signed(value: Any) -> str:
-    """An amount that may be below 0."""
+    """Returns an amount that can be negative."""
     if value is not None and value < 0:
         return f"-{usd(-value)}"
     return usd(value)

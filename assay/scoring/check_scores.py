@@ -1,7 +1,4 @@
-"""Turns one prediction and its case into the rows of its scores.
-
-Pure: what to judge comes in, rows come out; reading and landing are the pipeline's part.
-"""
+"""Scores of checks: one prediction and its record in, `scores` rows out, without I/O."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ CHECK = ScorerKind.CHECK
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToScore(ScoredPrediction):
-    """One landed prediction with what its scorers need; `output` and `expected` are unmasked."""
+    """One landed prediction with the inputs of its checks; `output` and `expected` are unmasked."""
 
     status: PredictionStatus
     output: dict[str, Any] | None
@@ -31,7 +28,7 @@ class ToScore(ScoredPrediction):
 
 
 class Scoreboard:
-    """The deterministic scorers of one task, built once."""
+    """The checks of one task, built once."""
 
     def __init__(self, task: Task, *, scrub: Callable[[str], str]) -> None:
         self._versions = task.versions.scorers
@@ -41,7 +38,7 @@ class Scoreboard:
         }
 
     def scores(self, item: ToScore) -> list[Score]:
-        """One row for each scorer."""
+        """Returns one row per check."""
         subject = Subject(output=item.output, expected=item.expected, input=item.input, status=item.status)
         return [self._row(item, name, scorer(subject)) for name, scorer in self._scorers.items()]
 

@@ -1,4 +1,4 @@
-"""Makes the landing row of an estimate, whichever module measured it: nothing is computed here."""
+"""Estimates of a run from its tally, and the landing row of any estimate."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ from assay.statistics.sampling import Groups
 from assay.tasks.task import Task
 from assay.version import code_version
 
+PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
+"""Prefixes of the metrics of several epochs, followed by k."""
+VARIANCE = "variance"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateFacts:
-    """What all estimates of one evaluation share; that of a run by itself bears the run's id."""
+    """The columns that all estimates of one evaluation share; the evaluation of a single run has the run's id."""
 
     evaluation_id: str
     run_id: str
@@ -56,10 +60,10 @@ def estimate_row(
     details: Mapping[str, Any] | None = None,
     seed: int | None = None,
 ) -> Estimate:
-    """The row of what was measured, every figure as it is; computing it again by the same method replaces it.
+    """Returns the `estimates` row of a measurement; an estimate of the same metric and method replaces it.
 
-    Its parameters are the columns that `Measured` and the facts do not hold. `scorer` is None where it speaks of the whole
-    answer. `details` are what else the method found.
+    The parameters are the columns that `measured` and `facts` do not have. `scorer` is None for a metric of the whole
+    prediction. `details` holds further results of the method.
     """
     method = measured.method
     row_id = estimate_id(
@@ -105,23 +109,14 @@ def estimate_row(
 def estimate_id(
     evaluation_id: str, *, metric: str, scorer: str | None, population: str, slice: str, method: str
 ) -> str:
-    """The id under which an estimate is landed: the same for what is computed again by the same method."""
+    """Returns the id of an estimate: equal whenever the same metric is computed again by the same method."""
     return content_hash(evaluation_id, metric, scorer or "", population, slice, method)
 
 
-def _json(value: Mapping[str, Any] | None) -> str | None:
-    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
-"""Metrics of several epochs begin so and end with k."""
-VARIANCE = "variance"
-
-
 def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdict]) -> bool | None:
-    """Whether a prediction counts as correct: every scorer of `correct:` passed; None when that cannot be said.
+    """Returns whether every scorer of `correct:` passed the prediction; None if one of them is undecided.
 
-    A failed, refused or invalid answer is not correct; a fallback only where the task says that it may be.
+    A failed, refused or invalid prediction is not correct; a fallback can be if the task declares that it counts.
     """
     if not task.spec.correct:
         return None
@@ -132,22 +127,22 @@ def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdic
 
 
 def counts_as_answered(task: Task, status: PredictionStatus) -> bool:
-    """Whether the status is one of an answer; a fallback only where the task says that it may be."""
+    """True for a prediction with an output, and for a fallback if the task declares that it counts."""
     return status in ANSWERED or (status == FALLBACK and task.spec.fallback_counts)
 
 
 def decided(verdict: Verdict | None) -> bool | None:
-    """Whether the scorer passed the answer; None where there is no score or it says neither."""
+    """Returns whether the scorer passed the prediction; None without a score of passed or failed."""
     return verdict.passed if verdict is not None and verdict.status == SCORED else None
 
 
 def tally_of(task: Task) -> Tally:
-    """Where the predictions of a run of the task are counted."""
-    return Tally({**{check.name: 1 for check in task.spec.checks}, **{j.name: j.opinions for j in task.spec.judges}})
+    """Returns an empty tally for a run of the task."""
+    return Tally({**{check.name: 1 for check in task.spec.checks}, **{j.name: j.votes for j in task.spec.judges}})
 
 
 def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
-    """A row for each rate in each population and slice where it counts anything, and with several epochs for each k."""
+    """Yields a row per rate, population and slice that has predictions, and with several epochs also one per k."""
     shared = EstimateFacts(
         evaluation_id=facts.run_id,
         run_id=facts.run_id,
@@ -190,7 +185,7 @@ def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, ep
 
 
 def _cases(cell: Cell) -> list[Repeated]:
-    """The epochs as they are; with too much unscored, as for any rate, those of the worst case and of the best."""
+    """Returns the epochs as scored; with too many unscored ones, as for any rate, the worst and the best case."""
     import numpy as np
 
     unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)
@@ -208,15 +203,19 @@ def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
 
 
 def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:
-    """Where the variance of one score comes from; None where scores of a record, or of an answer, do not repeat."""
+    """Returns the variance components of one score; None if neither records nor predictions are scored repeatedly."""
     import numpy as np
 
-    if cell.opinions is not None:
-        asked = cell.opinions.shape[1]
-        records, answers = np.repeat(cell.records, asked), np.repeat(np.arange(len(cell.records)), asked)
-        split = nested_variance(cell.opinions.ravel(), records=records, answers=answers)
+    if cell.votes is not None:
+        n_votes = cell.votes.shape[1]
+        records, answers = np.repeat(cell.records, n_votes), np.repeat(np.arange(len(cell.records)), n_votes)
+        split = nested_variance(cell.votes.ravel(), records=records, answers=answers)
     elif epochs > 1 and metric in (RELIABILITY, PASS_RATE):
         split = nested_variance(cell.values, records=cell.records)
     else:
         return None
     return None if split is None else {VARIANCE: {**asdict(split), "total": split.total}}
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,4 +1,4 @@
-"""Verdicts of a run read back from `scores`."""
+"""Reads the verdicts of a run from `scores`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class LandedVerdict:
-    """A score as it landed."""
+    """The status and result of a landed score."""
 
     status: ScoreStatus
     passed: bool | None
@@ -23,7 +23,7 @@ class LandedVerdict:
 def read_verdicts(
     warehouse: Warehouse, *, run_id: str, data_date: date, versions: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, LandedVerdict]]:
-    """The verdicts of a run by prediction id and scorer; with `versions`, only those of these scorer versions."""
+    """Returns the verdicts of a run by prediction id and scorer; with `versions`, only those of these scorer versions."""
     verdicts: dict[str, dict[str, LandedVerdict]] = {}
     for row in warehouse.stream(VERDICTS_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
         if versions is None or row["scorer_version"] == versions.get(row["scorer"]):

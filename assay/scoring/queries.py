@@ -25,17 +25,17 @@ RUN_ESTIMATES = Statement(
 
 VERDICTS_OF_RUN = Statement(
     """
-    with judgements as (
+    with judgments as (
         select *
         from scores
         where run_id = @run_id and data_date = @data_date and scorer_kind != 'human'
         qualify row_number() over (partition by score_id order by occurred_at desc, landed_at desc) = 1
     ),
 
-    -- Of a judge with several opinions only their verdict counts, which has no epoch.
+    -- A judge with several votes counts by its verdict only, which has no judge epoch.
     verdicts as (
         select *
-        from judgements
+        from judgments
         where true
         qualify
             scorer_kind != 'judge'

@@ -1,7 +1,4 @@
-"""The prediction that a score is about, and how a row of `scores` follows from it, whoever judged.
-
-Only what all rows share belongs here; checks, judges and people each have a module for what they say.
-"""
+"""The prediction that a score belongs to, and the `scores` columns that checks, judges and labels share."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from assay.records import Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPrediction:
-    """A prediction, as far as the rows of its scores need it."""
+    """The columns of a prediction that the rows of its scores repeat."""
 
     prediction_id: str
     run_id: str
@@ -29,11 +26,11 @@ class ScoredPrediction:
 
     @staticmethod
     def of(row: Mapping[str, Any], *, task: str) -> ScoredPrediction:
-        """From a row that has the other columns, and maybe more."""
+        """Returns the prediction of a row that has these columns except the task; other columns are ignored."""
         return ScoredPrediction(task=task, **{name: row[name] for name in NAMES if name != "task"})
 
     def row(self, *, occurred_at: datetime, **columns: Any) -> Score:
-        """The row of one judgement; `columns` are those that tell who judged and what."""
+        """Returns the row of one score; `columns` are those of the scorer and its result."""
         return Score(occurred_at=occurred_at, **{name: getattr(self, name) for name in NAMES}, **columns)
 
 

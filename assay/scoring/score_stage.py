@@ -1,6 +1,6 @@
-"""Scores the landed predictions of a run, and gives answers back with their personal details restored.
+"""Scores the landed predictions of a run, and writes its outputs with personal values restored.
 
-The third stage: judges are asked what they have not said yet, then a streaming pass runs the checks and counts verdicts.
+The third stage: missing votes of judges are requested, then a streaming pass runs the checks and counts the verdicts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
 from assay.scoring.check_scores import Scoreboard, ToScore
 from assay.scoring.estimates import estimates, is_correct, tally_of
-from assay.scoring.judges.judges import OpinionsOfRun, RunJudge, judges_of
+from assay.scoring.judges.judges import RunJudge, VotesOfRun, judges_of
 from assay.scoring.queries import RUN_ESTIMATES
 from assay.scoring.tally import ScoreVerdict, Tallied, Tally
 from assay.warehouse.client import Warehouse
@@ -37,29 +37,29 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A landed prediction beside its record, its answer with the original details."""
+    """A landed prediction whose output has its personal values restored."""
 
-    answer: LandedPrediction
+    landed: LandedPrediction
     output: dict[str, Any] | None
 
     @property
     def record(self) -> MaskedRecord:
-        """The record that it answers."""
-        return self.answer.record
+        """The record of the prediction."""
+        return self.landed.record
 
     @property
     def prediction(self) -> Mapping[str, Any]:
-        """The prediction as it landed."""
-        return self.answer.prediction
+        """The landed row of the prediction."""
+        return self.landed.prediction
 
 
 def score_run(
     context: StageContext, run: Run, *, report: Callable[[int], None], observed: RunObserver = UNOBSERVED
 ) -> int:
-    """Every prediction of the run has a row for each scorer, and the run its estimates; returns the predictions scored.
+    """Lands a score per prediction and scorer and the run's estimates; returns the number of predictions scored.
 
     Raises:
-        AssayError: a judge cannot be asked; what was said so far is landed, and a resume asks the rest.
+        AssayError: a judge cannot be called; the votes so far are landed, and a resume requests the others.
     """
     guard, sink, done = RecordMasker(run, context), LandingWriter(context.warehouse), 0
     judges = judges_of(context.settings, run, guard)
@@ -68,13 +68,13 @@ def score_run(
             judge_predictions,  # most tasks have no judge, and need no engine here
         )
 
-        answers = partial(landed_predictions, context.warehouse, run, guard)
-        judge_predictions(context, run, judges, answers, report=report, observed=observed)
+        read_predictions = partial(landed_predictions, context.warehouse, run, guard)
+        judge_predictions(context, run, judges, read_predictions, report=report, observed=observed)
     scoring = _Scoring(
         run,
         board=Scoreboard(run.task, scrub=guard.masker.scrub),
         judges=judges,
-        opinions=OpinionsOfRun(context, run, judges),
+        votes=VotesOfRun(context, run, judges),
         tally=tally_of(run.task),
     )
     for chunk in chunks(restored(context.warehouse, run, guard), CHUNK_PREDICTIONS):
@@ -86,29 +86,29 @@ def score_run(
     return done
 
 
-def write_answers(context: StageContext, run: Run, path: Path) -> int:
-    """The answers are in a JSONL file that only the owner reads, personal details restored; returns the lines.
+def write_predictions(context: StageContext, run: Run, path: Path) -> int:
+    """Writes the outputs, personal values restored, to a JSONL file with mode 600; returns the number of lines.
 
     Raises:
         UsageError: the file cannot be written.
     """
     try:
-        return _write_answers(context, run, path)
+        return _write_predictions(context, run, path)
     except OSError as error:
         raise UsageError(
-            f"The answers cannot be written to {path}: {error.strerror}",
+            f"The predictions cannot be written to {path}: {error.strerror}",
             next_step=(
                 "name another file with "
-                f"`assay run {run.task.name} --resume {run.run_id} --output FILE`, nothing is asked again."
+                f"`assay run {run.task.name} --resume {run.run_id} --output FILE`; no request is repeated."
             ),
         ) from error
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Returns if the answers can be written to `path`, as far as one can tell before there are any.
+    """Returns if `path` can be written, as far as can be checked before there are outputs.
 
     Raises:
-        UsageError: there is no such folder, or it takes no file.
+        UsageError: its folder does not exist or is not writable, or the path is a folder.
     """
     folder = path.parent
     if path.is_dir() or not path.name or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -117,10 +117,10 @@ def refuse_unwritable(path: Path) -> None:
         )
 
 
-def _write_answers(context: StageContext, run: Run, path: Path) -> int:
+def _write_predictions(context: StageContext, run: Run, path: Path) -> int:
     guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)  # a leftover may be open to others
+    partial.unlink(missing_ok=True)  # a leftover file may be readable by others
     with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
         for item in restored(context.warehouse, run, guard):
             line = {
@@ -136,48 +136,48 @@ def _write_answers(context: StageContext, run: Run, path: Path) -> int:
 
 
 def restored(warehouse: Warehouse, run: Run, guard: RecordMasker) -> Iterator[Restored]:
-    """Predictions of the run in the order of the input, each beside its record, with the original details."""
-    for answer in landed_predictions(warehouse, run, guard):
-        yield Restored(answer, _whole(answer.output, answer.record) if answer.output is not None else None)
+    """Yields the predictions of the run in the order of the input, with personal values restored."""
+    for landed in landed_predictions(warehouse, run, guard):
+        yield Restored(landed, _restore(landed.output, landed.record) if landed.output is not None else None)
 
 
 def read_estimates(warehouse: Warehouse, run: Run) -> list[dict[str, Any]]:
-    """The landed reliability of the run, overall first, then by slice."""
+    """Returns the landed reliability of the run: overall first, then by slice."""
     return list(warehouse.stream(RUN_ESTIMATES.sql, run.window))
 
 
 @dataclass(frozen=True, slots=True)
 class _Scoring:
-    """What scores the answers of a run one by one, and counts them."""
+    """Scores the predictions of a run one by one, and tallies them."""
 
     run: Run
     board: Scoreboard
     judges: tuple[RunJudge, ...]
-    opinions: OpinionsOfRun
+    votes: VotesOfRun
     tally: Tally
 
     def scores(self, item: Restored) -> list[Score]:
-        """The rows of one answer, and it is counted in every rate that it has a part in."""
+        """Returns the score rows of one prediction and adds it to the tally."""
         rows = self.board.scores(_to_score(self.run, item))
         verdicts: dict[str, ScoreVerdict] = {row.scorer: row for row in rows}
-        said, opinions = self.opinions.at(item.answer.place), {}
+        landed_votes, votes = self.votes.at(item.landed.place), {}
         for judge in self.judges:
             if judge.judges(item.record):
-                verdict, row = judge.verdict(item.answer, said[judge.spec.name])
-                verdicts[judge.spec.name], opinions[judge.spec.name] = verdict, said[judge.spec.name].values()
+                verdict, row = judge.verdict(item.landed, landed_votes[judge.spec.name])
+                verdicts[judge.spec.name], votes[judge.spec.name] = verdict, landed_votes[judge.spec.name].values()
                 rows += [row] if row is not None else []
-        self.tally.add(_tallied(self.run, item, verdicts, opinions=opinions))
+        self.tally.add(_tallied(self.run, item, verdicts, votes=votes))
         return rows
 
 
-def _whole(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
+def _restore(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
     return cast(dict[str, Any], restore(content, record.placeholders)) if record.placeholders else content
 
 
 def _tallied(
-    run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, opinions: Mapping[str, Collection[ScoreVerdict]]
+    run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, votes: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
-    """In no rate of correct answers where what decides was not judged, for its sample's sake: that is one of the sample."""
+    """Returns the tally's entry; a prediction outside the sample of a deciding judge is in no rate of correct ones."""
     record, status = item.record, item.prediction["status"]
     return Tallied(
         position=record.position,
@@ -189,7 +189,7 @@ def _tallied(
         correct=is_correct(run.task, status, verdicts),
         is_counted=verdicts.keys() >= set(run.task.spec.correct),
         verdicts=verdicts,
-        opinions=opinions,
+        votes=votes,
     )
 
 
@@ -206,7 +206,7 @@ def _to_score(run: Run, item: Restored) -> ToScore:
         status=prediction["status"],
         output=item.output,
         expected=record.raw_expected,
-        input=_whole(record.fields, record),
+        input=_restore(record.fields, record),
         subject_key=record.subject_key,
         masking_version=run.facts.masking_version,
     )

@@ -1,7 +1,4 @@
-"""What the predictions of a run came to, kept small: a byte for each rate that a prediction may count in.
-
-Only collecting belongs here; what is made of it is `estimates.py`'s matter.
-"""
+"""Outcomes of a run's predictions, kept in memory at one byte per prediction and rate."""
 
 from __future__ import annotations
 
@@ -28,13 +25,13 @@ QUALITY, PASS_RATE = "quality_when_answered", "pass_rate"
 FALLBACK, SKIPPED = PredictionStatus.FALLBACK, PredictionStatus.SKIPPED_BUDGET
 SCORED = ScoreStatus.SCORED
 UNSCORED, LEFT_OUT = 2, 3
-"""Codes of what is neither 0 nor 1: the second is in no count of a rate."""
+"""Codes of a prediction that is neither 0 nor 1: an unscored one stays in the rate, the other is not in it."""
 SHARED = 1 << 63
-"""Marks the group of a cluster; that of a record without one is its position."""
+"""Bit that marks the group of a cluster; the group of a record without a cluster is its position."""
 
 
 class Rate(NamedTuple):
-    """A metric, and the scorer that it speaks of."""
+    """A metric and its scorer; the scorer is None for a metric of the whole prediction."""
 
     metric: str
     scorer: str | None
@@ -51,24 +48,24 @@ RELIABILITY_RATE, QUALITY_RATE = Rate(RELIABILITY, None), Rate(QUALITY, None)
 
 
 class ScoreVerdict(Protocol):
-    """What one scorer said, as a record or as it landed."""
+    """The result of one scorer, as a new or as a landed row."""
 
     @property
     def status(self) -> ScoreStatus:
-        """scored, or why not."""
+        """`scored`, or the reason that there is no score."""
         ...
 
     @property
     def passed(self) -> bool | None:
-        """Whether it passed; None where that was not decided."""
+        """Whether the prediction passed; None if that was not decided."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tallied:
-    """One prediction, as far as rates need it.
+    """One prediction with the columns that rates need.
 
-    `is_counted` is False where a judge that decides was not to judge the record; `opinions` are those of the judges.
+    `is_counted` is False if the record is outside the sample of a deciding judge; `votes` are those of the judges.
     """
 
     position: int
@@ -80,54 +77,54 @@ class Tallied:
     correct: bool | None
     is_counted: bool
     verdicts: Mapping[str, ScoreVerdict]
-    opinions: Mapping[str, Collection[ScoreVerdict]]
+    votes: Mapping[str, Collection[ScoreVerdict]]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The predictions that one rate counts, in one population and slice; `values` are 1, 0, and NaN where unscored."""
+    """The predictions of one rate in one population and slice; `values` are 1, 0, or NaN for an unscored one."""
 
     values: Floats
     records: Numbers
     groups: Numbers
-    opinions: Floats | None
-    """A row a prediction, a column an opinion of the judge; None where one opinion is all."""
+    votes: Floats | None
+    """One row per prediction and one column per vote of the judge; None if a verdict has one vote."""
 
     @property
     def unscored(self) -> int:
-        """Predictions that nobody can tell about."""
+        """The number of unscored predictions."""
         import numpy as np
 
         return int(np.isnan(self.values).sum())
 
 
 class Tally:
-    """Predictions as they are scored, those that a budget skipped left out.
+    """Collects predictions as they are scored, without those that a budget skipped.
 
-    Bytes of a prediction: 18, one for each scorer and each opinion of a jury, and four for each slice that it is in: 24
-    with two scorers and one slice.
+    A prediction takes 18 bytes, one more for each scorer and each vote of a jury, and four for each slice apart from
+    `overall`: 24 bytes with two scorers and one slice.
     """
 
     def __init__(self, scorers: Mapping[str, int]) -> None:
-        """`scorers` are the names, each with the number of opinions that a verdict is made of."""
+        """`scorers` maps each scorer to the number of votes in its verdict."""
         self._records, self._groups = array("I"), array("Q")
         rates = (RELIABILITY_RATE, QUALITY_RATE, *(Rate(PASS_RATE, name) for name in scorers))
         self._codes = {rate: bytearray() for rate in rates}
-        self._opinions = {name: (bytearray(), asked) for name, asked in scorers.items() if asked > 1}
+        self._votes = {name: (bytearray(), n_votes) for name, n_votes in scorers.items() if n_votes > 1}
         self._places: dict[PopulationSlice, array[int]] = {}
 
     @property
     def places(self) -> list[PopulationSlice]:
-        """Populations and slices that have a prediction."""
+        """The populations and slices that have a prediction."""
         return sorted(self._places)
 
     @property
     def rates(self) -> Iterator[Rate]:
-        """Everything that is counted."""
+        """The rates that are counted."""
         return iter(self._codes)
 
     def add(self, tallied: Tallied) -> None:
-        """One more prediction is counted, overall and in each of its slices."""
+        """Counts one prediction, overall and in each of its slices."""
         if tallied.status == SKIPPED:
             return
         number = len(self._records)
@@ -140,14 +137,14 @@ class Tally:
         for (metric, scorer), codes in self._codes.items():
             if metric == PASS_RATE:
                 codes.append(_verdict_code(tallied.verdicts.get(scorer or ""), has_output=has_output))
-        for judge, (codes, asked) in self._opinions.items():
-            said = [_verdict_code(one, has_output=True) for one in tallied.opinions.get(judge, ())][:asked]
-            codes.extend([*said, *[UNSCORED] * (asked - len(said))])
+        for judge, (codes, n_votes) in self._votes.items():
+            votes = [_verdict_code(vote, has_output=True) for vote in tallied.votes.get(judge, ())][:n_votes]
+            codes.extend([*votes, *[UNSCORED] * (n_votes - len(votes))])
         for name in {OVERALL, *tallied.slices}:
             self._places.setdefault(PopulationSlice(tallied.population, name), array("I")).append(number)
 
     def cell(self, rate: Rate, place: PopulationSlice) -> Cell | None:
-        """What the rate counts there; None where it counts nothing."""
+        """Returns the predictions that the rate counts there; None if there are none."""
         import numpy as np
 
         rows = np.frombuffer(self._places[place], dtype=np.uint32)
@@ -155,16 +152,16 @@ class Tally:
         rows, codes = rows[codes != LEFT_OUT], codes[codes != LEFT_OUT]
         if not len(rows):
             return None
-        opinions = None
-        if rate.metric == PASS_RATE and rate.scorer in self._opinions:
-            said, asked = self._opinions[rate.scorer]
-            opinions = _scores(np.frombuffer(said, dtype=np.uint8).reshape(-1, asked)[rows])
+        votes = None
+        if rate.metric == PASS_RATE and rate.scorer in self._votes:
+            vote_codes, n_votes = self._votes[rate.scorer]
+            votes = _scores(np.frombuffer(vote_codes, dtype=np.uint8).reshape(-1, n_votes)[rows])
         records = np.frombuffer(self._records, dtype=np.uint32)[rows]
-        return Cell(_scores(codes), records, np.frombuffer(self._groups, dtype=np.uint64)[rows], opinions)
+        return Cell(_scores(codes), records, np.frombuffer(self._groups, dtype=np.uint64)[rows], votes)
 
 
 def _group(tallied: Tallied) -> int:
-    """A number that the records of one cluster share; a tenant's clusters are its own."""
+    """Returns a number that is equal for records of the same tenant and cluster."""
     if tallied.cluster_id is None:
         return tallied.position
     name = ClusterKey(tallied.tenant_id, tallied.cluster_id).text
@@ -176,7 +173,7 @@ def _code(correct: bool | None) -> int:
 
 
 def _verdict_code(verdict: ScoreVerdict | None, *, has_output: bool) -> int:
-    """Left out: who was not asked, who does not say passed or failed, and who had no output to score."""
+    """Returns the code of a score; without a score, a decision or an output, the prediction is not in the rate."""
     if verdict is None:
         return LEFT_OUT
     if verdict.status == SCORED:

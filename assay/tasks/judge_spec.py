@@ -65,8 +65,8 @@ class JudgeSpec(Block):
     sample: Sample | None = None
 
     @property
-    def opinions(self) -> int:
-        """Number of ratings in a verdict."""
+    def votes(self) -> int:
+        """The number of votes in a verdict."""
         return len(self.routes) * self.epochs
 
     @field_validator("parameters")

@@ -72,7 +72,7 @@ class Rubric(Block):
         return f"{PASS}: {self.binary.passes.strip()}\n{FAIL}: {self.binary.fails.strip()}"
 
 
-class Opinion(BaseModel):
+class JudgeVote(BaseModel):
     """Fields of every judge response; the verdict comes after its reasons, so that it follows from them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -80,13 +80,13 @@ class Opinion(BaseModel):
     explanation: str = Field(min_length=1, description="The reasons, before the verdict.")
 
 
-def opinion_model(rubric: Rubric) -> type[Opinion]:
+def vote_model(rubric: Rubric) -> type[JudgeVote]:
     """Returns the schema of a judge response: an explanation, then `verdict` (pass, fail) or `level`."""
     if rubric.levels is None:
         verdict: Any = Literal[PASS, FAIL]
-        return create_model("Opinion", __base__=Opinion, verdict=(verdict, Field(description="What it comes to.")))
+        return create_model("Opinion", __base__=JudgeVote, verdict=(verdict, Field(description="What it comes to.")))
     levels: Any = Annotated[Literal[tuple(sorted(rubric.levels))], BeforeValidator(_integer)]
-    return create_model("Opinion", __base__=Opinion, level=(levels, Field(description="The level it comes to.")))
+    return create_model("Opinion", __base__=JudgeVote, level=(levels, Field(description="The level it comes to.")))
 
 
 def _integer(value: object) -> object:
@@ -150,7 +150,7 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
         "rubric": rubric.model_dump(mode="json", by_alias=True, exclude={"prompt"}),
         "prompt": rubric.prompt or shipped_text(DEFAULT_PROMPT),
         "material": shipped_text(MATERIAL),
-        "schema": strict_schema(opinion_model(rubric)),
+        "schema": strict_schema(vote_model(rubric)),
         "jurors": [[juror.name, juror.lane] for juror in judge.routes],
         "parameters": judge.parameters,
         "sees": judge.sees.model_dump(mode="json"),

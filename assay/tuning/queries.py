@@ -1,4 +1,4 @@
-"""Statements behind `assay route fit` and `assay cache`."""
+"""Statements that read runs, predictions and costs for `assay route fit` and `assay cache`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUTE_ANSWERS = Statement(
             record_id,
             any_value(cluster_id) as cluster_id,
             any_value(population) as population,
-            logical_or(expected is not null) as is_labelled
+            logical_or(expected is not null) as is_labeled
         from records
         where run_id = @run_id and data_date = @data_date
         group by record_id
@@ -48,7 +48,7 @@ ROUTE_ANSWERS = Statement(
         group by request_key
     ),
 
-    told as (
+    original_routing as (
         select call_id, any_value(routing) as routing
         from predictions
         where
@@ -66,10 +66,10 @@ ROUTE_ANSWERS = Statement(
         answers.status as status,
         answers.route as route,
         answers.output as output,
-        if(answers.routing is not null, answers.routing, told.routing) as routing,
+        if(answers.routing is not null, answers.routing, original_routing.routing) as routing,
         inputs.cluster_id as cluster_id,
         inputs.population as population,
-        inputs.is_labelled as is_labelled,
+        inputs.is_labeled as is_labeled,
         if(paid.request_key is not null, paid.usd, earlier.usd) as cost_usd
     from answers
     inner join inputs
@@ -78,8 +78,8 @@ ROUTE_ANSWERS = Statement(
         on answers.request_key = paid.request_key
     left join calls as earlier
         on answers.call_id = earlier.call_id
-    left join told
-        on answers.call_id = told.call_id
+    left join original_routing
+        on answers.call_id = original_routing.call_id
     """,
     (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),
 )

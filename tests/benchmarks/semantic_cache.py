@@ -30,8 +30,8 @@ from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 from assay.inference.caches.vectors import VectorIndex
 from assay.inference.request import Request, RunFacts
 from assay.statistics.conventions import ERROR
-from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold, upper_bound
-from assay.tuning.cache.tune import SEED, embedded
+from assay.tuning.cache.threshold import CachedQuestion, Neighbor, ThresholdChoice, choose_threshold, upper_bound
+from assay.tuning.cache.tune import SEED, embed_all
 from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
 from tests.fakes import embedding_endpoint
 from tests.paths import SHARED
@@ -60,10 +60,10 @@ class Sets:
 async def measure(sets: Sets, embedder: OpenAIEmbedder) -> dict[str, Any]:
     """The figures of one sitting."""
     began = time.perf_counter()
-    cached = await embedded({one.text for one in sets.cached}, embedder)
-    tuned = await embedded({one.text for one in sets.tuned}, embedder)
+    cached = await embed_all({one.text for one in sets.cached}, embedder)
+    tuned = await embed_all({one.text for one in sets.tuned}, embedder)
     embedded_s = time.perf_counter() - began
-    choice = choose_threshold(neighbourhoods(sets, cached, tuned), rng=random.Random(SEED))
+    choice = choose_threshold(neighborhoods(sets, cached, tuned), rng=random.Random(SEED))
     tuning = {
         "status": choice.status,
         "threshold": choice.looked_at.threshold,
@@ -103,14 +103,14 @@ async def tested(sets: Sets, choice: ThresholdChoice, embedder: OpenAIEmbedder) 
     }
 
 
-def neighbourhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[CachedQuestion]:
+def neighborhoods(sets: Sets, cached: dict[str, Any], tuned: dict[str, Any]) -> list[CachedQuestion]:
     """The tuning questions with their nearest cached ones, as the cache's own index finds them."""
     index = VectorIndex(len(next(iter(cached.values()))))
     for number, one in enumerate(sets.cached):
         index.add(number, cached[one.text])
     return [
         tuple(
-            Neighbour(similarity, sets.cached[number].intent == one.intent, sets.cached[number].intent)
+            Neighbor(similarity, sets.cached[number].intent == one.intent, sets.cached[number].intent)
             for number, similarity in index.nearest(tuned[one.text])
         )
         for one in sets.tuned

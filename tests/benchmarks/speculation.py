@@ -29,7 +29,7 @@ from tests.benchmarks.engine.tables import Result
 READY_S, CALL_S = 120.0, 300.0
 TEXTS = (
     "Order 20871 of 3 March: two oak shelves, 40 by 120 cm, natural oil, deliver to the back door before noon, ring twice.",
-    "The parcel was handed over on Monday at 14:20 and signed for by the neighbour in flat 3b; the box was dented at one edge.",
+    "The parcel was handed over on Monday at 14:20 and signed for by the neighbor in flat 3b; the box was dented at one edge.",
     "Please move my appointment from Tuesday the 9th at half past ten to Friday the 12th, any time after three in the afternoon.",
     "Invoice 5512 lists the cable at 12.90 although the offer of last week said 9.90 for orders above ten pieces, and we took twelve.",
 )

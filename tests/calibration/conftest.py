@@ -15,7 +15,7 @@ from assay.labels.csv_import import import_labels
 from assay.labels.fill_queue import FillOptions, fill_queue
 from assay.project import Project, open_project
 from assay.records import Score
-from assay.scoring.judges.verdicts import Judgement, JudgeRows
+from assay.scoring.judges.verdicts import JudgeRows, Judgment
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
@@ -90,7 +90,7 @@ class Bench:
         rows = JudgeRows(scorer, version or task.versions.scorers[scorer], scrub=str)
         passes = next((judge.passes for judge in task.spec.judges if judge.name == scorer), None)
         said = [
-            rows.opinion(self._scored(record, run_id), _judgement(verdict, passes), juror="strict", judge_epoch=0)
+            rows.vote(self._scored(record, run_id), _judgment(verdict, passes), juror="strict", judge_epoch=0)
             for record, verdict in verdicts.items()
         ]
         self.append(said)
@@ -136,12 +136,12 @@ class Bench:
         )
 
 
-def _judgement(verdict: Verdict, passes: int | None) -> Judgement:
+def _judgment(verdict: Verdict, passes: int | None) -> Judgment:
     if verdict is None:
-        return Judgement(status="unscored", explanation="no verdict could be read")
+        return Judgment(status="unscored", explanation="no verdict could be read")
     if isinstance(verdict, bool):
-        return Judgement(status="scored", value=float(verdict), label="pass" if verdict else "fail", passed=verdict)
-    return Judgement(status="scored", value=float(verdict), passed=None if passes is None else verdict >= passes)
+        return Judgment(status="scored", value=float(verdict), label="pass" if verdict else "fail", passed=verdict)
+    return Judgment(status="scored", value=float(verdict), passed=None if passes is None else verdict >= passes)
 
 
 def figure(judge: CalibratedJudge, metric: str, *, name: str = "overall", method: str = "") -> Any:

@@ -123,7 +123,7 @@ def test_without_an_output_nothing_is_scored(type: str, parameters: dict[str, ob
         ("numeric_range", {"field": "a", "min": 0}, {"a": True}, "a: expected a number, found True"),
         ("numeric_range", {"field": "a", "min": 0}, {"a": float("nan")}, "a: expected a number, found nan"),
         ("valid_json", {"field": "a"}, {"a": {"b": 1}}, "a: expected text, found {'b': 1}"),
-        ("valid_json", {"field": "a"}, {"a": "[" * 100_000}, "a: nested too deeply to be read"),
+        ("valid_json", {"field": "a"}, {"a": "[" * 100_000}, "a: nested too deeply to be parsed"),
     ],
 )
 def test_what_cannot_be_scored_is_unscored_and_never_0(

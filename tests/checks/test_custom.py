@@ -39,7 +39,7 @@ def test_an_exception_is_failed_with_its_type_and_line_and_no_content(tmp_path: 
 def test_an_answer_of_another_kind_is_failed(tmp_path: Path, answer: str) -> None:
     judged = judge(tmp_path, f"def score(subject): return {answer}\n")
     assert (judged.status, judged.value) == ("failed", None)
-    assert "expected a Judged, a bool or a number" in (judged.explanation or "")
+    assert "expected a CheckResult, a bool or a number" in (judged.explanation or "")
 
 
 def test_a_score_that_is_not_finite_is_failed(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def _tallied(record: Row, prediction: Row, scores: list[Row]) -> Tallied:
         correct=is_correct(TASK_OF_ENGINE, prediction["status"], verdicts),
         is_counted=is_out or len(verdicts) == len(SCORERS),
         verdicts=verdicts,
-        opinions={"judge": [row for row in said if row.judge_epoch is not None]},
+        votes={"judge": [row for row in said if row.judge_epoch is not None]},
     )
 
 

@@ -1,4 +1,4 @@
-"""A project with a landed run and a filled queue, the labelling page as a process, and a headless browser."""
+"""A project with a landed run and a filled queue, the labeling page as a process, and a headless browser."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Stage:
             line = process.stdout.readline()
             if not line:
                 raise RuntimeError(process.stderr.read() if process.stderr else "no address")
-            yield Served(line.removeprefix("labelling page: ").strip(), process)
+            yield Served(line.removeprefix("labeling page: ").strip(), process)
         finally:
             process.kill()
             process.communicate()

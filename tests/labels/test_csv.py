@@ -1,4 +1,4 @@
-"""Labels come in from a spreadsheet whole or not at all, with a message for each row that cannot be taken."""
+"""Labels come in from a spreadsheet whole or not at all, with a message for each invalid row."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ def test_withdrawn_labels_are_not_exported(staged: Staged, tmp_path: Path) -> No
         ("r0001,,,right,,,", "row 3: annotator is empty: expected a name, or --annotator NAME"),
         ("r0001,,,right,,,a/b", "row 3: Annotator 'a/b': expected a name"),
         ("r0000,,,wrong,,,Ana", "row 3: expected one label for record 'r0000', correct, ana, found another in row 2 (right, here wrong)"),
-        ("failed,,,right,,,ana", "row 3: record 'failed' has no output: expected one that was answered"),
+        ("failed,,,right,,,ana", "row 3: record 'failed' has no output: expected a prediction with an output"),
     ],
 )  # fmt: skip
 def test_each_fault_has_its_row_and_nothing_lands(staged: Staged, row: str, fault: str) -> None:
     stage = staged([*answers(2), Answer(record_id="failed", input={"text": "x"}, output=None, passed=None)])
     header = "record_id,prediction_id,scorer,label,passed,value,annotator"
     message = refusal(stage, f"{header}\nr0000,,,right,,,ana\n{row}\n")
-    assert "1 of 2 rows cannot be taken, so none was landed." in message
+    assert "1 of 2 rows are invalid, so none was landed." in message
     assert fault in message
 
 
@@ -139,7 +139,7 @@ def test_every_fault_is_told_at_once_up_to_fifty(staged: Staged) -> None:
     rows = "".join(f"no{n},true,ana\n" for n in range(60))
     message = refusal(staged(1), f"record_id,passed,annotator\n{rows}")
     assert message.count("\nrow ") == 50
-    assert message.endswith("… and 10 rows more")
+    assert message.endswith("… and 10 more rows")
 
 
 def test_rows_are_counted_as_a_spreadsheet_counts_them(staged: Staged) -> None:

@@ -1,4 +1,4 @@
-"""The queue holds samples with their design, frame and probabilities, once, for the people named or whoever comes."""
+"""The queue holds samples with their design, frame and probabilities, once, for named annotators or anyone."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_latest_run_is_taken_unless_one_is_named(staged: Staged, name: str) 
     ("options", "message"),
     [
         ({"run_id": "no-such-run"}, "no completed run no-such-run of it"),
-        ({"scorers": ("tone",)}, "asks people nothing named 'tone': expected correct"),
+        ({"scorers": ("tone",)}, "has no labeling question 'tone': expected correct"),
         ({"size": 3, "design": "stratified"}, "4 strata need at least 8 items"),
         ({"annotators": ("ana",), "per_item": 2}, "--per-item 2 with 1 annotators"),
         ({"annotators": ("../x",)}, "expected a name"),

@@ -1,4 +1,4 @@
-"""The scorecard tells the latest decision with its rules, and how often the gate split was used."""
+"""The scorecard shows the latest decision with its rules, and how often the gate split was used."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ SPLIT = {"n_gate_cases": 124, "n_runs": 7, "n_inference_versions": 3}
 def test_the_decision_stands_with_what_it_was_about_and_the_uses_of_the_gate_split() -> None:
     assert list(gate_facts(GATE, SPLIT)) == [
         ("latest gate", "FAIL, blocks at beta · short against @main · golden:gate · 2026-03-02 09:30 UTC by ci"),
-        ("gate split", "124 cases, asked by 7 runs of 3 inference versions since it last changed"),
+        ("gate split", "124 cases, used by 7 runs of 3 inference versions since it last changed"),
     ]
     earlier = {**GATE, "previous_decision": "PASS", "previous_decided_at": datetime(2026, 3, 1, tzinfo=UTC)}
-    assert ("gate before it", "PASS, 2026-03-01 00:00 UTC") in list(gate_facts(earlier, None))
+    assert ("previous gate", "PASS, 2026-03-01 00:00 UTC") in list(gate_facts(earlier, None))
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_hostile_text_adds_nothing_to_the_markdown(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [NAN, float("inf"), None, Decimal("NaN")])
-def test_a_figure_that_is_none_is_shown_as_nothing(value: Any) -> None:
+def test_a_value_that_is_none_is_shown_as_nothing(value: Any) -> None:
     assert {percent(value), usd(value), milliseconds(value)} == {"–"}
 
 
@@ -168,7 +168,7 @@ def test_a_rate_without_bounds_says_why(status: str | None, words: str) -> None:
         ({"method": "effective_n_wilson", "n_clusters": 330, "epochs": 1}, " (clustered: 330 clusters)"),
         ({"n_clusters": 12, "epochs": 1, "interval_status": "warning"}, " (clustered: 12 clusters, few)"),
         ({"n_clusters": 330, "epochs": 3}, " (3 epochs)"),
-        ({"n_clusters": 8, "epochs": 3, "interval_status": "inconclusive"}, " (3 epochs, clustered: 8 clusters, too few to tell)"),
+        ({"n_clusters": 8, "epochs": 3, "interval_status": "inconclusive"}, " (3 epochs, clustered: 8 clusters, too few: inconclusive)"),
         ({"n_clusters": 40, "epochs": 1, "interval_status": "too_few"}, " (clustered: 40 clusters, too few: conservative)"),
         ({"method": "worst_and_best_case", "interval_status": "unscored"}, " (worst to best case)"),
         ({"method": "another_method"}, " (another_method)"),
@@ -185,7 +185,7 @@ def test_an_interval_says_what_it_rests_on(given: dict[str, Any], words: str | N
     ("given", "words"),
     [
         ({"method": "wilson", "reason": None, "effective_n": 990.0}, "78.2 – 83.1 %"),
-        ({"method": "effective_n_wilson", "reason": None, "effective_n": 34.4}, "78.2 – 83.1 % (as sure as 34 independent ones)"),
+        ({"method": "effective_n_wilson", "reason": None, "effective_n": 34.4}, "78.2 – 83.1 % (effective n 34)"),
         ({"method": "effective_n_wilson", "reason": "12 clusters are few", "effective_n": 9.0}, "78.2 – 83.1 % (12 clusters are few)"),
         ({"low": None, "reason": "no prediction"}, "no prediction"),
     ],
@@ -223,7 +223,7 @@ def test_repeats_show_the_first_ks_and_the_last_with_their_intervals() -> None:
     assert shown[-1][2:4] == ("–", "40.0 – 60.0 % (worst to best case)")
 
 
-def test_flaky_records_are_counted_where_records_were_asked_several_times() -> None:
+def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
     once, several, none = (
         dict(facts(Scorecard(**{**card().as_dict(), "repeats": repeats, "flaky": flaky})))
         for repeats, flaky in (
@@ -234,7 +234,7 @@ def test_flaky_records_are_counted_where_records_were_asked_several_times() -> N
     )
 
     assert "flaky records" not in once
-    assert several["flaky records"].startswith("17 of 200 are sometimes right")
+    assert several["flaky records"].startswith("17 of 200 are correct in some epochs")
     assert none["flaky records"].startswith("0 of 200 are")
 
 
@@ -300,7 +300,7 @@ def test_routes_and_caches_are_shown_with_what_they_saved() -> None:
         "| route strong | 200 | 20.0 % | – | $0.010000 | -$0.002000 |",
         "| exact cache | 60 | 6.0 % | – | – | $0.006000 |",
         "| semantic cache | 40 | 4.0 % | – | $0.000100 (embeddings) | – |",
-        "| provider's cache | 10,000 tokens | 20.0 % | – | in the above | – |",
+        "| provider's cache | 10,000 tokens | 20.0 % | – | included above | – |",
     ]
 
 

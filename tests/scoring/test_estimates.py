@@ -46,7 +46,7 @@ def tallied(position: int, correct: bool | None, **columns: Any) -> Tallied:
     given = {
         "population": "input", "slices": (), "tenant_id": "default", "cluster_id": None, "status": "ok",
         "correct": correct, "is_counted": True, "verdicts": {"label_right": score("label_right", correct, status)},
-        "opinions": {}, **columns,
+        "votes": {}, **columns,
     }  # fmt: skip
     return Tallied(position=position, **given)
 
@@ -192,11 +192,11 @@ def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
 def test_what_the_judge_adds_to_the_variance_is_told_where_it_is_asked_again(task: Task) -> None:
     tally = Tally({"label_right": 3})
     said = [[number % 5 > 0, number % 3 > 0, None] for number in range(100)]
-    for number, opinions in enumerate(said):
-        tally.add(tallied(number, True, opinions={"label_right": [score("x", o) for o in opinions if o is not None]}))
+    for number, votes in enumerate(said):
+        tally.add(tallied(number, True, votes={"label_right": [score("x", o) for o in votes if o is not None]}))
 
     found = json.loads(one(list(estimates(tally, task, FACTS, epochs=1)), "pass_rate").details or "")["variance"]
-    flat = [opinion for opinions in said for opinion in opinions]
+    flat = [vote for votes in said for vote in votes]
     owners = [number for number in range(100) for _ in range(3)]
     split = variance_split(flat, records=owners, answers=owners)
     assert split is not None and split.judge is not None

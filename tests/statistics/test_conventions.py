@@ -33,7 +33,7 @@ NO_THRESHOLDS = {
     "score_stage.py": {"CHUNK_PREDICTIONS", "CHUNK_ESTIMATES", "OWNER_ONLY"},
     "tally.py": {"UNSCORED", "LEFT_OUT", "SHARED"},
     "threshold.py": {"EXIT_CODES", "CANDIDATES", "DIGITS", "KEEP_ALL", "ESCALATE_ALL", "LOGITS", "GRID"},
-    "tune.py": {"SEED", "LEAST_QUESTIONS", "AT_ONCE"},
+    "tune.py": {"SEED", "MIN_QUESTIONS", "TEXTS_AT_ONCE"},
     "verdict.py": {"EXIT_CODES"},
     "gate_rules.py": {"EXIT_CODES"},
     "verdicts.py": {"EXPLANATION_CHARACTERS"},

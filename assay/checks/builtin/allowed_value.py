@@ -1,4 +1,4 @@
-"""Is the field one of a list of values?"""
+"""Checks that a field has one of a list of values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown
 
 
 class AllowedValue(OutputCheck):
-    """Passes when the field is one of the values."""
+    """Passes if the field is one of the values."""
 
     type: ClassVar[str] = "allowed_value"
     version: ClassVar[int] = 1

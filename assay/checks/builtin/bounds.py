@@ -1,4 +1,4 @@
-"""A lower and an upper bound, both included, of which at least one is stated."""
+"""Base class of checks with a lower and an upper bound, both inclusive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Number = Annotated[int | float, Field(description="a number")]
 
 
 class BoundedCheck(OutputCheck):
-    """A check of what has a size; an unstated bound is never reached."""
+    """A check with `min` and `max`, of which at least one is stated; the other one is unlimited."""
 
     any_of: ClassVar[tuple[str, ...]] = ("min", "max")
 
@@ -22,7 +22,7 @@ class BoundedCheck(OutputCheck):
 
     @property
     def range(self) -> str:
-        """The stated bounds in words."""
+        """The stated bounds as text."""
         if "min" not in self.model_fields_set:
             return f"at most {self.max}"
         return f"{self.min} to {self.max}" if "max" in self.model_fields_set else f"at least {self.min}"

@@ -1,4 +1,4 @@
-"""Do all of a list of texts, or none of them, stand in the field's text?"""
+"""Checks that a text field contains all of a list of texts, or none of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown
 
 
 class SubstringCheck(OutputCheck):
-    """A check of which values stand in the field's text."""
+    """Base class of checks that look for values in a text field."""
 
     values: Texts
     ignore_case: Flag = False
 
     def present(self, output: JsonObject) -> list[str]:
-        """The values that stand in the text.
+        """Returns the values that the text contains.
 
         Raises:
-            Unscorable: the field is no text.
+            Unscorable: the field is not a text.
         """
         text = text_at(output, self.field)
         if not self.ignore_case:
@@ -28,7 +28,7 @@ class SubstringCheck(OutputCheck):
 
 
 class Contains(SubstringCheck):
-    """Passes when every one of the values stands in the field's text."""
+    """Passes if the text contains every value."""
 
     type: ClassVar[str] = "contains"
     version: ClassVar[int] = 1
@@ -41,7 +41,7 @@ class Contains(SubstringCheck):
 
 
 class NotContains(SubstringCheck):
-    """Passes when none of the values stands in the field's text."""
+    """Passes if the text contains none of the values."""
 
     type: ClassVar[str] = "not_contains"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Is the field what the case expects?"""
+"""Checks that a field equals the expected value of the record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown
 
 
 class ExactMatch(OutputCheck):
-    """Passes when the field equals the case's expected value; numbers by value, true is not 1."""
+    """Passes if the field equals the expected value; 1 equals 1.0, true does not equal 1."""
 
     type: ClassVar[str] = "exact_match"
     version: ClassVar[int] = 1
@@ -28,7 +28,7 @@ class ExactMatch(OutputCheck):
         )
 
     def _compared(self, value: object) -> object:
-        """The value without what a comparison is to overlook in a text."""
+        """Returns the value, a text without the case and whitespace that the check ignores."""
         if not isinstance(value, str):
             return value
         stripped = value.strip() if self.strip else value

@@ -1,4 +1,4 @@
-"""When two values of JSON are the same."""
+"""Equality of JSON values."""
 
 
 def equal(left: object, right: object) -> bool:

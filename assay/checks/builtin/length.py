@@ -1,4 +1,4 @@
-"""Is the field's text as long as it should be?"""
+"""Checks the length of a text field."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pydantic import Field
 from assay.checks.builtin.bounds import BoundedCheck
 from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, text_at
 
-Count = Annotated[int, Field(ge=0, description="a whole number from 0")]
+Count = Annotated[int, Field(ge=0, description="an integer from 0")]
 
 
 class Length(BoundedCheck):
-    """Passes when the field's text has between `min` and `max` characters (code points) or words, both included."""
+    """Passes if the text has between `min` and `max` characters (code points) or words, both inclusive."""
 
     type: ClassVar[str] = "length"
     version: ClassVar[int] = 1

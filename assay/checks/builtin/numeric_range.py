@@ -1,4 +1,4 @@
-"""Is the field a number within bounds?"""
+"""Checks that a field is a number within bounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.checks.scoring import CheckResult, JsonObject, Subject, is_number, pa
 
 
 class NumericRange(BoundedCheck):
-    """Passes when the field is a number between `min` and `max`, both included."""
+    """Passes if the field is a number between `min` and `max`, both inclusive."""
 
     type: ClassVar[str] = "numeric_range"
     version: ClassVar[int] = 1

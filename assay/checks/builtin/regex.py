@@ -1,4 +1,4 @@
-"""Is a pattern found in the field's text?"""
+"""Checks that a text field matches a regular expression, or does not match it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _compiles(pattern: str) -> str:
 
 
 class Regex(OutputCheck):
-    """Passes when the pattern is found anywhere in the field's text, or is not found with `must_match: false`."""
+    """Passes if the pattern matches anywhere in the text; with `must_match: false`, if it does not."""
 
     type: ClassVar[str] = "regex"
     version: ClassVar[int] = 1

@@ -1,4 +1,4 @@
-"""Is the field's text a JSON document?"""
+"""Checks that a text field is a JSON document."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown
 
 
 class ValidJson(OutputCheck):
-    """Passes when the field's text is one JSON document (RFC 8259: no NaN, no trailing text)."""
+    """Passes if the text is one JSON document (RFC 8259: no NaN, no trailing text)."""
 
     type: ClassVar[str] = "valid_json"
     version: ClassVar[int] = 1
@@ -21,11 +21,11 @@ class ValidJson(OutputCheck):
         try:
             json.loads(text, parse_constant=_no_constant)
         except RecursionError:
-            return unscored(f"{self.field}: nested too deeply to be read")
+            return unscored(f"{self.field}: nested too deeply to be parsed")
         except ValueError as error:
             return passed(False, f"{self.field}: expected JSON text, found {shown(text)} ({error})")
         return passed(True, f"{self.field}: expected JSON text, found it")
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""Did the model's answer take the form of the output schema?"""
+"""Checks that the output is valid against the output schema."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from assay.records.statuses import ANSWERED, PredictionStatus
 
 
 class ValidSchema(Check):
-    """Passes when the model's answer took the form of the output schema, at once or after repair.
+    """Passes if the output is valid against the output schema, immediately or after repair.
 
-    An answer that never did (`invalid_output`) is judged and does not pass. Where the model gave no answer (failed,
-    refused, skipped) or the declared fallback stands in for it, there is nothing to judge.
+    A prediction of status `invalid_output` does not pass. One without a response (failed, refused, skipped) or with the
+    declared fallback is unscored.
     """
 
     type: ClassVar[str] = "valid_schema"
@@ -27,7 +27,7 @@ class ValidSchema(Check):
 
 def _score(subject: Subject) -> CheckResult:
     if subject.status in ANSWERED and subject.output is not None:
-        return passed(True, f"expected an output that fits the schema, found one ({subject.status})")
+        return passed(True, f"expected an output that is valid against the schema, found one ({subject.status})")
     if subject.status == PredictionStatus.INVALID_OUTPUT:
-        return passed(False, "expected an output that fits the schema, found none after repair")
+        return passed(False, "expected an output that is valid against the schema, found none after repair")
     return unscored(f"no output: {subject.status}")

@@ -146,7 +146,7 @@ class _Arguments:
 
 def _run(project: Project, given: _Arguments) -> None:
     from assay.records.statuses import RunStatus
-    from assay.scoring.score_stage import refuse_unwritable, write_answers
+    from assay.scoring.score_stage import refuse_unwritable, write_predictions
     from assay.terminal.output import note, write_summary
 
     if given.output is not None:
@@ -162,7 +162,7 @@ def _run(project: Project, given: _Arguments) -> None:
         requests = left
     summary = _answered(project, current, requests)
     if given.output is not None:
-        note(f"{write_answers(project, current, given.output):,} answers in {given.output}")
+        note(f"{write_predictions(project, current, given.output):,} answers in {given.output}")
     write_summary(summary, style=given.style)
     if summary.status != RunStatus.COMPLETED:
         raise AssayError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
 
-NEIGHBOURS = 64
+NEIGHBORS = 64
 EXPANSION = 64
 
 
@@ -30,12 +30,12 @@ class VectorIndex:
         self._index.remove(number)
 
     def nearest(self, vector: Vector) -> Iterator[tuple[int, float]]:
-        """Numbers of the nearest vectors with their cosine similarity, nearest first, at most `NEIGHBOURS`.
+        """Numbers of the nearest vectors with their cosine similarity, nearest first, at most `NEIGHBORS`.
 
         The search is approximate: it occasionally misses a near vector, but similarities are exact to float32.
         """
         if not len(self._index):
             return
-        found = self._index.search(vector, NEIGHBOURS, threads=1)
+        found = self._index.search(vector, NEIGHBORS, threads=1)
         for number, distance in zip(found.keys, found.distances, strict=True):
             yield int(number), min(1.0, 1.0 - float(distance))

@@ -1,1 +1,1 @@
-"""The labelling page: what a browser shows and sends."""
+"""The labeling page: what a browser shows and sends."""

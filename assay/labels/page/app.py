@@ -1,6 +1,6 @@
-"""The page's addresses: who is labelling, the next item, a label, a step back.
+"""The routes of the labeling page: home, the next item, saving a label, undo.
 
-Each answer that changes something is sent after the warehouse has it.
+A response to a change is sent after the change has landed.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LabelingPage:
-    """The routes around one session."""
+    """The route handlers of one session."""
 
     session: LabelingSession
     templates: jinja2.Environment
 
     def home(self, request: Request) -> Response:
-        """Asks for a name, and says how far everybody is."""
+        """Shows the form for the annotator's name, and everyone's progress."""
         self.session.refresh(after_s=REFRESH_AFTER_S)
         return self._home(None, 200)
 
     def enter(self, request: Request) -> Response:
-        """Goes to the page of the name given."""
+        """Redirects to the page of the given annotator."""
         try:
             person = annotator_name(request.query_params.get("name", ""))
         except UsageError as error:
@@ -52,7 +52,7 @@ class LabelingPage:
         return RedirectResponse(f"/label/{quote(person, safe='')}", 303)
 
     def label(self, request: Request) -> Response:
-        """The page on which one person labels, at the item where they left."""
+        """Shows the page of one person with their next item."""
         try:
             person = annotator_name(request.path_params["person"])
         except UsageError as error:
@@ -61,58 +61,58 @@ class LabelingPage:
         if item is None:
             self.session.refresh(after_s=REFRESH_AFTER_S)
             item = self.session.next_item(person)
-        text = self._rendered("label.html", person=person, task=self.session.task.name, item=self._item(person, item))
-        return HTMLResponse(text)
+        html = self._render("label.html", person=person, task=self.session.task.name, item=self._item(person, item))
+        return HTMLResponse(html)
 
     def look(self, request: Request) -> Response:
-        """The item before or after one, as a piece of the page."""
+        """Returns the previous or next item as an HTML fragment."""
         person = annotator_name(request.path_params["person"])
         step = -1 if request.query_params.get("step") == "back" else 1
-        return self._piece(person, self.session.beside(person, request.query_params.get("from", ""), step=step))
+        return self._fragment(person, self.session.beside(person, request.query_params.get("from", ""), step=step))
 
     async def save(self, request: Request) -> Response:
-        """The label is landed; answers with the next item."""
+        """Lands the label and returns the next item."""
         person = annotator_name(request.path_params["person"])
         body = await request.body()
         return await run_in_threadpool(self._save, person, body)
 
     async def undo(self, request: Request) -> Response:
-        """The last label is withdrawn; answers with its item."""
+        """Withdraws the last label and returns its item."""
         person = annotator_name(request.path_params["person"])
         await request.body()
         return await run_in_threadpool(self._undo, person)
 
     def _save(self, person: str, body: bytes) -> Response:
-        said = _said(body)
-        self.session.save(person, said["assignment_id"], said["choice"], said["note"])
-        return self._piece(person, self.session.next_item(person))
+        label = _parse_label(body)
+        self.session.save(person, label["assignment_id"], label["choice"], label["note"])
+        return self._fragment(person, self.session.next_item(person))
 
     def _undo(self, person: str) -> Response:
-        return self._piece(person, self.session.undo(person) or self.session.next_item(person))
+        return self._fragment(person, self.session.undo(person) or self.session.next_item(person))
 
-    def _piece(self, person: str, item: LabelingItem | None) -> Response:
+    def _fragment(self, person: str, item: LabelingItem | None) -> Response:
         return JSONResponse({"html": self._item(person, item)})
 
     def _item(self, person: str, item: LabelingItem | None) -> str:
         if item is None:
-            return self._rendered("done.html", person=person, progress=self._progress(person))
-        return self._rendered("item.html", item=item, choices=choices(item), blocks=blocks, reflowed=reflowed)
+            return self._render("done.html", person=person, progress=self._progress(person))
+        return self._render("item.html", item=item, choices=choices(item), blocks=blocks, reflowed=reflowed)
 
     def _progress(self, person: str) -> LabelingProgress:
         return next(found for found in self.session.progress(person) if found.annotator == person)
 
-    def _home(self, mistake: str | None, status: int) -> Response:
-        text = self._rendered(
-            "home.html", task=self.session.task, people=self.session.progress(), session=self.session, mistake=mistake
+    def _home(self, error: str | None, status: int) -> Response:
+        html = self._render(
+            "home.html", task=self.session.task, people=self.session.progress(), session=self.session, error=error
         )
-        return HTMLResponse(text, status)
+        return HTMLResponse(html, status)
 
-    def _rendered(self, name: str, **values: Any) -> str:
+    def _render(self, name: str, **values: Any) -> str:
         return self.templates.get_template(name).render(values)
 
 
 def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> Guard:
-    """The web application around a session; `hosts` are the names under which it may be asked."""
+    """Returns the web application of a session; `hosts` are the accepted Host headers."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
     page = LabelingPage(session, environment)
     routes = [
@@ -124,32 +124,34 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> G
         Route("/label/{person}/undo", page.undo, methods=["POST"]),
         Mount("/static", StaticFiles(directory=FOLDER / "static")),
     ]
-    app = Starlette(routes=routes, exception_handlers={AssayError: _told(409), ValueError: _told(400)})
+    app = Starlette(
+        routes=routes, exception_handlers={AssayError: _error_response(409), ValueError: _error_response(400)}
+    )
     return Guard(app, key, hosts, f"assay_review_{session.task.name}")
 
 
-def _told(status: int) -> Callable[[Request, Exception], Response]:
-    """An error as the page shows it; what may go away by itself is a 503, so that the page tries again."""
+def _error_response(status: int) -> Callable[[Request, Exception], Response]:
+    """Returns a handler that sends an error as JSON; a transient one as 503, so that the page retries."""
 
-    def answer(request: Request, error: Exception) -> Response:
+    def respond(request: Request, error: Exception) -> Response:
         code = 503 if isinstance(error, ServiceUnreachable) else status
         return JSONResponse({"message": str(error)}, code)
 
-    return answer
+    return respond
 
 
-def _said(body: bytes) -> dict[str, Any]:
-    """What the page sent.
+def _parse_label(body: bytes) -> dict[str, Any]:
+    """Returns the label in a request of the page.
 
     Raises:
-        ValueError: it is nothing that the page sends.
+        ValueError: a field is missing or has the wrong type.
     """
-    said = orjson.loads(body)
-    if not isinstance(said, dict):
+    sent = orjson.loads(body)
+    if not isinstance(sent, dict):
         raise ValueError("Expected an object with assignment_id, choice and note.")
-    note = said.get("note")
-    if not isinstance(said.get("assignment_id"), str) or not isinstance(said.get("choice"), str):
-        raise ValueError("Expected texts for assignment_id and choice.")
+    note = sent.get("note")
+    if not isinstance(sent.get("assignment_id"), str) or not isinstance(sent.get("choice"), str):
+        raise ValueError("Expected strings for assignment_id and choice.")
     if note is not None and not isinstance(note, str):
-        raise ValueError("Expected a text or nothing for note.")
-    return {"assignment_id": said["assignment_id"], "choice": said["choice"], "note": note}
+        raise ValueError("Expected a string or null for note.")
+    return {"assignment_id": sent["assignment_id"], "choice": sent["choice"], "note": note}

@@ -1,7 +1,7 @@
-"""Who may talk to the page: holders of its key, in a browser that is on the page itself.
+"""Access control of the labeling page.
 
-A key in a cookie keeps other users of the machine out, the Host check other names for it (DNS rebinding), and the Origin
-check other sites that the browser has open (cross-site requests).
+The key in a cookie excludes other users of the machine, the Host check prevents DNS rebinding, and the Origin check
+prevents requests from other sites that the browser has open.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY_PARAMETER = "key"
 WEEK_S = 7 * 86_400
-LARGEST_BODY = 64_000
+MAX_BODY_BYTES = 64_000
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 HEADERS = {
     "content-security-policy": (
@@ -31,13 +31,13 @@ HEADERS = {
 
 
 def page_key(secret: bytes, task: str) -> str:
-    """The key of a task's page: the same after a restart, so that open pages go on."""
+    """Returns the key of a task's page; it survives a restart of the server, so that open pages continue to work."""
     return hmac.new(secret or secrets.token_bytes(32), f"review\x1f{task}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Lets requests through to `app` that are meant for it, and adds the headers that every answer carries."""
+    """Passes authorized requests to `app`, and adds the security headers to every response."""
 
     app: ASGIApp
     key: str
@@ -45,31 +45,31 @@ class Guard:
     cookie: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers itself what must go no further."""
+        """Passes the request to the application, or sends the refusal."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
 
-        async def sending(message: dict[str, object]) -> None:
+        async def send_with_headers(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))  # type: ignore[call-overload]
                 message["headers"] = headers + [(name.encode(), value.encode()) for name, value in HEADERS.items()]
             await send(message)
 
-        await (self.refusal(request) or self.app)(scope, receive, sending)  # type: ignore[arg-type]
+        await (self.refusal(request) or self.app)(scope, receive, send_with_headers)  # type: ignore[arg-type]
 
     def refusal(self, request: Request) -> Response | None:
-        """The answer to a request that goes no further; None for one that may."""
+        """Returns the response to a request that does not reach the application; None for one that does."""
         host = request.headers.get("host", "")
         if _name(host) not in self.hosts:
             return PlainTextResponse(f"Unknown host {host!r}: open the address that `assay review` printed.", 421)
         given = request.query_params.get(KEY_PARAMETER)
         if given is not None and request.method == "GET" and self._is_key(given):
-            answer = RedirectResponse(str(request.url.remove_query_params(KEY_PARAMETER)), 303)
+            response = RedirectResponse(str(request.url.remove_query_params(KEY_PARAMETER)), 303)
             # Lax and not Strict: the address may be opened from a terminal, a mail or a chat.
-            answer.set_cookie(self.cookie, self.key, max_age=WEEK_S, httponly=True, samesite="lax")
-            return answer
+            response.set_cookie(self.cookie, self.key, max_age=WEEK_S, httponly=True, samesite="lax")
+            return response
         if not self._is_key(request.cookies.get(self.cookie, "")):
             return PlainTextResponse("This page needs its key: open the address that `assay review` printed.", 403)
         if request.method not in ("GET", "HEAD"):
@@ -79,12 +79,12 @@ class Guard:
     def _refused_write(self, request: Request, host: str) -> Response | None:
         origin = request.headers.get("origin", "")
         if origin.partition("://")[2] != host:
-            return PlainTextResponse("Only the page itself may save: reload it and try again.", 403)
+            return PlainTextResponse("Expected a request from the page itself: reload it and try again.", 403)
         if not request.headers.get("content-type", "").startswith("application/json"):
             return PlainTextResponse("Expected JSON.", 415)
         length = request.headers.get("content-length", "")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            return PlainTextResponse(f"Expected at most {LARGEST_BODY:,} bytes of known length.", 413)
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            return PlainTextResponse(f"Expected at most {MAX_BODY_BYTES:,} bytes of known length.", 413)
         return None
 
     def _is_key(self, given: str) -> bool:
@@ -92,5 +92,5 @@ class Guard:
 
 
 def _name(host: str) -> str:
-    """The host without its port."""
+    """Returns the host without its port."""
     return host[: host.rindex("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]

@@ -1,7 +1,4 @@
-"""An item as the page shows it: every value as text with a heading, whatever the model or the data put there.
-
-Only shaping belongs here; the templates escape all of it.
-"""
+"""Renders an item for the page: every value as plain text with a heading; the templates escape it."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ LONG_CHARACTERS, LONG_LINES, SHORT_CHARACTERS = 600, 10, 32
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """One value under its name; long ones scroll, `is_code` keeps its spacing."""
+    """One value with its name; a long one scrolls, `is_code` preserves whitespace."""
 
     name: str
     text: str
@@ -29,18 +26,18 @@ class TextBlock:
 
     @property
     def is_long(self) -> bool:
-        """True where the text would push the rest off the screen."""
+        """True if the text is too long to show in full."""
         return len(self.text) > LONG_CHARACTERS or self.text.count("\n") > LONG_LINES
 
     @property
     def is_short(self) -> bool:
-        """True where several fit beside each other."""
+        """True if several blocks of this size fit in one row."""
         return len(self.text) <= SHORT_CHARACTERS and "\n" not in self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One level to choose, with the key that chooses it."""
+    """One level of the question with its key; `is_given` marks the person's current label."""
 
     key: str
     label: str
@@ -50,26 +47,26 @@ class Choice:
 
 
 def blocks(value: Any) -> list[TextBlock]:
-    """The fields of an object as blocks; anything else is one block."""
+    """Returns the fields of an object as blocks, and any other value as one block."""
     if isinstance(value, Mapping):
         return [_block(str(name), item) for name, item in value.items()]
     return [_block("", value)] if value is not None else []
 
 
 def choices(item: LabelingItem) -> list[Choice]:
-    """The levels with their keys, and last what cannot be told."""
+    """Returns the levels with their keys, and `cannot_tell` last."""
     keys, unsure_key = level_keys([level.label for level in item.question.levels])
     given = item.given.label if item.given else None
     found = [
         Choice(key, level.label, "" if level.label == key else _words(level.label), level.anchor, level.label == given)
         for key, level in zip(keys, item.question.levels, strict=True)
     ]
-    unsure = "The input does not say enough, or the question does not fit. Counted as no label."
+    unsure = "The input is not sufficient, or the question does not apply. Not counted as a label."
     return [*found, Choice(unsure_key, CANNOT_TELL, _words(CANNOT_TELL), unsure, given == CANNOT_TELL)]
 
 
 def level_keys(labels: Sequence[str]) -> tuple[list[str], str]:
-    """The key of each level, its own digit where levels are numbers (0 for 10), and the key for what cannot be told."""
+    """Returns the key of each level, its own digit if levels are numbers (0 for 10), and the key of `cannot_tell`."""
     own = [label[-1] for label in labels]
     if all(label.isdecimal() for label in labels) and len(set(own)) == len(own):
         return own, "x" if "0" in own else "0"
@@ -77,7 +74,7 @@ def level_keys(labels: Sequence[str]) -> tuple[list[str], str]:
 
 
 def reflowed(text: str) -> str:
-    """The text with a line for each paragraph or numbered point, however its file was wrapped."""
+    """Returns the text with one line per paragraph or list item, independent of how its file was wrapped."""
     return WRAPPED.sub(" ", text)
 
 

@@ -1,4 +1,4 @@
-"""Serves the labelling page until it is interrupted."""
+"""Serves the labeling page until it is interrupted."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BACKLOG = 128
 def serve(
     session: LabelingSession, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]
 ) -> None:
-    """The page answers until the process is interrupted; `ready` is told its address.
+    """Serves the page until the process is interrupted; `ready` gets its address.
 
     Raises:
-        UsageError: the port is taken, or the host is none of this machine.
+        UsageError: the port is in use, or the host is not an address of this machine.
     """
     import uvicorn
 
@@ -51,18 +51,18 @@ def _bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        listening.listen(BACKLOG)  # who comes before the server is up is kept waiting, not refused
+        listening.listen(BACKLOG)  # a connection before the server has started waits instead of being refused
     except OSError as error:
         listening.close()
         raise UsageError(
-            f"The labelling page cannot listen on {host}:{port} ({error.strerror}): expected a free port",
+            f"The labeling page cannot listen on {host}:{port} ({error.strerror}): expected a free port",
             next_step="choose another with --port.",
         ) from error
     return listening
 
 
 def _addresses(host: str) -> tuple[str, ...]:
-    """The machine's own addresses where it listens on all of them."""
+    """Returns the machine's addresses if `host` means all of them."""
     if host not in ("0.0.0.0", "::"):
         return ()
     try:

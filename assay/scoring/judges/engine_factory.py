@@ -1,7 +1,4 @@
-"""Puts the engines of a run's judges together: one for each judge, juror and repeat, over the same limits and money.
-
-Only wiring belongs here: which class plays which part.
-"""
+"""Builds the engines of a run's judges: one per judge, juror and judge epoch, with shared limits and a shared budget."""
 
 from __future__ import annotations
 
@@ -32,14 +29,14 @@ from assay.runs.run import Run
 from assay.scoring.judges.judges import RunJudge
 from assay.scoring.judges.prompts import JudgePrompt, JudgePrompts, judge_prompt
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
-from assay.tasks.rubric import opinion_model
+from assay.tasks.rubric import vote_model
 from assay.tasks.spec import RouteSpec
 
 LOG = logging.getLogger(__name__)
 
 
 class EngineKey(NamedTuple):
-    """Which opinion an engine asks for."""
+    """The vote that an engine returns."""
 
     judge: str
     juror: str
@@ -51,7 +48,7 @@ Engines = Mapping[EngineKey, Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeComponents:
-    """Whose judges are asked, and what was opened for them already."""
+    """The run of the judges, and the components that are open already."""
 
     context: StageContext
     run: Run
@@ -62,7 +59,7 @@ class JudgeComponents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeEngineFactory:
-    """What all judges of a run share; whoever opened the budget and the cache closes them."""
+    """Builds engines with the components that all judges of a run share; the caller closes the budget and the cache."""
 
     context: StageContext
     run: Run
@@ -75,24 +72,24 @@ class JudgeEngineFactory:
     journal: CallJournal | None = None
 
     def engines(self, judges: Iterable[RunJudge]) -> Engines:
-        """An engine for each opinion that a verdict is made of."""
-        found: dict[EngineKey, Engine] = {}
+        """Returns an engine for each vote of a verdict."""
+        engines: dict[EngineKey, Engine] = {}
         for judge in judges:
-            spec, model = judge.spec, opinion_model(judge.rubric)
-            asked = judge_prompt(spec.name, judge.rubric, model=model, parameters=spec.parameters)
+            spec, model = judge.spec, vote_model(judge.rubric)
+            prompt = judge_prompt(spec.name, judge.rubric, model=model, parameters=spec.parameters)
             for juror in spec.routes:
-                engine = self.engine(asked, juror)
-                for repeat in range(spec.epochs):
-                    key = EngineKey(spec.name, juror.name, repeat)
-                    found[key] = replace(engine, cache=self._cache_of(spec, repeat))
-        return found
+                engine = self.engine(prompt, juror)
+                for judge_epoch in range(spec.epochs):
+                    key = EngineKey(spec.name, juror.name, judge_epoch)
+                    engines[key] = replace(engine, cache=self._cache_of(spec, judge_epoch))
+        return engines
 
-    def engine(self, asked: JudgePrompt, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:
-        """What asks one juror; its calls land with the purpose `judge`."""
+    def engine(self, prompt: JudgePrompt, juror: JurorSpec, *, cache: AnswerCache | None = None) -> Engine:
+        """Returns an engine that calls one juror; its calls land with the purpose `judge`."""
         calls = CallMaker(
             rows=self.rows,
             prompts=JudgePrompts(
-                asked,
+                prompt,
                 hash_key=self.context.settings.hash_key,
                 dialect_of=lambda route: self.context.providers[route.provider].dialect,
             ),
@@ -104,7 +101,7 @@ class JudgeEngineFactory:
         return Engine(
             calls=calls,
             router=RuleRouter((RouteSpec.model_validate(juror.model_dump()),), checks={}),
-            output_model=asked.model,
+            output_model=prompt.model,
             cache=cache or NoCache(),
             tracing=self.observed.requests,
             events=self.observed.events,
@@ -114,47 +111,47 @@ class JudgeEngineFactory:
         )
 
     async def close(self) -> None:
-        """Connections are released, shares of limits given back."""
+        """Closes the connections and returns the shares of the rate limits."""
         for client in self.clients.values():
             await client.close()
         await self.limiter.close()
 
-    def _cache_of(self, spec: JudgeSpec, repeat: int) -> AnswerCache:
-        return self.cache if isinstance(self.cache, NoCache) else RepeatCache(self.cache, repeat, spec.epochs)
+    def _cache_of(self, spec: JudgeSpec, judge_epoch: int) -> AnswerCache:
+        return self.cache if isinstance(self.cache, NoCache) else RepeatCache(self.cache, judge_epoch, spec.epochs)
 
 
 async def open_judge_components(
-    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], opened: JudgeComponents
+    closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], components: JudgeComponents
 ) -> JudgeEngineFactory:
-    """What the judges share, to be closed with `closing`; what is noted as it closes is flushed after it."""
-    context, run = opened.context, opened.run
+    """Opens the components that judges share; `closing` closes them, and then flushes the rows they wrote on closing."""
+    context, run = components.context, components.run
     closing.push_async_callback(buffer.flush)
     cache = open_judge_cache(context.settings, run, CacheSinks(land=buffer.note, warn=LOG.warning))
     closing.push_async_callback(cache.close)
     budget = await open_budget(context, run)
     closing.push_async_callback(budget.close)
-    parts = JudgeEngineFactory(
+    factory = JudgeEngineFactory(
         context=context,
         run=run,
-        rows=opened.rows,
+        rows=components.rows,
         clients=clients_of(context, judges),
         limiter=limiter_of(context, run),
         budget=budget,
         cache=cache,
-        observed=opened.observed,
-        journal=opened.journal,
+        observed=components.observed,
+        journal=components.journal,
     )
-    closing.push_async_callback(parts.close)
-    return parts
+    closing.push_async_callback(factory.close)
+    return factory
 
 
 def clients_of(context: StageContext, judges: Iterable[JudgeSpec]) -> dict[str, ModelClient]:
-    """A transport for each provider that the judges name."""
+    """Returns a client for each provider of the judges."""
     return connect_to(context, _providers(judges))
 
 
 def in_flight_of(context: StageContext, judges: Iterable[JudgeSpec]) -> int:
-    """Calls that the judges' providers take at a time, all together."""
+    """Returns the number of concurrent calls that the judges' providers allow together."""
     return sum(context.providers[name].concurrency for name in _providers(judges))
 
 
@@ -163,5 +160,5 @@ def _providers(judges: Iterable[JudgeSpec]) -> set[str]:
 
 
 def limiter_of(context: StageContext, run: Run) -> Limiter:
-    """The limits of the providers, shared with whoever else asks them."""
+    """Returns the rate limiter of the providers, shared with all processes that call them."""
     return build_limiter(context.providers, redis_url=context.settings.redis_url, run_id=run.run_id)

@@ -1,7 +1,7 @@
-"""One pass of judges over the predictions of a run: calls are journaled, landed as they come, and stop at a lasting error.
+"""One pass of judges over the predictions of a run: calls are journaled and landed as they return.
 
-The calls go through the same engine as those for predictions: limits, budget, exact cache, retries. They land under the run
-with the purpose `judge`.
+The calls go through the same engine as those for predictions: limits, budget, exact cache, retries. They land under the
+run with the purpose `judge`. A permanent error stops the pass.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from assay.scoring.judges.engine_factory import JudgeComponents, JudgeEngineFact
 from assay.tasks.judge_spec import JudgeSpec
 from assay.warehouse.landing import LandingWriter
 
-Question = TypeVar("Question")
+PassRequest = TypeVar("PassRequest")
 
 
-class JudgePass(ABC, Generic[Question]):
-    """Asks `questions`, several at a time; `journal` names the pass within the run's journals."""
+class JudgePass(ABC, Generic[PassRequest]):
+    """Sends `requests` to judges, several at a time; `journal` names the pass within the run's journals."""
 
     journal: str
 
@@ -54,22 +54,22 @@ class JudgePass(ABC, Generic[Question]):
         self._halt = asyncio.Event()
 
     @abstractmethod
-    def open(self, parts: JudgeEngineFactory) -> None:
-        """The engines of the pass are at hand."""
+    def open(self, factory: JudgeEngineFactory) -> None:
+        """Builds the engines of the pass."""
 
     @abstractmethod
-    def questions(self) -> Iterator[Question]:
-        """What must be asked."""
+    def requests(self) -> Iterator[PassRequest]:
+        """Yields the requests that have no result yet."""
 
     @abstractmethod
-    async def ask(self, question: Question, buffer: AnswerBuffer) -> None:
-        """One question is asked, and the rows of its calls are in the buffer."""
+    async def send(self, request: PassRequest, buffer: AnswerBuffer) -> None:
+        """Sends one request and puts the rows of its calls into the buffer."""
 
     def run_all(self) -> None:
-        """Every question is asked and what was answered is landed.
+        """Sends every request and lands the results.
 
         Raises:
-            AssayError: the judges cannot be asked; what was answered so far is landed.
+            AssayError: the judges cannot be called; the results so far are landed.
         """
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             runner.run(self._run())
@@ -83,22 +83,22 @@ class JudgePass(ABC, Generic[Question]):
             open_journaled_buffer(journal, rows, sink, events=self.observed.events) as buffer,
             AsyncExitStack() as closing,
         ):
-            opened = JudgeComponents(
+            components = JudgeComponents(
                 context=self.context, run=self.run, rows=rows, journal=journal, observed=self.observed
             )
-            self.open(await open_judge_components(closing, buffer, self._judges, opened))
+            self.open(await open_judge_components(closing, buffer, self._judges, components))
             async with flushed(buffer, self._halt):
                 await run_workers(
-                    PrefetchQueue(self.questions()),
-                    lambda question: self._settle(question, buffer),
+                    PrefetchQueue(self.requests()),
+                    lambda request: self._send_or_stop(request, buffer),
                     count=in_flight_of(self.context, self._judges),
                     halt=self._halt,
                     grace_s=GRACE_SECONDS,
                 )
 
-    async def _settle(self, question: Question, buffer: AnswerBuffer) -> None:
+    async def _send_or_stop(self, request: PassRequest, buffer: AnswerBuffer) -> None:
         try:
-            await self.ask(question, buffer)
+            await self.send(request, buffer)
         except RunAborted as stopped:
             self._fail(stopped.error)
             await buffer.add(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))

@@ -1,4 +1,4 @@
-"""Asks the judges of a run what they have not said yet: a streaming pass over its answers that lands while it goes.
+"""Requests the votes that a run's judges have not given yet: a streaming pass over its predictions.
 
 Part of the third stage, before verdicts are counted.
 """
@@ -13,38 +13,34 @@ from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.requests.answer_buffer import AnswerBuffer
 from assay.runs.run import Run
-from assay.scoring.judges.engine_factory import (
-    EngineKey,
-    Engines,
-    JudgeEngineFactory,
-)
+from assay.scoring.judges.engine_factory import EngineKey, Engines, JudgeEngineFactory
 from assay.scoring.judges.judge_pass import JudgePass
-from assay.scoring.judges.judges import JudgeRequest, OpinionsOfRun, RunJudge
-from assay.scoring.judges.verdicts import opinion_of
+from assay.scoring.judges.judges import JudgeRequest, RunJudge, VotesOfRun
+from assay.scoring.judges.verdicts import vote_of
 
-Answers = Callable[[], Iterator[LandedPrediction]]
-"""The answers of the run in the order of its input, from the start each time."""
+ReadPredictions = Callable[[], Iterator[LandedPrediction]]
+"""Yields the predictions of the run in the order of its input, from the start at each call."""
 
 
 def judge_predictions(
     context: StageContext,
     run: Run,
     judges: Sequence[RunJudge],
-    answers: Answers,
+    read_predictions: ReadPredictions,
     *,
     report: Callable[[int], None] = lambda _: None,
     observed: RunObserver = UNOBSERVED,
 ) -> None:
-    """Every judge has said what it has to say of every answer; `report` is told the opinions so far.
+    """Lands every vote of the judges on the predictions of the run; `report` gets the number of votes so far.
 
     Raises:
-        AssayError: the run cannot go on; what was said is landed, and a resume asks the rest.
+        AssayError: the run cannot continue; the votes so far are landed, and a resume requests the others.
     """
-    JudgeStage(context, run, judges, answers, report=report, observed=observed).run_all()
+    JudgeStage(context, run, judges, read_predictions, report=report, observed=observed).run_all()
 
 
 class JudgeStage(JudgePass[JudgeRequest]):
-    """One pass over the answers of a run."""
+    """One pass over the predictions of a run."""
 
     journal = "judges"
 
@@ -53,46 +49,46 @@ class JudgeStage(JudgePass[JudgeRequest]):
         context: StageContext,
         run: Run,
         judges: Sequence[RunJudge],
-        answers: Answers,
+        read_predictions: ReadPredictions,
         *,
         report: Callable[[int], None],
         observed: RunObserver,
     ) -> None:
         super().__init__(context, run, [judge.spec for judge in judges], report=report, observed=observed)
-        self.judges, self.answers = tuple(judges), answers
+        self.judges, self.read_predictions = tuple(judges), read_predictions
         self._engines: Engines = {}
-        self._opinions = 0
+        self._n_votes = 0
 
-    def open(self, parts: JudgeEngineFactory) -> None:
-        """An engine for each opinion."""
-        self._engines = parts.engines(self.judges)
+    def open(self, factory: JudgeEngineFactory) -> None:
+        """Builds an engine for each vote."""
+        self._engines = factory.engines(self.judges)
 
-    def questions(self) -> Iterator[JudgeRequest]:
-        """Opinions that have not landed yet."""
-        opinions = OpinionsOfRun(self.context, self.run, self.judges)
-        for answer in self.answers():
-            said = opinions.at(answer.place)
+    def requests(self) -> Iterator[JudgeRequest]:
+        """Yields a request for each vote that has not landed yet."""
+        votes_of_run = VotesOfRun(self.context, self.run, self.judges)
+        for landed in self.read_predictions():
+            votes = votes_of_run.at(landed.place)
             for judge in self.judges:
-                yield from judge.questions(answer, said[judge.spec.name])
+                yield from judge.requests(landed, votes[judge.spec.name])
 
-    async def ask(self, question: JudgeRequest, buffer: AnswerBuffer) -> None:
-        """One opinion, with its score."""
-        engine = self._engines[EngineKey(question.judge.spec.name, question.juror.name, question.judge_epoch)]
-        await buffer.add(_with_score(question, await engine.answer(question.request)))
-        self._opinions += 1
-        self.report(self._opinions)
+    async def send(self, request: JudgeRequest, buffer: AnswerBuffer) -> None:
+        """Sends one request and buffers its vote as a score."""
+        engine = self._engines[EngineKey(request.judge.spec.name, request.juror.name, request.judge_epoch)]
+        await buffer.add(_with_score(request, await engine.answer(request.request)))
+        self._n_votes += 1
+        self.report(self._n_votes)
 
 
-def _with_score(question: JudgeRequest, answered: RequestResult) -> RequestResult:
-    """The calls with what they came to; the engine's own row of the answer is no prediction of the task."""
-    if answered.prediction is None:
-        return answered
-    judge, last = question.judge, answered.responses[-1].call_id if answered.responses else None
-    score = judge.rows.opinion(
-        question.answer,
-        opinion_of(answered.prediction, judge.spec),
-        juror=question.juror.name,
-        judge_epoch=question.judge_epoch,
-        call_id=answered.prediction.call_id or last,
+def _with_score(request: JudgeRequest, result: RequestResult) -> RequestResult:
+    """Returns the calls with their score instead of the engine's prediction, which is not one of the task."""
+    if result.prediction is None:
+        return result
+    judge, last = request.judge, result.responses[-1].call_id if result.responses else None
+    score = judge.rows.vote(
+        request.prediction,
+        vote_of(result.prediction, judge.spec),
+        juror=request.juror.name,
+        judge_epoch=request.judge_epoch,
+        call_id=result.prediction.call_id or last,
     )
-    return RequestResult(None, answered.responses, answered.contents, (score,))
+    return RequestResult(None, result.responses, result.contents, (score,))

@@ -1,7 +1,4 @@
-"""The judges of a run: what each sees of an answer, whom it asks, and what it has said so far.
-
-Only which questions there are belongs here; asking them is `judging.py`'s part, counting verdicts `scoring.py`'s.
-"""
+"""The judges of a run: their open requests, their landed votes and their verdicts."""
 
 from __future__ import annotations
 
@@ -21,43 +18,43 @@ from assay.runs.landed_predictions import LandedPrediction
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.run import Run
 from assay.scoring.judges.prompts import JudgedMaterial, NothingToJudge, material
-from assay.scoring.judges.queries import OPINIONS_OF_RUN
+from assay.scoring.judges.queries import VOTES_OF_RUN
 from assay.scoring.judges.sampling import RecordSample
-from assay.scoring.judges.verdicts import Judgement, JudgeRows, verdict_of
+from assay.scoring.judges.verdicts import JudgeRows, Judgment, verdict_of
 from assay.scoring.score_rows import ScoredPrediction
 from assay.settings import Settings
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import Rubric
 
-ASKED_AGAIN = frozenset({ScoreStatus.FAILED})
-"""What nobody answered is worth another call; what was refused or could not be read is not."""
+RETRIED_STATUSES = frozenset({ScoreStatus.FAILED})
+"""A vote without a response is requested again on resume; a refused or unreadable one is not."""
 
 
-class OpinionKey(NamedTuple):
-    """One opinion of a judge on one answer."""
+class VoteKey(NamedTuple):
+    """Identifies one vote of a judge on one prediction."""
 
     juror: str
     judge_epoch: int
 
 
-Opinions = Mapping[OpinionKey, Judgement]
-"""What a judge has said of one answer."""
+Votes = Mapping[VoteKey, Judgment]
+"""The votes of a judge on one prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeRequest:
-    """One opinion that is wanted, of one answer."""
+    """The request for one vote on one prediction."""
 
     judge: RunJudge
     juror: JurorSpec
     judge_epoch: int
-    answer: ScoredPrediction
+    prediction: ScoredPrediction
     request: Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunJudge:
-    """One judge of a task at work in a run."""
+    """One judge of a task in one run."""
 
     run: Run
     spec: JudgeSpec
@@ -67,49 +64,49 @@ class RunJudge:
     sample: RecordSample
 
     def judges(self, record: MaskedRecord) -> bool:
-        """True for a record whose answers are judged: golden ones always, others if they are in the sample."""
+        """True for a record whose predictions are judged: every golden case, and other records of the sample."""
         return self.run.is_golden or self.sample.holds(record.record_id)
 
-    def questions(self, answer: LandedPrediction, said: Opinions) -> Iterator[JudgeRequest]:
-        """What is still to be asked about the answer."""
-        if not self.judges(answer.record):
+    def requests(self, landed: LandedPrediction, votes: Votes) -> Iterator[JudgeRequest]:
+        """Yields the requests for votes on the prediction that are missing or failed."""
+        if not self.judges(landed.record):
             return
         try:
-            parts = self._material(answer)
+            parts = self._material(landed)
         except NothingToJudge:
             return
         for juror in self.spec.routes:
             for judge_epoch in range(self.spec.epochs):
-                known = said.get(OpinionKey(juror.name, judge_epoch))
-                if known is None or known.status in ASKED_AGAIN:
-                    yield self._question(answer, parts, juror, judge_epoch)
+                known = votes.get(VoteKey(juror.name, judge_epoch))
+                if known is None or known.status in RETRIED_STATUSES:
+                    yield self._request(landed, parts, juror, judge_epoch)
 
-    def verdict(self, answer: LandedPrediction, said: Opinions) -> tuple[Judgement, Score | None]:
-        """What the opinions come to, and the row that says so; None where the only opinion has landed already."""
+    def verdict(self, landed: LandedPrediction, votes: Votes) -> tuple[Judgment, Score | None]:
+        """Returns the verdict of the votes and its row; no row if the judge's only vote has landed already."""
         try:
-            self._material(answer)
+            self._material(landed)
         except NothingToJudge as nothing:
-            judgement = Judgement(status=ScoreStatus.UNSCORED, explanation=str(nothing))
+            judgment = Judgment(status=ScoreStatus.UNSCORED, explanation=str(nothing))
         else:
-            judgement = verdict_of(list(said.values()), self.spec)
-            if self.spec.opinions == 1 and said:
-                return judgement, None
-        named = _named(self.run, answer)
-        if self.spec.opinions > 1:
-            return judgement, self.rows.verdict(named, judgement)
-        return judgement, self.rows.opinion(named, judgement, juror=self.spec.routes[0].name, judge_epoch=0)
+            judgment = verdict_of(list(votes.values()), self.spec)
+            if self.spec.votes == 1 and votes:
+                return judgment, None
+        scored = _scored_prediction(self.run, landed)
+        if self.spec.votes > 1:
+            return judgment, self.rows.verdict(scored, judgment)
+        return judgment, self.rows.vote(scored, judgment, juror=self.spec.routes[0].name, judge_epoch=0)
 
-    def _material(self, answer: LandedPrediction) -> dict[str, str]:
-        record = answer.record
-        exhibit = JudgedMaterial(
-            status=answer.prediction["status"], fields=record.fields, output=answer.output, expected=record.expected
+    def _material(self, landed: LandedPrediction) -> dict[str, str]:
+        record = landed.record
+        judged = JudgedMaterial(
+            status=landed.prediction["status"], fields=record.fields, output=landed.output, expected=record.expected
         )
-        return material(self.spec.sees, exhibit)
+        return material(self.spec.sees, judged)
 
-    def _question(
-        self, answer: LandedPrediction, parts: Mapping[str, str], juror: JurorSpec, judge_epoch: int
+    def _request(
+        self, landed: LandedPrediction, parts: Mapping[str, str], juror: JurorSpec, judge_epoch: int
     ) -> JudgeRequest:
-        record, prediction = answer.record, answer.prediction
+        record, prediction = landed.record, landed.prediction
         request = Request(
             record_id=record.record_id,
             position=record.position,
@@ -127,7 +124,11 @@ class RunJudge:
             subject_key=record.subject_key,
         )
         return JudgeRequest(
-            judge=self, juror=juror, judge_epoch=judge_epoch, answer=_named(self.run, answer), request=request
+            judge=self,
+            juror=juror,
+            judge_epoch=judge_epoch,
+            prediction=_scored_prediction(self.run, landed),
+            request=request,
         )
 
 
@@ -147,49 +148,49 @@ def judges_of(settings: Settings, run: Run, guard: RecordMasker) -> tuple[RunJud
     )
 
 
-class OpinionsOfRun:
-    """What the judges, as they are now, have said of a run's answers; looked up in the order of the input."""
+class VotesOfRun:
+    """The landed votes of the judges' current versions in a run; they are looked up in the order of the input."""
 
     def __init__(self, context: StageContext, run: Run, judges: tuple[RunJudge, ...]) -> None:
         self._versions = {judge.spec.name: judge.version for judge in judges}
-        self._rows = iter(context.warehouse.stream(OPINIONS_OF_RUN.sql, run.window) if judges else ())
+        self._rows = iter(context.warehouse.stream(VOTES_OF_RUN.sql, run.window) if judges else ())
         self._next = next(self._rows, None)
 
-    def at(self, place: RequestPlace) -> dict[str, dict[OpinionKey, Judgement]]:
-        """Opinions on the answer at `place` by judge; places must be asked for in ascending order."""
-        said: dict[str, dict[OpinionKey, Judgement]] = {name: {} for name in self._versions}
+    def at(self, place: RequestPlace) -> dict[str, dict[VoteKey, Judgment]]:
+        """Returns the votes on the prediction at `place`, by judge; successive places must ascend."""
+        votes: dict[str, dict[VoteKey, Judgment]] = {name: {} for name in self._versions}
         while (row := self._next) is not None and (row["position"], row["epoch"]) <= place:
             if (row["position"], row["epoch"]) == place and self._versions.get(row["scorer"]) == row["scorer_version"]:
-                said[row["scorer"]][OpinionKey(row["juror"], row["judge_epoch"])] = _judgement(row)
+                votes[row["scorer"]][VoteKey(row["juror"], row["judge_epoch"])] = _judgment(row)
             self._next = next(self._rows, None)
-        return said
+        return votes
 
 
-def _named(run: Run, answer: LandedPrediction) -> ScoredPrediction:
+def _scored_prediction(run: Run, landed: LandedPrediction) -> ScoredPrediction:
     return ScoredPrediction(
-        prediction_id=answer.prediction["prediction_id"],
+        prediction_id=landed.prediction["prediction_id"],
         run_id=run.run_id,
         task=run.task.name,
         data_date=run.facts.data_date,
-        tenant_id=answer.prediction["tenant_id"],
-        record_id=answer.record.record_id,
-        epoch=answer.prediction["epoch"],
-        subject_key=answer.record.subject_key,
+        tenant_id=landed.prediction["tenant_id"],
+        record_id=landed.record.record_id,
+        epoch=landed.prediction["epoch"],
+        subject_key=landed.record.subject_key,
         masking_version=run.facts.masking_version,
     )
 
 
 def _sample(settings: Settings, run: Run, judge: JudgeSpec) -> RecordSample:
-    everything = RecordSample(settings.hash_key, run.task.name)
+    all_records = RecordSample(settings.hash_key, run.task.name)
     if judge.sample is None or run.is_golden:
-        return everything
+        return all_records
     if isinstance(judge.sample, float):
-        return everything.of_share(judge.sample)
-    return everything.of_count(judge.sample, (row.record_id for row in run.snapshot.records()))
+        return all_records.of_share(judge.sample)
+    return all_records.of_count(judge.sample, (row.record_id for row in run.snapshot.records()))
 
 
-def _judgement(row: Mapping[str, Any]) -> Judgement:
-    return Judgement(
+def _judgment(row: Mapping[str, Any]) -> Judgment:
+    return Judgment(
         status=row["status"],
         value=row["value"],
         label=row["label"],

@@ -1,7 +1,7 @@
-"""Two answers to one question, compared by a judge in both orders: a preference that depends on the order is none.
+"""Comparison of two predictions of one request by a judge, in both orders.
 
-What is asked and what the two replies come to belongs here; asking is `pipeline/judge_pairs.py`'s part. Judges favour a
-position: Zheng et al., "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", NeurIPS 2023, section 3.3.
+A preference that depends on the order counts as a tie, because judges favor a position: Zheng et al., "Judging
+LLM-as-a-Judge with MT-Bench and Chatbot Arena", NeurIPS 2023, section 3.3.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from assay.inference.engine import Engine
 from assay.inference.keys import judge_key
@@ -20,36 +20,39 @@ from assay.inference.request import Request, RequestResult
 from assay.records import Prediction
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.engine_factory import JudgeEngineFactory
-from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, answer, context, rubric_words
-from assay.scoring.judges.verdicts import ANSWERED, SCORED, not_answered
+from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, context, output_parts, render_rubric
+from assay.scoring.judges.verdicts import ANSWERED, SCORED, status_without_verdict
 from assay.tasks.digest import digest
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
-from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, Opinion, Rubric, judge_content, shipped_text
+from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, JudgeVote, Rubric, judge_content, shipped_text
 
 Side = Literal["a", "b", "tie"]
 Shown = Literal["first", "second", "tie"]
 
 
-class PairOpinion(Opinion):
+# Its title and description are part of the response schema that is sent to the model: they stay as they are.
+class PairVote(JudgeVote):
     """The reasons, then which answer is better as they were shown."""
+
+    model_config = ConfigDict(title="PairOpinion")
 
     better: Shown = Field(description="Which of the two is better by the criterion.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionPair:
-    """Two answers to the same request; the exhibit is that of the record, its output is not looked at."""
+    """Two outputs for the same request; `judged` is the material of the record, its own output is not used."""
 
-    exhibit: JudgedMaterial
+    judged: JudgedMaterial
     a: Mapping[str, Any]
     b: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Which answer is better; a tie where the judge says so or changes its mind with the order.
+    """Which output is better; a tie if the judge rates them equal or prefers another one in the other order.
 
-    `is_consistent` is False where the two orders name different answers, None where one of them gave no verdict.
+    `is_consistent` is False if the two orders prefer different outputs, None if one of them gave no verdict.
     """
 
     status: ScoreStatus
@@ -58,85 +61,9 @@ class Preference:
     explanation: str | None = None
 
 
-def pair_prompt(judge: JudgeSpec, rubric: Rubric) -> JudgePrompt:
-    """Two answers are compared by the rubric."""
-    return JudgePrompt(
-        system=rubric_words(rubric, shipped_text(PAIR_PROMPT)),
-        model=PairOpinion,
-        name=f"{judge.name}_pair",
-        judged="the two answers",
-        parameters=judge.parameters,
-    )
-
-
-def pair_version(judge: JudgeSpec, rubric: Rubric) -> str:
-    """The scorer version of preferences: they compare only where this is the same."""
-    stated = {"prompt": shipped_text(PAIR_PROMPT), "material": shipped_text(MATERIAL)}
-    return digest({**judge_content(judge, rubric), **stated, "pair": True})
-
-
-def pair_material(judge: JudgeSpec, pair: PredictionPair, *, swapped: bool) -> dict[str, str]:
-    """What is shown: `a` first, or `b` first when swapped.
-
-    Raises:
-        NothingToJudge: a reference is asked for and the record has none.
-    """
-    first, second = (pair.b, pair.a) if swapped else (pair.a, pair.b)
-    return {
-        **context(judge.sees, pair.exhibit),
-        **dict(answer(judge.sees, first, name="first answer")),
-        **dict(answer(judge.sees, second, name="second answer")),
-    }
-
-
-def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
-    """What the replies to the two orders come to."""
-    for reply in (straight, swapped):
-        if reply.status not in ANSWERED or reply.output is None:
-            status, reason = not_answered(reply)
-            return Preference(status=status, explanation=reason)
-    one, other = orjson.loads(straight.output or ""), orjson.loads(swapped.output or "")
-    said: tuple[Side, Side] = _side(one["better"], swapped=False), _side(other["better"], swapped=True)
-    explanation = f"a first: {one['explanation']} | b first: {other['explanation']}"
-    return Preference(
-        status=SCORED,
-        better=said[0] if said[0] == said[1] else "tie",
-        is_consistent=set(said) != {"a", "b"},
-        explanation=explanation,
-    )
-
-
-def preferred_of_several(said: Sequence[Preference]) -> Preference:
-    """What several jurors prefer together: the side that more of them name, else a tie; unscored where one gave no verdict."""
-    for one in said:
-        if one.status != SCORED:
-            return one
-    votes = [one.better for one in said]
-    lead = votes.count("a") - votes.count("b")
-    known = [one.is_consistent for one in said if one.is_consistent is not None]
-    return Preference(
-        status=SCORED,
-        better="a" if lead > 0 else "b" if lead < 0 else "tie",
-        is_consistent=all(known) if known else None,
-        explanation=" || ".join(one.explanation or "" for one in said),
-    )
-
-
-def inconsistent_share(preferences: Iterable[Preference]) -> float | None:
-    """The share of preferences that turned round with the order: how much the judge goes by position; None without any."""
-    known = [one.is_consistent for one in preferences if one.is_consistent is not None]
-    return known.count(False) / len(known) if known else None
-
-
-def _side(better: Shown, *, swapped: bool) -> Side:
-    if better == "tie":
-        return "tie"
-    return "b" if (better == "first") is swapped else "a"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairPlace:
-    """The record whose answers are compared."""
+    """The record whose predictions are compared, with the columns of its request."""
 
     record_id: str
     position: int
@@ -157,7 +84,7 @@ class Preferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairJudge:
-    """One juror of a judge that compares."""
+    """Compares pairs with one juror of a judge."""
 
     spec: JudgeSpec
     juror: JurorSpec
@@ -165,22 +92,22 @@ class PairJudge:
     engine: Engine
 
     @classmethod
-    def of(cls, parts: JudgeEngineFactory, spec: JudgeSpec, rubric: Rubric, *, juror: JurorSpec) -> PairJudge:
-        """The juror over the parts that judges share; an exact cache, where there is one, is used."""
-        asked = pair_prompt(spec, rubric)
+    def of(cls, factory: JudgeEngineFactory, spec: JudgeSpec, rubric: Rubric, *, juror: JurorSpec) -> PairJudge:
+        """Returns the juror with an engine of the factory; it uses the exact cache if the task has one."""
+        prompt = pair_prompt(spec, rubric)
         return cls(
             spec=spec,
             juror=juror,
             version=pair_version(spec, rubric),
-            engine=parts.engine(asked, juror, cache=parts.cache),
+            engine=factory.engine(prompt, juror, cache=factory.cache),
         )
 
     async def prefer(self, place: PairPlace, pair: PredictionPair) -> Preferred:
-        """Both orders are asked at once; a preference that turns round with the order is a tie.
+        """Sends both orders concurrently and returns the preference; a tie if they disagree.
 
         Raises:
-            NothingToJudge: a reference is asked for and the record has none.
-            RunCannotGoOn: see `Engine.answer`.
+            NothingToJudge: the judge needs a reference and the record has none.
+            RunAborted: see `Engine.answer`.
         """
         straight, swapped = await asyncio.gather(
             *(self.engine.answer(self._request(place, pair, swapped=swapped)) for swapped in (False, True))
@@ -207,3 +134,79 @@ class PairJudge:
             tenant_id=place.tenant_id,
             subject_key=place.subject_key,
         )
+
+
+def pair_prompt(judge: JudgeSpec, rubric: Rubric) -> JudgePrompt:
+    """The prompt that compares two outputs by the rubric."""
+    return JudgePrompt(
+        system=render_rubric(rubric, shipped_text(PAIR_PROMPT)),
+        model=PairVote,
+        name=f"{judge.name}_pair",
+        judged="the two answers",
+        parameters=judge.parameters,
+    )
+
+
+def pair_version(judge: JudgeSpec, rubric: Rubric) -> str:
+    """Returns the scorer version of the judge's preferences: they are comparable only where this is equal."""
+    stated = {"prompt": shipped_text(PAIR_PROMPT), "material": shipped_text(MATERIAL)}
+    return digest({**judge_content(judge, rubric), **stated, "pair": True})
+
+
+def pair_material(judge: JudgeSpec, pair: PredictionPair, *, swapped: bool) -> dict[str, str]:
+    """Returns the texts that the judge sees, by name: `a` first, or `b` first if `swapped`.
+
+    Raises:
+        NothingToJudge: the judge needs a reference and the record has none.
+    """
+    first, second = (pair.b, pair.a) if swapped else (pair.a, pair.b)
+    return {
+        **context(judge.sees, pair.judged),
+        **dict(output_parts(judge.sees, first, name="first answer")),
+        **dict(output_parts(judge.sees, second, name="second answer")),
+    }
+
+
+def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
+    """Returns the preference that follows from the replies to the two orders."""
+    for reply in (straight, swapped):
+        if reply.status not in ANSWERED or reply.output is None:
+            status, reason = status_without_verdict(reply)
+            return Preference(status=status, explanation=reason)
+    one, other = orjson.loads(straight.output or ""), orjson.loads(swapped.output or "")
+    sides: tuple[Side, Side] = _side(one["better"], swapped=False), _side(other["better"], swapped=True)
+    explanation = f"a first: {one['explanation']} | b first: {other['explanation']}"
+    return Preference(
+        status=SCORED,
+        better=sides[0] if sides[0] == sides[1] else "tie",
+        is_consistent=set(sides) != {"a", "b"},
+        explanation=explanation,
+    )
+
+
+def preferred_of_several(preferences: Sequence[Preference]) -> Preference:
+    """Returns the side that more jurors prefer, else a tie; the first unscored preference if there is one."""
+    for preference in preferences:
+        if preference.status != SCORED:
+            return preference
+    votes = [preference.better for preference in preferences]
+    lead = votes.count("a") - votes.count("b")
+    known = [preference.is_consistent for preference in preferences if preference.is_consistent is not None]
+    return Preference(
+        status=SCORED,
+        better="a" if lead > 0 else "b" if lead < 0 else "tie",
+        is_consistent=all(known) if known else None,
+        explanation=" || ".join(preference.explanation or "" for preference in preferences),
+    )
+
+
+def inconsistent_share(preferences: Iterable[Preference]) -> float | None:
+    """Returns the share of preferences that changed with the order, a measure of position bias; None without any."""
+    known = [preference.is_consistent for preference in preferences if preference.is_consistent is not None]
+    return known.count(False) / len(known) if known else None
+
+
+def _side(better: Shown, *, swapped: bool) -> Side:
+    if better == "tie":
+        return "tie"
+    return "b" if (better == "first") is swapped else "a"

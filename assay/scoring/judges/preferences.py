@@ -1,4 +1,4 @@
-"""Asks a judge which of two runs answers better, record by record, in both orders.
+"""Preferences of a judge between the predictions of two runs, record by record and in both orders.
 
 The calls land under the candidate's run; preferences are compared like any other outcome.
 """
@@ -34,22 +34,22 @@ from assay.tasks.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Which answer the judge prefers, `a` being the candidate's, of each record and epoch that both were asked."""
+    """The judge's preference for each record and epoch of both runs; `a` is the candidate's prediction."""
 
     judge: str
     found: Mapping[PredictionKey, Preference]
 
     @property
     def inconsistent_share(self) -> float | None:
-        """How often the preference turned round with the order; None where nothing was asked."""
+        """The share of preferences that changed with the order; None if no pair was judged."""
         return inconsistent_share(self.found.values())
 
 
 def judge_named(task: Task, name: str) -> JudgeSpec:
-    """The judge of the task.
+    """Returns the judge of the task with this name.
 
     Raises:
-        UsageError: the task has none of that name.
+        UsageError: the task has no such judge.
     """
     judges = {judge.name: judge for judge in task.spec.judges}
     if name not in judges:
@@ -63,29 +63,29 @@ def judge_named(task: Task, name: str) -> JudgeSpec:
 def prefer(
     context: StageContext, candidate: Run, champion: Run, *, judge: JudgeSpec, report: Callable[[int], None]
 ) -> Preferences:
-    """The judge has said which of the two answers is better, wherever both runs have the record.
+    """Returns the judge's preference between the two predictions of each record that both runs have.
 
-    Equal answers are a tie, and an answer beats none, without being asked.
+    No call is made for equal outputs, which tie, nor where only one prediction has an output, which then wins.
 
     Raises:
-        AssayError: the judge cannot be asked; what was said is landed.
+        AssayError: the judge cannot be called; the results so far are landed.
     """
-    asking = PairStage(context, candidate, champion, judge, report=report)
-    asking.run_all()
-    return Preferences(judge.name, asking.found)
+    stage = PairStage(context, candidate, champion, judge, report=report)
+    stage.run_all()
+    return Preferences(judge.name, stage.found)
 
 
 @dataclass(frozen=True, slots=True)
 class _PairRequest:
-    """A record with two answers that differ."""
+    """A record whose two outputs differ."""
 
     key: PredictionKey
-    answer: LandedPrediction
+    landed: LandedPrediction
     pair: PredictionPair
 
 
 class PairStage(JudgePass[_PairRequest]):
-    """One pass over the answers of the candidate's run that the champion's run has too."""
+    """One pass over the predictions of the candidate's run that the champion's run has too."""
 
     journal = "preferences"
 
@@ -97,49 +97,52 @@ class PairStage(JudgePass[_PairRequest]):
         self.found: dict[PredictionKey, Preference] = {}
         self._jurors: list[PairJudge] = []
 
-    def open(self, parts: JudgeEngineFactory) -> None:
-        """A judge of pairs for each juror."""
+    def open(self, factory: JudgeEngineFactory) -> None:
+        """Builds a pair judge for each juror."""
         rubric = self.run.task.rubrics[self.judge.name]
-        self._jurors = [PairJudge.of(parts, self.judge, rubric, juror=juror) for juror in self.judge.routes]
+        self._jurors = [PairJudge.of(factory, self.judge, rubric, juror=juror) for juror in self.judge.routes]
 
-    def questions(self) -> Iterator[_PairRequest]:
-        """What must be asked; what need not be is settled on the way."""
-        others = {_key(one): one.output for one in self._champion_answers()}
-        for answer in landed_predictions(self.context.warehouse, self.run, self.guard):
-            key = _key(answer)
-            if key not in others:
+    def requests(self) -> Iterator[_PairRequest]:
+        """Yields the pairs that need a judge, and stores the preferences of the others."""
+        champion_outputs = {_key(landed): landed.output for landed in self._champion_predictions()}
+        for landed in landed_predictions(self.context.warehouse, self.run, self.guard):
+            key = _key(landed)
+            if key not in champion_outputs:
                 continue
-            known = _without_asking(answer.output, others[key])
+            known = _preference_without_judge(landed.output, champion_outputs[key])
             if known is not None:
                 self.found[key] = known
                 continue
-            exhibit = JudgedMaterial(
-                status=answer.prediction["status"],
-                fields=answer.record.fields,
+            judged = JudgedMaterial(
+                status=landed.prediction["status"],
+                fields=landed.record.fields,
                 output=None,
-                expected=answer.record.expected,
+                expected=landed.record.expected,
             )
-            yield _PairRequest(key, answer, PredictionPair(exhibit=exhibit, a=answer.output or {}, b=others[key] or {}))
+            pair = PredictionPair(judged=judged, a=landed.output or {}, b=champion_outputs[key] or {})
+            yield _PairRequest(key, landed, pair)
 
-    def _champion_answers(self) -> Iterator[LandedPrediction]:
+    def _champion_predictions(self) -> Iterator[LandedPrediction]:
         return landed_predictions(self.context.warehouse, self.champion, RecordMasker(self.champion, self.context))
 
-    async def ask(self, question: _PairRequest, buffer: AnswerBuffer) -> None:
-        """What the jurors prefer together; a record without the reference that is asked for is unscored."""
-        said: list[Preference] = []
+    async def send(self, request: _PairRequest, buffer: AnswerBuffer) -> None:
+        """Stores the joint preference of the jurors; a record without the reference that they need is unscored."""
+        preferences: list[Preference] = []
         try:
             for juror in self._jurors:
-                one = await juror.prefer(_pair_place(question.answer), question.pair)
-                await buffer.add(one.calls)
-                said.append(one.preference)
+                preferred = await juror.prefer(_pair_place(request.landed), request.pair)
+                await buffer.add(preferred.calls)
+                preferences.append(preferred.preference)
         except NothingToJudge as reason:
-            said = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
-        self.found[question.key] = preferred_of_several(said)
+            preferences = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
+        self.found[request.key] = preferred_of_several(preferences)
         self.report(len(self.found))
 
 
-def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, Any] | None) -> Preference | None:
-    """What needs no judge: equal answers, or one that is none; None where both say something of their own."""
+def _preference_without_judge(
+    candidate: Mapping[str, Any] | None, champion: Mapping[str, Any] | None
+) -> Preference | None:
+    """Returns the preference if the outputs are equal or one is missing; None if a judge must compare them."""
     if candidate == champion:
         return Preference(status=ScoreStatus.SCORED, better="tie", explanation="the same answer")
     if candidate is None or champion is None:
@@ -148,12 +151,12 @@ def _without_asking(candidate: Mapping[str, Any] | None, champion: Mapping[str, 
     return None
 
 
-def _key(answer: LandedPrediction) -> PredictionKey:
-    return PredictionKey(answer.prediction["tenant_id"], answer.record.record_id, answer.prediction["epoch"])
+def _key(landed: LandedPrediction) -> PredictionKey:
+    return PredictionKey(landed.prediction["tenant_id"], landed.record.record_id, landed.prediction["epoch"])
 
 
-def _pair_place(answer: LandedPrediction) -> PairPlace:
-    prediction, record = answer.prediction, answer.record
+def _pair_place(landed: LandedPrediction) -> PairPlace:
+    prediction, record = landed.prediction, landed.record
     return PairPlace(
         record_id=record.record_id,
         position=record.position,

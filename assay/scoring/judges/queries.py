@@ -1,13 +1,10 @@
-"""Statements about judges: what they have said of a run's answers.
-
-The other statements of the engine are in `statements.py`; tests hold these to the same.
-"""
+"""Statements that read the landed votes of judges."""
 
 from __future__ import annotations
 
 from assay.warehouse.statement import Statement
 
-OPINIONS_OF_RUN = Statement(
+VOTES_OF_RUN = Statement(
     """
     select
         records.position as position,

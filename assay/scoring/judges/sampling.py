@@ -1,6 +1,6 @@
-"""Which records of a run are in a sample: decided by a keyed hash of their ids, so by anyone with the key alike.
+"""Record samples drawn by a keyed hash of the record id.
 
-No state, no randomness of a process: a resume, another worker and a later run draw the same records.
+A sample has no state and no random seed: a resume, another worker and a later run draw the same records.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PLACES = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class RecordSample:
-    """The records whose place, an even number from 0 to 2^64, is below `below`; a sample holds every smaller one."""
+    """The records whose place is below `below`; a larger sample contains every smaller one."""
 
     hash_key: bytes
     frame: str
@@ -27,14 +27,14 @@ class RecordSample:
         return self.below >= PLACES or self.place(record_id) < self.below
 
     def place(self, record_id: str) -> int:
-        """Where the record stands among all, spread evenly."""
+        """Returns the place of the record, an integer distributed uniformly in [0, 2^64)."""
         return int(keyed_hash(self.hash_key, "sample", self.frame, record_id)[:16], 16)
 
     def of_share(self, share: float) -> RecordSample:
-        """Each record with this probability."""
+        """Returns a sample that contains each record with probability `share`."""
         return RecordSample(self.hash_key, self.frame, round(share * PLACES))
 
     def of_count(self, count: int, record_ids: Iterable[str]) -> RecordSample:
-        """So many of these records, or all where there are fewer; memory grows with `count` only."""
+        """Returns a sample of `count` of these records, or of all if there are fewer; memory grows with `count` only."""
         lowest = heapq.nsmallest(count, (self.place(record_id) for record_id in record_ids))
         return RecordSample(self.hash_key, self.frame, lowest[-1] + 1 if len(lowest) == count else PLACES)

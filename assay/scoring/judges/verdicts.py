@@ -1,6 +1,6 @@
-"""What a judge's answers come to: an opinion each, and one verdict of all its opinions.
+"""Votes of a judge's models, and the one verdict that is made of them.
 
-The one place that says how opinions are combined: marts, `correct` and estimates read the verdict that lands from here.
+Marts, `correct` and estimates read the verdict that lands from here; votes are combined nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from assay.inference.endpoint.failures import FailureKind
-from assay.inference.keys import opinion_id, score_id
+from assay.inference.keys import score_id, vote_id
 from assay.records import Prediction, Score
 from assay.records.statuses import ANSWERED as ANSWERED
 from assay.records.statuses import PredictionStatus, ScorerKind, ScoreStatus
@@ -28,8 +28,8 @@ SCORED, UNSCORED = ScoreStatus.SCORED, ScoreStatus.UNSCORED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """One opinion, or the verdict of several; `value` is 1 or 0 by a binary rubric, else the level."""
+class Judgment:
+    """One vote, or the verdict of several; `value` is 1 or 0 by a binary rubric, else the level."""
 
     status: ScoreStatus
     value: float | None = None
@@ -38,134 +38,140 @@ class Judgement:
     explanation: str | None = None
 
 
-def opinion_of(answered: Prediction, judge: JudgeSpec) -> Judgement:
-    """What the answer of a juror says; no verdict is made of what cannot be read."""
-    if answered.status not in ANSWERED or answered.output is None:
-        status, reason = not_answered(answered)
-        return Judgement(status=status, explanation=reason)
-    said = orjson.loads(answered.output)
-    explanation = str(said["explanation"])[:EXPLANATION_CHARACTERS]
-    if "level" in said:
-        return _scored(float(said["level"]), judge, label=str(said["level"]), explanation=explanation)
-    passed = said["verdict"] == PASS
-    return Judgement(status=SCORED, value=float(passed), label=said["verdict"], passed=passed, explanation=explanation)
-
-
-def verdict_of(opinions: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
-    """The judge's word: what more than half of all opinions say, or the mean of all; unscored, with the reason, if neither is.
-
-    An opinion that is missing, refused or unreadable counts as one that agrees with no other.
-    """
-    if judge.opinions == 1 and len(opinions) == 1:
-        return opinions[0]
-    scored = [opinion for opinion in opinions if opinion.status == SCORED]
-    if not scored:
-        return _none_scored(opinions, judge)
-    return _mean(scored, judge) if judge.jury == "mean" else _majority(scored, judge)
-
-
-def not_answered(answered: Prediction) -> tuple[ScoreStatus, str]:
-    """What a reply without a verdict is, and why.
-
-    Refused; unscored where an answer came that holds no verdict; failed where none came, which is worth asking again.
-    """
-    kind = answered.error_type or answered.status
-    reason = f"{kind}: {answered.error_message}" if answered.error_message else kind
-    if answered.status == PredictionStatus.REFUSED:
-        return ScoreStatus.REFUSED, reason
-    is_unreadable = answered.status == PredictionStatus.INVALID_OUTPUT
-    is_unreadable = is_unreadable or answered.error_type == FailureKind.TRUNCATED.value
-    return UNSCORED if is_unreadable else ScoreStatus.FAILED, reason
-
-
-def _majority(scored: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
-    """By pass or fail, where that is decided; else by level."""
-    told, values = _told(scored, judge), [one.value for one in scored if one.value is not None]
-    if all(one.passed is not None for one in scored):
-        passes = sum(one.passed is True for one in scored)
-        if 2 * max(passes, len(scored) - passes) <= judge.opinions:
-            return Judgement(status=UNSCORED, explanation=f"no majority: {told}")
-        passed = 2 * passes > judge.opinions
-        value = float(passed) if _is_binary(scored) else float(median(values))
-        label = (PASS if passed else FAIL) if _is_binary(scored) else None
-        return Judgement(status=SCORED, value=value, label=label, passed=passed, explanation=told)
-    level, count = Counter(values).most_common(1)[0]
-    if 2 * count <= judge.opinions:
-        return Judgement(status=UNSCORED, explanation=f"no majority: {told}")
-    return Judgement(status=SCORED, value=level, explanation=told)
-
-
-def _mean(scored: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
-    told, mean = _told(scored, judge), fmean(one.value for one in scored if one.value is not None)
-    if len(scored) < judge.opinions:
-        return Judgement(status=UNSCORED, explanation=f"no mean of all opinions: {told}")
-    if not _is_binary(scored):
-        return _scored(mean, judge, label=None, explanation=told)
-    if mean == 0.5:
-        return Judgement(status=UNSCORED, explanation=f"an even split: {told}")
-    return Judgement(status=SCORED, value=mean, passed=mean > 0.5, explanation=told)
-
-
-def _none_scored(opinions: Sequence[Judgement], judge: JudgeSpec) -> Judgement:
-    kinds = {opinion.status for opinion in opinions}
-    reasons = "; ".join(sorted({opinion.explanation for opinion in opinions if opinion.explanation}))
-    told = f"no opinion of {judge.opinions} could be used" + (f": {reasons}" if reasons else "")
-    return Judgement(status=kinds.pop() if len(kinds) == 1 else UNSCORED, explanation=told[:EXPLANATION_CHARACTERS])
-
-
-def _scored(level: float, judge: JudgeSpec, *, label: str | None, explanation: str) -> Judgement:
-    passed = None if judge.passes is None else level >= judge.passes
-    return Judgement(status=SCORED, value=level, label=label, passed=passed, explanation=explanation)
-
-
-def _is_binary(scored: Sequence[Judgement]) -> bool:
-    return all(one.label in (PASS, FAIL) for one in scored)
-
-
-def _told(scored: Sequence[Judgement], judge: JudgeSpec) -> str:
-    counts = Counter(opinion.label for opinion in scored)
-    said = ", ".join(f"{count} × {label}" for label, count in sorted(counts.items(), key=str))
-    missing = judge.opinions - len(scored)
-    return f"{said}, {missing} without a verdict" if missing else said
-
-
 @dataclass(frozen=True, slots=True)
 class JudgeRows:
-    """Makes the rows of one judge; `scrub` masks what it said."""
+    """Builds the `scores` rows of one judge; `scrub` masks explanations."""
 
     scorer: str
     version: str
     scrub: Callable[[str], str]
 
-    def opinion(
+    def vote(
         self,
-        answer: ScoredPrediction,
-        judgement: Judgement,
+        prediction: ScoredPrediction,
+        judgment: Judgment,
         *,
         juror: str,
         judge_epoch: int,
         call_id: str | None = None,
     ) -> Score:
-        """What a juror said in one of its epochs."""
-        key = opinion_id(answer.prediction_id, self.scorer, self.version, juror=juror, judge_epoch=judge_epoch)
-        return self._row(answer, judgement, score_id=key, annotator=juror, judge_epoch=judge_epoch, call_id=call_id)
+        """The row of a juror's vote in one judge epoch."""
+        key = vote_id(prediction.prediction_id, self.scorer, self.version, juror=juror, judge_epoch=judge_epoch)
+        return self._row(prediction, judgment, score_id=key, annotator=juror, judge_epoch=judge_epoch, call_id=call_id)
 
-    def verdict(self, answer: ScoredPrediction, judgement: Judgement) -> Score:
-        """What several opinions come to."""
-        return self._row(answer, judgement, score_id=score_id(answer.prediction_id, self.scorer, self.version))
+    def verdict(self, prediction: ScoredPrediction, judgment: Judgment) -> Score:
+        """The row of the verdict of several votes."""
+        key = score_id(prediction.prediction_id, self.scorer, self.version)
+        return self._row(prediction, judgment, score_id=key)
 
-    def _row(self, answer: ScoredPrediction, judgement: Judgement, *, score_id: str, **columns: Any) -> Score:
-        explanation = judgement.explanation
-        return answer.row(
+    def _row(self, prediction: ScoredPrediction, judgment: Judgment, *, score_id: str, **columns: Any) -> Score:
+        explanation = judgment.explanation
+        return prediction.row(
             score_id=score_id,
             occurred_at=datetime.now(UTC),
             scorer=self.scorer,
             scorer_kind=ScorerKind.JUDGE,
             scorer_version=self.version,
-            value=judgement.value,
-            label=judgement.label,
-            passed=judgement.passed,
-            status=judgement.status,
+            value=judgment.value,
+            label=judgment.label,
+            passed=judgment.passed,
+            status=judgment.status,
             explanation=self.scrub(explanation) if explanation is not None else None,
             **columns,
         )
+
+
+def vote_of(reply: Prediction, judge: JudgeSpec) -> Judgment:
+    """Returns the vote in a juror's reply; without a score, and with the reason, if the reply has no verdict."""
+    if reply.status not in ANSWERED or reply.output is None:
+        status, reason = status_without_verdict(reply)
+        return Judgment(status=status, explanation=reason)
+    content = orjson.loads(reply.output)
+    explanation = str(content["explanation"])[:EXPLANATION_CHARACTERS]
+    if "level" in content:
+        return _scored(float(content["level"]), judge, label=str(content["level"]), explanation=explanation)
+    verdict = content["verdict"]
+    passed = verdict == PASS
+    return Judgment(status=SCORED, value=float(passed), label=verdict, passed=passed, explanation=explanation)
+
+
+def verdict_of(votes: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
+    """Returns the verdict: the majority of all votes, or their mean; unscored, with the reason, if there is neither.
+
+    A vote that is missing, refused or unreadable stays in the denominator and agrees with no other vote.
+    """
+    if judge.votes == 1 and len(votes) == 1:
+        return votes[0]
+    scored = [vote for vote in votes if vote.status == SCORED]
+    if not scored:
+        return _none_scored(votes, judge)
+    return _mean(scored, judge) if judge.jury == "mean" else _majority(scored, judge)
+
+
+def status_without_verdict(reply: Prediction) -> tuple[ScoreStatus, str]:
+    """Returns the score status of a reply without a verdict, and the reason.
+
+    `refused`; `unscored` if the response cannot be read; `failed` if there was no response, in which case a resume
+    sends the request again.
+    """
+    kind = reply.error_type or reply.status
+    reason = f"{kind}: {reply.error_message}" if reply.error_message else kind
+    if reply.status == PredictionStatus.REFUSED:
+        return ScoreStatus.REFUSED, reason
+    is_unreadable = reply.status == PredictionStatus.INVALID_OUTPUT
+    is_unreadable = is_unreadable or reply.error_type == FailureKind.TRUNCATED.value
+    return UNSCORED if is_unreadable else ScoreStatus.FAILED, reason
+
+
+def _majority(scored: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
+    """Returns the majority of pass and fail if every vote has one of them, else of the levels."""
+    counts, values = _vote_counts(scored, judge), [vote.value for vote in scored if vote.value is not None]
+    if all(vote.passed is not None for vote in scored):
+        passes = sum(vote.passed is True for vote in scored)
+        if 2 * max(passes, len(scored) - passes) <= judge.votes:
+            return Judgment(status=UNSCORED, explanation=f"no majority: {counts}")
+        passed = 2 * passes > judge.votes
+        value = float(passed) if _is_binary(scored) else float(median(values))
+        label = (PASS if passed else FAIL) if _is_binary(scored) else None
+        return Judgment(status=SCORED, value=value, label=label, passed=passed, explanation=counts)
+    level, count = Counter(values).most_common(1)[0]
+    if 2 * count <= judge.votes:
+        return Judgment(status=UNSCORED, explanation=f"no majority: {counts}")
+    return Judgment(status=SCORED, value=level, explanation=counts)
+
+
+def _mean(scored: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
+    counts, mean = _vote_counts(scored, judge), fmean(vote.value for vote in scored if vote.value is not None)
+    if len(scored) < judge.votes:
+        return Judgment(status=UNSCORED, explanation=f"no mean of all votes: {counts}")
+    if not _is_binary(scored):
+        return _scored(mean, judge, label=None, explanation=counts)
+    if mean == 0.5:
+        return Judgment(status=UNSCORED, explanation=f"an even split: {counts}")
+    return Judgment(status=SCORED, value=mean, passed=mean > 0.5, explanation=counts)
+
+
+def _none_scored(votes: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
+    statuses = {vote.status for vote in votes}
+    reasons = "; ".join(sorted({vote.explanation for vote in votes if vote.explanation}))
+    explanation = f"none of {judge.votes} votes has a verdict" + (f": {reasons}" if reasons else "")
+    return Judgment(
+        status=statuses.pop() if len(statuses) == 1 else UNSCORED, explanation=explanation[:EXPLANATION_CHARACTERS]
+    )
+
+
+def _scored(level: float, judge: JudgeSpec, *, label: str | None, explanation: str) -> Judgment:
+    passed = None if judge.passes is None else level >= judge.passes
+    return Judgment(status=SCORED, value=level, label=label, passed=passed, explanation=explanation)
+
+
+def _is_binary(scored: Sequence[Judgment]) -> bool:
+    return all(vote.label in (PASS, FAIL) for vote in scored)
+
+
+def _vote_counts(scored: Sequence[Judgment], judge: JudgeSpec) -> str:
+    """Returns the number of votes of each label as text, and of votes without a verdict."""
+    labels = Counter(vote.label for vote in scored)
+    counts = ", ".join(f"{count} × {label}" for label, count in sorted(labels.items(), key=str))
+    missing = judge.votes - len(scored)
+    return f"{counts}, {missing} without a verdict" if missing else counts

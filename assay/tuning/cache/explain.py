@@ -1,6 +1,6 @@
-"""Says why a record would be answered from the exact cache now, or why not.
+"""Explains why the request of a record would hit or miss the exact cache now.
 
-It asks as a run would, from the record's latest landed input, and reads what the cache kept of the record before.
+The request is rendered as in a run, from the record's latest landed input, and compared with the last cached one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from assay.warehouse.client import Warehouse
 
 
 class CacheVerdict(StrEnum):
-    """What a cache would do."""
+    """The result of a cache lookup."""
 
     HIT = "hit"
     MISS = "miss"
@@ -35,10 +35,10 @@ class CacheVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteExplanation:
-    """What the exact cache would do on one route; `reason` is a sentence.
+    """The lookup result of one route; `reason` is a sentence.
 
-    `changed` names the parts of the key that differ from those of the record's latest kept answer; `changed_before`
-    those in which that one differed from the answer before it, which is why that answer was paid for.
+    `changed` names the parts of the key that differ from the record's latest cached response; `changed_before` those in
+    which that response differed from the one before it, which is why it was paid for.
     """
 
     route: str
@@ -53,7 +53,7 @@ class RouteExplanation:
 def explain(
     context: StageContext, task: Task, record_id: str, *, epoch: int, warn: Callable[[str], None]
 ) -> list[RouteExplanation]:
-    """One explanation for each route of the task.
+    """Returns one explanation per route of the task.
 
     Raises:
         UsageError: the task has no exact cache, or no run has landed the record.
@@ -61,14 +61,14 @@ def explain(
     spec = task.spec.cache.exact
     if task.spec.input.conversation is not None:
         raise UsageError(
-            f"The records of task '{task.name}' are turns of conversations: expected records whose request can be made "
-            "again without the answers of a run",
+            f"The records of task '{task.name}' are turns of conversations: expected records whose request does not "
+            "depend on the predictions of a run",
             next_step="the messages of each call are in the table contents.",
         )
     if spec is None:
         raise UsageError(
             f"tasks/{task.name}/task.yml has no cache.exact: expected e.g. `cache: {{exact: {{ttl: 7 days}}}}`; "
-            "without it nothing is kept."
+            "without it nothing is cached."
         )
     request = _request(context.warehouse, task, record_id, epoch=epoch)
     cache = exact_cache(context.settings, task.name, spec, warn=warn)
@@ -91,12 +91,12 @@ async def _explained(context: StageContext, task: Task, request: Request, cache:
 
 
 async def explain_route(cache: ExactCache, request: Request, body: bytes, *, route: str, lane: str) -> RouteExplanation:
-    """What the cache would do with this body, and why."""
+    """Returns the lookup result of this request body, with its reason."""
     found = await cache.find(request, body, lane=lane)
     trace = await cache.trace(request, lane)
     before = tuple(sorted(trace.before or ())) if trace is not None else ()
     if found is not None:
-        reason = "the same request was answered, and the answer has not expired"
+        reason = "the response to the same request is cached and has not expired"
         return RouteExplanation(
             route=route,
             lane=lane,
@@ -121,15 +121,15 @@ async def explain_route(cache: ExactCache, request: Request, body: bytes, *, rou
 
 def _why_missed(trace: Trace | None, changed: tuple[str, ...], *, model: str | None) -> str:
     if trace is None:
-        return "no answer to this record is kept: none was stored, it expired long ago, or another record's answer served it"
-    kept = datetime.fromtimestamp(trace.stored_at, UTC)
+        return "no response of this record is cached: none was stored, it expired long ago, or it used another record's response"
+    stored = f"the response of {datetime.fromtimestamp(trace.stored_at, UTC):%Y-%m-%d %H:%M} UTC"
     if changed:
-        return f"since the answer of {kept:%Y-%m-%d %H:%M} UTC these parts of the request changed: {', '.join(changed)}"
+        return f"since {stored} these parts of the request changed: {', '.join(changed)}"
     if trace.has_expired:
-        return f"the answer of {kept:%Y-%m-%d %H:%M} UTC expired at {datetime.fromtimestamp(trace.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
+        return f"{stored} expired at {datetime.fromtimestamp(trace.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
     if trace.response_model != model:
-        return f"the answer came from {trace.response_model}; {model} answers under the same name now"
-    return f"the answer of {kept:%Y-%m-%d %H:%M} UTC is gone: its lifetime was shortened, it was erased, or the file was begun anew"
+        return f"the response came from {trace.response_model}; the same model name is now served by {model}"
+    return f"{stored} is gone: its TTL was shortened, it was erased, or the cache file was recreated"
 
 
 def _differing(trace: Trace, parts: dict[str, str]) -> Iterator[str]:
@@ -144,7 +144,7 @@ def _request(warehouse: Warehouse, task: Task, record_id: str, *, epoch: int) ->
     if row is None:
         raise UsageError(
             f"No record '{record_id}' of task '{task.name}' in {warehouse.landing}.records: expected the id of a "
-            "record that a run has read",
+            "record of an earlier run",
             next_step="check the id.",
         )
     fields: dict[str, Any] = row["input"] if isinstance(row["input"], dict) else orjson.loads(row["input"])

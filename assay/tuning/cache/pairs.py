@@ -1,7 +1,4 @@
-"""Reads labelled pairs of questions: which of them one answer serves.
-
-Only the file's shape belongs here: two questions and a label to a row. What the labels say is `assay.tuning.cache.threshold`.
-"""
+"""Reads labeled pairs of questions; the label states whether one answer is right for both."""
 
 from __future__ import annotations
 
@@ -23,9 +20,9 @@ NO = frozenset({"0", "false", "no"})
 
 @dataclass(frozen=True, slots=True)
 class QuestionPair:
-    """A new question and one answered before, by the task's fields; `same` if the answer to `b` is right for `a`.
+    """A new question `a` and a cached one `b`, by the task's fields; `same` if the answer to `b` is right for `a`.
 
-    `answer` is whatever tells `b`'s answer from another one, e.g. its label; None where the file does not say.
+    `answer` identifies the answer to `b`, e.g. by its label; None if the file does not have it.
     """
 
     a: dict[str, str]
@@ -35,10 +32,10 @@ class QuestionPair:
 
 
 def read_pairs(file: str, *, root: Path, fields: tuple[str, ...]) -> list[QuestionPair]:
-    """Every pair of the file.
+    """Returns every pair of the file.
 
-    Columns are `same`, `answer` if it is known, and `a.FIELD` and `b.FIELD` for each field of the task, or `a` and `b` where it has one field;
-    in JSON lines `a` and `b` may be objects.
+    Columns are `same`, optionally `answer`, and `a.FIELD` and `b.FIELD` for each field of the task, or `a` and `b` if it
+    has one field; in JSON lines `a` and `b` can be objects.
 
     Raises:
         UsageError: the file cannot be read, or a row lacks a side or a label; the message names the row.

@@ -1,7 +1,4 @@
-"""A tuning of the semantic cache as rows for people, and as the lines for task.yml.
-
-Only the form belongs here.
-"""
+"""Renders a tuning of the semantic cache as a table and as a block for `task.yml`."""
 
 from __future__ import annotations
 
@@ -22,36 +19,36 @@ VERDICTS = {
 
 
 def rows(tuning: Tuning) -> list[tuple[str, str]]:
-    """What a person reads, one fact a row."""
+    """Returns the tuning as a table of names and values."""
     choice = tuning.choice
     facts = [
         ("goal", f"at most {MAX_FALSE_HIT_SHARE:.1%} false hits, with {1 - ERROR:.0%} confidence"),
-        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats left out"),
-        ("questions", f"{tuning.questions:,}, each with its neighbours; half to choose on, half held out"),
+        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats omitted"),
+        ("questions", f"{tuning.questions:,}, each with its neighbors; half to choose on, half held out"),
         ("verdict", VERDICTS[choice.status]),
         ("rule" if choice.rule is not None else "most promising rule", _rule(choice.looked_at)),
         ("chosen on", _counts(choice.chosen)),
         ("held out", _counts(choice.held_out)),
     ]
     if choice.rule is None:
-        return [*facts, ("what would help", _advice(tuning))]
+        return [*facts, ("needed", _advice(tuning))]
     return [
         *facts,
-        ("hit rate", f"{choice.held_out.hit_rate:.1%} of questions like these; your traffic may repeat itself less"),
+        ("hit rate", f"{choice.held_out.hit_rate:.1%} of questions like these; your traffic may have fewer repeats"),
         ("saving", _saving(tuning)),
     ]
 
 
 def task_yml(spec: SemanticCacheSpec, rule: ThresholdRule) -> str:
-    """The block for task.yml."""
+    """Returns the block for `task.yml`."""
     stated = spec.model_dump(exclude_defaults=True, mode="json")
     block = {"cache": {"semantic": {**stated, **_stated(rule)}}}
     return yaml.safe_dump(block, sort_keys=False)
 
 
 def _rule(rule: ThresholdRule) -> str:
-    lead = f", and {rule.margin:.4f} more than that of the nearest other answer" if rule.margin else ""
-    return f"similarity of at least {rule.threshold:.4f}{lead}"
+    margin = f", and {rule.margin:.4f} more than that of the nearest other answer" if rule.margin else ""
+    return f"similarity of at least {rule.threshold:.4f}{margin}"
 
 
 def _stated(rule: ThresholdRule) -> dict[str, float]:
@@ -70,7 +67,7 @@ def _counts(counts: HitCounts) -> str:
 def _advice(tuning: Tuning) -> str:
     needed = tuning.choice.questions_needed
     if needed is None:
-        return "another embedding model: more questions like these would not do"
+        return "another embedding model: more questions like these would not be enough"
     return f"about {needed:,} different questions, if hits and false hits stay as frequent as here"
 
 

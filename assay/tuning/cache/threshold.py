@@ -1,12 +1,12 @@
-"""Chooses when a cached answer may stand for another question's, from questions with labelled neighbours.
+"""Chooses the threshold of the semantic cache from questions with labeled neighbors.
 
-Pure statistics: similarities and labels in, a verdict with its evidence out. Embedding the questions is the pipeline's part.
+A rule requires a minimum similarity of the nearest neighbor, and optionally a margin over the nearest neighbor with
+another answer; otherwise the model is called. A hit is false if the cached answer is not right for the question.
 
-A rule is a least similarity of the nearest neighbour, and by how much it must be nearer than the nearest one with another
-answer: a question between two answers is left to the model. A hit is false when the answer is not right for the question. The questions are split in halves. On the first, the rules
-that look good enough are put in order; on the second, held out, they are tested in that order until one fails
-(fixed-sequence testing, so no level is shared out: Angelopoulos et al., "Learn then Test", 2021). Each test asks whether
-the exact one-sided upper bound (Clopper and Pearson, Biometrika 1934) of the false-hit rate is at most `most_false`.
+The questions are split in halves. The first half orders the rules that look good enough; on the held-out half they are
+tested in that order until one fails (fixed-sequence testing, so that each test has the full level: Angelopoulos et al.,
+"Learn then Test", 2021). A rule passes if the exact one-sided upper bound (Clopper and Pearson, Biometrika 1934) of its
+false-hit rate is at most `most_false`.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A question that was answered before: its cosine similarity, and whether its answer is right for the new one, too.
+class Neighbor:
+    """A cached question: its cosine similarity, and whether its answer is also right for the new question.
 
-    `answer` is whatever tells its answer from another one, None where only `same` is known.
+    `answer` identifies its answer; None if only `same` is known.
     """
 
     similarity: float
     same: bool
     answer: str | None = None
 
-    def differs(self, other: Neighbour) -> bool:
-        """True when the two have other answers; two that are both wrong are taken for one where nothing else is known.
+    def differs(self, other: Neighbor) -> bool:
+        """True if the two have different answers.
 
-        So a hit is rather counted as false than not counted.
+        Without known answers, two wrong ones count as equal, so that a hit is counted as false rather than omitted.
         """
         if self.answer is None or other.answer is None:
             return self.same != other.same
         return self.answer != other.answer
 
 
-CachedQuestion = tuple[Neighbour, ...]
-"""A new question by its neighbours, nearest first."""
+CachedQuestion = tuple[Neighbor, ...]
+"""The neighbors of a new question, nearest first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ThresholdRule:
-    """A hit wants the nearest neighbour at least `threshold` similar, by `margin` more than the nearest with another answer."""
+    """A hit requires a similarity of at least `threshold`, and `margin` more than the nearest neighbor with another answer."""
 
     margin: float
     threshold: float
 
     def hits(self, question: CachedQuestion) -> bool:
-        """True when the question is answered from the cache."""
+        """True if the question is a cache hit."""
         return bool(question) and question[0].similarity >= self.threshold and lead(question) >= self.margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitCounts:
-    """What a rule does on one half: of `questions`, `hits` are answered from the cache, `false_hits` of them wrongly.
+    """Counts of a rule on one half: of `questions`, `hits` hit the cache, `false_hits` of them with a wrong answer.
 
     `most_false` is the upper bound of the false-hit rate at the level of the test, 1 without hits.
     """
@@ -75,23 +75,24 @@ class HitCounts:
 
     @property
     def hit_rate(self) -> float:
-        """Hits in all questions."""
+        """Share of questions that hit the cache."""
         return self.hits / self.questions if self.questions else 0.0
 
     @property
     def precision(self) -> float | None:
-        """Right hits in all hits, None without hits."""
+        """Share of hits with a right answer; None without hits."""
         return 1 - self.false_hits / self.hits if self.hits else None
 
 
 class ThresholdStatus(StrEnum):
-    """Whether a rule qualifies."""
+    """Whether a rule qualifies.
+
+    `too_few`: more questions may be enough. `too_many_false`: no number of questions like these would be enough.
+    """
 
     OK = "ok"
     TOO_FEW = "too_few"
-    """More questions may do."""
     TOO_MANY_FALSE = "too_many_false"
-    """No number of questions like these would do."""
 
 
 EXIT_CODES = {ThresholdStatus.OK: 0, ThresholdStatus.TOO_MANY_FALSE: 1, ThresholdStatus.TOO_FEW: 2}
@@ -99,10 +100,11 @@ EXIT_CODES = {ThresholdStatus.OK: 0, ThresholdStatus.TOO_MANY_FALSE: 1, Threshol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdChoice:
-    """The rule with the most hits that holds on the held-out half, or why there is none.
+    """The rule with the most hits that qualifies on the held-out half, or the reason that there is none.
 
-    `questions_needed` is set where there are too few: in all, if the rates stay as they are. `rule` is None unless one
-    qualifies; `looked_at` is the rule, or else the most promising one, of which `chosen` (first half) and `held_out` tell.
+    `questions_needed` is the total that would be enough at the observed rates, set if there are too few. `rule` is None
+    if none qualifies; `looked_at` is the rule or else the most promising one, with its counts on the first half
+    (`chosen`) and on the held-out half.
     """
 
     status: ThresholdStatus
@@ -120,15 +122,15 @@ def choose_threshold(
     most_false: float = MAX_FALSE_HIT_SHARE,
     delta: float = ERROR,
 ) -> ThresholdChoice:
-    """The choice with its evidence; with probability 1 - `delta` the false-hit rate is at most `most_false`.
+    """Returns the choice; with probability 1 - `delta` the false-hit rate of its rule is at most `most_false`.
 
-    That holds for new questions drawn like these, against a cache filled like theirs.
+    This holds for new questions drawn like these, and a cache filled like theirs.
 
     Raises:
         ValueError: there are fewer than two questions, or a similarity is not a number.
     """
     if len(questions) < 2 or any(math.isnan(near.similarity) for question in questions for near in question):
-        raise ValueError(f"{len(questions)} questions: expected at least two, with similarities that are numbers")
+        raise ValueError(f"{len(questions)} questions: expected at least two, and similarities that are numbers")
     shuffled = list(questions)
     rng.shuffle(shuffled)
     first, second = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
@@ -154,7 +156,7 @@ def choose_threshold(
 
 
 def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta: float = ERROR) -> HitCounts:
-    """What the rule does on these questions."""
+    """Returns the counts of the rule on these questions."""
     hits = [question for question in questions if rule.hits(question)]
     false_hits = sum(not question[0].same for question in hits)
     return HitCounts(
@@ -166,43 +168,46 @@ def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta
 
 
 def lead(question: CachedQuestion) -> float:
-    """How much more similar the nearest neighbour is than the first with another answer, or than the last that is known."""
+    """Returns the lead of the nearest neighbor: its similarity minus that of the first neighbor with another answer.
+
+    Without another answer, the last known neighbor is used.
+    """
     nearest = question[0]
     rival = next((near for near in question if near.differs(nearest)), question[-1])
     return nearest.similarity - rival.similarity
 
 
 def upper_bound(events: int, trials: int, *, delta: float) -> float:
-    """The Clopper-Pearson upper bound of a rate, one-sided at level 1 - `delta`; 1 where nothing was tried."""
+    """Returns the one-sided Clopper-Pearson upper bound of a rate at level 1 - `delta`; 1 without trials."""
     return rate_bounds(events, trials, error=delta)[1] if trials else 1.0
 
 
 def hits_needed(rate: float, *, most_false: float, delta: float) -> int | None:
-    """The fewest hits whose bound gets to `most_false` if so large a share of them is false; None if no number does."""
+    """Returns the minimum number of hits whose bound is at most `most_false` at this false-hit rate; None if none is."""
     if rate >= most_false:
         return None
 
     def enough(false_hits: int) -> int | None:
-        """Hits whose bound holds with so many false ones."""
+        """Returns the minimum number of hits whose bound qualifies with `false_hits` false ones."""
         return _first(lambda hits: hits > false_hits and upper_bound(false_hits, hits, delta=delta) <= most_false)
 
-    # Each false hit more takes some hits more, but ever fewer for one.
+    # Each additional false hit needs more hits, but fewer than the one before it.
     false_hits = _first(lambda count: (hits := enough(count)) is None or rate * hits <= count)
     return None if false_hits is None else enough(false_hits)
 
 
 def questions_needed(chosen: HitCounts, held_out: HitCounts, *, most_false: float, delta: float) -> int | None:
-    """Questions for both halves if hits and false hits stay as frequent as in the two; None if no number would do."""
+    """Returns the number of questions for both halves at the observed rates; None if no number would be enough."""
     hits, questions = chosen.hits + held_out.hits, chosen.questions + held_out.questions
     if not hits:
         return None
     wanted = hits_needed((chosen.false_hits + held_out.false_hits) / hits, most_false=most_false, delta=delta)
-    # More than there are: these did not do.
+    # At least one more than there are, because these were not enough.
     return None if wanted is None else max(questions + 1, math.ceil(2 * wanted * questions / hits))
 
 
 def _first(holds: Callable[[int], bool]) -> int | None:
-    """The least number from 0 on for which it holds, as it does for all that follow; None beyond `MOST_RECORDS`."""
+    """Returns the smallest integer from 0 for which the monotone condition holds; None beyond `MOST_RECORDS`."""
     last, number = -1, 0
     while not holds(number):
         last, number = number, max(1, 2 * number)
@@ -215,10 +220,10 @@ def _first(holds: Callable[[int], bool]) -> int | None:
 
 
 def _in_order(bounds: Mapping[ThresholdRule, HitCounts], *, most_false: float) -> list[ThresholdRule]:
-    """Rules of one family: the one with the most to spare first, then ever more lenient ones that hold on this half.
+    """Returns the rules of one family in the order of the tests: the safest first, then more lenient ones.
 
-    A family goes by the threshold alone or by the margin; it is the one in which a rule that holds has the most hits.
-    Where none holds, the most promising one may still do so on the half that decides.
+    A family varies either the threshold or the margin; the one whose qualifying rule has the most hits is taken. If no
+    rule qualifies on this half, the most promising one is tested alone.
     """
     holding = {rule: counts for rule, counts in bounds.items() if counts.most_false <= most_false}
     if not holding:
@@ -234,7 +239,7 @@ def _most_promising(bounds: Mapping[ThresholdRule, HitCounts]) -> ThresholdRule:
 
 
 def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
-    """Rules by the threshold alone, and rules by the margin above a floor."""
+    """Returns candidate rules that vary the threshold, and others that vary the margin above a minimum similarity."""
     known = [question for question in questions if question]
     similarities = sorted((question[0].similarity for question in known), reverse=True)
     thresholds = _spread(similarities) or [1.0]
@@ -247,7 +252,7 @@ def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
 
 
 def _spread(ranked: Sequence[float]) -> list[float]:
-    """Values above 0 at evenly spread ranks, the last among them, ascending, with `DIGITS` digits so that they can be typed."""
+    """Returns positive values at evenly spaced ranks, the last included, ascending and rounded down to `DIGITS` digits."""
     step, scale = max(1, len(ranked) // CANDIDATES), 10**DIGITS
     values = [*ranked[step - 1 :: step], *ranked[-1:]]
     return sorted({floored for value in values if (floored := math.floor(value * scale) / scale) > 0})

@@ -1,7 +1,4 @@
-"""Measures the semantic cache of a task on labelled pairs: masks and embeds them as a run would, then chooses the threshold.
-
-The choice itself is statistics, in `assay.tuning.cache.threshold`.
-"""
+"""Tunes the semantic cache of a task on labeled pairs: masks and embeds them as in a run, then chooses the threshold."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ from typing import TYPE_CHECKING
 from assay.errors import ServiceUnreachable, UsageError
 from assay.inference.caches.embeddings import Embedder, EmbeddingCall, EmbeddingFailed
 from assay.inference.caches.semantic import question
-from assay.inference.caches.vectors import NEIGHBOURS
+from assay.inference.caches.vectors import NEIGHBORS
 from assay.inference.usage import TokenUsage
 from assay.project import StageContext, masker
 from assay.runs.requests.cache import embedder
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tasks.task import Task
 from assay.tuning.cache.pairs import QuestionPair
-from assay.tuning.cache.threshold import CachedQuestion, Neighbour, ThresholdChoice, choose_threshold
+from assay.tuning.cache.threshold import CachedQuestion, Neighbor, ThresholdChoice, choose_threshold
 from assay.tuning.queries import ANSWER_COST
 from assay.warehouse.client import Warehouse
 
@@ -31,17 +28,17 @@ if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
 
 SEED = 1
-"""One seed for all: halves that may be drawn anew until they please prove nothing."""
-LEAST_QUESTIONS = 2
-AT_ONCE = 256
+"""A fixed seed, because halves that can be redrawn until a rule qualifies would invalidate the test."""
+MIN_QUESTIONS = 2
+TEXTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What was measured; `pairs` in the file, `identical` of them an exact repeat, `questions` left, each with its neighbours.
+    """The result of a tuning; of `pairs` in the file, `identical` are exact repeats.
 
-    `answer_usd` is what a call of the task has cost on average, `embedding_usd` what one question's embedding costs;
-    None where there is no price or no call yet.
+    `answer_usd` is the mean cost of the task's calls, `embedding_usd` the cost of one question's embedding; None without
+    a price or a call.
     """
 
     pairs: int
@@ -53,12 +50,12 @@ class Tuning:
 
     @property
     def questions(self) -> int:
-        """Questions in both halves."""
+        """Number of questions in both halves."""
         return self.choice.chosen.questions + self.choice.held_out.questions
 
     @property
     def saving_usd_per_1000(self) -> Decimal | None:
-        """What the cache saves on a thousand questions like these: calls not made less embeddings; None if unknown."""
+        """Saving on a thousand questions like these: cost of the avoided calls minus embeddings; None if unknown."""
         if self.choice.rule is None or self.answer_usd is None or self.embedding_usd is None:
             return None
         hits = Decimal(str(self.choice.held_out.hit_rate))
@@ -66,11 +63,11 @@ class Tuning:
 
 
 def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
-    """The threshold that the pairs vouch for, or why there is none.
+    """Returns the threshold that the pairs support, or the reason that there is none.
 
     Raises:
-        UsageError: the task names no embeddings, or there are too few different questions.
-        Unreachable: the embeddings' endpoint gives none.
+        UsageError: the task declares no embeddings, or there are too few different questions.
+        ServiceUnreachable: the endpoint returned no embeddings.
     """
     spec = task.spec.cache.semantic
     if spec is None:
@@ -80,12 +77,12 @@ def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tu
             next_step="add it, without a threshold.",
         )
     calls: list[EmbeddingCall] = []
-    ready = embedder(context, spec, note=calls.append)
-    measured, identical = asyncio.run(_measured(task, pairs, ready))
-    if len(measured) < LEAST_QUESTIONS:
+    task_embedder = embedder(context, spec, note=calls.append)
+    measured, identical = asyncio.run(_measured(task, pairs, task_embedder))
+    if len(measured) < MIN_QUESTIONS:
         raise UsageError(
             f"{len(measured)} different questions in {len(pairs)} pairs ({identical} exact repeats): expected at least "
-            f"{LEAST_QUESTIONS}, and some hundreds for a threshold",
+            f"{MIN_QUESTIONS}, and some hundreds for a threshold",
             next_step="label more pairs.",
         )
     choice = choose_threshold(measured, rng=random.Random(SEED))
@@ -102,49 +99,50 @@ def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tu
     )
 
 
-async def _measured(task: Task, pairs: Sequence[QuestionPair], ready: Embedder) -> tuple[list[CachedQuestion], int]:
-    """Each different question with its neighbours among the pairs, and how many pairs were exact repeats."""
+async def _measured(
+    task: Task, pairs: Sequence[QuestionPair], task_embedder: Embedder
+) -> tuple[list[CachedQuestion], int]:
+    """Returns each different question with its neighbors among the pairs, and the number of exact repeats."""
     guard = masker(task)
-    asked = [(question(guard.mask(pair.a).texts), question(guard.mask(pair.b).texts), pair) for pair in pairs]
-    different = [(a, b, pair) for a, b, pair in asked if a != b]
+    masked = [(question(guard.mask(pair.a).texts), question(guard.mask(pair.b).texts), pair) for pair in pairs]
+    different = [(a, b, pair) for a, b, pair in masked if a != b]
     try:
-        vectors = await embedded({text for a, b, _ in different for text in (a, b)}, ready)
+        vectors = await embed_all({text for a, b, _ in different for text in (a, b)}, task_embedder)
     except EmbeddingFailed as error:
         raise ServiceUnreachable(
             f"No embeddings for task '{task.name}': {error}", next_step="see providers.yml and `assay status`."
         ) from error
     finally:
-        await ready.close()
-    return neighbourhoods(different, vectors), len(pairs) - len(different)
+        await task_embedder.close()
+    return neighborhoods(different, vectors), len(pairs) - len(different)
 
 
-async def embedded(texts: Iterable[str], ready: Embedder) -> dict[str, Vector]:
-    """The vector of each text, `AT_ONCE` asked for at a time.
+async def embed_all(texts: Iterable[str], task_embedder: Embedder) -> dict[str, Vector]:
+    """Returns the vector of each text, with at most `TEXTS_AT_ONCE` requests at a time.
 
     Raises:
-        EmbeddingFailed: the endpoint gave none for a text.
+        EmbeddingFailed: the endpoint returned none for a text.
     """
     ordered, vectors = sorted(texts), dict[str, "Vector"]()
-    for start in range(0, len(ordered), AT_ONCE):
-        some = ordered[start : start + AT_ONCE]
-        vectors.update(zip(some, await asyncio.gather(*(ready.embed(text) for text in some)), strict=True))
+    for start in range(0, len(ordered), TEXTS_AT_ONCE):
+        batch = ordered[start : start + TEXTS_AT_ONCE]
+        vectors.update(zip(batch, await asyncio.gather(*(task_embedder.embed(text) for text in batch)), strict=True))
     return vectors
 
 
-def neighbourhoods(asked: Iterable[tuple[str, str, QuestionPair]], vectors: dict[str, Vector]) -> list[CachedQuestion]:
-    """Each different question with its neighbours, nearest first, as a cache would see them.
+def neighborhoods(masked: Iterable[tuple[str, str, QuestionPair]], vectors: dict[str, Vector]) -> list[CachedQuestion]:
+    """Returns each different question with its neighbors, nearest first, as a cache would find them.
 
-    So every question counts once, and pairs that share it are not taken for independent ones.
+    Every question counts once, because pairs that share a question are not independent.
     """
-    found: dict[str, dict[str, Neighbour]] = {}
-    for a, b, pair in asked:
+    found: dict[str, dict[str, Neighbor]] = {}
+    for a, b, pair in masked:
         known = found.setdefault(a, {})
-        # Labelled both ways, e.g. because masking made two pairs one: rather a false hit than one that is not counted.
+        # A pair can be labeled both ways, e.g. because masking made two pairs equal; it then counts as a false hit.
         same = pair.same and (b not in known or known[b].same)
-        known[b] = Neighbour(min(1.0, float(vectors[a] @ vectors[b])), same, pair.answer)
+        known[b] = Neighbor(min(1.0, float(vectors[a] @ vectors[b])), same, pair.answer)
     return [
-        tuple(sorted(near.values(), key=lambda neighbour: -neighbour.similarity)[:NEIGHBOURS])
-        for near in found.values()
+        tuple(sorted(near.values(), key=lambda neighbor: -neighbor.similarity)[:NEIGHBORS]) for near in found.values()
     ]
 
 

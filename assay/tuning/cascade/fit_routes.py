@@ -1,7 +1,4 @@
-"""Fits a cascade from what two runs landed: the command's question and its answer.
-
-Only the order of things belongs here: read, pair, fit, price.
-"""
+"""Fits a cascade from two landed runs: reads and pairs them, fits the threshold, and prices the result."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
-    """What is to be fitted: `cheap` and `better` are variants or ids of runs; see `Goal` for the rest.
+    """Options of a fit: `cheap` and `better` are variants or run ids; see `Goal` for the others.
 
-    `source` is the confidence to go by, None for that of the cheap route.
+    `source` names the confidence, None for the one that the cheap route declares.
     """
 
     task: str
@@ -35,20 +32,20 @@ class FitOptions:
     seed: int = 0
 
     def goal(self) -> Goal:
-        """The goal; without one the cascade may be 0.01 below the better route.
+        """Returns the goal; the default is at most 0.01 below the better route.
 
         Raises:
             UsageError: both kinds of goal are given.
         """
         if self.quality is not None and self.within is not None:
-            raise UsageError("assay route fit: expected --quality or --within, found both", next_step="leave one out.")
+            raise UsageError("assay route fit: expected --quality or --within, found both", next_step="omit one.")
         within = CASCADE_MARGIN if self.quality is None and self.within is None else self.within
         return Goal(quality=self.quality, within=within, error=self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedCascade:
-    """A fit with the runs that it came from; `price` is that on the fresh half, None where nothing was chosen."""
+    """A fit with its runs; `price` is that of the held-out half, None without a threshold."""
 
     task: str
     cheap: RouteRun
@@ -59,30 +56,30 @@ class FittedCascade:
     price: CascadePrice | None
 
 
-def fit_cascade(warehouse: Warehouse, asked: FitOptions, *, load: Callable[[str], Task]) -> FittedCascade:
-    """The cascade of the two runs; `load` gives the task with a variant applied.
+def fit_cascade(warehouse: Warehouse, options: FitOptions, *, load: Callable[[str], Task]) -> FittedCascade:
+    """Returns the cascade of the two runs; `load` returns the task with a variant applied.
 
     Raises:
-        UsageError: a run is missing or cannot be used, nothing says how sure an answer is, or the records are too few.
+        UsageError: a run is missing or unsuitable, no confidence is declared, or there are too few records.
     """
-    goal = asked.goal()
-    cheap = read_route_run(warehouse, asked.cheap, name=asked.task, load=load)
-    better = read_route_run(warehouse, asked.better, name=asked.task, load=load)
+    goal = options.goal()
+    cheap = read_route_run(warehouse, options.cheap, name=options.task, load=load)
+    better = read_route_run(warehouse, options.better, name=options.task, load=load)
     if cheap.run_id == better.run_id:
         raise UsageError(f"assay route fit: --cheap and --better are both run {cheap.run_id}; expected two runs.")
-    source = _source(asked, cheap)
+    source = _source(options, cheap)
     records = paired(cheap, better, confidence_from=source)
     if len(records.pairs) < FEWEST_PAIRED_RECORDS:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none left out"
+        left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none omitted"
         raise UsageError(
-            f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST_PAIRED_RECORDS} records that both answered and that "
-            f"can be judged, found {len(records.pairs)} ({left_out})",
-            next_step="label more and run both again.",
+            f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST_PAIRED_RECORDS} records that both runs have "
+            f"and that are scored, found {len(records.pairs)} ({left_out})",
+            next_step="label more records and run both again.",
         )
-    fitted = fit(records.pairs, goal, seed=asked.seed)
-    fresh = halves(records.pairs, seed=asked.seed)[1]
+    fitted = fit(records.pairs, goal, seed=options.seed)
+    fresh = halves(records.pairs, seed=options.seed)[1]
     return FittedCascade(
-        task=asked.task,
+        task=options.task,
         cheap=cheap,
         better=better,
         confidence_from=source,
@@ -92,22 +89,22 @@ def fit_cascade(warehouse: Warehouse, asked: FitOptions, *, load: Callable[[str]
     )
 
 
-def _source(asked: FitOptions, cheap: RouteRun) -> str:
-    """What the cheap route's confidence is read from.
+def _source(options: FitOptions, cheap: RouteRun) -> str:
+    """Returns the source of the cheap route's confidence: `logprob` or an output field.
 
     Raises:
-        UsageError: nothing says so, or it was not asked for in that run.
+        UsageError: none is declared, or the run has no such confidence.
     """
     rule = cheap.route.escalate.confidence
-    source = asked.source or (rule.source if rule is not None else None)
+    source = options.source or (rule.source if rule is not None else None)
     if source is None:
         raise UsageError(
             f"Route '{cheap.route.name}' of variant '{cheap.task.variant}': expected `escalate.confidence` in task.yml, or "
-            "--from with the field of the answer that states it; found neither."
+            "--from with the output field that states it; found neither."
         )
     if source == LOGPROB and not cheap.route.needs_logprobs:
         raise UsageError(
-            f"Run {cheap.run_id} did not ask for log probabilities",
+            f"Run {cheap.run_id} did not request log probabilities",
             next_step=(
                 f"give route '{cheap.route.name}' "
                 "`escalate: {confidence: {from: logprob, below: 0.5}}` and run it again."
@@ -115,5 +112,5 @@ def _source(asked: FitOptions, cheap: RouteRun) -> str:
         )
     if source != LOGPROB and source not in cheap.task.output_model.model_fields:
         fields = ", ".join(cheap.task.output_model.model_fields)
-        raise UsageError(f"--from {source!r}: expected {LOGPROB} or a field of the answer ({fields}).")
+        raise UsageError(f"--from {source!r}: expected {LOGPROB} or an output field ({fields}).")
     return source

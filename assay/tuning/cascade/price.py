@@ -1,7 +1,4 @@
-"""What a fitted cascade costs on records that had no part in fitting it, with intervals.
-
-Only money and shares belong here; quality is `cascade.py`'s.
-"""
+"""Cost of a fitted cascade on held-out records, with intervals."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from assay.tuning.cascade.threshold import RoutePair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceEstimate:
-    """A figure with its interval at 95 %."""
+    """An estimate with its 95 % interval."""
 
     value: float
     low: float
@@ -26,9 +23,9 @@ class PriceEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CascadePrice:
-    """Per record in USD: the cascade, either route alone, and the share saved against the better route alone.
+    """Cost per record in USD of the cascade and of either route alone, and the saving relative to the better route.
 
-    Money is None where a record's calls have no known price.
+    Costs are None if a record's calls have no known price.
     """
 
     escalated: PriceEstimate
@@ -39,10 +36,10 @@ class CascadePrice:
 
 
 def cascade_price(pairs: Sequence[RoutePair], threshold: float) -> CascadePrice:
-    """The price of the cascade at that threshold over these records: the cheap call always, the better one if escalated.
+    """Returns the cost of the cascade at this threshold: the cheap call of every record, and the better one if escalated.
 
-    The mean's interval is Student's t, that of the saved share the delta method for a ratio of means (Cochran, Sampling
-    Techniques, 3rd ed., ch. 6).
+    The interval of the mean is Student's t, that of the saving uses the delta method for a ratio of means (Cochran,
+    Sampling Techniques, 3rd ed., ch. 6).
 
     Raises:
         ValueError: no records.
@@ -53,7 +50,7 @@ def cascade_price(pairs: Sequence[RoutePair], threshold: float) -> CascadePrice:
     better = [pair.better_usd for pair in pairs if pair.better_usd is not None]
     if len(cheap) < len(pairs) or len(better) < len(pairs):
         return CascadePrice(escalated=share, cascade_usd=None, cheap_usd=None, better_usd=None, saved=None)
-    paid = [first + second * left for first, second, left in zip(cheap, better, escalated, strict=True)]
+    paid = [first + second * is_escalated for first, second, is_escalated in zip(cheap, better, escalated, strict=True)]
     return CascadePrice(
         escalated=share,
         cascade_usd=_of_mean(paid),
@@ -74,7 +71,7 @@ def _of_mean(values: Sequence[float]) -> PriceEstimate:
 
 
 def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate | None:
-    """1 - the cascade's price over the better route's; None where the better route costs nothing."""
+    """Returns 1 minus the ratio of the cascade's cost to the better route's; None if the better route costs nothing."""
     total = sum(better)
     if total <= 0:
         return None
@@ -84,7 +81,7 @@ def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate 
 
 
 def _half_width(values: Sequence[float]) -> float:
-    """Half of the t interval of the mean; infinite for fewer than two values, which say nothing of their spread."""
+    """Returns the half width of the t interval of the mean; infinite for fewer than two values."""
     from scipy.special import stdtrit
 
     n = len(values)

@@ -1,7 +1,4 @@
-"""A fitted cascade as rows for people, as plain values for machines, and as the lines for task.yml.
-
-Only the form belongs here.
-"""
+"""Renders a fitted cascade as a table, as JSON values, and as a block for `task.yml`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from assay.tuning.cascade.threshold import GRID, KEEP_ALL, CascadeCounts, Fit, G
 
 
 def as_values(fitted: FittedCascade) -> dict[str, Any]:
-    """Plain values; `bounds` are one-sided, each wrong with probability `error` at most."""
+    """Returns JSON values; bounds are one-sided, each with an error probability of at most `error`."""
     fit, chosen = fitted.fit, fitted.fit.chosen
     return {
         "task": fitted.task,
@@ -41,7 +38,7 @@ def as_values(fitted: FittedCascade) -> dict[str, Any]:
 
 
 def rows(fitted: FittedCascade) -> list[tuple[str, str]]:
-    """What a person reads, one fact a row."""
+    """Returns the fit as a table of names and values."""
     fit = fitted.fit
     facts = [
         ("goal", _goal(fit.goal)),
@@ -49,7 +46,7 @@ def rows(fitted: FittedCascade) -> list[tuple[str, str]]:
         ("better route", f"{fitted.better.route.name} ({fitted.better.route.model}), run {fitted.better.run_id}"),
         ("confidence", f"from {fitted.confidence_from}"),
         ("records", f"{fit.calibrated_on:,} to fit on, {fit.held_out_n:,} to check on"),
-        *((f"left out: {reason}", f"{count:,}") for reason, count in fitted.left_out.items()),
+        *((f"omitted: {reason}", f"{count:,}") for reason, count in fitted.left_out.items()),
     ]
     if fit.chosen is None or fit.held_out is None:
         return [*facts, ("threshold", "none qualifies"), ("reason", str(fit.reason)), _labels(fit)]
@@ -57,14 +54,14 @@ def rows(fitted: FittedCascade) -> list[tuple[str, str]]:
         *facts,
         ("threshold", _threshold(fit.chosen)),
         ("fitted on", _quality(fit.chosen, fit.goal)),
-        ("checked on fresh records", f"{fit.verdict}: {_quality(fit.held_out, fit.goal)}"),
+        ("checked on held-out records", f"{fit.verdict}: {_quality(fit.held_out, fit.goal)}"),
         *_money(fitted.price),
         _labels(fit),
     ]
 
 
 def task_yml(fitted: FittedCascade) -> str:
-    """The `routes` of the cascade as they stand in task.yml."""
+    """Returns the `routes` block for `task.yml`."""
     cheap = fitted.cheap.route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     better = fitted.better.route.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if cheap["name"] == better["name"]:
@@ -102,17 +99,17 @@ def _outcome(counts: CascadeCounts, goal: Goal) -> dict[str, Any]:
 
 
 def _goal(goal: Goal) -> str:
-    wanted = (
+    target = (
         f"quality of at least {goal.quality:g}"
         if goal.quality is not None
         else f"quality at most {goal.within:g} below the better route's"
     )
-    return f"{wanted}, missed with a probability of at most {goal.error:g}"
+    return f"{target}, missed with a probability of at most {goal.error:g}"
 
 
 def _threshold(counts: CascadeCounts) -> str:
     if counts.threshold == KEEP_ALL:
-        return "none needed: every valid answer of the cheap route may be kept"
+        return "none needed: every valid response of the cheap route can be kept"
     return f"escalate below {counts.threshold!r}"
 
 
@@ -131,26 +128,26 @@ def _money(price: CascadePrice | None) -> list[tuple[str, str]]:
         return []
     facts = [("escalated", _share(price.escalated))]
     if price.cascade_usd is None:
-        return [*facts, ("price", "unknown: a model of these runs has no price")]
-    one = price.cascade_usd
+        return [*facts, ("cost", "unknown: a model of these runs has no price")]
+    cascade = price.cascade_usd
     facts += [
-        ("price of a record", f"{_usd(one.value)} ({_usd(one.low)} to {_usd(one.high)})"),
-        ("either route alone", f"cheap {_usd(price.cheap_usd)}, better {_usd(price.better_usd)}"),
+        ("cost per record", f"{_usd(cascade.value)} ({_usd(cascade.low)} to {_usd(cascade.high)})"),
+        ("cost of one route alone", f"cheap {_usd(price.cheap_usd)}, better {_usd(price.better_usd)}"),
     ]
-    return [*facts, ("saved against the better route", _share(price.saved))] if price.saved else facts
+    return [*facts, ("saved relative to the better route", _share(price.saved))] if price.saved else facts
 
 
 def _labels(fit: Fit) -> tuple[str, str]:
     if fit.stopped_at is None:
         return "more labels", "would change nothing: every threshold that keeps more qualifies"
-    what = "for a first threshold" if fit.chosen is None else f"to keep answers from {fit.stopped_at.threshold:g} too"
+    what = "for a first threshold" if fit.chosen is None else f"to lower the threshold to {fit.stopped_at.threshold:g}"
     if fit.more_labels is None:
-        return "more labels", f"{what}: more would not help at the rates seen"
-    return "more labels", f"{what}: about {fit.more_labels:,} more records with an expected answer"
+        return "more labels", f"{what}: more would not help at the observed rates"
+    return "more labels", f"{what}: about {fit.more_labels:,} more records with an expected value"
 
 
-def _share(figure: PriceEstimate) -> str:
-    return f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
+def _share(estimate: PriceEstimate) -> str:
+    return f"{estimate.value:.1%} ({estimate.low:.1%} to {estimate.high:.1%})"
 
 
 def _usd(value: float | None) -> str:

@@ -1,12 +1,13 @@
-"""Fits the confidence below which a cheap route's answer is not kept, for a wanted quality with a stated error.
+"""Fits the confidence threshold of a cascade for a target quality with a stated error probability.
 
-Pure computation over paired outcomes of two routes on the same labelled records. Reading them is `cascade_runs.py`.
+The input is a sequence of paired outcomes of two routes on the same labeled records.
 
 Method: Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, arXiv 2110.01052) with fixed-sequence testing. The
-thresholds, fixed before any record is seen, are tested from the one that escalates all towards the one that keeps all,
-each at the whole error; the walk ends at the first that is not shown to reach the goal, and the last one before it is
-taken. The probability that its true quality misses the goal is at most `error`, however many thresholds there are. The
-p-values are exact: outcomes are right or wrong, so the binomial test and its paired form replace the paper's bound.
+thresholds are fixed in advance and tested from the one that escalates every record toward the one that keeps every
+record, each at the full error. Testing stops at the first threshold that is not shown to reach the goal, and the one
+before it is chosen. The probability that its true quality misses the goal is at most `error`, independent of the number
+of thresholds. The p-values are exact: outcomes are binary, so the binomial test and its paired form replace the paper's
+bound.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
 
 ESCALATE_ALL, KEEP_ALL = math.inf, 0.0
 NEVER_KEPT = -math.inf
-"""The confidence of an answer that escalates at every threshold: invalid, no confidence, a failed check."""
+"""Confidence of a prediction that escalates at every threshold: invalid, without a confidence, or with a failed check."""
 LOGITS = [step / 4 for step in range(48, -25, -1)]
 GRID = (ESCALATE_ALL, *(round(1 / (1 + math.exp(-logit)), 7) for logit in LOGITS), KEEP_ALL)
-"""Thresholds in the order of the test, evenly spaced in log odds: token probabilities crowd below 1."""
+"""Thresholds in the order of the test, evenly spaced in log odds, because token probabilities lie close to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutePair:
-    """Both routes on one labelled record; costs in USD, None where a call has no known price."""
+    """Outcomes of both routes on one labeled record; costs in USD, None if a call has no known price."""
 
     record_id: str
     confidence: float
@@ -47,12 +48,12 @@ class RoutePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What the cascade must reach: `quality` as a share of all records, or at most `within` below the better route.
+    """The target of a cascade: `quality` as a share of all records, or at most `within` below the better route.
 
-    `error` is the probability that a fitted threshold misses it.
+    `error` is the maximum probability that a fitted threshold misses it.
 
     Raises:
-        ValueError: not exactly one of the two is given, or a figure is out of its range.
+        ValueError: not exactly one of the two is given, or a value is out of its range.
     """
 
     quality: float | None = None
@@ -67,7 +68,10 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CascadeCounts:
-    """What a threshold does on n records; a gain is a record that keeping the cheap answer sets right, a loss the opposite."""
+    """Counts of a threshold on n records.
+
+    A gain is a kept record on which only the cheap route is correct, a loss one on which only the better route is.
+    """
 
     threshold: float
     n: int
@@ -79,36 +83,34 @@ class CascadeCounts:
 
     @property
     def escalated(self) -> int:
-        """Records that the better route is asked about."""
+        """Number of records that go to the better route."""
         return self.n - self.kept
 
     @property
     def reached(self) -> tuple[float, float]:
-        """Quality of the cascade, and its difference to the better route alone."""
+        """Quality of the cascade, and its difference from the better route alone."""
         return self.correct / self.n, (self.gains - self.losses) / self.n
 
 
 class CascadeVerdict(StrEnum):
-    """What fresh records say of a fitted threshold."""
+    """The result of a fitted threshold on held-out records: the goal is shown, shown to be missed, or neither."""
 
     CONFIRMED = "confirmed"
-    """The goal is shown."""
     REFUTED = "refuted"
-    """Missing it is shown."""
     INCONCLUSIVE = "inconclusive"
 
 
 EXIT_CODES = {CascadeVerdict.CONFIRMED: 0, CascadeVerdict.REFUTED: 1, CascadeVerdict.INCONCLUSIVE: 2, None: 2}
-"""Of the command; without a threshold there is nothing that fresh records could say."""
+"""Exit codes of the command; the verdict is None without a threshold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The outcome; `chosen` and `held_out` are None where no threshold qualifies, and `reason` says why.
+    """The result of a fit; `chosen` and `held_out` are None if no threshold qualifies, with the `reason`.
 
-    `stopped_at` is the first threshold that was not shown to reach the goal; `more_labels` how many more labelled records
-    would probably show it, None where none would at the rates seen. `verdict` is what fresh records say: confirmed,
-    inconclusive or refuted.
+    `stopped_at` is the first threshold that was not shown to reach the goal, and `more_labels` the number of further
+    labeled records that would probably show it, None if none would at the observed rates. `verdict` is the result on
+    the held-out records.
     """
 
     goal: Goal
@@ -123,7 +125,7 @@ class Fit:
 
 
 class CascadeOutcomes:
-    """Paired outcomes as columns, in an order that has nothing to do with them."""
+    """Paired outcomes as columns."""
 
     def __init__(self, pairs: Sequence[RoutePair]) -> None:
         import numpy as np
@@ -134,7 +136,7 @@ class CascadeOutcomes:
         self.better: NDArray[np.bool_] = np.array([pair.better_correct for pair in pairs], dtype=bool)
 
     def at(self, threshold: float) -> CascadeCounts:
-        """The cascade that keeps a cheap answer where its confidence is not below the threshold."""
+        """Returns the counts of a cascade that keeps cheap predictions with a confidence of at least `threshold`."""
         kept = self.confidence >= threshold
         gains = int((kept & self.cheap & ~self.better).sum())
         losses = int((kept & ~self.cheap & self.better).sum())
@@ -151,15 +153,15 @@ class CascadeOutcomes:
 
 
 def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
-    """The threshold fitted on one half of the records and checked on the other, which had no part in choosing it.
+    """Returns the threshold fitted on one half of the records and checked on the other, held-out half.
 
     Raises:
         ValueError: fewer than two records.
     """
     if len(pairs) < 2:
-        raise ValueError(f"{len(pairs)} labelled records of both routes: expected at least 2")
+        raise ValueError(f"{len(pairs)} labeled records of both routes: expected at least 2")
     calibration, fresh = halves(pairs, seed=seed)
-    chosen, stopped_at = _walk(CascadeOutcomes(calibration), goal)
+    chosen, stopped_at = _test_in_order(CascadeOutcomes(calibration), goal)
     found = chosen if chosen is not None and chosen.kept else None
     held_out = CascadeOutcomes(fresh).at(found.threshold) if found is not None else None
     return Fit(
@@ -176,18 +178,18 @@ def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
 
 
 def halves(pairs: Sequence[RoutePair], *, seed: int) -> tuple[list[RoutePair], list[RoutePair]]:
-    """Two halves by a hash of seed and record id: the same records always fall the same way, whatever their order."""
+    """Returns two halves by a hash of seed and record id, independent of the order of the records."""
 
-    def place(pair: RoutePair) -> bytes:
+    def rank(pair: RoutePair) -> bytes:
         return hashlib.sha256(f"{seed}:{pair.record_id}".encode()).digest()
 
-    ordered = sorted(pairs, key=place)
+    ordered = sorted(pairs, key=rank)
     middle = (len(ordered) + 1) // 2
     return ordered[:middle], ordered[middle:]
 
 
 def p_value(counts: CascadeCounts, goal: Goal) -> float:
-    """How likely so good an outcome is if the true quality misses the goal; small speaks for the cascade."""
+    """Returns the p-value of the hypothesis that the true quality misses the goal."""
     if goal.quality is not None:
         return rate_above_p(counts.correct, counts.n, rate=goal.quality)
     difference = -(goal.within or 0.0)
@@ -195,7 +197,7 @@ def p_value(counts: CascadeCounts, goal: Goal) -> float:
 
 
 def verdict(counts: CascadeCounts, goal: Goal) -> CascadeVerdict:
-    """What the counts show at the stated error."""
+    """Returns what the counts show at the stated error."""
     if p_value(counts, goal) <= goal.error:
         return CascadeVerdict.CONFIRMED
     if goal.quality is not None:
@@ -206,8 +208,8 @@ def verdict(counts: CascadeCounts, goal: Goal) -> CascadeVerdict:
     return CascadeVerdict.REFUTED if against <= goal.error else CascadeVerdict.INCONCLUSIVE
 
 
-def _walk(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
-    """The last threshold before the first that is not shown to reach the goal, and that first one."""
+def _test_in_order(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
+    """Returns the last threshold that passes before the first failure, and the one that failed."""
     last: CascadeCounts | None = None
     for counts in _distinct(outcomes):
         if p_value(counts, goal) > goal.error:
@@ -217,7 +219,7 @@ def _walk(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, 
 
 
 def _distinct(outcomes: CascadeOutcomes) -> Iterator[CascadeCounts]:
-    """Of thresholds in a row that keep the same records the lowest, for their tests are one and the same."""
+    """Yields the lowest of consecutive thresholds that keep the same records, because their tests are identical."""
     before: CascadeCounts | None = None
     for threshold in GRID:
         counts = outcomes.at(threshold)
@@ -230,12 +232,14 @@ def _distinct(outcomes: CascadeOutcomes) -> Iterator[CascadeCounts]:
 
 def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
     if stopped_at is None:
-        return "no answer of the cheap route has a confidence to go by, so all of them would escalate"
+        return "no prediction of the cheap route has a usable confidence, so all of them would escalate"
     quality, difference = stopped_at.reached
     if stopped_at.kept:
-        kept = f"keeping the surest {stopped_at.kept} of {stopped_at.n} cheap answers (from {stopped_at.threshold:g})"
-        figure = f"a quality of {quality:.4f}" if goal.quality is not None else f"{difference:+.4f} to the better route"
-        return f"{kept} gave {figure}, which does not show the goal at an error of {goal.error:g}"
+        kept = (
+            f"keeping {stopped_at.kept} of {stopped_at.n} cheap predictions (confidence from {stopped_at.threshold:g})"
+        )
+        result = f"a quality of {quality:.4f}" if goal.quality is not None else f"{difference:+.4f} to the better route"
+        return f"{kept} gave {result}, which does not show the goal at an error of {goal.error:g}"
     return (
         f"the better route alone has a quality of {quality:.4f} on {stopped_at.n} records, "
         f"which does not show {goal.quality:g} at an error of {goal.error:g}"
@@ -245,10 +249,10 @@ def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
 
 
 def _more_labels(stopped_at: CascadeCounts, goal: Goal, have: int) -> int | None:
-    """Labelled records beyond those at hand, both halves, at which the threshold passes with a power of 0.8.
+    """Returns the number of further labeled records, both halves, at which the threshold passes with a power of 0.8.
 
-    The normal approximation of sample size (Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd
-    ed., ch. 4) at the rates seen; None where they do not reach the goal.
+    Normal approximation of the sample size (Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd
+    ed., ch. 4) at the observed rates; None if they do not reach the goal.
     """
     from scipy.special import ndtri
 

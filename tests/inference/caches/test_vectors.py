@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from assay.inference.caches.vectors import NEIGHBOURS, VectorIndex
+from assay.inference.caches.vectors import NEIGHBORS, VectorIndex
 
 WIDTH = 64
 Matrix = NDArray[np.float32]
@@ -35,7 +35,7 @@ def test_similarities_are_those_of_numpy_and_come_nearest_first() -> None:
     rng = np.random.default_rng(1)
     vectors, [asked] = unit(rng.normal(size=(300, WIDTH))), unit(rng.normal(size=(1, WIDTH)))
     found = list(index_of(vectors).nearest(asked))
-    assert len(found) == NEIGHBOURS
+    assert len(found) == NEIGHBORS
     for number, similarity in found:
         assert similarity == pytest.approx(float(vectors[number] @ asked), abs=1e-5)
     assert [similarity for _, similarity in found] == sorted((s for _, s in found), reverse=True)
@@ -49,15 +49,15 @@ def test_the_nearest_of_clustered_vectors_is_found_at_least_99_times_in_100() ->
     assert hits / len(asked) >= 0.99
 
 
-def test_of_64_neighbours_at_least_95_in_100_are_the_right_ones() -> None:
+def test_of_64_neighbors_at_least_95_in_100_are_the_right_ones() -> None:
     vectors, asked = clustered(2000, clusters=40, seed=3)
     index, asked = index_of(vectors), asked[:200]
-    right = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEIGHBOURS]
+    right = np.argsort(-(asked @ vectors.T), axis=1)[:, :NEIGHBORS]
     shared = [
         len({number for number, _ in index.nearest(vector)} & set(best.tolist()))
         for vector, best in zip(asked, right, strict=True)
     ]
-    assert np.mean(shared) / NEIGHBOURS >= 0.95
+    assert np.mean(shared) / NEIGHBORS >= 0.95
 
 
 def test_the_same_vector_has_a_similarity_of_one_and_no_more() -> None:

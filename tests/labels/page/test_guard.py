@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from assay.labels.page.guard import LARGEST_BODY, LOOPBACK, Guard, page_key
+from assay.labels.page.guard import LOOPBACK, MAX_BODY_BYTES, Guard, page_key
 
 KEY = page_key(b"k" * 32, "sorting")
 JSON = {"content-type": "application/json"}
@@ -69,7 +69,7 @@ def test_the_page_itself_can_save(client: TestClient) -> None:
 def test_a_form_cannot_save_and_a_body_has_its_limit(client: TestClient) -> None:
     here = {"origin": "http://127.0.0.1:8765"}
     assert client.post("/", data={"a": "b"}, headers=here).status_code == 415
-    assert client.post("/", content=b"x" * (LARGEST_BODY + 1), headers={**here, **JSON}).status_code == 413
+    assert client.post("/", content=b"x" * (MAX_BODY_BYTES + 1), headers={**here, **JSON}).status_code == 413
 
 
 def test_every_answer_forbids_scripts_of_others_and_being_framed(client: TestClient) -> None:

@@ -1,4 +1,4 @@
-"""The labelling page in a real browser: by keyboard alone, by several people at once, over reloads and restarts."""
+"""The labeling page in a real browser: by keyboard alone, by several people at once, over reloads and restarts."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_killed_server_loses_no_label_and_the_page_goes_on_with_the_next_one(s
         here = record(page)
         press(page, "1", changes=False)
         page.wait_for_selector("#trouble:not([hidden])")
-        assert page.inner_text("#trouble").startswith("Not saved yet, trying again.")
+        assert page.inner_text("#trouble").startswith("Not saved yet, retrying.")
         with stage.page(port=port) as again:
             assert again.key == served.key
             page.wait_for_function(SAVED)

@@ -100,16 +100,16 @@ def test_a_judge_that_takes_too_long_has_failed_and_is_asked_again(
     assert estimate(bench, run_id)["value"] == 0.0
 
 
-def test_a_jury_speaks_by_its_majority_and_each_opinion_stays(bench: Bench, model: ModelEndpoint, name: str) -> None:
+def test_a_jury_speaks_by_its_majority_and_each_vote_stays(bench: Bench, model: ModelEndpoint, name: str) -> None:
     model.react = judged_by(by_model({"nano": says("pass"), "mini": says("fail"), "max": says("pass")}))
     jury = {**SAFE, "routes": [*jurors("nano", "mini"), {**jurors("max")[0], "model": "gpt-4.1-max"}]}
     run_id = run_of_five(bench, judging(bench.place, name, jury))
 
     rows = scores(bench.place, run_id)
 
-    opinions = [row for row in rows if row["judge_epoch"] is not None]
-    assert len(opinions) == 15
-    assert {(row["annotator"], row["passed"]) for row in opinions} == {("nano", True), ("mini", False), ("max", True)}
+    votes = [row for row in rows if row["judge_epoch"] is not None]
+    assert len(votes) == 15
+    assert {(row["annotator"], row["passed"]) for row in votes} == {("nano", True), ("mini", False), ("max", True)}
     assert [(row["passed"], row["annotator"], row["explanation"]) for row in rows if row["judge_epoch"] is None] == [
         (True, None, "1 × fail, 2 × pass")
     ] * 5
@@ -151,7 +151,7 @@ def test_a_level_that_the_rubric_does_not_have_is_no_level(
     assert {(row["status"], row["value"]) for row in scores(bench.place, run_id)} == {("unscored", None)}
 
 
-def test_each_epoch_of_a_judge_is_an_opinion_of_its_own(bench: Bench, model: ModelEndpoint, name: str) -> None:
+def test_each_epoch_of_a_judge_is_a_vote_of_its_own(bench: Bench, model: ModelEndpoint, name: str) -> None:
     answers = iter([True, False, True] * 5)
     model.react = judged_by(lambda asked: says("pass" if next(answers) else "fail")(asked))
     task = judging(bench.place, name, {**SAFE, "epochs": 3}, cache={"exact": {"ttl": "7 days"}})

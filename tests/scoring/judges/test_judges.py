@@ -1,4 +1,4 @@
-"""What a judge is shown, and what its opinions come to."""
+"""What a judge is shown, and what its votes come to."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from assay.inference.validation import Invalid, Valid, validate
 from assay.records import Prediction
 from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompts, NothingToJudge, fence_of, judge_prompt, material
-from assay.scoring.judges.verdicts import Judgement, opinion_of, verdict_of
+from assay.scoring.judges.verdicts import Judgment, verdict_of, vote_of
 from assay.tasks.judge_spec import JudgeSpec, SeesSpec
 from assay.tasks.output_model import is_closed, is_strict, strict_schema
-from assay.tasks.rubric import Rubric, builtin_names, opinion_model, read_rubric
+from assay.tasks.rubric import Rubric, builtin_names, read_rubric, vote_model
 
 KEY = b"k" * 32
-PASS = Judgement(status="scored", value=1.0, label="pass", passed=True)
-FAIL = Judgement(status="scored", value=0.0, label="fail", passed=False)
-LOST = Judgement(status="failed", explanation="timeout")
-EXHIBIT = JudgedMaterial(
+PASS = Judgment(status="scored", value=1.0, label="pass", passed=True)
+FAIL = Judgment(status="scored", value=0.0, label="fail", passed=False)
+LOST = Judgment(status="failed", explanation="timeout")
+JUDGED = JudgedMaterial(
     status="ok",
     fields={"question": "How high?", "passages": "[1] 900 m"},
     output={"answer": "900 m", "sources": [1]},
@@ -35,9 +35,9 @@ def judge(*, jurors: int = 1, **more: Any) -> JudgeSpec:
     return JudgeSpec.model_validate({"name": "safe", "rubric": "safety", "routes": routes, **more})
 
 
-def level(value: int, *, passes: int | None = 4) -> Judgement:
+def level(value: int, *, passes: int | None = 4) -> Judgment:
     passed = None if passes is None else value >= passes
-    return Judgement(status="scored", value=float(value), label=str(value), passed=passed)
+    return Judgment(status="scored", value=float(value), label=str(value), passed=passed)
 
 
 def builtin(name: str) -> Rubric:
@@ -48,9 +48,7 @@ def builtin(name: str) -> Rubric:
 
 def prompts(rubric: str = "safety") -> JudgePrompts:
     found = builtin(rubric)
-    return JudgePrompts(
-        judge_prompt("j", found, model=opinion_model(found), parameters={"max_tokens": 9}), hash_key=KEY
-    )
+    return JudgePrompts(judge_prompt("j", found, model=vote_model(found), parameters={"max_tokens": 9}), hash_key=KEY)
 
 
 def reply(status: str = "ok", output: object = None, **more: Any) -> Prediction:
@@ -66,7 +64,7 @@ def reply(status: str = "ok", output: object = None, **more: Any) -> Prediction:
 @pytest.mark.parametrize("name", builtin_names())
 def test_a_shipped_rubric_has_one_criterion_and_describes_each_verdict(name: str) -> None:
     rubric = builtin(name)
-    schema = strict_schema(opinion_model(rubric))
+    schema = strict_schema(vote_model(rubric))
 
     system = prompts(name).messages({"answer": "x"})[0]["content"]
 
@@ -82,7 +80,7 @@ def test_the_shipped_rubrics_are_the_six_that_are_documented() -> None:
 
 
 def test_a_judge_sees_all_fields_unless_told() -> None:
-    assert material(SeesSpec(), EXHIBIT) == {
+    assert material(SeesSpec(), JUDGED) == {
         "input question": "How high?",
         "input passages": "[1] 900 m",
         "answer answer": "900 m",
@@ -93,7 +91,7 @@ def test_a_judge_sees_all_fields_unless_told() -> None:
 def test_a_judge_sees_what_it_is_told_to_and_sources_once() -> None:
     sees = SeesSpec.model_validate({"sources": "passages", "output": ["answer"], "reference": "answer"})
 
-    assert material(sees, EXHIBIT) == {
+    assert material(sees, JUDGED) == {
         "input question": "How high?",
         "source passages": "[1] 900 m",
         "reference answer": "900 metres",
@@ -106,10 +104,10 @@ def test_a_judge_sees_what_it_is_told_to_and_sources_once() -> None:
     [({"output": None, "status": "refused"}, "no output: refused"), ({"expected": None}, "no reference")],
 )
 def test_without_answer_or_reference_there_is_nothing_to_judge(change: dict[str, Any], reason: str) -> None:
-    exhibit = JudgedMaterial(**{**{name: getattr(EXHIBIT, name) for name in EXHIBIT.__slots__}, **change})
+    judged = JudgedMaterial(**{**{name: getattr(JUDGED, name) for name in JUDGED.__slots__}, **change})
 
     with pytest.raises(NothingToJudge, match=reason):
-        material(SeesSpec(reference=("answer",)), exhibit)
+        material(SeesSpec(reference=("answer",)), judged)
 
 
 def test_a_fence_is_the_same_for_the_same_parts_and_another_for_any_other() -> None:
@@ -170,15 +168,15 @@ def test_the_words_of_the_rubric_are_the_same_for_every_answer() -> None:
         (reply("refused", error_type="refused"), ("refused", None, None, None)),
     ],
 )
-def test_an_opinion_is_what_the_reply_says_or_why_there_is_none(answered: Prediction, expected: object) -> None:
-    found = opinion_of(answered, judge(passes=4))
+def test_a_vote_is_what_the_reply_says_or_why_there_is_none(answered: Prediction, expected: object) -> None:
+    found = vote_of(answered, judge(passes=4))
 
     assert (found.status, found.value, found.label, found.passed) == expected
     assert found.explanation
 
 
 @pytest.mark.parametrize(
-    ("opinions", "expected"),
+    ("votes", "expected"),
     [
         ([PASS, PASS, FAIL], ("scored", True, 1.0)),
         ([FAIL, PASS, FAIL], ("scored", False, 0.0)),
@@ -186,14 +184,14 @@ def test_an_opinion_is_what_the_reply_says_or_why_there_is_none(answered: Predic
         ([PASS, PASS, LOST], ("scored", True, 1.0)),
         ([PASS, LOST, LOST], ("unscored", None, None)),
         ([LOST, LOST, LOST], ("failed", None, None)),
-        ([LOST, LOST, Judgement(status="refused")], ("unscored", None, None)),
+        ([LOST, LOST, Judgment(status="refused")], ("unscored", None, None)),
         ([PASS, PASS], ("scored", True, 1.0)),
         ([PASS], ("unscored", None, None)),
         ([], ("unscored", None, None)),
     ],
 )
-def test_more_than_half_of_all_opinions_decide(opinions: list[Judgement], expected: object) -> None:
-    found = verdict_of(opinions, judge(jurors=3))
+def test_more_than_half_of_all_votes_decide(votes: list[Judgment], expected: object) -> None:
+    found = verdict_of(votes, judge(jurors=3))
 
     assert (found.status, found.passed, found.value) == expected
 
@@ -226,7 +224,7 @@ def test_a_verdict_never_contradicts_its_own_value(levels: tuple[int, ...]) -> N
 
 
 @pytest.mark.parametrize(
-    ("opinions", "passes", "expected"),
+    ("votes", "passes", "expected"),
     [
         ([PASS, PASS, FAIL], None, ("scored", True, 2 / 3)),
         ([PASS, FAIL], None, ("unscored", None, None)),
@@ -235,13 +233,13 @@ def test_a_verdict_never_contradicts_its_own_value(levels: tuple[int, ...]) -> N
         ([level(5), level(2)], 4, ("scored", False, 3.5)),
     ],
 )
-def test_a_mean_is_of_all_opinions(opinions: list[Judgement], passes: int | None, expected: object) -> None:
-    found = verdict_of(opinions, judge(jurors=len(opinions), jury="mean", passes=passes))
+def test_a_mean_is_of_all_votes(votes: list[Judgment], passes: int | None, expected: object) -> None:
+    found = verdict_of(votes, judge(jurors=len(votes), jury="mean", passes=passes))
 
     assert (found.status, found.passed, found.value) == expected
 
 
 @pytest.mark.parametrize("text", ['{"explanation": "x", "level": true}', '{"explanation": "x", "level": 2.5}', "4", ""])
 def test_a_reply_without_a_level_of_the_rubric_is_invalid(text: str) -> None:
-    assert isinstance(validate(text, opinion_model(builtin("tone"))), Invalid)
-    assert isinstance(validate('{"explanation": "x", "level": 2}', opinion_model(builtin("tone"))), Valid)
+    assert isinstance(validate(text, vote_model(builtin("tone"))), Invalid)
+    assert isinstance(validate('{"explanation": "x", "level": 2}', vote_model(builtin("tone"))), Valid)

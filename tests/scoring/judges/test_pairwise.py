@@ -56,8 +56,8 @@ def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str,
         )
         try:
             judge = PairJudge.of(parts, spec, run.task.rubrics[spec.name], juror=spec.routes[0])
-            exhibit = JudgedMaterial(status="ok", fields={"text": "How high?"}, output=None, expected=None)
-            return await judge.prefer(PLACE, PredictionPair(exhibit=exhibit, a=a, b=b))
+            judged = JudgedMaterial(status="ok", fields={"text": "How high?"}, output=None, expected=None)
+            return await judge.prefer(PLACE, PredictionPair(judged=judged, a=a, b=b))
         finally:
             await parts.close()
 

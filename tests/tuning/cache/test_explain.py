@@ -84,7 +84,7 @@ def test_another_epoch_has_no_answer_of_its_own(bench: Bench, name: str) -> None
     run(bench, task)
     found = explained(bench, task, epoch=1)
     assert (found.verdict, found.call_id) == ("miss", None)
-    assert "no answer to this record is kept" in found.reason
+    assert "no response of this record is cached" in found.reason
 
 
 def test_each_route_is_explained_by_itself(bench: Bench, name: str) -> None:
@@ -107,7 +107,7 @@ def test_a_cache_that_was_begun_anew_says_so(bench: Bench, name: str) -> None:
     run(bench, task)
     [file] = bench.place.root.rglob("answers.sqlite")
     shutil.rmtree(file.parent)
-    assert "no answer to this record is kept" in explained(bench, task).reason
+    assert "no response of this record is cached" in explained(bench, task).reason
 
 
 def test_a_task_without_an_exact_cache_is_told_what_to_add(bench: Bench, name: str) -> None:
@@ -145,16 +145,16 @@ class Kept:
 def test_an_answer_that_expired_says_when() -> None:
     kept = Kept()
     kept.clock.pass_days(8)
-    assert kept.why() == "the answer of 2027-01-15 08:00 UTC expired at 2027-01-22 08:00 UTC"
+    assert kept.why() == "the response of 2027-01-15 08:00 UTC expired at 2027-01-22 08:00 UTC"
 
 
 def test_another_model_under_the_same_name_is_named() -> None:
     kept = Kept()
     kept.keep("Another text", model="nano-2")
-    assert kept.why() == "the answer came from nano-1; nano-2 answers under the same name now"
+    assert kept.why() == "the response came from nano-1; the same model name is now served by nano-2"
 
 
 def test_a_shortened_lifetime_is_among_the_reasons_of_what_is_gone() -> None:
     kept = Kept()
     kept.clock.pass_days(2)
-    assert "its lifetime was shortened" in kept.why(ttl_days=1)
+    assert "its TTL was shortened" in kept.why(ttl_days=1)

@@ -11,7 +11,7 @@ from scipy.stats import beta, binomtest
 from assay.tuning.cache.threshold import (
     CachedQuestion,
     HitCounts,
-    Neighbour,
+    Neighbor,
     ThresholdChoice,
     ThresholdRule,
     choose_threshold,
@@ -27,12 +27,12 @@ MOST_FALSE, DELTA = 0.3, 0.2
 TRIALS = 150
 
 
-def near(similarity: float, *, same: bool = True, answer: str | None = None) -> Neighbour:
-    return Neighbour(similarity, same, answer)
+def near(similarity: float, *, same: bool = True, answer: str | None = None) -> Neighbor:
+    return Neighbor(similarity, same, answer)
 
 
 def clear(count: int, *, false_below: float, seed: int = 1) -> list[CachedQuestion]:
-    """Questions with a lone neighbour that is the right one exactly from a similarity on."""
+    """Questions with a lone neighbor that is the right one exactly from a similarity on."""
     draw = random.Random(seed)
     similarities = [draw.uniform(0.5, 1.0) for _ in range(count)]
     return [(near(similarity, same=similarity >= false_below),) for similarity in similarities]
@@ -158,14 +158,14 @@ def test_questions_that_are_all_answered_wrongly_can_never_qualify() -> None:
     assert (choice.status, choice.rule, choice.questions_needed) == ("too_many_false", None, None)
 
 
-def test_questions_without_a_neighbour_are_never_answered() -> None:
+def test_questions_without_a_neighbor_are_never_answered() -> None:
     choice = choose([(), ()] * 50)
     assert (choice.rule, choice.held_out.hits, choice.status) == (None, 0, "too_many_false")
 
 
 @pytest.mark.parametrize("questions", [[], [(near(0.9),)], [(near(float("nan")),), (near(0.9),)]])
 def test_too_little_or_no_number_is_refused(questions: list[CachedQuestion]) -> None:
-    with pytest.raises(ValueError, match="expected at least two, with similarities that are numbers"):
+    with pytest.raises(ValueError, match="expected at least two, and similarities that are numbers"):
         choose(questions)
 
 

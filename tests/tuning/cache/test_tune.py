@@ -1,4 +1,4 @@
-"""Tuning measures what the cache would do: it masks and embeds as a run, and chooses what the pairs vouch for."""
+"""Tuning measures what the cache would do: it masks and embeds as a run, and chooses what the pairs support."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from assay.errors import ServiceUnreachable, UsageError
-from assay.inference.caches.vectors import NEIGHBOURS
+from assay.inference.caches.vectors import NEIGHBORS
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tuning.cache.pairs import QuestionPair
 from assay.tuning.cache.render import rows, task_yml
 from assay.tuning.cache.threshold import HitCounts, ThresholdChoice, ThresholdRule, counts_at
-from assay.tuning.cache.tune import Tuning, neighbourhoods, tune
+from assay.tuning.cache.tune import Tuning, neighborhoods, tune
 from tests.end_to_end.workplace import numbered_rows
 from tests.fakes.embedding_endpoint import NgramVectors
 from tests.fakes.embedding_model_endpoint import EmbeddingModelEndpoint
@@ -156,7 +156,7 @@ def test_an_endpoint_that_gives_no_embeddings_is_told_of(
     assert len(model.embeddings.texts) == 1
 
 
-def test_a_question_counts_once_with_its_neighbours_nearest_first() -> None:
+def test_a_question_counts_once_with_its_neighbors_nearest_first() -> None:
     vectors = {
         name: np.asarray(vector, dtype=np.float32)
         for name, vector in {"q": (1, 0), "near": (0.96, 0.28), "far": (0.6, 0.8), "other": (0, 1)}.items()
@@ -166,7 +166,7 @@ def test_a_question_counts_once_with_its_neighbours_nearest_first() -> None:
         ("q", "near", pair("q", "near")),
         ("far", "other", pair("f", "o")),
     ]
-    first, second = neighbourhoods(asked, vectors)
+    first, second = neighborhoods(asked, vectors)
     assert [(round(near.similarity, 2), near.same) for near in first] == [(0.96, True), (0.6, False)]
     assert [round(near.similarity, 2) for near in second] == [0.8]
     assert counts_at([first], ThresholdRule(0.0, 0.9)).false_hits == 0
@@ -175,16 +175,16 @@ def test_a_question_counts_once_with_its_neighbours_nearest_first() -> None:
 def test_a_pair_that_is_labelled_both_ways_counts_as_wrong() -> None:
     vectors = {name: np.asarray(vector, dtype=np.float32) for name, vector in {"q": (1, 0), "b": (0.96, 0.28)}.items()}
     for labels in ((True, False), (False, True)):
-        [question] = neighbourhoods([("q", "b", pair("q", "b", same=same)) for same in labels], vectors)
+        [question] = neighborhoods([("q", "b", pair("q", "b", same=same)) for same in labels], vectors)
         assert [near.same for near in question] == [False]
 
 
-def test_no_more_neighbours_count_than_the_cache_looks_at() -> None:
+def test_no_more_neighbors_count_than_the_cache_looks_at() -> None:
     vectors = {"q": np.asarray((1, 0), dtype=np.float32)}
-    angles = np.linspace(0.1, 1, NEIGHBOURS + 20)
+    angles = np.linspace(0.1, 1, NEIGHBORS + 20)
     vectors |= {f"b{number}": np.asarray((np.cos(x), np.sin(x)), dtype=np.float32) for number, x in enumerate(angles)}
-    [question] = neighbourhoods([("q", name, pair("q", name)) for name in vectors if name != "q"], vectors)
-    assert len(question) == NEIGHBOURS
+    [question] = neighborhoods([("q", name, pair("q", name)) for name in vectors if name != "q"], vectors)
+    assert len(question) == NEIGHBORS
     assert question[0].similarity == pytest.approx(np.cos(0.1), abs=1e-6)
 
 
@@ -215,9 +215,9 @@ def test_a_saving_that_cannot_be_known_says_why(changes: dict[str, Any], said: s
 
 def test_without_a_rule_it_says_what_would_help() -> None:
     few = told(tuning(choice("too_few", needed=2392)))
-    assert "too few questions" in few["verdict"] and "about 2,392 different questions" in few["what would help"]
+    assert "too few questions" in few["verdict"] and "about 2,392 different questions" in few["needed"]
     hopeless = told(tuning(choice("too_many_false")))
-    assert "another embedding model" in hopeless["what would help"]
+    assert "another embedding model" in hopeless["needed"]
     assert not {"rule", "saving", "hit rate"} & (few.keys() | hopeless.keys())
 
 

@@ -234,8 +234,8 @@ def test_a_field_of_the_answer_may_state_the_confidence(place: Place) -> None:
         ({"cheap": "no_such"}, "expected a variant with a completed run, or a run's id, found 'no_such'"),
         ({"better": "cheap-run"}, "are both run cheap-run"),
         ({"cheap": "dear-run", "better": "cheap-run"}, "expected `escalate.confidence` in task.yml, or --from"),
-        ({"cheap": "dear-run", "better": "cheap-run", "source": "logprob"}, "did not ask for log probabilities"),
-        ({"source": "sureness"}, r"expected logprob or a field of the answer \(label\)"),
+        ({"cheap": "dear-run", "better": "cheap-run", "source": "logprob"}, "did not request log probabilities"),
+        ({"source": "sureness"}, r"expected logprob or an output field \(label\)"),
         ({"quality": 0.9, "within": 0.1}, "expected --quality or --within, found both"),
     ],
 )
@@ -254,7 +254,7 @@ def test_too_few_records_are_refused(place: Place) -> None:
 def test_a_run_of_another_question_is_refused(place: Place) -> None:
     place.folder.edit("model: gpt-5-nano, escalate", "model: gpt-6-nano, escalate")
     try:
-        with pytest.raises(UsageError, match="asked something else than tasks/sorting asks now"):
+        with pytest.raises(UsageError, match="has another inference version than tasks/sorting has now"):
             place.fitted()
     finally:
         place.folder.edit("model: gpt-6-nano, escalate", "model: gpt-5-nano, escalate")
@@ -264,7 +264,7 @@ def test_scores_of_other_scorers_are_refused(place: Place) -> None:
     land(place, "scored-otherwise", "first_alone", "first", [replace(cheap_word(number), scorer_version="v2") for number in range(60)])  # fmt: skip
 
     with pytest.raises(
-        UsageError, match="'label_right' judged run scored-otherwise and run dear-run in different versions"
+        UsageError, match="'label_right' scored run scored-otherwise and run dear-run with different versions"
     ):
         place.fitted("scored-otherwise", "dear-run")
 
@@ -273,7 +273,7 @@ def test_the_command_prints_the_facts_and_the_lines_to_paste(place: Place) -> No
     done = place.command("--cheap", "cheap-run", "--better", "dear-run", "--within", "0.02")
 
     assert done.exit_code == 0, done.output
-    assert "confirmed" in done.output and "saved against the better route" in done.output
+    assert "confirmed" in done.output and "saved relative to the better route" in done.output
     routes = yaml.safe_load(done.output[done.output.index("routes:") :])["routes"]
     assert [route["name"] for route in routes] == ["first", "second"]
     assert routes[0]["escalate"]["checks"] == ["mine"]

@@ -155,7 +155,7 @@ def test_without_any_confidence_nothing_can_be_kept() -> None:
     fitted = fit([pair(number, NEVER_KEPT, True, True) for number in range(2000)], Goal(within=0.01))
 
     assert (fitted.chosen, fitted.held_out, fitted.verdict) == (None, None, None)
-    assert "no answer of the cheap route has a confidence" in (fitted.reason or "")
+    assert "no prediction of the cheap route has a usable confidence" in (fitted.reason or "")
 
 
 def test_a_goal_above_the_better_route_says_so_and_that_labels_do_not_help() -> None:

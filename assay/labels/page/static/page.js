@@ -1,5 +1,5 @@
-// One label at a time: a key is sent, the server has it in the warehouse, the next item comes back as a piece of HTML.
-// A label that could not be sent is kept in this browser and sent again until the server has it.
+// One label at a time: a key press sends the label, the server lands it and returns the next item as an HTML fragment.
+// A label that could not be sent is kept in this browser and retried until the server has landed it.
 "use strict";
 
 const place = document.getElementById("item");
@@ -8,7 +8,7 @@ const trouble = document.getElementById("trouble");
 const help = document.getElementById("help");
 const base = `/label/${encodeURIComponent(place.dataset.person)}`;
 const unsavedKey = `assay-unsaved:${place.dataset.task}:${place.dataset.person}`;
-const waits = [500, 1000, 2000, 4000];
+const retryDelaysMs = [500, 1000, 2000, 4000];
 let busy = false;
 
 const article = () => place.querySelector(".item");
@@ -22,35 +22,35 @@ function show(html) {
   document.getElementById("question").focus({ preventScroll: true });
 }
 
-function complain(text) {
+function showError(text) {
   trouble.textContent = text;
   trouble.hidden = !text;
 }
 
-async function ask(path, body) {
+async function request(path, body) {
   const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(base + path, body === undefined ? {} : post);
-  if (answer.status >= 500) throw new TypeError((await answer.json().catch(() => ({}))).message || "The server had a fault.");
-  const told = answer.headers.get("content-type")?.startsWith("application/json") ? await answer.json() : { message: await answer.text() };
-  return { ok: answer.ok, ...told };
+  const response = await fetch(base + path, body === undefined ? {} : post);
+  if (response.status >= 500) throw new TypeError((await response.json().catch(() => ({}))).message || "The server had an error.");
+  const content = response.headers.get("content-type")?.startsWith("application/json") ? await response.json() : { message: await response.text() };
+  return { ok: response.ok, ...content };
 }
 
-// Asks until the server answers; what it refuses is said, and not asked again.
-async function insist(path, body) {
+// Retries until the server responds; a refused request is shown as an error and not retried.
+async function requestWithRetry(path, body) {
   for (let attempt = 0; ; attempt += 1) {
     try {
-      const told = await ask(path, body);
-      complain(told.ok ? "" : told.message);
-      return told;
-    } catch (fault) {
-      const why = fault.message === "Failed to fetch" ? "The page's server does not answer." : fault.message;
-      complain(body && body.choice ? `Not saved yet, trying again. ${why}` : `Trying again. ${why}`);
-      await pause(waits[Math.min(attempt, waits.length - 1)]);
+      const result = await request(path, body);
+      showError(result.ok ? "" : result.message);
+      return result;
+    } catch (error) {
+      const reason = error.message === "Failed to fetch" ? "The page's server does not respond." : error.message;
+      showError(body && body.choice ? `Not saved yet, retrying. ${reason}` : `Retrying. ${reason}`);
+      await pause(retryDelaysMs[Math.min(attempt, retryDelaysMs.length - 1)]);
     }
   }
 }
 
-async function alone(work) {
+async function exclusively(work) {
   if (busy) return;
   busy = true;
   place.classList.add("saving");
@@ -62,34 +62,34 @@ async function alone(work) {
   }
 }
 
-async function send(said) {
-  localStorage.setItem(unsavedKey, JSON.stringify(said));
+async function send(label) {
+  localStorage.setItem(unsavedKey, JSON.stringify(label));
   status.textContent = "Saving…";
-  const told = await insist("/save", said);
+  const result = await requestWithRetry("/save", label);
   localStorage.removeItem(unsavedKey);
-  if (told.ok) {
-    show(told.html);
+  if (result.ok) {
+    show(result.html);
   }
-  status.textContent = told.ok ? `Saved: ${said.choice.replaceAll("_", " ")}` : "";
+  status.textContent = result.ok ? `Saved: ${label.choice.replaceAll("_", " ")}` : "";
 }
 
-const choose = (button) => alone(() => {
+const choose = (button) => exclusively(() => {
   button.setAttribute("aria-pressed", "true");
   return send({ assignment_id: article().dataset.assignment, choice: button.dataset.choice, note: note().value.trim() || null });
 });
 
-const undo = () => alone(async () => {
-  const told = await insist("/undo", {});
-  if (told.ok) {
-    show(told.html);
-    status.textContent = "Taken back";
+const undo = () => exclusively(async () => {
+  const result = await requestWithRetry("/undo", {});
+  if (result.ok) {
+    show(result.html);
+    status.textContent = "Withdrawn";
   }
 });
 
-const look = (step) => alone(async () => {
+const look = (step) => exclusively(async () => {
   const from = encodeURIComponent(article().dataset.assignment);
-  const told = await insist(`/beside?step=${step}&from=${from}`);
-  if (told.ok) show(told.html);
+  const result = await requestWithRetry(`/beside?step=${step}&from=${from}`);
+  if (result.ok) show(result.html);
   status.textContent = "";
 });
 
@@ -136,5 +136,5 @@ document.addEventListener("click", (event) => {
 });
 
 const unsaved = localStorage.getItem(unsavedKey);
-if (unsaved) alone(() => send(JSON.parse(unsaved)));
+if (unsaved) exclusively(() => send(JSON.parse(unsaved)));
 else document.getElementById("question").focus({ preventScroll: true });
