@@ -29,7 +29,7 @@ def git_sha(root: Path) -> str | None:
             capture_output=True,
             text=True,
             timeout=GIT_SECONDS,
-            check=False,  # noqa: S607 - git is found on the PATH, as in a shell
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -101,7 +101,7 @@ def _module(path: Path, source: bytes) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses in the file look their module up here
     try:
-        exec(loader.source_to_code(source, str(path)), module.__dict__)
+        exec(loader.source_to_code(source, str(path)), module.__dict__)  # noqa: S102 - the user's own scorer, as an import would run it
     # Module-level user code can raise anything; the message names the file and the line.
     except Exception as error:
         del sys.modules[name]

@@ -48,7 +48,7 @@ class Unscorable(Exception):
     """Raised inside a check when the subject lacks what the check needs; the text is the reason."""
 
 
-def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:
+def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:  # noqa: FBT001 - the outcome is the subject
     """Returns a result of passed (value 1) or not passed (value 0)."""
     return CheckResult(SCORED, 1.0 if is_passed else 0.0, label, is_passed, explanation)
 

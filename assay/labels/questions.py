@@ -64,7 +64,7 @@ def correct_question(task: Task) -> LabelingQuestion:
             scorer=CORRECT,
             version="",
             text=f"Is the output right, given the input? The task: {task.spec.description}",
-            levels=(Level("wrong", 0.0, False, wrong), Level("right", 1.0, True, right)),
+            levels=(Level("wrong", 0.0, passed=False, anchor=wrong), Level("right", 1.0, passed=True, anchor=right)),
             judged_by=task.spec.correct,
         )
     )

@@ -215,7 +215,7 @@ class LabelingSession:
         own = self._queue.shown_to(person, key_of(assignment))
         if own.annotator == person:
             return own
-        return assignment if assignment.annotator is None else self._queue.extra(assignment)
+        return assignment if assignment.annotator is None else self._queue.extra(assignment)  # noqa: S610 - a method of the queue
 
     def _shown(self, assignment: Assignment, person: str) -> LabelingItem:
         content, question = self._contents[assignment.prediction_id], self._questions[assignment.scorer]

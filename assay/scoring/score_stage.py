@@ -121,7 +121,7 @@ def _write_predictions(context: StageContext, run: Run, path: Path) -> int:
     guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)  # a leftover file may be readable by others
-    with open(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
+    with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
         for item in restored(context.warehouse, run, guard):
             line = {
                 "record_id": item.record.record_id,

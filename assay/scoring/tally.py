@@ -168,7 +168,7 @@ def _group(tallied: Tallied) -> int:
     return SHARED | int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def _code(correct: bool | None) -> int:
+def _code(correct: bool | None) -> int:  # noqa: FBT001 - the outcome is the subject
     return UNSCORED if correct is None else int(correct)
 
 

@@ -133,7 +133,7 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> G
 def _error_response(status: int) -> Callable[[Request, Exception], Response]:
     """Returns a handler that sends an error as JSON; a transient one as 503, so that the page retries."""
 
-    def respond(request: Request, error: Exception) -> Response:
+    def respond(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the signature is Starlette's
         code = 503 if isinstance(error, ServiceUnreachable) else status
         return JSONResponse({"message": str(error)}, code)
 

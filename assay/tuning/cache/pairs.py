@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ def read_pairs(file: str, *, root: Path, fields: tuple[str, ...]) -> list[Questi
     Raises:
         UsageError: the file cannot be read, or a row lacks a side or a label; the message names the row.
     """
-    source = open_source(file, root=root, query=None, data_date=date.today())
+    source = open_source(file, root=root, query=None, data_date=datetime.now(UTC).date())
     return list(_pairs(source.rows(), file, fields))
 
 

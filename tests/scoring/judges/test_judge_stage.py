@@ -153,7 +153,7 @@ def test_a_level_that_the_rubric_does_not_have_is_no_level(
 
 def test_each_epoch_of_a_judge_is_a_vote_of_its_own(bench: Bench, model: ModelEndpoint, name: str) -> None:
     answers = iter([True, False, True] * 5)
-    model.react = judged_by(lambda asked: says("pass" if next(answers) else "fail")(asked))
+    model.react = judged_by(lambda asked: says("pass" if next(answers) else "fail")(asked))  # noqa: PLW0108 - a new answer for each call
     task = judging(bench.place, name, {**SAFE, "epochs": 3}, cache={"exact": {"ttl": "7 days"}})
     run_id = bench.run(task, input=bench.place.rows("in.csv", FIVE[:1])).run_id
 
