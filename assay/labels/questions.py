@@ -100,8 +100,8 @@ def default_questions(task: Task) -> tuple[LabelingQuestion, ...]:
 
 def _levels(judge: JudgeSpec, rubric: Rubric) -> Iterator[Level]:
     if rubric.binary is not None:
-        yield Level(FAIL, 0.0, False, rubric.binary.fails.strip())
-        yield Level(PASS, 1.0, True, rubric.binary.passes.strip())
+        yield Level(FAIL, 0.0, passed=False, anchor=rubric.binary.fails.strip())
+        yield Level(PASS, 1.0, passed=True, anchor=rubric.binary.passes.strip())
     for level, anchor in sorted((rubric.levels or {}).items()):
         passed = None if judge.passes is None else level >= judge.passes
         yield Level(str(level), float(level), passed, anchor.strip())
