@@ -87,6 +87,36 @@ def test_the_same_folder_elsewhere_has_the_same_hashes(
     assert TaskFolder(tmp_path_factory.mktemp("elsewhere")).load().versions == folder.load().versions
 
 
+JUDGES = """\
+judges:
+  - name: apt
+    rubric: relevance
+    passes: 3
+    routes:
+      - {name: one, provider: cheap, model: gpt-5-nano}
+      - {name: two, provider: cheap, model: gpt-5-mini}
+  - name: safe
+    rubric: safety
+    routes:
+      - {name: one, provider: cheap, model: gpt-5-nano}
+"""
+
+
+def test_the_hashes_are_those_that_earlier_versions_of_assay_landed(folder: TaskFolder) -> None:
+    """A different hash requests and pays for every landed prediction, and judges it, again."""
+    folder.edit("correct:", f"{JUDGES}correct:")
+
+    assert parts(folder.load().versions) == {
+        "inference": "43b40d7cf0d137a1",
+        "golden_set": "59c90f27da11f0db",
+        "policy": "fab9250cc82b0332",
+        "label_right": "48c48cfc85656619",
+        "mine": "49e2c802a3097e8b",
+        "apt": "5bef1f2d3244af44",
+        "safe": "e37fa63826b6ce28",
+    }
+
+
 def test_any_of_the_four_moves_the_task_version(folder: TaskFolder) -> None:
     before = folder.load().versions.task_version_id
     folder.edit("reliability: 0.8", "reliability: 0.9")

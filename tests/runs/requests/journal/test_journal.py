@@ -23,6 +23,9 @@ from assay.tasks.spec import RouteSpec
 from tests.inference.rig import FIRST
 from tests.warehouse.examples import full, sparse
 
+WRITTEN_EARLIER = Path(__file__).with_name("written_earlier.jsonl")
+"""Lines of a killed run of November 2026: a call with its response, and a call without."""
+EARLIER_LAYOUT = 3554820754
 ROUTE = RouteSpec(name=FIRST.name, provider=FIRST.provider, model=FIRST.model)
 
 
@@ -347,3 +350,24 @@ def test_a_call_tells_its_route_though_the_task_may_have_renamed_it(folder: Path
     [lost] = left_by(folder, lambda journal: journal.dispatched(call("a"))).broken_off
 
     assert (lost.route.name, lost.route.provider, lost.route.model) == ("first", "openai", "gpt-5-nano")
+
+
+def test_a_journal_of_an_earlier_version_of_assay_is_recovered(folder: Path) -> None:
+    """An upgrade between a killed run and its resume: a response that was received is not paid for again."""
+    lines = WRITTEN_EARLIER.read_bytes()
+    folder.mkdir(parents=True)
+    (folder / "1.journal").write_bytes(HEAD.pack(1, HEAD.size + len(lines), EARLIER_LAYOUT) + lines)
+
+    found = opened(folder).recover()
+
+    [answered] = found.answers
+    [response], [lost] = answered.responses, found.broken_off
+    assert answered.prediction is not None
+    assert (answered.prediction.record_id, answered.prediction.status) == ("k-0137", "ok")
+    assert (response.call_id, response.cost_usd, response.output_tokens) == (
+        answered.prediction.call_id,
+        Decimal("0.000095700"),
+        28,
+    )
+    assert answered.contents[0].call_id == response.call_id
+    assert (lost.request.record_id, lost.request.position, lost.estimate_usd) == ("k-0143", 143, Decimal("0.000240000"))
