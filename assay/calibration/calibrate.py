@@ -12,26 +12,19 @@ from typing import Any
 import orjson
 
 from assay.calibration.label_selection import CalibratedRun, DrawnSample, SampledLabel, SelectedLabels, choose_labels
-from assay.calibration.label_set import (
-    OVERALL,
-    CalibrationFacts,
-    CalibrationSet,
-    Finding,
-    HumanLabel,
-    JudgedAnswer,
-    LabelSource,
-)
+from assay.calibration.label_set import CalibrationFacts, CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource
 from assay.calibration.metrics import KAPPA, calibration_findings
 from assay.calibration.queries import DRAWN_SAMPLES, JUDGED_ANSWERS, RUN_TO_CALIBRATE, SAMPLE_LABELS
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import StageContext
-from assay.records import Estimate
+from assay.records.evaluation import Estimate
 from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured
+from assay.tasks.gate_spec import OVERALL
 from assay.tasks.task import Task
 from assay.version import code_version
 from assay.warehouse.landing import LandingWriter

@@ -17,7 +17,7 @@ from assay.records.statuses import ScoreStatus
 from assay.statistics.labelled_sample import PROBABILITY_DESIGNS, SamplingDesign
 from assay.statistics.measured import Measured, Status
 from assay.statistics.sampling import Sampling
-from assay.tasks.gate_spec import OVERALL as OVERALL
+from assay.tasks.gate_spec import OVERALL
 from assay.tasks.rubric import FAIL, PASS
 
 Word = TypeVar("Word", bound=Hashable)

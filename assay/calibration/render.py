@@ -9,11 +9,12 @@ from typing import Any
 import orjson
 
 from assay.calibration.calibrate import CalibratedJudge, Calibrations
-from assay.calibration.label_set import OVERALL, Finding
+from assay.calibration.label_set import Finding
 from assay.calibration.metrics import CORRECTED_RATE, PPI, ROGAN_GLADEN
 from assay.formatting import NOTHING
-from assay.records import Estimate
+from assay.records.evaluation import Estimate
 from assay.statistics.conventions import INTERVAL_TITLE
+from assay.tasks.gate_spec import OVERALL
 
 COLUMNS = (
     "scorer", "scorer_version", "run_id", "inference_version", "metric", "population", "slice", "method", "value", "low",

@@ -14,7 +14,7 @@ from assay.evaluation.evidence import landed_metric
 from assay.evaluation.sides import EvaluatedVariant, EvaluationOptions, commit_of
 from assay.evaluation.verdict import GateOutcome, GateVerdict
 from assay.project import StageContext
-from assay.records import Comparison, Estimate, Gate
+from assay.records.evaluation import Comparison, Estimate, Gate
 from assay.records.statuses import OnInconclusive, Stage
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.settings import Settings

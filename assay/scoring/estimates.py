@@ -12,18 +12,16 @@ import orjson
 
 from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
-from assay.records import Estimate
-from assay.records.statuses import ANSWERED as ANSWERED
-from assay.records.statuses import PredictionStatus
+from assay.records.evaluation import Estimate
+from assay.records.statuses import ANSWERED, PredictionStatus
 from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
-from assay.scoring.tally import OVERALL as OVERALL
-from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
 from assay.statistics.conventions import DEFAULT_TENANT, MAX_UNSCORED_SHARE
 from assay.statistics.measured import Measured
 from assay.statistics.rates import between, grouped_rate, too_much_unscored
 from assay.statistics.repeats import Repeated, nested_variance
 from assay.statistics.sampling import Groups
+from assay.tasks.gate_spec import RELIABILITY
 from assay.tasks.task import Task
 from assay.version import code_version
 

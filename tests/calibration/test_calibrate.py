@@ -15,7 +15,7 @@ from assay.errors import UsageError
 from assay.labels.label_rows import Label, label_row
 from assay.labels.questions import rubric_question
 from assay.labels.session import LabelingSession
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.scoring.score_rows import ScoredPrediction
 from assay.statistics.measured import Status
 from tests.calibration.conftest import BINARY, Bench, figure
