@@ -10,7 +10,7 @@ from assay.statistics.agreement import codes_of, missing, ordered
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import scored_rate
-from assay.statistics.sampling import ALONE, Groups, Sampling
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ def confusion(
     judged: Sequence[Hashable | None],
     *,
     categories: tuple[Any, ...] | None = None,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Confusion:
     """The confusion of the items that have both labels; each class is a domain of the sample, with its own effective n.

@@ -11,7 +11,7 @@ from assay.statistics.agreement import missing
 from assay.statistics.conventions import FEWEST_RANKED, LEVEL
 from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import floats
-from assay.statistics.sampling import ALONE, Groups, Sampling, numbered, spread_of
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, numbered, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ def length_bias(
     lengths: Sequence[float | None],
     *,
     human: Sequence[Hashable | None] | None = None,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
     """Spearman's correlation of a judge's score with the answer's length, among answers that people label alike.
@@ -96,6 +96,6 @@ def _correlation(one: _Ranked, other: _Ranked, *, groups: Groups, level: float) 
     )
     if 1 - value**2 < 1e-9 or spread.df <= 0 or spread.variance <= 0:
         return replace(found, method="none", status=Status.TOO_FEW, reason="the ranks agree perfectly: no interval")
-    z, half = math.atanh(value), spread.half((1 - level) / 2, careful=True) / (1 - value**2)
+    z, half = math.atanh(value), spread.half((1 - level) / 2, conservative=True) / (1 - value**2)
     found = replace(found, effective_n=groups.n / spread.design_effect, standard_error=math.sqrt(spread.variance))
     return replace(found, low=math.tanh(z - half), high=math.tanh(z + half))

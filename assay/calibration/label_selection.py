@@ -11,7 +11,7 @@ from datetime import date
 
 from assay.calibration.label_set import HumanLabel, LabelSource
 from assay.records.statuses import SamplePurpose
-from assay.statistics.labelled_sample import SamplingDesign
+from assay.statistics.labeled_sample import SamplingDesign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
 from assay.records.statuses import ScoreStatus
-from assay.statistics.labelled_sample import PROBABILITY_DESIGNS, SamplingDesign
+from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign
 from assay.statistics.measured import Measured, Status
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL

@@ -18,7 +18,7 @@ from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedA
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, gwets_ac1, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labelled_sample import Calibration, CorrectedRate, JudgedSample
+from assay.statistics.labeled_sample import Calibration, CorrectedRate, JudgedSample
 from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling

@@ -145,7 +145,7 @@ def _comparison_row(one: MetricComparison, shared: Mapping[str, Any], evaluation
         losses=found.losses,
         n_unscored=found.unscored,
         n_left_out=found.left_out,
-        detectable=found.detectable,
+        detectable=found.mde,
         margin=one.margin,
         needed=found.needed,
         method=found.method,

@@ -161,7 +161,7 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
         f"{found.n:,}" + _doubt(found),
-        _points(found.detectable).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
+        _points(found.mde).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
     )
 
 
@@ -172,7 +172,7 @@ def _doubt(found: PairedComparison) -> str:
 def _comparison_values(one: MetricComparison) -> dict[str, Any]:
     found = one.comparison
     names = ("difference", "low", "high", "lower", "upper", "p_value", "n", "clusters", "gains", "losses", "method")
-    more = ("detectable", "needed", "unscored", "left_out", "reason")
+    more = ("needed", "unscored", "left_out", "reason")
     return {
         "metric": one.metric,
         "slice": one.slice,
@@ -180,7 +180,9 @@ def _comparison_values(one: MetricComparison) -> dict[str, Any]:
         "champion_rate": one.champion_rate,
         "margin": one.margin,
         "status": found.status.value,
-        **{name: getattr(found, name) for name in (*names, *more)},
+        **{name: getattr(found, name) for name in names},
+        "detectable": found.mde,
+        **{name: getattr(found, name) for name in more},
     }
 
 

@@ -19,7 +19,7 @@ from assay.scoring.tally import ScoreVerdict as Verdict
 from assay.statistics.conventions import DEFAULT_TENANT, MAX_UNSCORED_SHARE
 from assay.statistics.measured import Measured
 from assay.statistics.rates import between, grouped_rate, too_much_unscored
-from assay.statistics.repeats import Repeated, nested_variance
+from assay.statistics.repeats import Repeats, nested_variance
 from assay.statistics.sampling import Groups
 from assay.tasks.gate_spec import RELIABILITY
 from assay.tasks.task import Task
@@ -187,13 +187,13 @@ def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, ep
             yield estimate_row(measured, facts, metric=metric, population=place.population, slice=place.slice)
 
 
-def _cases(cell: Cell) -> list[Repeated]:
+def _cases(cell: Cell) -> list[Repeats]:
     """The epochs as they are; with too much unscored, as for any rate, those of the worst case and of the best."""
     import numpy as np
 
     unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)
     return [
-        Repeated.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
+        Repeats.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
         for case in unknown
     ]
 

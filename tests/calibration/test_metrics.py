@@ -148,7 +148,7 @@ def test_labels_of_answers_that_the_run_or_the_sample_does_not_hold_count_for_no
         ({"judge_mismatch": "version v0"}, {"judged_rate", "corrected_rate"} | OF_BOTH, "version v0"),
         ({}, AMONG, "one annotator only"),
         ({"labels": [label(n, passed=n > 9, who="ab"[n % 2]) for n in range(20)]}, AMONG, "no answer has labels of two"),
-        ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels by import are not a probability sample"),
+        ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels of design import are not a probability sample"),
         ({"question": asked(tuple(replace(level, passed=None) for level in BINARY))}, WITH_PEOPLE | {"judged_rate"}, "which level passes"),
     ],
 )  # fmt: skip

@@ -137,12 +137,12 @@ def plan_floor(rule: GateRule, sample: Sample, *, rate: Assumed | None) -> Floor
     effective = int(sample.n / sample.design_effect)
     if rate is None or effective < 1:
         return FloorPlan(rule=rule, sample=sample, rate=rate)
-    independent = records_to_clear(rate.value, bar=rule.bar)
+    independent = records_to_clear(rate.value, threshold=rule.bar)
     return FloorPlan(
         rule=rule,
         sample=sample,
         rate=rate,
-        passing=probability_of_clearing(effective, rate=rate.value, bar=rule.bar),
+        passing=probability_of_clearing(effective, rate=rate.value, threshold=rule.bar),
         to_pass=None if independent is None else round(independent * sample.design_effect),
     )
 
