@@ -28,7 +28,7 @@ def decision(gains: int, losses: int, n: int, *, margin: float) -> RuleDecision:
     """What the gate says to so many gains and losses."""
     candidate = np.array([1.0] * gains + [0.0] * (n - gains))
     champion = np.array([0.0] * gains + [1.0] * losses + [0.0] * (n - gains - losses))
-    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", threshold=margin)
     found = regression_evidence(compare(Pairs(candidate=candidate, champion=champion)), margin=margin)
     return decide([rule], {"r": found}, today=date(2026, 1, 1)).decision
 

@@ -17,7 +17,7 @@ from assay.statistics.rates import rate
 
 def decision(successes: int, n: int, *, bar: float) -> RuleDecision:
     """What the gate says to so many correct answers."""
-    rule = GateRule(name="r", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=bar)
+    rule = GateRule(name="r", kind=RuleKind.LOWER_BOUND, metric="reliability", threshold=bar)
     measured = rate([True] * successes + [False] * (n - successes), level=0.9)
     return decide([rule], {"r": absolute_evidence(measured)}, today=date(2026, 1, 1)).decision
 
