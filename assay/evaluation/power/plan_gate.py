@@ -131,20 +131,20 @@ def _gate_cases(task: Task, name: str) -> Iterator[Case]:
 
 
 def _compared(warehouse: Warehouse, name: str) -> Landed:
-    return _by_place(warehouse, LATEST_COMPARISONS.sql, name)
+    return _by_metric_slice(warehouse, LATEST_COMPARISONS.sql, name)
 
 
 def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
     """Landed rates; none, with a note, if the warehouse does not respond and nothing else needs it."""
     try:
-        return _by_place(warehouse, LATEST_RATES.sql, name), []
+        return _by_metric_slice(warehouse, LATEST_RATES.sql, name), []
     except ServiceUnreachable:
         if options.discordance is None:
             raise
         return {}, ["the warehouse does not respond: rules on a rate need --rate"]
 
 
-def _by_place(warehouse: Warehouse, sql: str, name: str) -> Landed:
+def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:
     rows = warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
     return {MetricSlice(row["metric"], row["slice"]): row for row in rows}
 
