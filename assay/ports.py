@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from assay.records import Row
+from assay.records.row import Row
 
 
 class QueryPort(Protocol):

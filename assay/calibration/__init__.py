@@ -1,1 +1,1 @@
-"""`assay calibrate`: how far a judge agrees with people, and rates corrected by their labels."""
+"""`assay calibrate`: agreement of judges with human labels, and rates corrected by these labels."""

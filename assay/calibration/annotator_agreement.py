@@ -1,7 +1,4 @@
-"""How far people agree with each other about a judge's rubric: among all of them, and two by two.
-
-Pure. An adjudicator, who was asked because others did not agree, is not one of them.
-"""
+"""Agreement among annotators of a judge's rubric, overall and by pair, without adjudicators."""
 
 from __future__ import annotations
 
@@ -12,18 +9,18 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, domains, noted
+from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, domains, with_notes
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, krippendorffs_alpha, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 
 ALPHA, PAIRWISE, SAME = "krippendorffs_alpha", "annotator_kappa", "annotator_agreement"
 ONE_ANNOTATOR = "one annotator only: agreement among people needs two"
-NONE_SHARED = "no answer has labels of two annotators"
+NONE_SHARED = "no prediction has labels of two annotators"
 
 
 def annotator_findings(found: CalibrationSet) -> Iterator[Finding]:
-    """Alpha on the rubric's scale, the share of labels that are the same, and kappa of each pair; overall and by slice."""
+    """Krippendorff's alpha, percent agreement and kappa of each pair of annotators; overall and by slice."""
     for domain in domains(found, pooled=True):
         ratings = _Ratings.of(domain)
         reason = found.label_refusal or ratings.refusal
@@ -31,45 +28,45 @@ def annotator_findings(found: CalibrationSet) -> Iterator[Finding]:
             none = unmeasured(reason, level=LEVEL, n=len(ratings.answers))
             yield from (_finding(domain, ratings, metric, none) for metric in (ALPHA, SAME, PAIRWISE))
             continue
-        yield from _among(domain, ratings)
+        yield from _agreement(domain, ratings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Ratings:
-    """What each annotator said of each answer that any of them labelled."""
+    """The level by annotator for each labeled prediction."""
 
     answers: list[JudgedAnswer]
-    said: list[dict[str, float]]
+    levels: list[dict[str, float]]
 
     @classmethod
     def of(cls, domain: Domain) -> _Ratings:
-        rows = [(answer, _said(domain, answer)) for answer in domain.labelled]
-        kept = [(answer, said) for answer, said in rows if said]
-        return cls(answers=[answer for answer, _ in kept], said=[said for _, said in kept])
+        rows = [(answer, _levels(domain, answer)) for answer in domain.labeled]
+        kept = [(answer, levels) for answer, levels in rows if levels]
+        return cls(answers=[answer for answer, _ in kept], levels=[levels for _, levels in kept])
 
     @property
     def annotators(self) -> list[str]:
-        """Who labelled."""
-        return sorted({name for said in self.said for name in said})
+        """The names of all annotators, sorted."""
+        return sorted({name for levels in self.levels for name in levels})
 
     @property
     def refusal(self) -> str | None:
-        """Why nothing can be said of agreement, None where something can."""
-        if not self.said:
+        """The reason if no agreement can be computed, else None."""
+        if not self.levels:
             return "no human labels"
         if len(self.annotators) < 2:
             return ONE_ANNOTATOR
-        return None if any(len(said) > 1 for said in self.said) else NONE_SHARED
+        return None if any(len(levels) > 1 for levels in self.levels) else NONE_SHARED
 
 
-def _said(domain: Domain, answer: JudgedAnswer) -> dict[str, float]:
+def _levels(domain: Domain, answer: JudgedAnswer) -> dict[str, float]:
     labels = domain.of.by_answer[answer.prediction_id]
     return {label.annotator: label.value for label in labels if label.value is not None and not label.is_adjudication}
 
 
-def _among(domain: Domain, ratings: _Ratings) -> Iterator[Finding]:
+def _agreement(domain: Domain, ratings: _Ratings) -> Iterator[Finding]:
     sampling = domain.sampling(ratings.answers, weighted=True)
-    rows = [list(said.values()) for said in ratings.said]
+    rows = [list(levels.values()) for levels in ratings.levels]
     is_binary = domain.of.is_binary
     alpha = krippendorffs_alpha(rows, metric="nominal" if is_binary else "ordinal", sampling=sampling)
     same = percent_agreement(rows, sampling=sampling)
@@ -82,9 +79,9 @@ def _among(domain: Domain, ratings: _Ratings) -> Iterator[Finding]:
 
 def _pairs(domain: Domain, ratings: _Ratings) -> Iterator[tuple[str, str, Measured]]:
     for first, second in combinations(ratings.annotators, 2):
-        both = [place for place, said in enumerate(ratings.said) if first in said and second in said]
-        sampling = domain.sampling([ratings.answers[place] for place in both], weighted=True)
-        one, other = ([ratings.said[place][name] for place in both] for name in (first, second))
+        both = [index for index, levels in enumerate(ratings.levels) if first in levels and second in levels]
+        sampling = domain.sampling([ratings.answers[index] for index in both], weighted=True)
+        one, other = ([ratings.levels[index][name] for index in both] for name in (first, second))
         yield first, second, cohens_kappa(one, other, scale=_scale(domain.of), sampling=sampling)
 
 
@@ -93,14 +90,14 @@ def _scale(found: CalibrationSet) -> Scale:
 
 
 def _lights_kappa(pairs: list[Measured]) -> Measured:
-    """The one pair's kappa, or the mean of several: Light, Psychol. Bull. 76 (1971) 365. The mean has no interval."""
+    """The kappa of one pair, or the mean of several without an interval: Light, Psychol. Bull. 76 (1971) 365."""
     if len(pairs) == 1:
         return pairs[0]
     values = [pair.value for pair in pairs if pair.value is not None]
     if not values:
         return unmeasured("no pair of annotators has a kappa", level=LEVEL)
     without = f", {len(pairs) - len(values)} pairs have none" if len(values) < len(pairs) else ""
-    mean = unmeasured(f"mean of {len(values)} pairs{without}: the intervals are theirs", level=LEVEL)
+    mean = unmeasured(f"mean of {len(values)} pairs{without}: no interval, see those of the pairs", level=LEVEL)
     return replace(mean, value=fmean(values), method="light_mean", n=sum(pair.n for pair in pairs))
 
 
@@ -110,8 +107,10 @@ def _pair(first: str, second: str, kappa: Measured) -> dict[str, Any]:
 
 
 def _finding(domain: Domain, ratings: _Ratings, metric: str, measured: Measured, **details: Any) -> Finding:
-    """Counts are of labels here, for each is a rating; adjudicators are left out."""
-    counted = Counter(level for said in ratings.said for level in said.values())
+    """A metric that counts labels instead of predictions, without those of adjudicators."""
+    counted = Counter(level for levels in ratings.levels for level in levels.values())
     counts = {level.label: counted[level.value] for level in domain.of.question.levels}
     shown = {"annotators": ratings.annotators, **details}
-    return Finding.of(domain, metric, noted(measured, domain, counts_undecided=False), counts=counts, details=shown)
+    return Finding.of(
+        domain, metric, with_notes(measured, domain, counts_undecided=False), counts=counts, details=shown
+    )

@@ -1,7 +1,4 @@
-"""Calibrates the judges of a task: what people said of their verdicts is read, computed, and landed as `estimates`.
-
-Reading and landing belong here; which labels count is `evals.label_sources`, the figures are `evals.calibration`.
-"""
+"""Calibrates the judges of a task with human labels and lands the results as `estimates`."""
 
 from __future__ import annotations
 
@@ -12,26 +9,19 @@ from typing import Any
 import orjson
 
 from assay.calibration.label_selection import CalibratedRun, DrawnSample, SampledLabel, SelectedLabels, choose_labels
-from assay.calibration.label_set import (
-    OVERALL,
-    CalibrationFacts,
-    CalibrationSet,
-    Finding,
-    HumanLabel,
-    JudgedAnswer,
-    LabelSource,
-)
+from assay.calibration.label_set import CalibrationFacts, CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource
 from assay.calibration.metrics import KAPPA, calibration_findings
 from assay.calibration.queries import DRAWN_SAMPLES, JUDGED_ANSWERS, RUN_TO_CALIBRATE, SAMPLE_LABELS
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import StageContext
-from assay.records import Estimate
+from assay.records.evaluation import Estimate
 from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured
+from assay.tasks.gate_spec import OVERALL
 from assay.tasks.task import Task
 from assay.version import code_version
 from assay.warehouse.landing import LandingWriter
@@ -41,7 +31,7 @@ CHUNK_ROWS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedJudge:
-    """One judge, as the task has it now, held against people in one run; `findings` and `estimates` go in pairs."""
+    """The calibration of the current version of a judge in one run; `findings` and `estimates` are pairs."""
 
     scorer: str
     scorer_version: str
@@ -49,25 +39,25 @@ class CalibratedJudge:
     run: CalibratedRun
     source: LabelSource
     labels: int
-    """Answers that people labelled."""
+    """Number of labeled predictions."""
     findings: tuple[Finding, ...]
     estimates: tuple[Estimate, ...]
 
     @property
     def kappa(self) -> Measured:
-        """Cohen's kappa of judge and people on all labelled answers of the run; no value, with the reason, if there is none."""
+        """Cohen's kappa of judge and human labels over the whole run, or the reason why it has no value."""
         return self._overall(KAPPA)[0].measured
 
     @property
     def kappa_id(self) -> str:
-        """The id of its estimate."""
+        """The estimate id of `kappa`."""
         return self._overall(KAPPA)[1].estimate_id
 
     @property
     def kappa_facts(self) -> CalibrationFacts:
-        """The labels of the whole run."""
+        """Facts about the labels of the whole run."""
         facts = self._overall(KAPPA)[0].facts
-        assert facts is not None  # every figure about people has them
+        assert facts is not None  # every metric that uses labels has them
         return facts
 
     def _overall(self, metric: str) -> tuple[Finding, Estimate]:
@@ -83,22 +73,22 @@ class Calibrations:
     judges: tuple[CalibratedJudge, ...]
 
     def of(self, scorer: str) -> CalibratedJudge | None:
-        """The judge of that name."""
+        """The calibration of the judge with this name, or None."""
         return next((judge for judge in self.judges if judge.scorer == scorer), None)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:
-        """Everything that was computed."""
+        """The estimates of all judges."""
         return tuple(estimate for judge in self.judges for estimate in judge.estimates)
 
 
 def calibrate(context: StageContext, task: Task, *, run_id: str | None = None) -> Calibrations:
-    """The estimates of every judge of the task are landed; the same labels and verdicts land the same ids.
+    """The landed estimates of every judge of the task; the same labels and verdicts have the same ids.
 
-    Without `run_id` each judge is calibrated in the latest completed run that people labelled for it.
+    Without `run_id` each judge is calibrated in the latest completed run with labels for it.
 
     Raises:
-        UsageError: the task has no judge, there is no such run, or none of its predictions has an output.
+        UsageError: the task has no judge, the run does not exist, or none of its predictions has an output.
     """
     found = measure(context, task, run_id=run_id)
     writer = LandingWriter(context.warehouse)
@@ -108,7 +98,7 @@ def calibrate(context: StageContext, task: Task, *, run_id: str | None = None) -
 
 
 def measure(context: StageContext, task: Task, *, run_id: str | None = None) -> Calibrations:
-    """What `calibrate` would land; nothing is written.
+    """The estimates that `calibrate` lands, without landing them.
 
     Raises:
         UsageError: see `calibrate`.
@@ -119,25 +109,27 @@ def measure(context: StageContext, task: Task, *, run_id: str | None = None) -> 
             next_step="see docs/how-to/judges.md.",
         )
     questions = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
-    return Calibrations(task=task.name, judges=tuple(_calibrated(context, task, asked, run_id) for asked in questions))
+    return Calibrations(
+        task=task.name, judges=tuple(_calibrated(context, task, question, run_id) for question in questions)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Reading:
-    """What the statements about one judge are asked with."""
+class _CalibrationReader:
+    """Reads the run, the verdicts and the labels of one judge."""
 
     context: StageContext
     task: Task
-    asked: LabelingQuestion
+    question: LabelingQuestion
 
     @property
     def version(self) -> str:
-        return self.task.versions.scorers[self.asked.scorer]
+        return self.task.versions.scorers[self.question.scorer]
 
     def run(self, run_id: str | None) -> CalibratedRun:
-        """The run named, else the one that people labelled last."""
-        asked = {**self._names, "run_id": run_id or "", "question_version": self.asked.version}
-        row = next(iter(self._rows(RUN_TO_CALIBRATE.sql, asked)), None)
+        """The named run, else the latest labeled run."""
+        parameters = {**self._names, "run_id": run_id or "", "question_version": self.question.version}
+        row = next(iter(self._rows(RUN_TO_CALIBRATE.sql, parameters)), None)
         if row is None:
             what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
             raise UsageError(
@@ -147,9 +139,9 @@ class _Reading:
         return CalibratedRun(**row)
 
     def answers(self, run: CalibratedRun) -> list[Mapping[str, Any]]:
-        """Every answer of the run with the verdict of this version of the judge."""
-        asked = {**self._names, **_window(run), "scorer_version": self.version}
-        rows: list[Mapping[str, Any]] = list(self._rows(JUDGED_ANSWERS.sql, asked))
+        """Every prediction of the run, with the verdict of this version of the judge."""
+        parameters = {**self._names, **_window(run), "scorer_version": self.version}
+        rows: list[Mapping[str, Any]] = list(self._rows(JUDGED_ANSWERS.sql, parameters))
         if not rows:
             raise UsageError(
                 f"Nothing to calibrate in run {run.run_id} of task '{self.task.name}': none of its predictions has an output."
@@ -157,53 +149,53 @@ class _Reading:
         return rows
 
     def labels(self, run: CalibratedRun) -> SelectedLabels:
-        """People's labels of the run, and how they were chosen."""
+        """The human labels of the run and their sampling design."""
         samples = [_sample(row) for row in self._rows(DRAWN_SAMPLES.sql, self._names)]
-        asked = {**self._names, **_window(run), "question_version": self.asked.version, "sample_id": ""}
-        rows = [_label(row) for row in self._rows(SAMPLE_LABELS.sql, asked)]
-        return choose_labels(run, self.asked.version, samples=samples, rows=rows)
+        parameters = {**self._names, **_window(run), "question_version": self.question.version, "sample_id": ""}
+        rows = [_label(row) for row in self._rows(SAMPLE_LABELS.sql, parameters)]
+        return choose_labels(run, self.question.version, samples=samples, rows=rows)
 
     @property
     def _names(self) -> dict[str, object]:
-        return {"task": self.task.name, "scorer": self.asked.scorer}
+        return {"task": self.task.name, "scorer": self.question.scorer}
 
     def _rows(self, sql: str, parameters: Mapping[str, object]) -> Iterator[dict[str, Any]]:
         return self.context.warehouse.stream(sql, parameters)
 
 
-def _calibrated(context: StageContext, task: Task, asked: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
-    reading = _Reading(context=context, task=task, asked=asked)
-    run = reading.run(run_id)
-    rows, chosen = reading.answers(run), reading.labels(run)
+def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
+    reader = _CalibrationReader(context=context, task=task, question=question)
+    run = reader.run(run_id)
+    rows, chosen = reader.answers(run), reader.labels(run)
     found = CalibrationSet(
-        question=asked,
+        question=question,
         answers=[_answer(row) for row in rows],
         labels=chosen.labels,
         source=chosen.source,
-        judge_mismatch=_judge_mismatch(rows, run, asked.scorer, version=reading.version),
+        judge_mismatch=_judge_mismatch(rows, run, question.scorer, version=reader.version),
     )
     findings = tuple(calibration_findings(found))
-    facts = _facts(task.name, run, found, version=reading.version)
+    facts = _facts(task.name, run, found, version=reader.version)
     return CalibratedJudge(
-        scorer=asked.scorer,
-        scorer_version=reading.version,
-        question_version=asked.version,
+        scorer=question.scorer,
+        scorer_version=reader.version,
+        question_version=question.version,
         run=run,
         source=chosen.source,
         labels=len(found.by_answer),
         findings=findings,
-        estimates=tuple(_estimate(finding, facts, asked.scorer, version=reading.version) for finding in findings),
+        estimates=tuple(_estimate(finding, facts, question.scorer, version=reader.version) for finding in findings),
     )
 
 
 def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str) -> EstimateFacts:
-    """The evaluation is named by all it rests on: the same verdicts and labels are the same evaluation."""
+    """The facts of the estimates; the evaluation id is a hash of all verdicts and labels."""
     judge = (found.question.scorer, version, found.question.version)
     content: list[Any] = [[asdict(answer) for answer in found.answers], [asdict(label) for label in found.labels]]
     content += [asdict(found.source), found.judge_mismatch]
-    told = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
     return EstimateFacts(
-        evaluation_id=content_hash("calibration", task, run.run_id, *judge, told, code_version()),
+        evaluation_id=content_hash("calibration", task, run.run_id, *judge, text, code_version()),
         task=task,
         **asdict(run),
     )
@@ -225,17 +217,17 @@ def _estimate(finding: Finding, facts: EstimateFacts, scorer: str, *, version: s
 
 
 def _judge_mismatch(rows: Sequence[Mapping[str, Any]], run: CalibratedRun, scorer: str, *, version: str) -> str | None:
-    """Why the verdicts of the run are not those of this version of the judge, None where they are."""
+    """The reason if verdicts of the run are not of this version of the judge, else None."""
     others = [row["other_version"] for row in rows if row["status"] is None and row["other_version"] is not None]
-    again = f"`assay run --resume {run.run_id}` judges again"
+    fix = f"`assay run --resume {run.run_id}` scores with this version"
     if others:
         known = ", ".join(sorted(set(others)))
         return (
-            f"{len(others)} of {len(rows)} answers were judged by version {known} of {scorer} only, "
-            f"which is now {version}: {again}"
+            f"{len(others)} of {len(rows)} predictions were judged by version {known} of {scorer} only, "
+            f"which is now {version}: {fix}"
         )
     if all(row["status"] is None for row in rows):
-        return f"{scorer} has judged nothing in run {run.run_id}: {again}"
+        return f"{scorer} has no verdict in run {run.run_id}: {fix}"
     return None
 
 
@@ -256,7 +248,7 @@ def _answer(row: Mapping[str, Any]) -> JudgedAnswer:
 
 def _sample(row: Mapping[str, Any]) -> DrawnSample:
     names = (
-        "sample_id", "run_id", "inference_version", "question_version", "purpose", "design", "frame", "frame_size", "labelled",
+        "sample_id", "run_id", "inference_version", "question_version", "purpose", "design", "frame", "frame_size", "labeled",
     )  # fmt: skip
     return DrawnSample(**{name: row[name] for name in names}, drawn_on=row["drawn_at"].date())
 
@@ -279,7 +271,7 @@ def _label(row: Mapping[str, Any]) -> SampledLabel:
         inclusion_probability=row["inclusion_probability"],
         is_triaged=row["is_triaged"],
         label=label,
-        labelled_on=row["labelled_at"].date() if row["labelled_at"] else None,
+        labeled_on=row["labeled_at"].date() if row["labeled_at"] else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which labels a judge mistakes for which: counts, and for each class its sensitivity, specificity and precision."""
+"""Confusion matrix of a judge, with sensitivity, specificity and precision of each class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.statistics.agreement import codes_of, missing, ordered
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import scored_rate
-from assay.statistics.sampling import ALONE, Groups, Sampling
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRates:
-    """How well one class is told from the others."""
+    """The rates of one class against all others."""
 
     label: Hashable
     support: int
-    """Items that are of the class."""
+    """Number of items of the class."""
     sensitivity: Measured
-    """Of the items of the class, the share judged so; also called recall."""
+    """Share of the items of the class that are judged to be of it; also called recall."""
     specificity: Measured
-    """Of the items of other classes, the share not judged so."""
+    """Share of the items of other classes that are not judged to be of it."""
     precision: Measured
-    """Of the items judged so, the share that is."""
+    """Share of the items judged to be of the class that are of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """`counts[i][j]`: items of class i judged to be of class j, unweighted; the rates are weighted."""
+    """`counts[i][j]` is the unweighted number of items of class i judged to be of class j; the rates are weighted."""
 
     labels: tuple[Any, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -48,23 +48,25 @@ def confusion(
     judged: Sequence[Hashable | None],
     *,
     categories: tuple[Any, ...] | None = None,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Confusion:
-    """The confusion of the items that have both labels; each class is a domain of the sample, with its own effective n.
+    """The confusion matrix of the items with both labels; each class is a domain of the sample with its effective n.
 
     Raises:
-        ValueError: sequences of different length, or a label that is not among the categories given.
+        ValueError: the sequences differ in length, or a label is not among the categories.
     """
     import numpy as np
 
     if len(truth) != len(judged):
-        raise ValueError(f"judged: one label an item was expected, {len(truth)} items; found {len(judged)}")
+        raise ValueError(f"judged: expected one label per item ({len(truth)}), found {len(judged)}")
     both = np.array([not (missing(a) or missing(b)) for a, b in zip(truth, judged, strict=True)], dtype=bool)
     groups = Groups.of(len(truth), sampling).only(both)
-    is_of, said = ([label for label, keep in zip(labels, both, strict=True) if keep] for labels in (truth, judged))
-    known = categories or ordered([*is_of, *said])
-    one, other, size = codes_of(is_of, known), codes_of(said, known), len(known)
+    true_labels, judge_labels = (
+        [label for label, keep in zip(labels, both, strict=True) if keep] for labels in (truth, judged)
+    )
+    known = categories or ordered([*true_labels, *judge_labels])
+    one, other, size = codes_of(true_labels, known), codes_of(judge_labels, known), len(known)
     counts = np.bincount(one * size + other, minlength=size * size).reshape(size, size)
     classes = [
         ClassRates(

@@ -1,4 +1,4 @@
-"""What sways a judge besides quality: the length of an answer."""
+"""Length bias of a judge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.statistics.agreement import missing
 from assay.statistics.conventions import FEWEST_RANKED, LEVEL
 from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import floats
-from assay.statistics.sampling import ALONE, Groups, Sampling, numbered, spread_of
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, numbered, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,21 +26,21 @@ def length_bias(
     lengths: Sequence[float | None],
     *,
     human: Sequence[Hashable | None] | None = None,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Spearman's correlation of a judge's score with the answer's length, among answers that people label alike.
+    """Spearman's correlation of a judge's scores with the lengths of predictions that have the same human label.
 
-    Ranks are taken over all items and their means within each human label removed; without `human` it is the plain
-    correlation. Above 0: longer answers score higher than people warrant. The interval is Fisher's z with a linearised
-    variance that lets ranks be estimated too (Croux & Dehon, Stat. Methods Appl. 19 (2010) 497, for the influence
-    function), so that ties, weights and clusters enter. No value where scores or lengths do not vary, or items are few.
+    Ranks are over all items, minus their mean within each human label; without `human` it is the plain correlation.
+    Above 0, the judge scores longer predictions higher than people do. The interval is Fisher's z with a linearized
+    variance that includes the estimation of the ranks (influence function: Croux & Dehon, Stat. Methods Appl. 19 (2010)
+    497), and thus ties, weights and clusters. No value if scores or lengths do not vary, or there are too few items.
     """
     import numpy as np
 
     x, y = floats(scores), floats(lengths)
     if len(x) != len(y) or (human is not None and len(human) != len(x)):
-        raise ValueError(f"lengths, human: one entry a score was expected, {len(x)} scores")
+        raise ValueError(f"lengths, human: expected one entry per score ({len(x)})")
     kept = ~(np.isnan(x) | np.isnan(y))
     if human is not None:
         kept &= np.array([not missing(label) for label in human], dtype=bool)
@@ -50,44 +50,46 @@ def length_bias(
         return unmeasured(few, level=level, n=groups.n, status=Status.TOO_FEW)
     labels: Sequence[Hashable | None] = [0] * len(x) if human is None else human
     stratum = numbered([label for label, keep in zip(labels, kept, strict=True) if keep])
-    one, other = (_Ranked.of(values[kept], groups, stratum) for values in (x, y))
+    one, other = (_Ranks.of(values[kept], groups, stratum) for values in (x, y))
     if min(one.variance, other.variance) <= 1e-12:
-        return unmeasured("scores or lengths do not vary among answers labelled alike", level=level, n=groups.n)
+        return unmeasured(
+            "scores or lengths do not vary among predictions with the same label", level=level, n=groups.n
+        )
     return _correlation(one, other, groups=groups, level=level)
 
 
 @dataclass(frozen=True)
-class _Ranked:
-    """Weighted mid-ranks (0 to 1), their means within strata removed, and where each value stands among the others."""
+class _Ranks:
+    """Weighted mid-ranks (0 to 1) minus their mean within each stratum, and the order of the distinct values."""
 
     values: Floats
     places: Codes
     variance: float
 
     @classmethod
-    def of(cls, values: Floats, groups: Groups, stratum: Codes) -> _Ranked:
+    def of(cls, values: Floats, groups: Groups, stratum: Codes) -> _Ranks:
         import numpy as np
 
         places = np.unique(values, return_inverse=True)[1].astype(np.intp)
-        held = np.bincount(places, weights=groups.weights) / groups.n
-        ranks = (held.cumsum() - held / 2)[places]
+        shares = np.bincount(places, weights=groups.weights) / groups.n
+        ranks = (shares.cumsum() - shares / 2)[places]
         means = np.bincount(stratum, weights=groups.weights * ranks) / np.bincount(stratum, weights=groups.weights)
         left = ranks - means[stratum]
         return cls(left, places, groups.mean(left**2))
 
-    def pull(self, against: Floats, groups: Groups) -> Floats:
-        """What an item does to Σ rank x `against` by raising the ranks of the items above it, and its equals' by half."""
+    def influence(self, against: Floats, groups: Groups) -> Floats:
+        """Influence of each item on Σ rank x `against` by the ranks of the items above it and, by half, of its ties."""
         import numpy as np
 
-        held = np.bincount(self.places, weights=groups.weights * against) / groups.n
-        return np.asarray((held[::-1].cumsum()[::-1] - held / 2)[self.places])
+        sums = np.bincount(self.places, weights=groups.weights * against) / groups.n
+        return np.asarray((sums[::-1].cumsum()[::-1] - sums / 2)[self.places])
 
 
-def _correlation(one: _Ranked, other: _Ranked, *, groups: Groups, level: float) -> Measured:
+def _correlation(one: _Ranks, other: _Ranks, *, groups: Groups, level: float) -> Measured:
     together = groups.mean(one.values * other.values)
     value = together / math.sqrt(one.variance * other.variance)
-    covaries = one.values * other.values + one.pull(other.values, groups) + other.pull(one.values, groups)
-    spreads = [ranked.values**2 + 2 * ranked.pull(ranked.values, groups) for ranked in (one, other)]
+    covaries = one.values * other.values + one.influence(other.values, groups) + other.influence(one.values, groups)
+    spreads = [ranks.values**2 + 2 * ranks.influence(ranks.values, groups) for ranks in (one, other)]
     influence = covaries / math.sqrt(one.variance * other.variance)
     influence -= value / 2 * (spreads[0] / one.variance + spreads[1] / other.variance)
     spread = spread_of(groups, influence - groups.mean(influence))
@@ -96,6 +98,6 @@ def _correlation(one: _Ranked, other: _Ranked, *, groups: Groups, level: float) 
     )
     if 1 - value**2 < 1e-9 or spread.df <= 0 or spread.variance <= 0:
         return replace(found, method="none", status=Status.TOO_FEW, reason="the ranks agree perfectly: no interval")
-    z, half = math.atanh(value), spread.half((1 - level) / 2, careful=True) / (1 - value**2)
+    z, half = math.atanh(value), spread.half((1 - level) / 2, conservative=True) / (1 - value**2)
     found = replace(found, effective_n=groups.n / spread.design_effect, standard_error=math.sqrt(spread.variance))
     return replace(found, low=math.tanh(z - half), high=math.tanh(z + half))

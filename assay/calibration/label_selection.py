@@ -1,7 +1,4 @@
-"""Which of people's labels a judge's calibration in a run may rest on, and how they were chosen.
-
-Pure: samples and labels of one question come in. A figure that may rest on none gets the reason from here.
-"""
+"""Selects the human labels for calibrating a judge in a run, with their sampling design."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from datetime import date
 
 from assay.calibration.label_set import HumanLabel, LabelSource
 from assay.records.statuses import SamplePurpose
-from assay.statistics.labelled_sample import SamplingDesign
+from assay.statistics.labeled_sample import SamplingDesign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedRun:
-    """The run whose answers a judge has scored, with the versions that labels must fit."""
+    """The run in which a judge is calibrated, with its versions."""
 
     run_id: str
     data_date: date
@@ -27,7 +24,7 @@ class CalibratedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSample:
-    """A sample of the queue, in one version of what was asked; `labelled` are its answers that have a label."""
+    """A sample of the queue for one version of a question; `labeled` is the number of its labeled predictions."""
 
     sample_id: str
     run_id: str
@@ -38,24 +35,24 @@ class DrawnSample:
     frame: str
     frame_size: int
     drawn_on: date
-    labelled: int
+    labeled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledLabel:
-    """A label, or a drawn answer that has none yet; `sample_id` is None where no calibration sample drew the answer."""
+    """A label, or a drawn prediction without one; `sample_id` is None if no calibration sample drew the prediction."""
 
     prediction_id: str
     sample_id: str | None = None
     inclusion_probability: float | None = None
     is_triaged: bool = False
     label: HumanLabel | None = None
-    labelled_on: date | None = None
+    labeled_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedLabels:
-    """The labels, and how their answers were chosen."""
+    """The labels and their sampling design."""
 
     source: LabelSource
     labels: tuple[HumanLabel, ...]
@@ -64,30 +61,31 @@ class SelectedLabels:
 def choose_labels(
     run: CalibratedRun, question_version: str, *, samples: Sequence[DrawnSample], rows: Sequence[SampledLabel]
 ) -> SelectedLabels:
-    """The newest calibration sample of the run that has labels; without any sample what people labelled unasked.
+    """The labels of the latest labeled calibration sample of the run; without a sample, imported labels or triage.
 
-    `samples` are those of the question in any run and wording, newest first; `rows` are of this run and wording.
+    `samples` are those of the question in any run and version, latest first; `rows` are of this run and version.
     """
     own = [one for one in samples if one.run_id == run.run_id and one.question_version == question_version]
     drawn = [one for one in own if one.purpose == SamplePurpose.CALIBRATION]
     if drawn:
-        return _of_sample(run, next((one for one in drawn if one.labelled), drawn[0]), samples=drawn, rows=rows)
-    labelled = [row for row in rows if row.label is not None]
-    brought = [row for row in labelled if not row.is_triaged]
-    if brought:
-        first = min((row.labelled_on for row in brought if row.labelled_on is not None), default=None)
+        return _of_sample(run, next((one for one in drawn if one.labeled), drawn[0]), samples=drawn, rows=rows)
+    labeled = [row for row in rows if row.label is not None]
+    imported = [row for row in labeled if not row.is_triaged]
+    if imported:
+        first = min((row.labeled_on for row in imported if row.labeled_on is not None), default=None)
         source = LabelSource(
-            design=SamplingDesign.IMPORT, frame=f"answers of run {run.run_id} that no sample drew", drawn_on=first
+            design=SamplingDesign.IMPORT, frame=f"predictions of run {run.run_id} without a sample", drawn_on=first
         )
-        return SelectedLabels(source, _labels(brought))
-    if labelled:
+        return SelectedLabels(source, _labels(imported))
+    if labeled:
         triage = next((one for one in own if one.purpose == SamplePurpose.TRIAGE), None)
         frame, drawn_on = (triage.frame, triage.drawn_on) if triage else ("", None)
         return SelectedLabels(
-            LabelSource(design=SamplingDesign.TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labelled)
+            LabelSource(design=SamplingDesign.TRIAGE, frame=frame, drawn_on=drawn_on), _labels(labeled)
         )
     return SelectedLabels(
-        LabelSource(design=SamplingDesign.NONE, frame="", mismatch=_elsewhere(run, question_version, samples)), ()
+        LabelSource(design=SamplingDesign.NONE, frame="", mismatch=_labels_elsewhere(run, question_version, samples)),
+        (),
     )
 
 
@@ -103,36 +101,36 @@ def _of_sample(
         frame_size=sample.frame_size,
         drawn_on=sample.drawn_on,
         inclusion={prediction: chance for prediction, chance in items.items() if chance},
-        mismatch=_unfit(run, versions, has_unknown=not all(items.values())),
+        mismatch=_sample_mismatch(run, versions, has_unknown=not all(items.values())),
     )
     return SelectedLabels(source, _labels([row for row in rows if row.label is not None]))
 
 
-def _unfit(run: CalibratedRun, versions: set[str], *, has_unknown: bool) -> str | None:
+def _sample_mismatch(run: CalibratedRun, versions: set[str], *, has_unknown: bool) -> str | None:
     if versions != {run.inference_version}:
         found = " and ".join(sorted(versions))
-        return f"the sample was drawn from inference version {found}, the run asked {run.inference_version}"
-    return "an answer of the sample has no probability of being drawn" if has_unknown else None
+        return f"the sample was drawn from inference version {found}, the run is of {run.inference_version}"
+    return "a prediction of the sample has no probability of being drawn" if has_unknown else None
 
 
-def _elsewhere(run: CalibratedRun, question_version: str, samples: Sequence[DrawnSample]) -> str | None:
-    """Where there are labels instead, None where nobody has labelled anything."""
-    labelled = [one for one in samples if one.labelled and one.purpose == SamplePurpose.CALIBRATION]
-    for one in labelled:
+def _labels_elsewhere(run: CalibratedRun, question_version: str, samples: Sequence[DrawnSample]) -> str | None:
+    """A note on labels of other runs or question versions; None if there are no labels."""
+    labeled = [one for one in samples if one.labeled and one.purpose == SamplePurpose.CALIBRATION]
+    for one in labeled:
         if one.run_id == run.run_id:
-            return f"people answered version {one.question_version} of the question, which is now {question_version}"
-    if not labelled:
+            return f"the labels are for version {one.question_version} of the question, which is now {question_version}"
+    if not labeled:
         return None
-    newest = labelled[0]
+    newest = labeled[0]
     if newest.inference_version != run.inference_version:
         return (
-            f"people labelled run {newest.run_id} of inference version {newest.inference_version}, "
-            f"and this run asked {run.inference_version}"
+            f"the labels are for run {newest.run_id} of inference version {newest.inference_version}, "
+            f"and this run is of {run.inference_version}"
         )
-    return f"people labelled run {newest.run_id}, and no sample of this one"
+    return f"the labels are for run {newest.run_id}, and no sample of this run has any"
 
 
 def _labels(rows: Sequence[SampledLabel]) -> tuple[HumanLabel, ...]:
-    """Each label once, though several samples may hold its answer."""
+    """The labels without duplicates from several samples of one prediction."""
     known = {(row.prediction_id, row.label.annotator): row.label for row in rows if row.label is not None}
     return tuple(label for _, label in sorted(known.items()))

@@ -1,7 +1,4 @@
-"""What a judge and people said of the same answers, brought together: which labels count, and how they were chosen.
-
-Shapes, and what several people come to, belong here; what is computed from them is in `calibration.py` and `annotators.py`.
-"""
+"""Verdicts of a judge and human labels of the same predictions, with the labels' sampling design."""
 
 from __future__ import annotations
 
@@ -14,18 +11,18 @@ from typing import Any, TypeVar
 
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
 from assay.records.statuses import ScoreStatus
-from assay.statistics.labelled_sample import PROBABILITY_DESIGNS, SamplingDesign
+from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign
 from assay.statistics.measured import Measured, Status
 from assay.statistics.sampling import Sampling
-from assay.tasks.gate_spec import OVERALL as OVERALL
+from assay.tasks.gate_spec import OVERALL
 from assay.tasks.rubric import FAIL, PASS
 
-Word = TypeVar("Word", bound=Hashable)
+Value = TypeVar("Value", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedAnswer:
-    """An answer of a run with the judge's verdict: `status` is None where it was not asked, the rest unless scored."""
+    """A prediction with the verdict of a judge; `status` is None if not judged, `value` and `passed` unless scored."""
 
     prediction_id: str
     record_id: str
@@ -33,7 +30,7 @@ class JudgedAnswer:
     slices: tuple[str, ...] = ()
     cluster_id: str | None = None
     output_length: int | None = None
-    """Characters of the answer as JSON."""
+    """Characters of the output as JSON."""
     status: ScoreStatus | None = None
     value: float | None = None
     passed: bool | None = None
@@ -41,7 +38,7 @@ class JudgedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanLabel:
-    """What one person said of one answer; `value` is None where it is no level, as cannot_tell."""
+    """The label of one annotator for one prediction; `value` is None for `cannot_tell`, which is not a level."""
 
     prediction_id: str
     annotator: str
@@ -49,14 +46,14 @@ class HumanLabel:
     value: float | None = None
     passed: bool | None = None
     is_adjudication: bool = False
-    """Given where annotators did not agree: it is what counts."""
+    """True for the label of an adjudicator, which takes precedence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSource:
-    """How the labelled answers were chosen; `inclusion` is each drawn answer's probability.
+    """How the labeled predictions were chosen; `inclusion` has the probability of each drawn one.
 
-    `mismatch` says why no figure may rest on the labels (another wording, run or version), None where they may.
+    `mismatch` is the reason why the labels do not apply to the run, such as another question or version, else None.
     """
 
     design: SamplingDesign
@@ -70,7 +67,7 @@ class LabelSource:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A level, and whether it passes; None where that is not decided."""
+    """A level and whether it passes; None if undecided."""
 
     level: float | None
     passed: bool | None
@@ -81,7 +78,7 @@ UNDECIDED = Vote(None, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationFacts:
-    """The labels that a figure rests on, as the column `calibration` holds them."""
+    """Facts about the labels of a metric, as landed in the column `calibration`."""
 
     sample_id: str | None
     design: SamplingDesign
@@ -91,19 +88,19 @@ class CalibrationFacts:
     question_version: str
     n_drawn: int
     n_labels: int
-    """Answers that have a label."""
+    """Number of labeled predictions."""
     annotators: tuple[str, ...]
     n_cannot_tell: int
-    """Answers of which nobody could tell."""
+    """Number of predictions whose annotators all chose `cannot_tell`."""
     n_undecided: int
-    """Answers whose labels contradict each other, without a majority or an adjudicator."""
+    """Number of predictions with contradicting labels, without a majority or an adjudicator."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationSet:
-    """The answers of a run, a judge's verdicts, and people's labels of some of them.
+    """The predictions of a run, with a judge's verdicts, and human labels of some of them.
 
-    `judge_mismatch` says why the verdicts are not this judge's, None where they are.
+    `judge_mismatch` is the reason if the verdicts are not of this version of the judge, else None.
     """
 
     question: LabelingQuestion
@@ -114,42 +111,42 @@ class CalibrationSet:
 
     @cached_property
     def by_answer(self) -> dict[str, list[HumanLabel]]:
-        """The labels that count, by answer: levels of the rubric, of answers that the run holds and a sample, if any, drew."""
+        """The valid labels by prediction: levels of the rubric, for predictions of the run and its sample, if any."""
         found: dict[str, list[HumanLabel]] = defaultdict(list)
         for label in self.labels:
-            if label.value in self.levels and label.prediction_id in self._labellable:
+            if label.value in self.levels and label.prediction_id in self._labelable:
                 found[label.prediction_id].append(label)
         return dict(found)
 
     @cached_property
-    def _labellable(self) -> frozenset[str]:
+    def _labelable(self) -> frozenset[str]:
         known = frozenset(answer.prediction_id for answer in self.answers)
         return known & self.source.inclusion.keys() if self.is_probability_sample else known
 
     @cached_property
     def truth(self) -> dict[str, Vote]:
-        """What people say of each labelled answer."""
+        """The vote of people for each labeled prediction."""
         return {prediction: agreed(labels) for prediction, labels in self.by_answer.items()}
 
     @cached_property
-    def cannot_tell(self) -> frozenset[str]:
-        """Answers that somebody looked at, and nobody could label."""
+    def undecidable(self) -> frozenset[str]:
+        """Predictions whose annotators all chose `cannot_tell`."""
         unsure = {label.prediction_id for label in self.labels if label.label == CANNOT_TELL}
         return frozenset(unsure - self.by_answer.keys())
 
     @cached_property
-    def strays(self) -> int:
-        """Labels that do not count, for their answers are not in the run, or not in the sample."""
-        return sum(label.value is not None and label.prediction_id not in self._labellable for label in self.labels)
+    def unrelated_labels(self) -> int:
+        """Number of labels whose predictions are not in the run, or not in its sample."""
+        return sum(label.value is not None and label.prediction_id not in self._labelable for label in self.labels)
 
     @property
     def is_binary(self) -> bool:
-        """Whether the rubric knows pass and fail only."""
+        """True if the rubric has only the levels pass and fail."""
         return {level.label for level in self.question.levels} == {PASS, FAIL}
 
     @property
-    def decides(self) -> bool:
-        """Whether the rubric says which levels pass."""
+    def has_passing_levels(self) -> bool:
+        """True if the rubric states which levels pass."""
         return any(level.passed is not None for level in self.question.levels)
 
     @property
@@ -158,11 +155,11 @@ class CalibrationSet:
         return tuple(sorted(level.value for level in self.question.levels))
 
     def label_of(self, level: float) -> str:
-        """What a level is called."""
+        """The name of a level."""
         return next(known.label for known in self.question.levels if known.value == level)
 
     def judged(self, answer: JudgedAnswer) -> Vote:
-        """The judge's verdict as a level of the rubric: the nearest, the lower of two as near, where it is a mean."""
+        """The judge's verdict as a level of the rubric; a mean is rounded to the nearest level, down on a tie."""
         if answer.value is None:
             return UNDECIDED
         if self.is_binary:
@@ -172,13 +169,14 @@ class CalibrationSet:
 
     @property
     def label_refusal(self) -> str | None:
-        """Why nothing may be said from these labels, None where it may."""
+        """The reason if no metric can be computed from the labels, else None."""
         if self.source.mismatch:
-            return f"the labels do not fit: {self.source.mismatch}"
+            return f"the labels do not apply: {self.source.mismatch}"
         if self.source.design == SamplingDesign.TRIAGE:
-            return "labels by triage are not a probability sample: they are for reading, and in no estimate"
+            return "labels of design triage are not a probability sample, and no estimate uses them"
         if not self.by_answer:
-            outside = f" but {self.strays} of answers that are not in the run or its sample" if self.strays else ""
+            count = self.unrelated_labels
+            outside = f" but {count} of predictions that are not in the run or its sample" if count else ""
             nothing = (
                 "no calibration sample and no human labels"
                 if self.source.design == SamplingDesign.NONE
@@ -189,24 +187,24 @@ class CalibrationSet:
 
     @property
     def is_probability_sample(self) -> bool:
-        """Whether the labels speak of more than themselves."""
+        """True if the labels are a probability sample of the run."""
         return self.source.design in PROBABILITY_DESIGNS
 
 
 def agreed(labels: Sequence[HumanLabel]) -> Vote:
-    """What the labels of one answer come to: the adjudicator's word, else that of more than half of the people."""
-    heard = [label for label in labels if label.is_adjudication] or list(labels)
-    return Vote(_majority([label.value for label in heard]), _majority([label.passed for label in heard]))
+    """The vote of the labels of one prediction: that of the adjudicator, else of the majority."""
+    counted = [label for label in labels if label.is_adjudication] or list(labels)
+    return Vote(_majority([label.value for label in counted]), _majority([label.passed for label in counted]))
 
 
-def _majority(words: Sequence[Word]) -> Word | None:
-    word, count = Counter(words).most_common(1)[0]
-    return word if 2 * count > len(words) else None
+def _majority(values: Sequence[Value]) -> Value | None:
+    value, count = Counter(values).most_common(1)[0]
+    return value if 2 * count > len(values) else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Domain:
-    """The answers of one population, or of a slice of it."""
+    """The predictions of one population, or of a slice of it."""
 
     of: CalibrationSet
     population: str
@@ -214,16 +212,16 @@ class Domain:
     answers: Sequence[JudgedAnswer]
 
     @cached_property
-    def labelled(self) -> list[JudgedAnswer]:
-        """Answers that people labelled."""
+    def labeled(self) -> list[JudgedAnswer]:
+        """The labeled predictions."""
         return [answer for answer in self.answers if answer.prediction_id in self.of.by_answer]
 
     def truth(self, answer: JudgedAnswer) -> Vote:
-        """What people say of the answer."""
+        """The vote of people for the prediction."""
         return self.of.truth.get(answer.prediction_id, UNDECIDED)
 
     def sampling(self, answers: Sequence[JudgedAnswer], *, weighted: bool) -> Sampling:
-        """How these answers hang together, and with `weighted` how many others each labelled one stands for."""
+        """Records and clusters of the predictions and, with `weighted`, inverse-probability weights."""
         inclusion = self.of.source.inclusion
         weigh = weighted and self.of.is_probability_sample
         return Sampling(
@@ -234,9 +232,9 @@ class Domain:
 
     @cached_property
     def facts(self) -> CalibrationFacts:
-        """The labels of this domain."""
+        """Facts about the labels of this domain."""
         source, drawn = self.of.source, {answer.prediction_id for answer in self.answers}
-        labels = [label for answer in self.labelled for label in self.of.by_answer[answer.prediction_id]]
+        labels = [label for answer in self.labeled for label in self.of.by_answer[answer.prediction_id]]
         return CalibrationFacts(
             sample_id=source.sample_id,
             design=source.design,
@@ -245,24 +243,24 @@ class Domain:
             drawn_on=source.drawn_on.isoformat() if source.drawn_on else None,
             question_version=self.of.question.version,
             n_drawn=len(drawn & source.inclusion.keys()),
-            n_labels=len(self.labelled),
+            n_labels=len(self.labeled),
             annotators=tuple(sorted({label.annotator for label in labels})),
-            n_cannot_tell=len(self.of.cannot_tell & drawn),
-            n_undecided=sum(self.truth(answer).level is None for answer in self.labelled),
+            n_cannot_tell=len(self.of.undecidable & drawn),
+            n_undecided=sum(self.truth(answer).level is None for answer in self.labeled),
         )
 
     @property
     def label_counts(self) -> dict[str, int]:
-        """Labelled answers by what people say of them: pass and fail, or the levels where none passes."""
-        said = [self.truth(answer) for answer in self.labelled]
-        if self.of.decides:
-            return {PASS: sum(one.passed is True for one in said), FAIL: sum(one.passed is False for one in said)}
-        counts: Counter[Any] = Counter(self.of.label_of(one.level) for one in said if one.level is not None)
+        """Number of labeled predictions by human vote: pass and fail, or the levels if the rubric does not decide."""
+        votes = [self.truth(answer) for answer in self.labeled]
+        if self.of.has_passing_levels:
+            return {PASS: sum(vote.passed is True for vote in votes), FAIL: sum(vote.passed is False for vote in votes)}
+        counts: Counter[Any] = Counter(self.of.label_of(vote.level) for vote in votes if vote.level is not None)
         return {level.label: counts[level.label] for level in self.of.question.levels}
 
 
 def domains(found: CalibrationSet, *, pooled: bool = False) -> list[Domain]:
-    """The populations of the run and their slices, overall first; with `pooled` all populations are taken for one."""
+    """The populations of the run and their slices, overall first; `pooled` combines all populations into one."""
     together = " + ".join(sorted({answer.population for answer in found.answers}))
     groups: dict[tuple[str, bool, str], list[JudgedAnswer]] = defaultdict(list)
     for answer in found.answers:
@@ -278,7 +276,7 @@ def domains(found: CalibrationSet, *, pooled: bool = False) -> list[Domain]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A named figure; `facts` and `label_counts` are None where people play no part in it."""
+    """A metric with its estimate; `facts` and `label_counts` are None for a metric without human labels."""
 
     metric: str
     population: str
@@ -298,7 +296,7 @@ class Finding:
         counts: Mapping[str, int] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> Finding:
-        """A figure that rests on the domain's labels."""
+        """A metric that uses the labels of the domain."""
         return cls(
             metric=metric,
             population=domain.population,
@@ -310,16 +308,18 @@ class Finding:
         )
 
 
-def noted(measured: Measured, domain: Domain, *, more: str | None = None, counts_undecided: bool = True) -> Measured:
-    """The figure with what limits its labels said; labels that were not drawn speak of nothing but themselves."""
+def with_notes(
+    measured: Measured, domain: Domain, *, more: str | None = None, counts_undecided: bool = True
+) -> Measured:
+    """The estimate with notes on omitted predictions; inconclusive unless the labels are a probability sample."""
     facts, notes = domain.facts, [measured.reason] if measured.reason else []
     if measured.value is None:
         return measured
-    left_out = {"cannot tell": facts.n_cannot_tell, "undecided": facts.n_undecided if counts_undecided else 0}
-    if any(left_out.values()):
-        notes.append("answers left out: " + ", ".join(f"{count} {why}" for why, count in left_out.items() if count))
+    omitted = {CANNOT_TELL: facts.n_cannot_tell, "undecided": facts.n_undecided if counts_undecided else 0}
+    if any(omitted.values()):
+        notes.append("omitted predictions: " + ", ".join(f"{count} {why}" for why, count in omitted.items() if count))
     notes += [more] if more else []
     if domain.of.is_probability_sample:
         return replace(measured, reason="; ".join(notes) or None)
-    notes.append(f"labels by {facts.design} are no probability sample: they speak of these answers only")
+    notes.append(f"labels of design {facts.design} are not a probability sample: valid for these predictions only")
     return replace(measured, status=Status.INCONCLUSIVE, reason="; ".join(notes))

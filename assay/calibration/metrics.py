@@ -1,7 +1,6 @@
-"""How far a judge can be trusted, from people's labels of some of what it judged: agreement, errors, corrected rates.
+"""Calibration metrics of a judge: agreement with human labels, error rates and corrected rates.
 
-Pure. Every figure is named, speaks of a population and a slice, and carries the labels it rests on; where there can be none
-it has a reason in place of a value. Agreement among people is in `annotators.py`.
+Every metric is for a population and a slice. If it cannot be computed, it has a reason in place of a value.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import Any
 from assay.calibration.annotator_agreement import annotator_findings
 from assay.calibration.confusion import ClassRates, Confusion, confusion
 from assay.calibration.judge_bias import length_bias
-from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, Vote, domains, noted
+from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, Vote, domains, with_notes
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, gwets_ac1, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labelled_sample import Calibration, CorrectedRate, JudgedSample
+from assay.statistics.labeled_sample import Calibration, CorrectedRate, JudgedSample
 from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
@@ -28,61 +27,63 @@ KAPPA, AC1, SAME = "cohens_kappa", "gwets_ac1", "percent_agreement"
 SENSITIVITY, SPECIFICITY, LENGTH_BIAS = "sensitivity", "specificity", "length_bias"
 AGREEMENT = (KAPPA, AC1, SAME, SENSITIVITY, SPECIFICITY, LENGTH_BIAS)
 PPI, ROGAN_GLADEN = "ppi", "rogan_gladen"
-"""The corrections by name: the method of an interval begins with it, and is it where there is none."""
-NO_PASS = "the rubric does not say which level passes: state `passes` beside the judge in task.yml"
+"""Names of the corrections: prefixes of the method of an interval, and the method where there is no interval."""
+NOT_JUDGED = "the judge has scored none of these predictions"
+NO_PASS = "the rubric does not state which level passes: set `passes` of the judge in task.yml"
 
 
 def calibration_findings(found: CalibrationSet) -> list[Finding]:
-    """All figures: rates for each population and its slices, agreement for all populations together and the slices."""
+    """All metrics: rates by population and slice, and agreement over all populations and by slice."""
     rates = [finding for domain in domains(found) for finding in _rates(domain)]
     agreement = [finding for domain in domains(found, pooled=True) for finding in _agreement(domain)]
     return [*rates, *agreement, *annotator_findings(found)]
 
 
 def _rates(domain: Domain) -> Iterator[Finding]:
-    asked = [answer for answer in domain.answers if answer.status is not None]
-    raw = _judged_rate(domain, asked)
+    judged = [answer for answer in domain.answers if answer.status is not None]
+    raw = _judged_rate(domain, judged)
     yield Finding(metric=JUDGED_RATE, population=domain.population, slice=domain.slice, measured=raw)
     yield _corrected(domain, HUMAN_RATE, human_rate, answers=domain.answers, name="none")
-    yield _corrected(domain, CORRECTED_RATE, ppi_rate, answers=asked, name=PPI)
-    yield _corrected(domain, CORRECTED_RATE, rogan_gladen_rate, answers=asked, name=ROGAN_GLADEN)
+    yield _corrected(domain, CORRECTED_RATE, ppi_rate, answers=judged, name=PPI)
+    yield _corrected(domain, CORRECTED_RATE, rogan_gladen_rate, answers=judged, name=ROGAN_GLADEN)
 
 
-def _judged_rate(domain: Domain, asked: list[JudgedAnswer]) -> Measured:
+def _judged_rate(domain: Domain, judged: list[JudgedAnswer]) -> Measured:
     found = domain.of
-    reason = found.judge_mismatch or (None if found.decides else NO_PASS)
-    if reason or not asked:
-        return unmeasured(reason or "the judge was asked about none of these answers", level=LEVEL, n=len(asked))
-    return rate([answer.passed for answer in asked], domain.sampling(asked, weighted=False))
+    reason = found.judge_mismatch or (None if found.has_passing_levels else NO_PASS)
+    if reason or not judged:
+        return unmeasured(reason or NOT_JUDGED, level=LEVEL, n=len(judged))
+    return rate([answer.passed for answer in judged], domain.sampling(judged, weighted=False))
 
 
 def _corrected(
     domain: Domain, metric: str, compute: Callable[[JudgedSample], CorrectedRate], *, answers: Any, name: str
 ) -> Finding:
-    """A rate that rests on labels. Of people alone it speaks of all answers, whether the judge was asked or not."""
-    found, alone = domain.of, metric == HUMAN_RATE
-    reason = found.label_refusal or (None if found.decides else NO_PASS) or (None if alone else found.judge_mismatch)
+    """A rate that uses labels; the rate of human labels only is over all predictions, judged or not."""
+    found, human_only = domain.of, metric == HUMAN_RATE
+    reason = found.label_refusal or (None if found.has_passing_levels else NO_PASS)
+    reason = reason or (None if human_only else found.judge_mismatch)
     if reason or not answers:
-        nothing = unmeasured(reason or "the judge was asked about none of these answers", level=LEVEL, n=len(answers))
-        return Finding.of(domain, metric, replace(nothing, method=name))
-    rated = compute(_judged(domain, answers, alone=alone))
+        without_value = unmeasured(reason or NOT_JUDGED, level=LEVEL, n=len(answers))
+        return Finding.of(domain, metric, replace(without_value, method=name))
+    rated = compute(_judged(domain, answers, human_only=human_only))
     measured, facts = rated.measured, {PPI: ("tuning",), ROGAN_GLADEN: (SENSITIVITY, SPECIFICITY)}.get(name, ())
     details = {fact: getattr(rated, fact) for fact in facts}
     if measured.value is None:
         measured = replace(measured, method=name)
-    return Finding.of(domain, metric, noted(measured, domain), details=details or None)
+    return Finding.of(domain, metric, with_notes(measured, domain), details=details or None)
 
 
-def _judged(domain: Domain, answers: list[JudgedAnswer], *, alone: bool) -> JudgedSample:
+def _judged(domain: Domain, answers: list[JudgedAnswer], *, human_only: bool) -> JudgedSample:
     import numpy as np
 
-    def score(passed: bool | None) -> float:
+    def score(passed: bool | None) -> float:  # noqa: FBT001 - the outcome is the subject
         return np.nan if passed is None else float(passed)
 
     source = domain.of.source
     clusters = _clusters(answers)
     return JudgedSample(
-        judge=np.array([0.0 if alone else score(answer.passed) for answer in answers]),
+        judge=np.array([0.0 if human_only else score(answer.passed) for answer in answers]),
         labels=np.array([score(domain.truth(answer).passed) for answer in answers]),
         inclusion=np.array([source.inclusion.get(answer.prediction_id, np.nan) for answer in answers]),
         clusters=clusters,
@@ -91,7 +92,7 @@ def _judged(domain: Domain, answers: list[JudgedAnswer], *, alone: bool) -> Judg
 
 
 def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str]] | None:
-    """What answers share their luck with: the cluster, else the record, which has several answers if it has epochs."""
+    """The cluster of each prediction, else its record; None if every prediction is independent."""
     named = [
         ("record", answer.record_id) if answer.cluster_id is None else ("cluster", answer.cluster_id)
         for answer in answers
@@ -100,58 +101,60 @@ def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str]] | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Compared:
-    """The labelled answers on which both the judge and people have a word."""
+class _LabeledVerdicts:
+    """The predictions with both a verdict and a decided human vote."""
 
     domain: Domain
 
     @cached_property
     def rows(self) -> list[tuple[JudgedAnswer, Vote, Vote]]:
-        """Answer, judge, people."""
+        """Prediction, vote of the judge, vote of people."""
         found = self.domain.of
-        said = [(answer, found.judged(answer), self.domain.truth(answer)) for answer in self.domain.labelled]
-        return [row for row in said if row[1].level is not None and row[2].level is not None]
+        votes = [(answer, found.judged(answer), self.domain.truth(answer)) for answer in self.domain.labeled]
+        return [row for row in votes if row[1].level is not None and row[2].level is not None]
 
     @property
     def levels(self) -> tuple[list[float], list[float]]:
-        """What the judge said, and what people said."""
-        said = [(judge.level, people.level) for _, judge, people in self.rows]
-        return [judge for judge, _ in said if judge is not None], [people for _, people in said if people is not None]
+        """The levels of the judge and those of people."""
+        pairs = [(judge.level, people.level) for _, judge, people in self.rows]
+        return [judge for judge, _ in pairs if judge is not None], [people for _, people in pairs if people is not None]
 
     @property
     def refusal(self) -> str | None:
-        """Why judge and people cannot be compared, None where they can."""
-        found, labelled = self.domain.of, self.domain.labelled
+        """The reason if judge and people cannot be compared, else None."""
+        found, labeled = self.domain.of, self.domain.labeled
         if reason := found.label_refusal or found.judge_mismatch:
             return reason
-        if not labelled:
+        if not labeled:
             return "no human labels"
         return (
-            None if self.rows else f"none of the {len(labelled)} labelled answers has both a verdict and a clear label"
+            None
+            if self.rows
+            else f"none of the {len(labeled)} labeled predictions has both a verdict and a decided label"
         )
 
     @property
     def without_verdict(self) -> str | None:
-        """How many labelled answers the judge has no verdict on."""
-        missing = sum(self.domain.of.judged(answer).level is None for answer in self.domain.labelled)
-        return f"{missing} labelled answers have no verdict" if missing else None
+        """A note on labeled predictions without a verdict; None if there are none."""
+        missing = sum(self.domain.of.judged(answer).level is None for answer in self.domain.labeled)
+        return f"{missing} labeled predictions have no verdict" if missing else None
 
     @cached_property
     def sampling(self) -> Sampling:
-        """How the answers were drawn."""
+        """Clusters and weights of the predictions."""
         return self.domain.sampling([answer for answer, _, _ in self.rows], weighted=True)
 
     def finding(self, metric: str, measured: Measured, **details: Any) -> Finding:
-        """A figure of these answers."""
+        """A metric of these predictions."""
         return Finding.of(
-            self.domain, metric, noted(measured, self.domain, more=self.without_verdict), details=details or None
+            self.domain, metric, with_notes(measured, self.domain, more=self.without_verdict), details=details or None
         )
 
 
 def _agreement(domain: Domain) -> Iterator[Finding]:
-    compared, found = _Compared(domain=domain), domain.of
+    compared, found = _LabeledVerdicts(domain=domain), domain.of
     if reason := compared.refusal:
-        none = unmeasured(reason, level=LEVEL, n=len(domain.labelled))
+        none = unmeasured(reason, level=LEVEL, n=len(domain.labeled))
         yield from (Finding.of(domain, metric, none) for metric in AGREEMENT)
         return
     judge, people = compared.levels
@@ -167,25 +170,25 @@ def _agreement(domain: Domain) -> Iterator[Finding]:
     yield compared.finding(LENGTH_BIAS, length_bias(scores, lengths, human=people, sampling=sampling))
 
 
-def _errors(compared: _Compared) -> Iterator[Finding]:
-    """Sensitivity and specificity for passing."""
-    if not compared.domain.of.decides:
+def _errors(compared: _LabeledVerdicts) -> Iterator[Finding]:
+    """Sensitivity and specificity of the passing levels."""
+    if not compared.domain.of.has_passing_levels:
         yield from (compared.finding(name, unmeasured(NO_PASS, level=LEVEL)) for name in (SENSITIVITY, SPECIFICITY))
         return
-    judge, people = [said.passed for _, said, _ in compared.rows], [said.passed for _, _, said in compared.rows]
-    told = confusion(people, judge, categories=(False, True), sampling=compared.sampling)
-    passing = next(one for one in told.classes if one.label is True)
+    judge, people = [vote.passed for _, vote, _ in compared.rows], [vote.passed for _, _, vote in compared.rows]
+    matrix = confusion(people, judge, categories=(False, True), sampling=compared.sampling)
+    passing = next(one for one in matrix.classes if one.label is True)
     yield compared.finding(SENSITIVITY, passing.sensitivity)
     yield compared.finding(SPECIFICITY, passing.specificity)
 
 
-def _table(compared: _Compared) -> dict[str, Any]:
-    """The confusion of all levels, with what is told of each: rows are people, columns the judge."""
+def _table(compared: _LabeledVerdicts) -> dict[str, Any]:
+    """The confusion matrix of all levels with the rates of each; rows are people, columns the judge."""
     found = compared.domain.of
     judge, people = ([found.label_of(level) for level in levels] for levels in compared.levels)
     labels = tuple(level.label for level in sorted(found.question.levels, key=lambda level: level.value))
-    told: Confusion = confusion(people, judge, categories=labels, sampling=compared.sampling)
-    return {"labels": told.labels, "counts": told.counts, "classes": [_class(one) for one in told.classes]}
+    matrix: Confusion = confusion(people, judge, categories=labels, sampling=compared.sampling)
+    return {"labels": matrix.labels, "counts": matrix.counts, "classes": [_class(one) for one in matrix.classes]}
 
 
 def _class(one: ClassRates) -> dict[str, Any]:

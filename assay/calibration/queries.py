@@ -1,7 +1,4 @@
-"""Statements about calibration: which run people labelled, what a judge said of its answers, what people said of a sample.
-
-The other statements of the engine are in `statements.py`; tests hold these to the same.
-"""
+"""SQL of calibration: the run to calibrate, drawn samples, judged predictions, and human labels."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ RUN_TO_CALIBRATE = Statement(
         group by run_id, prediction_id
     ),
 
-    labelled as (
+    labeled as (
         select
             scores.run_id as run_id,
-            max(case when queued.is_drawn then 3 when queued.prediction_id is null then 2 else 0 end) as standing
+            max(case when queued.is_drawn then 3 when queued.prediction_id is null then 2 else 0 end) as priority
         from scores
         left join queued
             on scores.prediction_id = queued.prediction_id
@@ -33,7 +30,7 @@ RUN_TO_CALIBRATE = Statement(
     ),
 
     waiting as (
-        select run_id, 1 as standing
+        select run_id, 1 as priority
         from queued
         where is_drawn
         group by run_id
@@ -46,8 +43,8 @@ RUN_TO_CALIBRATE = Statement(
         runs.golden_set_version as golden_set_version,
         runs.policy_version as policy_version
     from runs
-    left join labelled
-        on runs.run_id = labelled.run_id
+    left join labeled
+        on runs.run_id = labeled.run_id
     left join waiting
         on runs.run_id = waiting.run_id
     where
@@ -56,7 +53,7 @@ RUN_TO_CALIBRATE = Statement(
         and runs.status = 'completed'
         and (@run_id = '' or runs.run_id = @run_id)
     order by
-        greatest(coalesce(labelled.standing, 0), coalesce(waiting.standing, 0)) desc,
+        greatest(coalesce(labeled.priority, 0), coalesce(waiting.priority, 0)) desc,
         runs.occurred_at desc,
         runs.landed_at desc
     limit 1
@@ -66,7 +63,7 @@ RUN_TO_CALIBRATE = Statement(
 
 DRAWN_SAMPLES = Statement(
     """
-    with labelled as (
+    with labeled as (
         select distinct prediction_id, scorer_version
         from scores
         where task = @task and scorer_kind = 'human' and scorer = @scorer and status = 'scored'
@@ -83,10 +80,10 @@ DRAWN_SAMPLES = Statement(
         queued.frame_size as frame_size,
         min(queued.occurred_at) as drawn_at,
         count(distinct queued.prediction_id) as items,
-        count(distinct labelled.prediction_id) as labelled
+        count(distinct labeled.prediction_id) as labeled
     from annotations_queue as queued
-    left join labelled
-        on queued.prediction_id = labelled.prediction_id and queued.scorer_version = labelled.scorer_version
+    left join labeled
+        on queued.prediction_id = labeled.prediction_id and queued.scorer_version = labeled.scorer_version
     where queued.task = @task and queued.scorer = @scorer
     group by
         queued.sample_id, queued.run_id, queued.inference_version, queued.scorer_version, queued.purpose,
@@ -98,7 +95,7 @@ DRAWN_SAMPLES = Statement(
 
 JUDGED_ANSWERS = Statement(
     """
-    with said as (
+    with scored as (
         select prediction_id, scorer_version, judge_epoch, status, value, passed
         from scores
         where task = @task and run_id = @run_id and data_date = @data_date and scorer_kind = 'judge' and scorer = @scorer
@@ -107,7 +104,7 @@ JUDGED_ANSWERS = Statement(
 
     verdicts as (
         select *
-        from said
+        from scored
         where true
         qualify judge_epoch is null or count(*) over (partition by prediction_id, scorer_version) = 1
     ),
@@ -119,14 +116,14 @@ JUDGED_ANSWERS = Statement(
         group by prediction_id
     ),
 
-    answered as (
+    outputs as (
         select prediction_id, record_id, length(to_json_string(output)) as output_length
         from predictions
         where task = @task and run_id = @run_id and data_date = @data_date and output is not null
         qualify row_number() over (partition by prediction_id order by landed_at asc) = 1
     ),
 
-    asked as (
+    inputs as (
         select record_id, population, cluster_id, slices
         from records
         where task = @task and run_id = @run_id and data_date = @data_date
@@ -134,23 +131,23 @@ JUDGED_ANSWERS = Statement(
     )
 
     select
-        answered.prediction_id as prediction_id,
-        answered.record_id as record_id,
-        asked.population as population,
-        asked.cluster_id as cluster_id,
-        asked.slices as slices,
-        answered.output_length as output_length,
+        outputs.prediction_id as prediction_id,
+        outputs.record_id as record_id,
+        inputs.population as population,
+        inputs.cluster_id as cluster_id,
+        inputs.slices as slices,
+        outputs.output_length as output_length,
         verdicts.status as status,
         verdicts.value as value,
         verdicts.passed as passed,
         others.scorer_version as other_version
-    from answered
-    inner join asked
-        on answered.record_id = asked.record_id
+    from outputs
+    inner join inputs
+        on outputs.record_id = inputs.record_id
     left join verdicts
-        on answered.prediction_id = verdicts.prediction_id and verdicts.scorer_version = @scorer_version
+        on outputs.prediction_id = verdicts.prediction_id and verdicts.scorer_version = @scorer_version
     left join others
-        on answered.prediction_id = others.prediction_id
+        on outputs.prediction_id = others.prediction_id
     order by prediction_id
     """,
     (
@@ -219,7 +216,7 @@ SAMPLE_LABELS = Statement(
         labels.value as value,
         labels.passed as passed,
         labels.status as status,
-        labels.occurred_at as labelled_at
+        labels.occurred_at as labeled_at
     from drawn
     full outer join labels
         on drawn.prediction_id = labels.prediction_id

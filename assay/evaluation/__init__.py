@@ -1,1 +1,1 @@
-"""`assay eval`: a candidate against a champion, and the gate of the task."""
+"""`assay eval`: comparison of a candidate with a champion, and the gate of a task."""

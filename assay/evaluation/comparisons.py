@@ -1,4 +1,4 @@
-"""Step 3 of an evaluation: candidate against champion on the same records, metric by metric, overall and by slice."""
+"""Step 3 of an evaluation: compares candidate and champion on the same records, by metric and slice."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from assay.tasks.validation.gate import gate_of, preferred_by
 
 
 class MetricSlice(NamedTuple):
-    """A metric in one slice."""
+    """A metric and a slice."""
 
     metric: str
     slice: str
 
 
 Margins = Mapping[MetricSlice, float]
-"""Margins of the rules against regressions."""
+"""Margins of the no-regression rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricComparison:
-    """One comparison with what it is of; `margin` is the gate's, None where no rule asks.
+    """The comparison of one metric in one slice; `margin` is that of the gate rule, None without one.
 
-    `inconsistent_share` is of a judge's preferences: how often they changed with the order of the two answers.
+    `inconsistent_share` is the share of a judge's preferences that changed with the order of the two predictions.
     """
 
     metric: str
@@ -45,20 +45,20 @@ class MetricComparison:
     champion_rate: float
     margin: float | None = None
     seed: int = 0
-    """Of the bootstrap."""
+    """Seed of the bootstrap."""
     inconsistent_share: float | None = None
 
 
 def compare_sides(
     context: StageContext, sides: Sides, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> tuple[MetricComparison, ...]:
-    """Reliability, the scorers that it is made of, what a rule names, and what a judge prefers where one is to be asked.
+    """Comparisons of reliability, its scorers, the metrics that rules name, and the preferences of `options.prefer`.
 
-    None without a champion, or where it asks the same.
+    Empty without a champion, or if the champion is the same version.
 
     Raises:
-        UsageError: the two have no record in common, or none that is scored for both.
-        AssayError: the judge cannot be asked.
+        UsageError: the variants have no record in common, or none that is scored for both.
+        AssayError: the requests to the judge failed.
     """
     if sides.champion is None or sides.are_same:
         return ()
@@ -76,23 +76,23 @@ def compare_sides(
 
 
 def regression_margins(gate: GateSpec) -> Margins:
-    """The margin of each rule against regressions."""
+    """The margin of each no-regression rule."""
     rules = [rule for rule in gate.rules if isinstance(rule, NoRegressionRule)]
     return {MetricSlice(rule.metric, rule.slice): rule.margin for rule in rules}
 
 
 def comparison_id(evaluation_id: str, population: str, *, metric: str, slice: str) -> str:
-    """The id under which a comparison is landed; evidence refers to it."""
+    """The id of a landed comparison, which evidence refers to."""
     return content_hash(evaluation_id, metric, population, slice)
 
 
 def compared(
     candidate: Outcomes, champion: Outcomes, *, metrics: Sequence[str], margins: Margins, seed: int
 ) -> Iterator[MetricComparison]:
-    """Every metric overall and in each slice that both answered; `seed` is the bootstrap's.
+    """Comparisons of every metric, overall and in each slice; `seed` is that of the bootstrap.
 
     Raises:
-        UsageError: the two have no record in common, or none that is scored for both.
+        UsageError: the variants have no record in common, or none that is scored for both.
     """
     clusters, slices = candidate.clusters(), (OVERALL, *candidate.slices)
     for metric in metrics:
@@ -104,10 +104,12 @@ def compared(
 def compared_preferences(
     preferences: Preferences, candidate: Outcomes, *, margins: Margins, seed: int
 ) -> Iterator[MetricComparison]:
-    """How often the judge prefers each side, overall and by slice; a tie counts for neither, no verdict is unscored.
+    """Comparisons of how often the judge prefers each side, overall and by slice.
+
+    A tie counts for neither side; a pair without a verdict is unscored.
 
     Raises:
-        UsageError: the judge gave no verdict at all.
+        UsageError: the judge gave no verdict.
     """
     clusters, share = candidate.clusters(), preferences.inconsistent_share
     for name in (OVERALL, *candidate.slices):
@@ -120,22 +122,24 @@ def compared_preferences(
 def _preferences(
     context: StageContext, sides: Sides, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> Preferences | None:
-    """What the judge prefers, where one is to be asked."""
+    """The preferences of the judge `options.prefer`; None without one."""
     if options.prefer is None or sides.champion is None:
         return None
     candidate, champion = sides.candidate.run, sides.champion.run
-    assert candidate is not None and champion is not None  # else they were asked anew
+    assert (
+        candidate is not None and champion is not None
+    )  # with `prefer`, a run without its input snapshot is not reused
     judge = judge_named(sides.candidate.task, options.prefer)
     return prefer(context, candidate, champion, judge=judge, report=reporter.counting("compared"))
 
 
 def _won(preferences: Preferences, candidate: Outcomes, name: str, side: str) -> dict[RecordKey, list[float]]:
-    """Whether a side is preferred, by record of the slice: one entry for each epoch that was compared."""
+    """By record of the slice, 1 or 0 for each compared epoch: whether the side is preferred."""
     found: dict[RecordKey, list[float]] = {}
     for row in candidate.rows:
-        said = preferences.found.get(PredictionKey(*row.record, row.epoch)) if row.lies_in(name) else None
-        if said is not None:
-            won = math.nan if said.status != ScoreStatus.SCORED else float(said.better == side)
+        preference = preferences.found.get(PredictionKey(*row.record, row.epoch)) if row.lies_in(name) else None
+        if preference is not None:
+            won = math.nan if preference.status != ScoreStatus.SCORED else float(preference.better == side)
             found.setdefault(row.record, []).append(won)
     return found
 
@@ -149,7 +153,7 @@ def _comparison(
     margins: Margins,
     seed: int,
 ) -> Iterator[MetricComparison]:
-    """The comparison of outcomes by record; none for a slice without a record that is scored for both."""
+    """The comparison of outcomes by record; empty for a slice without a record that is scored for both."""
     rates = _rates(*outcomes)
     if rates is None and name != OVERALL:
         return
@@ -162,7 +166,7 @@ def _comparison(
 def _rates(
     candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
 ) -> tuple[float, float] | None:
-    """Both rates on the records that have a score of either, each record counted once; None where there are none."""
+    """Both rates on the records that are scored for both variants, each counted once; None if there are none."""
     sides = [
         (first, second)
         for record in candidate.keys() & champion.keys()

@@ -1,7 +1,7 @@
-"""Evaluates a candidate against a champion: both answer the same records, are compared, and the gate's rules decide.
+"""Evaluates a candidate against a champion on the same records and decides the rules of the gate.
 
-`evaluate` is read top to bottom: sides with their outcomes, comparisons, evidence, verdict, landing. Each step is one
-function in one module, and its result one frozen type; docs/architecture.md lists them.
+The steps are sides with their outcomes, comparisons, evidence, verdict and landing. Each step is one function in one
+module with one frozen result type; docs/architecture.md lists them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from assay.warehouse.client import Warehouse
 
 
 def evaluate(project: Project, name: str, options: EvaluationOptions, reporter: EvaluationReporter) -> Evaluation:
-    """The candidate is judged; estimates and comparisons are landed, and at a gate its decision.
+    """The evaluation of the candidate; estimates and comparisons are landed, and with `is_gate` the decision.
 
     Raises:
-        UsageError: no such variant; nothing in common to compare; records of several populations; a budget that ended
-            before all were asked.
-        AssayError: a run could not be finished; the same command goes on, answers that are landed are reused.
+        UsageError: the variant does not exist, the variants have no record in common, the records are of several
+            populations, or the budget ended before the last request.
+        AssayError: a run could not be finished; repeating the command resumes it and reuses landed predictions.
     """
     sides = evaluated_sides(project, name, options, reporter)
     task = sides.candidate.task
@@ -70,11 +70,11 @@ def _uses(warehouse: Warehouse, task: Task) -> tuple[int, int]:
 
 def _notes(sides: Sides, comparisons: Sequence[MetricComparison], options: EvaluationOptions) -> Iterator[str]:
     if sides.champion is None:
-        asked = f"{options.champion} has" if options.champion else "there is"
-        yield f"{asked} no champion yet: absolute rules only"
+        subject = f"{options.champion} has" if options.champion else "there is"
+        yield f"{subject} no champion yet: absolute rules only"
     elif sides.are_same:
-        yield "candidate and champion ask the same in every respect: nothing to compare, nothing became worse"
+        yield "candidate and champion are the same version: no comparison, and no regression"
     for one in comparisons:
         if one.slice == OVERALL and one.inconsistent_share is not None:
             share = one.inconsistent_share
-            yield f"judge {options.prefer} changed its mind with the order of the answers in {share:.0%} of pairs"
+            yield f"judge {options.prefer} changed its preference with the order of predictions in {share:.0%} of pairs"

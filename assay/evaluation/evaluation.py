@@ -1,4 +1,4 @@
-"""Step 6 of an evaluation: its result, and the rows of it that land in `estimates`, `comparisons` and `gates`."""
+"""Step 6 of an evaluation: its result, and the rows that land in `estimates`, `comparisons` and `gates`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from assay.evaluation.evidence import landed_metric
 from assay.evaluation.sides import EvaluatedVariant, EvaluationOptions, commit_of
 from assay.evaluation.verdict import GateOutcome, GateVerdict
 from assay.project import StageContext
-from assay.records import Comparison, Estimate, Gate
+from assay.records.evaluation import Comparison, Estimate, Gate
 from assay.records.statuses import OnInconclusive, Stage
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.settings import Settings
@@ -26,7 +26,7 @@ from assay.warehouse.landing import LandingWriter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The result of `assay eval`. `uses` counts runs and versions that have seen the gate split since it last changed."""
+    """The result of `assay eval`; `uses` has the runs and versions on the gate split since it last changed."""
 
     evaluation_id: str
     gate_id: str | None
@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def measured(self) -> dict[str, Measured]:
-        """The candidate's own estimates, by the name of the rule that asks for them."""
+        """The candidate's estimates by the name of the rule that uses them."""
         return {
             outcome.rule.name: outcome.evidence.measured
             for outcome in self.verdict.outcomes
@@ -52,17 +52,17 @@ class Evaluation:
 
     @property
     def blocks(self) -> bool:
-        """Whether the candidate is stopped."""
+        """True if the decision blocks the candidate."""
         return self.verdict.blocks(on_inconclusive=self.on_inconclusive)
 
     @property
     def exit_code(self) -> int:
-        """Of the command: that of the decision; 0 where an inconclusive one only warns at the gate."""
+        """Exit code of the command: that of the decision, but 0 if an inconclusive gate only warns."""
         return self.verdict.exit_code if self.blocks or not self.options.is_gate else 0
 
 
 def land(context: StageContext, evaluation: Evaluation) -> None:
-    """Estimates and comparisons are in the warehouse, and at a gate its decision after what it rests on."""
+    """Estimates and comparisons are landed, and then the decision if there is a gate."""
     sink = LandingWriter(context.warehouse)
     sink.append(estimate_rows(evaluation))
     sink.append(comparison_rows(evaluation))
@@ -71,7 +71,7 @@ def land(context: StageContext, evaluation: Evaluation) -> None:
 
 
 def estimate_rows(evaluation: Evaluation) -> list[Estimate]:
-    """The rows behind the rules; rules about the same figure share one."""
+    """The estimates that the rules use, one row per estimate."""
     candidate = evaluation.candidate
     task, measured = candidate.task, evaluation.measured
     facts = EstimateFacts(
@@ -100,7 +100,7 @@ def estimate_rows(evaluation: Evaluation) -> list[Estimate]:
 
 
 def comparison_rows(evaluation: Evaluation) -> list[Comparison]:
-    """A row for each comparison; none without a champion."""
+    """One row per comparison; none without a champion."""
     candidate, champion = evaluation.candidate, evaluation.champion
     if champion is None:
         return []
@@ -112,8 +112,8 @@ def comparison_rows(evaluation: Evaluation) -> list[Comparison]:
         "occurred_at": datetime.now(UTC),
         "tenant_id": DEFAULT_TENANT,
         "population": evaluation.population,
-        **_named("candidate", candidate),
-        **_named("champion", champion),
+        **_variant_columns("candidate", candidate),
+        **_variant_columns("champion", champion),
         "golden_set_version": versions.golden_set,
         "policy_version": versions.policy,
         "code_version": code_version(),
@@ -145,7 +145,7 @@ def _comparison_row(one: MetricComparison, shared: Mapping[str, Any], evaluation
         losses=found.losses,
         n_unscored=found.unscored,
         n_left_out=found.left_out,
-        detectable=found.detectable,
+        detectable=found.mde,
         margin=one.margin,
         needed=found.needed,
         method=found.method,
@@ -158,7 +158,7 @@ def _comparison_row(one: MetricComparison, shared: Mapping[str, Any], evaluation
 
 
 def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
-    """The decision with every rule and what it rests on."""
+    """The decision with every rule and its evidence."""
     candidate, champion, versions = evaluation.candidate, evaluation.champion, evaluation.candidate.task.versions
     return Gate(
         gate_id=evaluation.gate_id or "",
@@ -171,10 +171,10 @@ def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
         stage=evaluation.stage,
         on_inconclusive=evaluation.on_inconclusive,
         is_blocking=evaluation.blocks,
-        **_named("candidate", candidate),
+        **_variant_columns("candidate", candidate),
         candidate_task_version_id=versions.task_version_id,
         candidate_git_sha=commit_of(settings, candidate.task),
-        **(_named("champion", champion) if champion else {}),
+        **(_variant_columns("champion", champion) if champion else {}),
         champion_git_sha=commit_of(settings, champion.task) if champion else None,
         population=evaluation.population,
         rules=json.dumps([rule_content(outcome) for outcome in evaluation.verdict.outcomes], allow_nan=False),
@@ -186,7 +186,7 @@ def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
 
 
 def rule_content(outcome: GateOutcome) -> dict[str, Any]:
-    """A rule with its evidence and what became of it, as `gates.rules` holds it and machines read it."""
+    """A rule with its evidence and outcome, as in the JSON column `gates.rules`."""
     rule, found = outcome.rule, outcome.evidence
     waiver = outcome.waiver
     return {
@@ -194,7 +194,7 @@ def rule_content(outcome: GateOutcome) -> dict[str, Any]:
         "type": rule.kind.value,
         "metric": rule.metric,
         "slice": rule.slice,
-        "bar": rule.bar,
+        "bar": rule.threshold,
         "state": outcome.state.value,
         "unwaived": outcome.unwaived.value,
         "reason": outcome.reason,
@@ -212,11 +212,11 @@ def rule_content(outcome: GateOutcome) -> dict[str, Any]:
     }
 
 
-def _named(who: str, side: EvaluatedVariant) -> dict[str, Any]:
+def _variant_columns(role: str, side: EvaluatedVariant) -> dict[str, Any]:
     return {
-        f"{who}_variant": side.label,
-        f"{who}_run_id": side.run_id,
-        f"{who}_inference_version": side.task.versions.inference,
+        f"{role}_variant": side.label,
+        f"{role}_run_id": side.run_id,
+        f"{role}_inference_version": side.task.versions.inference,
     }
 
 

@@ -1,4 +1,4 @@
-"""Step 4 of an evaluation: the rules of the gate, and for each the estimate, comparison or count that it is decided on."""
+"""Step 4 of an evaluation: the rules of the gate, and the estimate, comparison or count that decides each."""
 
 from __future__ import annotations
 
@@ -37,28 +37,29 @@ CASES = RuleKind.GOLDEN_CASES.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRule:
-    """One requirement, named once in a gate. A slice with fewer than `n_min` records is reported, not gated."""
+    """One requirement of a gate, with a unique name. A slice with fewer than `n_min` records is reported only."""
 
     name: str
     kind: RuleKind
     metric: str
-    bar: float
+    threshold: float
     slice: str = OVERALL
     n_min: int = 1
     covering: tuple[str, ...] = ()
 
     @property
     def limit(self) -> float:
-        """What the bounds are held against."""
-        return -self.bar if self.kind is RuleKind.NO_REGRESSION else self.bar
+        """The value that the bounds are compared with."""
+        return -self.threshold if self.kind is RuleKind.NO_REGRESSION else self.threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEvidence:
-    """What is known for a rule: an estimate with bounds that are each wrong with probability `error` at most.
+    """The evidence for a rule: an estimate with bounds, each with an error probability of at most `error`.
 
-    `p_failing` is the p-value of "the rule is met"; where None it is read off the bounds. `counts` holds the golden cases
-    of each slice. `measured` is the candidate's own estimate that is landed with the evaluation, None where there is none.
+    `p_failing` is the p-value of the hypothesis that the rule is met; None if it is to be derived from the bounds.
+    `counts` has the number of golden cases by slice. `measured` is the estimate that is landed with the evaluation, if
+    there is one.
     """
 
     value: float | None
@@ -77,10 +78,10 @@ class RuleEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateInputs:
-    """What a gate decides on; `calibration` has κ of each judge that people labelled answers of.
+    """The inputs of a gate; `calibration` has κ of each calibrated judge.
 
-    `is_same` where candidate and champion ask the same in every respect, so that nothing can have become worse. Metrics
-    that are `scorers` are landed as their pass rates.
+    `is_same` is true if candidate and champion are the same version, so that there is no regression. A metric in
+    `scorers` is landed as the pass rate of that scorer.
     """
 
     candidate: Outcomes
@@ -93,14 +94,14 @@ class GateInputs:
 
     @property
     def population(self) -> str:
-        """Where the records come from."""
+        """The population of the records."""
         return self.candidate.populations[0]
 
 
 def gather_evidence(
     context: StageContext, sides: Sides, comparisons: Sequence[MetricComparison], rules: Sequence[GateRule]
 ) -> dict[str, RuleEvidence]:
-    """The evidence for each rule that has any, by the rule's name; nothing of it is landed yet but calibrations."""
+    """The evidence by rule name, without rules that have none; calibrations are landed, estimates not yet."""
     task = sides.candidate.task
     inputs = GateInputs(
         candidate=sides.candidate.outcomes,
@@ -115,25 +116,25 @@ def gather_evidence(
 
 
 def gate_rules(gate: GateSpec, sla: SlaSpec | None) -> tuple[GateRule, ...]:
-    """The rules of `task.yml` as the gate decides them."""
+    """The rules of `task.yml` in the form that the gate decides."""
     return tuple(_rule(rule, sla) for rule in gate.rules)
 
 
 def evidence_for(rules: Iterable[GateRule], inputs: GateInputs) -> dict[str, RuleEvidence]:
-    """The evidence for each rule that has any, by the rule's name."""
+    """The evidence by rule name, without rules that have none."""
     found = {rule.name: _evidence(rule, inputs) for rule in rules}
     return {name: one for name, one in found.items() if one is not None}
 
 
 def landed_metric(metric: str, scorers: Iterable[str]) -> tuple[str, str | None]:
-    """A rule's metric as `estimates` has it: the metric, and the scorer whose pass rate it is."""
+    """Metric and scorer in table `estimates` for the metric of a rule; the scorer is None unless it is a pass rate."""
     return (PASS_RATE, metric) if metric in scorers else (metric, None)
 
 
 def regression_evidence(
     comparison: PairedComparison, *, margin: float, estimate_ids: tuple[str, ...] = ()
 ) -> RuleEvidence:
-    """What a comparison says to a rule of no regression beyond the margin."""
+    """The evidence of a comparison for a no-regression rule with this margin."""
     return RuleEvidence(
         value=comparison.difference,
         lower=comparison.lower,
@@ -148,9 +149,9 @@ def regression_evidence(
 
 
 def absolute_evidence(measured: Measured, *, estimate_ids: tuple[str, ...] = ()) -> RuleEvidence:
-    """What an estimate says to a rule about its own size; its two-sided level sets the error of each bound.
+    """The evidence of an estimate for an absolute rule; its two-sided level sets the error of each bound.
 
-    An estimate at `GATE_LEVEL` has the bounds that a rule asks for; one at a higher level is stricter.
+    An estimate at `GATE_LEVEL` has the bounds of a gate rule; one at a higher level is stricter.
     """
     return RuleEvidence(
         value=measured.value,
@@ -166,17 +167,17 @@ def absolute_evidence(measured: Measured, *, estimate_ids: tuple[str, ...] = ())
 
 
 def golden_evidence(cases: int, counts: Mapping[str, int]) -> RuleEvidence:
-    """How many golden cases there are, in all and in each slice."""
+    """The number of golden cases, overall and by slice."""
     return RuleEvidence(value=float(cases), n=cases, method="count", counts=counts)
 
 
 def _calibration(context: StageContext, task: Task, rules: Sequence[GateRule]) -> dict[str, RuleEvidence]:
-    """How far each judge that a rule asks about agrees with people, by its name, computed from the labels of today."""
-    asked = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
-    if not asked:
+    """κ of each judge that a rule names, by judge name, computed from the current labels."""
+    judges = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
+    if not judges:
         return {}
     known = calibrate(context, task)
-    found = {name: judge for name in asked if (judge := known.of(name)) is not None}
+    found = {name: judge for name in judges if (judge := known.of(name)) is not None}
     return {name: absolute_evidence(one.kappa, estimate_ids=(one.kappa_id,)) for name, one in found.items()}
 
 
@@ -193,17 +194,17 @@ def _evidence(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
 
 def _regression(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
     if inputs.is_same:
-        return _nothing_changed(inputs.candidate.records(rule.slice))
+        return _same_version(inputs.candidate.records(rule.slice))
     place = (rule.metric, rule.slice)
     found = next((one.comparison for one in inputs.compared if (one.metric, one.slice) == place), None)
     if found is None:
         return None
     landed = comparison_id(inputs.evaluation_id, inputs.population, metric=rule.metric, slice=rule.slice)
-    return regression_evidence(found, margin=rule.bar, estimate_ids=(landed,))
+    return regression_evidence(found, margin=rule.threshold, estimate_ids=(landed,))
 
 
-def _nothing_changed(records: int) -> RuleEvidence:
-    """Zero, without an interval: it is no estimate."""
+def _same_version(records: int) -> RuleEvidence:
+    """A difference of 0, which is known and not estimated."""
     return RuleEvidence(value=0.0, lower=0.0, upper=0.0, n=records, p_failing=1.0, method="same_version")
 
 
@@ -224,7 +225,7 @@ def _absolute(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
 
 
 def _measured(rule: GateRule, inputs: GateInputs) -> Measured | None:
-    """The estimate that the rule asks for, None where it asks for something else."""
+    """The estimate for the rule; None for a rule that needs no estimate."""
     outcomes = inputs.candidate
     if rule.kind is RuleKind.LOWER_BOUND:
         return outcomes.rate(rule.metric, rule.slice, level=GATE_LEVEL)
@@ -236,28 +237,32 @@ def _measured(rule: GateRule, inputs: GateInputs) -> Measured | None:
 
 
 def _rule(rule: AnyRule, sla: SlaSpec | None) -> GateRule:
-    """One rule of `task.yml`; whether it can be decided at all was checked when the task was loaded."""
+    """One rule of `task.yml`, which was validated when the task was loaded."""
     match rule:
         case LowerBoundRule():
-            kind, metric, bar, least = RuleKind.LOWER_BOUND, rule.metric, rule.at_least, rule.n_min
+            kind, metric, threshold, least = RuleKind.LOWER_BOUND, rule.metric, rule.at_least, rule.n_min
         case NoRegressionRule():
-            kind, metric, bar, least = RuleKind.NO_REGRESSION, rule.metric, rule.margin, rule.n_min
+            kind, metric, threshold, least = RuleKind.NO_REGRESSION, rule.metric, rule.margin, rule.n_min
         case CostRule():
-            kind, metric, bar, least = RuleKind.COST_PER_CORRECT, COST, rule.at_most_usd, rule.n_min
+            kind, metric, threshold, least = RuleKind.COST_PER_CORRECT, COST, rule.at_most_usd, rule.n_min
         case LatencyRule():
             share = rule.at_least if rule.at_least is not None or sla is None else sla.share
-            kind, metric, bar, least = RuleKind.LATENCY, LATENCY, share or 0.0, rule.n_min
+            kind, metric, threshold, least = RuleKind.LATENCY, LATENCY, share or 0.0, rule.n_min
         case CalibrationRule():
             return GateRule(
-                name=rule.name, kind=RuleKind.JUDGE_CALIBRATED, metric=rule.judge, bar=rule.kappa, n_min=rule.labels
+                name=rule.name,
+                kind=RuleKind.JUDGE_CALIBRATED,
+                metric=rule.judge,
+                threshold=rule.kappa,
+                n_min=rule.labels,
             )
         case GoldenCasesRule():
             return GateRule(
                 name=rule.name,
                 kind=RuleKind.GOLDEN_CASES,
                 metric=CASES,
-                bar=rule.at_least,
+                threshold=rule.at_least,
                 n_min=rule.each,
                 covering=rule.covering,
             )
-    return GateRule(name=rule.name, kind=kind, metric=metric, bar=bar, slice=rule.slice, n_min=least)
+    return GateRule(name=rule.name, kind=kind, metric=metric, threshold=threshold, slice=rule.slice, n_min=least)

@@ -1,7 +1,4 @@
-"""Step 2 of an evaluation: the predictions of one variant as outcomes from 0 to 1, with their cost and time.
-
-Rates are measured on them, and comparisons paired by them.
-"""
+"""Step 2 of an evaluation: the outcomes of one variant's predictions, with cost and latency."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ SKIPPED = PredictionStatus.SKIPPED_BUDGET
 
 
 def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
-    """The run's predictions as the task's scorers, in their present versions, judged them."""
+    """The outcomes of a run by the current versions of the task's scorers."""
     verdicts = read_verdicts(warehouse, run_id=run_id, data_date=data_date, versions=task.versions.scorers)
     parameters = {"task": task.name, "run_id": run_id, "data_date": data_date}
     rows = warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
@@ -35,10 +32,11 @@ def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: d
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOutcome:
-    """One prediction as it was judged.
+    """The outcomes of one prediction.
 
-    `passed` has what each scorer came to: False for what is no answer, None where it could not be scored. A scorer that
-    is absent was not asked, for the sample's sake; where one that decides was not, `is_sampled` is False.
+    `passed` has the outcome by scorer: False for a failed prediction, None where it is unscored. A judge that scores
+    only a sample is absent from the other predictions; if that judge is part of reliability, `is_sampled` is False for
+    them.
     """
 
     record: RecordKey
@@ -54,52 +52,52 @@ class PredictionOutcome:
     passed: Mapping[str, bool | None] = field(default_factory=dict)
 
     def outcome(self, metric: str) -> bool | None:
-        """Whether it is right by the metric, `reliability` or a scorer."""
+        """The outcome by the metric, which is `reliability` or a scorer; None if unscored."""
         return self.is_correct if metric == RELIABILITY else self.passed[metric]
 
     def has(self, metric: str) -> bool:
-        """True where the metric says something of it."""
+        """True if the metric applies to the prediction."""
         return self.is_sampled if metric == RELIABILITY else metric in self.passed
 
     def lies_in(self, name: str) -> bool:
-        """True for a record of the slice."""
+        """True if the record is in the slice."""
         return name == OVERALL or name in self.slices
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The eligible answers of one variant; what the budget skipped was never asked."""
+    """The outcomes of one variant, without predictions that the budget skipped."""
 
     rows: tuple[PredictionOutcome, ...]
     skipped: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
-        """The answers without those that the budget skipped."""
+        """The outcomes without predictions that the budget skipped, which are counted."""
         found = list(rows)
-        asked = tuple(row for row in found if row.status != SKIPPED)
-        return cls(asked, skipped=len(found) - len(asked))
+        requested = tuple(row for row in found if row.status != SKIPPED)
+        return cls(requested, skipped=len(found) - len(requested))
 
     def without(self, record_ids: frozenset[str]) -> Outcomes:
-        """The answers to other records than these."""
+        """The outcomes without these records."""
         return Outcomes(tuple(row for row in self.rows if row.record.record_id not in record_ids), skipped=self.skipped)
 
     @property
     def slices(self) -> tuple[str, ...]:
-        """Every slice that an answer lies in, sorted."""
+        """The slices of all records, sorted."""
         return tuple(sorted({name for row in self.rows for name in row.slices}))
 
     @property
     def populations(self) -> tuple[str, ...]:
-        """Where the records come from, sorted."""
+        """The populations of the records, sorted."""
         return tuple(sorted({row.population for row in self.rows}))
 
     def records(self, name: str = OVERALL) -> int:
-        """Records of the slice."""
+        """Number of records in the slice."""
         return len({row.record for row in self.rows if row.lies_in(name)})
 
     def by_record(self, metric: str, name: str) -> dict[RecordKey, list[float]]:
-        """Outcomes of each record of the slice, one for each epoch, NaN where it could not be scored."""
+        """Outcomes by record of the slice, one per epoch, NaN where unscored."""
         found: dict[RecordKey, list[float]] = {}
         for row in self._of(metric, name):
             outcome = row.outcome(metric)
@@ -107,21 +105,21 @@ class Outcomes:
         return found
 
     def clusters(self) -> dict[RecordKey, str | None]:
-        """The cluster of each record, None where it has none."""
+        """The cluster of each record, or None."""
         return {row.record: row.cluster_id for row in self.rows}
 
     def rate(self, metric: str, name: str, *, level: float) -> Measured:
-        """The share that is right by the metric, in the slice."""
+        """The rate of the metric in the slice."""
         rows = list(self._of(metric, name))
         return rate([row.outcome(metric) for row in rows], _sampling(rows), level=level)
 
     def within(self, latency_ms: float, name: str, *, level: float) -> Measured:
-        """The share of the slice's answers that was final within that time, of those whose time is known."""
+        """The share of the slice's predictions within this latency, among those with a known latency."""
         rows = [row for row in self.rows if row.lies_in(name) and row.latency_ms is not None]
         return rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows), level=level)
 
     def cost_per_correct(self, name: str, *, level: float) -> Measured:
-        """USD for each correct answer of the slice."""
+        """USD per correct prediction of the slice."""
         rows = [row for row in self.rows if row.lies_in(name)]
         correct = [row.is_correct for row in rows]
         return cost_per_correct([row.cost_usd for row in rows], correct, sampling=_sampling(rows), level=level)
@@ -131,7 +129,7 @@ class Outcomes:
 
 
 def _sampling(rows: list[PredictionOutcome]) -> Sampling:
-    """Rows of a record are its epochs, and records of a cluster belong together."""
+    """Records and clusters of the rows, each only where rows share one."""
     clustered = any(row.cluster_id is not None for row in rows)
     several = len({row.record for row in rows}) < len(rows)
     return Sampling(

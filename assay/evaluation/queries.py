@@ -1,7 +1,4 @@
-"""Statements about evaluations: the answers of a run with what they cost and how they were judged, and which run may stand in.
-
-The other statements of the engine are in `statements.py`; tests hold these to the same.
-"""
+"""SQL of evaluations: reusable runs, predictions with cost and latency, served versions, and earlier results."""
 
 from __future__ import annotations
 
@@ -62,7 +59,7 @@ EVALUATED_ANSWERS = Statement(
         qualify row_number() over (partition by record_id order by landed_at) = 1
     ),
 
-    -- Where an answer was reused or cached, the run that asked for it knows what it cost and how long it took.
+    -- The cost and latency of a reused or cached answer are those of the run that requested it.
     origins as (
         select call_id, run_id, request_key, end_to_end_ms
         from predictions
@@ -149,7 +146,7 @@ GATE_SPLIT_USES = Statement(
         group by golden_set_version
     ),
 
-    looks as (
+    uses as (
         select distinct runs.run_id as run_id, runs.inference_version as inference_version
         from runs
         inner join splits
@@ -165,7 +162,7 @@ GATE_SPLIT_USES = Statement(
     )
 
     select count(*) as runs, count(distinct inference_version) as versions
-    from looks
+    from uses
     """,
     (("task", "STRING"), ("golden_set_version", "STRING")),
 )

@@ -1,7 +1,4 @@
-"""An evaluation as tables for people, as Markdown for a pull request, and as plain values for machines.
-
-Only the form belongs here.
-"""
+"""Formats an evaluation as tables, as Markdown for a pull request, and as JSON values."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
-RULE_COLUMNS = ("rule", "asks", "found", BOUNDS_TITLE, "n", "state", "because")
+RULE_COLUMNS = ("rule", "requirement", "found", BOUNDS_TITLE, "n", "state", "reason")
 COMPARISON_COLUMNS = (
     "metric",
     "slice",
@@ -34,13 +31,13 @@ MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDeci
 MEANING = {
     RuleDecision.PASS: "every rule is met",
     RuleDecision.FAIL: "a rule is not met",
-    RuleDecision.INCONCLUSIVE: "no rule is missed, but not all can be shown to be met on this many records",
+    RuleDecision.INCONCLUSIVE: "no rule is missed, but not all are shown to be met with this number of records",
 }
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 
 def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """What was evaluated and what came of it, one fact a row."""
+    """Facts about the evaluation, as pairs of name and text."""
     found = [
         ("decision", f"{evaluation.verdict.decision}: {MEANING[evaluation.verdict.decision]}"),
         ("candidate", _side(evaluation.candidate)),
@@ -56,7 +53,7 @@ def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def tables(evaluation: Evaluation) -> Iterator[Table]:
-    """The rules, and the comparisons behind them."""
+    """The tables of rules and comparisons."""
     yield "Rules", RULE_COLUMNS, [_rule(outcome) for outcome in evaluation.verdict.outcomes]
     if evaluation.compared:
         yield (
@@ -67,12 +64,12 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
 
 
 def hidden(evaluation: Evaluation) -> int:
-    """Comparisons that are landed but not shown."""
+    """Number of comparisons that are landed but not shown."""
     return len(evaluation.compared) - len(_shown(evaluation.compared))
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """A comment for a pull request."""
+    """The comment for a pull request."""
     lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
     lines += [f"- **{name}**: {_plain(text)}" for name, text in facts(evaluation)]
     for title, columns, rows in tables(evaluation):
@@ -86,12 +83,12 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def table_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table as Markdown has it."""
+    """The table in Markdown."""
     return "\n".join([_line(columns), _line(["---"] * len(columns)), *map(_line, rows)])
 
 
 def as_values(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain values: the decision, every rule, every comparison."""
+    """The decision, every rule and every comparison as JSON values."""
     return {
         "task": evaluation.candidate.task.name,
         "decision": evaluation.verdict.decision.value,
@@ -122,7 +119,7 @@ def _shown(compared: Sequence[MetricComparison]) -> list[MetricComparison]:
 
 def _rule(outcome: GateOutcome) -> tuple[str, ...]:
     rule, found = outcome.rule, outcome.evidence
-    shown = _amount if rule.kind is RuleKind.COST_PER_CORRECT else _figure
+    shown = _amount if rule.kind is RuleKind.COST_PER_CORRECT else _percent
     if rule.kind in {RuleKind.GOLDEN_CASES, RuleKind.JUDGE_CALIBRATED}:
         shown = _number
     bounds = "–"
@@ -130,19 +127,19 @@ def _rule(outcome: GateOutcome) -> tuple[str, ...]:
         bounds = f"{shown(found.lower)} to {shown(found.upper)}"
     value = shown(found.value) if found else "–"
     count = f"{found.n:,}" if found else "0"
-    return rule.name, _asks(outcome), value, bounds, count, MARKS[outcome.state], outcome.reason
+    return rule.name, _requirement(outcome), value, bounds, count, MARKS[outcome.state], outcome.reason
 
 
-def _asks(outcome: GateOutcome) -> str:
+def _requirement(outcome: GateOutcome) -> str:
     rule = outcome.rule
     place = "" if rule.slice == OVERALL else f" in {rule.slice}"
     texts = {
-        RuleKind.LOWER_BOUND: f"{rule.metric}{place} at least {_figure(rule.bar)}",
-        RuleKind.NO_REGRESSION: f"{rule.metric}{place} at most {100 * rule.bar:g} points below the champion",
-        RuleKind.COST_PER_CORRECT: f"a correct answer{place} for at most {_amount(rule.bar)}",
-        RuleKind.LATENCY: f"{_figure(rule.bar)} of answers{place} within the SLA",
-        RuleKind.JUDGE_CALIBRATED: f"κ of judge {rule.metric} at least {rule.bar:g} on {rule.n_min} labels",
-        RuleKind.GOLDEN_CASES: f"at least {rule.bar:g} cases" + _covering(rule.covering, rule.n_min),
+        RuleKind.LOWER_BOUND: f"{rule.metric}{place} at least {_percent(rule.threshold)}",
+        RuleKind.NO_REGRESSION: f"{rule.metric}{place} at most {100 * rule.threshold:g} points below the champion",
+        RuleKind.COST_PER_CORRECT: f"cost per correct prediction{place} at most {_amount(rule.threshold)}",
+        RuleKind.LATENCY: f"{_percent(rule.threshold)} of predictions{place} within the SLA",
+        RuleKind.JUDGE_CALIBRATED: f"κ of judge {rule.metric} at least {rule.threshold:g} on {rule.n_min} labels",
+        RuleKind.GOLDEN_CASES: f"at least {rule.threshold:g} cases" + _covering(rule.covering, rule.n_min),
     }
     return texts[rule.kind]
 
@@ -156,23 +153,23 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
     return (
         one.metric,
         one.slice,
-        f"{_figure(one.candidate_rate)}, {_figure(one.champion_rate)}",
+        f"{_percent(one.candidate_rate)}, {_percent(one.champion_rate)}",
         f"{_points(found.difference)}, {_points(found.low)} to {_points(found.high)}",
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
-        f"{found.n:,}" + _doubt(found),
-        _points(found.detectable).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
+        f"{found.n:,}" + _status_note(found),
+        _points(found.mde).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
     )
 
 
-def _doubt(found: PairedComparison) -> str:
+def _status_note(found: PairedComparison) -> str:
     return f" ({found.status.value.replace('_', ' ')})" if found.status is not Status.OK else ""
 
 
 def _comparison_values(one: MetricComparison) -> dict[str, Any]:
     found = one.comparison
     names = ("difference", "low", "high", "lower", "upper", "p_value", "n", "clusters", "gains", "losses", "method")
-    more = ("detectable", "needed", "unscored", "left_out", "reason")
+    more = ("needed", "unscored", "left_out", "reason")
     return {
         "metric": one.metric,
         "slice": one.slice,
@@ -180,13 +177,15 @@ def _comparison_values(one: MetricComparison) -> dict[str, Any]:
         "champion_rate": one.champion_rate,
         "margin": one.margin,
         "status": found.status.value,
-        **{name: getattr(found, name) for name in (*names, *more)},
+        **{name: getattr(found, name) for name in names},
+        "detectable": found.mde,
+        **{name: getattr(found, name) for name in more},
     }
 
 
 def _side(side: EvaluatedVariant) -> str:
     commit = f", commit {side.task.git_sha[:12]}" if side.task.git_sha else ""
-    reused = ", answered before" if side.is_reused else ""
+    reused = ", reused" if side.is_reused else ""
     return f"{side.label} (inference version {side.task.versions.inference}{commit}), run {side.run_id}{reused}"
 
 
@@ -205,14 +204,14 @@ def _side_values(side: EvaluatedVariant) -> dict[str, Any]:
 
 def _uses(runs: int, versions: int) -> str:
     times = "once" if runs == 1 else f"{runs:,} times"
-    return f"asked {times}, by {versions:,} version{'' if versions == 1 else 's'}, since it last changed"
+    return f"used {times}, by {versions:,} version{'' if versions == 1 else 's'}, since it last changed"
 
 
 def _does(on_inconclusive: OnInconclusive) -> str:
     return "blocks" if on_inconclusive == OnInconclusive.BLOCK else "only warns"
 
 
-def _figure(value: float | None) -> str:
+def _percent(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
 
 

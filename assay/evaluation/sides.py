@@ -1,6 +1,6 @@
-"""Step 1 of an evaluation: the versions that candidate and champion name, and for each the run that answers for it.
+"""Step 1 of an evaluation: the versions of candidate and champion, each with its run.
 
-A run over the same cases that is there already stands in; otherwise one is made now.
+A completed run of the same version over the same cases is reused; otherwise a run is made.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from assay.tasks.gate_spec import GATE_SPLIT
 from assay.tasks.task import DEFAULT_VARIANT, Task, with_variant_of
 from assay.version import git_sha
 
-AGAIN = "evaluate again to go on: answers that are landed are reused."
+REPEAT_TO_RESUME = "repeat the command to resume: landed predictions are reused."
 BOTH_SPLITS = "golden"
 STAGE = f"{REF}stage:"
 FIRST_CHAMPION = f"{STAGE}{Stage.GA}"
@@ -48,10 +48,10 @@ FIRST_CHAMPION = f"{STAGE}{Stage.GA}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
-    """What is evaluated on what; variants are names of task.yml, `@ref` or `@stage:ga`.
+    """The variants and input of an evaluation; a variant is a name of task.yml, `@ref` or `@stage:ga`.
 
-    Without a champion it is the version that serves `ga`, where there is one. `is_gate` records the decision; `prefer` names
-    the judge that is shown both answers to each record.
+    The default champion is the version that serves `ga`, if there is one. `is_gate` records the decision; `prefer`
+    names a judge that compares both predictions of each record.
     """
 
     data_date: date
@@ -71,16 +71,16 @@ class EvaluationOptions:
         if self.is_gate and (self.limit is not None or self.input == Population.GOLDEN_DEV):
             what = "--limit" if self.limit is not None else "--input golden:dev"
             raise UsageError(
-                f"--gate with {what}: expected a decision on all records, and not on the cases that prompts are made on",
+                f"--gate with {what}: expected all records, and not the cases that prompts were written on",
                 next_step=f"omit {what} or --gate.",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReporter:
-    """Who is told how it goes: of the requests of a run while they are answered, of rows, and in words.
+    """Reports the progress of requests and rows, and messages.
 
-    Without `handle_signals` Ctrl-C is somebody else's to hear, as in a thread that is not the main one.
+    `handle_signals` is False if the caller handles Ctrl-C, for example because this is not the main thread.
     """
 
     answering: Callable[[int], AbstractContextManager[RequestProgress]]
@@ -91,9 +91,9 @@ class EvaluationReporter:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedVariant:
-    """One of the two variants with the run that answers for it; `spent` is that run's account, unless it was there already.
+    """A variant with its run; `spent` is the summary of that run, None if the run is reused.
 
-    `run` is known where its input snapshot is on this machine.
+    `run` is None if the input snapshot of a reused run is not on this machine.
     """
 
     task: Task
@@ -105,78 +105,78 @@ class EvaluatedVariant:
 
     @property
     def is_reused(self) -> bool:
-        """Whether the run was there already."""
+        """True if the run existed before the evaluation."""
         return self.spent is None
 
     @property
     def label(self) -> str:
-        """How the variant was named."""
+        """The name of the variant."""
         return self.task.variant
 
     def without(self, record_ids: frozenset[str]) -> EvaluatedVariant:
-        """The variant on other records than these."""
+        """The variant without these records."""
         return replace(self, outcomes=self.outcomes.without(record_ids))
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Candidate and champion, without cases that either of them shows to the model; all records are of one population."""
+    """Candidate and champion on one population, without the few-shot examples of either."""
 
     candidate: EvaluatedVariant
     champion: EvaluatedVariant | None
 
     @property
     def are_same(self) -> bool:
-        """Whether there is a champion that asks just as the candidate does."""
-        return self.champion is not None and _asks_the_same(self.candidate.task, self.champion.task)
+        """True if there is a champion with the same requests and policy as the candidate."""
+        return self.champion is not None and _is_same_version(self.candidate.task, self.champion.task)
 
     @property
     def population(self) -> str:
-        """Where the records come from."""
+        """The population of the records."""
         return self.candidate.outcomes.populations[0]
 
     @property
     def evaluation_id(self) -> str:
-        """The same for the same runs, judged by the same policy."""
+        """Id of the evaluation, the same for the same runs and policy."""
         champion_run = self.champion.run_id if self.champion else ""
         policy = self.candidate.task.versions.policy
         return content_hash(self.candidate.run_id, champion_run, policy, self.population)
 
 
 def evaluated_sides(project: Project, name: str, options: EvaluationOptions, reporter: EvaluationReporter) -> Sides:
-    """Candidate and champion, each with the outcomes of its run; a champion that asks the same has the candidate's run.
+    """Candidate and champion with the outcomes of their runs; a champion of the same version has the candidate's run.
 
     Raises:
-        UsageError: no such variant or judge; a budget that ended before all were asked; nothing to evaluate; records of
-            several populations.
-        AssayError: a run could not be finished; the same command goes on, answers that are landed are reused.
+        UsageError: the variant or judge does not exist, the budget ended before the last request, there is no record to
+            evaluate, or the records are of several populations.
+        AssayError: a run could not be finished; repeating the command resumes it and reuses landed predictions.
     """
     candidate = variant_of(project, name, options.candidate)
     if candidate is None:
         raise UsageError(
             f"No version of task '{name}' serves {options.candidate}: expected one", next_step="name a variant or @ref."
         )
-    _refuse_two_populations(candidate, options)
+    _validate_input(candidate, options)
     if options.prefer is not None:
         judge_named(candidate, options.prefer)
     champion = variant_of(project, name, options.champion or FIRST_CHAMPION)
     first, other = _evaluated_variant(project, candidate, options, reporter), None
-    if champion is not None and _asks_the_same(candidate, champion):
+    if champion is not None and _is_same_version(candidate, champion):
         other = replace(first, task=champion)
     elif champion is not None:
         other = _evaluated_variant(project, champion, options, reporter)
     if GOLDEN.fullmatch(options.input):
         shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
         first, other = first.without(shown), other.without(shown) if other else None
-    _refuse_mixed_populations(first.outcomes)
+    _validate_population(first.outcomes)
     return Sides(first, other)
 
 
 def variant_of(project: Project, name: str, variant: str) -> Task | None:
-    """The task as the variant asks it; None where no version serves the stage that it names.
+    """The task in the named variant; None if no version serves the named stage.
 
     Raises:
-        UsageError: there is no such variant, ref or stage, or the version that serves it is found nowhere any more.
+        UsageError: the variant, ref or stage does not exist, or the version that serves the stage cannot be found.
     """
     if not variant.startswith(STAGE):
         return project.task(name, variant=variant)
@@ -190,12 +190,12 @@ def variant_of(project: Project, name: str, variant: str) -> Task | None:
 
 
 def commit_of(settings: Settings, task: Task) -> str | None:
-    """The commit that what the task asks was read at; None outside git."""
+    """The commit of the task's prompts; None outside git."""
     return task.git_sha or git_sha(settings.root)
 
 
 def _served(project: Project, name: str, label: str, served: dict[str, str | None]) -> Task:
-    """The promoted version: in the folder as it stands, or as it was at the commit it was promoted from."""
+    """The promoted version, from the current folder or from the commit it was promoted at."""
     current = project.task(name)
     for variant in (DEFAULT_VARIANT, *current.spec.variants):
         found = project.task(name, variant=variant)
@@ -204,7 +204,7 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
     promoted = served["git_sha"]
     if promoted is None:
         raise UsageError(
-            f"{label} of task '{name}' is inference version {served['inference_version']}, which the folder no longer asks, "
+            f"{label} of task '{name}' is inference version {served['inference_version']}, which the folder no longer has, "
             "and it was promoted outside git: expected a commit to read it from",
             next_step="promote a version again.",
         )
@@ -212,15 +212,15 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
     if found.versions.inference != served["inference_version"]:
         raise UsageError(
             f"{label} of task '{name}': expected inference version {served['inference_version']} at commit {promoted[:12]}, "
-            f"found {found.versions.inference}; it was promoted from files that were not committed, or the code that makes "
+            f"found {found.versions.inference}; it was promoted from uncommitted files, or the code that computes "
             "versions has changed",
             next_step="promote a version again.",
         )
     return found
 
 
-def _asks_the_same(candidate: Task, champion: Task) -> bool:
-    """True where neither what is sent nor what becomes of an answer differs; all else they have in common."""
+def _is_same_version(candidate: Task, champion: Task) -> bool:
+    """True if inference and policy version are the same; all else the two variants have in common."""
     one, other = candidate.versions, champion.versions
     return (one.inference, one.policy) == (other.inference, other.policy)
 
@@ -228,31 +228,31 @@ def _asks_the_same(candidate: Task, champion: Task) -> bool:
 def _evaluated_variant(
     context: StageContext, task: Task, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> EvaluatedVariant:
-    """The variant with its outcomes: of an earlier run over the same cases, or of one made now."""
-    asked = _run_options(task, options)
-    known = _VariantRun.find(context, task, asked)
+    """The variant with the outcomes of a reused run over the same cases, or of a new run."""
+    run_options = _run_options(task, options)
+    known = _VariantRun.find(context, task, run_options)
     if known is not None and options.prefer is not None and known.run is None:
-        known = None  # a judge is shown the records, which are gone with the snapshot; their answers are reused
-    found = known or _asked_now(context, task, asked, reporter)
+        known = None  # the judge needs the records, and thus the snapshot; a new run reuses the predictions
+    found = known or _new_run(context, task, run_options, reporter)
     if known is not None:
-        reporter.note(f"{task.variant}: answers of run {known.run_id}, which asked the same")
+        reporter.note(f"{task.variant}: run {known.run_id} of the same version is reused")
     outcomes = read_outcomes(context.warehouse, task, run_id=found.run_id, data_date=found.data_date)
     if outcomes.skipped:
         raise UsageError(
-            f"Run {found.run_id} of {task.variant}: its budget ended before {outcomes.skipped:,} requests were asked, so that "
-            "what is left is no fair sample",
-            next_step="raise --budget and give the same command again, what was answered is reused.",
+            f"Run {found.run_id} of {task.variant}: its budget ended before {outcomes.skipped:,} requests, so that the rest "
+            "is not a fair sample",
+            next_step="raise --budget and repeat the command, landed predictions are reused.",
         )
     if not outcomes.rows:
         raise UsageError(
-            f"Run {found.run_id} of {task.variant} has no answer: expected at least one record to evaluate."
+            f"Run {found.run_id} of {task.variant} has no prediction: expected at least one record to evaluate."
         )
     return EvaluatedVariant(task, found.run_id, found.data_date, outcomes, found.spent, found.run)
 
 
 @dataclass(frozen=True, slots=True)
 class _VariantRun:
-    """A run that answers for a variant."""
+    """The run of a variant."""
 
     run_id: str
     data_date: date
@@ -260,40 +260,40 @@ class _VariantRun:
     spent: RunSummary | None = None
 
     @classmethod
-    def find(cls, context: StageContext, task: Task, asked: RunOptions) -> _VariantRun | None:
-        """A completed run that asked the very same, by the same routes, and was judged by the same scorers.
+    def find(cls, context: StageContext, task: Task, options: RunOptions) -> _VariantRun | None:
+        """A completed run of the same inference version, routes and scorer versions; None if there is none.
 
-        Golden cases have a version, a table may have changed since. Taken whole, the run's failures count as they did:
-        asking only those again would give them a second chance.
+        Only for golden sets, which have a version: a table may have changed. The run is reused with its failures,
+        because repeating only those would bias the result.
         """
-        since = oldest_reused(asked.reuse or task.spec.reuse, now=datetime.now(UTC))
-        if since is None or asked.limit is not None or not uses_golden_set(task, asked):
+        since = oldest_reused(options.reuse or task.spec.reuse, now=datetime.now(UTC))
+        if since is None or options.limit is not None or not uses_golden_set(task, options):
             return None
         parameters = {
             "task": task.name,
             "inference_version": task.versions.inference,
-            "input_source": golden_label(task, input_of(task, asked)),
-            "epochs": asked.epochs,
+            "input_source": golden_label(task, input_of(task, options)),
+            "epochs": options.epochs,
             "since": since,
         }
         rows = context.warehouse.stream(EVALUATED_BEFORE.sql, parameters)
-        row = next((row for row in rows if _asked_and_judged_so(task, row)), None)
+        row = next((row for row in rows if _same_routes_and_scorers(task, row)), None)
         if row is None:
             return None
-        return cls(row["run_id"], row["data_date"], _run_on_this_machine(context, task, asked, row))
+        return cls(row["run_id"], row["data_date"], _run_on_this_machine(context, task, options, row))
 
 
-def _asked_and_judged_so(task: Task, row: Mapping[str, Any]) -> bool:
-    """True where neither time limits, attempts and rules of the routes nor a scorer were others."""
+def _same_routes_and_scorers(task: Task, row: Mapping[str, Any]) -> bool:
+    """True if the routes, with their timeouts, attempts and rules, and all scorer versions are the same."""
     routes = [route.model_dump(mode="json") for route in task.spec.routes]
     return (json.loads(row["routes"]), json.loads(row["scorer_versions"])) == (routes, dict(task.versions.scorers))
 
 
-def _run_on_this_machine(context: StageContext, task: Task, asked: RunOptions, row: Mapping[str, Any]) -> Run | None:
+def _run_on_this_machine(context: StageContext, task: Task, options: RunOptions, row: Mapping[str, Any]) -> Run | None:
     directory = context.snapshot_dir(row["run_id"])
     if not directory.is_dir():
         return None
-    options = replace(asked, data_date=row["data_date"])
+    options = replace(options, data_date=row["data_date"])
     return Run(
         facts=facts_of(task, options, run_id=row["run_id"]),
         task=task,
@@ -318,9 +318,9 @@ def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
     )
 
 
-def _asked_now(context: StageContext, task: Task, asked: RunOptions, reporter: EvaluationReporter) -> _VariantRun:
-    admission = admit(context, task, asked, report=reporter.counting("read"))
-    run, requests = admission.run, admission.records * asked.epochs
+def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: EvaluationReporter) -> _VariantRun:
+    admission = admit(context, task, options, report=reporter.counting("read"))
+    run, requests = admission.run, admission.records * options.epochs
     reporter.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")
     if admission.warning:
         reporter.note(f"warning: {admission.warning}")
@@ -329,20 +329,20 @@ def _asked_now(context: StageContext, task: Task, asked: RunOptions, reporter: E
             answer(context, run, progress, handle_signals=reporter.handle_signals)
         summary = finish(context, run, report=reporter.counting("scored"))
     except Interrupted as error:
-        raise Interrupted(error.message, next_step=AGAIN) from error
+        raise Interrupted(error.message, next_step=REPEAT_TO_RESUME) from error
     if summary.status != RunStatus.COMPLETED:
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "
             f"{summary.expected_predictions:,} predictions landed",
-            next_step="give the same command again, they are reused.",
+            next_step="repeat the command, they are reused.",
         )
-    return _VariantRun(run.run_id, asked.data_date, run, summary)
+    return _VariantRun(run.run_id, options.data_date, run, summary)
 
 
-def _refuse_two_populations(task: Task, options: EvaluationOptions) -> None:
+def _validate_input(task: Task, options: EvaluationOptions) -> None:
     if options.input == BOTH_SPLITS:
         raise UsageError(
-            "--input golden: expected one split, since prompts are made on dev cases and evaluated on the others",
+            "--input golden: expected one split, since prompts are written on dev cases and evaluated on gate cases",
             next_step="give golden:gate or golden:dev.",
         )
     if options.input == GATE_SPLIT and not any(case.split == GoldenSplit.GATE for case in task.cases):
@@ -353,10 +353,9 @@ def _refuse_two_populations(task: Task, options: EvaluationOptions) -> None:
         )
 
 
-def _refuse_mixed_populations(outcomes: Outcomes) -> None:
+def _validate_population(outcomes: Outcomes) -> None:
     if len(outcomes.populations) != 1:
         raise UsageError(
-            f"The records belong to {', '.join(outcomes.populations) or 'no population'}: expected one, since a rate is "
-            "of one",
+            f"The records belong to {', '.join(outcomes.populations) or 'no population'}: expected one population per rate",
             next_step="name it with --input, for example golden:gate.",
         )

@@ -1,8 +1,8 @@
-"""Step 5 of an evaluation: whether the candidate may ship, decided for each rule on the bounds of its evidence.
+"""Step 5 of an evaluation: the verdict of the gate, decided for each rule on the bounds of its evidence.
 
-A rule passes on its own one-sided 95 % bound, for all have to pass (intersection-union: Berger,
-Technometrics 24 (1982) 295); it fails on a bound adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65), so
-that equal variants fail some rule 5 % of the time at most.
+A rule passes on its one-sided 95 % bound without adjustment, because all rules must pass (intersection-union: Berger,
+Technometrics 24 (1982) 295). It fails on a bound adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65),
+so that the probability that equal variants fail any rule is at most 5 %.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """Someone answers for a rule that is not met, up to and including a day."""
+    """A rule set aside by an owner, up to and including a day."""
 
     rule: str
     owner: str
@@ -36,7 +36,7 @@ EXIT_CODES = {RuleDecision.PASS: 0, RuleDecision.FAIL: 1, RuleDecision.INCONCLUS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """A rule with what became of it and why; `unwaived` is its state without the waiver, which may have expired."""
+    """The outcome of a rule with its reason; `unwaived` is the state without the waiver, which may have expired."""
 
     rule: GateRule
     evidence: RuleEvidence | None
@@ -49,23 +49,23 @@ class GateOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateVerdict:
-    """The decision with every rule's outcome, in the order of the rules."""
+    """The decision, with the outcome of every rule in the order of the rules."""
 
     decision: RuleDecision
     outcomes: tuple[GateOutcome, ...]
 
     @property
     def waived(self) -> tuple[GateOutcome, ...]:
-        """The rules that did not count because someone answers for them."""
+        """The rules that do not count because of a waiver."""
         return tuple(outcome for outcome in self.outcomes if outcome.state is RuleState.WAIVED)
 
     @property
     def exit_code(self) -> int:
-        """Of the command: 0 PASS, 1 FAIL, 2 INCONCLUSIVE."""
+        """Exit code of the command: 0 for PASS, 1 for FAIL, 2 for INCONCLUSIVE."""
         return EXIT_CODES[self.decision]
 
     def blocks(self, *, on_inconclusive: OnInconclusive) -> bool:
-        """Whether a promotion stops here, for a stage's `on_inconclusive`: block or warn."""
+        """True if the decision blocks a promotion, given the `on_inconclusive` of the stage."""
         if self.decision is RuleDecision.INCONCLUSIVE:
             return on_inconclusive != OnInconclusive.WARN
         return self.decision is RuleDecision.FAIL
@@ -79,25 +79,25 @@ def decide(
     waivers: Sequence[Waiver] = (),
     champion: bool = True,
 ) -> GateVerdict:
-    """FAIL if any rule fails, PASS if all gated rules pass and at least one does, else INCONCLUSIVE.
+    """FAIL if any rule fails, PASS if all gated rules pass and there is at least one, else INCONCLUSIVE.
 
-    `evidence` is by the rules' names; a rule without any is inconclusive. Without a champion, regression rules are reported
-    only. Waived rules have no say, but stay in the family that Holm's adjustment is for.
+    `evidence` is by rule name; a rule without evidence is inconclusive. Without a champion, no-regression rules are
+    reported only. Waived rules do not count toward the decision, but remain in the family of Holm's adjustment.
 
     Raises:
-        ValueError: two rules have the same name, or a waiver names none of them.
+        ValueError: two rules have the same name, or a waiver names an unknown rule.
     """
     names = [rule.name for rule in rules]
     unknown = {waiver.rule for waiver in waivers} - set(names)
     if len(set(names)) < len(names) or unknown:
         raise ValueError(
-            f"rules {sorted(names)}: expected different names, and waivers for these; found {sorted(unknown)}"
+            f"rules {sorted(names)}: expected unique names, and waivers of these rules; found {sorted(unknown)}"
         )
     states = [_untested(rule, evidence.get(rule.name), champion=champion) for rule in rules]
-    tested = [place for place, outcome in enumerate(states) if outcome is None]
-    adjusted = holm([_p_failing(rules[place], evidence[rules[place].name]) for place in tested])
-    for place, p in zip(tested, adjusted, strict=True):
-        states[place] = _tested(rules[place], evidence[rules[place].name], p)
+    tested = [index for index, outcome in enumerate(states) if outcome is None]
+    adjusted = holm([_p_failing(rules[index], evidence[rules[index].name]) for index in tested])
+    for index, p in zip(tested, adjusted, strict=True):
+        states[index] = _tested(rules[index], evidence[rules[index].name], p)
     outcomes = tuple(_waived(outcome, waivers, today) for outcome in states if outcome is not None)
     return GateVerdict(decision=_decision([outcome.state for outcome in outcomes]), outcomes=outcomes)
 
@@ -111,16 +111,16 @@ def gate_waivers(gate: GateSpec) -> tuple[Waiver, ...]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for there being several, in the same order: Holm, Scand. J. Statist. 6 (1979) 65."""
+    """Holm's adjusted p-values, in the same order: Scand. J. Statist. 6 (1979) 65."""
     order, adjusted, highest = sorted(range(len(p_values)), key=p_values.__getitem__), [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * p_values[place]))
-        adjusted[place] = highest
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p_values[index]))
+        adjusted[index] = highest
     return adjusted
 
 
 def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> GateOutcome | None:
-    """The outcome of a rule that no test decides; None where one does."""
+    """The outcome of a rule that needs no test; None if a test decides it."""
     if rule.kind is RuleKind.NO_REGRESSION and not champion:
         return _outcome(rule, found, RuleState.REPORTED, "no champion yet: absolute rules only")
     if found is None:
@@ -139,18 +139,19 @@ def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> 
 
 def _counted(rule: GateRule, found: RuleEvidence) -> GateOutcome:
     short = [name for name in rule.covering if found.counts.get(name, 0) < rule.n_min]
-    if found.n < rule.bar:
-        return _outcome(rule, found, RuleState.FAIL, f"{found.n} golden cases, fewer than {rule.bar:g}")
+    if found.n < rule.threshold:
+        return _outcome(rule, found, RuleState.FAIL, f"{found.n} golden cases, fewer than {rule.threshold:g}")
     if short:
         return _outcome(rule, found, RuleState.FAIL, f"fewer than {rule.n_min} golden cases in {', '.join(short)}")
-    return _outcome(rule, found, RuleState.PASS, f"{found.n} golden cases, at least {rule.bar:g}")
+    return _outcome(rule, found, RuleState.PASS, f"{found.n} golden cases, at least {rule.threshold:g}")
 
 
 def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
-    """The p-value of "the rule is met", as given or read off the estimate and its bound on the side of the limit.
+    """The p-value of the hypothesis that the rule is met, from the evidence or derived from its estimate and bound.
 
-    Altman & Bland, BMJ 343 (2011) d2304: normal between the two, and `found.error` where the bound is at the limit. Where
-    unscored rows leave bounds without an estimate it is that error beyond them, and 1 within.
+    Derived as by Altman & Bland, BMJ 343 (2011) d2304: by the normal distribution, and `found.error` if the bound
+    equals the limit. If unscored rows leave bounds without an estimate, it is `found.error` outside the bounds and 1
+    within.
     """
     from scipy.special import ndtr, ndtri
 
@@ -166,22 +167,22 @@ def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
 def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutcome:
     lower, upper = _bounds(found)
     if rule.kind in AT_MOST:
-        met, said = upper <= rule.limit, (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
+        met, shown = upper <= rule.limit, (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
     else:
-        met, said = lower >= rule.limit, (f"lower bound {lower:.4g}", f"upper bound {upper:.4g}")
+        met, shown = lower >= rule.limit, (f"lower bound {lower:.4g}", f"upper bound {upper:.4g}")
     if rule.kind is RuleKind.NO_REGRESSION:
         met = lower > rule.limit
     if met:
-        return _outcome(rule, found, RuleState.PASS, f"{said[0]} meets {rule.limit:.4g}", adjusted_p)
+        return _outcome(rule, found, RuleState.PASS, f"{shown[0]} meets {rule.limit:.4g}", adjusted_p)
     if adjusted_p <= ERROR:
-        missed = f"{said[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
+        missed = f"{shown[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
         return _outcome(rule, found, RuleState.FAIL, missed, adjusted_p)
-    within = f"{rule.limit:.4g} is not clear of the bounds {lower:.4g} to {upper:.4g}"
+    within = f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
     return _outcome(rule, found, RuleState.INCONCLUSIVE, within, adjusted_p)
 
 
 def _bounds(found: RuleEvidence) -> tuple[float, float]:
-    """NaN, which meets nothing, for a bound that is not there."""
+    """Both bounds; NaN, which meets no limit, for a missing one."""
     return math.nan if found.lower is None else found.lower, math.nan if found.upper is None else found.upper
 
 
@@ -192,7 +193,7 @@ def _outcome(
 
 
 def _waived(outcome: GateOutcome, waivers: Sequence[Waiver], today: date) -> GateOutcome:
-    """With the latest waiver for its rule, which takes effect where it has not expired and the rule is not met."""
+    """The outcome with the latest waiver of its rule, which applies if the rule is not met and it has not expired."""
     own = [waiver for waiver in waivers if waiver.rule == outcome.rule.name]
     if not own:
         return outcome

@@ -9,7 +9,8 @@ from typing import Any
 
 from assay.inference.keys import prediction_id
 from assay.performance.fast_init import quick_init
-from assay.records import Content, Prediction, Response, Score
+from assay.records import Content, Prediction, Response
+from assay.records.evaluation import Score
 from assay.records.statuses import Stage
 
 

@@ -30,7 +30,7 @@ from assay.labels.queries import HUMAN_LABELS, PREDICTIONS_TO_LABEL, RUN_TO_LABE
 from assay.labels.questions import questions_of
 from assay.labels.queue import annotator_name
 from assay.project import masker
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.runs.chunks import chunks
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task

@@ -27,9 +27,9 @@ from assay.labels.sample_designs import (
     pick_triage,
 )
 from assay.project import StageContext
-from assay.records import Assignment
+from assay.records.evaluation import Assignment
 from assay.records.statuses import SamplePurpose, ScoreStatus
-from assay.statistics.labelled_sample import SamplingDesign
+from assay.statistics.labeled_sample import SamplingDesign
 from assay.tasks.rubric import FAIL, PASS
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.records.statuses import ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 

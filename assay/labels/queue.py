@@ -13,7 +13,7 @@ from typing import NamedTuple
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import WITHDRAWN
-from assay.records import Assignment
+from assay.records.evaluation import Assignment
 from assay.records.statuses import AssignmentEvent, AssignmentRole, SamplePurpose
 
 LABEL, ADJUDICATE = AssignmentRole.LABEL, AssignmentRole.ADJUDICATE

@@ -18,7 +18,8 @@ from assay.labels.queries import HUMAN_LABELS, LABEL_QUEUE, QUEUED_CONTENTS
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion, questions_of
 from assay.labels.queue import ASSIGNED, LABEL, ItemKey, LabelingProgress, LabelQueue, SubmittedLabel, key_of
 from assay.project import StageContext, masker
-from assay.records import Assignment, Row
+from assay.records.evaluation import Assignment
+from assay.records.row import Row
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter

@@ -1,7 +1,7 @@
 """Frozen row types, one per landing table, field for field as in `warehouse/schemas/*.json`.
 
-The landing writer adds `landed_at` and `row_hash`, so a record has no fields for them. Row types of evaluation are in
-`evaluation.py`, and imported from here like the others.
+The landing writer adds `landed_at` and `row_hash`, so a record has no fields for them. The row types of evaluation are
+in `evaluation.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,8 @@ from decimal import Decimal
 from typing import ClassVar
 
 from assay.performance.fast_init import quick_init
-from assay.records.evaluation import Assignment as Assignment
-from assay.records.evaluation import Comparison as Comparison
-from assay.records.evaluation import Estimate as Estimate
-from assay.records.evaluation import Gate as Gate
-from assay.records.evaluation import Promotion as Promotion
-from assay.records.evaluation import Score as Score
-from assay.records.row import JsonText as JsonText
-from assay.records.row import Row as Row
+from assay.records.evaluation import Assignment, Comparison, Estimate, Gate, Promotion, Score
+from assay.records.row import JsonText, Row
 from assay.records.statuses import (
     AnswerSource,
     BatchState,

@@ -5,7 +5,7 @@ compare with `==` or `in`, not with `is`. Reading a member off its class takes 0
 for every row keeps it in a constant of its module. JSON takes a member as a value; as a key it needs `.value`.
 
 Values used by one package only are defined there: `statistics.measured.Status`,
-`statistics.labelled_sample.SamplingDesign`, `inference.endpoint.failures.FailureKind`.
+`statistics.labeled_sample.SamplingDesign`, `inference.endpoint.failures.FailureKind`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any
 
 from assay.checks import CheckResult, Scorer, Subject, build_scorer
 from assay.inference.keys import score_id
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.records.statuses import PredictionStatus, ScorerKind
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task

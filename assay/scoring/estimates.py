@@ -12,18 +12,16 @@ import orjson
 
 from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
-from assay.records import Estimate
-from assay.records.statuses import ANSWERED as ANSWERED
-from assay.records.statuses import PredictionStatus
+from assay.records.evaluation import Estimate
+from assay.records.statuses import ANSWERED, PredictionStatus
 from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
-from assay.scoring.tally import OVERALL as OVERALL
-from assay.scoring.tally import RELIABILITY as RELIABILITY
 from assay.scoring.tally import ScoreVerdict as Verdict
 from assay.statistics.conventions import DEFAULT_TENANT, MAX_UNSCORED_SHARE
 from assay.statistics.measured import Measured
 from assay.statistics.rates import between, grouped_rate, too_much_unscored
-from assay.statistics.repeats import Repeated, nested_variance
+from assay.statistics.repeats import Repeats, nested_variance
 from assay.statistics.sampling import Groups
+from assay.tasks.gate_spec import RELIABILITY
 from assay.tasks.task import Task
 from assay.version import code_version
 
@@ -184,13 +182,13 @@ def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, ep
             yield estimate_row(measured, facts, metric=metric, population=place.population, slice=place.slice)
 
 
-def _cases(cell: Cell) -> list[Repeated]:
+def _cases(cell: Cell) -> list[Repeats]:
     """Returns the epochs as scored; with too many unscored ones, as for any rate, the worst and the best case."""
     import numpy as np
 
     unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)
     return [
-        Repeated.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
+        Repeats.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
         for case in unknown
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from assay.records import Score
+from assay.records.evaluation import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ import orjson
 from assay.errors import UsageError
 from assay.guards.masking import restore
 from assay.project import StageContext
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.runs.chunks import chunks
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import MaskedRecord, RecordMasker

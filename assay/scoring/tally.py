@@ -9,10 +9,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from assay.records.keys import ClusterKey
-from assay.records.statuses import ANSWERED as ANSWERED
-from assay.records.statuses import PredictionStatus, ScoreStatus
-from assay.tasks.gate_spec import OVERALL as OVERALL
-from assay.tasks.gate_spec import RELIABILITY as RELIABILITY
+from assay.records.statuses import ANSWERED, PredictionStatus, ScoreStatus
+from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,8 +1,8 @@
-"""How far two or more raters agree beyond chance, each figure with its interval.
+"""Chance-corrected agreement of two or more raters, with confidence intervals.
 
-Rows are items. Every coefficient is 1 - observed / expected disagreement. The interval is that of the observed
-disagreement as a share at its effective n (`rates.score_at_effective_n`), divided by the expected: it respects weights
-and clusters, stays at most 1, and has a width where raters agree perfectly, which Wald's interval has not.
+Rows are items. Every coefficient is 1 - observed disagreement / expected disagreement. The interval is that of the
+observed disagreement at its effective n (`rates.score_at_effective_n`), divided by the expected disagreement. It takes
+weights and clusters into account, stays at most 1, and keeps a width where raters agree perfectly, unlike Wald's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import score_at_effective_n
-from assay.statistics.sampling import ALONE, Groups, Sampling
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 Weighting = Literal["nominal", "linear", "quadratic"]
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]
 MOST_VALUES = 2_000
-"""More distinct values than this make the table of their pairs too large."""
-ONE_CATEGORY = "all labels are the same: chance alone would agree as well"
+"""Largest number of distinct values: the table of their pairs grows with its square."""
+ONE_CATEGORY = "all labels are the same, so that chance agreement is 100 %"
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How far apart two categories of Cohen's kappa lie; those not given are the labels seen, in ascending order."""
+    """Distances between the categories of Cohen's kappa. By default the categories are the labels found, ascending."""
 
     weighting: Weighting = "nominal"
     categories: tuple[Any, ...] | None = None
@@ -46,21 +46,21 @@ def cohens_kappa(
     second: Sequence[Hashable | None],
     *,
     scale: Scale = NOMINAL,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Cohen's kappa of two raters over the items that both labelled; weighted where the scale says so.
+    """Cohen's kappa of two raters over the items that both labeled, with the weighting of the scale.
 
     Cohen, Educ. Psychol. Meas. 20 (1960) 37 and Psychol. Bull. 70 (1968) 213; the variance is that of Fleiss, Cohen &
-    Everitt (Psychol. Bull. 72 (1969) 323), linearised so that weights and clusters enter.
+    Everitt (Psychol. Bull. 72 (1969) 323), linearized to take weights and clusters into account.
 
     Raises:
-        ValueError: sequences of different length, or a label that is not among the scale's categories.
+        ValueError: the sequences differ in length, or a label is not among the scale's categories.
     """
     import numpy as np
 
     if len(first) != len(second):
-        raise ValueError(f"second: one label an item was expected, {len(first)} items; found {len(second)}")
+        raise ValueError(f"second: expected one label per item ({len(first)}), found {len(second)}")
     both = np.array([not (missing(a) or missing(b)) for a, b in zip(first, second, strict=True)], dtype=bool)
     groups = Groups.of(len(first), sampling)
     if not both.any():
@@ -83,17 +83,17 @@ def krippendorffs_alpha(
     ratings: Sequence[Sequence[Any]],
     *,
     metric: Metric = "nominal",
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Krippendorff's alpha of any number of raters; each item holds its ratings in any order, None where one is missing.
+    """Krippendorff's alpha of any number of raters; an item's ratings are in any order, None for a missing one.
 
-    Krippendorff, Content Analysis (Sage, 4th ed. 2019), ch. 12. Items with fewer than two ratings say nothing. The
-    variance is linearised over items, the ordinal metric's dependence on the ratings included. All but the nominal metric
-    take numbers, or labels in ascending order for the ordinal one.
+    Krippendorff, Content Analysis (Sage, 4th ed. 2019), ch. 12. Items with fewer than two ratings are omitted. The
+    variance is linearized over items, including the dependence of the ordinal metric on the ratings. The nominal metric
+    takes any labels, the ordinal one labels that sort in ascending order, the others numbers.
 
     Raises:
-        ValueError: more than 2,000 distinct values, or ratings that the metric cannot measure.
+        ValueError: there are more than 2,000 distinct values, or ratings that do not fit the metric.
     """
     import numpy as np
 
@@ -124,12 +124,13 @@ def gwets_ac1(
     ratings: Sequence[Sequence[Any]],
     *,
     categories: tuple[Any, ...] | None = None,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Gwet's AC1 of any number of raters, which stays high where nearly all labels are of one category.
+    """Gwet's AC1 of any number of raters, which stays high where nearly all labels fall in one category.
 
-    Gwet, Br. J. Math. Stat. Psychol. 61 (2008) 29. Chance agreement is spread over the categories given, or those seen.
+    Gwet, Br. J. Math. Stat. Psychol. 61 (2008) 29. Chance agreement is spread over the given categories, by default
+    those found in the ratings.
     """
     import numpy as np
 
@@ -151,9 +152,9 @@ def gwets_ac1(
 
 
 def percent_agreement(
-    ratings: Sequence[Sequence[Any]], *, sampling: Sampling = ALONE, level: float = LEVEL
+    ratings: Sequence[Sequence[Any]], *, sampling: Sampling = INDEPENDENT, level: float = LEVEL
 ) -> Measured:
-    """The share of pairs of ratings of an item that are the same, as a mean over items with at least two ratings."""
+    """Share of an item's pairs of ratings that are equal, averaged over the items with at least two ratings."""
     import numpy as np
 
     table, kept = _Ratings.of(ratings, least=2)
@@ -166,7 +167,7 @@ def percent_agreement(
 
 @dataclass(frozen=True)
 class _Coefficient:
-    """1 - observed / chance, with what each item adds to the two."""
+    """1 - observed / chance, with the influence of each item on both terms."""
 
     observed: float
     chance: float
@@ -174,7 +175,7 @@ class _Coefficient:
     expected: Floats
 
     def measured(self, groups: Groups, *, level: float) -> Measured:
-        """The coefficient; without a value where chance leaves no disagreement."""
+        """The coefficient with its interval; no value where the expected disagreement is 0."""
         if self.chance <= 0:
             return unmeasured(ONE_CATEGORY, level=level, n=groups.n)
         influence = self.own - self.observed / self.chance * self.expected
@@ -187,7 +188,7 @@ class _Coefficient:
 
 @dataclass(frozen=True)
 class _Ratings:
-    """Ratings as numbers of categories: one row an item, -1 where there is none; only items with enough of them."""
+    """Ratings as category codes: one row per item, -1 for no rating; only items with enough ratings."""
 
     codes: Codes
     categories: tuple[Any, ...]
@@ -197,7 +198,7 @@ class _Ratings:
     def of(
         cls, ratings: Sequence[Sequence[Any]], *, least: int, categories: tuple[Any, ...] | None = None
     ) -> tuple[_Ratings, NDArray[np.bool_]]:
-        """The items with at least so many ratings, and which of all items those are."""
+        """The items with at least `least` ratings, and a mask of those items among all."""
         import numpy as np
 
         items = [[label for label in item if not missing(label)] for item in ratings]
@@ -206,21 +207,21 @@ class _Ratings:
         flat = [label for item in items for label in item]
         known = categories or ordered(flat)
         if len(known) > MOST_VALUES:
-            raise ValueError(f"ratings: at most {MOST_VALUES} distinct values were expected, found {len(known)}")
+            raise ValueError(f"ratings: expected at most {MOST_VALUES} distinct values, found {len(known)}")
         counts = np.array([len(item) for item in items], dtype=np.intp)
         codes = np.full((len(items), int(counts.max()) if len(items) else 0), -1, dtype=np.intp)
         codes[np.arange(codes.shape[1]) < counts[:, None]] = codes_of(flat, known)
         return cls(codes, known, counts.astype(np.float64)), kept
 
     def sum_of(self, values: Floats) -> Floats:
-        """The sum over the ratings of an item of what is given for each category."""
+        """For each item the sum of its ratings' values, given one value per category."""
         import numpy as np
 
         padded = np.append(values, 0.0)
         return np.asarray(padded[self.codes].sum(axis=1))
 
     def within(self, apart: Floats) -> Floats:
-        """Σ over ordered pairs of an item's ratings of their distance, over its ratings - 1."""
+        """For each item the sum of distances over ordered pairs of ratings, divided by its number of ratings - 1."""
         import numpy as np
 
         padded = np.pad(apart, ((0, 1), (0, 1)))
@@ -232,13 +233,13 @@ class _Ratings:
         return np.asarray(pairs / np.maximum(self.counts - 1, 1))
 
     def disagreement(self) -> Floats:
-        """The share of an item's pairs of ratings that differ."""
+        """For each item the share of its pairs of ratings that differ."""
         import numpy as np
 
         return self.within(1 - np.eye(len(self.categories))) / self.counts
 
     def coincidences(self, weights: Floats) -> Floats:
-        """Krippendorff's table of pairable values."""
+        """Krippendorff's coincidence matrix."""
         import numpy as np
 
         size, columns = len(self.categories), self.codes.T
@@ -257,7 +258,7 @@ def missing(label: Any) -> bool:
 
 
 def ordered(labels: Sequence[Any]) -> tuple[Any, ...]:
-    """The distinct labels in ascending order; those that have none, by their text."""
+    """The distinct labels in ascending order; labels that do not compare are ordered by their text."""
     distinct = set(labels)
     try:
         return tuple(sorted(distinct))
@@ -266,18 +267,18 @@ def ordered(labels: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def codes_of(labels: Sequence[Any], categories: tuple[Any, ...]) -> Codes:
-    """The place of each label among the categories.
+    """The position of each label among the categories.
 
     Raises:
-        ValueError: a label that is not among them.
+        ValueError: a label is not among the categories.
     """
     import numpy as np
 
-    places = {category: place for place, category in enumerate(categories)}
-    strange = next((label for label in labels if label not in places), None)
-    if strange is not None:
-        raise ValueError(f"labels: one of {', '.join(map(str, categories))} was expected, found {strange!r}")
-    return np.fromiter((places[label] for label in labels), dtype=np.intp, count=len(labels))
+    positions = {category: position for position, category in enumerate(categories)}
+    unknown = next((label for label in labels if label not in positions), None)
+    if unknown is not None:
+        raise ValueError(f"labels: expected one of {', '.join(map(str, categories))}, found {unknown!r}")
+    return np.fromiter((positions[label] for label in labels), dtype=np.intp, count=len(labels))
 
 
 def _shares(groups: Groups, codes: Codes, size: int) -> Floats:
@@ -287,7 +288,7 @@ def _shares(groups: Groups, codes: Codes, size: int) -> Floats:
 
 
 def _apart(size: int, weighting: Weighting) -> Floats:
-    """Distances of categories in their order, 0 to 1."""
+    """Distances between the ordered categories, 0 to 1."""
     import numpy as np
 
     places = np.arange(size, dtype=np.float64)
@@ -296,7 +297,7 @@ def _apart(size: int, weighting: Weighting) -> Floats:
 
 
 def _of_several(groups: Groups, several: NDArray[np.bool_], apart: Floats) -> tuple[float, Floats]:
-    """The mean over items with several ratings, and what each of all items adds to it."""
+    """The mean over items with several ratings, and the influence of every item on it."""
     import numpy as np
 
     portion = groups.mean(several.astype(np.float64))
@@ -314,18 +315,18 @@ def _distances(categories: tuple[Any, ...], totals: Floats, metric: Metric) -> F
     try:
         values = np.array(categories, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"ratings: numbers were expected for the {metric} metric, found {categories[:3]}") from error
+        raise ValueError(f"ratings: expected numbers for metric {metric}, found {categories[:3]}") from error
     apart = values[:, None] - values[None, :]
     if metric == "interval":
         return np.asarray(apart**2)
     if (values < 0).any():
-        raise ValueError("ratings: numbers of at least 0 were expected for the ratio metric")
+        raise ValueError("ratings: expected numbers of at least 0 for the ratio metric, found a negative one")
     both = values[:, None] + values[None, :]
     return np.asarray(np.divide(apart, both, out=np.zeros_like(apart), where=both > 0) ** 2)
 
 
 def _rank_steps(totals: Floats) -> Floats:
-    """Ratings between two categories, each of the two counted by half."""
+    """Number of ratings between two categories, with half of those in each of the two."""
     import numpy as np
 
     middles = totals.cumsum() - totals / 2
@@ -333,10 +334,10 @@ def _rank_steps(totals: Floats) -> Floats:
 
 
 def _pull_on_ranks(share: Floats, totals: Floats) -> Floats:
-    """How Σ share × (rank steps)² grows with the ratings of each category.
+    """Derivative of Σ share × (rank step)² with respect to the number of ratings in each category.
 
-    The step from c to k > c is the difference of their middles, and the middle of k grows by 1 for each rating below k and
-    by 1/2 for one of k itself.
+    The rank step from c to k > c is the difference of their mid-ranks. One more rating raises the mid-rank of k by 1 if
+    it is below k, and by 1/2 if it is in k.
     """
     import numpy as np
 

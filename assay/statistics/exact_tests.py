@@ -1,7 +1,4 @@
-"""Exact one-sided tests for a rate and for a paired difference of rates; they hold at every sample size.
-
-What is tested, and in which order, belongs to the callers.
-"""
+"""Exact one-sided tests of a rate and of a paired difference of rates, valid at every sample size."""
 
 from __future__ import annotations
 
@@ -11,24 +8,24 @@ from assay.statistics.conventions import NUISANCE_SHARE
 
 NUISANCE_POINTS = 12
 SPREAD = 8.0
-"""Standard deviations of the number of discordant pairs that are summed over; what is left out is below 1e-14."""
+"""Range of the sum over the number of discordant pairs, in standard deviations; the remainder is below 1e-14."""
 BISECTIONS = 16
 
 
 def rate_above_p(successes: int, n: int, *, rate: float) -> float:
-    """The p-value of "the true rate is at most `rate`": how likely at least `successes` of `n` are at that rate.
+    """The p-value of the hypothesis that the true rate is at most `rate`: P(at least `successes` of `n`) at that rate.
 
     The exact binomial test; its inversion is Clopper and Pearson's bound, Biometrika 26 (1934) 404.
     """
     from scipy.special import bdtrc
 
     if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n}: there must be 0 to n of at least 1")
+        raise ValueError(f"{successes} successes of {n}: expected 0 to n, and n of at least 1")
     return float(bdtrc(successes - 1, n, rate)) if successes else 1.0
 
 
 def rate_bounds(successes: int, n: int, *, error: float) -> tuple[float, float]:
-    """Lower and upper bound of the rate, each wrong with probability `error` at most (Clopper and Pearson)."""
+    """Lower and upper bound of the rate, each with an error probability of at most `error` (Clopper & Pearson)."""
     from scipy.special import betaincinv
 
     low = float(betaincinv(successes, n - successes + 1, error)) if successes else 0.0
@@ -37,21 +34,21 @@ def rate_bounds(successes: int, n: int, *, error: float) -> tuple[float, float]:
 
 
 def difference_above_p(gains: int, losses: int, n: int, *, difference: float, error: float) -> float:
-    """The p-value of "the true mean of n paired differences is at most `difference`".
+    """The p-value of the hypothesis that the true mean of n paired differences is at most `difference`.
 
-    A pair counts +1 (`gains`), -1 (`losses`) or 0. The share of pairs that differ is unknown: the p-value is the largest
-    over a one-sided confidence interval for it, plus that interval's own error, a fixed part of `error` (Berger & Boos,
-    J. Am. Stat. Assoc. 89 (1994) 1012), so it is valid at every n. It is meant to be held against `error`.
+    A pair counts +1 (`gains`), -1 (`losses`) or 0. The share of pairs that differ is unknown: the p-value is the
+    largest over a one-sided confidence interval for it, plus the error of that interval, a fixed part of `error`
+    (Berger & Boos, J. Am. Stat. Assoc. 89 (1994) 1012). It is valid at every n, and is to be compared with `error`.
     """
     import numpy as np
 
     differing = gains + losses
     if min(gains, losses) < 0 or differing > n or n < 1:
-        raise ValueError(f"{gains} gains and {losses} losses of {n} pairs: there must be 0 to n of at least 1")
+        raise ValueError(f"{gains} gains and {losses} losses of {n} pairs: expected 0 to n, and n of at least 1")
     spent = NUISANCE_SHARE * error
     highest = rate_bounds(differing, n, error=spent)[1]
     lowest = max(abs(difference), 1e-9)
-    if highest < lowest:  # no share of differing pairs that is left could make such a difference
+    if highest < lowest:  # no share of differing pairs within its bound allows this difference
         return spent
     shares = np.linspace(lowest, highest, NUISANCE_POINTS)
     largest = max(_tail(gains - losses, n, share=float(share), difference=difference) for share in shares)
@@ -59,9 +56,9 @@ def difference_above_p(gains: int, losses: int, n: int, *, difference: float, er
 
 
 def difference_bounds(gains: int, losses: int, n: int, *, error: float) -> tuple[float, float]:
-    """Lower and upper bound of the mean paired difference, each wrong with probability `error` at most.
+    """Lower and upper bound of the mean paired difference, each with an error probability of at most `error`.
 
-    The inversion of `difference_above_p`, to about 1e-4 on the outer side.
+    The inversion of `difference_above_p`, rounded outward by about 1e-4.
     """
     return _lower(gains, losses, n, error=error), -_lower(losses, gains, n, error=error)
 
@@ -78,7 +75,7 @@ def _lower(gains: int, losses: int, n: int, *, error: float) -> float:
 
 
 def _tail(seen: int, n: int, *, share: float, difference: float) -> float:
-    """How likely gains - losses is at least `seen` when that share of n pairs differs and its mean is n·`difference`."""
+    """P(gains - losses >= `seen`) if the given share of n pairs differs and the mean is n·`difference`."""
     import numpy as np
     from scipy.special import betainc, gammaln, xlog1py, xlogy
 
@@ -89,7 +86,7 @@ def _tail(seen: int, n: int, *, share: float, difference: float) -> float:
     likely = np.exp(ways + xlogy(counts, share) + xlog1py(n - counts, -share))
     least = np.ceil((counts + seen) / 2)
     gain = min(1.0, max(0.0, (share + difference) / (2 * share)))
-    asked = np.clip(least, 1, np.maximum(counts, 1))
-    tail = betainc(asked, np.maximum(counts, 1) - asked + 1, gain)
+    threshold = np.clip(least, 1, np.maximum(counts, 1))
+    tail = betainc(threshold, np.maximum(counts, 1) - threshold + 1, gain)
     tail = np.where(least <= 0, 1.0, np.where(least > counts, 0.0, tail))
     return float((likely * tail).sum())

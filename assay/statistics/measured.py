@@ -1,7 +1,4 @@
-"""Intervals for a share of outcomes, and what every estimate of this room looks like.
-
-Which method fits which rows is decided in `rates.py` and `agreement.py`; here are the bounds themselves.
-"""
+"""The type of every estimate, and binomial confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from assay.statistics.conventions import FEWEST_OUTCOMES, LEVEL
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Bounds of a rate, 0 to 1, at the level asked for, and the name of the method."""
+    """Bounds of a rate, 0 to 1, and the name of the method."""
 
     low: float
     high: float
@@ -22,23 +19,24 @@ class Interval:
 
 
 class Status(StrEnum):
-    """What an estimate may be used for; `reason` beside it says why."""
+    """How far an estimate can be relied on; the field `reason` beside it explains a status other than ok."""
 
     OK = "ok"
     WARNING = "warning"
-    """The interval holds, but rests on few clusters."""
+    """The interval is valid, but is based on few clusters."""
     TOO_FEW = "too_few"
-    """Too little to say; the bounds of a rate, where there are any, are conservative."""
+    """Too few data; the bounds of a rate, where there are any, are conservative."""
     INCONCLUSIVE = "inconclusive"
-    """Too few clusters to tell how much they differ."""
+    """Too few clusters to estimate the variance between them."""
     UNSCORED = "unscored"
     """No value; the bounds are those of the worst and the best case."""
     NONE = "none"
+    """No value and no bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """An estimate with its bounds; most fields are columns of `estimates`."""
+    """An estimate with its interval; most fields are columns of table `estimates`."""
 
     value: float | None
     low: float | None
@@ -47,29 +45,30 @@ class Measured:
     method: str
     n: int
     clusters: int | None = None
-    """Independent groups: clusters, a record without one counting as its own."""
+    """Number of independent groups: clusters, and records without a cluster."""
     effective_n: float | None = None
     standard_error: float | None = None
-    """Between groups, linearised; None where one outcome is all there is, or a binomial's follows from value and n."""
+    """Linearized, between groups; None without variation, and for a binomial, where it follows from value and n."""
     status: Status = Status.OK
     reason: str | None = None
     worst: float | None = None
-    """The value if every unscored row had failed, where too many are unscored for a value."""
+    """The value if every unscored row failed, where too many are unscored for a value."""
     best: float | None = None
+    """The value if every unscored row passed, where too many are unscored for a value."""
 
 
 def unmeasured(reason: str, *, level: float, n: int = 0, status: Status = Status.NONE) -> Measured:
-    """Nothing, with the reason."""
+    """An estimate without a value, with the reason."""
     return Measured(value=None, low=None, high=None, level=level, method="none", n=n, status=status, reason=reason)
 
 
 def proportion_interval(successes: int, n: int, *, level: float = LEVEL) -> Interval:
-    """Wilson's score interval, or Clopper and Pearson's exact one where successes or failures are few.
+    """Wilson's score interval, or Clopper & Pearson's exact interval where successes or failures are few.
 
     Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Clopper & Pearson, Biometrika 26 (1934) 404.
 
     Raises:
-        ValueError: not 0 <= successes <= n with n at least 1.
+        ValueError: successes are not from 0 to n, or n is below 1.
     """
     from scipy.stats import binomtest
 
@@ -79,19 +78,19 @@ def proportion_interval(successes: int, n: int, *, level: float = LEVEL) -> Inte
 
 
 def wilson_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
-    """Wilson's interval for a share of n, which need not be a whole number; each bound wrong with probability `error`."""
+    """Wilson's interval for a share of n, with error probability `error` on each side; n may be fractional."""
     from scipy.special import ndtri
 
     z = float(ndtri(1 - error))
-    centre, spread = share + z**2 / (2 * n), z * math.sqrt(max(0.0, share * (1 - share)) / n + z**2 / (4 * n**2))
+    center, spread = share + z**2 / (2 * n), z * math.sqrt(max(0.0, share * (1 - share)) / n + z**2 / (4 * n**2))
     scale = 1 + z**2 / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    return max(0.0, (center - spread) / scale), min(1.0, (center + spread) / scale)
 
 
 def exact_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
-    """Clopper and Pearson's interval for a share of n, neither n nor the successes whole numbers.
+    """Clopper & Pearson's interval for a share of n; n and the number of successes may be fractional.
 
-    So used by Korn & Graubard, Survey Methodology 24 (1998) 193.
+    Used in this way by Korn & Graubard, Survey Methodology 24 (1998) 193.
     """
     from scipy.special import betaincinv
 

@@ -1,8 +1,4 @@
-"""Candidate against champion on the same records: the difference of their rates, its bounds, and whether it is enough to say.
-
-Pure computation on outcomes from 0 to 1. Which rows are compared belongs to the callers, what follows from the bounds to
-`gate_rules.py`, the formulas to `paired_methods.py`.
-"""
+"""Paired comparison of candidate and champion: the difference of their rates, with bounds and a status."""
 
 from __future__ import annotations
 
@@ -25,7 +21,7 @@ from assay.statistics.paired_bounds import (
     mcnemar_p,
 )
 from assay.statistics.power import mde_of_plan, records_for
-from assay.statistics.sampling import ALONE, Groups, Sampling, spread_of
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,29 +42,30 @@ OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """The outcomes of both variants on the records that both answered, one row a record.
+    """The outcomes of both variants on the records that both have, one row per record.
 
-    `candidate` and `champion` hold values from 0 to 1, in one column or in one per epoch; NaN where an outcome could not be
-    scored, infinite where a record has no such epoch. `sampling` has the cluster and weight of each record; its `records` is not used. `only_candidate` and
-    `only_champion` count the records that were left out because the other variant did not have them.
+    `candidate` and `champion` hold values from 0 to 1, in one column or one column per epoch: NaN for an unscored
+    outcome, infinity for an epoch that the record does not have. `sampling` has the cluster and weight of each record;
+    its `records` is unused. `only_candidate` and `only_champion` count the records that are omitted because one variant
+    lacks them.
     """
 
     candidate: Floats
     champion: Floats
-    sampling: Sampling = ALONE
+    sampling: Sampling = INDEPENDENT
     only_candidate: int = 0
     only_champion: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedComparison:
-    """Candidate minus champion, as a difference of rates; `gains` and `losses` are the records that differ.
+    """Candidate minus champion, as a difference of rates; `gains` and `losses` count the records that differ.
 
-    `low` and `high` are the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds; `bounds` gives them, and
-    p-values, at any other error. `p_value` is two-sided, of "no difference". `mde_of_plan` is the smallest true difference
-    that such a comparison finds four times in five, `needed` how many records of the same kind would make that the wanted
-    one. `unscored` records have an outcome without a score, `left_out` ones were answered by one variant only. `resampled`
-    is a second opinion on the interval by BCa bootstrap, where resamples were asked for.
+    `low` and `high` are the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds; `bounds` gives bounds
+    and p-values at any other error probability. `p_value` is two-sided, for the hypothesis of no difference. `mde` is
+    the minimum detectable effect of this comparison, and `needed` the number of similar records with which the wanted
+    difference would be the MDE. `unscored` counts records with an unscored outcome, `left_out` those that only one
+    variant has. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
     """
 
     difference: float
@@ -84,7 +81,7 @@ class PairedComparison:
     method: str
     status: Status
     reason: str | None
-    detectable: float
+    mde: float
     needed: int | None
     unscored: int
     left_out: int
@@ -99,18 +96,19 @@ def pair(
     clusters: Mapping[Key, str | None] | None = None,
     weights: Mapping[Key, float] | None = None,
 ) -> Pairs:
-    """The outcomes by record, put side by side in the order of the keys; a record is a sequence of its epochs.
+    """The outcomes of the records that both variants have, in the order of the keys.
 
-    A record without a cluster is a cluster of its own. Epochs may differ in number; NaN is one that could not be scored.
+    Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record without
+    a cluster is a separate cluster.
 
     Raises:
-        UsageError: the two have no record in common.
+        UsageError: the variants have no record in common.
     """
     shared = sorted(candidate.keys() & champion.keys())
-    alone = len(candidate) - len(shared), len(champion) - len(shared)
+    only = len(candidate) - len(shared), len(champion) - len(shared)
     if not shared:
         raise UsageError(
-            f"Nothing to compare: the candidate has {alone[0]} records and the champion {alone[1]}, none in common; "
+            f"Nothing to compare: the candidate has {only[0]} records and the champion {only[1]}, none in common; "
             "expected some",
             next_step="run both on the same records.",
         )
@@ -121,20 +119,20 @@ def pair(
             clusters=[clusters.get(record) for record in shared] if clusters else None,
             weights=[weights[record] for record in shared] if weights else None,
         ),
-        only_candidate=alone[0],
-        only_champion=alone[1],
+        only_candidate=only[0],
+        only_champion=only[1],
     )
 
 
 def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
-    """The difference with the method that fits the data: one yes/no outcome, fractions or epochs, or clusters.
+    """The difference, by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
 
-    Up to 1 % of the records may have an unscored outcome, which is left out. With more, the bounds are those of the worst
-    and of the best case.
+    Up to 1 % of the records may have an unscored outcome; these outcomes are omitted. With more, the bounds are those
+    of the worst and the best case.
 
     Raises:
-        UsageError: an outcome is not from 0 to 1, the shapes do not fit, or no record is scored for both.
-        ValueError: a cluster or weight is missing or no weight is a positive number.
+        UsageError: an outcome is outside 0 to 1, the shapes differ, or no record is scored for both variants.
+        ValueError: a cluster or weight is missing, or a weight is not positive.
     """
     for name, outcomes in (("candidate", pairs.candidate), ("champion", pairs.champion)):
         _validate(name, outcomes, records=len(pairs.candidate))
@@ -142,11 +140,11 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     scored = _differences(pairs, groups)
     if not len(scored.values):
         raise UsageError(f"None of the {groups.n} records in common is scored for both variants; nothing to compare.")
-    question = _Question(
+    options = _CompareOptions(
         wanted=wanted, resamples=resamples, seed=seed, left_out=pairs.only_candidate + pairs.only_champion
     )
     unscored = int((_unscored(pairs.candidate) | _unscored(pairs.champion)).sum())
-    found = replace(_compared(scored, question), unscored=unscored)
+    found = replace(_compared(scored, options), unscored=unscored)
     if unscored <= MAX_UNSCORED_SHARE * groups.n:
         return found
     worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
@@ -154,7 +152,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
 
 
 def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:
-    """The comparison of the scored records, with the bounds that unscored ones leave."""
+    """The comparison of the scored records, with worst-case bounds for the unscored ones."""
     low, high = bounds.interval()
     return replace(
         found,
@@ -171,19 +169,19 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseBounds:
-    """Bounds where many outcomes are unscored: below if all of them spoke against the candidate, above if for it."""
+    """Bounds with many unscored outcomes: the lower one if all are losses, the upper one if all are gains."""
 
     worst: OneCase
     best: OneCase
 
     @property
     def standard_error(self) -> float:
-        """The larger of the two cases'."""
+        """The larger one of the two cases."""
         return max(self.worst.standard_error, self.best.standard_error)
 
     @property
     def df(self) -> float:
-        """The fewer of the two cases'."""
+        """The smaller degrees of freedom of the two cases."""
         return min(self.worst.df, self.best.df)
 
     def interval(self) -> tuple[float, float]:
@@ -191,24 +189,24 @@ class WorstCaseBounds:
         return self.worst.interval()[0], self.best.interval()[1]
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability."""
+        """The lower bound, with error probability `error`."""
         return self.worst.lower(error)
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability."""
+        """The upper bound, with error probability `error`."""
         return self.best.upper(error)
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"."""
-        return self.worst.p_above(bar)
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        return self.worst.p_above(threshold)
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"."""
-        return self.best.p_below(bar)
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        return self.best.p_below(threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
+class _CompareOptions:
     wanted: float | None
     resamples: int
     seed: int
@@ -217,7 +215,7 @@ class _Question:
 
 @dataclass(frozen=True, kw_only=True)
 class _Differences:
-    """One difference per record that both variants have a score for."""
+    """One difference per record that is scored for both variants."""
 
     values: Floats
     groups: Groups
@@ -241,20 +239,20 @@ class _Differences:
 
     @property
     def counts_suffice(self) -> bool:
-        """True for one yes/no outcome per record, no clusters and no weights: the counts say all there is."""
+        """True for one binary outcome per record without clusters or weights: the counts hold all information."""
         return self.yes_no and not self.clustered and not self.groups.weighted
 
     @cached_property
     def deciding(self) -> int:
-        """Groups whose records do not cancel out."""
+        """Number of groups whose differences do not sum to 0."""
         return int((self.groups.total(self.groups.weights * self.values) != 0).sum())
 
 
-def _compared(data: _Differences, question: _Question) -> PairedComparison:
+def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
     bounds, method = _bounds(data)
     status, reason = _status(data, bounds)
     low, high = bounds.interval()
-    n, smallest = len(data.values), mde_of_plan(bounds.standard_error, df=bounds.df)
+    n, mde = len(data.values), mde_of_plan(bounds.standard_error, df=bounds.df)
     return PairedComparison(
         difference=data.groups.mean(data.values),
         low=low,
@@ -269,17 +267,17 @@ def _compared(data: _Differences, question: _Question) -> PairedComparison:
         method=method,
         status=status,
         reason=reason,
-        detectable=smallest,
-        needed=records_for(question.wanted, n=n, smallest=smallest) if question.wanted else None,
+        mde=mde,
+        needed=records_for(options.wanted, n=n, mde=mde) if options.wanted else None,
         unscored=0,
-        left_out=question.left_out,
+        left_out=options.left_out,
         bounds=bounds,
-        resampled=_resampled(data, question),
+        resampled=_resampled(data, options),
     )
 
 
 def _bounds(data: _Differences) -> tuple[OneCase, str]:
-    """The bounds that hold for this kind of data, and their name."""
+    """The bounds that are valid for the data, and the name of the method."""
     if data.counts_suffice:
         if data.discordant >= FEWEST_DISCORDANT:
             return ScoreBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "tango"
@@ -298,19 +296,19 @@ def _bounds(data: _Differences) -> tuple[OneCase, str]:
 
 
 def _sign_bounds(data: _Differences) -> SignBounds:
-    """As if all records of a group said the same, the worst that clusters can do: as many outcomes as equal groups."""
+    """Sign bounds with one outcome per effective group: the worst case, where all records of a group are equal."""
     n = max(1, int(data.groups.equal_groups))
-    gains, losses = (data.groups.mean((way * data.values > 0).astype(float)) for way in (1, -1))
+    gains, losses = (data.groups.mean((sign * data.values > 0).astype(float)) for sign in (1, -1))
     return SignBounds(gains=n * gains, losses=n * losses, n=n)
 
 
 def _too_sparse(data: _Differences) -> bool:
-    """True where too few records, or too few groups, differ for a variance to mean anything."""
+    """True if too few records or groups differ to estimate a variance."""
     return data.discordant < FEWEST_DISCORDANT or data.deciding < min(FEWEST_DISCORDANT, data.groups.count / 2)
 
 
 def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
-    """How far the comparison carries, and why not further."""
+    """The status of the comparison, with the reason where it is not ok."""
     groups = data.groups.count
     if data.clustered and groups < FEWEST_CLUSTERS:
         return Status.INCONCLUSIVE, f"{groups} clusters, fewer than {FEWEST_CLUSTERS}"
@@ -324,7 +322,7 @@ def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
 
 
 def _p_value(data: _Differences, bounds: OneCase) -> float:
-    """Two-sided, of "no difference"."""
+    """Two-sided p-value for the hypothesis of no difference."""
     if data.counts_suffice:
         return mcnemar_p(data.gains, data.losses, exact=data.discordant < FEWEST_DISCORDANT)
     if isinstance(bounds, StudentBounds):
@@ -332,14 +330,14 @@ def _p_value(data: _Differences, bounds: OneCase) -> float:
     return min(1.0, 2 * min(bounds.p_above(0.0), bounds.p_below(0.0)))
 
 
-def _resampled(data: _Differences, question: _Question) -> tuple[float, float] | None:
-    if not question.resamples or not data.deciding or data.groups.count < 2:
+def _resampled(data: _Differences, options: _CompareOptions) -> tuple[float, float] | None:
+    if not options.resamples or not data.deciding or data.groups.count < 2:
         return None
-    return bca_interval(data.values, data.groups, resamples=question.resamples, seed=question.seed)
+    return bca_interval(data.values, data.groups, resamples=options.resamples, seed=options.seed)
 
 
 def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
-    """One row per record, one column per epoch, infinite where a record has fewer."""
+    """One row per record and one column per epoch, infinity where a record has fewer epochs."""
     import numpy as np
 
     columns = np.full((len(outcomes), max(1, *(len(epochs) for epochs in outcomes), 1)), np.inf)
@@ -351,7 +349,10 @@ def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
 def _differences(
     pairs: Pairs, groups: Groups, *, candidate: float = math.nan, champion: float = math.nan
 ) -> _Differences:
-    """Record means subtracted, unscored outcomes taken as given; a record without any outcome of a variant is left out."""
+    """Differences of the record means, with the given values for unscored outcomes.
+
+    A record without any outcome of one variant is omitted.
+    """
     import numpy as np
 
     means = _record_means(pairs.candidate, unscored=candidate), _record_means(pairs.champion, unscored=champion)
@@ -365,7 +366,7 @@ def _differences(
 
 
 def _record_means(outcomes: Floats, *, unscored: float) -> Floats:
-    """The mean of each record's epochs, NaN where none is known."""
+    """The mean over each record's epochs, NaN where it has none."""
     import numpy as np
 
     columns = np.asarray(outcomes, dtype=np.float64).reshape(len(outcomes), -1)
@@ -376,21 +377,21 @@ def _record_means(outcomes: Floats, *, unscored: float) -> Floats:
 
 
 def _unscored(outcomes: Floats) -> NDArray[np.bool_]:
-    """Whether a record has an unscored outcome."""
+    """True for each record with an unscored outcome."""
     import numpy as np
 
     return np.asarray(np.isnan(outcomes.reshape(len(outcomes), -1)).any(axis=1))
 
 
-def _validate(whose: str, outcomes: Floats, *, records: int) -> None:
+def _validate(name: str, outcomes: Floats, *, records: int) -> None:
     import numpy as np
 
     if len(outcomes) != records:
-        raise UsageError(f"Expected as many records of both variants, found {records} and {len(outcomes)}.")
+        raise UsageError(f"Expected the same number of records of both variants, found {records} and {len(outcomes)}.")
     outside = outcomes[((outcomes < 0) | (outcomes > 1)) & ~np.isposinf(outcomes)]
     if len(outside):
         raise UsageError(
-            f"Outcomes of the {whose}: expected 0 to 1, found {outside[0]:g}", next_step="scale them first."
+            f"Outcomes of the {name}: expected 0 to 1, found {outside[0]:g}", next_step="scale them first."
         )
 
 

@@ -1,7 +1,4 @@
-"""The formulas behind a paired comparison: tests, intervals and the bounds that they give at any error.
-
-Pure computation; which of them fits which data is decided in `paired.py`.
-"""
+"""Tests, intervals and bounds for a paired comparison, at any error probability."""
 
 from __future__ import annotations
 
@@ -17,20 +14,20 @@ if TYPE_CHECKING:
 
 NO_SKEWNESS = 1e-9
 DRAWN_AT_ONCE = 4_000_000
-"""Draws of the bootstrap held in memory at a time: 32 MB."""
+"""Bootstrap draws that are held in memory at a time: 32 MB."""
 
 
 class PairedBounds(Protocol):
-    """Bounds of a mean difference at any error, and the p-values that belong to them."""
+    """Bounds of a mean difference at any error probability, and the matching p-values."""
 
     @property
     def standard_error(self) -> float:
-        """Of the difference; never 0."""
+        """Standard error of the difference; never 0."""
         ...
 
     @property
     def df(self) -> float:
-        """Degrees of freedom, infinite where there are none to speak of."""
+        """Degrees of freedom; infinite for a normal approximation."""
         ...
 
     def interval(self) -> tuple[float, float]:
@@ -38,24 +35,24 @@ class PairedBounds(Protocol):
         ...
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability."""
+        """The lower bound, with error probability `error`."""
         ...
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability."""
+        """The upper bound, with error probability `error`."""
         ...
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"; small speaks for more."""
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`."""
         ...
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"; small speaks for less."""
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`."""
         ...
 
 
 def mcnemar_p(gains: int, losses: int, *, exact: bool) -> float:
-    """The two-sided p-value of "gains are as likely as losses": exact, or its mid-p form, which is less conservative.
+    """The two-sided p-value of McNemar's test, exact or as mid-p, which is less conservative.
 
     McNemar, Psychometrika 12 (1947) 153; mid-p: Fagerland, Lydersen & Laake, BMC Med. Res. Methodol. 13 (2013) 91.
     """
@@ -71,7 +68,7 @@ def mcnemar_p(gains: int, losses: int, *, exact: bool) -> float:
 
 
 def tango_interval(gains: int, losses: int, n: int, *, error: float = ERROR) -> tuple[float, float]:
-    """The score interval for (gains - losses) / n of n pairs, two-sided, wrong with probability `error` in the limit.
+    """The two-sided score interval for (gains - losses) / n of n pairs, with the asymptotic error probability `error`.
 
     Tango, Statistics in Medicine 17 (1998) 891.
     """
@@ -99,7 +96,7 @@ def _within_score(gains: int, losses: int, n: int, *, z: float) -> tuple[float, 
 
 
 def tango_score(gains: int, losses: int, n: int, difference: float) -> float:
-    """The score statistic of a true difference, with the likeliest share of losses that goes with it; falls as it grows."""
+    """Tango's score statistic of a true difference, at the maximum-likelihood share of losses; decreases with it."""
     b = -gains - losses + (2 * n - gains + losses) * difference
     c = -losses * difference * (1 - difference)
     share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
@@ -112,7 +109,7 @@ def tango_score(gains: int, losses: int, n: int, difference: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discordants:
-    """Yes/no pairs by their counts; the difference is (gains - losses) / n."""
+    """Counts of binary pairs; the difference is (gains - losses) / n."""
 
     gains: int
     losses: int
@@ -120,26 +117,26 @@ class Discordants:
 
     @property
     def standard_error(self) -> float:
-        """With half a pair added to each cell: Agresti & Min, Statistics in Medicine 24 (2005) 729."""
+        """Standard error with half a pair added to each cell: Agresti & Min, Statistics in Medicine 24 (2005) 729."""
         n = self.n + 2
         return math.sqrt(self.gains + self.losses + 1 - (self.gains - self.losses) ** 2 / n) / n
 
     @property
     def df(self) -> float:
-        """None to speak of."""
+        """Infinite: the bounds do not use Student's t."""
         return math.inf
 
 
 class ScoreBounds(Discordants):
-    """Tango's bounds; one-sided, the score is taken times sqrt(1 - 1/m) with m discordant pairs.
+    """Tango's bounds; a one-sided bound multiplies the score by sqrt(1 - 1/m), with m discordant pairs.
 
-    So a one-sided bound at 5 % is wrong at most about 5 % of the time from m = 10 on, by enumeration from 12 to 3,000 pairs;
-    without that factor, a correction of the kind that n / (n - 1) is for a variance, up to 5.3 %.
+    By enumeration from 12 to 3,000 pairs, the error of a one-sided bound at 5 % is at most about 5 % from m = 10 on.
+    Without the factor, which is a correction like n / (n - 1) for a variance, it is up to 5.3 %.
     """
 
     @property
     def shrinkage(self) -> float:
-        """What a score counts for, one-sided."""
+        """The factor of the score in one-sided bounds."""
         return math.sqrt(1 - 1 / (self.gains + self.losses))
 
     def interval(self) -> tuple[float, float]:
@@ -147,22 +144,22 @@ class ScoreBounds(Discordants):
         return tango_interval(self.gains, self.losses, self.n)
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability."""
+        """The lower bound, with error probability `error`."""
         return self._one_sided(error)[0]
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability."""
+        """The upper bound, with error probability `error`."""
         return self._one_sided(error)[1]
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"."""
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`."""
         from scipy.special import ndtr
 
-        return float(ndtr(-self.shrinkage * tango_score(self.gains, self.losses, self.n, bar)))
+        return float(ndtr(-self.shrinkage * tango_score(self.gains, self.losses, self.n, threshold)))
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"."""
-        return 1 - self.p_above(bar)
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        return 1 - self.p_above(threshold)
 
     def _one_sided(self, error: float) -> tuple[float, float]:
         from scipy.special import ndtri
@@ -171,34 +168,35 @@ class ScoreBounds(Discordants):
 
 
 class ExactBounds(Discordants):
-    """The exact unconditional bounds, which hold at every n: Berger & Boos; see `difference_above_p`."""
+    """Exact unconditional bounds, valid at every n: Berger & Boos; see `difference_above_p`."""
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95 % interval."""
         return difference_bounds(self.gains, self.losses, self.n, error=ERROR / 2)
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability at most."""
+        """The lower bound, with an error probability of at most `error`."""
         return difference_bounds(self.gains, self.losses, self.n, error=error)[0]
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability at most."""
+        """The upper bound, with an error probability of at most `error`."""
         return difference_bounds(self.gains, self.losses, self.n, error=error)[1]
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"."""
-        return difference_above_p(self.gains, self.losses, self.n, difference=bar, error=ERROR)
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        return difference_above_p(self.gains, self.losses, self.n, difference=threshold, error=ERROR)
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"."""
-        return difference_above_p(self.losses, self.gains, self.n, difference=-bar, error=ERROR)
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        return difference_above_p(self.losses, self.gains, self.n, difference=-threshold, error=ERROR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignBounds:
-    """Too few differing records for a variance: a mean difference lies between -P(loss) and P(gain), whatever their sizes.
+    """Bounds without a variance: a mean difference lies between -P(loss) and P(gain), whatever the size of each.
 
-    `gains` and `losses` may be parts, where n is an effective number. Clopper & Pearson's bounds, Biometrika 26 (1934) 404.
+    Used where too few records differ. `gains` and `losses` may be fractional where n is an effective n. The bounds are
+    those of Clopper & Pearson, Biometrika 26 (1934) 404.
     """
 
     gains: float
@@ -207,12 +205,12 @@ class SignBounds:
 
     @property
     def standard_error(self) -> float:
-        """That of yes/no pairs with half a pair added to each cell, an upper limit for smaller differences."""
+        """Standard error of binary pairs with half a pair added to each cell: an upper limit for fractions."""
         return math.sqrt(self.gains + self.losses + 1) / (self.n + 2)
 
     @property
     def df(self) -> float:
-        """None to speak of."""
+        """Infinite: the bounds do not use Student's t."""
         return math.inf
 
     def interval(self) -> tuple[float, float]:
@@ -220,20 +218,20 @@ class SignBounds:
         return self.lower(ERROR / 2), self.upper(ERROR / 2)
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability at most."""
+        """The lower bound, with an error probability of at most `error`."""
         return -rate_bounds(min(self.n, math.ceil(self.losses)), self.n, error=error)[1]
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability at most."""
+        """The upper bound, with an error probability of at most `error`."""
         return rate_bounds(min(self.n, math.ceil(self.gains)), self.n, error=error)[1]
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"; 1 where signs cannot tell."""
-        return self._p(self.losses, -bar)
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`; 1 where signs cannot reject it."""
+        return self._p(self.losses, -threshold)
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"; 1 where signs cannot tell."""
-        return self._p(self.gains, bar)
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`; 1 where signs cannot reject it."""
+        return self._p(self.gains, threshold)
 
     def _p(self, against: float, share: float) -> float:
         from scipy.special import bdtr
@@ -245,11 +243,12 @@ class SignBounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudentBounds:
-    """A mean with a standard error and Student's t, whose degrees of freedom may be fractional.
+    """Student's t for a mean with a standard error; the degrees of freedom may be fractional.
 
-    `skewness` is that of the mean (sum of cubed influences / sum of squares ** 1.5). A one-sided bound is the wider of
-    Student's and of Hall's, whose transformation of t removes skewness (J. R. Stat. Soc. B 54 (1992) 221): where losses come
-    in few clusters, Student's alone is wrong up to twice as often as it says. The interval holds both one-sided bounds.
+    `skewness` is that of the mean (sum of cubed influences / sum of squares ** 1.5). A one-sided bound is the wider one
+    of Student's t and Hall's transformation of it, which removes skewness (J. R. Stat. Soc. B 54 (1992) 221). Where
+    losses come from few clusters, the error of Student's t without it is up to twice the nominal one. The interval
+    contains both one-sided bounds.
     """
 
     mean: float
@@ -264,29 +263,29 @@ class StudentBounds:
         return min(low, self.lower(ERROR)), max(high, self.upper(ERROR))
 
     def lower(self, error: float) -> float:
-        """The bound below, wrong with that probability."""
+        """The lower bound, with error probability `error`."""
         quantile = self._quantile(error)
         return max(-1.0, self.mean - max(quantile, _hall(quantile, self.skewness)) * self.standard_error)
 
     def upper(self, error: float) -> float:
-        """The bound above, wrong with that probability."""
+        """The upper bound, with error probability `error`."""
         quantile = self._quantile(error)
         return min(1.0, self.mean + max(quantile, _hall(quantile, -self.skewness)) * self.standard_error)
 
     @property
     def p_value(self) -> float:
-        """The two-sided p-value of "no difference", by Student's t alone."""
+        """The two-sided p-value for no difference, by Student's t without Hall's transformation."""
         from scipy.special import stdtr
 
         return float(2 * stdtr(self.df, -abs(self.mean) / self.standard_error))
 
-    def p_above(self, bar: float) -> float:
-        """The p-value of "the difference is at most `bar`"."""
-        return self._p((self.mean - bar) / self.standard_error, self.skewness)
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        return self._p((self.mean - threshold) / self.standard_error, self.skewness)
 
-    def p_below(self, bar: float) -> float:
-        """The p-value of "the difference is at least `bar`"."""
-        return self._p((bar - self.mean) / self.standard_error, -self.skewness)
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        return self._p((threshold - self.mean) / self.standard_error, -self.skewness)
 
     def _p(self, statistic: float, skewness: float) -> float:
         from scipy.special import stdtr
@@ -302,17 +301,17 @@ class StudentBounds:
 
 
 def _hall(quantile: float, skewness: float) -> float:
-    """The value whose transformation by Hall is the quantile."""
+    """The inverse of Hall's transformation at the quantile."""
     if abs(skewness) <= NO_SKEWNESS:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / 6)) - 1)
 
 
 def bca_interval(values: Floats, groups: Groups, *, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a weighted mean, corrected for bias and skewness; whole groups are drawn.
+    """The 95 % BCa bootstrap interval of a weighted mean, which resamples groups.
 
-    BCa: Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws are those of `scipy.stats.bootstrap` with the same generator,
-    whose jackknife takes n² steps instead of n. The values must not all be the same.
+    Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws are those of `scipy.stats.bootstrap` with the same generator;
+    its jackknife takes n² steps instead of n. The values must not all be the same.
     """
     import numpy as np
     from scipy.special import ndtr, ndtri

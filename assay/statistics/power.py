@@ -1,6 +1,6 @@
-"""Power of a comparison and of a lower-bound rule: minimum detectable effect, records needed, probability of each verdict.
+"""Power of a comparison and of a lower-bound rule: MDE, records needed, and probability of each verdict.
 
-Probabilities are those of the bounds that the gate uses (`paired_bounds.py`, `measured.py`), by enumeration.
+The probabilities are those of the bounds that a gate uses (`paired_bounds.py`, `measured.py`), by enumeration.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
 
 SPREAD = 6.0
-"""Standard deviations of the number of discordant pairs that are summed over."""
+"""Range of the sums over the number of discordant pairs or successes, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A comparison to come: `n` records, the share of them on which the variants differ, and the regression rule's margin.
+    """A planned comparison: `n` records, the share on which the variants differ, and the margin of the regression rule.
 
-    `difference` is the true one, candidate minus champion. `rules` is how many tested rules the gate has: the FAIL of one is
-    adjusted for all. Clustered records have the number of `clusters` and a design effect of at least 1.
+    `difference` is the true one, candidate minus champion. `rules` is the number of tested rules of the gate: the FAIL
+    of one is adjusted for all. Clustered records have the number of `clusters` and a design effect of at least 1.
 
     Raises:
-        ValueError: a figure is out of its range, or the difference is larger than the share that differs.
+        ValueError: a value is out of range, or the difference is larger than the discordance.
     """
 
     n: int
@@ -53,13 +53,13 @@ class Plan:
 
     @property
     def standard_error(self) -> float:
-        """Of the estimated difference."""
+        """Standard error of the estimated difference."""
         return math.sqrt((self.discordance - self.difference**2) * self.design_effect / self.n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictProbabilities:
-    """Probabilities of the regression rule's three outcomes; they sum to 1."""
+    """Probabilities of the three outcomes of the regression rule; they sum to 1."""
 
     passing: float
     failing: float
@@ -67,7 +67,7 @@ class VerdictProbabilities:
 
 
 def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
-    """The smallest true difference that a two-sided test at 5 % finds with that probability, for this standard error.
+    """The minimum detectable effect of a two-sided test at 5 % with this standard error.
 
     (t for 97.5 % + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
     """
@@ -76,15 +76,15 @@ def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = P
     return float(stdtrit(df, 1 - ERROR / 2) + stdtrit(df, power)) * standard_error
 
 
-def records_for(wanted: float, *, n: int, smallest: float) -> int:
-    """How many records of the same kind make `wanted` detectable, where n of them make `smallest` so."""
+def records_for(wanted: float, *, n: int, mde: float) -> int:
+    """Number of similar records whose minimum detectable effect is `wanted`, where that of n records is `mde`."""
     if wanted <= 0:
         raise ValueError(f"a wanted difference of {wanted:g}: expected one above 0")
-    return min(MOST_RECORDS, math.ceil(n * (smallest / wanted) ** 2))
+    return min(MOST_RECORDS, math.ceil(n * (mde / wanted) ** 2))
 
 
 def records_needed(wanted: float, *, discordance: float, power: float = POWER, design_effect: float = 1.0) -> int:
-    """How many pairs find a difference with that probability by McNemar's test, two-sided at 5 %.
+    """Number of pairs with which McNemar's two-sided test at 5 % has this power for the wanted difference.
 
     Connor, Biometrics 43 (1987) 207; times the design effect for clustered records.
     """
@@ -92,7 +92,7 @@ def records_needed(wanted: float, *, discordance: float, power: float = POWER, d
 
     if not 0 < abs(wanted) <= discordance <= 1:
         raise ValueError(
-            f"a wanted difference of {wanted:g} needs a discordance of at least as much, found {discordance:g}"
+            f"a wanted difference of {wanted:g}: expected a discordance of at least that, found {discordance:g}"
         )
     under_null = float(ndtri(1 - ERROR / 2)) * math.sqrt(discordance)
     under_difference = float(ndtri(power)) * math.sqrt(discordance - wanted**2)
@@ -102,7 +102,7 @@ def records_needed(wanted: float, *, discordance: float, power: float = POWER, d
 def minimum_detectable_effect(
     n: int, *, discordance: float, power: float = POWER, design_effect: float = 1.0
 ) -> float | None:
-    """The smallest difference that n pairs find with that probability; None where not even all discordant pairs suffice.
+    """The minimum detectable effect of n pairs; None where it would be larger than the discordance.
 
     The inversion of `records_needed` (Connor 1987).
     """
@@ -119,9 +119,9 @@ def minimum_detectable_effect(
 
 
 def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
-    """How many records let the plan PASS with that probability; None where even ten million would not.
+    """Number of records with which the plan passes with probability `chance`; None if ten million do not suffice.
 
-    Clusters grow in number, not in size.
+    Larger plans have more clusters of the same size.
     """
     if plan.difference <= -plan.margin:
         return None
@@ -137,10 +137,10 @@ def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
 
 
 def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
-    """Probabilities that the regression rule passes, fails or says neither.
+    """Probabilities that the regression rule passes, fails or is inconclusive.
 
-    Independent yes/no pairs: every outcome is enumerated and judged by the bounds that it would have. Clusters: Student's t with one
-    degree of freedom less than clusters, noncentral under the true difference.
+    Independent binary pairs: every outcome is enumerated and decided by its bounds. Clusters: the noncentral Student's
+    t at the true difference, with clusters - 1 degrees of freedom.
     """
     passing, failing = _student(plan) if plan.clusters is not None or plan.design_effect > 1 else _enumerated(plan)
     return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
@@ -164,7 +164,7 @@ def _student(plan: Plan) -> tuple[float, float]:
 
 
 def _enumerated(plan: Plan) -> tuple[float, float]:
-    """PASS from a number of gains on, FAIL from a number of losses on, for each number of discordant pairs."""
+    """Probabilities of PASS and FAIL, from the fewest gains and losses that decide each number of discordant pairs."""
     import numpy as np
     from scipy.stats import binom
 
@@ -173,14 +173,14 @@ def _enumerated(plan: Plan) -> tuple[float, float]:
     counts = np.arange(max(0, math.floor(n * share - spread)), min(n, math.ceil(n * share + spread)) + 1)
     gain = (share + plan.difference) / (2 * share) if share else 0.5
     weight = binom.pmf(counts, n, share)
-    gains = _fewest(counts, n, bar=-plan.margin, error=ERROR)
-    losses = _fewest(counts, n, bar=plan.margin, error=ERROR / plan.rules)
+    gains = _fewest(counts, n, threshold=-plan.margin, error=ERROR)
+    losses = _fewest(counts, n, threshold=plan.margin, error=ERROR / plan.rules)
     passing = float((weight * binom.sf(gains - 1, counts, gain)).sum())
     return passing, float((weight * binom.sf(losses - 1, counts, 1 - gain)).sum())
 
 
-def _fewest(counts: Counts, n: int, *, bar: float, error: float) -> Counts:
-    """For each number of discordant pairs the fewest ups that show a mean above the bar; one more where not even all do."""
+def _fewest(counts: Counts, n: int, *, threshold: float, error: float) -> Counts:
+    """For each number m of discordant pairs the fewest gains that show a mean above the threshold; m + 1 if none."""
     import numpy as np
     from scipy.special import ndtri
 
@@ -188,72 +188,79 @@ def _fewest(counts: Counts, n: int, *, bar: float, error: float) -> Counts:
     below, fewest = np.full(len(counts), -1), counts + 1
     for _ in range(int(counts.max()).bit_length() + 1):
         middle = (below + fewest) // 2
-        shown = (_scores(np.maximum(middle, 0), counts, n, bar) > z) & (middle >= 0)
+        shown = (_scores(np.maximum(middle, 0), counts, n, threshold) > z) & (middle >= 0)
         below, fewest = np.where(shown, below, middle), np.where(shown, middle, fewest)
     for place, m in enumerate(counts.tolist()):
         if m < FEWEST_DISCORDANT:
-            shown_by = (ups for ups in range(m + 1) if _exact_p(ups, m, n, bar) <= error)
+            shown_by = (ups for ups in range(m + 1) if _exact_p(ups, m, n, threshold) <= error)
             fewest[place] = next(shown_by, m + 1)
     return fewest
 
 
-def _exact_p(ups: int, discordant: int, n: int, bar: float) -> float:
-    return difference_above_p(ups, discordant - ups, n, difference=bar, error=ERROR)
+def _exact_p(ups: int, discordant: int, n: int, threshold: float) -> float:
+    return difference_above_p(ups, discordant - ups, n, difference=threshold, error=ERROR)
 
 
-def _scores(ups: Counts, discordant: Counts, n: int, bar: float) -> NDArray[np.float64]:
-    """`tango_score` of many tables at once, times the `shrinkage` of `ScoreBounds`."""
+def _scores(ups: Counts, discordant: Counts, n: int, threshold: float) -> NDArray[np.float64]:
+    """Vectorized `tango_score`, times the `shrinkage` of `ScoreBounds`."""
     import numpy as np
 
     downs = discordant - ups
-    b = -discordant + (2 * n - ups + downs) * bar
-    share = (np.sqrt(np.maximum(b**2 + 8 * n * downs * bar * (1 - bar), 0.0)) - b) / (4 * n)
-    variance = n * (2 * share + bar * (1 - bar))
-    distance = ups - downs - n * bar
+    b = -discordant + (2 * n - ups + downs) * threshold
+    share = (np.sqrt(np.maximum(b**2 + 8 * n * downs * threshold * (1 - threshold), 0.0)) - b) / (4 * n)
+    variance = n * (2 * share + threshold * (1 - threshold))
+    distance = ups - downs - n * threshold
     certain = np.where(distance == 0, 0.0, np.copysign(math.inf, distance))
     score = np.where(variance > 0, distance / np.sqrt(np.where(variance > 0, variance, 1.0)), certain)
     return score * np.sqrt(1 - 1 / np.maximum(discordant, 2))
 
 
-def probability_of_clearing(n: int, *, rate: float, bar: float) -> float:
-    """The probability that the one-sided 95 % lower bound of n independent answers is at least the bar, at that true rate.
+def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
+    """Probability that the one-sided 95 % lower bound of n independent predictions reaches the threshold.
 
-    Every number of successes is enumerated and judged by the bound that it would have.
+    Every number of successes is enumerated and decided by its bound.
 
     Raises:
-        ValueError: n below 1, or a rate or bar outside 0 to 1.
+        ValueError: n is below 1, or the rate or threshold is outside 0 to 1.
     """
     import numpy as np
     from scipy.stats import binom
 
-    if n < 1 or not 0 <= rate <= 1 or not 0 <= bar <= 1:
-        raise ValueError(f"n {n}, rate {rate:g}, bar {bar:g}: expected n >= 1 and both from 0 to 1")
+    if n < 1 or not 0 <= rate <= 1 or not 0 <= threshold <= 1:
+        raise ValueError(
+            f"n {n}, rate {rate:g}, threshold {threshold:g}: expected n >= 1, and rate and threshold from 0 to 1"
+        )
     spread = SPREAD * math.sqrt(n * rate * (1 - rate)) + 1
     successes = np.arange(max(0, math.floor(n * rate - spread)), min(n, math.ceil(n * rate + spread)) + 1)
-    clear = lower_bounds(successes, n) >= bar
+    clear = lower_bounds(successes, n) >= threshold
     return float(min(1.0, binom.pmf(successes, n, rate)[clear].sum()))
 
 
-def records_to_clear(rate: float, *, bar: float, chance: float = POWER) -> int | None:
-    """How many records let the bound be clear with that probability, to within 1 %; None where the rate is not above the bar.
+def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) -> int | None:
+    """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1 %.
 
-    The chance rises in steps, so that a few records more may have a little less of it.
+    None if the rate is not above the threshold, or for more than ten million records. The probability increases in
+    steps, and may be slightly lower with a few more records.
     """
-    if rate <= bar:
+    if rate <= threshold:
         return None
     low, high = 0, 16
-    while probability_of_clearing(high, rate=rate, bar=bar) < chance:
+    while probability_of_clearing(high, rate=rate, threshold=threshold) < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
     while high - low > max(1, high // 100):
         middle = (low + high) // 2
-        low, high = (low, middle) if probability_of_clearing(middle, rate=rate, bar=bar) >= chance else (middle, high)
+        low, high = (
+            (low, middle)
+            if probability_of_clearing(middle, rate=rate, threshold=threshold) >= chance
+            else (middle, high)
+        )
     return high
 
 
 def lower_bounds(successes: Counts, n: int) -> Floats:
-    """`proportion_interval` of many outcomes at once, its lower end at a two-sided level of 90 %."""
+    """Vectorized lower bounds of `proportion_interval` at a two-sided level of 90 %."""
     import numpy as np
     from scipy.special import betaincinv, ndtri
 

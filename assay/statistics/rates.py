@@ -1,7 +1,6 @@
-"""The rate or mean of one sample with the interval that its rows allow: independent, repeated, clustered, weighted.
+"""Rates and means of one sample with intervals for independent, repeated, clustered and weighted rows.
 
-DESIGN §7 says which case wants which method; how well each keeps its level is measured in tests/benchmarks/coverage.
-Two samples are compared elsewhere.
+DESIGN §7 states the method for each case; tests/benchmarks/coverage measures the coverage of each method.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from assay.statistics.measured import (
     unmeasured,
     wilson_bounds,
 )
-from assay.statistics.sampling import ALONE, Groups, Sampling, Spread, spread_of
+from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, Spread, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,35 +36,35 @@ if TYPE_CHECKING:
 
 MEAN = "hall_t"
 ROUNDING = 1e-12
-"""Differences this small, beside the figures they are of, are of the arithmetic."""
+"""Relative differences below this are rounding errors."""
 
 
-def rate(scores: Sequence[float | bool | None], sampling: Sampling = ALONE, *, level: float = LEVEL) -> Measured:
-    """The mean of scores between 0 and 1, over predictions, with an interval within 0 and 1 that is never without width.
+def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
+    """The mean of scores between 0 and 1 over predictions; its interval is within 0 and 1 and has a width above 0.
 
-    Whole scores of independent rows: Wilson, or Clopper–Pearson where one outcome is rare. All else, be it epochs,
-    fractions, clusters or weights: the same two at the effective n, after Korn & Graubard (`score_at_effective_n`).
-    None and NaN are unscored. Up to 1 % of them are left out; above, there is no value, and the bounds are those of the
-    worst case (all fail) and the best (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
+    Binary scores of independent rows: Wilson, or Clopper–Pearson where one outcome is rare. Epochs, fractions, clusters
+    and weights: the same two methods at the effective n, after Korn & Graubard (`score_at_effective_n`). None and NaN
+    are unscored. Up to 1 % of unscored rows are omitted. Above that there is no value, and the bounds are those of the
+    worst case (all unscored rows fail) and the best (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
 
     Raises:
-        ValueError: a score outside 0 to 1, or a field of `sampling` that does not fit.
+        ValueError: a score is outside 0 to 1, or a field of `sampling` is invalid.
     """
     values = floats(scores)
     return grouped_rate(values, Groups.of(len(values), sampling), level=level)
 
 
 def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Measured:
-    """`rate` of rows that are in groups already; NaN is unscored.
+    """`rate` for given groups; NaN is unscored.
 
     Raises:
-        ValueError: a score outside 0 to 1.
+        ValueError: a score is outside 0 to 1.
     """
     import numpy as np
 
     kept = ~np.isnan(values)
     if ((values[kept] < 0) | (values[kept] > 1)).any():
-        raise ValueError(f"scores: 0 to 1 was expected, found {values[kept].min():g} to {values[kept].max():g}")
+        raise ValueError(f"scores: expected 0 to 1, found {values[kept].min():g} to {values[kept].max():g}")
     if not len(values):
         return unmeasured("no prediction", level=level)
     unscored = int((~kept).sum())
@@ -75,32 +74,32 @@ def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Mea
 
 
 def scored_rate(values: Floats, groups: Groups, *, level: float) -> Measured:
-    """`rate` of at least one row, all of them scored."""
+    """`rate` for one or more rows, all of which are scored."""
     import numpy as np
 
-    whole = bool(np.isin(values, (0.0, 1.0)).all())
-    if whole and groups.count == groups.n and not groups.weighted:
+    binary = bool(np.isin(values, (0.0, 1.0)).all())
+    if binary and groups.count == groups.n and not groups.weighted:
         return _binomial(int(values.sum()), groups.n, level=level)
     value = min(1.0, max(0.0, groups.mean(values)))
     return score_at_effective_n(value, groups, influence=values - value, level=level)
 
 
 def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, level: float) -> Measured:
-    """A share between 0 and 1 with the interval of as many independent outcomes as would vary like it does.
+    """A share between 0 and 1 with the interval of n* independent outcomes, where n* gives the same variance.
 
     n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`); then Wilson's interval at n*, or Clopper
-    and Pearson's where one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998) 193, with
-    Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. With fewer than 5 of one outcome at the
-    effective n, and where nothing varies, each group is taken to have one outcome, which is conservative. `influence` has
-    one value a row, and averages 0.
+    & Pearson's where one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998) 193,
+    with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. With fewer than 5 of one outcome
+    at the effective n, and without variation, each group counts as one outcome, which is conservative. `influence` has
+    one value per row, with mean 0.
     """
     import numpy as np
 
     spread = spread_of(groups, np.where(np.abs(influence) < ROUNDING, 0.0, influence))
     count, few, exact = _equivalent_n(value, groups, spread=spread, error=(1 - level) / 2)
-    effective = groups.n / spread.design_effect if spread.alone > 0 else groups.equal_groups
+    effective = groups.n / spread.design_effect if spread.independent_variance > 0 else groups.equal_groups
     low, high = (exact_bounds if exact else wilson_bounds)(value, count, error=(1 - level) / 2)
-    status, reason = _standing(groups, few=few)
+    status, reason = _status(groups, few=few)
     return Measured(
         value=value,
         low=min(low, value),
@@ -116,12 +115,13 @@ def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, lev
     )
 
 
-def mean(values: Sequence[float | None], sampling: Sampling = ALONE, *, level: float = LEVEL) -> Measured:
-    """The mean of amounts without bounds, such as costs or durations, None and NaN left out.
+def mean(values: Sequence[float | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
+    """The mean of unbounded amounts such as costs or durations; None and NaN are omitted.
 
     Student's t with the variance and degrees of freedom of `spread_of`, its skewness removed by Hall's cubic
-    transformation (J. R. Stat. Soc. B 54 (1992) 221): on skewed amounts it covers like the bootstrap-t, which is better
-    than t or BCa, and needs no resampling. No interval for fewer than two groups or amounts that are all the same.
+    transformation (J. R. Stat. Soc. B 54 (1992) 221). On skewed amounts its coverage is that of the bootstrap-t, which
+    is better than that of t or BCa, without resampling. There is no interval for fewer than two groups, or if all
+    amounts are the same.
     """
     import numpy as np
 
@@ -136,21 +136,21 @@ def cost_per_correct(
     costs_usd: Sequence[float | None],
     correct: Sequence[bool | None],
     *,
-    sampling: Sampling = ALONE,
+    sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """USD spent for each correct answer: all costs over all correct rows, an unscored row being none.
+    """USD per correct prediction: total cost / number of correct rows; an unscored row is not correct.
 
-    The interval combines those of the mean cost and of the rate of correct answers with their correlation: MOVER-R,
-    Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. With symmetric intervals it is
-    Fieller's; with these it stays positive and bounded. No value if no answer is correct, a cost is unknown, or more than
-    1 % is unscored.
+    The interval combines those of the mean cost and of the rate of correct predictions with their correlation: MOVER-R,
+    Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. With symmetric intervals it
+    would be Fieller's; with these it is positive and bounded. There is no value if no prediction is correct, a cost is
+    unknown, or more than 1 % are unscored.
     """
     import numpy as np
 
     costs, hits = floats(costs_usd), floats(correct)
     if len(costs) != len(hits):
-        raise ValueError(f"correct: one entry a cost was expected, {len(costs)} costs; found {len(hits)}")
+        raise ValueError(f"correct: expected one entry per cost ({len(costs)}), found {len(hits)}")
     groups, n = Groups.of(len(costs), sampling), len(costs)
     unpriced, unscored = int(np.isnan(costs).sum()), int(np.isnan(hits).sum())
     if unpriced:
@@ -173,13 +173,13 @@ def floats(values: Sequence[float | bool | None]) -> Floats:
     """The values as an array, None as NaN.
 
     Raises:
-        ValueError: an infinite value.
+        ValueError: a value is infinite.
     """
     import numpy as np
 
     found = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
     if np.isinf(found).any():
-        raise ValueError("a finite number was expected, found an infinite one")
+        raise ValueError("expected finite numbers, found an infinite one")
     return found
 
 
@@ -204,11 +204,14 @@ def _binomial(successes: int, n: int, *, level: float) -> Measured:
 
 
 def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float) -> tuple[float, bool, bool]:
-    """n of the binomial whose normal interval is as wide, whether one outcome is too rare, and whether for Wilson's."""
+    """The equivalent n; whether one outcome is too rare; whether the exact interval replaces Wilson's.
+
+    The equivalent n is that of the binomial with a normal interval of the same width.
+    """
     from scipy.special import ndtri
 
     variance, z, rare = value * (1 - value), float(ndtri(1 - error)), min(value, 1 - value)
-    if spread.alone <= 0 or spread.df <= 0 or variance <= 0:
+    if spread.independent_variance <= 0 or spread.df <= 0 or variance <= 0:
         return groups.equal_groups, groups.equal_groups * rare < FEWEST_OUTCOMES, True
     count = variance * (z / spread.half(error)) ** 2
     several = groups.count >= FEWEST_CLUSTERS
@@ -217,7 +220,7 @@ def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float)
         return count, False, False
     if max(count, groups.n / spread.design_effect) * rare >= FEWEST_OUTCOMES and several:
         return count, False, True
-    count = variance * (z / spread.half(error, careful=True)) ** 2
+    count = variance * (z / spread.half(error, conservative=True)) ** 2
     if max(count, groups.n / spread.design_effect) * rare < FEWEST_OUTCOMES:
         return min(count, groups.equal_groups), True, True
     return min(count, groups.n), False, True
@@ -227,7 +230,7 @@ def _error(spread: Spread) -> float | None:
     return math.sqrt(spread.variance) if 0 < spread.variance < math.inf else None
 
 
-def _standing(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
+def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
     if groups.are_clusters and groups.count < FEWEST_CLUSTERS:
         return Status.INCONCLUSIVE, f"{groups.count} clusters: at least {FEWEST_CLUSTERS} are needed"
     if groups.count < FEWEST_CLUSTERS:
@@ -247,7 +250,7 @@ def _worst_and_best(values: Floats, groups: Groups, *, unscored: int, level: flo
 
 
 def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured:
-    """No value, but the bounds of both cases: everything unscored failed, everything passed."""
+    """No value, with the bounds of the worst case (all unscored rows fail) and the best (all pass)."""
     return replace(
         worst,
         value=None,
@@ -264,7 +267,7 @@ def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured
 
 
 def too_much_unscored(unscored: int, n: int) -> str:
-    """The reason for no value."""
+    """The reason for no value where too many predictions are unscored."""
     return f"{unscored} of {n} predictions could not be scored"
 
 
@@ -282,29 +285,29 @@ def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:
         method="none",
         n=groups.n,
         clusters=groups.count,
-        effective_n=groups.n / spread.design_effect if spread.alone > 0 else None,
+        effective_n=groups.n / spread.design_effect if spread.independent_variance > 0 else None,
         standard_error=_error(spread),
     )
-    if spread.alone <= 0 or spread.df <= 0:
+    if spread.independent_variance <= 0 or spread.df <= 0:
         same = "all amounts are the same" if groups.count > 1 else "one record or cluster shows no variation"
         return replace(found, status=Status.TOO_FEW, reason=f"{same}: no interval")
-    status, reason = _standing(groups, few=False)
+    status, reason = _status(groups, few=False)
     half = spread.half((1 - level) / 2)
     low, high = value - _unskewed(half, spread), value - _unskewed(-half, spread)
     return replace(found, low=low, high=high, method=MEAN, status=status, reason=reason)
 
 
 def _unskewed(distance: float, spread: Spread) -> float:
-    """Hall's transformation turned back: how far the mean lies from the bound `distance` away in the symmetric world."""
+    """The inverse of Hall's transformation: distance of the mean from a bound, given the distance without skewness."""
     tilt = spread.skewness / math.sqrt(spread.groups)
-    unit = math.sqrt(max(spread.variance, spread.alone))
+    unit = math.sqrt(max(spread.variance, spread.independent_variance))
     if abs(tilt) < 1e-9:
         return distance
     return unit * 3 / tilt * (math.cbrt(1 + tilt * (distance / unit - tilt / 6)) - 1)
 
 
 def _correlation(first: Floats, second: Floats, *, groups: Groups) -> float:
-    """Between the totals of the groups, each row's mean taken off."""
+    """Correlation between the group totals of the centered values."""
     one, other = (groups.total(groups.weights * (values - groups.mean(values))) for values in (first, second))
     scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
     return float((one * other).sum()) / scale if scale > 0 else 0.0
@@ -322,7 +325,7 @@ def _ratio_bounds(top: Measured, bottom: Measured, *, correlation: float) -> tup
 
 
 def _mover(above: float, below: float, *, outer: float, inner: float, correlation: float, sign: int) -> float:
-    """One bound of above / below from a bound of each, by Donner and Zou's formula."""
+    """One bound of the ratio above / below from one bound of each, by Donner & Zou's formula."""
     product = above * below + correlation * (outer - above) * (inner - below)
     square = inner * (2 * below - inner)
     root = math.sqrt(max(0.0, product**2 - outer * (2 * above - outer) * square))

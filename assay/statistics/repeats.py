@@ -1,4 +1,4 @@
-"""What repeats of the same record tell: pass@k and pass^k, and where the variance comes from."""
+"""Metrics of repeated predictions: pass@k, pass^k and variance components."""
 
 from __future__ import annotations
 
@@ -18,57 +18,59 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Repeated:
-    """Scored epochs and passes of each record, and the groups that the records lie in."""
+class Repeats:
+    """Number of scored epochs and of passes of each record, and the groups of the records."""
 
-    asked: Floats
-    hits: Floats
+    scored: Floats
+    passed: Floats
     groups: Groups
 
     @classmethod
     def numbered(
         cls, values: Floats, *, records: NDArray[np.integer[Any]], groups: NDArray[np.integer[Any]]
-    ) -> Repeated:
-        """Of answers in the order of their records' numbers: each 1, 0 or NaN, with its record and that record's group."""
+    ) -> Repeats:
+        """The repeats of predictions, each with its value (1, 0 or NaN), its record and its group as integers."""
         import numpy as np
 
         first, codes = np.unique(records, return_index=True, return_inverse=True)[1:]
-        asked = np.bincount(codes, weights=~np.isnan(values), minlength=len(first)).astype(np.float64)
-        hits = np.bincount(codes, weights=np.nan_to_num(values), minlength=len(first)).astype(np.float64)
-        return cls(asked, hits, Groups.numbered(groups[first], records=records[first]))
+        scored = np.bincount(codes, weights=~np.isnan(values), minlength=len(first)).astype(np.float64)
+        passed = np.bincount(codes, weights=np.nan_to_num(values), minlength=len(first)).astype(np.float64)
+        return cls(scored, passed, Groups.numbered(groups[first], records=records[first]))
 
     def pass_at(self, k: int, *, level: float = LEVEL) -> Measured:
-        """pass@k: how likely at least one of k answers to a record passes, as a mean over records.
+        """pass@k: probability that at least one of k predictions of a record passes, averaged over records.
 
         The unbiased 1 - C(n-c, k) / C(n, k) of c passes in n epochs: Chen et al., arXiv 2107.03374 (2021). Records with
         fewer than k scored epochs count as unscored.
         """
-        return self._over_records(1 - _chance_of_all(self.asked - self.hits, self.asked, k=k), k=k, level=level)
+        return self._over_records(
+            1 - _probability_of_all(self.scored - self.passed, self.scored, k=k), k=k, level=level
+        )
 
     def pass_hat(self, k: int, *, level: float = LEVEL) -> Measured:
-        """pass^k: how likely all of k answers to a record pass, as a mean over records.
+        """pass^k: probability that all of k predictions of a record pass, averaged over records.
 
         The unbiased C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise as `pass_at`.
         """
-        return self._over_records(_chance_of_all(self.hits, self.asked, k=k), k=k, level=level)
+        return self._over_records(_probability_of_all(self.passed, self.scored, k=k), k=k, level=level)
 
-    def _over_records(self, chances: Floats, *, k: int, level: float) -> Measured:
+    def _over_records(self, probabilities: Floats, *, k: int, level: float) -> Measured:
         import numpy as np
 
-        missing = int(np.isnan(chances).sum())
-        if missing == len(chances):
+        missing = int(np.isnan(probabilities).sum())
+        if missing == len(probabilities):
             return unmeasured(f"no record has {k} scored epochs", level=level)
-        found = grouped_rate(chances, self.groups, level=level)
+        found = grouped_rate(probabilities, self.groups, level=level)
         if found.status is not Status.UNSCORED:
             return found
-        return replace(found, reason=f"{missing} of {len(chances)} records have fewer than {k} scored epochs")
+        return replace(found, reason=f"{missing} of {len(probabilities)} records have fewer than {k} scored epochs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VarianceSplit:
-    """Variance of one score by where it comes from; None where the rows cannot tell it from the one before it.
+    """Variance components of one score; None for a component that the rows cannot separate from the one before.
 
-    Without repeated judgements `epoch` holds the judge's noise too; without repeated epochs `record` holds both.
+    Without repeated judgments `epoch` includes the judge's noise. Without repeated epochs `record` includes both.
     """
 
     record: float
@@ -80,17 +82,17 @@ class VarianceSplit:
 
     @property
     def total(self) -> float:
-        """Variance of one score of one answer to one record."""
+        """Variance of a single score."""
         return self.record + (self.epoch or 0.0) + (self.judge or 0.0)
 
 
 def nested_variance(
     values: Floats, *, records: NDArray[np.integer[Any]], answers: NDArray[np.integer[Any]] | None = None
 ) -> VarianceSplit | None:
-    """Variance between records, between answers to one record, and between judgements of one answer.
+    """Variance between records, between predictions of one record, and between judgments of one prediction.
 
-    One entry a judgement: its score (NaN is unscored), its record's number and that of the answer that it judges (None:
-    each has an answer of its own). Analysis of variance of the nested design with unequal numbers, below 0 set to 0:
+    One entry per judgment: its score (NaN is unscored), and its record and prediction as integers; `answers` is None if
+    every prediction has one judgment. Unbalanced nested analysis of variance, with negative components set to 0:
     Searle, Casella & McCulloch, Variance Components (Wiley 1992). None for fewer than two records.
     """
     import numpy as np
@@ -99,33 +101,33 @@ def nested_variance(
     y, record = values[kept], np.unique(records[kept], return_inverse=True)[1]
     answer = np.arange(len(y)) if answers is None else np.unique(answers[kept], return_inverse=True)[1]
     per_record, per_answer = np.bincount(record).astype(float), np.bincount(answer).astype(float)
-    n, many, several = len(y), len(per_record), len(per_answer)
-    if many < 2:
+    n, n_records, n_answers = len(y), len(per_record), len(per_answer)
+    if n_records < 2:
         return None
     record_mean = np.bincount(record, weights=y) / per_record
     answer_mean = np.bincount(answer, weights=y) / per_answer
-    owner = np.zeros(several, dtype=np.intp)
+    owner = np.zeros(n_answers, dtype=np.intp)
     owner[answer] = record
     within = float((per_answer**2 / per_record[owner]).sum())
-    judge = float(((y - answer_mean[answer]) ** 2).sum()) / (n - several) if n > several else None
+    judge = float(((y - answer_mean[answer]) ** 2).sum()) / (n - n_answers) if n > n_answers else None
     epoch = None
-    if several > many:
-        square = float((per_answer * (answer_mean - record_mean[owner]) ** 2).sum()) / (several - many)
-        epoch = max(0.0, (square - (judge or 0.0)) * (several - many) / (n - within))
-    square = float((per_record * (record_mean - y.mean()) ** 2).sum()) / (many - 1)
-    shared = (within - float((per_answer**2).sum()) / n) / (many - 1)
-    size = (n - float((per_record**2).sum()) / n) / (many - 1)
+    if n_answers > n_records:
+        square = float((per_answer * (answer_mean - record_mean[owner]) ** 2).sum()) / (n_answers - n_records)
+        epoch = max(0.0, (square - (judge or 0.0)) * (n_answers - n_records) / (n - within))
+    square = float((per_record * (record_mean - y.mean()) ** 2).sum()) / (n_records - 1)
+    shared = (within - float((per_answer**2).sum()) / n) / (n_records - 1)
+    size = (n - float((per_record**2).sum()) / n) / (n_records - 1)
     left = square - (judge or 0.0) - shared * (epoch or 0.0)
     return VarianceSplit(
-        record=max(0.0, left / size), epoch=epoch, judge=judge, records=many, answers=several, scores=n
+        record=max(0.0, left / size), epoch=epoch, judge=judge, records=n_records, answers=n_answers, scores=n
     )
 
 
-def _chance_of_all(hits: Floats, asked: Floats, *, k: int) -> Floats:
-    """C(hits, k) / C(asked, k); NaN where fewer than k were asked."""
+def _probability_of_all(passed: Floats, scored: Floats, *, k: int) -> Floats:
+    """C(passed, k) / C(scored, k); NaN where fewer than k are scored."""
     import numpy as np
 
-    chance = np.ones(len(asked))
+    probability = np.ones(len(scored))
     for i in range(k):
-        chance *= np.maximum(hits - i, 0) / np.where(asked >= k, asked - i, np.nan)
-    return chance
+        probability *= np.maximum(passed - i, 0) / np.where(scored >= k, scored - i, np.nan)
+    return probability

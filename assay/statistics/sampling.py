@@ -1,6 +1,6 @@
-"""How rows were drawn: which of them belong together, how many others each stands for, and what that does to a variance.
+"""Clusters and weights of the rows of a sample, and the variance of an estimate under them.
 
-Every estimate of this room that is a smooth function of means takes its variance here, from one influence value a row.
+Every estimate that is a smooth function of means takes its variance from `spread_of`, with one influence value per row.
 """
 
 from __future__ import annotations
@@ -23,64 +23,70 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """One entry a row in each field that is given; rows without any are independent and count alike."""
+    """One entry per row in each given field; by default rows are independent and have equal weights."""
 
     records: Sequence[Hashable] | None = None
-    """Rows of the same record are its epochs."""
+    """Record of each row; several rows of one record are its epochs."""
     clusters: Sequence[Hashable] | None = None
-    """Records of the same customer or conversation; None in a row: a cluster of its own."""
+    """Cluster of each row, such as a customer or conversation; None makes the record a separate cluster."""
     weights: Sequence[float] | None = None
-    """One over the probability that the row came into the sample."""
+    """Inverse of the probability that the row was drawn."""
 
 
-ALONE = Sampling()
+INDEPENDENT = Sampling()
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows with the weight of each (mean 1) and the group that it shares its luck with: its cluster, else its record."""
+    """Weight (mean 1) and group of each row; a group is a cluster, or a record where there are no clusters."""
 
     codes: Codes
     weights: Floats
     count: int
     are_clusters: bool
-    """Whether a group may hold several records."""
+    """True if a group may hold several records."""
     weighted: bool
 
     @classmethod
-    def of(cls, n: int, sampling: Sampling = ALONE) -> Groups:
+    def of(cls, n: int, sampling: Sampling = INDEPENDENT) -> Groups:
         """The groups of n rows.
 
         Raises:
-            ValueError: a field has not n entries, a weight is not a positive number, or a record lies in two clusters.
+            ValueError: a field does not have n entries, a weight is not positive, or a record is in two clusters.
         """
         import numpy as np
 
         for name in ("records", "clusters", "weights"):
             entries = getattr(sampling, name)
             if entries is not None and len(entries) != n:
-                raise ValueError(f"{name}: one entry a row was expected, {n} rows; found {len(entries)}")
+                raise ValueError(f"{name}: expected one entry per row ({n}), found {len(entries)}")
         records = numbered(sampling.records) if sampling.records is not None else np.arange(n, dtype=np.intp)
         codes = records if sampling.clusters is None else _clustered(records, sampling.clusters)
         weights = np.ones(n) if sampling.weights is None else np.asarray(sampling.weights, dtype=np.float64)
         if not (np.isfinite(weights) & (weights > 0)).all():
-            raise ValueError("weights: one over a probability above 0 was expected, found one that is not positive")
+            raise ValueError("weights: expected positive finite numbers, found another value")
         together = sampling.clusters is not None and _count(codes) < _count(records)
         uneven = bool(n) and weights.min() < weights.max()
-        return cls(codes, weights / weights.mean() if uneven else np.ones(n), _count(codes), together, uneven)
+        return cls(
+            codes,
+            weights / weights.mean() if uneven else np.ones(n),
+            _count(codes),
+            are_clusters=together,
+            weighted=uneven,
+        )
 
     @classmethod
     def numbered(cls, groups: NDArray[np.integer[Any]], *, records: NDArray[np.integer[Any]]) -> Groups:
-        """The groups of rows that count alike, where numbers tell the group and the record of each; nothing is looked up."""
+        """The groups of rows with equal weights, from an integer for the group and the record of each row."""
         import numpy as np
 
         codes = np.unique(groups, return_inverse=True)[1].astype(np.intp)
         count, ordered = _count(codes), np.sort(records)
-        alone = count == int((ordered[1:] != ordered[:-1]).sum()) + (len(ordered) > 0)
-        return cls(codes, np.ones(len(codes)), count, not alone, False)
+        one_record_each = count == int((ordered[1:] != ordered[:-1]).sum()) + (len(ordered) > 0)
+        return cls(codes, np.ones(len(codes)), count, are_clusters=not one_record_each, weighted=False)
 
     def only(self, kept: NDArray[np.bool_]) -> Groups:
-        """The groups of the rows that are kept, which is a domain of the sample."""
+        """The groups of the rows where `kept` is true: a domain of the sample."""
         import numpy as np
 
         codes, weights = np.unique(self.codes[kept], return_inverse=True)[1], self.weights[kept]
@@ -90,12 +96,12 @@ class Groups:
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.codes)
 
     @cached_property
     def sizes(self) -> Floats:
-        """The weight of each group."""
+        """Total weight of each group."""
         return self.total(self.weights)
 
     def total(self, values: Floats) -> Floats:
@@ -110,7 +116,7 @@ class Groups:
 
     @property
     def equal_groups(self) -> float:
-        """How many groups of equal weight would say as much (Kish, Survey Sampling, Wiley 1965, §11.7)."""
+        """Effective number of groups with equal weights (Kish, Survey Sampling, Wiley 1965, §11.7)."""
         return float(self.sizes.sum() ** 2 / (self.sizes**2).sum())
 
 
@@ -121,89 +127,104 @@ class Spread:
     variance: float
     df: float
     """Degrees of freedom of that variance."""
-    alone: float
-    """What the variance would be if rows were independent and weighed alike."""
+    independent_variance: float
+    """The variance if rows were independent and had equal weights."""
     groups: int
     grouped: bool
-    """Whether any group has several rows."""
+    """True if any group has several rows."""
     skewness: float
-    """Of the totals of the groups."""
+    """Skewness of the group totals."""
 
     @property
     def design_effect(self) -> float:
-        """How many times the variance of as many independent rows; at least 1."""
-        return max(1.0, self.variance / self.alone) if self.alone > 0 else 1.0
+        """Variance divided by that of the same number of independent rows; at least 1."""
+        return max(1.0, self.variance / self.independent_variance) if self.independent_variance > 0 else 1.0
 
     @property
     def negligible(self) -> bool:
-        """True where rows in groups vary as independent ones would, as far as can be seen."""
-        return (
-            self.grouped and self.variance <= (1 + NEGLIGIBLE_DESIGN_EFFECT / math.sqrt(max(self.df, 1.0))) * self.alone
-        )
+        """True if the data show no correlation within groups: the design effect is about 1."""
+        limit = 1 + NEGLIGIBLE_DESIGN_EFFECT / math.sqrt(max(self.df, 1.0))
+        return self.grouped and self.variance <= limit * self.independent_variance
 
-    def half(self, error: float, *, careful: bool = False) -> float:
-        """Half a confidence interval for the mean, wrong with probability `error` on each side.
+    def half(self, error: float, *, conservative: bool = False) -> float:
+        """Half-width of a confidence interval for the mean, with error probability `error` on each side.
 
-        Student's t on the variance between groups, and never less than the normal interval for independent rows: Korn &
-        Graubard (Survey Methodology 24 (1998) 193) bound the effective n in the same way. Unless `careful`, groups with a
-        negligible design effect are taken as independent rows; otherwise that floor makes ten groups of independent rows
-        cover 97 %. In normal theory the price is 94.5 % at the worst true design effect, between 1.5 and 2.
+        Student's t on the variance between groups, but at least the normal interval for independent rows: Korn &
+        Graubard (Survey Methodology 24 (1998) 193) bound the effective n in the same way. Unless `conservative`, groups
+        with a negligible design effect are taken as independent rows: otherwise ten groups of independent rows have a
+        coverage of 97 %. In normal theory this lowers the coverage to 94.5 % at the worst true design effect, between
+        1.5 and 2.
         """
         from scipy.special import ndtri, stdtrit
 
-        floor = float(ndtri(1 - error)) * math.sqrt(self.alone)
-        if self.negligible and not careful:
+        floor = float(ndtri(1 - error)) * math.sqrt(self.independent_variance)
+        if self.negligible and not conservative:
             return floor
         return max(floor, float(stdtrit(self.df, 1 - error)) * math.sqrt(self.variance)) if self.df > 0 else math.inf
 
 
 def spread_of(groups: Groups, influence: Floats) -> Spread:
-    """Variance of the weighted mean of values that average 0, between groups, with its degrees of freedom.
+    """Variance between groups of the weighted mean of values that average 0, with its degrees of freedom.
 
     The cluster-robust variance CR2 and the Satterthwaite degrees of freedom of Bell & McCaffrey (Survey Methodology 28
-    (2002) 169) for a mean, with the within-group correlation that the design effect shows in place of none; at most
-    groups - 1, and at most what the kurtosis of the group totals leaves: few groups that differ make for a variance
-    that is itself a guess (O'Neill, Am. Stat. 68 (2014) 282). Groups of equal size give the textbook's G/(G-1).
-    One group gives no degrees of freedom.
+    (2002) 169) for a mean, with the within-group correlation that the design effect implies instead of 0. The degrees
+    of freedom are at most groups - 1, and at most those that the kurtosis of the group totals implies, because a few
+    extreme groups make the variance itself uncertain (O'Neill, Am. Stat. 68 (2014) 282). With groups of equal size the
+    variance has the usual factor G/(G-1). One group has no degrees of freedom.
     """
     import numpy as np
 
     weights, n = groups.weights, groups.n
     own = float((weights * influence**2).sum()) / n
-    alone, grouped = own / max(n - 1, 1), groups.count < n
+    independent, grouped = own / max(n - 1, 1), groups.count < n
     if groups.count < 2 or own <= 0:
-        nothing = math.inf if groups.count < 2 else 0.0
-        return Spread(variance=nothing, df=0.0, alone=alone, groups=groups.count, grouped=grouped, skewness=0.0)
+        unknown = math.inf if groups.count < 2 else 0.0
+        return Spread(
+            variance=unknown,
+            df=0.0,
+            independent_variance=independent,
+            groups=groups.count,
+            grouped=grouped,
+            skewness=0.0,
+        )
     share, totals = groups.sizes / n, groups.total(weights * influence)
     adjusted = 1 / (1 - share)
     variance = float((adjusted * totals**2).sum()) / n**2
     working = _working_variances(groups, variance * n**2 / own)
     df = min(groups.count - 1.0, _satterthwaite(share, working, np.sqrt(adjusted)), _kurtosis_df(totals))
     skewness = float((totals**3).mean() / (totals**2).mean() ** 1.5) if totals.any() else 0.0
-    return Spread(variance=variance, df=df, alone=alone, groups=groups.count, grouped=grouped, skewness=skewness)
+    return Spread(
+        variance=variance,
+        df=df,
+        independent_variance=independent,
+        groups=groups.count,
+        grouped=grouped,
+        skewness=skewness,
+    )
 
 
 def _working_variances(groups: Groups, ratio: float) -> Floats:
-    """Variance of each group's total under the one correlation within groups that explains the variance found."""
+    """Variance of each group's total if one correlation within all groups explains the estimated variance."""
     squares = groups.total(groups.weights**2)
-    room = float((groups.sizes**2 - squares).sum())
-    correlation = min(1.0, max(0.0, (ratio - float(squares.sum())) / room)) if room > 1e-9 else 0.0
+    off_diagonal = float((groups.sizes**2 - squares).sum())
+    excess = ratio - float(squares.sum())
+    correlation = min(1.0, max(0.0, excess / off_diagonal)) if off_diagonal > 1e-9 else 0.0
     return (1 - correlation) * squares + correlation * groups.sizes**2
 
 
 def _kurtosis_df(totals: Floats) -> float:
-    """Twice the squared mean over the variance of the estimated variance: the chi-square with the same spread."""
+    """Degrees of freedom of the chi-square with the relative variance that the estimated variance has."""
     squares = totals**2
-    whole = float(squares.sum())
-    room = float((squares**2).sum()) / whole**2 - 1 / len(totals) if whole > 0 else 0.0
-    return 2 / room if room > 0 else math.inf
+    total = float(squares.sum())
+    relative_variance = float((squares**2).sum()) / total**2 - 1 / len(totals) if total > 0 else 0.0
+    return 2 / relative_variance if relative_variance > 0 else math.inf
 
 
 def _satterthwaite(share: Floats, working: Floats, factor: Floats) -> float:
     """(Σλ)²/Σλ² of the quadratic form that estimates the variance, when group totals have the variances `working`.
 
-    The residual totals have covariance  δ_gh v_g - s_h v_g - s_g v_h + s_g s_h Σv, each times both groups' factors; the
-    squared norm is summed without the G x G matrix.
+    The residual totals have covariance δ_gh v_g - s_h v_g - s_g v_h + s_g s_h Σv, times the factors of both groups. The
+    squared norm is computed without building the G x G matrix.
     """
     whole = float(working.sum())
     a, b = factor * share, factor * working
@@ -217,7 +238,7 @@ def _satterthwaite(share: Floats, working: Floats, factor: Floats) -> float:
 
 
 def numbered(labels: Sequence[Hashable]) -> Codes:
-    """The labels as 0, 1, 2, … in the order of their first appearance."""
+    """The labels as integers 0, 1, 2, … in order of first appearance."""
     import numpy as np
 
     seen: dict[Any, int] = {}
@@ -235,7 +256,7 @@ def _clustered(records: Codes, clusters: Sequence[Hashable]) -> Codes:
     first = np.full(_count(records), -1, dtype=np.intp)
     first[records[::-1]] = codes[::-1]
     if (first[records] != codes).any():
-        raise ValueError("clusters: one cluster for each record was expected, found a record in two")
+        raise ValueError("clusters: expected one cluster per record, found a record in two")
     return codes
 
 

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from assay.records.statuses import OnInconclusive, Population
-from assay.records.statuses import Stage as Stage
+from assay.records.statuses import OnInconclusive, Population, Stage
 from assay.tasks.block import Block, Name, Share
 
 RELIABILITY = "reliability"

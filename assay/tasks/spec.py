@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from assay.records.statuses import Stage
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
 from assay.tasks.cron import cron_issue
-from assay.tasks.gate_spec import GateSpec, Stage
+from assay.tasks.gate_spec import GateSpec
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.patterns import pattern_issue
 

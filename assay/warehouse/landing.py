@@ -13,7 +13,7 @@ import orjson
 
 from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_writes
-from assay.records import Row
+from assay.records.row import Row
 from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
 from assay.warehouse.schema import TableSchema, landing_tables
 

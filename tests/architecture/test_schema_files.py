@@ -8,7 +8,8 @@ from enum import StrEnum
 
 import pytest
 
-from assay.records import LANDING_RECORDS, Row, statuses
+from assay.records import LANDING_RECORDS, statuses
+from assay.records.row import Row
 from assay.warehouse.schema import SCHEMAS_DIR, Column, TableSchema, landing_tables
 
 TABLES = sorted(path.stem for path in SCHEMAS_DIR.glob("*.json"))

@@ -14,7 +14,7 @@ from assay.calibration.calibrate import CalibratedJudge, Calibrations, calibrate
 from assay.labels.csv_import import import_labels
 from assay.labels.fill_queue import FillOptions, fill_queue
 from assay.project import Project, open_project
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.scoring.judges.verdicts import JudgeRows, Judgment
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task

@@ -15,7 +15,7 @@ from assay.errors import UsageError
 from assay.labels.label_rows import Label, label_row
 from assay.labels.questions import rubric_question
 from assay.labels.session import LabelingSession
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.scoring.score_rows import ScoredPrediction
 from assay.statistics.measured import Status
 from tests.calibration.conftest import BINARY, Bench, figure
@@ -29,7 +29,7 @@ LANDED = "select distinct estimate_id, evaluation_id from estimates where task =
 
 @pytest.fixture
 def judged(bench: Make) -> Bench:
-    """Forty answers, all of which the judge `better` has judged; nothing is drawn or labelled."""
+    """Forty answers, all of which the judge `better` has judged; nothing is drawn or labeled."""
     made: Bench = bench()
     made.rewrite(made.judges[:1])
     made.land(answers(40))
@@ -37,8 +37,8 @@ def judged(bench: Make) -> Bench:
     return made
 
 
-def labelled(made: Bench, *, size: int = 30, people: tuple[str, ...] = ("ana",)) -> CalibratedJudge:
-    """People have labelled a sample, and contradict the judge on every seventh record."""
+def labeled(made: Bench, *, size: int = 30, people: tuple[str, ...] = ("ana",)) -> CalibratedJudge:
+    """People have labeled a sample, and contradict the judge on every seventh record."""
     made.fill("better", size=size)
     made.label("better", [(record, one, _says(record)) for record in made.drawn("better") for one in people])
     return only(made)
@@ -54,7 +54,7 @@ def _says(record: str) -> str:
 
 
 def test_every_figure_lands_with_what_it_rests_on(judged: Bench) -> None:
-    judge = labelled(judged, people=("ana", "ben"))
+    judge = labeled(judged, people=("ana", "ben"))
     rows = judged.place.query("select * from estimates where task = @task", task=judged.name)
     assert len(rows) == len(judge.estimates) == len({row["estimate_id"] for row in rows})
     for row in rows:
@@ -73,7 +73,7 @@ def test_every_figure_lands_with_what_it_rests_on(judged: Bench) -> None:
 
 
 def test_the_same_labels_land_the_same_ids_and_another_label_others(judged: Bench) -> None:
-    first, again = labelled(judged), only(judged)
+    first, again = labeled(judged), only(judged)
     assert [one.estimate_id for one in first.estimates] == [one.estimate_id for one in again.estimates]
     assert len(judged.place.query(LANDED, task=judged.name)) == len(first.estimates)
     record = judged.drawn("better")[0]
@@ -82,7 +82,7 @@ def test_the_same_labels_land_the_same_ids_and_another_label_others(judged: Benc
 
 
 def test_measuring_lands_nothing(judged: Bench) -> None:
-    labelled(judged)
+    labeled(judged)
     before = judged.place.query(LANDED, task=judged.name)
     found = measure(judged.project, judged.task)
     assert found.of("better") is not None and found.of("other") is None
@@ -90,7 +90,7 @@ def test_measuring_lands_nothing(judged: Bench) -> None:
 
 
 def test_the_gate_gets_kappa_with_its_labels_and_id(judged: Bench) -> None:
-    judge = labelled(judged)
+    judge = labeled(judged)
     (estimate,) = (one for one in judge.estimates if one.estimate_id == judge.kappa_id)
     assert (estimate.metric, estimate.value, estimate.n) == ("cohens_kappa", judge.kappa.value, judge.labels)
 
@@ -101,14 +101,14 @@ def test_a_label_taken_back_is_none_and_an_adjudicator_settles(judged: Bench) ->
     other = "fail" if _says("r0001") == "pass" else "pass"
     judged.label("better", [("r0001", "ben", other), ("r0002", "ben", "cannot_tell"), ("r0002", "ana", "cannot_tell")])
     undecided = only(judged)
-    assert "answers left out: 1 cannot tell, 1 undecided" in str(undecided.kappa.reason)
+    assert "omitted predictions: 1 cannot_tell, 1 undecided" in str(undecided.kappa.reason)
     desk = LabelingSession(judged.project, judged.task)
     desk.save("ben", _assignment(judged, "r0001", "ben"), other, "sure")  # makes the desk look at the conflict
     asked = desk.next_item("cleo")
     assert asked is not None and asked.is_adjudication
     desk.save("cleo", asked.assignment_id, other, None)
     settled = only(judged)
-    assert (settled.kappa.n, settled.kappa.reason) == (39, "answers left out: 1 cannot tell")
+    assert (settled.kappa.n, settled.kappa.reason) == (39, "omitted predictions: 1 cannot_tell")
     assert "cleo" in settled.kappa_facts.annotators
     assert figure(settled, "krippendorffs_alpha").details["annotators"] == ["ana", "ben"]
     desk.save("cleo", asked.assignment_id, "withdrawn", None)
@@ -129,7 +129,7 @@ def test_labels_of_a_triage_are_in_no_estimate(judged: Bench) -> None:
     judged.label("better", [(record, "ana", _says(record)) for record in judged.drawn("better")])
     judge = only(judged)
     assert judge.kappa.value is None
-    assert "labels by triage" in str(judge.kappa.reason)
+    assert "labels of design triage" in str(judge.kappa.reason)
 
 
 def test_labels_from_a_sheet_are_compared_but_correct_no_rate(judged: Bench) -> None:
@@ -140,29 +140,29 @@ def test_labels_from_a_sheet_are_compared_but_correct_no_rate(judged: Bench) -> 
 
 
 def test_labels_of_unknown_answers_count_for_nothing(judged: Bench) -> None:
-    before = labelled(judged)
+    before = labeled(judged)
     judged.append([_stray(judged, f"p{n}") for n in range(5)])
     after = only(judged)
     assert [one.measured for one in after.findings] == [one.measured for one in before.findings]
 
 
 def test_another_version_of_the_judge_or_two_of_them_are_not_this_judge(judged: Bench) -> None:
-    labelled(judged)
+    labeled(judged)
     changed = {**judged.judges[0], "parameters": {"temperature": 0.5}}
     judged.rewrite([changed])
     judge = only(judged)
     assert judge.kappa.value is None
-    assert "40 of 40 answers were judged by version" in str(judge.kappa.reason)
+    assert "40 of 40 predictions were judged by version" in str(judge.kappa.reason)
     assert figure(judge, "corrected_rate", method="ppi").measured.value is None
     assert figure(judge, "human_rate").measured.value is not None
     judged.judge("better", dict(list(VERDICTS.items())[:25]))
-    assert "15 of 40 answers were judged by version" in str(only(judged).kappa.reason)
+    assert "15 of 40 predictions were judged by version" in str(only(judged).kappa.reason)
     judged.judge("better", VERDICTS)
     assert only(judged).kappa.value is not None
 
 
 def test_another_wording_of_the_question_is_another_question(judged: Bench) -> None:
-    labelled(judged)
+    labeled(judged)
     judged.place.write(f"tasks/{judged.name}/rubrics/better.yml", BINARY.replace("better than", "preferred to"))
     judged.judge("better", VERDICTS)
     judge = only(judged)
@@ -171,12 +171,12 @@ def test_another_wording_of_the_question_is_another_question(judged: Bench) -> N
 
 
 def test_labels_of_another_run_correct_no_rate_of_this_one(judged: Bench) -> None:
-    labelled(judged)
+    labeled(judged)
     later = judged.land(answers(12), run_id=f"later-{judged.name}", at=NOON + timedelta(days=1))
     judged.judge("better", dict(list(VERDICTS.items())[:12]), run_id=later)
     assert only(judged).run.run_id == judged.run_id
     other = only(judged, later)
-    assert f"people labelled run {judged.run_id}, and no sample of this one" in str(other.kappa.reason)
+    assert f"the labels are for run {judged.run_id}, and no sample of this run has any" in str(other.kappa.reason)
     assert figure(other, "judged_rate").measured.n == 12
 
 
@@ -187,7 +187,7 @@ def test_what_a_judge_was_not_asked_is_in_no_rate_of_it(judged: Bench) -> None:
 
 
 def test_several_opinions_speak_by_their_verdict(judged: Bench) -> None:
-    before = labelled(judged)
+    before = labeled(judged)
     sql = "select * from scores where task = @task and scorer_kind = 'judge'"
     for row in judged.place.query(sql, task=judged.name)[:20]:
         said = Score(**{name: row[name] for name in Score.__dataclass_fields__ if name in row})
@@ -225,7 +225,7 @@ def test_the_command_prints_a_table_csv_and_json(judged: Bench) -> None:
     empty = judged.place.command("calibrate", judged.name)
     assert empty.returncode == 0, empty.stderr
     assert "--fill calibration" in empty.stderr
-    labelled(judged, people=("ana", "ben"))
+    labeled(judged, people=("ana", "ben"))
     table = judged.place.command("calibrate", judged.name, "--run", judged.run_id)
     assert table.returncode == 0, table.stderr
     for word in ("30 of 30 drawn", "ana, ben", "cohens_kappa", "corrected_rate", "channel=email"):

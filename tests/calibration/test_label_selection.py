@@ -1,4 +1,4 @@
-"""Figures rest on the newest labelled calibration sample of just this run, wording and version, or say why on none."""
+"""Figures rest on the newest labeled calibration sample of just this run, wording and version, or say why on none."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DAY = date(2026, 11, 2)
 RUN = CalibratedRun(run_id="r1", data_date=DAY, inference_version="i1", golden_set_version="g", policy_version="p")
 SAMPLE = DrawnSample(
     sample_id="s1", run_id="r1", inference_version="i1", question_version="q1", purpose="calibration", design="random",
-    frame="answers", frame_size=10, drawn_on=DAY, labelled=2,
+    frame="answers", frame_size=10, drawn_on=DAY, labeled=2,
 )  # fmt: skip
 
 
 def row(number: int, **more: Any) -> SampledLabel:
     said = HumanLabel(prediction_id=f"p{number}", annotator="ana", label="pass", value=1.0, passed=True)
-    given = {"sample_id": "s1", "inclusion_probability": 0.2, "label": said, "labelled_on": DAY, **more}
+    given = {"sample_id": "s1", "inclusion_probability": 0.2, "label": said, "labeled_on": DAY, **more}
     return SampledLabel(prediction_id=f"p{number}", **given)
 
 
@@ -33,10 +33,10 @@ def test_the_sample_comes_with_its_probabilities_and_labels() -> None:
 
 
 def test_a_newer_sample_counts_from_its_first_label_on() -> None:
-    newer = replace(SAMPLE, sample_id="s2", labelled=0)
+    newer = replace(SAMPLE, sample_id="s2", labeled=0)
     rows = [row(1), row(1, sample_id="s2", inclusion_probability=0.9)]
     assert choose_labels(RUN, "q1", samples=[newer, SAMPLE], rows=rows).source.sample_id == "s1"
-    newest = choose_labels(RUN, "q1", samples=[replace(newer, labelled=1), SAMPLE], rows=rows)
+    newest = choose_labels(RUN, "q1", samples=[replace(newer, labeled=1), SAMPLE], rows=rows)
     assert (newest.source.sample_id, newest.source.inclusion, len(newest.labels)) == ("s2", {"p1": 0.9}, 1)
 
 
@@ -52,10 +52,10 @@ def test_labels_that_no_sample_drew_are_brought_and_those_of_a_triage_left_out()
     ("sample", "reason"),
     [
         ({"question_version": "q0"}, "version q0 of the question, which is now q1"),
-        ({"run_id": "r0"}, "people labelled run r0, and no sample of this one"),
-        ({"run_id": "r0", "inference_version": "i0"}, "run r0 of inference version i0, and this run asked i1"),
-        ({"inference_version": "i0"}, "drawn from inference version i0, the run asked i1"),
-        ({"labelled": 0, "run_id": "r0"}, None),
+        ({"run_id": "r0"}, "the labels are for run r0, and no sample of this run has any"),
+        ({"run_id": "r0", "inference_version": "i0"}, "run r0 of inference version i0, and this run is of i1"),
+        ({"inference_version": "i0"}, "drawn from inference version i0, the run is of i1"),
+        ({"labeled": 0, "run_id": "r0"}, None),
     ],
 )
 def test_labels_that_do_not_fit_are_told_apart(sample: dict[str, Any], reason: str | None) -> None:

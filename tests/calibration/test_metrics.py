@@ -44,7 +44,7 @@ def drawn(numbers: Sequence[int], *, chance: float = 0.5, **more: Any) -> LabelS
 
 
 def calibrated(**more: Any) -> CalibrationSet:
-    """Forty answers, half of them passed; people labelled the first twenty, and contradict the judge on three."""
+    """Forty answers, half of them passed; people labeled the first twenty, and contradict the judge on three."""
     wrong = {3, 8, 14}
     given = {
         "question": asked(),
@@ -75,7 +75,7 @@ def test_every_figure_about_people_says_what_labels_it_rests_on() -> None:
     assert found["ppi"].label_counts == {"pass": 9, "fail": 11}
 
 
-def test_counts_agreement_and_errors_are_those_of_the_labelled_answers() -> None:
+def test_counts_agreement_and_errors_are_those_of_the_labeled_answers() -> None:
     found = by_metric(calibrated())
     assert found["percent_agreement"].measured.value == pytest.approx(17 / 20)
     assert found["cohens_kappa"].measured.value == pytest.approx(0.7)
@@ -127,28 +127,31 @@ def test_what_nobody_could_tell_or_agree_on_is_left_out_and_told() -> None:
     found = by_metric(calibrated(labels=[*labels, label(2, passed=False, who="ben")]))
     kappa = found["cohens_kappa"].measured
     assert (kappa.value, kappa.n) == (1, 17)
-    assert "answers left out: 1 cannot tell, 1 undecided" in str(kappa.reason)
+    assert "omitted predictions: 1 cannot_tell, 1 undecided" in str(kappa.reason)
 
 
 def test_labels_of_answers_that_the_run_or_the_sample_does_not_hold_count_for_nothing() -> None:
     strays = [label(n, passed=True) for n in (25, 99)]
     with_strays = calibrated(labels=[*calibrated().labels, *strays])
-    assert with_strays.strays == 2
+    assert with_strays.unrelated_labels == 2
     assert calibration_findings(with_strays) == calibration_findings(calibrated())
     only = by_metric(calibrated(labels=strays))["cohens_kappa"].measured
-    assert (only.value, only.reason) == (None, "no human labels but 2 of answers that are not in the run or its sample")
+    assert (only.value, only.reason) == (
+        None,
+        "no human labels but 2 of predictions that are not in the run or its sample",
+    )
 
 
 @pytest.mark.parametrize(
     ("edits", "metrics", "reason"),
     [
         ({"labels": []}, WITH_PEOPLE | OF_BOTH | AMONG, "no human labels"),
-        ({"source": drawn(range(20), mismatch="another wording")}, WITH_PEOPLE | OF_BOTH | AMONG, "do not fit: another"),
+        ({"source": drawn(range(20), mismatch="another wording")}, WITH_PEOPLE | OF_BOTH | AMONG, "do not apply: another"),
         ({"source": drawn(range(20), design="triage")}, WITH_PEOPLE | OF_BOTH | AMONG, "triage are not a probability"),
         ({"judge_mismatch": "version v0"}, {"judged_rate", "corrected_rate"} | OF_BOTH, "version v0"),
         ({}, AMONG, "one annotator only"),
-        ({"labels": [label(n, passed=n > 9, who="ab"[n % 2]) for n in range(20)]}, AMONG, "no answer has labels of two"),
-        ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels by import are not a probability sample"),
+        ({"labels": [label(n, passed=n > 9, who="ab"[n % 2]) for n in range(20)]}, AMONG, "no prediction has labels of two"),
+        ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels of design import are not a probability sample"),
         ({"question": asked(tuple(replace(level, passed=None) for level in BINARY))}, WITH_PEOPLE | {"judged_rate"}, "which level passes"),
     ],
 )  # fmt: skip
@@ -182,7 +185,7 @@ def test_labels_that_were_brought_are_compared_but_prove_nothing() -> None:
     kappa = by_metric(calibrated(source=LabelSource(design="import", frame="chosen")))["cohens_kappa"].measured
     assert kappa.value == pytest.approx(0.7)
     assert kappa.status not in {Status.OK, Status.WARNING}
-    assert "no probability sample" in str(kappa.reason)
+    assert "not a probability sample" in str(kappa.reason)
 
 
 def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
@@ -190,7 +193,7 @@ def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
     found = by_metric(calibrated(answers=answers))
     assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (None, "unscored")
     assert (found["ppi"].measured.value, found["ppi"].measured.status) == (None, "unscored")
-    assert "4 labelled answers have no verdict" in str(found["cohens_kappa"].measured.reason)
+    assert "4 labeled predictions have no verdict" in str(found["cohens_kappa"].measured.reason)
 
 
 def test_a_mean_between_two_levels_counts_as_the_nearest_one() -> None:

@@ -71,7 +71,7 @@ def majority(words: list[float]) -> float | None:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """What three people said of the records that were drawn, and what the judge said of all and of these."""
 
     judge_all: list[float]
@@ -81,8 +81,8 @@ class Labelled:
     records: list[str]
 
 
-def better_labelled(made: Bench, pairs: Pairs, *, design: str) -> tuple[CalibratedJudge, Labelled]:
-    """`better` has judged all, and three people have labelled 300 of them."""
+def better_labeled(made: Bench, pairs: Pairs, *, design: str) -> tuple[CalibratedJudge, Labeled]:
+    """`better` has judged all, and three people have labeled 300 of them."""
     made.land(pairs.answers)
     verdicts = pairs.better("pandalm_result")
     made.judge("better", verdicts)
@@ -96,7 +96,7 @@ def better_labelled(made: Bench, pairs: Pairs, *, design: str) -> tuple[Calibrat
     judge = made.calibrate().of("better")
     assert judge is not None
     ratings = [[float(said[person][record]) for person in ANNOTATORS] for record in drawn]
-    return judge, Labelled(
+    return judge, Labeled(
         judge_all=[float(verdict) for verdict in verdicts.values()],
         judge=[float(verdicts[record]) for record in drawn],
         people=[float(majority(item) or 0.0) for item in ratings],
@@ -112,7 +112,7 @@ def only_better(bench: Callable[..., Bench]) -> Bench:
 
 
 def test_agreement_and_corrections_of_a_yes_no_judge(bench: Callable[..., Bench], pairs: Pairs) -> None:
-    judge, hand = better_labelled(only_better(bench), pairs, design="random")
+    judge, hand = better_labeled(only_better(bench), pairs, design="random")
     want = {
         "cohens_kappa": by_hand.kappa(hand.judge, hand.people, (0.0, 1.0)),
         "gwets_ac1": by_hand.ac1(hand.judge, hand.people, (0.0, 1.0)),
@@ -133,7 +133,7 @@ def test_agreement_and_corrections_of_a_yes_no_judge(bench: Callable[..., Bench]
 
 
 def test_the_whole_truth_lies_within_the_corrected_intervals(bench: Callable[..., Bench], pairs: Pairs) -> None:
-    judge, _ = better_labelled(only_better(bench), pairs, design="random")
+    judge, _ = better_labeled(only_better(bench), pairs, design="random")
     said = [pairs.better(person) for person in ANNOTATORS]
     truth = float(np.mean([sum(one[record] for one in said) > 1 for record in said[0]]))
     for metric, method in (("human_rate", ""), ("corrected_rate", "ppi"), ("corrected_rate", "rogan_gladen")):
@@ -144,7 +144,7 @@ def test_the_whole_truth_lies_within_the_corrected_intervals(bench: Callable[...
 
 def test_an_unequal_sample_is_weighted_by_its_probabilities(bench: Callable[..., Bench], pairs: Pairs) -> None:
     made = only_better(bench)
-    judge, hand = better_labelled(made, pairs, design="stratified")
+    judge, hand = better_labeled(made, pairs, design="stratified")
     sql = "select record_id, max(inclusion_probability) as chance from annotations_queue where task = @task group by record_id"
     chance = {row["record_id"]: row["chance"] for row in made.place.query(sql, task=made.name)}
     weights = [1 / chance[record] for record in hand.records]
@@ -180,7 +180,7 @@ def test_agreement_on_levels_is_weighted_and_missing_verdicts_are_told(
     first, second = [float(verdicts[record] or 0) for record in both], [float(people[record] or 0) for record in both]
     kappa = figure(judge, "cohens_kappa").measured
     assert (kappa.value, kappa.n) == (pytest.approx(by_hand.kappa(first, second, LEVELS, quadratic=True)), len(both))
-    assert f"{sum(verdicts[record] is None for record in drawn)} labelled answers have no verdict" in kappa.reason
+    assert f"{sum(verdicts[record] is None for record in drawn)} labeled predictions have no verdict" in kappa.reason
     found = figure(judge, "krippendorffs_alpha")
     assert found.measured.value == pytest.approx(by_hand.alpha(list(ratings.values()), ordinal=True))
     pair = figure(judge, "annotator_kappa").details["pairs"][0]
@@ -191,7 +191,7 @@ def test_agreement_on_levels_is_weighted_and_missing_verdicts_are_told(
     for method in ("ppi", "rogan_gladen"):
         rated = figure(judge, "corrected_rate", method=method).measured
         assert (rated.value, rated.status) == (None, "unscored")
-        assert f"{unscored} of 999 rows have no score" in rated.reason
+        assert f"the judge did not score {unscored} of 999 rows" in rated.reason
 
 
 def test_the_published_agreement_of_pandalms_people_comes_out_of_the_warehouse(
@@ -208,7 +208,7 @@ def test_the_published_agreement_of_pandalms_people_comes_out_of_the_warehouse(
     want = [by_hand.kappa(said[i], said[j], LEVELS, quadratic=True) for i, j in ((0, 1), (0, 2), (1, 2))]
     pairwise = figure(judge, "annotator_kappa")
     assert [pair["value"] for pair in pairwise.details["pairs"]] == pytest.approx(want)
-    assert "no probability sample" in pairwise.measured.reason
+    assert "not a probability sample" in pairwise.measured.reason
 
 
 def test_llmbars_gold_labels_are_one_annotator(bench: Callable[..., Bench]) -> None:

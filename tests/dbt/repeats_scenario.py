@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from assay.inference.request import RunFacts
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.scoring.estimates import estimates, is_correct
 from assay.scoring.tally import Tallied, Tally
 from tests.dbt.scenario import (

@@ -39,7 +39,7 @@ def evidence(**inputs: Any) -> dict[str, RuleEvidence]:
 
 
 def test_rules_have_the_bars_of_the_file_and_the_latency_that_of_the_sla() -> None:
-    assert {rule.name: (rule.kind, rule.bar, rule.n_min) for rule in RULES} == {
+    assert {rule.name: (rule.kind, rule.threshold, rule.n_min) for rule in RULES} == {
         "floor": (RuleKind.LOWER_BOUND, 0.8, 1),
         "not_worse": (RuleKind.NO_REGRESSION, 0.05, 5),
         "cheap": (RuleKind.COST_PER_CORRECT, 0.1, 1),

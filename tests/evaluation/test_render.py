@@ -1,4 +1,4 @@
-"""An evaluation is told to people, in a pull request and to machines, each in its form."""
+"""An evaluation as tables, as Markdown for a pull request, and as JSON values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def found(bench: Bench, name: str, model: ModelEndpoint) -> Evaluation:
 
 
 def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
-    rule = GateRule(name="r", kind=kind, **{"metric": "reliability", "bar": 0.8, **fields})
+    rule = GateRule(name="r", kind=kind, **{"metric": "reliability", "threshold": 0.8, **fields})
     known = RuleEvidence(value=0.5, lower=0.25, upper=0.75, n=1234)
     return GateOutcome(
         rule=rule, evidence=known, state=RuleState.INCONCLUSIVE, unwaived=RuleState.INCONCLUSIVE, reason="why | not"
@@ -42,14 +42,14 @@ def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
 
 
 def test_people_read_the_decision_first_with_what_was_compared(found: Evaluation) -> None:
-    told = dict(facts(found))
+    shown = dict(facts(found))
 
-    assert told["decision"] == "FAIL: a rule is not met"
-    assert told["candidate"].startswith("worse (inference version ") and found.candidate.run_id in told["candidate"]
-    assert told["population"] == "golden:gate, 60 records"
-    assert told["stage"] == "beta; an inconclusive decision blocks"
-    assert told["gate split"] == "asked 2 times, by 2 versions, since it last changed"
-    assert told["recorded"] == f"gate {found.gate_id}, blocks"
+    assert shown["decision"] == "FAIL: a rule is not met"
+    assert shown["candidate"].startswith("worse (inference version ") and found.candidate.run_id in shown["candidate"]
+    assert shown["population"] == "golden:gate, 60 records"
+    assert shown["stage"] == "beta; an inconclusive decision blocks"
+    assert shown["gate split"] == "used 2 times, by 2 versions, since it last changed"
+    assert shown["recorded"] == f"gate {found.gate_id}, blocks"
 
 
 def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation) -> None:
@@ -62,30 +62,30 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "asks", "value"),
+    ("kind", "fields", "requirement", "value"),
     [
         (RuleKind.LOWER_BOUND, {"slice": "k=x"}, "reliability in k=x at least 80.0 %", "50.0 %"),
-        (RuleKind.NO_REGRESSION, {"bar": 0.05}, "reliability at most 5 points below the champion", "50.0 %"),
-        (RuleKind.COST_PER_CORRECT, {}, "a correct answer for at most $0.800000", "$0.500000"),
-        (RuleKind.LATENCY, {}, "80.0 % of answers within the SLA", "50.0 %"),
+        (RuleKind.NO_REGRESSION, {"threshold": 0.05}, "reliability at most 5 points below the champion", "50.0 %"),
+        (RuleKind.COST_PER_CORRECT, {}, "cost per correct prediction at most $0.800000", "$0.500000"),
+        (RuleKind.LATENCY, {}, "80.0 % of predictions within the SLA", "50.0 %"),
         (RuleKind.JUDGE_CALIBRATED, {"metric": "safe", "n_min": 100}, "κ of judge safe at least 0.8 on 100 labels", "0.5"),
-        (RuleKind.GOLDEN_CASES, {"bar": 100, "covering": ("k=x",), "n_min": 10}, "at least 100 cases, 10 in each of k=x", "0.5"),
+        (RuleKind.GOLDEN_CASES, {"threshold": 100, "covering": ("k=x",), "n_min": 10}, "at least 100 cases, 10 in each of k=x", "0.5"),
     ],
 )  # fmt: skip
-def test_each_kind_of_rule_is_told_in_its_own_unit(
-    found: Evaluation, kind: RuleKind, fields: dict[str, Any], asks: str, value: str
+def test_each_kind_of_rule_is_shown_in_its_unit(
+    found: Evaluation, kind: RuleKind, fields: dict[str, Any], requirement: str, value: str
 ) -> None:
-    told = replace(found, verdict=replace(found.verdict, outcomes=(outcome(kind, **fields),)))
+    shown = replace(found, verdict=replace(found.verdict, outcomes=(outcome(kind, **fields),)))
 
-    row = next(tables(told))[2][0]
+    row = next(tables(shown))[2][0]
 
-    assert (row[1], row[2], row[4], row[5]) == (asks, value, "1,234", "inconclusive")
+    assert (row[1], row[2], row[4], row[5]) == (requirement, value, "1,234", "inconclusive")
 
 
 def test_a_pipe_in_a_text_stays_in_its_cell(found: Evaluation) -> None:
-    told = replace(found, verdict=replace(found.verdict, outcomes=(outcome(RuleKind.LATENCY),)))
+    shown = replace(found, verdict=replace(found.verdict, outcomes=(outcome(RuleKind.LATENCY),)))
 
-    assert "| why \\| not |" in markdown(told)
+    assert "| why \\| not |" in markdown(shown)
 
 
 def test_machines_get_every_rule_and_every_comparison(found: Evaluation) -> None:

@@ -18,8 +18,8 @@ from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import Pairs, compare
 
 TODAY = date(2026, 11, 26)
-REGRESSION = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.02)
-RELIABLE = GateRule(name="reliable", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.9)
+REGRESSION = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", threshold=0.02)
+RELIABLE = GateRule(name="reliable", kind=RuleKind.LOWER_BOUND, metric="reliability", threshold=0.9)
 
 
 def normal(value: float, error: float = 0.01, n: int = 500, limit: float | None = None) -> RuleEvidence:
@@ -81,7 +81,7 @@ def test_reasons_name_the_bound_and_the_limit() -> None:
     assert state(RELIABLE, normal(0.85)) == (RuleState.FAIL, "upper bound 0.8664 misses 0.9, adjusted p = 2.9e-07")
     assert state(RELIABLE, normal(0.91)) == (
         RuleState.INCONCLUSIVE,
-        "0.9 is not clear of the bounds 0.8936 to 0.9264",
+        "0.9 is within the bounds 0.8936 to 0.9264",
     )
     assert state(RELIABLE, None) == (RuleState.INCONCLUSIVE, "no evidence")
 
@@ -168,7 +168,7 @@ def test_without_a_champion_only_absolute_rules_count() -> None:
 
 
 def test_a_judge_needs_agreement_on_enough_labels() -> None:
-    rule = GateRule(name="judge", kind=RuleKind.JUDGE_CALIBRATED, metric="kappa", bar=0.6, n_min=100)
+    rule = GateRule(name="judge", kind=RuleKind.JUDGE_CALIBRATED, metric="kappa", threshold=0.6, n_min=100)
 
     assert state(rule, normal(0.7, error=0.05, n=100))[0] is RuleState.PASS
     assert state(rule, normal(0.9, error=0.05, n=99)) == (RuleState.INCONCLUSIVE, "99 labels, fewer than 100")
@@ -177,7 +177,7 @@ def test_a_judge_needs_agreement_on_enough_labels() -> None:
 
 def test_golden_cases_are_counted_in_all_and_in_each_slice() -> None:
     rule = GateRule(
-        name="golden", kind=RuleKind.GOLDEN_CASES, metric="cases", bar=100, covering=("fr", "long"), n_min=5
+        name="golden", kind=RuleKind.GOLDEN_CASES, metric="cases", threshold=100, covering=("fr", "long"), n_min=5
     )
 
     assert state(rule, golden_evidence(100, {"fr": 5, "long": 20}))[0] is RuleState.PASS
@@ -233,7 +233,7 @@ def test_a_rule_that_is_met_needs_no_waiver_and_waived_rules_alone_pass_nothing(
 
 
 def test_rules_are_named_once_and_waivers_name_a_rule() -> None:
-    with pytest.raises(ValueError, match="expected different names"):
+    with pytest.raises(ValueError, match="expected unique names"):
         verdict([RELIABLE, RELIABLE], {})
     with pytest.raises(ValueError, match="found \\['gone'\\]"):
         verdict([RELIABLE], {}, waiver(rule="gone"))
@@ -266,7 +266,7 @@ def test_comparisons_pass_fail_or_say_too_little(gains: int, losses: int, n: int
 
 def test_equal_variants_fail_some_slice_one_time_in_twenty_at_most() -> None:
     random, slices, rounds, failed, naive = np.random.default_rng(7), 6, 300, 0, 0
-    rules = [replace(REGRESSION, name=str(place), bar=0.0) for place in range(slices)]
+    rules = [replace(REGRESSION, name=str(place), threshold=0.0) for place in range(slices)]
     for _ in range(rounds):
         tables = random.multinomial(120, [0.12, 0.12, 0.76], size=slices)
         evidence = {

@@ -12,7 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from assay.inference.keys import content_hash
-from assay.records import Prediction, Record, Row, RunEvent, Score
+from assay.records import Prediction, Record, RunEvent
+from assay.records.evaluation import Score
+from assay.records.row import Row
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 

@@ -9,7 +9,7 @@ import pytest
 
 from assay.errors import UsageError
 from assay.labels.questions import questions_of
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.warehouse.landing import LandingWriter
 from tests.fakes.landed_run import DAY, NOON, Answer, answers, land_run, prediction_of
 from tests.labels.conftest import Stage

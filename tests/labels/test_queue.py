@@ -11,7 +11,7 @@ import pytest
 from assay.errors import UsageError
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN
 from assay.labels.queue import ADJUDICATE, LabelQueue, SubmittedLabel, annotator_name, assign, key_of
-from assay.records import Assignment
+from assay.records.evaluation import Assignment
 from tests.fakes.landed_run import NOON
 
 UNITS = [f"p{n:03}" for n in range(100)]

@@ -17,7 +17,8 @@ import orjson
 import pytest
 
 from assay.inference.keys import content_hash
-from assay.records import LANDING_RECORDS, Row, statuses
+from assay.records import LANDING_RECORDS, statuses
+from assay.records.row import Row
 from assay.runs.requests.journal.rows import KINDS, record_from, values_of
 from assay.tasks.digest import digest
 from assay.warehouse.landing import batches, column_values

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assay.errors import InputRejected, ServiceUnreachable, UsageError
-from assay.records import Row
+from assay.records.row import Row
 from assay.runs.requests.request_stage import Interrupted, RequestStage
 from assay.runs.resume import reopen
 from assay.runs.run import Run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from assay.inference.request import RunFacts
-from assay.records import Estimate, Score
+from assay.records.evaluation import Estimate, Score
 from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.tally import Tallied, Tally
 from assay.statistics.measured import Measured

@@ -8,7 +8,7 @@ import numpy as np
 
 from assay.statistics.measured import Measured
 from assay.statistics.rates import floats
-from assay.statistics.repeats import Repeated, VarianceSplit, nested_variance
+from assay.statistics.repeats import Repeats, VarianceSplit, nested_variance
 from assay.statistics.sampling import Groups, Sampling, numbered
 
 
@@ -30,11 +30,11 @@ def variance_split(
     return nested_variance(floats(scores), records=numbered(records), answers=named)
 
 
-def _repeated(passed: Sequence[bool | None], sampling: Sampling) -> Repeated:
+def _repeated(passed: Sequence[bool | None], sampling: Sampling) -> Repeats:
     assert sampling.records is not None
     values, codes = floats(passed), numbered(sampling.records)
     first = np.unique(codes, return_index=True)[1]
     asked = np.bincount(codes, weights=~np.isnan(values)).astype(np.float64)
     hits = np.bincount(codes, weights=np.nan_to_num(values)).astype(np.float64)
     clusters = None if sampling.clusters is None else [sampling.clusters[i] for i in first]
-    return Repeated(asked, hits, Groups.of(len(first), Sampling(clusters=clusters)))
+    return Repeats(asked, hits, Groups.of(len(first), Sampling(clusters=clusters)))

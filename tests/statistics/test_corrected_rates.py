@@ -18,23 +18,23 @@ from assay.statistics.corrected_rates import (
     ppi_rate,
     rogan_gladen_rate,
 )
-from assay.statistics.labelled_sample import Calibration, JudgedSample
+from assay.statistics.labeled_sample import Calibration, JudgedSample
 from assay.statistics.measured import Status, proportion_interval
 
 RANDOM = Calibration(design="random", frame="production answers of 2026-11-01", drawn_on=date(2026, 11, 2))
 STRATIFIED = replace(RANDOM, design="stratified")
 
 
-def yes_no(*cells: tuple[int, int, int], unlabelled: tuple[int, int] = (0, 0)) -> JudgedSample:
-    """Labelled rows as (judge, person, how many), and how many unlabelled rows the judge passed and failed."""
+def yes_no(*cells: tuple[int, int, int], unlabeled: tuple[int, int] = (0, 0)) -> JudgedSample:
+    """Labeled rows as (judge, person, how many), and how many unlabeled rows the judge passed and failed."""
     judge = [verdict for verdict, _, count in cells for _ in range(count)]
     labels: list[float] = [label for _, label, count in cells for _ in range(count)]
-    judge += [1] * unlabelled[0] + [0] * unlabelled[1]
-    labels += [np.nan] * sum(unlabelled)
+    judge += [1] * unlabeled[0] + [0] * unlabeled[1]
+    labels += [np.nan] * sum(unlabeled)
     return JudgedSample(judge=np.array(judge, dtype=float), labels=np.array(labels), calibration=RANDOM)
 
 
-USUAL = yes_no((1, 1, 60), (1, 0, 8), (0, 1, 6), (0, 0, 26), unlabelled=(620, 280))
+USUAL = yes_no((1, 1, 60), (1, 0, 8), (0, 1, 6), (0, 0, 26), unlabeled=(620, 280))
 
 
 def simulated(
@@ -106,7 +106,7 @@ def test_the_tuned_estimate_is_that_of_the_authors_package() -> None:
     assert found.measured.method == "ppi_t"
     assert found.measured.value == pytest.approx(0.50354343, abs=2e-5)
     assert bounds(found) == pytest.approx((0.4687276, 0.53835927), abs=2e-3)
-    # The estimate of the paper at this tuning, with the judge's mean over unlabelled rows.
+    # The estimate of the paper at this tuning, with the judge's mean over unlabeled rows.
     tuned = (found.tuning or 0.0) * 320 / 400
     paper = tuned * judge[80:].mean() + (truth[:80] - tuned * judge[:80]).mean()
     assert found.measured.value == pytest.approx(paper, abs=1e-12)
@@ -131,7 +131,7 @@ def test_rogan_and_gladens_estimate_is_their_formula() -> None:
     assert found.measured.value == pytest.approx((0.688 + specificity - 1) / (sensitivity + specificity - 1))
 
 
-def test_all_rows_labelled_leave_what_people_said() -> None:
+def test_all_rows_labeled_leave_what_people_said() -> None:
     judged = yes_no((1, 1, 60), (1, 0, 15), (0, 1, 12), (0, 0, 63))
 
     for estimate in (human_rate, ppi_rate, rogan_gladen_rate):
@@ -162,26 +162,26 @@ def test_labels_weigh_one_over_their_probability() -> None:
 def test_labels_that_are_no_probability_sample_give_no_estimate(estimate: object) -> None:
     assert callable(estimate)
     for calibration, reason in (
-        (replace(RANDOM, design="triage"), "labels by triage are not a probability sample"),
-        (replace(RANDOM, mismatch="scorer version a, not b"), "the labels do not fit: scorer version a, not b"),
+        (replace(RANDOM, design="triage"), "labels of design triage are not a probability sample"),
+        (replace(RANDOM, mismatch="scorer version a, not b"), "the labels do not apply: scorer version a, not b"),
     ):
         found = estimate(replace(USUAL, calibration=calibration))
         assert (found.measured.value, found.measured.low, found.measured.high) == (None, None, None)
         assert (found.measured.reason, found.labels) == (reason, 100)
-    nothing = estimate(yes_no(unlabelled=(5, 5)))
+    nothing = estimate(yes_no(unlabeled=(5, 5)))
     assert (nothing.measured.reason, nothing.labels) == ("no human labels", 0)
     none_drawn = estimate(replace(USUAL, inclusion=np.zeros(1000)))
-    assert none_drawn.measured.reason == "a labelled row has no probability of being drawn"
+    assert none_drawn.measured.reason == "a labeled row has no probability of being drawn"
 
 
 def test_a_judge_no_better_than_chance_is_not_corrected_by_its_errors() -> None:
-    judged = yes_no((1, 1, 30), (1, 0, 30), (0, 1, 20), (0, 0, 20), unlabelled=(500, 400))
+    judged = yes_no((1, 1, 30), (1, 0, 30), (0, 1, 20), (0, 0, 20), unlabeled=(500, 400))
 
     found = rogan_gladen_rate(judged)
 
     assert found.measured.value is None
     assert found.measured.reason == (
-        "the judge tells passes from failures no better than chance: sensitivity 0.600 + specificity 0.400 is at most 1"
+        "the judge separates passes from failures no better than chance: sensitivity 0.600 + specificity 0.400 is at most 1"
     )
     assert ppi_rate(judged).measured.value == pytest.approx(0.53 * 0.5 + 0.47 * 0.5)
 
@@ -189,7 +189,7 @@ def test_a_judge_no_better_than_chance_is_not_corrected_by_its_errors() -> None:
 @pytest.mark.parametrize("verdict", [0, 1])
 @pytest.mark.parametrize("label", [0, 1])
 def test_labels_that_are_all_the_same_leave_an_open_interval(verdict: int, label: int) -> None:
-    judged = yes_no((verdict, label, 40), unlabelled=(300, 160))
+    judged = yes_no((verdict, label, 40), unlabeled=(300, 160))
 
     assert rogan_gladen_rate(judged).measured.value is None
     for found in (human_rate(judged), ppi_rate(judged)):
@@ -201,10 +201,10 @@ def test_labels_that_are_all_the_same_leave_an_open_interval(verdict: int, label
     assert high - low >= (0.32 if verdict == 1 else 0.6)
 
 
-def test_few_labelled_failures_make_bounds_conservative() -> None:
-    few, enough = (yes_no((1, 1, 60), (1, 0, 4), (0, 1, 6), (0, 0, n), unlabelled=(600, 300)) for n in (5, 6))
+def test_few_labeled_failures_make_bounds_conservative() -> None:
+    few, enough = (yes_no((1, 1, 60), (1, 0, 4), (0, 1, 6), (0, 0, n), unlabeled=(600, 300)) for n in (5, 6))
 
-    assert ppi_rate(few).measured.reason == "9 human-labelled failures, fewer than 10: conservative bounds"
+    assert ppi_rate(few).measured.reason == "9 human-labeled failures, fewer than 10: conservative bounds"
     assert (ppi_rate(few).measured.method, ppi_rate(enough).measured.method) == (
         "ppi_mover_exact",
         "ppi_mover_jeffreys",
@@ -235,14 +235,14 @@ def test_rows_without_a_score_of_the_judge_are_left_out_up_to_one_in_a_hundred()
     assert (found.value, found.status, found.reason) == (
         None,
         Status.UNSCORED,
-        "11 of 1000 rows have no score of the judge",
+        "the judge did not score 11 of 1000 rows",
     )
 
 
 def test_input_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match="labels: one entry a judged row was expected, 1000 rows; found 3"):
+    with pytest.raises(ValueError, match=r"labels: expected one entry per judged row \(1000\), found 3"):
         ppi_rate(replace(USUAL, labels=np.ones(3)))
-    with pytest.raises(ValueError, match=r"judge: scores from 0 to 1 were expected, found 1\.5"):
+    with pytest.raises(ValueError, match=r"judge: expected scores from 0 to 1, found 1\.5"):
         ppi_rate(replace(USUAL, judge=USUAL.judge * 1.5))
 
 
@@ -263,7 +263,10 @@ def test_clusters_widen_the_interval_and_few_of_them_decide_nothing() -> None:
     warned = ppi_rate(replace(USUAL, clusters=(np.arange(1000) % 25).tolist())).measured
     assert (warned.status, warned.reason) == (Status.WARNING, "labels in 25 clusters, fewer than 30")
     one = ppi_rate(replace(USUAL, clusters=[0] * 1000)).measured
-    assert (one.value, one.reason) == (None, "all labels lie in one cluster, which says nothing of the others")
+    assert (one.value, one.reason) == (
+        None,
+        "all labels are in one cluster, so that the variance between clusters is unknown",
+    )
 
 
 @pytest.mark.parametrize("by_verdict", [False, True])

@@ -157,7 +157,7 @@ def test_no_interval_is_without_width(n: int, lost: int) -> None:
     found = compare(counts(0, lost * n, n))
 
     assert found.low < found.high and found.low <= found.difference <= found.high
-    assert found.lower < found.upper and found.detectable > 0
+    assert found.lower < found.upper and found.mde > 0
 
 
 def test_twelve_equal_records_say_little_and_five_hundred_say_enough() -> None:
@@ -373,11 +373,11 @@ def test_outcomes_that_cannot_be_compared_are_refused() -> None:
     ones = np.ones(3)
     with pytest.raises(UsageError, match=r"Outcomes of the champion: expected 0 to 1, found 1\.5"):
         compare(Pairs(candidate=ones, champion=ones * 1.5))
-    with pytest.raises(UsageError, match="as many records of both variants, found 3 and 2"):
+    with pytest.raises(UsageError, match="the same number of records of both variants, found 3 and 2"):
         compare(Pairs(candidate=ones, champion=np.ones(2)))
     with pytest.raises(UsageError, match="None of the 3 records in common is scored"):
         compare(Pairs(candidate=ones, champion=ones * np.nan))
-    with pytest.raises(ValueError, match="clusters: one entry a row"):
+    with pytest.raises(ValueError, match="clusters: expected one entry per row"):
         compare(Pairs(candidate=ones, champion=ones, sampling=Sampling(clusters=["a"])))
 
 
@@ -387,8 +387,8 @@ def test_the_records_needed_grow_with_the_square_of_the_wanted_precision() -> No
 
     found: PairedComparison = compare(counts(30, 30, 400))
     assert found.needed is None
-    assert needed(found.detectable) == pytest.approx(400, abs=1)
-    assert needed(found.detectable / 2) == pytest.approx(1600, abs=1)
+    assert needed(found.mde) == pytest.approx(400, abs=1)
+    assert needed(found.mde / 2) == pytest.approx(1600, abs=1)
 
 
 def test_every_outcome_of_a_small_table_is_covered_as_promised() -> None:

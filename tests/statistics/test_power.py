@@ -28,7 +28,7 @@ def decision(gains: int, losses: int, n: int, *, margin: float) -> RuleDecision:
     """What the gate says to so many gains and losses."""
     candidate = np.array([1.0] * gains + [0.0] * (n - gains))
     champion = np.array([0.0] * gains + [1.0] * losses + [0.0] * (n - gains - losses))
-    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    rule = GateRule(name="r", kind=RuleKind.NO_REGRESSION, metric="correct", threshold=margin)
     found = regression_evidence(compare(Pairs(candidate=candidate, champion=champion)), margin=margin)
     return decide([rule], {"r": found}, today=date(2026, 1, 1)).decision
 
@@ -112,9 +112,9 @@ def test_the_detectable_mean_is_that_of_statsmodels_within_its_approximation() -
 
 
 def test_half_the_detectable_difference_takes_four_times_the_records() -> None:
-    assert records_for(0.02, n=500, smallest=0.04) == 2000
+    assert records_for(0.02, n=500, mde=0.04) == 2000
     with pytest.raises(ValueError, match="expected one above 0"):
-        records_for(0.0, n=500, smallest=0.04)
+        records_for(0.0, n=500, mde=0.04)
 
 
 def test_as_many_records_as_it_says_let_equal_variants_pass() -> None:

@@ -17,7 +17,7 @@ from assay.statistics.rates import rate
 
 def decision(successes: int, n: int, *, bar: float) -> RuleDecision:
     """What the gate says to so many correct answers."""
-    rule = GateRule(name="r", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=bar)
+    rule = GateRule(name="r", kind=RuleKind.LOWER_BOUND, metric="reliability", threshold=bar)
     measured = rate([True] * successes + [False] * (n - successes), level=0.9)
     return decide([rule], {"r": absolute_evidence(measured)}, today=date(2026, 1, 1)).decision
 
@@ -28,21 +28,21 @@ def test_the_chance_is_that_of_the_gate_over_every_outcome(n: int, share: float,
 
     expected = binom.pmf(np.arange(n + 1), n, share)[passes].sum()
 
-    assert probability_of_clearing(n, rate=share, bar=bar) == pytest.approx(expected, abs=1e-9)
+    assert probability_of_clearing(n, rate=share, threshold=bar) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_chance_is_that_of_simulated_runs() -> None:
     drawn = np.random.default_rng(0).binomial(200, 0.86, 4_000)
     passes = np.mean([rate([1.0] * k + [0.0] * (200 - k), level=0.9).low >= 0.8 for k in drawn])  # type: ignore[operator]
 
-    assert probability_of_clearing(200, rate=0.86, bar=0.8) == pytest.approx(passes, abs=0.025)
+    assert probability_of_clearing(200, rate=0.86, threshold=0.8) == pytest.approx(passes, abs=0.025)
 
 
 @pytest.mark.parametrize("n", [20, 60, 124, 500])
 @pytest.mark.parametrize("bar", [0.5, 0.8, 0.9])
 def test_a_rate_at_the_bar_passes_about_one_time_in_twenty(n: int, bar: float) -> None:
     """Wilson's bound is right on average, not at each n: a little above the level here and there."""
-    assert probability_of_clearing(n, rate=bar, bar=bar) <= 0.09
+    assert probability_of_clearing(n, rate=bar, threshold=bar) <= 0.09
 
 
 def test_the_bounds_are_those_of_the_estimate() -> None:
@@ -53,16 +53,16 @@ def test_the_bounds_are_those_of_the_estimate() -> None:
 
 
 def test_as_many_records_as_it_says_pass_and_clearly_fewer_do_not() -> None:
-    needed = records_to_clear(0.9, bar=0.8)
+    needed = records_to_clear(0.9, threshold=0.8)
 
     assert needed is not None
-    assert probability_of_clearing(needed, rate=0.9, bar=0.8) >= 0.8
-    assert probability_of_clearing(int(needed * 0.85), rate=0.9, bar=0.8) < 0.8
-    assert records_to_clear(0.8, bar=0.8) is None
-    assert records_to_clear(0.8000001, bar=0.8) is None
+    assert probability_of_clearing(needed, rate=0.9, threshold=0.8) >= 0.8
+    assert probability_of_clearing(int(needed * 0.85), rate=0.9, threshold=0.8) < 0.8
+    assert records_to_clear(0.8, threshold=0.8) is None
+    assert records_to_clear(0.8000001, threshold=0.8) is None
 
 
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"rate": 1.2}, {"bar": -0.1}])
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"rate": 1.2}, {"threshold": -0.1}])
 def test_figures_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected n >= 1"):
-        probability_of_clearing(**{"n": 10, "rate": 0.5, "bar": 0.5, **wrong})  # type: ignore[arg-type]
+        probability_of_clearing(**{"n": 10, "rate": 0.5, "threshold": 0.5, **wrong})  # type: ignore[arg-type]

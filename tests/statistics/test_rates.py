@@ -239,13 +239,13 @@ def test_no_prediction_is_said() -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: rate([0.5, 1.5]), "0 to 1 was expected"),
+        (lambda: rate([0.5, 1.5]), "expected 0 to 1"),
         (lambda: rate([0.5, float("inf")]), "finite"),
         (lambda: rate([1.0], Sampling(weights=[0.0])), "weights"),
         (lambda: rate([1.0], Sampling(weights=[float("nan")])), "weights"),
-        (lambda: rate([1.0, 0.0], Sampling(clusters=["a"])), "clusters: one entry a row"),
+        (lambda: rate([1.0, 0.0], Sampling(clusters=["a"])), "clusters: expected one entry per row"),
         (lambda: rate([1.0, 0.0], Sampling(records=["r", "r"], clusters=["a", "b"])), "a record in two"),
-        (lambda: cost_per_correct([1.0], []), "correct: one entry a cost"),
+        (lambda: cost_per_correct([1.0], []), "correct: expected one entry per cost"),
     ],
 )
 def test_what_does_not_fit_is_refused(call: Callable[[], Measured], says: str) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from assay.records import LANDING_RECORDS, Row
+from assay.records import LANDING_RECORDS
+from assay.records.row import Row
 from assay.warehouse.schema import Column, landing_tables
 
 TEXT = 'a "quoted" \\ text\nünïcödé 漢字 🎉 \u202e \x01'

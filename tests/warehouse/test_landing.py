@@ -11,7 +11,8 @@ import orjson
 import pytest
 
 from assay.errors import ServiceUnreachable, UsageError
-from assay.records import LANDING_RECORDS, Row
+from assay.records import LANDING_RECORDS
+from assay.records.row import Row
 from assay.records.statuses import ANSWERED, AnswerSource, PredictionStatus, Stage
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, column_values

@@ -88,16 +88,16 @@ def evaluate(
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
     """Returns the evaluation; after an error the message says how to resume."""
     from assay.evaluation.evaluate import evaluate
-    from assay.evaluation.sides import AGAIN, EvaluationReporter
+    from assay.evaluation.sides import REPEAT_TO_RESUME, EvaluationReporter
     from assay.terminal.output import note
     from assay.terminal.progress import counter, run_progress
 
-    click.get_current_context().meta[CONTINUE] = AGAIN
+    click.get_current_context().meta[CONTINUE] = REPEAT_TO_RESUME
     reporter = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
     try:
         return evaluate(project, task, options, reporter)
     except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; {AGAIN}", err=True)
+        click.echo(f"assay: interrupted; {REPEAT_TO_RESUME}", err=True)
         click.get_current_context().exit(INTERRUPTED)
 
 

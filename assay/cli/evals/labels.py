@@ -69,7 +69,7 @@ def review(
         return
     from assay.labels.fill_queue import FillOptions
     from assay.records.statuses import SamplePurpose
-    from assay.statistics.labelled_sample import SamplingDesign
+    from assay.statistics.labeled_sample import SamplingDesign
 
     options = FillOptions(
         purpose=SamplePurpose(fill),
@@ -91,7 +91,7 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
 
     from assay.labels.fill_queue import fill_queue
     from assay.records.statuses import SamplePurpose
-    from assay.statistics.labelled_sample import SamplingDesign
+    from assay.statistics.labeled_sample import SamplingDesign
     from assay.terminal.output import note, write_json, write_table
 
     _refuse(SERVING, "beside --fill")

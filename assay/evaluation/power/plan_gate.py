@@ -1,7 +1,4 @@
-"""Plans a task's gate before it is run: how many records each rule has, what is assumed of the variants, and what follows.
-
-Only finding records and assumptions belongs here; what follows from them is computed in `evals/planning.py`.
-"""
+"""Plans a task's gate before it runs: records, assumptions and power of each rule."""
 
 from __future__ import annotations
 
@@ -13,13 +10,13 @@ from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.comparisons import MetricSlice
 from assay.evaluation.evidence import GateRule, gate_rules
 from assay.evaluation.power.rule_plans import (
-    Assumed,
-    FigureSource,
-    FloorPlan,
+    Assumption,
+    AssumptionSource,
+    RatePlan,
     RegressionPlan,
     Sample,
     count_tested,
-    plan_floor,
+    plan_rate,
     plan_regression,
 )
 from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
@@ -37,7 +34,7 @@ Landed = Mapping[MetricSlice, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerOptions:
-    """What is known beforehand; None where it is to be found out. `n` holds for every rule, whatever its slice."""
+    """Given assumptions of a plan; None for those to look up. `n` is for every rule, whatever its slice."""
 
     n: int | None = None
     discordance: float | None = None
@@ -49,23 +46,23 @@ class PowerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """The plans of a task's rules, in the order of `task.yml`; `notes` say what was left out."""
+    """The plans of a task's rules, in the order of `task.yml`; `notes` list what is not planned."""
 
     task: str
     regressions: tuple[RegressionPlan, ...]
-    floors: tuple[FloorPlan, ...]
+    rates: tuple[RatePlan, ...]
     notes: tuple[str, ...]
 
 
 def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
-    """What the rules of the task's gate can find; the warehouse is asked only for figures that are not given.
+    """The power of the rules of the task's gate; the warehouse is queried only for assumptions that are not given.
 
     Raises:
-        UsageError: figures that contradict each other.
-        Unreachable: no discordance was given, and the warehouse that may know one does not answer.
+        UsageError: the options contradict each other.
+        ServiceUnreachable: no discordance is given, and the warehouse does not respond.
     """
     task = project.task(name)
-    _refuse_contradictions(options)
+    _validate(options)
     rules = gate_rules(gate_of(task.spec), task.spec.sla)
     comparing = [rule for rule in rules if rule.kind is RuleKind.NO_REGRESSION]
     rating = [rule for rule in rules if rule.kind is RuleKind.LOWER_BOUND]
@@ -86,14 +83,12 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
             )
             for rule in comparing
         ),
-        floors=tuple(
-            plan_floor(rule, _sample(task, rule, options), rate=_rate(rule, options, rated)) for rule in rating
-        ),
+        rates=tuple(plan_rate(rule, _sample(task, rule, options), rate=_rate(rule, options, rated)) for rule in rating),
         notes=tuple(notes),
     )
 
 
-def _refuse_contradictions(options: PowerOptions) -> None:
+def _validate(options: PowerOptions) -> None:
     discordance, difference = options.discordance, options.difference
     if discordance is not None and difference is not None and abs(difference) > discordance:
         raise UsageError(
@@ -127,7 +122,7 @@ def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
 
 
 def _gate_cases(task: Task, name: str) -> Iterator[Case]:
-    """The cases that a decision on the slice rests on: what the prompt shows is no evidence."""
+    """The gate cases of the slice, without few-shot examples."""
     shown = {case.case_id for case in task.few_shot}
     for case in task.cases:
         lies_in = name == OVERALL or name in {f"{key}={value}" for key, value in case.slices.items()}
@@ -136,51 +131,55 @@ def _gate_cases(task: Task, name: str) -> Iterator[Case]:
 
 
 def _compared(warehouse: Warehouse, name: str) -> Landed:
-    return _by_place(warehouse, LATEST_COMPARISONS.sql, name)
+    return _by_metric_slice(warehouse, LATEST_COMPARISONS.sql, name)
 
 
 def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
-    """Landed rates; none, with a note, where the warehouse does not answer and nothing else needs it."""
+    """Landed rates; none, with a note, if the warehouse does not respond and nothing else needs it."""
     try:
-        return _by_place(warehouse, LATEST_RATES.sql, name), []
+        return _by_metric_slice(warehouse, LATEST_RATES.sql, name), []
     except ServiceUnreachable:
         if options.discordance is None:
             raise
-        return {}, ["the warehouse does not answer: rules on a rate need --rate"]
+        return {}, ["the warehouse does not respond: rules on a rate need --rate"]
 
 
-def _by_place(warehouse: Warehouse, sql: str, name: str) -> Landed:
+def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:
     rows = warehouse.stream(sql, {"task": name, "population": GATE_SPLIT})
     return {MetricSlice(row["metric"], row["slice"]): row for row in rows}
 
 
-def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumed:
-    """The share that differs: given, as last compared, or 10 %; never less than the difference that is asked for."""
+def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumption:
+    """The discordance: given, of the latest comparison, or 10 %; at least the given difference."""
     if options.discordance is not None:
-        return Assumed(value=options.discordance, source=FigureSource.GIVEN, detail="as given")
+        return Assumption(value=options.discordance, source=AssumptionSource.GIVEN, detail="as given")
     found = _known_discordance(compared.get(MetricSlice(rule.metric, rule.slice)))
     least = abs(options.difference or 0.0)
     if found.value >= least:
         return found
-    return Assumed(value=least, source=found.source, detail=f"{found.detail}; raised to the difference")
+    return Assumption(value=least, source=found.source, detail=f"{found.detail}; raised to the difference")
 
 
-def _known_discordance(row: Mapping[str, Any] | None) -> Assumed:
+def _known_discordance(row: Mapping[str, Any] | None) -> Assumption:
     if row is None or not row["n"]:
-        return Assumed(
-            value=ASSUMED_DISCORDANCE, source=FigureSource.ASSUMED, detail="assumed, for nothing was compared yet"
+        return Assumption(
+            value=ASSUMED_DISCORDANCE,
+            source=AssumptionSource.ASSUMED,
+            detail="assumed, because nothing was compared yet",
         )
     differ = row["gains"] + row["losses"]
-    said = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
+    detail = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
     if differ:
-        return Assumed(value=differ / row["n"], source=FigureSource.LANDED, detail=said)
-    return Assumed(value=1 / row["n"], source=FigureSource.LANDED, detail=f"{said}; one is assumed")
+        return Assumption(value=differ / row["n"], source=AssumptionSource.LANDED, detail=detail)
+    return Assumption(value=1 / row["n"], source=AssumptionSource.LANDED, detail=f"{detail}; 1 is assumed")
 
 
-def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumed | None:
+def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumption | None:
     if options.rate is not None:
-        return Assumed(value=options.rate, source=FigureSource.GIVEN, detail="as given")
+        return Assumption(value=options.rate, source=AssumptionSource.GIVEN, detail="as given")
     row = rated.get(MetricSlice(rule.metric, rule.slice))
     if row is None:
         return None
-    return Assumed(value=row["value"], source=FigureSource.LANDED, detail=f"found on {row['n']} ({row['data_date']})")
+    return Assumption(
+        value=row["value"], source=AssumptionSource.LANDED, detail=f"found on {row['n']} ({row['data_date']})"
+    )

@@ -1,7 +1,4 @@
-"""A plan of a gate as tables for people, and as plain rows for machines.
-
-Only the form belongs here.
-"""
+"""Formats the plan of a gate as tables and as plain rows."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.evaluation.power.plan_gate import GatePlan
-from assay.evaluation.power.rule_plans import FloorPlan, RegressionPlan, Sample
+from assay.evaluation.power.rule_plans import RatePlan, RegressionPlan, Sample
 from assay.formatting import NOTHING, percent
 from assay.statistics.power import VerdictProbabilities
 from assay.tasks.gate_spec import OVERALL
@@ -20,70 +17,71 @@ PLAIN_COLUMNS = (
     *("passing", "failing", "inconclusive", "difference"),
     *("passing_at_difference", "failing_at_difference", "inconclusive_at_difference"),
 )
-"""`passing`, `failing` and `inconclusive` are of equal variants, of a rule on a rate `passing` at its rate."""
+"""`passing`, `failing` and `inconclusive` are probabilities for equal variants; for a rule on a rate, at that rate."""
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 
 def tables(plan: GatePlan) -> Iterator[Table]:
-    """The rules against regressions, and those on rates."""
+    """The tables of no-regression rules and of rules on a rate."""
     if plan.regressions:
         apart = plan.regressions[0].difference
-        columns = ["rule", "margin", "n", "differ", "finds", "finds margin", "to pass", "if equal"]
+        columns = ["rule", "margin", "n", "discordance", "MDE", "n to detect margin", "n to pass", "if equal"]
         if apart is not None:
             columns.append(f"if {100 * apart:+g} points")
         yield (
-            "Candidate against champion; chances in per cent to pass / fail / neither",
+            "Candidate against champion; probability of PASS / FAIL / INCONCLUSIVE in percent",
             columns,
             [_regression(one) for one in plan.regressions],
         )
-    if plan.floors:
-        columns = ["rule", "at least", "n", "true rate", "passes", "to pass"]
-        yield "The candidate's own rate", columns, [_floor(one) for one in plan.floors]
+    if plan.rates:
+        columns = ["rule", "threshold", "n", "true rate", "passes", "n to pass"]
+        yield "Rate of the candidate", columns, [_rate(one) for one in plan.rates]
 
 
 def facts(plan: GatePlan) -> Iterator[str]:
-    """What the tables rest on, a line each."""
-    for one in plan.regressions:
-        yield f"{_place(one)}: {percent(one.discordance.value)} differ, {one.discordance.detail}{_few(one)}"
-    for floor in plan.floors:
-        said = f"{percent(floor.rate.value)}, {floor.rate.detail}" if floor.rate else "not known yet; give --rate"
-        yield f"{_place(floor)}: true rate {said}{_few(floor)}"
+    """The assumptions of the tables, one line each."""
+    for regression in plan.regressions:
+        discordance = regression.discordance
+        yield f"{_place(regression)}: {percent(discordance.value)} differ, {discordance.detail}{_few(regression)}"
+    for one in plan.rates:
+        shown = f"{percent(one.rate.value)}, {one.rate.detail}" if one.rate else "unknown; give --rate"
+        yield f"{_place(one)}: true rate {shown}{_few(one)}"
     yield from plan.notes
 
 
 def plain_rows(plan: GatePlan) -> list[tuple[Any, ...]]:
-    """One row a rule, values in the order of `PLAIN_COLUMNS`."""
-    values = [*map(_regression_values, plan.regressions), *map(_floor_values, plan.floors)]
+    """One row per rule, with values in the order of `PLAIN_COLUMNS`."""
+    values = [*map(_regression_values, plan.regressions), *map(_rate_values, plan.rates)]
     return [tuple(row.get(name) for name in PLAIN_COLUMNS) for row in values]
 
 
 def _regression(plan: RegressionPlan) -> tuple[str, ...]:
     row = (
         plan.rule.name,
-        f"{100 * plan.rule.bar:g} points",
+        f"{100 * plan.rule.threshold:g} points",
         _count(plan.sample),
         f"{percent(plan.discordance.value)} {plan.discordance.source}",
-        NOTHING if plan.detectable is None else f"{100 * plan.detectable:.1f} points",
+        NOTHING if plan.mde is None else f"{100 * plan.mde:.1f} points",
         _records(plan.needed),
         _records(plan.to_pass),
-        _chances(plan.equal),
+        _probabilities(plan.equal),
     )
-    return row if plan.apart is None else (*row, _chances(plan.apart))
+    return row if plan.apart is None else (*row, _probabilities(plan.apart))
 
 
-def _floor(plan: FloorPlan) -> tuple[str, ...]:
+def _rate(plan: RatePlan) -> tuple[str, ...]:
     rate = f"{percent(plan.rate.value)} {plan.rate.source}" if plan.rate else NOTHING
     passing = NOTHING if plan.passing is None else f"{100 * plan.passing:.0f} %"
-    return plan.rule.name, percent(plan.rule.bar), _count(plan.sample), rate, passing, _records(plan.to_pass)
+    return plan.rule.name, percent(plan.rule.threshold), _count(plan.sample), rate, passing, _records(plan.to_pass)
 
 
-def _place(plan: RegressionPlan | FloorPlan) -> str:
+def _place(plan: RegressionPlan | RatePlan) -> str:
     place = "" if plan.rule.slice == OVERALL else f" in {plan.rule.slice}"
     return f"{plan.rule.name}, {plan.rule.metric}{place}"
 
 
-def _few(plan: RegressionPlan | FloorPlan) -> str:
-    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so that it has no say"
+def _few(plan: RegressionPlan | RatePlan) -> str:
+    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so that the rule is reported only"
     return "" if plan.is_gated else few
 
 
@@ -93,7 +91,7 @@ def _regression_values(plan: RegressionPlan) -> dict[str, Any]:
         **_sample_values(plan.sample),
         "discordance": plan.discordance.value,
         "discordance_source": plan.discordance.source,
-        "detectable": plan.detectable,
+        "detectable": plan.mde,
         "needed": plan.needed,
         "to_pass": plan.to_pass,
         "passing": plan.equal.passing,
@@ -108,7 +106,7 @@ def _regression_values(plan: RegressionPlan) -> dict[str, Any]:
     return found
 
 
-def _floor_values(plan: FloorPlan) -> dict[str, Any]:
+def _rate_values(plan: RatePlan) -> dict[str, Any]:
     return {
         **_rule_values(plan),
         **_sample_values(plan.sample),
@@ -119,10 +117,16 @@ def _floor_values(plan: FloorPlan) -> dict[str, Any]:
     }
 
 
-def _rule_values(plan: RegressionPlan | FloorPlan) -> dict[str, Any]:
+def _rule_values(plan: RegressionPlan | RatePlan) -> dict[str, Any]:
     rule = plan.rule
     return {
-        **{"rule": rule.name, "type": rule.kind.value, "metric": rule.metric, "slice": rule.slice, "bar": rule.bar},
+        **{
+            "rule": rule.name,
+            "type": rule.kind.value,
+            "metric": rule.metric,
+            "slice": rule.slice,
+            "bar": rule.threshold,
+        },
         **{"n_min": rule.n_min, "is_gated": plan.is_gated},
     }
 
@@ -140,6 +144,6 @@ def _records(count: int | None) -> str:
     return NOTHING if count is None else f"{count:,}"
 
 
-def _chances(found: VerdictProbabilities) -> str:
-    """In whole per cent: a chance is no more exact than what it assumes."""
+def _probabilities(found: VerdictProbabilities) -> str:
+    """Probabilities in percent without decimals, because the assumptions are not more precise."""
     return " / ".join(f"{100 * value:.0f}" for value in (found.passing, found.failing, found.inconclusive))

@@ -1,8 +1,4 @@
-"""What the rules of a gate can find on so many records, under what is assumed of the variants.
-
-Pure computation: plans of single rules out of `power.py` and `power_of_rates.py`. Where an assumption comes from is the
-callers' matter.
-"""
+"""Power of single gate rules, given the number of records and assumptions about the variants."""
 
 from __future__ import annotations
 
@@ -24,11 +20,11 @@ from assay.statistics.power import (
 )
 
 COUNTED = frozenset({RuleKind.GOLDEN_CASES})
-"""Kinds of rules that no test decides, so that Holm's adjustment leaves them out."""
+"""Kinds of rules without a test, which Holm's adjustment does not count."""
 
 
-class FigureSource(StrEnum):
-    """Where an assumption of a plan comes from."""
+class AssumptionSource(StrEnum):
+    """Source of an assumption."""
 
     GIVEN = "given"
     LANDED = "landed"
@@ -36,17 +32,17 @@ class FigureSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assumed:
-    """A figure that a plan rests on; `detail` says more in words."""
+class Assumption:
+    """An assumed value of a plan; `detail` describes its source."""
 
     value: float
-    source: FigureSource
+    source: AssumptionSource
     detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The records that a rule will be decided on; those of a cluster are not independent."""
+    """Number and clustering of the records that decide a rule."""
 
     n: int
     clusters: int | None = None
@@ -55,17 +51,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegressionPlan:
-    """A rule against regressions: what it can find, what it needs, and its chances.
+    """The plan of a no-regression rule.
 
-    `detectable` is the smallest true difference found four times in five, `needed` how many records find one of the margin,
-    `to_pass` how many let equal variants pass four times in five; None where no number does. `apart` is for variants that
-    truly differ by `difference`, where one was asked for.
+    `mde` is the minimum detectable effect, `needed` the number of records whose MDE is the margin, and `to_pass` the
+    number with which equal variants pass with 80 % probability; None if no number suffices. `equal` has the
+    probabilities for equal variants, `apart` for variants with the true `difference`, if one is given.
     """
 
     rule: GateRule
     sample: Sample
-    discordance: Assumed
-    detectable: float | None
+    discordance: Assumption
+    mde: float | None
     needed: int | None
     to_pass: int | None
     equal: VerdictProbabilities
@@ -74,43 +70,46 @@ class RegressionPlan:
 
     @property
     def is_gated(self) -> bool:
-        """Whether there are enough records for the rule to have a say."""
+        """True if there are enough records for the rule to count toward the decision."""
         return self.sample.n >= self.rule.n_min
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FloorPlan:
-    """A rule on a rate: the chance to pass, and `to_pass`, the records that make it 80 %; None where nothing is assumed."""
+class RatePlan:
+    """The plan of a rule on a rate: the probability to pass, and the number of records that makes it 80 %.
+
+    Both are None without an assumed rate.
+    """
 
     rule: GateRule
     sample: Sample
-    rate: Assumed | None
+    rate: Assumption | None
     passing: float | None = None
     to_pass: int | None = None
 
     @property
     def is_gated(self) -> bool:
-        """Whether there are enough records for the rule to have a say."""
+        """True if there are enough records for the rule to count toward the decision."""
         return self.sample.n >= self.rule.n_min
 
 
 def count_tested(rules: Sequence[GateRule]) -> int:
-    """How many rules a test decides, at most: the FAIL of one is adjusted for all of them."""
+    """The maximum number of tested rules, for which the FAIL of one is adjusted."""
     return sum(rule.kind not in COUNTED for rule in rules)
 
 
 def plan_regression(
-    rule: GateRule, sample: Sample, *, discordance: Assumed, tested: int, difference: float | None = None
+    rule: GateRule, sample: Sample, *, discordance: Assumption, tested: int, difference: float | None = None
 ) -> RegressionPlan:
-    """The plan of one rule; without a record nothing is found, and nothing but INCONCLUSIVE is to be expected.
+    """The plan of one no-regression rule; without records there is no MDE, and the verdict is INCONCLUSIVE.
 
     Raises:
-        ValueError: a figure is out of its range, see `Plan`.
+        ValueError: a value is out of range, see `Plan`.
     """
     plan = Plan(
         n=max(1, sample.n),
         discordance=discordance.value,
-        margin=rule.bar,
+        margin=rule.threshold,
         rules=tested,
         clusters=sample.clusters,
         design_effect=sample.design_effect,
@@ -119,33 +118,33 @@ def plan_regression(
         rule=rule,
         sample=sample,
         discordance=discordance,
-        detectable=minimum_detectable_effect(plan.n, discordance=plan.discordance, design_effect=plan.design_effect)
+        mde=minimum_detectable_effect(plan.n, discordance=plan.discordance, design_effect=plan.design_effect)
         if sample.n
         else None,
-        needed=records_needed(rule.bar, discordance=plan.discordance, design_effect=plan.design_effect)
-        if rule.bar <= plan.discordance
+        needed=records_needed(rule.threshold, discordance=plan.discordance, design_effect=plan.design_effect)
+        if rule.threshold <= plan.discordance
         else None,
         to_pass=records_to_pass(plan),
-        equal=_chances(plan, sample),
+        equal=_probabilities(plan, sample),
         difference=difference,
-        apart=None if difference is None else _chances(replace(plan, difference=difference), sample),
+        apart=None if difference is None else _probabilities(replace(plan, difference=difference), sample),
     )
 
 
-def plan_floor(rule: GateRule, sample: Sample, *, rate: Assumed | None) -> FloorPlan:
-    """The plan of one rule; records that are not independent count as so many fewer by their design effect."""
+def plan_rate(rule: GateRule, sample: Sample, *, rate: Assumption | None) -> RatePlan:
+    """The plan of one rule on a rate; the number of records is divided by the design effect."""
     effective = int(sample.n / sample.design_effect)
     if rate is None or effective < 1:
-        return FloorPlan(rule=rule, sample=sample, rate=rate)
-    independent = records_to_clear(rate.value, bar=rule.bar)
-    return FloorPlan(
+        return RatePlan(rule=rule, sample=sample, rate=rate)
+    independent = records_to_clear(rate.value, threshold=rule.threshold)
+    return RatePlan(
         rule=rule,
         sample=sample,
         rate=rate,
-        passing=probability_of_clearing(effective, rate=rate.value, bar=rule.bar),
+        passing=probability_of_clearing(effective, rate=rate.value, threshold=rule.threshold),
         to_pass=None if independent is None else round(independent * sample.design_effect),
     )
 
 
-def _chances(plan: Plan, sample: Sample) -> VerdictProbabilities:
+def _probabilities(plan: Plan, sample: Sample) -> VerdictProbabilities:
     return verdict_probabilities(plan) if sample.n else VerdictProbabilities(passing=0.0, failing=0.0, inconclusive=1.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from assay.records import JsonText
+from assay.records.row import JsonText
 from assay.tasks.spec import RouteSpec
 
 

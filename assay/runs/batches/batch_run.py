@@ -13,8 +13,9 @@ from datetime import date
 
 from assay.project import StageContext
 from assay.records import Batch
+from assay.records.statuses import BatchState
 from assay.runs.batches.collection import land_batch
-from assay.runs.batches.ledger import OPEN, BatchState, BatchStatus, latest
+from assay.runs.batches.ledger import OPEN, BatchStatus, latest
 from assay.runs.batches.session import (
     TOOLS,
     BatchApi,

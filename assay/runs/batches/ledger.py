@@ -12,7 +12,7 @@ from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.project import StageContext
 from assay.records import Batch
 from assay.records.keys import RequestPlace
-from assay.records.statuses import BatchState as BatchState
+from assay.records.statuses import BatchState
 from assay.runs.batches.queries import BATCHES_OF_RUN
 from assay.runs.run import Run
 from assay.tasks.spec import RouteSpec

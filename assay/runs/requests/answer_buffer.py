@@ -15,7 +15,9 @@ from typing import Protocol
 from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.ports import RowSink
-from assay.records import Content, Prediction, Response, Row, Score, SemanticCacheEntry
+from assay.records import Content, Prediction, Response, SemanticCacheEntry
+from assay.records.evaluation import Score
+from assay.records.row import Row
 
 FLUSH_ROWS = 500
 FLUSH_SECONDS = 1.0

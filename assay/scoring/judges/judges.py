@@ -11,7 +11,7 @@ import orjson
 from assay.inference.keys import judge_key
 from assay.inference.request import Request
 from assay.project import StageContext
-from assay.records import Score
+from assay.records.evaluation import Score
 from assay.records.keys import RequestPlace
 from assay.records.statuses import ScoreStatus
 from assay.runs.landed_predictions import LandedPrediction

@@ -18,10 +18,10 @@ from assay.inference.engine import Engine
 from assay.inference.keys import judge_key
 from assay.inference.request import Request, RequestResult
 from assay.records import Prediction
-from assay.records.statuses import ScoreStatus
+from assay.records.statuses import ANSWERED, ScoreStatus
 from assay.scoring.judges.engine_factory import JudgeEngineFactory
 from assay.scoring.judges.prompts import JudgedMaterial, JudgePrompt, context, output_parts, render_rubric
-from assay.scoring.judges.verdicts import ANSWERED, SCORED, status_without_verdict
+from assay.scoring.judges.verdicts import SCORED, status_without_verdict
 from assay.tasks.digest import digest
 from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, JudgeVote, Rubric, judge_content, shipped_text

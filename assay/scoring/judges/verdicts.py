@@ -16,9 +16,9 @@ import orjson
 
 from assay.inference.endpoint.failures import FailureKind
 from assay.inference.keys import score_id, vote_id
-from assay.records import Prediction, Score
-from assay.records.statuses import ANSWERED as ANSWERED
-from assay.records.statuses import PredictionStatus, ScorerKind, ScoreStatus
+from assay.records import Prediction
+from assay.records.evaluation import Score
+from assay.records.statuses import ANSWERED, PredictionStatus, ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import FAIL, PASS

@@ -13,7 +13,8 @@ import orjson
 from assay.errors import UsageError
 from assay.inference.routing import landed_confidence, stated_confidence
 from assay.records.keys import InputKey, RecordKey
-from assay.scoring.estimates import ANSWERED, is_correct
+from assay.records.statuses import ANSWERED
+from assay.scoring.estimates import is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.statistics.conventions import MAX_UNSCORED_SHARE
 from assay.tasks.spec import LOGPROB, RouteSpec

@@ -77,7 +77,7 @@ def compared(gains: int, losses: int, n: int) -> PairedComparison:
 
 def decided(comparison: PairedComparison, margin: float) -> RuleDecision:
     """The verdict of a gate with one rule."""
-    rule = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", bar=margin)
+    rule = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", threshold=margin)
     return decide([rule], {"no worse": regression_evidence(comparison, margin=margin)}, today=TODAY).decision
 
 
@@ -108,7 +108,8 @@ def family(key: str, n: int, discordance: float, samples: int) -> list[Figure]:
     """Equal variants on several slices, without a margin: the hardest case for not failing any."""
     random, failed, naive = generator(key), 0, 0
     rules = [
-        GateRule(name=str(slice), kind=RuleKind.NO_REGRESSION, metric="correct", bar=0.0) for slice in range(FAMILY)
+        GateRule(name=str(slice), kind=RuleKind.NO_REGRESSION, metric="correct", threshold=0.0)
+        for slice in range(FAMILY)
     ]
     for _ in range(samples):
         evidence = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from assay.records import Content, Prediction, Response, Row
+from assay.records import Content, Prediction, Response
+from assay.records.row import Row
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 

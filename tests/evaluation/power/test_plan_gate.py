@@ -43,7 +43,7 @@ def test_a_rule_has_the_cases_of_its_slice_and_what_was_never_compared_is_assume
         ("phones", 20, False),
     ]
     assert [(one.discordance.value, one.discordance.source) for one in found.regressions] == [(0.1, "assumed")] * 2
-    assert [(one.sample.n, one.rate, one.passing) for one in found.floors] == [(80, None, None)]
+    assert [(one.sample.n, one.rate, one.passing) for one in found.rates] == [(80, None, None)]
 
 
 def test_what_was_compared_and_measured_before_is_planned_with(bench: Bench, name: str, model: ModelEndpoint) -> None:
@@ -54,7 +54,7 @@ def test_what_was_compared_and_measured_before_is_planned_with(bench: Bench, nam
     found = planned(bench, task, difference=-0.5)
 
     assert planned(bench, task).regressions[0].discordance.value == 0.2
-    assert (found.floors[0].rate and found.floors[0].rate.value) == 0.75
+    assert (found.rates[0].rate and found.rates[0].rate.value) == 0.75
     raised = found.regressions[0].discordance
     assert (raised.value, raised.source) == (0.5, "landed")
     assert raised.detail.startswith("worse and default differed on 20 of 100")
@@ -94,8 +94,8 @@ def test_without_a_warehouse_a_given_discordance_is_enough(tmp_path: Path) -> No
     found = plan_gate(project, "sorting", PowerOptions(discordance=0.1))
 
     assert [one.rule.name for one in found.regressions] == ["no_regression"]
-    assert "the warehouse does not answer: rules on a rate need --rate" in list(facts(found))
-    assert plan_gate(project, "sorting", PowerOptions(discordance=0.1, rate=0.9)).floors[0].passing is not None
+    assert "the warehouse does not respond: rules on a rate need --rate" in list(facts(found))
+    assert plan_gate(project, "sorting", PowerOptions(discordance=0.1, rate=0.9)).rates[0].passing is not None
     with pytest.raises(ServiceUnreachable):
         plan_gate(project, "sorting", PowerOptions())
 
@@ -105,13 +105,13 @@ def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench
     plan = planned(bench, task, difference=-0.1, rate=0.9)
     shown = {title: (columns, rows) for title, columns, rows in tables(plan)}
 
-    columns, rows = shown["Candidate against champion; chances in per cent to pass / fail / neither"]
+    columns, rows = shown["Candidate against champion; probability of PASS / FAIL / INCONCLUSIVE in percent"]
     assert columns[-1] == "if -10 points"
     assert rows[1][:4] == ("phones", "3 points", "20", "10.0 % assumed")
-    assert shown["The candidate's own rate"][1][0][:4] == ("floor", "80.0 %", "80", "90.0 % given")
+    assert shown["Rate of the candidate"][1][0][:4] == ("floor", "80.0 %", "80", "90.0 % given")
     assert (
-        "phones, reliability in channel=phone: 10.0 % differ, assumed, for nothing was compared yet; "
-        "20 records are fewer than n_min 50, so that it has no say"
+        "phones, reliability in channel=phone: 10.0 % differ, assumed, because nothing was compared yet; "
+        "20 records are fewer than n_min 50, so that the rule is reported only"
     ) in list(facts(plan))
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from assay.evaluation.evidence import GateRule
-from assay.evaluation.power.rule_plans import Assumed, Sample, count_tested, plan_floor, plan_regression
+from assay.evaluation.power.rule_plans import Assumption, Sample, count_tested, plan_rate, plan_regression
 from assay.records.statuses import RuleKind
 from assay.statistics.power import Plan, VerdictProbabilities, records_needed, verdict_probabilities
 
-NOT_WORSE = GateRule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", bar=0.05, n_min=15)
-FLOOR = GateRule(name="floor", kind=RuleKind.LOWER_BOUND, metric="reliability", bar=0.8)
-CASES = GateRule(name="enough", kind=RuleKind.GOLDEN_CASES, metric="golden_cases", bar=100)
-TENTH = Assumed(value=0.1, source="assumed", detail="")
+NOT_WORSE = GateRule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", threshold=0.05, n_min=15)
+FLOOR = GateRule(name="floor", kind=RuleKind.LOWER_BOUND, metric="reliability", threshold=0.8)
+CASES = GateRule(name="enough", kind=RuleKind.GOLDEN_CASES, metric="golden_cases", threshold=100)
+TENTH = Assumption(value=0.1, source="assumed", detail="")
 
 
 def test_a_plan_has_the_chances_of_equal_variants_and_of_those_that_differ() -> None:
@@ -21,11 +21,11 @@ def test_a_plan_has_the_chances_of_equal_variants_and_of_those_that_differ() -> 
     assert found.equal == verdict_probabilities(Plan(n=200, discordance=0.1, margin=0.05, rules=2))
     assert found.apart == verdict_probabilities(Plan(n=200, discordance=0.1, margin=0.05, rules=2, difference=-0.08))
     assert found.needed == records_needed(0.05, discordance=0.1)
-    assert found.detectable is not None and 0.05 < found.detectable < 0.1
+    assert found.mde is not None and 0.05 < found.mde < 0.1
 
 
 def test_a_margin_that_the_variants_cannot_differ_by_needs_no_finding() -> None:
-    rare = Assumed(value=0.02, source="landed", detail="")
+    rare = Assumption(value=0.02, source="landed", detail="")
 
     found = plan_regression(NOT_WORSE, Sample(n=100), discordance=rare, tested=1)
 
@@ -37,8 +37,8 @@ def test_without_a_record_nothing_is_found() -> None:
     found = plan_regression(NOT_WORSE, Sample(n=0), discordance=TENTH, tested=1, difference=-0.1)
 
     assert found.equal == found.apart == VerdictProbabilities(passing=0, failing=0, inconclusive=1)
-    assert (found.detectable, found.is_gated) == (None, False)
-    assert plan_floor(FLOOR, Sample(n=0), rate=TENTH).passing is None
+    assert (found.mde, found.is_gated) == (None, False)
+    assert plan_rate(FLOOR, Sample(n=0), rate=TENTH).passing is None
 
 
 def test_records_of_clusters_count_less() -> None:
@@ -47,8 +47,8 @@ def test_records_of_clusters_count_less() -> None:
 
     assert grouped.equal.passing < alone.equal.passing
     assert grouped.needed == pytest.approx(2 * (alone.needed or 0), abs=2)
-    high = Assumed(value=0.9, source="given", detail="")
-    floors = [plan_floor(FLOOR, Sample(n=100, design_effect=effect), rate=high) for effect in (1.0, 2.0)]
+    high = Assumption(value=0.9, source="given", detail="")
+    floors = [plan_rate(FLOOR, Sample(n=100, design_effect=effect), rate=high) for effect in (1.0, 2.0)]
     assert (floors[0].passing or 0) > (floors[1].passing or 0)
     assert floors[1].to_pass == 2 * (floors[0].to_pass or 0)
 

@@ -13,7 +13,8 @@ import pytest
 from assay.errors import ServiceUnreachable
 from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Field
-from assay.records import Content, Prediction, Response, Row, SemanticCacheEntry
+from assay.records import Content, Prediction, Response, SemanticCacheEntry
+from assay.records.row import Row
 from assay.runs.requests.answer_buffer import FLUSH_ROWS, FULL_ROWS, AnswerBuffer
 from tests.warehouse.examples import full
 

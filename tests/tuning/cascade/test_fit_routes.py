@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from assay.cli import cli
 from assay.errors import UsageError
-from assay.records import Row
+from assay.records.row import Row
 from assay.settings import Settings
 from assay.tasks.task import Task
 from assay.tuning.cascade.fit_routes import FitOptions, FittedCascade, fit_cascade

@@ -19,7 +19,8 @@ import orjson
 from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import RequestResult
-from assay.records import Content, Prediction, Response, Score
+from assay.records import Content, Prediction, Response
+from assay.records.evaluation import Score
 from assay.runs.requests.journal.pages import Page, forget_pages, last_numbers, read_pages
 from assay.runs.requests.journal.rows import LAYOUT, call_from, call_line, record_from, values_of
 

@@ -18,7 +18,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import Request
-from assay.records import Content, Prediction, Response, Row, Score
+from assay.records import Content, Prediction, Response
+from assay.records.evaluation import Score
+from assay.records.row import Row
 from assay.tasks.spec import RouteSpec
 
 KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Response, Content, Score)}

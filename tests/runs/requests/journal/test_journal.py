@@ -16,7 +16,8 @@ import pytest
 from assay.errors import UsageError
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import Request, RequestResult
-from assay.records import Content, Prediction, Response, Score
+from assay.records import Content, Prediction, Response
+from assay.records.evaluation import Score
 from assay.runs.requests.journal.journal import Journal, Recovered
 from assay.runs.requests.journal.pages import HEAD, PAGE_BYTES
 from assay.tasks.spec import RouteSpec

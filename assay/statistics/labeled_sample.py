@@ -1,7 +1,4 @@
-"""A population that a judge scored whole and people labelled in part: what an estimate may take from the labels.
-
-Which estimates there are is `corrected.py`'s matter; here is how the rows were drawn, and when there must be none.
-"""
+"""Rows that a judge scored and of which people labeled a sample: sampling design, weights and validity."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING
 from assay.statistics.conventions import (
     FEW_CLUSTERS,
     FEWEST_CLUSTERS,
-    FEWEST_LABELLED,
+    FEWEST_LABELED,
     LEVEL,
     MAX_UNSCORED_SHARE,
     TAIL_ERROR,
@@ -33,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class SamplingDesign(StrEnum):
-    """How the labelled rows were chosen; `annotations_queue.sampling_design`, and `design` of a calibration."""
+    """How the labeled rows were chosen; `annotations_queue.sampling_design`, and `design` of a calibration."""
 
     RANDOM = "random"
     STRATIFIED = "stratified"
     TRIAGE = "triage"
-    """What is worth reading: no probability sample."""
+    """Selected for review by priority: not a probability sample."""
     IMPORT = "import"
-    """Labels of rows that no sample drew."""
+    """Imported labels, without a sample."""
     NONE = "none"
     """No labels."""
 
@@ -50,9 +47,10 @@ PROBABILITY_DESIGNS = frozenset({SamplingDesign.RANDOM, SamplingDesign.STRATIFIE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How the labelled rows were chosen: `design` is random or stratified for a probability sample, else e.g. triage.
+    """How the labeled rows were chosen: `design` is random or stratified for a probability sample.
 
-    `mismatch` says why the labels do not fit the judged rows (another scorer, task or inference version), None if they do.
+    `mismatch` is the reason why the labels do not apply to the judged rows, such as another inference version, else
+    None.
     """
 
     design: SamplingDesign
@@ -63,9 +61,9 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedSample:
-    """All rows that the judge scored, one entry a row: its score and a person's, 0 to 1, NaN where there is none.
+    """All judged rows: the judge's score and the human label of each, 0 to 1, NaN where there is none.
 
-    `inclusion` is each row's probability of being labelled (above 0 for labelled rows), None where all had the same.
+    `inclusion` is the probability that the row was labeled, above 0 for labeled rows; None if it is the same for all.
     """
 
     judge: Floats
@@ -77,7 +75,7 @@ class JudgedSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectedRate:
-    """An estimate, with the labels it rests on; `tuning` is how much the judge counts, 0 (not at all) to 1."""
+    """An estimate with the numbers of its labels; `tuning` is the weight of the judge, 0 to 1."""
 
     measured: Measured
     labels: int
@@ -90,12 +88,12 @@ class CorrectedRate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledSample:
-    """The judged rows that have a score, and which of them are labelled; `refusal` is why there can be no estimate."""
+class LabeledSample:
+    """The rows with a score of the judge, and a mask of the labeled ones; `refusal` is set if no estimate is possible."""
 
     judged: JudgedSample
     judge: Floats
-    labelled: Mask
+    labeled: Mask
     y: Floats
     f: Floats
     weights: Floats
@@ -103,7 +101,7 @@ class LabelledSample:
     refusal: Measured | None
 
     @classmethod
-    def of(cls, judged: JudgedSample) -> LabelledSample:
+    def of(cls, judged: JudgedSample) -> LabeledSample:
         """The sample.
 
         Raises:
@@ -114,9 +112,9 @@ class LabelledSample:
         _validate(judged)
         scored = ~np.isnan(judged.judge)
         judge, labels = judged.judge[scored], judged.labels[scored]
-        labelled = ~np.isnan(labels)
+        labeled = ~np.isnan(labels)
         inclusion = np.ones(len(judge)) if judged.inclusion is None else judged.inclusion[scored]
-        drawn = inclusion[labelled]
+        drawn = inclusion[labeled]
         usable = bool(len(drawn)) and bool((drawn > 0).all())
         clusters = None
         if judged.clusters is not None:
@@ -124,74 +122,74 @@ class LabelledSample:
         return cls(
             judged=judged,
             judge=judge,
-            labelled=labelled,
-            y=labels[labelled],
-            f=judge[labelled],
+            labeled=labeled,
+            y=labels[labeled],
+            f=judge[labeled],
             weights=drawn.mean() / drawn if usable else np.ones(len(drawn)),
             clusters=clusters,
-            refusal=_refusal(judged, labels, drawn, unscored=int((~scored).sum())) or _alone(clusters, labelled),
+            refusal=_refusal(judged, labels, drawn, unscored=int((~scored).sum())) or _one_cluster(clusters, labeled),
         )
 
     @cached_property
     def yes_no(self) -> bool:
-        """True where neither judge nor people say anything in between."""
+        """True if all scores and labels are 0 or 1."""
         import numpy as np
 
         return bool(np.isin(self.judge, (0, 1)).all() and np.isin(self.y, (0, 1)).all())
 
     @cached_property
     def unequal(self) -> bool:
-        """True where labelled rows had different probabilities of being drawn."""
+        """True if labeled rows had different probabilities of being drawn."""
         return bool(self.weights.max() > self.weights.min() * (1 + 1e-9))
 
     @cached_property
-    def labelled_clusters(self) -> list[Hashable] | None:
-        """The cluster of each labelled row."""
+    def labeled_clusters(self) -> list[Hashable] | None:
+        """The cluster of each labeled row."""
         if self.clusters is None:
             return None
-        return [cluster for cluster, kept in zip(self.clusters, self.labelled, strict=True) if kept]
+        return [cluster for cluster, kept in zip(self.clusters, self.labeled, strict=True) if kept]
 
     @cached_property
     def groups(self) -> Groups:
-        """Of all judged rows."""
+        """Groups of all judged rows."""
         return Groups.of(len(self.judge), Sampling(clusters=self.clusters))
 
     @cached_property
-    def labelled_groups(self) -> Groups:
-        """Of the labelled rows, weighted."""
-        return Groups.of(len(self.y), Sampling(clusters=self.labelled_clusters, weights=self.weights.tolist()))
+    def labeled_groups(self) -> Groups:
+        """Groups of the labeled rows, with weights."""
+        return Groups.of(len(self.y), Sampling(clusters=self.labeled_clusters, weights=self.weights.tolist()))
 
     @property
     def few(self) -> str | None:
-        """Why there are too few labels for an interval that keeps its level, None if there are enough."""
+        """The reason if there are too few labels for an interval that keeps its level, else None."""
         passes = float(self.y.sum())
         for name, count in (("failures", len(self.y) - passes), ("passes", passes)):
-            if count < FEWEST_LABELLED:
-                return f"{count:g} human-labelled {name}, fewer than {FEWEST_LABELLED}: conservative bounds"
+            if count < FEWEST_LABELED:
+                return f"{count:g} human-labeled {name}, fewer than {FEWEST_LABELED}: conservative bounds"
         return None
 
     def half(self, influence: Floats, *, df: float = math.inf, error: float = TAIL_ERROR) -> float:
-        """Half an interval of a mean over judged rows whose influence values these are, with at most `df` degrees of freedom."""
+        """Half-width of an interval of a mean over judged rows, given its influence values and a limit for `df`."""
         spread = spread_of(self.groups, influence - influence.mean())
         return replace(spread, df=min(spread.df, df)).half(error)
 
     def scale(self, influence: Floats, *, independent: float) -> float:
-        """By how much counts are to be divided: the variance found over that which the counts alone would have.
+        """Divisor of the counts: the estimated variance / the variance of the counts as independent outcomes.
 
-        Where the counts have none, all rows of a cluster are taken to say the same.
+        If the latter is 0, all rows of a cluster are taken as equal.
         """
         from scipy.special import ndtri
 
         clustered = self.groups.are_clusters
         if independent <= 0:
-            return max(1.0, len(self.y) / self.labelled_groups.equal_groups) if clustered else 1.0
+            return max(1.0, len(self.y) / self.labeled_groups.equal_groups) if clustered else 1.0
         if clustered:
             return (self.half(influence) / float(ndtri(1 - TAIL_ERROR))) ** 2 / independent
         return spread_of(self.groups, influence - influence.mean()).variance / independent
 
-    def standing(self, few: str | None) -> tuple[Status, str | None]:
-        """What an estimate may be used for, by its labels and their clusters."""
-        groups = self.labelled_groups
+    def status(self, few: str | None) -> tuple[Status, str | None]:
+        """The status of an estimate by the number of its labels and of their clusters, with the reason."""
+        groups = self.labeled_groups
         clustered = groups.are_clusters or self.groups.are_clusters
         if clustered and groups.count < FEWEST_CLUSTERS:
             return Status.INCONCLUSIVE, f"labels in {groups.count} clusters, fewer than {FEWEST_CLUSTERS}"
@@ -202,9 +200,9 @@ class LabelledSample:
         return Status.OK, None
 
     def measured(self, value: float, bounds: tuple[float, float], *, method: str, few: str | None) -> Measured:
-        """The estimate within 0 and 1, its bounds around it."""
+        """The estimate, with the value and bounds limited to 0 and 1."""
         value = min(1.0, max(0.0, value))
-        status, reason = self.standing(few)
+        status, reason = self.status(few)
         return Measured(
             value=value,
             low=max(0.0, min(bounds[0], value)),
@@ -217,12 +215,12 @@ class LabelledSample:
             reason=reason,
         )
 
-    def nothing(self, reason: str) -> CorrectedRate:
-        """No value, with the reason."""
+    def without_value(self, reason: str) -> CorrectedRate:
+        """An estimate without a value, with the reason."""
         return self.result(unmeasured(reason, level=LEVEL, n=len(self.judge)))
 
     def result(self, measured: Measured, **facts: float) -> CorrectedRate:
-        """The estimate with what is known of the labels."""
+        """The estimate with the numbers of its labels."""
         passes = float(self.y.sum())
         return CorrectedRate(
             measured=measured,
@@ -239,33 +237,36 @@ def _validate(judged: JudgedSample) -> None:
     for name in ("labels", "inclusion", "clusters"):
         entries = getattr(judged, name)
         if entries is not None and len(entries) != n:
-            raise ValueError(f"{name}: one entry a judged row was expected, {n} rows; found {len(entries)}")
+            raise ValueError(f"{name}: expected one entry per judged row ({n}), found {len(entries)}")
     for name, scores in (("judge", judged.judge), ("labels", judged.labels)):
         outside = scores[(scores < 0) | (scores > 1)]
         if len(outside):
-            raise ValueError(f"{name}: scores from 0 to 1 were expected, found {outside[0]:g}")
+            raise ValueError(f"{name}: expected scores from 0 to 1, found {outside[0]:g}")
 
 
 def _refusal(judged: JudgedSample, labels: Floats, drawn: Floats, *, unscored: int) -> Measured | None:
     calibration, rows = judged.calibration, len(judged.judge)
     if calibration.mismatch:
-        return unmeasured(f"the labels do not fit: {calibration.mismatch}", level=LEVEL, n=len(labels))
+        return unmeasured(f"the labels do not apply: {calibration.mismatch}", level=LEVEL, n=len(labels))
     if calibration.design not in PROBABILITY_DESIGNS:
-        return unmeasured(f"labels by {calibration.design} are not a probability sample", level=LEVEL, n=len(labels))
+        return unmeasured(
+            f"labels of design {calibration.design} are not a probability sample", level=LEVEL, n=len(labels)
+        )
     if unscored > MAX_UNSCORED_SHARE * rows:
-        reason = f"{unscored} of {rows} rows have no score of the judge"
+        reason = f"the judge did not score {unscored} of {rows} rows"
         return unmeasured(reason, level=LEVEL, n=len(labels), status=Status.UNSCORED)
     if not len(drawn):
         return unmeasured("no human labels", level=LEVEL, n=len(labels))
     if not (drawn > 0).all() or (drawn > 1).any():
-        return unmeasured("a labelled row has no probability of being drawn", level=LEVEL, n=len(labels))
+        return unmeasured("a labeled row has no probability of being drawn", level=LEVEL, n=len(labels))
     return None
 
 
-def _alone(clusters: list[Hashable] | None, labelled: Mask) -> Measured | None:
-    if clusters is None or int(labelled.sum()) < 2:
+def _one_cluster(clusters: list[Hashable] | None, labeled: Mask) -> Measured | None:
+    if clusters is None or int(labeled.sum()) < 2:
         return None
-    drawn = [cluster for cluster, kept in zip(clusters, labelled, strict=True) if kept]
+    drawn = [cluster for cluster, kept in zip(clusters, labeled, strict=True) if kept]
     if drawn[0] is None or len(set(drawn)) > 1:
         return None
-    return unmeasured("all labels lie in one cluster, which says nothing of the others", level=LEVEL, n=len(labelled))
+    reason = "all labels are in one cluster, so that the variance between clusters is unknown"
+    return unmeasured(reason, level=LEVEL, n=len(labeled))
