@@ -12,13 +12,13 @@ from assay.statistics.conventions import BOUNDS_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
-COLUMNS = ("rule", "requires", "found", BOUNDS_TITLE, "n", "state", "reason")
+COLUMNS = ("rule", "requirement", "found", BOUNDS_TITLE, "n", "state", "reason")
 STATES = {RuleState.FAIL: RuleDecision.FAIL}
 REQUIREMENTS = {
     RuleKind.LOWER_BOUND: "at least {}",
     RuleKind.NO_REGRESSION: "at most {} below the champion",
-    RuleKind.COST_PER_CORRECT: "a correct answer for at most {}",
-    RuleKind.LATENCY: "{} of answers within the SLA",
+    RuleKind.COST_PER_CORRECT: "cost per correct prediction at most {}",
+    RuleKind.LATENCY: "{} of predictions within the SLA",
     RuleKind.JUDGE_CALIBRATED: "κ of at least {}",
     RuleKind.GOLDEN_CASES: "at least {} cases",
 }

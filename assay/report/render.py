@@ -228,7 +228,7 @@ def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, 
     is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
     yield (
-        "cost per correct answer",
+        "cost per correct prediction",
         usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
     )
     yield "cost of the run", usd(run["cost_usd"]) + unpriced

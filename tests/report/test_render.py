@@ -253,7 +253,7 @@ def test_an_amount_that_is_not_nothing_never_looks_like_nothing(value: Any, show
 
 
 def test_a_cost_that_cannot_be_stated_gives_its_status() -> None:
-    assert "| cost per correct answer | – (none\\_correct) |" in markdown(card(run={"cost_status": "none_correct"}))
+    assert "| cost per correct prediction | – (none\\_correct) |" in markdown(card(run={"cost_status": "none_correct"}))
 
 
 def test_an_incomplete_run_says_so() -> None:
