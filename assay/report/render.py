@@ -238,7 +238,7 @@ def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, 
         price = usd(run["reference_cost_per_correct_usd"])
         yield (
             "cost at a hosted model",
-            f"{price} per correct answer for the same tokens at {card.reference_model} ({card.reference_price_source})",
+            f"{price} per correct prediction for the same tokens at {card.reference_model} ({card.reference_price_source})",
         )
 
 
