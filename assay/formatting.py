@@ -11,7 +11,7 @@ SMALLEST_WITH_SIX_DECIMALS = 0.000001
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal place."""
-    return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f} %"
+    return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f}%"
 
 
 def usd(value: Any) -> str:

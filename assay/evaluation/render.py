@@ -212,7 +212,7 @@ def _does(on_inconclusive: OnInconclusive) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
+    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f}%"
 
 
 def _points(value: float) -> str:

@@ -1,8 +1,8 @@
 """Step 5 of an evaluation: the verdict of the gate, decided for each rule on the bounds of its evidence.
 
-A rule passes on its one-sided 95 % bound without adjustment, because all rules must pass (intersection-union: Berger,
+A rule passes on its one-sided 95% bound without adjustment, because all rules must pass (intersection-union: Berger,
 Technometrics 24 (1982) 295). It fails on a bound adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65),
-so that the probability that equal variants fail any rule is at most 5 %.
+so that the probability that equal variants fail any rule is at most 5%.
 """
 
 from __future__ import annotations

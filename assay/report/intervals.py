@@ -38,7 +38,7 @@ def interval(row: Mapping[str, Any], *, low: str = "low", high: str = "high") ->
     """Returns the bounds of a rate, or the reason that there are none."""
     if not has_bounds(row, low=low, high=high):
         return REASONS.get(str(row.get("interval_status")), NOTHING)
-    return f"{100 * row[low]:.1f} – {100 * row[high]:.1f} %"
+    return f"{100 * row[low]:.1f} – {100 * row[high]:.1f}%"
 
 
 def has_bounds(row: Mapping[str, Any], *, low: str = "low", high: str = "high") -> bool:
@@ -49,7 +49,7 @@ def has_bounds(row: Mapping[str, Any], *, low: str = "low", high: str = "high") 
 def explained(row: Mapping[str, Any]) -> str:
     """Returns the bounds with their method and warnings, or the reason that there are none.
 
-    Example: `40.1 – 60.2 % (clustered: 12 clusters, few)`.
+    Example: `40.1 – 60.2% (clustered: 12 clusters, few)`.
     """
     qualifiers = ", ".join(_qualifiers(row)) if has_bounds(row) else ""
     return f"{interval(row)} ({qualifiers})" if qualifiers else interval(row)

@@ -27,7 +27,7 @@ Weighting = Literal["nominal", "linear", "quadratic"]
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]
 MOST_VALUES = 2_000
 """Largest number of distinct values: the table of their pairs grows with its square."""
-ONE_CATEGORY = "all labels are the same, so that chance agreement is 100 %"
+ONE_CATEGORY = "all labels are the same, so that chance agreement is 100%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,15 @@ GATE_LEVEL = 1 - 2 * ERROR
 """Level of a two-sided interval whose bounds are one-sided bounds at `ERROR`, as gate rules use them."""
 POWER = 0.8
 """Power of minimum detectable effects and of sample sizes: the usual one (Cohen, Statistical Power Analysis, 1988)."""
-INTERVAL_TITLE = f"{100 * LEVEL:g} % interval"
+INTERVAL_TITLE = f"{100 * LEVEL:g}% interval"
 """Title of the column that shows intervals at `LEVEL`."""
-BOUNDS_TITLE = f"one-sided {100 * (1 - ERROR):g} % bounds"
+BOUNDS_TITLE = f"one-sided {100 * (1 - ERROR):g}% bounds"
 """Title of the column that shows the bounds of gate rules."""
 
 MAX_UNSCORED_SHARE = 0.01
 """Share of unscored rows up to which they are omitted; above it the bounds are those of the worst and the best case.
 
-ADR 4. Omitting 1 % changes a rate by about one point at most.
+ADR 4. Omitting 1% changes a rate by about one point at most.
 """
 FEWEST_OUTCOMES = 5
 """Successes or failures below which bounds are exact, because Wilson's interval no longer keeps its level.
@@ -56,7 +56,7 @@ usual.
 NUISANCE_SHARE = 0.02
 """Part of the error probability that Berger & Boos' confidence bound for the share of discordant pairs uses."""
 RESAMPLES = 2_000
-"""Bootstrap resamples of a comparison's second interval, whose limits vary by about 1.5 % of its width."""
+"""Bootstrap resamples of a comparison's second interval, whose limits vary by about 1.5% of its width."""
 ASSUMED_DISCORDANCE = 0.10
 """Discordance that is assumed before variants were compared."""
 DEFAULT_MARGIN = 0.05
@@ -85,7 +85,7 @@ FEWEST_PAIRED_RECORDS = 40
 MAX_FALSE_HIT_SHARE = 0.01
 """Default for the acceptable share of false hits of a semantic cache."""
 CACHE_FLOOR_SHARE = 0.05
-"""Share of nearest neighbours, on the first half, that are not similar enough for a hit where the margin decides."""
+"""Share of nearest neighbors, on the first half, that are not similar enough for a hit where the margin decides."""
 MOST_RECORDS = 10_000_000
 """Largest number of records or hits that is reported as needed; above it the result is that none suffices."""
 

@@ -44,7 +44,7 @@ def ppi_rate(judged: JudgedSample) -> CorrectedRate:
     Angelopoulos, Duchi & Zrnic, "PPI++" (arXiv 2311.01453, 2023), with inverse-probability weights. With binary
     verdicts and labels the tuned estimate is the mean of the labels within each verdict, weighted by the share of the
     verdict. Its interval combines one interval per verdict: MOVER, Zou & Donner, Statistics in Medicine 27 (2008) 1693,
-    with Jeffreys' bounds at the effective n. The normal interval of PPI++ has a coverage of 50 to 90 % where few labels
+    with Jeffreys' bounds at the effective n. The normal interval of PPI++ has a coverage of 50 to 90% where few labels
     contradict the judge.
     """
     sample = LabeledSample.of(judged)

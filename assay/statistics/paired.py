@@ -61,7 +61,7 @@ class Pairs:
 class PairedComparison:
     """Candidate minus champion, as a difference of rates; `gains` and `losses` count the records that differ.
 
-    `low` and `high` are the two-sided 95 % interval, `lower` and `upper` one-sided 95 % bounds; `bounds` gives bounds
+    `low` and `high` are the two-sided 95% interval, `lower` and `upper` one-sided 95% bounds; `bounds` gives bounds
     and p-values at any other error probability. `p_value` is two-sided, for the hypothesis of no difference. `mde` is
     the minimum detectable effect of this comparison, and `needed` the number of similar records with which the wanted
     difference would be the MDE. `unscored` counts records with an unscored outcome, `left_out` those that only one
@@ -127,7 +127,7 @@ def pair(
 def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
     """The difference, by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
 
-    Up to 1 % of the records may have an unscored outcome; these outcomes are omitted. With more, the bounds are those
+    Up to 1% of the records may have an unscored outcome; these outcomes are omitted. With more, the bounds are those
     of the worst and the best case.
 
     Raises:
@@ -185,7 +185,7 @@ class WorstCaseBounds:
         return min(self.worst.df, self.best.df)
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         return self.worst.interval()[0], self.best.interval()[1]
 
     def lower(self, error: float) -> float:

@@ -31,7 +31,7 @@ class PairedBounds(Protocol):
         ...
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         ...
 
     def lower(self, error: float) -> float:
@@ -130,8 +130,8 @@ class Discordants:
 class ScoreBounds(Discordants):
     """Tango's bounds; a one-sided bound multiplies the score by sqrt(1 - 1/m), with m discordant pairs.
 
-    By enumeration from 12 to 3,000 pairs, the error of a one-sided bound at 5 % is at most about 5 % from m = 10 on.
-    Without the factor, which is a correction like n / (n - 1) for a variance, it is up to 5.3 %.
+    By enumeration from 12 to 3,000 pairs, the error of a one-sided bound at 5% is at most about 5% from m = 10 on.
+    Without the factor, which is a correction like n / (n - 1) for a variance, it is up to 5.3%.
     """
 
     @property
@@ -140,7 +140,7 @@ class ScoreBounds(Discordants):
         return math.sqrt(1 - 1 / (self.gains + self.losses))
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         return tango_interval(self.gains, self.losses, self.n)
 
     def lower(self, error: float) -> float:
@@ -171,7 +171,7 @@ class ExactBounds(Discordants):
     """Exact unconditional bounds, valid at every n: Berger & Boos; see `difference_above_p`."""
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         return difference_bounds(self.gains, self.losses, self.n, error=ERROR / 2)
 
     def lower(self, error: float) -> float:
@@ -214,7 +214,7 @@ class SignBounds:
         return math.inf
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         return self.lower(ERROR / 2), self.upper(ERROR / 2)
 
     def lower(self, error: float) -> float:
@@ -257,7 +257,7 @@ class StudentBounds:
     skewness: float
 
     def interval(self) -> tuple[float, float]:
-        """The two-sided 95 % interval."""
+        """The two-sided 95% interval."""
         reach = self._quantile(ERROR / 2) * self.standard_error
         low, high = max(-1.0, self.mean - reach), min(1.0, self.mean + reach)
         return min(low, self.lower(ERROR)), max(high, self.upper(ERROR))
@@ -308,7 +308,7 @@ def _hall(quantile: float, skewness: float) -> float:
 
 
 def bca_interval(values: Floats, groups: Groups, *, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95 % BCa bootstrap interval of a weighted mean, which resamples groups.
+    """The 95% BCa bootstrap interval of a weighted mean, which resamples groups.
 
     Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws are those of `scipy.stats.bootstrap` with the same generator;
     its jackknife takes n² steps instead of n. The values must not all be the same.

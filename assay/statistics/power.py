@@ -67,9 +67,9 @@ class VerdictProbabilities:
 
 
 def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
-    """The minimum detectable effect of a two-sided test at 5 % with this standard error.
+    """The minimum detectable effect of a two-sided test at 5% with this standard error.
 
-    (t for 97.5 % + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
+    (t for 97.5% + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
     """
     from scipy.special import stdtrit
 
@@ -84,7 +84,7 @@ def records_for(wanted: float, *, n: int, mde: float) -> int:
 
 
 def records_needed(wanted: float, *, discordance: float, power: float = POWER, design_effect: float = 1.0) -> int:
-    """Number of pairs with which McNemar's two-sided test at 5 % has this power for the wanted difference.
+    """Number of pairs with which McNemar's two-sided test at 5% has this power for the wanted difference.
 
     Connor, Biometrics 43 (1987) 207; times the design effect for clustered records.
     """
@@ -216,7 +216,7 @@ def _scores(ups: Counts, discordant: Counts, n: int, threshold: float) -> NDArra
 
 
 def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
-    """Probability that the one-sided 95 % lower bound of n independent predictions reaches the threshold.
+    """Probability that the one-sided 95% lower bound of n independent predictions reaches the threshold.
 
     Every number of successes is enumerated and decided by its bound.
 
@@ -237,7 +237,7 @@ def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
 
 
 def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) -> int | None:
-    """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1 %.
+    """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1%.
 
     None if the rate is not above the threshold, or for more than ten million records. The probability increases in
     steps, and may be slightly lower with a few more records.
@@ -260,7 +260,7 @@ def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) ->
 
 
 def lower_bounds(successes: Counts, n: int) -> Floats:
-    """Vectorized lower bounds of `proportion_interval` at a two-sided level of 90 %."""
+    """Vectorized lower bounds of `proportion_interval` at a two-sided level of 90%."""
     import numpy as np
     from scipy.special import betaincinv, ndtri
 

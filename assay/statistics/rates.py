@@ -44,7 +44,7 @@ def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT
 
     Binary scores of independent rows: Wilson, or Clopper–Pearson where one outcome is rare. Epochs, fractions, clusters
     and weights: the same two methods at the effective n, after Korn & Graubard (`score_at_effective_n`). None and NaN
-    are unscored. Up to 1 % of unscored rows are omitted. Above that there is no value, and the bounds are those of the
+    are unscored. Up to 1% of unscored rows are omitted. Above that there is no value, and the bounds are those of the
     worst case (all unscored rows fail) and the best (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
 
     Raises:
@@ -144,7 +144,7 @@ def cost_per_correct(
     The interval combines those of the mean cost and of the rate of correct predictions with their correlation: MOVER-R,
     Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. With symmetric intervals it
     would be Fieller's; with these it is positive and bounded. There is no value if no prediction is correct, a cost is
-    unknown, or more than 1 % are unscored.
+    unknown, or more than 1% are unscored.
     """
     import numpy as np
 

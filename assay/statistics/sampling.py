@@ -152,7 +152,7 @@ class Spread:
         Student's t on the variance between groups, but at least the normal interval for independent rows: Korn &
         Graubard (Survey Methodology 24 (1998) 193) bound the effective n in the same way. Unless `conservative`, groups
         with a negligible design effect are taken as independent rows: otherwise ten groups of independent rows have a
-        coverage of 97 %. In normal theory this lowers the coverage to 94.5 % at the worst true design effect, between
+        coverage of 97%. In normal theory this lowers the coverage to 94.5% at the worst true design effect, between
         1.5 and 2.
         """
         from scipy.special import ndtri, stdtrit

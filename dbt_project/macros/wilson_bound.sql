@@ -1,5 +1,5 @@
 {#
-    Lower or upper bound of the two-sided 95 % Wilson score interval for `successes` of `trials`
+    Lower or upper bound of the two-sided 95% Wilson score interval for `successes` of `trials`
     (Wilson 1927).
     z is the 0.975 quantile of the standard normal. NULL where there are no trials.
 #}

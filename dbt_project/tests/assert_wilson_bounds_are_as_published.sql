@@ -1,4 +1,4 @@
--- Bounds of the 95 % Wilson score interval to seven digits; NULL without trials.
+-- Bounds of the 95% Wilson score interval to seven digits; NULL without trials.
 with
 
 published as (

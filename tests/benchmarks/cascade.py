@@ -90,11 +90,11 @@ def prices(rows: Sequence[Row]) -> Usd:
 
 
 def pairs(rows: Sequence[Row], *, cheap: str, better: str, usd: Usd, seed: int) -> list[RoutePair]:
-    """The pairs of two thirds of the rows, their confidence learnt from the third that is left out."""
+    """The pairs of two thirds of the rows, their confidence learned from the third that is left out."""
     numbers = list(range(len(rows)))
     Random(seed).shuffle(numbers)
-    learnt, rest = numbers[: len(rows) // 3], numbers[len(rows) // 3 :]
-    confidence = _confidence_by_label([rows[number] for number in learnt], cheap)
+    learned, rest = numbers[: len(rows) // 3], numbers[len(rows) // 3 :]
+    confidence = _confidence_by_label([rows[number] for number in learned], cheap)
     return [
         RoutePair(
             record_id=str(number),
@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{len(rows)} records, {options.splits} splits, at most {goal.within:g} below the better model, error {goal.error:g}"
     )
     say("cascade | no threshold | goal missed where the truth is known | held on fresh half | confirmed / inconclusive / refuted"
-          " | difference, mean | escalated | saved, mean (5 % to 95 %)")  # fmt: skip
+          " | difference, mean | escalated | saved, mean (5% to 95%)")  # fmt: skip
     return max(_line(rows, cheap, better, goal, options.splits) for cheap, better in CASCADES)
 
 

@@ -212,7 +212,7 @@ async def measured_at(sets: Sets, place: EmbeddingEndpoint) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints the figures as JSON; 1 if no rule could be tuned, or the tuned one is less precise than 99 % on the test set."""
+    """Prints the figures as JSON; 1 if no rule could be tuned, or the tuned one is less precise than 99% on the test set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embeddings", choices=["sentences", "ngrams", "local"], default="sentences")
     parser.add_argument("--cached", type=int, default=5000)

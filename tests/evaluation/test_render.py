@@ -64,10 +64,10 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
 @pytest.mark.parametrize(
     ("kind", "fields", "requirement", "value"),
     [
-        (RuleKind.LOWER_BOUND, {"slice": "k=x"}, "reliability in k=x at least 80.0 %", "50.0 %"),
-        (RuleKind.NO_REGRESSION, {"threshold": 0.05}, "reliability at most 5 points below the champion", "50.0 %"),
+        (RuleKind.LOWER_BOUND, {"slice": "k=x"}, "reliability in k=x at least 80.0%", "50.0%"),
+        (RuleKind.NO_REGRESSION, {"threshold": 0.05}, "reliability at most 5 points below the champion", "50.0%"),
         (RuleKind.COST_PER_CORRECT, {}, "cost per correct prediction at most $0.800000", "$0.500000"),
-        (RuleKind.LATENCY, {}, "80.0 % of predictions within the SLA", "50.0 %"),
+        (RuleKind.LATENCY, {}, "80.0% of predictions within the SLA", "50.0%"),
         (RuleKind.JUDGE_CALIBRATED, {"metric": "safe", "n_min": 100}, "κ of judge safe at least 0.8 on 100 labels", "0.5"),
         (RuleKind.GOLDEN_CASES, {"threshold": 100, "covering": ("k=x",), "n_min": 10}, "at least 100 cases, 10 in each of k=x", "0.5"),
     ],

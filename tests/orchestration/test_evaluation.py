@@ -115,7 +115,7 @@ def test_a_gate_in_which_no_rule_has_a_say_says_so(daily: Daily) -> None:
 def test_the_page_of_an_evaluation_shows_rules_comparisons_and_what_it_cost(daily: Daily) -> None:
     task = task_at(daily, "shadow", "shown", variants={"reworded": 96})
     shown = metadata_of(job(daily, f"{task}_evaluation", candidate="reworded", champion="default"), task, "evaluation")
-    assert "| floor | reliability at least 80.0 % |" in shown["rules"]
+    assert "| floor | reliability at least 80.0% |" in shown["rules"]
     assert "| reliability | overall |" in shown["comparisons"]
     assert (shown["candidate"], shown["champion"], shown["stage"]) == ("reworded", "default", "shadow")
     assert (shown["openai.calls"], shown["reused_runs"], shown["dagster/partition_row_count"]) == (120, 0, 60)

@@ -36,7 +36,7 @@ def test_the_decision_stands_with_what_it_was_about_and_the_uses_of_the_gate_spl
 @pytest.mark.parametrize(
     ("rule", "shown"),
     [
-        ({}, ("reliability at most 5.0 % below the champion in channel=phone", "-10.0 %", "-15.0 % to -6.0 %", "124", "FAIL")),
+        ({}, ("reliability at most 5.0% below the champion in channel=phone", "-10.0%", "-15.0% to -6.0%", "124", "FAIL")),
         ({"rule_type": "cost_per_correct", "metric": "cost_per_correct_usd", "bar": 0.01, "value": 0.002, "upper": None, "slice": "overall", "state": "pass"},
          ("cost per correct prediction at most $0.010000", "$0.002000", "–", "124", "pass")),
         ({"rule_type": "judge_calibrated", "metric": "safe", "bar": 0.6, "value": None, "lower": None, "slice": "overall", "n": 0, "state": "inconclusive"},

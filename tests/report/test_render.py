@@ -178,15 +178,15 @@ def test_a_rate_without_bounds_says_why(status: str | None, words: str) -> None:
 def test_an_interval_says_what_it_rests_on(given: dict[str, Any], words: str | None) -> None:
     grouped = {"method": "effective_n_wilson"} if "n_clusters" in given else {}
 
-    assert explained({**RATE, **grouped, **given}) == ("clustered" if words is None else f"78.2 – 83.1 %{words}")
+    assert explained({**RATE, **grouped, **given}) == ("clustered" if words is None else f"78.2 – 83.1%{words}")
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"method": "wilson", "reason": None, "effective_n": 990.0}, "78.2 – 83.1 %"),
-        ({"method": "effective_n_wilson", "reason": None, "effective_n": 34.4}, "78.2 – 83.1 % (effective n 34)"),
-        ({"method": "effective_n_wilson", "reason": "12 clusters are few", "effective_n": 9.0}, "78.2 – 83.1 % (12 clusters are few)"),
+        ({"method": "wilson", "reason": None, "effective_n": 990.0}, "78.2 – 83.1%"),
+        ({"method": "effective_n_wilson", "reason": None, "effective_n": 34.4}, "78.2 – 83.1% (effective n 34)"),
+        ({"method": "effective_n_wilson", "reason": "12 clusters are few", "effective_n": 9.0}, "78.2 – 83.1% (12 clusters are few)"),
         ({"low": None, "reason": "no prediction"}, "no prediction"),
     ],
 )  # fmt: skip
@@ -219,8 +219,8 @@ def test_repeats_show_the_first_ks_and_the_last_with_their_intervals() -> None:
 
     assert [row[1] for row in shown] == ["1", "2", "3", "5", "8", "8"]
     assert len(columns) == len(shown[0])
-    assert shown[0][2:] == ("50.0 %", "40.0 – 60.0 % (clustered: 12 clusters)") * 2
-    assert shown[-1][2:4] == ("–", "40.0 – 60.0 % (worst to best case)")
+    assert shown[0][2:] == ("50.0%", "40.0 – 60.0% (clustered: 12 clusters)") * 2
+    assert shown[-1][2:4] == ("–", "40.0 – 60.0% (worst to best case)")
 
 
 def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
@@ -241,7 +241,7 @@ def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
 def test_worst_and_best_case_stand_where_the_rate_cannot_be_stated() -> None:
     shown = markdown(card(rate={"reliability": None, "low": None, "high": None, "interval_status": "unscored"}))
 
-    assert "80.0 % to 82.0 % | not scored" in shown
+    assert "80.0% to 82.0% | not scored" in shown
 
 
 @pytest.mark.parametrize(
@@ -296,11 +296,11 @@ def test_routes_and_caches_are_shown_with_what_they_saved() -> None:
     shown = markdown(Scorecard(**{**card().as_dict(), "routing": (ROUTE, LAST), "caching": CACHES}))
 
     assert [line for line in shown.partition("## Routing and caching")[2].splitlines() if line][2:] == [
-        "| route cheap | 700 | 70.0 % | 200 (check 50, confidence 150) | $0.010000 | $0.080000 (10 unknown) |",
-        "| route strong | 200 | 20.0 % | – | $0.010000 | -$0.002000 |",
-        "| exact cache | 60 | 6.0 % | – | – | $0.006000 |",
-        "| semantic cache | 40 | 4.0 % | – | $0.000100 (embeddings) | – |",
-        "| provider's cache | 10,000 tokens | 20.0 % | – | included above | – |",
+        "| route cheap | 700 | 70.0% | 200 (check 50, confidence 150) | $0.010000 | $0.080000 (10 unknown) |",
+        "| route strong | 200 | 20.0% | – | $0.010000 | -$0.002000 |",
+        "| exact cache | 60 | 6.0% | – | – | $0.006000 |",
+        "| semantic cache | 40 | 4.0% | – | $0.000100 (embeddings) | – |",
+        "| provider's cache | 10,000 tokens | 20.0% | – | included above | – |",
     ]
 
 

@@ -197,7 +197,7 @@ def test_labels_that_are_all_the_same_leave_an_open_interval(verdict: int, label
         assert high - low > 0.05 and low <= (found.measured.value or 0.0) <= high
     assert ppi_rate(judged).measured.status is Status.TOO_FEW
     low, high = bounds(ppi_rate(judged))
-    # The other verdict, 32 or 60 % of all, is anyone's guess.
+    # The other verdict, 32 or 60% of all, is anyone's guess.
     assert high - low >= (0.32 if verdict == 1 else 0.6)
 
 

@@ -25,7 +25,7 @@ def outcomes(n: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("successes", "n", "low", "high"),
     [
-        # Newcombe, Statistics in Medicine 17 (1998) 857, table I, method 5: two-sided 95 %, so 2.5 % on each side.
+        # Newcombe, Statistics in Medicine 17 (1998) 857, table I, method 5: two-sided 95%, so 2.5% on each side.
         (81, 263, 0.2527, 0.3676),
         (15, 148, 0.0578, 0.1617),
         (0, 20, 0.0000, 0.1684),

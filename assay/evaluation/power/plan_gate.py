@@ -150,7 +150,7 @@ def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:
 
 
 def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumption:
-    """The discordance: given, of the latest comparison, or 10 %; at least the given difference."""
+    """The discordance: given, of the latest comparison, or 10%; at least the given difference."""
     if options.discordance is not None:
         return Assumption(value=options.discordance, source=AssumptionSource.GIVEN, detail="as given")
     found = _known_discordance(compared.get(MetricSlice(rule.metric, rule.slice)))

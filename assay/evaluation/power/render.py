@@ -71,7 +71,7 @@ def _regression(plan: RegressionPlan) -> tuple[str, ...]:
 
 def _rate(plan: RatePlan) -> tuple[str, ...]:
     rate = f"{percent(plan.rate.value)} {plan.rate.source}" if plan.rate else NOTHING
-    passing = NOTHING if plan.passing is None else f"{100 * plan.passing:.0f} %"
+    passing = NOTHING if plan.passing is None else f"{100 * plan.passing:.0f}%"
     return plan.rule.name, percent(plan.rule.threshold), _count(plan.sample), rate, passing, _records(plan.to_pass)
 
 

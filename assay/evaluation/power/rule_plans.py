@@ -54,7 +54,7 @@ class RegressionPlan:
     """The plan of a no-regression rule.
 
     `mde` is the minimum detectable effect, `needed` the number of records whose MDE is the margin, and `to_pass` the
-    number with which equal variants pass with 80 % probability; None if no number suffices. `equal` has the
+    number with which equal variants pass with 80% probability; None if no number suffices. `equal` has the
     probabilities for equal variants, `apart` for variants with the true `difference`, if one is given.
     """
 
@@ -76,7 +76,7 @@ class RegressionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatePlan:
-    """The plan of a rule on a rate: the probability to pass, and the number of records that makes it 80 %.
+    """The plan of a rule on a rate: the probability to pass, and the number of records that makes it 80%.
 
     Both are None without an assumed rate.
     """

@@ -48,12 +48,12 @@ def report_lane(events: Events, lane: str, logged: LaneState | None, state: Lane
 
 
 def _reason(logged: LaneState | None, state: LaneState) -> str | None:
-    """`learnt`, `lowered` or `raised`, by the first limit that changed; None without a change."""
+    """`learned`, `lowered` or `raised`, by the first limit that changed; None without a change."""
     before = (None, None) if logged is None else (logged.limit_rpm, logged.limit_tpm)
     for old, new in zip(before, (state.limit_rpm, state.limit_tpm), strict=True):
         if new is None or (old is not None and abs(new - old) <= CHANGE * old):
             continue
-        return "learnt" if old is None else "lowered" if new < old else "raised"
+        return "learned" if old is None else "lowered" if new < old else "raised"
     return None
 
 

@@ -31,7 +31,7 @@ local function share_of(worker)
     return worker.wants and 1 / (runs * in_run[worker.run]) or 0
 end
 
--- The least that a live worker states or has learnt; when none knows, what was known before.
+-- The least that a live worker states or has learned; when none knows, what was known before.
 local function known(kind)
     local least
     for _, worker in pairs(lane.workers) do

@@ -5,7 +5,7 @@ little for a regression, input cost is proportional to size and output cost is t
 Techniques, 3rd ed., ch. 6 and 7). The interval covers the sampling of sizes, of the earlier requests, of the number of
 requests where it is not counted, and the spread of single requests. It does not cover a change in the model's behavior.
 It is computed on the logarithm of the total, because costs are skewed: with log-normal output lengths (sigma 0.8) its
-coverage is 91 to 95 % in simulation.
+coverage is 91 to 95% in simulation.
 """
 
 from __future__ import annotations
@@ -127,8 +127,8 @@ def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
             return _Fit(mean, slope, spread * (1 / n + (size - mean_size) ** 2 / squares), spread)
     rate, output = float(inputs.mean()) / mean_size, float(outputs.mean())
     of_input, of_output = inputs - rate * sizes, outputs - output
-    learnt = float(((size / mean_size * of_input + of_output) ** 2).sum()) / (n - 2) / n
-    return _Fit(rate * size + output, rate, learnt, float(((of_input + of_output) ** 2).sum()) / (n - 2))
+    learned = float(((size / mean_size * of_input + of_output) ** 2).sum()) / (n - 2) / n
+    return _Fit(rate * size + output, rate, learned, float(((of_input + of_output) ** 2).sum()) / (n - 2))
 
 
 def cost_bounds(

@@ -65,7 +65,7 @@ class CapHeadroom:
 class Forecast:
     """Forecast cost of a run, in USD.
 
-    `basis` names the source of the numbers: with `landed answers`, `low_usd` to `high_usd` is a 95 % interval around
+    `basis` names the source of the numbers: with `landed answers`, `low_usd` to `high_usd` is a 95% interval around
     `expected_usd`; with `bound` it is the range of the cost of one call per request, without an expected value; without
     a price, or with nothing to request, there is none. `reaches` are the lower and upper number of requests that the
     tightest cap covers, where even `low_usd` exceeds it. The cost of the task's `judges` is not included.

@@ -48,7 +48,7 @@ def _cost(forecast: Forecast) -> list[str]:
     between = f"${money(forecast.low_usd)} to ${money(forecast.high_usd)}"
     if forecast.basis == LANDED and forecast.expected_usd is not None:
         return [
-            f"${money(forecast.expected_usd)} for {requests} (95 %: {between}){reused}",
+            f"${money(forecast.expected_usd)} for {requests} (95%: {between}){reused}",
             f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} earlier requests",
         ]
     assert forecast.basis == BOUND

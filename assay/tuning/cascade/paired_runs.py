@@ -94,7 +94,7 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     If any record has an expected value, only records that have one are used.
 
     Raises:
-        UsageError: the runs were scored by different scorer versions, or more than 1 % of the records are unscored.
+        UsageError: the runs were scored by different scorer versions, or more than 1% of the records are unscored.
     """
     _refuse_other_scorers(cheap, better)
     left_out: Counter[str] = Counter()

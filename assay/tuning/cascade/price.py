@@ -13,7 +13,7 @@ from assay.tuning.cascade.threshold import RoutePair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceEstimate:
-    """An estimate with its 95 % interval."""
+    """An estimate with its 95% interval."""
 
     value: float
     low: float

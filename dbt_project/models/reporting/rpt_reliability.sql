@@ -61,7 +61,7 @@ final as (
             when counted_status = 'ok' then null
             when is_estimated then estimate_reason
             when counted_status = 'unscored'
-                then 'more than 1 % could not be scored or was not judged'
+                then 'more than 1% could not be scored or was not judged'
             when n_eligible = 0 then 'no prediction'
             when n_runs > 1 then 'no estimate covers several runs'
             else 'no estimate of the run covers exactly these predictions'

@@ -26,7 +26,7 @@ EXACT_LEAST = 0.915
 
 
 def least_wanted(n: int) -> float:
-    """Of Wilson's coverage over rates: 91.5 % at 30, 93.5 % from 500 on, in between by 1/sqrt(n)."""
+    """Of Wilson's coverage over rates: 91.5% at 30, 93.5% from 500 on, in between by 1/sqrt(n)."""
     share = (n**-0.5 - 500**-0.5) / (30**-0.5 - 500**-0.5)
     return 0.935 - (0.935 - EXACT_LEAST) * min(1.0, max(0.0, share))
 

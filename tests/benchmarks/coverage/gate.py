@@ -25,7 +25,7 @@ DISCORDANCE = (0.05, 0.1, 0.2, 0.3)
 MARGINS = (0.02, 0.05)
 FAMILY = 6
 ERROR_5, WITHIN_3 = (0.9495, 1.0), (0.97, 1.0)
-"""An error of 5 %, to a tenth of a per cent; a prediction within 3 points."""
+"""An error of 5%, to a tenth of a per cent; a prediction within 3 points."""
 CLUSTERS = ((10, 0.1), (20, 0.1), (50, 0.1), (50, 0.3), (200, 0.1))
 TODAY = date(2026, 1, 1)
 

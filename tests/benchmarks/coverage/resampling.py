@@ -13,13 +13,13 @@ BCA_ROWS = 200
 
 
 def student(values: np.ndarray) -> tuple[float, float]:
-    """Student's 95 % interval."""
+    """Student's 95% interval."""
     mean, half = float(values.mean()), float(stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / len(values) ** 0.5)
     return mean - half, mean + half
 
 
 def bca(values: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
-    """The bias-corrected and accelerated 95 % interval: Efron, J. Am. Stat. Assoc. 82 (1987) 171."""
+    """The bias-corrected and accelerated 95% interval: Efron, J. Am. Stat. Assoc. 82 (1987) 171."""
     mean, left = float(values.mean()), values - values.mean()
     means = values[random.integers(len(values), size=(RESAMPLES, len(values)))].mean(axis=1)
     scale = float((left**2).sum()) ** 1.5

@@ -107,10 +107,10 @@ def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench
 
     columns, rows = shown["Candidate against champion; probability of PASS / FAIL / INCONCLUSIVE in percent"]
     assert columns[-1] == "if -10 points"
-    assert rows[1][:4] == ("phones", "3 points", "20", "10.0 % assumed")
-    assert shown["Rate of the candidate"][1][0][:4] == ("floor", "80.0 %", "80", "90.0 % given")
+    assert rows[1][:4] == ("phones", "3 points", "20", "10.0% assumed")
+    assert shown["Rate of the candidate"][1][0][:4] == ("floor", "80.0%", "80", "90.0% given")
     assert (
-        "phones, reliability in channel=phone: 10.0 % differ, assumed, because nothing was compared yet; "
+        "phones, reliability in channel=phone: 10.0% differ, assumed, because nothing was compared yet; "
         "20 records are fewer than n_min 50, so that the rule is reported only"
     ) in list(facts(plan))
 

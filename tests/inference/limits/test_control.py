@@ -62,9 +62,9 @@ def test_limits_are_learnt_from_headers() -> None:
     assert rate(made.quota.tokens) == pytest.approx(1_500 * PACE)
 
 
-@pytest.mark.parametrize(("stated", "learnt", "used"), [(600, 1_200, 600), (6_000, 1_200, 1_200)])
-def test_the_smaller_of_what_is_stated_and_what_is_learnt_holds(stated: int, learnt: int, used: int) -> None:
-    assert heard(LaneLimits(rpm=stated), limit_requests=learnt).rpm == used
+@pytest.mark.parametrize(("stated", "learned", "used"), [(600, 1_200, 600), (6_000, 1_200, 1_200)])
+def test_the_smaller_of_what_is_stated_and_what_is_learnt_holds(stated: int, learned: int, used: int) -> None:
+    assert heard(LaneLimits(rpm=stated), limit_requests=learned).rpm == used
 
 
 def test_a_limit_that_changes_is_learnt_anew() -> None:

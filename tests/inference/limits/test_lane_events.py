@@ -46,11 +46,11 @@ def heard(*states: LaneState) -> list[tuple[str, Any]]:
     ("states", "expected"),
     [
         ((CALM, CALM), []),
-        ((CALM, LEARNT, LEARNT), [("limit_changed", "learnt")]),
-        ((LEARNT, replace(LEARNT, limit_rpm=5900.0)), [("limit_changed", "learnt")]),
-        ((LEARNT, replace(LEARNT, limit_rpm=5000.0)), [("limit_changed", "learnt"), ("limit_changed", "lowered")]),
-        ((LEARNT, replace(LEARNT, limit_rpm=9000.0)), [("limit_changed", "learnt"), ("limit_changed", "raised")]),
-        ((CALM, replace(CALM, limit_tpm=1e6)), [("limit_changed", "learnt")]),
+        ((CALM, LEARNT, LEARNT), [("limit_changed", "learned")]),
+        ((LEARNT, replace(LEARNT, limit_rpm=5900.0)), [("limit_changed", "learned")]),
+        ((LEARNT, replace(LEARNT, limit_rpm=5000.0)), [("limit_changed", "learned"), ("limit_changed", "lowered")]),
+        ((LEARNT, replace(LEARNT, limit_rpm=9000.0)), [("limit_changed", "learned"), ("limit_changed", "raised")]),
+        ((CALM, replace(CALM, limit_tpm=1e6)), [("limit_changed", "learned")]),
         ((CALM, replace(CALM, paused_s=3.0), replace(CALM, paused_s=2.0)), [("lane_paused", None)]),
         (
             (replace(CALM, paused_s=1.0), CALM, replace(CALM, paused_s=1.0)),
@@ -65,4 +65,4 @@ def test_a_change_is_told_once(states: tuple[LaneState, ...], expected: list[tup
 def test_a_limit_that_creeps_is_told_when_it_has_moved_enough() -> None:
     creeping = [replace(LEARNT, limit_rpm=6000.0 * 1.01**step) for step in range(8)]
 
-    assert heard(*creeping) == [("limit_changed", "learnt"), ("limit_changed", "raised")]
+    assert heard(*creeping) == [("limit_changed", "learned"), ("limit_changed", "raised")]

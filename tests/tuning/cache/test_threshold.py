@@ -130,7 +130,7 @@ def test_the_same_questions_and_seed_give_the_same_choice() -> None:
 
 def test_a_rule_that_just_fails_on_the_first_half_may_prove_itself_on_the_one_held_out() -> None:
     wrong_at = [False] * 700
-    wrong_at[0] = True  # one false hit in 350 is too much for 1 %, none is not
+    wrong_at[0] = True  # one false hit in 350 is too much for 1%, none is not
     for seed in range(20):
         choice = choose([(near(0.9, same=not wrong),) for wrong in wrong_at], seed=seed)
         assert (choice.rule is not None) == (choice.held_out.false_hits == 0)
