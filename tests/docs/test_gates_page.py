@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "how-to" / "gates.md").read_text("utf-8")
 
 
 def test_the_records_that_let_equal_variants_pass_are_those_of_power() -> None:
-    rows = re.findall(r"^\| (\d+) % \|(.*)\|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+)% \|(.*)\|$", PAGE, re.MULTILINE)
     found = {int(share): [int(cell.replace(",", "")) for cell in cells.split("|")] for share, cells in rows}
 
     assert found == {
