@@ -1,14 +1,15 @@
-"""A real BigQuery emulator for tests: a process of its own on free ports, ended with the block.
-
-Belongs here: starting and ending it. Tables and rows are made by the tests that need them.
-"""
+"""A real BigQuery emulator for tests, on free ports, ended with the block."""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import json
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from tests.paths import ROOT
 
 READY_WITHIN_S = 60.0
 PROJECT = "assay-local"
@@ -31,32 +35,80 @@ class Endpoints:
 
 
 @contextmanager
-def running_emulator(folder: Path, *, project: str = PROJECT) -> Iterator[Endpoints]:
-    """An emulator that answers; its data and log are in `folder` and it has ended after the block.
+def running_emulator(folder: Path, *, project: str = PROJECT, as_shipped: bool = False) -> Iterator[Endpoints]:
+    """An empty emulator that responds, for the block.
+
+    It is a quick one (tests/emulator_server.py) in a process that all emulators of this process share, with its data
+    in memory. `as_shipped` starts the local stack's own in a process of its own, with data and log in `folder`: for
+    tests that kill it or start it again on the same data, and for benchmarks.
 
     Raises:
-        RuntimeError: it did not answer within a minute; the message ends with its log.
+        RuntimeError: it did not respond within a minute; the message ends with its log.
     """
     from duckdb_extensions import import_extension
 
     import_extension("spatial")  # the emulator loads it at start and would try to download it
+    with _shipped(folder, project) if as_shipped else _quick(project) as endpoints:
+        yield endpoints
+
+
+@contextmanager
+def _shipped(folder: Path, project: str) -> Iterator[Endpoints]:
     folder.mkdir(parents=True, exist_ok=True)
     rest_port, grpc_port = _free_ports(2)
     command = [
-        *(
-            *(sys.executable, "-m", "assay.local.emulator_server", "start", "--persistent"),
-            *("--data-dir", str(folder / "data")),
-        ),
+        *(sys.executable, "-m", "assay.local.emulator_server", "start", "--persistent"),
+        *("--data-dir", str(folder / "data")),
         *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", project, "--log-level", "warning"),
     ]
     log = folder / "emulator.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=dict(os.environ))
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{rest_port}/bigquery/v2/projects/{project}/datasets", log)
-        yield Endpoints(rest=f"http://127.0.0.1:{rest_port}", grpc=f"127.0.0.1:{grpc_port}", pid=process.pid)
+        yield _endpoints(process, log, rest_port, grpc_port, project)
     finally:
         _end(process)
+
+
+@contextmanager
+def _quick(project: str) -> Iterator[Endpoints]:
+    server = _server()
+    rest_port, grpc_port = _free_ports(2)
+    server.send(start=True, rest=rest_port, grpc=grpc_port, project=project)
+    try:
+        yield _endpoints(server.process, server.log, rest_port, grpc_port, project)
+    finally:
+        server.send(start=False, rest=rest_port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """The process of the quick emulators; it ends with its stdin, so with this process at the latest."""
+
+    process: subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    log: Path
+
+    def send(self, **command: object) -> None:
+        self.stdin.write(json.dumps(command).encode() + b"\n")
+        self.stdin.flush()
+
+
+@functools.cache
+def _server() -> _Server:
+    folder = Path(tempfile.mkdtemp(prefix="emulators-"))
+    command = [sys.executable, "-m", "tests.emulator_server"]
+    log = folder / "emulator.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+    assert process.stdin is not None
+    atexit.register(_end, process)
+    return _Server(process, process.stdin, log)
+
+
+def _endpoints(process: subprocess.Popen[bytes], log: Path, rest_port: int, grpc_port: int, project: str) -> Endpoints:
+    _wait_until_ready(process, f"http://127.0.0.1:{rest_port}/bigquery/v2/projects/{project}/datasets", log)
+    return Endpoints(rest=f"http://127.0.0.1:{rest_port}", grpc=f"127.0.0.1:{grpc_port}", pid=process.pid)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -64,7 +116,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
     while time.monotonic() < deadline and process.poll() is None:
         if _answers(url):
             return
-        time.sleep(0.1)
+        time.sleep(0.05)
     text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
     raise RuntimeError(
         f"The emulator did not answer at {url} within {READY_WITHIN_S:.0f} s; its log ends with:\n{text}"
@@ -82,6 +134,8 @@ def _answers(url: str) -> bool:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()  # asked to end, it may take ten seconds to save what nobody reads again
     process.wait(timeout=10)
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _free_ports(count: int) -> list[int]:

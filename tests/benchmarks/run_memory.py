@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="assay-memory-") as name, endpoint() as port:
         folder = Path(name)
-        with running_emulator(folder / "emulator") as warehouse:
+        with running_emulator(folder / "emulator", as_shipped=True) as warehouse:
             settings = project(folder / "project", warehouse, port)
             measured = [measure(settings, rows) for rows in options.rows]
     growth = measured[-1].peak_mib - measured[0].peak_mib

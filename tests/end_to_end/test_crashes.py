@@ -108,7 +108,7 @@ def test_ctrl_c_lands_what_was_sent_and_says_how_to_go_on(place: Workplace, mode
 def test_a_warehouse_that_is_killed_stops_the_run_and_a_resume_ends_it(
     tmp_path: Path, model: ModelEndpoint, name: str
 ) -> None:
-    with running_emulator(tmp_path / "emulator") as endpoints:
+    with running_emulator(tmp_path / "emulator", as_shipped=True) as endpoints:
         migrate_dev(endpoints)
         place = Workplace(tmp_path / "project", endpoints, model)
         with start(place, name) as process:
@@ -124,7 +124,7 @@ def test_a_warehouse_that_is_killed_stops_the_run_and_a_resume_ends_it(
         landed(place, name)
     sent = model.count
     model.react = well
-    with running_emulator(tmp_path / "emulator") as place.endpoints:
+    with running_emulator(tmp_path / "emulator", as_shipped=True) as place.endpoints:
         summary = place.run(name, "--resume", run_id[1])
         LOG.info("%s requests were sent again", model.count - ROWS)
         assert (summary["predictions"], summary["records"]) == (ROWS, ROWS)

@@ -73,7 +73,7 @@ def _query(settings: Settings) -> None:
 
 
 def test_queries_and_appends_at_the_same_time_all_end(tmp_path: Path) -> None:
-    with running_emulator(tmp_path / "emulator") as endpoints:
+    with running_emulator(tmp_path / "emulator", as_shipped=True) as endpoints:
         settings = Settings(root=tmp_path, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
         migrate(Warehouse(settings), report=lambda _: None)
         threads = [threading.Thread(target=work, args=(settings,), daemon=True) for work in (_append, _query) * 2]
@@ -87,7 +87,7 @@ def test_queries_and_appends_at_the_same_time_all_end(tmp_path: Path) -> None:
 
 
 def test_clients_that_are_killed_in_the_middle_of_an_append_keep_nobody_else_from_appending(tmp_path: Path) -> None:
-    with running_emulator(tmp_path / "emulator") as endpoints:
+    with running_emulator(tmp_path / "emulator", as_shipped=True) as endpoints:
         settings = Settings(root=tmp_path, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
         migrate(Warehouse(settings), report=lambda _: None)
         command = [sys.executable, "-c", CLIENT, str(tmp_path), endpoints.rest, endpoints.grpc]

@@ -1,0 +1,143 @@
+"""Runs emulators for tests in one process: quick ones, with data in memory, no history and each statement parsed once.
+
+The emulator of the local stack (assay/local/emulator_server.py) parses the text of a statement up to thirty times
+whenever it runs, and copies the whole table after each append for its time travel. Four fifths of the suite's CPU time
+went there. Each emulator of this process has its own ports, data and catalog. tests/local/test_quick_emulator.py holds
+it to what the shipped one returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from assay.local.emulator_server import separate_threads
+
+APPEND_THREADS = 64
+REMEMBERED = 4096
+"""Texts of statements; the whole suite has fewer."""
+
+
+def parse_once() -> None:
+    """A statement's text is parsed once; each caller gets a copy of the tree, which it may change."""
+    import sqlglot
+
+    for name in ("parse", "parse_one"):
+        setattr(sqlglot, name, _remembered(getattr(sqlglot, name)))
+
+
+def _remembered(parse: Callable[..., Any]) -> Callable[..., Any]:
+    known = functools.lru_cache(REMEMBERED)(parse)
+
+    def copy(*text: Any, **options: Any) -> Any:
+        parsed = known(*text, **options)
+        return [tree and tree.copy() for tree in parsed] if isinstance(parsed, list) else parsed.copy()
+
+    return copy
+
+
+def translate_once() -> None:
+    """A statement is translated once for each shape of the tables that it reads; errors are not remembered."""
+    from bqemulator.domain.result import Ok
+    from bqemulator.jobs import executor
+    from bqemulator.scripting import interpreter
+    from bqemulator.sql.translator import SQLTranslator
+
+    translate = SQLTranslator.translate
+    known: dict[Any, Any] = {}
+
+    def translated(self: Any, bq_sql: str, *, schema: Any = None, caller: Any = None) -> Any:
+        key = (bq_sql, json.dumps(schema), repr(caller))
+        result = known.get(key) or translate(self, bq_sql, schema=schema, caller=caller)
+        if isinstance(result, Ok):
+            known[key] = result
+        return result
+
+    SQLTranslator.translate = translated
+    for place in (executor, interpreter):
+        place.rewrite_table_refs = functools.lru_cache(REMEMBERED)(place.rewrite_table_refs)
+
+
+def keep_no_history() -> None:
+    """Nothing is copied after an append; statements about earlier states of a table have no answer."""
+    from bqemulator.domain.events import TableDataChanged
+    from bqemulator.versioning.snapshots import SnapshotManager
+
+    def record_change(self: Any, project_id: str, dataset_id: str, table_id: str) -> None:
+        self._events.publish(TableDataChanged(project_id, dataset_id, table_id))
+
+    SnapshotManager.record_change = record_change
+
+
+def separate_emulators() -> None:
+    """A thread that serves several emulators has a connection to each."""
+    import grpc.aio
+    from bqemulator.storage.engine import DuckDBEngine
+
+    first_thread = threading.get_ident()
+
+    def connection(engine: Any) -> Any:
+        thread = threading.get_ident()
+        if engine._connection is None or thread == first_thread:
+            return engine._connection
+        cursors: dict[int, Any] = engine.__dict__.setdefault("cursors", {})
+        if thread not in cursors:
+            cursors[thread] = engine._connection.cursor()
+            cursors[thread].execute("SET TimeZone = 'UTC'")
+        return cursors[thread]
+
+    DuckDBEngine.connection = property(connection)
+    pool = ThreadPoolExecutor(APPEND_THREADS, thread_name_prefix="append")
+    grpc.aio.server = functools.partial(grpc.aio.server, migration_thread_pool=pool)
+
+
+async def serve() -> None:
+    """Starts and stops emulators as the lines of stdin say, until stdin ends."""
+    from bqemulator.config import LogLevel, Settings
+    from bqemulator.server import EmulatorServer
+
+    lines: asyncio.Queue[bytes] = asyncio.Queue()
+    threading.Thread(target=_read, args=(asyncio.get_running_loop(), lines.put_nowait), daemon=True).start()
+    servers: dict[int, EmulatorServer] = {}
+    while command := json.loads(await lines.get()):
+        port = command["rest"]
+        if command["start"]:
+            settings = Settings(
+                rest_port=port,
+                grpc_port=command["grpc"],
+                default_project_id=command["project"],
+                log_level=LogLevel.WARNING,
+                enable_format_extensions=False,  # it would try to download them
+            )
+            servers[port] = EmulatorServer(settings)
+            await servers[port].start()
+            servers[port]._engine.execute("SET threads = 1")  # a small query waits longer for threads than it runs
+        else:
+            await servers.pop(port).stop()
+
+
+def _read(loop: asyncio.AbstractEventLoop, put: Callable[[bytes], None]) -> None:
+    for line in sys.stdin.buffer:
+        loop.call_soon_threadsafe(put, line)
+    os._exit(0)  # whoever started it has ended
+
+
+def main() -> None:
+    """Prepares the process and serves."""
+    parse_once()
+    separate_threads()
+    separate_emulators()
+    translate_once()
+    keep_no_history()
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
