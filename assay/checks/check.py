@@ -36,7 +36,7 @@ class Check(BaseModel, ABC):
     change; at least one of the parameters in `any_of` must be given.
     """
 
-    # Built on first use: a command without checks does not spend the 15 ms that all ten take.
+    # Built on first use: a command without checks does not spend the 15 ms that all take.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     type: ClassVar[str]

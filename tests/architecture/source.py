@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-ROOMS = ("assay", "orchestration")
+PACKAGES = ("assay", "orchestration")
 NEW_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 NESTS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 
@@ -33,9 +33,9 @@ class Function:
     nesting: int
 
 
-def modules(*rooms: str) -> list[Module]:
-    """Every Python file of the rooms, all of them when none is named."""
-    paths = (path for room in rooms or ROOMS for path in sorted((ROOT / room).rglob("*.py")))
+def modules(*packages: str) -> list[Module]:
+    """Every Python file of the packages, all of them when none is named."""
+    paths = (path for package in packages or PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
     return [_module(path) for path in paths]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import distribution, packages_distributions
 
-from tests.architecture.source import ROOMS, ROOT, Module, modules
+from tests.architecture.source import PACKAGES, ROOT, Module, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 NAME = re.compile(r"[\w.-]+")
@@ -52,7 +52,7 @@ def third_party(module: Module) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, *ROOMS})
+        yield from (name for name in names if name.split(".")[0] not in {*sys.stdlib_module_names, *PACKAGES})
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 
 from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
 from tests.dbt.conftest import Built
+from tests.paths import ROOT
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
 REPORTS = [
@@ -40,6 +41,11 @@ REPORTS = [
         ["scorer", "scorer_version", "metric", "annotators", "slice"],
     ),
 ]
+
+
+def test_every_reporting_view_has_an_independent_computation() -> None:
+    views = {path.stem for path in (ROOT / "dbt_project" / "models" / "reporting").glob("rpt_*.sql")}
+    assert {name for name, _, _ in REPORTS} == views
 
 
 @pytest.mark.parametrize(("report", "compute", "key"), REPORTS, ids=[name for name, _, _ in REPORTS])
