@@ -1,4 +1,7 @@
-"""Cache entries of several machines in Redis; if it is away, entries are lost, never the run."""
+"""Cache entries that several machines share in Redis.
+
+If Redis is unavailable, entries are lost but the run continues.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 BATCH_KEYS = 200
 CALL_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""Seconds without attempts after Redis failed, so that not every request waits for it."""
+"""Seconds for which Redis is not used after it failed, so that not every request waits for it."""
 
 
 class RedisStore(WriteBehind):
-    """Entries under `prefix` in the Redis at `url`, which expires them itself."""
+    """Entries under `prefix` in the Redis at `url`; Redis expires them."""
 
     def __init__(
         self,
@@ -66,7 +69,7 @@ class RedisStore(WriteBehind):
         """See `KeyValue.remove`.
 
         Raises:
-            RedisError: Redis does not respond; an erasure must not be lost silently.
+            RedisError: Redis does not respond, so the entries may not have been erased.
         """
         await self.flush()
         place = self._tag_place(tag)

@@ -1,6 +1,6 @@
-"""Turns of one worker's run in a file, so that memory use does not grow with the number of conversations.
+"""Stores the turns of one worker's run in a file, so that memory use does not grow with the number of conversations.
 
-The file lives as long as the worker; the warehouse, and Redis if configured, keep the turns longer.
+The file is used by one worker during one run; the warehouse, and Redis if configured, store turns permanently.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FORGET = "delete from turns where key = ? and epoch = ?"
 
 
 class FileStore:
-    """Turns in the new file at `path`; for one thread at a time."""
+    """Turns in a new file at `path`; must be used by one thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._file = scratch_file(path, TABLE)
@@ -62,7 +62,7 @@ class FileStore:
 
 
 def scratch_file(path: Path, *tables: str) -> sqlite3.Connection:
-    """A new database that only its owner can read; not durable, because it is not needed after a crash."""
+    """A new database readable only by its owner; not durable, because it is not needed after a crash."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

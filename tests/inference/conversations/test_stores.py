@@ -178,4 +178,4 @@ def test_a_redis_that_is_away_costs_turns_one_warning_and_a_rest(server: RedisSe
 
     assert used(store, work) == [3]
     assert len(warnings) == 1
-    assert "continues with the turns that landed" in warnings[0]
+    assert "continues with the turns in the warehouse" in warnings[0]
