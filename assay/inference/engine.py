@@ -1,4 +1,4 @@
-"""Turns one request into its prediction: routes, retries, validation, one repair turn, fallback value."""
+"""Turns one request into its prediction: routes, retries, validation, one repair, fallback value."""
 
 from __future__ import annotations
 

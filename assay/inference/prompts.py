@@ -68,7 +68,7 @@ class PromptRenderer:
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
         self._prefix_key = prefix_key
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
-        self.max_tokens = most_tokens(self.parameters)
+        self.max_tokens = max_output_tokens(self.parameters)
         self._renders = {role: self._render(role, text, task) for role, text in task.templates.items()}
         self._predict = self._renders.pop(PREDICTION, None)
         self._writers: dict[tuple[str, str], BodyWriter] = {}
@@ -124,7 +124,7 @@ class PromptRenderer:
         return lambda _: same()
 
 
-def most_tokens(parameters: Mapping[str, Any]) -> int | None:
+def max_output_tokens(parameters: Mapping[str, Any]) -> int | None:
     """Maximum number of output tokens according to the task's parameters; None if they state none."""
     stated = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
     return None if stated is None else int(stated)

@@ -124,10 +124,11 @@ class Provider:
 
 
 def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = DIALECTS) -> dict[str, Provider]:
-    """All providers of the project by name.
+    """The providers in `providers.yml`, by name.
 
     Raises:
         TaskValidationError: the file has validation errors.
+        UsageError: the file does not map provider names to their settings.
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
     if document.issues:

@@ -147,16 +147,16 @@ class WorkerLease:
         self.amount_usd -= max(ZERO, self.free_usd - keep_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
-    async def hold_apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
+    async def hold_separately(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
         """Reserves the amount in a separate lease for `lasts_s` seconds; any process may settle it.
 
         The caps are not checked, because the amount is already spent or was taken from this lease. Reserving it again
         changes nothing. For a past month, only the run's cap applies.
         """
         async with self._requesting:
-            if self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
+            if self._separate_lease(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
                 await self._extended(
-                    lambda: self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
+                    lambda: self._separate_lease(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
                 )
 
     async def give_back(self, amount_usd: Decimal) -> None:
@@ -164,12 +164,12 @@ class WorkerLease:
         self.amount_usd -= min(amount_usd, self.free_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
-    async def settle_apart(self, lease_id: str, spent_usd: Decimal) -> None:
+    async def settle_separately(self, lease_id: str, spent_usd: Decimal) -> None:
         """Settles a separate lease at the amount spent; the rest becomes available to other workers."""
         await self.parts.ledger.settle(lease_id, nano(spent_usd))
 
     async def close(self) -> None:
-        """Settles the lease at the amount spent."""
+        """Settles the lease at the amount spent, and closes the ledger."""
         async with self._requesting:
             await self._settle_own()
             await self.parts.ledger.close()
@@ -275,7 +275,7 @@ class WorkerLease:
             held=nano(self.held_usd),
         )
 
-    def _apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> BudgetLease:
+    def _separate_lease(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> BudgetLease:
         known = self._accounts()
         names = account_names(self.parts.facts.run_id, self.parts.facts.task, month=month)
         return replace(

@@ -1,4 +1,4 @@
-"""Converts embedding calls into `responses` rows, so that their cost is recorded; they have no single record."""
+"""Converts embedding calls into `responses` rows, so that their cost is recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_RECORD = ""
 
 
 def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
-    """The row of one embedding call; without usage, its cost is unknown, and its upper bound assumes a token per byte."""
+    """The row of one embedding call; without usage, its cost is unknown, and its upper bound assumes one token per byte."""
     tokens = call.input_tokens
     usage = _input_usage(tokens) if tokens else None
     price, most = (

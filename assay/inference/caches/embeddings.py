@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.inference.caches.gathering import Gathering
+from assay.inference.caches.batcher import Batcher
 from assay.inference.keys import new_id
 
 if TYPE_CHECKING:
@@ -100,25 +100,25 @@ class OpenAIEmbedder:
         self._clock = clock
         self._now = now
         self._back_at = float("-inf")
-        self._texts: Gathering[str, Vector] = Gathering(self._embed, most=BATCH_TEXTS)
+        self._texts: Batcher[str, Vector] = Batcher(self._embed, most=BATCH_TEXTS)
 
     async def embed(self, text: str) -> Vector:
         """See `Embedder.embed`."""
-        self._refuse_while_resting()
+        self._raise_while_paused()
         return await self._texts.submit(text)
 
     async def close(self) -> None:
         """See `Embedder.close`."""
         await self._client.close()
 
-    def _refuse_while_resting(self) -> None:
+    def _raise_while_paused(self) -> None:
         if self._clock() < self._back_at:
             raise EmbeddingFailed(
                 f"{self._endpoint.provider} failed recently; embedding calls are paused for {REST_SECONDS:g} s"
             )
 
     async def _embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        self._refuse_while_resting()  # the previous batch may have failed while these texts waited
+        self._raise_while_paused()  # the previous batch may have failed while these texts waited
         started_at, began = self._now(), self._clock()
         answer, vectors, error = None, None, None
         try:

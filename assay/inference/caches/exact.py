@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from assay.inference.caches.key_value import CacheItem, CacheTag, KeyValue
+from assay.inference.caches.key_value import CacheItem, CacheNote, KeyValue
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
 from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
 from assay.inference.request import Request
@@ -152,7 +152,7 @@ class ExactCache:
         self._lanes[lane] = (model, now)
         self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
-    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheTag:
+    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheNote:
         """The note that explains a later miss of the record."""
         hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
         self._note_frame(hashes.frame, body, now)
@@ -165,7 +165,7 @@ class ExactCache:
             "f": hashes.frame,
             "p": hashes.messages,
         }
-        return CacheTag(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
+        return CacheNote(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
 
     def _note_frame(self, frame: str, body: bytes, now: float) -> None:
         """Stores the hashes of the parts that many records share once, under their own key."""
@@ -198,7 +198,7 @@ class ExactCache:
         *,
         expires_at: float,
         tag: str | None = None,
-        note: CacheTag | None = None,
+        note: CacheNote | None = None,
     ) -> None:
         self._store.put(CacheItem(key, self._sealed(key, content), expires_at, tag, note))
 

@@ -21,7 +21,7 @@ NOTES = 2
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class CacheTag:
+class CacheNote:
     """A note that is stored with an entry and read by `place`, which several entries may share.
 
     The note may outlive the entry's value.
@@ -41,7 +41,7 @@ class CacheItem:
     value: bytes
     expires_at: float
     tag: str | None = None
-    note: CacheTag | None = None
+    note: CacheNote | None = None
 
 
 class KeyValue(Protocol):

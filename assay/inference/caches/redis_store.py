@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from assay.inference.caches.gathering import Gathering
+from assay.inference.caches.batcher import Batcher
 from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class RedisStore(WriteBehind):
         self._warn = warn
         self._warned = False
         self._back_at = 0.0
-        self._finds: Gathering[bytes, bytes | None] = Gathering(self._find, most=BATCH_KEYS)
+        self._finds: Batcher[bytes, bytes | None] = Batcher(self._find, most=BATCH_KEYS)
 
     async def get(self, key: bytes) -> bytes | None:
         """See `KeyValue.get`."""

@@ -13,7 +13,7 @@ from assay.inference.request import Request
 
 @dataclass(frozen=True, slots=True)
 class RepeatCache:
-    """The cache `beneath`, restricted to judge epoch `repeat` of `repeats`; whoever created `beneath` closes it."""
+    """The cache `beneath`, restricted to judge epoch `repeat` of `repeats`; `close` does not close `beneath`."""
 
     beneath: AnswerCache
     repeat: int

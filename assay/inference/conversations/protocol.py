@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ConversationId:
     """One conversation in one epoch; `key` is the keyed hash of its id and tenant."""
 
     key: str
@@ -34,11 +34,11 @@ class PastTurn:
 class ConversationStore(Protocol):
     """Stores and finds the turns of conversations."""
 
-    async def load(self, talk: Talk) -> Sequence[PastTurn]:
+    async def load(self, talk: ConversationId) -> Sequence[PastTurn]:
         """The stored turns of the conversation, in order."""
         ...
 
-    async def append(self, talk: Talk, turn: PastTurn) -> None:
+    async def append(self, talk: ConversationId, turn: PastTurn) -> None:
         """Stores the turn; it replaces an earlier version of the same turn."""
         ...
 

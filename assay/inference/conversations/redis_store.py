@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
-from assay.inference.conversations.protocol import PastTurn, Talk
+from assay.inference.conversations.protocol import ConversationId, PastTurn
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -61,7 +61,7 @@ class RedisConversations:
         self._now = now
         self._back_at = 0.0
 
-    async def load(self, talk: Talk) -> Sequence[PastTurn]:
+    async def load(self, talk: ConversationId) -> Sequence[PastTurn]:
         """See `ConversationStore.load`; empty while Redis is unavailable."""
         if self._now() < self._back_at:
             return ()
@@ -76,7 +76,7 @@ class RedisConversations:
         turns = (self._opened(place, member) for member in members)
         return [turn for turn in turns if turn is not None]
 
-    async def append(self, talk: Talk, turn: PastTurn) -> None:
+    async def append(self, talk: ConversationId, turn: PastTurn) -> None:
         """See `ConversationStore.append`; the turn is lost while Redis is unavailable."""
         if self._now() < self._back_at:
             return
@@ -97,7 +97,7 @@ class RedisConversations:
         """See `ConversationStore.close`."""
         await self._redis.aclose()
 
-    def _place(self, talk: Talk) -> bytes:
+    def _place(self, talk: ConversationId) -> bytes:
         scope = self._scope
         name = self._keys.named("conversation", scope.task, scope.inference_version, talk.key, talk.epoch)
         return f"assay:{scope.project}:{scope.env}:conversation:{name.hex()}".encode()

@@ -131,7 +131,7 @@ class SharedLimiter:
         try:
             lease = await self._leases.request(name, request)
         except RedisUnavailable as error:
-            self._go_alone(error)
+            self._use_own_share(error)
             return
         self._return()
         self._take(lane, request, lease)
@@ -193,9 +193,9 @@ class SharedLimiter:
     def _ended(self, leasing: asyncio.Task[None]) -> None:
         """Switches to this worker's own share if the leasing task failed, so that no caller waits for a lease forever."""
         if not leasing.cancelled() and (error := leasing.exception()) is not None:
-            self._go_alone(RedisUnavailable(type(error).__name__))
+            self._use_own_share(RedisUnavailable(type(error).__name__))
 
-    def _go_alone(self, error: RedisUnavailable) -> None:
+    def _use_own_share(self, error: RedisUnavailable) -> None:
         if not self._is_alone:
             LOG.warning(
                 "Redis is unavailable (%s): until it responds, rate limits use this worker's last share.", error

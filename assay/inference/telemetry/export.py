@@ -33,7 +33,7 @@ LIBRARY = "opentelemetry"
 
 
 @dataclass
-class Counted(SpanProcessor):
+class SpanCounter(SpanProcessor):
     """Counts the spans that have ended, from which the number of lost spans is computed."""
 
     ended: int = 0
@@ -43,7 +43,7 @@ class Counted(SpanProcessor):
         self.ended += 1
 
 
-class Delivering(SpanExporter):
+class CountingExporter(SpanExporter):
     """Passes batches of spans to `exporter` and counts the exported spans."""
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -68,12 +68,12 @@ class Delivering(SpanExporter):
 
 
 @dataclass
-class Closing:
+class ExportShutdown:
     """Stops the export of spans: waits up to `patience_s`, or less if the last batch failed."""
 
     provider: TracerProvider
-    exporter: Delivering
-    counted: Counted
+    exporter: CountingExporter
+    counted: SpanCounter
     patience_s: float = CLOSE_SECONDS
 
     def __call__(self) -> Delivery:
@@ -97,7 +97,7 @@ def traced(
     run: TracedRun, exporter: SpanExporter, *, service: str, patience_s: float = CLOSE_SECONDS
 ) -> OpenTelemetryTracing:
     """Tracing of `run` that exports spans through `exporter` in a separate thread; drops spans if its queue is full."""
-    ids, delivering, counted = RunIds(), Delivering(exporter), Counted()
+    ids, delivering, counted = RunIds(), CountingExporter(exporter), SpanCounter()
     provider = TracerProvider(
         sampler=ALWAYS_ON,  # `spans.py` samples the requests
         resource=Resource.create({"service.name": service, "service.version": code_version()}),
@@ -110,7 +110,7 @@ def traced(
             delivering, max_queue_size=QUEUE_SPANS, schedule_delay_millis=EVERY_MS, max_export_batch_size=BATCH_SPANS
         )
     )
-    return OpenTelemetryTracing(provider, run, ids=ids, close=Closing(provider, delivering, counted, patience_s))
+    return OpenTelemetryTracing(provider, run, ids=ids, close=ExportShutdown(provider, delivering, counted, patience_s))
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:

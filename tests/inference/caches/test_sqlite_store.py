@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.inference.caches.key_value import CacheItem, CacheTag
+from assay.inference.caches.key_value import CacheItem, CacheNote
 from assay.inference.caches.sqlite_store import FORMAT, PURGE_SECONDS, SqliteStore
 from tests.inference.caches.asked import START, SetClock
 
@@ -87,7 +87,7 @@ def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, value: b
 
 
 def noted(name: str, *, place: str, lives_s: float = 1000.0, note_lives_s: float = 4000.0) -> CacheItem:
-    note = CacheTag(key(place), f"note of {name}".encode(), START + note_lives_s)
+    note = CacheNote(key(place), f"note of {name}".encode(), START + note_lives_s)
     return replace(item(name, lives_s=lives_s), note=note)
 
 

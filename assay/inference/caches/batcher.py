@@ -13,7 +13,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class Gathering(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Calls `answer` with up to `most` items; `answer` returns one result per item, in the order of the items."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, most: int) -> None:
