@@ -1,5 +1,5 @@
 """Turns a request into a prediction: prompts, router, caches, budget, rate limiter, client, validation, prices.
 
-Each part is a module behind a small Protocol; `engine.py` combines them for one request. Persistence is reached only
-through `assay.ports`.
+Each component is a module that implements a small Protocol; `engine.py` combines the components for one request. The
+warehouse is accessed only through `assay.ports`.
 """

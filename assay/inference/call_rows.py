@@ -1,4 +1,4 @@
-"""Rows of one call in `responses` and `content`."""
+"""Builds the `responses` row and the `content` row of a call."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from assay.records.statuses import Billing, CallPurpose, CallStatus
 from assay.tasks.spec import RouteSpec
 
 CONTENT_CHARACTERS = 1_000_000
-"""Maximum characters of a response that are stored, so that its row fits into one request to the warehouse.
-"""
+"""Maximum number of characters stored of a response, so that its row fits into one request to the warehouse."""
 OK, REFUSED, TRUNCATED = CallStatus.OK, CallStatus.REFUSED, CallStatus.TRUNCATED
 KNOWN, UNKNOWN = Billing.KNOWN, Billing.UNKNOWN
-NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")
+NOT_BILLED = Price(Decimal(0), "not billed: the call ended without an answer")  # stored in `responses.price_source`
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """One call before it is sent; `estimate_usd` is the upper bound of its cost."""
+    """What is known about a call before it is sent; `estimate_usd` is an upper bound on its cost."""
 
     call_id: str
     request: Request
@@ -46,14 +45,14 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallRows:
-    """Builds the rows of one run's calls; `scrub` masks error messages."""
+    """Builds the rows of one run's calls; `scrub` masks personal data in error messages."""
 
     facts: RunFacts
     prices: PriceBook
     scrub: Callable[[str], str]
 
     def response(self, call: CallFacts, outcome: Reply | CallFailure, *, latency_ms: float | None) -> Response:
-        """The `responses` row of the call with its outcome; `latency_ms` is None for a call of a batch."""
+        """The `responses` row of the call and its outcome; `latency_ms` is None for a batch call."""
         columns = self._failure(call, outcome) if isinstance(outcome, CallFailure) else self._reply(call, outcome)
         request, route = call.request, call.route
         return Response(
@@ -82,7 +81,7 @@ class CallRows:
     def content(
         self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure, *, latency_ms: float | None
     ) -> Content:
-        """The `content` row: the messages as sent (JSON) and the text of the response."""
+        """The `content` row: the messages as sent (JSON), and the text of the response."""
         text = outcome.text if isinstance(outcome, Reply) else None
         return Content(
             call_id=call.call_id,
@@ -156,7 +155,7 @@ class CallRows:
 
 
 def _upper(call: CallFacts) -> Decimal:
-    """Upper bound of the call's cost, rounded up to the decimal places that the warehouse stores."""
+    """Upper bound on the call's cost, rounded up to the decimal places that the warehouse stores."""
     return call.estimate_usd.quantize(PLACES, ROUND_CEILING)
 
 

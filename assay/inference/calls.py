@@ -1,6 +1,6 @@
-"""Makes one call: reserves budget, acquires a slot of the rate limiter, writes the journal, sends, settles.
+"""Makes one call: reserves budget, waits for the rate limiter, writes the journal, sends the request, settles the cost.
 
-The engine decides how the outcome is handled (retry, repair, next route).
+The engine decides how to handle the outcome (retry, repair, next route).
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from assay.tasks.spec import RouteSpec
 
 BYTES_PER_TOKEN = 3
 MANY = 1000
-STOPPED = CallFailure(FailureKind.CONNECT, "stopped while the call was under way", broke_off=True)
+STOPPED = CallFailure(FailureKind.CONNECT, "the run stopped while the call was in progress", broke_off=True)
 
 
 class BudgetReached(Exception):
-    """The budget does not cover the call; nothing was sent."""
+    """Raised if the budget does not cover the call; nothing was sent."""
 
 
 class CallJournal(Protocol):
     """Records a call before it is sent."""
 
     def dispatched(self, call: CallFacts) -> None:
-        """The call is on disk as dispatched, so that it is known after a crash."""
+        """Writes the call to disk as dispatched, so that it is known after a crash."""
         ...
 
 
 @dataclass(slots=True)
 class RequestState:
-    """A request in progress with the rows of its calls so far; `deadline` is a time of the engine's clock."""
+    """A request in progress and the rows of its calls so far; `deadline` is a reading of the engine's clock."""
 
     request: Request
     started_at: datetime
@@ -64,7 +64,7 @@ class RequestState:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """One message sequence for one route: the messages as JSON, and the request body that contains them."""
+    """A prompt rendered for one route: the messages as JSON, and the request body that contains them."""
 
     route: RouteSpec
     purpose: CallPurpose
@@ -74,7 +74,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class CallMaker:
-    """Makes calls for one run; its parts are injected."""
+    """Makes the calls of one run; its dependencies are injected."""
 
     rows: CallRows
     prompts: Prompts
@@ -90,19 +90,18 @@ class CallMaker:
     def turn(
         self, request: Request, route: RouteSpec, messages: list[Message], *, purpose: CallPurpose
     ) -> RenderedPrompt:
-        """The messages and the request body for this route."""
+        """Returns the messages and the request body for this route."""
         encoded = orjson.dumps(messages)
         body = self.prompts.body(encoded, route, request)
         return RenderedPrompt(route, purpose, encoded, body)
 
     async def call(self, work: RequestState, turn: RenderedPrompt) -> tuple[Reply | CallFailure, str]:
-        """The outcome of the call and its id; its rows are appended to `work`.
+        """Makes the call and returns its outcome and its id; the call's rows are appended to `work`.
 
-        When it is cancelled during the call, it first appends the row with billing unknown, then raises
-        `CancelledError`.
+        If cancelled during the call, it appends the call's row with unknown billing and then raises `CancelledError`.
 
         Raises:
-            BudgetReached: the call was not made.
+            BudgetReached: the budget does not cover the call, so it was not made.
         """
         estimate = self.estimate(turn)
         if not await self.budget.reserve(estimate):
@@ -115,7 +114,7 @@ class CallMaker:
         return outcome, work.responses[-1].call_id
 
     def estimate(self, turn: RenderedPrompt) -> Decimal:
-        """Upper bound of the call's cost in USD: the body's bytes as input tokens plus the longest permitted output."""
+        """Upper bound on the call's cost in USD: input tokens estimated from the body's bytes, plus the maximum output."""
         key = (turn.route.provider, turn.route.model)
         rate = self._rates.get(key)
         if rate is None:
@@ -123,7 +122,7 @@ class CallMaker:
         return rate[0] * (len(turn.body) // BYTES_PER_TOKEN) + rate[1]
 
     def _rate(self, provider: str, model: str) -> tuple[Decimal, Decimal]:
-        """USD per input token, and USD for the longest permitted output."""
+        """USD per input token, and USD for the maximum output."""
         day, most = self.now().date(), self.prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
         input_cost = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
         output_cost = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)
@@ -182,7 +181,7 @@ def paid(responses: Sequence[Response]) -> Decimal:
 
 
 def _learn(estimator: TokenEstimator, turn: RenderedPrompt, responses: Sequence[Response]) -> int | None:
-    """Tokens that the provider counted, from which the next call is estimated; None when it reported no usage."""
+    """Updates the estimator with the tokens that the provider counted, and returns their sum; None without usage."""
     if not responses or responses[0].input_tokens is None or responses[0].output_tokens is None:
         return None
     input_tokens, output_tokens = responses[0].input_tokens, responses[0].output_tokens

@@ -1,7 +1,7 @@
-"""Cancels asyncio tasks until they have ended, because a single cancellation may be lost.
+"""Cancels asyncio tasks repeatedly until they have ended, because a single cancellation may be lost.
 
-`asyncio.wait_for` of Python 3.11, and libraries with time-outs of their own, swallow a cancellation that arrives at the
-same moment as the awaited event. The task then continues, and its awaiter never returns.
+`asyncio.wait_for` in Python 3.11, and libraries that implement their own timeouts, swallow a cancellation that arrives
+at the same moment as the awaited event. The task then continues, and its awaiter never returns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ AGAIN_S = 2.0
 
 
 async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
-    """The tasks have ended; each is cancelled repeatedly until it has. Their exceptions are not raised."""
+    """Cancels each task until it has ended, and returns when all have; their exceptions are not raised."""
     left = {task for task in tasks if task is not None and not task.done()}
     while left:
         for task in left:

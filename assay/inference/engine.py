@@ -1,4 +1,4 @@
-"""Turns one request into its prediction: routes, retries, validation, one repair turn, fallback value."""
+"""Turns one request into its prediction: routes, retries, validation, one repair, fallback value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from assay.records.statuses import AnswerSource, CallPurpose, CallStatus, Predic
 from assay.tasks.spec import RouteSpec
 
 ANSWERING, JUDGING = (CallPurpose.ANSWER, CallPurpose.REPAIR), (CallPurpose.JUDGE, CallPurpose.JUDGE)
-"""Values of `responses.purpose` for the first call and for a repair turn."""
+"""Values of the column `responses.purpose` for the first call and for a repair."""
 STOP_ADVICE = {
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
@@ -44,10 +44,10 @@ STATUS_OF_LAST_CALL = {
     CallStatus.REFUSED: PredictionStatus.REFUSED,
     CallStatus.INVALID_OUTPUT: PredictionStatus.INVALID_OUTPUT,
 }
-"""Status of a prediction by the status of its last call; any other status becomes `failed`."""
+"""Maps the status of the last call to the status of the prediction; any other status maps to `failed`."""
 REPAIRABLE = frozenset({FailureKind.INVALID_OUTPUT.value, FailureKind.TRUNCATED.value})
 CUT_OFF = "it was cut off at the limit of tokens; be shorter"
-CIRCUIT_OPEN = "the route's endpoint keeps failing; no call was made"
+CIRCUIT_OPEN = "the circuit is open because the route's endpoint keeps failing; no call was made"
 
 
 @quick_init
@@ -65,7 +65,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class _RouteFailure:
-    """The reason that a route gave no valid response."""
+    """Why a route returned no valid response."""
 
     status: PredictionStatus
     error_type: str
@@ -77,7 +77,7 @@ NOT_PAID = _RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's b
 
 
 class RunAborted(Exception):
-    """An error that would affect every record stops the run; holds that error and the rows of the calls made so far."""
+    """Raised when an error that affects every record stops the run; holds the error and the rows of the calls made."""
 
     def __init__(self, error: AssayError, work: RequestState) -> None:
         super().__init__(str(error))
@@ -87,7 +87,7 @@ class RunAborted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Makes the predictions of one run; `fallback` is the declared output when every route failed."""
+    """Makes the predictions of one run; `fallback` is the declared output for requests on which every route failed."""
 
     calls: CallMaker
     router: Router
@@ -105,13 +105,13 @@ class Engine:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def answer(self, request: Request) -> RequestResult:
-        """The prediction, with the rows of every call made for it.
+        """Returns the prediction and the rows of every call made for it.
 
-        When it is cancelled after a call, it returns the rows of its calls without a prediction, because they may have
-        been billed.
+        If cancelled after a call, it returns the rows of its calls without a prediction, because the calls may have been
+        billed.
 
         Raises:
-            RunAborted: the key is rejected, the quota is exhausted, or no endpoint accepts connections.
+            RunAborted: the API key is rejected, the quota is exhausted, or no endpoint accepts connections.
         """
         work = RequestState(request, self.now(), self.clock() + self.deadline_s)
         if self.tracing is None:
@@ -140,7 +140,10 @@ class Engine:
             return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
     def settle_batch(self, call: CallFacts, messages: bytes, outcome: Reply | CallFailure) -> RequestResult:
-        """The rows of a batch call, with the prediction if the response is valid; otherwise the request goes online."""
+        """The rows of a batch call, and the prediction if the response is valid.
+
+        Without a prediction, the caller sends the request again as a synchronous call.
+        """
         work = RequestState(call.request, call.started_at, self.clock() + self.deadline_s, trace_id=call.trace_id)
         work.responses.append(self.calls.rows.response(call, outcome, latency_ms=None))
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
@@ -169,7 +172,7 @@ class Engine:
         return self._unanswered(work, failures[-1])
 
     def _escalates(self, work: RequestState, route: RouteSpec, outcome: _Answer | _RouteFailure) -> bool:
-        """True when the next route is to be requested; the escalation is recorded with its reason."""
+        """True if the next route must be requested; records the escalation and its reason."""
         if isinstance(outcome, _RouteFailure):
             reason = outcome.error_type if route.escalate.on_invalid else None
         else:
@@ -187,7 +190,7 @@ class Engine:
     async def _try_route(
         self, work: RequestState, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
     ) -> _Answer | _RouteFailure:
-        """The outcome of the route; with the budget used up, an earlier route's low-confidence response is kept."""
+        """The outcome of the route; if the budget is used up, an earlier route's low-confidence response is kept."""
         try:
             return await self._request_route(work, route, messages)
         except BudgetReached:
@@ -228,7 +231,7 @@ class Engine:
         return _Answer(OK, validated, route.name, found.call_id, found.confidence, found.source)
 
     async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
-        """The response is in the cache, unless it had to be repaired."""
+        """Caches the response, unless it had to be repaired."""
         if answer.status != OK or isinstance(self.cache, NoCache):
             return
         paid = PaidAnswer(
@@ -244,7 +247,7 @@ class Engine:
     def _judge(
         self, work: RequestState, reply: Reply, route: RouteSpec, *, status: PredictionStatus
     ) -> _Answer | _RouteFailure:
-        """The outcome of the last call: a valid response, or the reason for its rejection."""
+        """The outcome of the last call: a valid response, or the reason it was rejected."""
         response = work.responses[-1]
         if response.status == CALL_REFUSED:
             kind = response.error_type or FailureKind.REFUSED.value
@@ -269,7 +272,7 @@ class Engine:
         return _RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.error)
 
     async def _reply(self, work: RequestState, turn: RenderedPrompt) -> Reply | CallFailure:
-        """The outcome of the call, after the retries that its kind of failure allows."""
+        """The outcome of the call, after the retries that its kind of failure permits."""
         route, attempt, limited = turn.route, 0, 0
         while await self._closed_circuit(work, route):
             outcome, call_id = await self.calls.call(work, turn)
@@ -308,7 +311,7 @@ class Engine:
         return {"spent_usd": float(spent), "cap_usd": None if cap is None else float(cap)}
 
     async def _closed_circuit(self, work: RequestState, route: RouteSpec) -> bool:
-        """True when a call may be made; on the last route, waits until the circuit closes, because no route is left."""
+        """True if a call may be made; on the last route, waits for the circuit to close, because no other route is left."""
         while (wait := self.circuits.wait_s(route.name)) > 0:
             is_last = self.router.routes(work.request.fields)[-1].name == route.name
             if not is_last or self.clock() + wait > work.deadline:
@@ -326,7 +329,7 @@ class Engine:
         if all(failure.never_sent for failure in failures):
             error = ServiceUnreachable(
                 f"No endpoint accepts connections ({failures[-1].message})",
-                next_step="see `assay status` and providers.yml.",
+                next_step="check `assay status` and the base_url in providers.yml.",
             )
             raise RunAborted(error, work)
 
@@ -371,7 +374,7 @@ class Engine:
 
 
 def _failure_at_cap(work: RequestState) -> _RouteFailure:
-    """`skipped_budget` if nothing was sent; otherwise the last call's status, so that rates include the record."""
+    """`skipped_budget` if nothing was sent; otherwise derived from the last call, so that rates include the record."""
     if not work.responses:
         return NOT_PAID
     last = work.responses[-1]

@@ -1,4 +1,4 @@
-"""Content keys that identify a repeated request, and ids of occurrences."""
+"""Content keys, which are equal for equal requests, and unique ids of runs, calls and traces."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ID_BYTES = 16
 DRAWN_AT_ONCE = 256
 
 _fresh: list[str] = []
-"""Unused ids, drawn in bulk from the system's random source to save one system call per id."""
+"""Unused ids, generated in bulk from the system's random source to save one system call per id."""
 os.register_at_fork(after_in_child=_fresh.clear)
 
 
@@ -26,9 +26,9 @@ def request_key(
     tenant_id: str,
     history: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """The content key of a request; equal in every run for an equal input with an equal history.
+    """The content key of a request: equal in every run for an equal input and an equal history.
 
-    The inference version is that of the task with its variant applied, so it covers the variant's content.
+    The inference version is computed with the variant applied, so it also covers the variant's content.
     """
     contents = [message[name] for message in history for name in ("role", "content")]
     return content_hash(inference_version, record_id, input_hash, epoch, tenant_id, *contents)
@@ -40,17 +40,17 @@ def prediction_id(run_id: str, key: str) -> str:
 
 
 def score_id(prediction: str, scorer: str, scorer_version: str) -> str:
-    """The id of a deterministic score; scoring the prediction again replaces it."""
+    """The deterministic id of a score; scoring the prediction again replaces the score."""
     return content_hash(prediction, scorer, scorer_version)
 
 
 def vote_id(prediction: str, scorer: str, scorer_version: str, *, juror: str, judge_epoch: int) -> str:
-    """The id of one model's rating in one judge epoch; rating the prediction again replaces it."""
+    """The deterministic id of one model's rating in one judge epoch; rating the prediction again replaces the rating."""
     return content_hash(prediction, scorer, scorer_version, juror, judge_epoch)
 
 
 def judge_key(*, scorer_version: str, juror: str, judge_epoch: int, answer_key: str, output: str) -> str:
-    """The content key of a judge request; equal in every run for an equal prediction of an equal request."""
+    """The content key of a judge request: equal in every run for an equal prediction for an equal request."""
     return content_hash("judge", scorer_version, juror, judge_epoch, answer_key, output)
 
 
@@ -63,5 +63,5 @@ def new_id() -> str:
 
 
 def content_hash(*parts: str | int) -> str:
-    """A hash of the parts that depends on their order and their boundaries."""
+    """A hash of the parts that depends on their order and on where each one ends."""
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:KEY_CHARACTERS]

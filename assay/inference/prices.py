@@ -1,6 +1,6 @@
-"""Cost of a call: a dated price book over `genai-prices` and `prices.yml`.
+"""Cost of a call: a dated price book, based on `genai-prices` and `prices.yml`.
 
-A model without a price has cost None, never 0.
+The cost of a model without a price is None, never 0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MILLIONTH = Decimal("0.000001")
 PLACES = Decimal("0.000000001")
 BATCH_CONTEXT = {"processing": "batch"}
 RATES_KEPT = 4096
-"""Maximum number of cached rates; the tier is free text of the endpoint, so the number of keys is unbounded."""
+"""Maximum number of cached rates; the tier is free text from the endpoint, so the number of keys is unbounded."""
 
 
 class _Block(BaseModel):
@@ -66,7 +66,7 @@ class _PriceFile(_Block):
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Cost of a call in USD and the source of the price; both None when the model has no price."""
+    """Cost of a call in USD and the source of the price; both are None if the model has no price."""
 
     usd: Decimal | None
     source: str | None
@@ -77,7 +77,7 @@ UNPRICED = Price(None, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnitPrices:
-    """USD per million tokens of each disjoint class, and per call."""
+    """USD per million tokens of each disjoint class, and USD per call."""
 
     call: Decimal
     uncached_input: Decimal
@@ -99,7 +99,7 @@ class _UnitPrices:
 
 @dataclass(frozen=True, slots=True)
 class _Rates:
-    """Prices of one model, day and tier: `brackets[i]` applies to calls of more than `starts[i - 1]` input tokens."""
+    """Prices of one model, day and tier: `brackets[i]` applies to calls with more than `starts[i - 1]` input tokens."""
 
     starts: tuple[int, ...]
     brackets: tuple[_UnitPrices, ...]
@@ -123,17 +123,17 @@ class PriceBook:
 
     @property
     def reference_model(self) -> str:
-        """The hosted model at whose price the same tokens are compared."""
+        """The hosted model whose price for the same tokens is reported for comparison."""
         return f"{self._reference.provider}:{self._reference.model}"
 
     def load(self) -> None:
-        """The data of `genai-prices` is imported, which would delay the first look-up."""
+        """Imports the data of `genai-prices`, which would otherwise delay the first lookup."""
         import genai_prices.data  # noqa: F401
 
     def price(
         self, usage: TokenUsage, *, provider: str, model: str, on: date, tier: str | None = None, is_batch: bool = False
     ) -> Price:
-        """The price of `usage`; `UNPRICED` when neither source has the model."""
+        """The price of `usage`; `UNPRICED` if neither source lists the model."""
         key = (provider, model, on, tier, is_batch)
         try:
             rates = self._rates[key]
@@ -182,7 +182,7 @@ def _fixed_rates(entry: _Fixed, batch: _BatchShare | None) -> _Rates:
 def _listed_rates(
     provider: str, model: str, *, on: date, context: Mapping[str, str], batch: _BatchShare | None
 ) -> _Rates | None:
-    """The rates of `genai-prices`; `batch` applies only if these have no batch rate for the model on that day."""
+    """The rates of `genai-prices`; `batch` applies only if they include no batch rate for the model on that day."""
     try:
         found = _listed(provider, model, on=on, context=context)
         has_own = batch is not None and found.model_price != _listed(provider, model, on=on, context={}).model_price
@@ -220,13 +220,13 @@ def _stored(prices: ModelPrice) -> dict[str, Any]:
 
 
 def _bracket_starts(prices: ModelPrice) -> tuple[int, ...]:
-    """Numbers of input tokens above which a rate changes; a bracket's rates apply to all tokens of such a call."""
+    """Numbers of input tokens above which a rate changes; a bracket's rates apply to all tokens of a call in it."""
     tiers = (tier for rate in _stored(prices).values() if not isinstance(rate, Decimal) for tier in rate.tiers)
     return tuple(sorted({tier.start for tier in tiers}))
 
 
 def _in_bracket(prices: ModelPrice, above: int) -> ModelPrice:
-    """The prices of a call with just more than `above` input tokens."""
+    """The prices of a call with `above` + 1 input tokens."""
     from genai_prices.types import ModelPrice
 
     def plain(rate: Any) -> Decimal:
@@ -240,7 +240,7 @@ def _in_bracket(prices: ModelPrice, above: int) -> ModelPrice:
 
 
 def _unit_prices(prices: ModelPrice) -> _UnitPrices:
-    """Prices of our token classes, computed by `genai-prices`: without tiers its cost is linear in each class."""
+    """Prices of Assay's token classes, computed by `genai-prices`: without tiers, its cost is linear in each class."""
     from genai_prices import Usage
 
     call = prices.calc_price(Usage(input_tokens=0, output_tokens=0))["total_price"]

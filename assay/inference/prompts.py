@@ -18,16 +18,16 @@ Message = dict[str, str]
 
 
 class PromptFailed(Exception):
-    """A template cannot be rendered with a record; names the template and the reason."""
+    """Raised if a template cannot be rendered with a record; the message names the template and the reason."""
 
 
 Mask = Callable[[Mapping[str, str]], Mapping[str, str]]
 PrefixKey = Callable[[RouteSpec, str], str | None]
-"""A route and a tenant to the `prompt_cache_key` of their requests, None where the provider takes none."""
+"""Maps a route and a tenant to the `prompt_cache_key` of their requests; None if the provider accepts no such key."""
 WRITERS_KEPT = 10_000
 
 REPAIR_CHARACTERS = 20_000
-"""Maximum number of characters of an invalid response that a repair turn quotes."""
+"""Maximum number of characters of an invalid response that a repair quotes."""
 
 REPAIR = (
     "That answer does not follow the schema: {error}. Give the corrected answer as one JSON object and nothing else."
@@ -35,7 +35,7 @@ REPAIR = (
 
 
 class Prompts(Protocol):
-    """Messages and body of a request; `max_tokens` is the output limit it states, None if it states none."""
+    """Messages and body of a request; `max_tokens` is the output limit that the body states, None if it states none."""
 
     max_tokens: int | None
 
@@ -43,17 +43,17 @@ class Prompts(Protocol):
         """The messages of a request with these (masked) fields.
 
         Raises:
-            PromptFailed: a template cannot be rendered with them.
+            PromptFailed: a template cannot be rendered with the fields.
         """
         ...
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request; `messages` are JSON already."""
+        """The JSON body of the request; `messages` is already encoded as JSON."""
         ...
 
 
 class PromptRenderer:
-    """Renders the prompts of one task; prepares once the parts equal for all records. `mask` is applied to examples."""
+    """Renders the prompts of one task; content equal for all records is rendered once. `mask` is applied to examples."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class PromptRenderer:
         self._examples = [_masked_example(case, mask) for case in task.few_shot]
         self._prefix_key = prefix_key
         self.parameters: Mapping[str, Any] = dict(task.spec.parameters)
-        self.max_tokens = most_tokens(self.parameters)
+        self.max_tokens = max_output_tokens(self.parameters)
         self._renders = {role: self._render(role, text, task) for role, text in task.templates.items()}
         self._predict = self._renders.pop(PREDICTION, None)
         self._writers: dict[tuple[str, str], BodyWriter] = {}
@@ -77,14 +77,14 @@ class PromptRenderer:
         """The system message, the turns of the history and the user message for one record's (masked) fields.
 
         Raises:
-            PromptFailed: a template cannot be rendered with them.
+            PromptFailed: a template cannot be rendered with the fields.
         """
         context = {**fields, EXAMPLES_VARIABLE: self._examples}
         messages = [{"role": role, "content": render(context)} for role, render in self._renders.items()]
         return [*messages[:-1], *map(dict, history), messages[-1]] if history else messages
 
     def body(self, messages: bytes, route: RouteSpec, request: Request) -> bytes:
-        """The JSON body of the request; `messages` are JSON already.
+        """The JSON body of the request; `messages` is already encoded as JSON.
 
         Raises:
             PromptFailed: the template of the predicted output cannot be rendered with the record's fields.
@@ -95,7 +95,7 @@ class PromptRenderer:
         return write(messages, predicted=self._predict({**request.fields, EXAMPLES_VARIABLE: self._examples}))
 
     def _writer(self, route: RouteSpec, tenant_id: str) -> BodyWriter:
-        """What writes the bodies of a tenant's requests on the route, in the dialect of its provider."""
+        """A new writer of the bodies of a tenant's requests on the route, in the dialect of the route's provider."""
         settings = BodySettings(
             model=route.model,
             parameters=self.parameters,
@@ -104,7 +104,7 @@ class PromptRenderer:
             wants_logprobs=route.needs_logprobs,
             cache_key=self._prefix_key(route, tenant_id),
         )
-        if len(self._writers) >= WRITERS_KEPT:  # tenants without end
+        if len(self._writers) >= WRITERS_KEPT:  # the number of tenants is unbounded
             self._writers.clear()
         writer = self._writers[route.name, tenant_id] = self._dialect_of(route).body_writer(settings)
         return writer
@@ -124,14 +124,14 @@ class PromptRenderer:
         return lambda _: same()
 
 
-def most_tokens(parameters: Mapping[str, Any]) -> int | None:
-    """Maximum number of output tokens by the task's parameters; None where they state none."""
+def max_output_tokens(parameters: Mapping[str, Any]) -> int | None:
+    """Maximum number of output tokens according to the task's parameters; None if they state none."""
     stated = parameters.get("max_completion_tokens") or parameters.get("max_tokens")
     return None if stated is None else int(stated)
 
 
 def repair_messages(messages: list[Message], *, answer: str, error: str) -> list[Message]:
-    """The conversation extended by the invalid response and its validation error."""
+    """The messages followed by the invalid response and its validation error."""
     return [
         *messages,
         {"role": "assistant", "content": answer[:REPAIR_CHARACTERS]},

@@ -1,4 +1,4 @@
-"""Endpoints that routes refer to, from `providers.yml` at the project root."""
+"""Reads `providers.yml` in the project's root folder: the model endpoints that routes refer to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODEL_SERVER_PORT = "{model_server_port}"
 
 
 class Limits(BaseModel):
-    """Limits of one model: requests and tokens per minute, requests per day; None is learned at run time."""
+    """Limits of one model: requests and tokens per minute, requests per day; None if learned at run time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class ModelLimits(Limits):
 
 
 class BatchLimits(BaseModel):
-    """Batch API of a provider: maximum requests and bytes of one file, maximum open batches."""
+    """Limits of a provider's Batch API: requests and bytes per file, and number of open batches."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ class _ProviderBlock(BaseModel):
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+[^\s?#]*$")]
     api_key_env: str | None = None
     dialect: str = DEFAULT_DIALECT.name
-    # Enough for 300 calls a second at 200 ms; a rate limit holds a faster lane back by itself.
+    # Enough for 300 calls per second at a latency of 200 ms; the provider's rate limits bound a faster lane.
     concurrency: PositiveInt = 64
     limits: Limits = Limits()
     models: dict[str, ModelLimits] = {}
@@ -63,21 +63,21 @@ class _ProviderBlock(BaseModel):
 
     @field_validator("base_url")
     @classmethod
-    def _has_a_port_that_exists(cls, value: str) -> str:
+    def _has_valid_port(cls, value: str) -> str:
         try:
             urlsplit(value.replace(MODEL_SERVER_PORT, "1")).port  # noqa: B018  read for the ValueError it raises
         except ValueError as error:
-            raise ValueError("expected a port from 0 to 65535, or none") from error
+            raise ValueError("the port must be a number from 0 to 65535") from error
         return value
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One endpoint and the dialect it speaks; `concurrency` is the most calls in flight to one of its models.
+    """One endpoint and its dialect; `concurrency` is the maximum number of calls in flight to one of its models.
 
-    `limits` apply to each model separately, as providers count; `models` overrides them for single models.
-    `prompt_cache_key`: the endpoint accepts that parameter, which routes requests with the same prefix to the same
-    cache.
+    `limits` apply to each model separately, as providers count them; `models` overrides them for individual models.
+    `prompt_cache_key` is True if the endpoint accepts the parameter of that name, which routes requests with the same
+    prefix to the same cache.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Provider:
     dialect: ChatDialect = DEFAULT_DIALECT
 
     def lane_limits(self, model: str) -> LaneLimits:
-        """The limits of that model: its own values, otherwise the provider's."""
+        """The limits of the model: its own values, otherwise the provider's."""
         own = self.models.get(model) or ModelLimits()
         return LaneLimits(
             rpm=own.rpm or self.limits.rpm,
@@ -101,39 +101,43 @@ class Provider:
         )
 
     def api_key(self, settings: Settings) -> str:
-        """The API key, or a filler for an endpoint without authentication.
+        """The API key, or a dummy value for an endpoint without authentication.
 
         Raises:
-            UsageError: the variable of the key is not set, or its value cannot be sent in an HTTP header.
+            UsageError: the key's environment variable is not set, or its value cannot be sent in an HTTP header.
         """
         if self.api_key_env is None:
             return NO_KEY
         key = settings.api_keys.get(self.api_key_env, "").strip()
         if not key:
             raise UsageError(
-                f"Provider '{self.name}' ({PROVIDERS_FILE}) reads its key from {self.api_key_env}: expected that variable, found nothing",
-                next_step="set it.",
+                f"{self.api_key_env} is not set; it holds the API key of provider '{self.name}' ({PROVIDERS_FILE})",
+                next_step="set it in the environment.",
             )
         if not (key.isascii() and key.isprintable()):
             raise UsageError(
-                f"Provider '{self.name}' ({PROVIDERS_FILE}) reads its key from {self.api_key_env}: expected printable ASCII, "
-                "found a character that no HTTP header can carry",
-                next_step="set it again.",
+                f"{self.api_key_env}, the API key of provider '{self.name}' ({PROVIDERS_FILE}), contains a character that is not "
+                "printable ASCII and cannot be sent in an HTTP header",
+                next_step="copy the key again.",
             )
         return key
 
 
 def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = DIALECTS) -> dict[str, Provider]:
-    """All providers of the project by name.
+    """The providers in `providers.yml`, by name.
 
     Raises:
         TaskValidationError: the file has validation errors.
+        UsageError: the file does not map provider names to their settings.
     """
     document = YamlDocument(settings.root / PROVIDERS_FILE, shown_as=PROVIDERS_FILE)
     if document.issues:
         raise TaskValidationError(document.issues)
     if not isinstance(document.value, dict):
-        raise UsageError(f"{PROVIDERS_FILE}:1: expected provider names with their base_url; found nothing")
+        raise UsageError(
+            f"{PROVIDERS_FILE}:1: the file does not map provider names to their settings",
+            next_step="add a provider with its base_url.",
+        )
     providers: dict[str, Provider] = {}
     issues: list[ValidationIssue] = []
     for name, block in document.value.items():
@@ -142,8 +146,8 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
         except ValidationError as error:
             issues += document.issues_of(error, under=[name])
             continue
-        if unspoken := _unspoken(content, str(name), document, dialects):
-            issues.append(unspoken)
+        if issue := _dialect_issue(content, str(name), document, dialects):
+            issues.append(issue)
             continue
         url = content.base_url.replace(MODEL_SERVER_PORT, str(settings.ports.model_server))
         providers[str(name)] = Provider(
@@ -162,23 +166,26 @@ def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = 
     return providers
 
 
-def _unspoken(
+def _dialect_issue(
     content: _ProviderBlock, name: str, document: YamlDocument, dialects: Mapping[str, ChatDialect]
 ) -> ValidationIssue | None:
-    """What the block wants of a dialect that there is not, or that the dialect has not."""
+    """The issue if the dialect is unknown, or has no Batch API although the provider declares `batch`."""
     dialect = dialects.get(content.dialect)
     if dialect is None:
         expected = f"`{name}.dialect` to be one of {', '.join(dialects)}"
         return ValidationIssue(document.file, document.line([name, "dialect"]), expected, shown(content.dialect))
     if content.batch is not None and dialect.batches is None:
-        expected = f"no `{name}.batch`, because Assay knows no Batch API of dialect {dialect.name}"
-        return ValidationIssue(document.file, document.line([name, "batch"]), expected, "a block; remove it")
+        expected = f"no `{name}.batch`, because Assay does not support a Batch API for dialect {dialect.name}"
+        return ValidationIssue(document.file, document.line([name, "batch"]), expected, "one", "remove it")
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneLimits:
-    """Stated limits of a lane: per minute, per minute, per day (None: learned at run time), maximum in flight."""
+    """Stated limits of a lane: requests and tokens per minute, requests per day, and maximum number of calls in flight.
+
+    A rate limit is None if it is learned at run time.
+    """
 
     rpm: int | None = None
     tpm: int | None = None

@@ -30,10 +30,10 @@ class RunFacts:
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One record in one epoch; `fields` are masked, `key` is its content key.
+    """A request for one record in one epoch; `fields` are masked, `key` is the content key.
 
     `history` contains the messages of earlier turns, each with its role and content; `history_turns` is the number of
-    those turns, None for a record outside a conversation.
+    those turns, or None if the record is not a turn of a conversation.
     """
 
     record_id: str
@@ -51,9 +51,9 @@ class Request:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """The prediction of a request with the rows of its calls; no prediction if the run stopped during the request.
+    """The prediction of a request and the rows of its calls; `prediction` is None if the run stopped during the request.
 
-    A judge's request has `scores` instead of a prediction.
+    The result of a judge request has `scores` instead of a prediction.
     """
 
     prediction: Prediction | None
@@ -65,7 +65,7 @@ class RequestResult:
 def prediction_row(
     facts: RunFacts, request: Request, *, started_at: datetime, finished_at: datetime, **columns: Any
 ) -> Prediction:
-    """The `predictions` row of the request; `columns` state its outcome and origin."""
+    """The `predictions` row of the request; `columns` are the columns that describe its outcome and origin."""
     return Prediction(
         prediction_id=prediction_id(facts.run_id, request.key),
         run_id=facts.run_id,

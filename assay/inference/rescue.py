@@ -1,7 +1,7 @@
-"""Completes a response that was truncated or wrapped in prose, if only one completion is possible.
+"""Recovers the JSON object from a response that was truncated or wrapped in prose, if only one reading is possible.
 
 `validation.py` decides whether the result is valid; it also requires every property of the schema. Nothing is guessed:
-a text truncated inside a value, a number that may lack digits, and a list that may lack items are not completed.
+text truncated inside a value, a number that may lack digits and a list that may lack items are not completed.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class _Place(Enum):
 
 
 def unwrapped(text: str) -> object | None:
-    """The one complete JSON object inside other text; None when there is none or more than one."""
+    """The single complete JSON object inside other text; None if there is none or more than one."""
     start = text.find("{")
     end, _ = _scan(text, start) if start >= 0 else (None, None)
     return None if end is None or "{" in text[end:] else _parsed(text[start:end])
 
 
 def completed(text: str) -> object | None:
-    """The JSON object of a text that lacks only its last brace; None when it lacks more."""
+    """The JSON object in a text in which only the last brace is missing; None if more is missing."""
     start = text.find("{")
     end, opened = _scan(text, start) if start >= 0 else (None, None)
     body = text[start:].rstrip()
@@ -38,7 +38,10 @@ def completed(text: str) -> object | None:
 
 
 def _scan(text: str, start: int) -> tuple[int | None, list[str] | None]:
-    """The end of the object that starts at `start`, or the braces still open at the end; both None inside a string."""
+    """The end of the object that starts at `start`, or the brackets still open at the end of the text.
+
+    Both are None if the text ends inside a string.
+    """
     place, opened = _Place.OUTSIDE, []
     for index in range(start, len(text)):
         character = text[index]

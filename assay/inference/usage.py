@@ -1,6 +1,6 @@
-"""Token classes that do not overlap, whatever API counted them.
+"""Token counts in disjoint classes, the same for every API.
 
-Reading an API's usage object belongs to its dialect; pricing to `prices.py`.
+A dialect reads the usage object of its API; `prices.py` computes the cost.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from assay.performance.fast_init import quick_init
 
 MOST_TOKENS = 10**9
-"""Larger counts are ignored: no call has this number of tokens."""
+"""Larger counts are ignored as implausible for one call."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Token counts of one call in disjoint classes; totals are sums of them."""
+    """Token counts of one call in disjoint classes; totals are their sums."""
 
     uncached_input: int
     cached_input: int
@@ -38,7 +38,7 @@ class TokenUsage:
 
 
 def first_count(raw: Mapping[str, Any], *names: str) -> int | None:
-    """The first of the names that holds a count of tokens, None where none does."""
+    """The first token count found under these names; None if there is none."""
     for name in names:
         value = raw.get(name)
         if type(value) is int and 0 <= value <= MOST_TOKENS:  # excludes JSON's `true`, a subclass of int

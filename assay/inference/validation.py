@@ -1,4 +1,4 @@
-"""Validates a response: JSON that the task's output model accepts."""
+"""Validates a response: it must be JSON that the task's output model (a Pydantic class) accepts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ REPAIR_NAME = "answer"
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Valid:
-    """A valid response, as the model normalized it, and as JSON.
+    """A valid response, as normalized by the output model: `output` as a dict, `written` as JSON text.
 
-    `rescued`: the text had to be completed or unwrapped.
+    `rescued` is True if the text had to be completed or unwrapped.
     """
 
     output: dict[str, Any]
@@ -35,7 +35,7 @@ class Valid:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """An invalid response with its error, worded so that a repair turn can show it to the model."""
+    """An invalid response; `error` is worded so that a repair can send it to the LLM."""
 
     error: str
 
@@ -43,8 +43,8 @@ class Invalid:
 def validate(text: str, model: type[BaseModel]) -> Valid | Invalid:
     """The response as a dict of JSON values, or its validation error.
 
-    Accepts a single JSON object without keys outside the schema; a Markdown fence around it is removed. A text that is
-    not JSON is completed or unwrapped only if one reading is possible, see `rescue.py`.
+    Accepts a single JSON object whose keys are all in the schema; a Markdown fence around it is removed. A text that is
+    not JSON is completed or unwrapped if only one reading is possible; see `rescue.py`.
     """
     if len(text) > MOST_CHARACTERS:
         return Invalid(f"it has {len(text):,} characters, more than {MOST_CHARACTERS:,}")
@@ -67,7 +67,7 @@ def _rescued(text: str, model: type[BaseModel]) -> Valid | None:
 
 
 def _has_everything(content: object, model: type[BaseModel]) -> bool:
-    """True when no property of the schema is missing: an optional property might have been truncated."""
+    """True if no property of the schema is missing: a missing optional property might have been truncated."""
     if not isinstance(content, dict):
         return False
     return all((field.alias or name) in content for name, field in model.model_fields.items())
@@ -83,13 +83,13 @@ def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invali
         return Invalid(stated[:ISSUE_CHARACTERS])
     # The task's own validators may raise any exception, and a value that is nested too deeply cannot be serialized.
     except Exception as error:  # noqa: BLE001
-        return Invalid(f"the model {model.__name__} cannot take it ({type(error).__name__})")
+        return Invalid(f"the output model {model.__name__} rejects it ({type(error).__name__})")
     return Valid(output, written)
 
 
 @lru_cache(maxsize=64)
 def _extra(model: type[BaseModel]) -> Literal["forbid"] | None:
-    """Pydantic's `extra` as in the schema on the wire: closed, unless the model itself allows extra properties."""
+    """Pydantic's `extra` as in the schema sent to the API: `forbid`, unless the output model allows extra properties."""
     return "forbid" if is_closed(strict_schema(model)) else None
 
 

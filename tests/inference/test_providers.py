@@ -37,14 +37,16 @@ def test_issues_of_all_providers_are_reported_with_their_lines(tmp_path: Path) -
 
 
 def test_a_file_without_providers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected provider names with their base_url"):
+    with pytest.raises(
+        UsageError, match="does not map provider names to their settings; add a provider with its base_url"
+    ):
         load_providers(settings(tmp_path, ""))
 
 
 def test_a_key_that_is_not_set_names_its_variable(tmp_path: Path) -> None:
     given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n")
 
-    with pytest.raises(UsageError, match="reads its key from A_API_KEY"):
+    with pytest.raises(UsageError, match="A_API_KEY is not set; it holds the API key of provider 'a'"):
         load_providers(given)["a"].api_key(given)
 
 
@@ -67,7 +69,9 @@ def test_white_space_around_a_key_is_not_part_of_it(tmp_path: Path, key: str) ->
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
     given = settings(tmp_path, "a:\n  base_url: http://a\n  api_key_env: A_API_KEY\n", A_API_KEY=key)
 
-    with pytest.raises(UsageError, match="reads its key from A_API_KEY: expected printable ASCII") as refused:
+    with pytest.raises(
+        UsageError, match=r"A_API_KEY, the API key .* contains a character that is not printable"
+    ) as refused:
         load_providers(given)["a"].api_key(given)
     assert key not in str(refused.value)
 

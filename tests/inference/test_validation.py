@@ -118,7 +118,7 @@ def test_a_number_that_json_cannot_write_again_is_refused(number: str) -> None:
 
 
 def test_a_validator_of_the_task_that_breaks_makes_the_answer_invalid() -> None:
-    assert validate('{"label": "x"}', Broken) == Invalid("the model Broken cannot take it (KeyError)")
+    assert validate('{"label": "x"}', Broken) == Invalid("the output model Broken rejects it (KeyError)")
 
 
 @needs_texts

@@ -1,1 +1,1 @@
-"""Batch API of a provider: files of requests, completed within a day at a lower price."""
+"""Batch API of a provider: processes files of requests within a day at a lower price."""

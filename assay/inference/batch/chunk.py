@@ -1,6 +1,6 @@
-"""Files of requests for a provider's Batch API, each with a list of its calls.
+"""Writes files of requests for a provider's Batch API, each accompanied by a list of its custom ids.
 
-A file is written line by line, so memory use does not grow with it.
+A file is written line by line, so that memory use does not grow with its size.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Chunk:
 
 
 class ChunkFile:
-    """A file of requests in progress; `close` completes it, `discard` deletes it."""
+    """A file of requests that is being written; `close` completes it, `discard` deletes it."""
 
     def __init__(self, directory: Path, *, run_id: str, lane: str, limits: BatchLimits) -> None:
         self._directory = directory
@@ -53,14 +53,14 @@ class ChunkFile:
         self._estimate_usd: Decimal | None = Decimal(0)
 
     def takes(self, line: bytes) -> bool:
-        """True if the line fits into the file's limits."""
+        """True if the line can be added without exceeding the file's limits."""
         return self._requests < self._limits.max_requests and self._bytes + len(line) <= self._limits.max_file_bytes
 
     def add(self, custom_id: CustomId, *, key: str, line: bytes, estimate_usd: Decimal | None) -> None:
         """Appends the request to the file, and its custom id to the list.
 
         Raises:
-            UsageError: the disk is full or not writable.
+            UsageError: the file cannot be written, e.g. because the disk is full.
         """
         try:
             if self._lines is None or self._names is None:
@@ -78,10 +78,10 @@ class ChunkFile:
         self._estimate_usd = (self._estimate_usd or Decimal(0)) + (estimate_usd or Decimal(0)) if known else None
 
     def close(self) -> Chunk | None:
-        """Moves the file to its final name; None if nothing was added.
+        """Completes the file and moves it to its final name; returns None if no request was added.
 
         Raises:
-            UsageError: the disk is full or not writable.
+            UsageError: the file cannot be written, e.g. because the disk is full.
         """
         if self._lines is None or self._names is None or self._first is None:
             return None
@@ -104,7 +104,7 @@ class ChunkFile:
         )
 
     def discard(self) -> None:
-        """Deletes the file."""
+        """Deletes the file and its list of custom ids."""
         for file in (self._lines, self._names):
             if file is not None:
                 file.close()
@@ -118,17 +118,17 @@ class ChunkFile:
 
 
 def chunk_path(directory: Path, chunk_hash: str) -> Path:
-    """Path of the chunk's file on the machine that wrote it."""
+    """Path of the chunk's file, on the machine that wrote it."""
     return directory / f"{chunk_hash}.jsonl"
 
 
 def names_of(path: Path) -> Path:
-    """Path of the list of the file's custom ids, kept until the batch is landed."""
+    """Path of the list of the file's custom ids, which is kept until the batch has landed."""
     return path.with_suffix(path.suffix + ".names")
 
 
 def read_names(path: Path) -> list[CustomId] | None:
-    """The custom ids of a chunk; None if the list is not on this machine or is damaged."""
+    """The custom ids in a chunk's file; None if their list is damaged or not on this machine."""
     try:
         found = [read_custom_id(line) for line in names_of(path).read_text("ascii").splitlines()]
     except (OSError, UnicodeDecodeError):
@@ -140,5 +140,5 @@ def read_names(path: Path) -> list[CustomId] | None:
 def _cannot_write(directory: Path, error: OSError) -> UsageError:
     return UsageError(
         f"Batch files in {directory} cannot be written: {error.strerror}",
-        next_step="free space or fix permissions, then resume.",
+        next_step="free disk space or fix the permissions, then resume the run.",
     )

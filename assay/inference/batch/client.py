@@ -1,6 +1,7 @@
-"""A provider's batches with retries of our own, whatever API it speaks.
+"""Client for a provider's Batch API that retries failed requests, independent of the API's dialect.
 
-A batch is created once: after an unclear outcome it is looked up by its chunk hash before it is created again.
+A batch is created only once: if the outcome of an attempt is unknown, the client looks for a batch with the same chunk
+hash before it tries again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NOT_FOUND = 404
 
 @dataclass
 class BatchClient:
-    """The batches of one provider, called `name` in messages."""
+    """Client for the Batch API of one provider; `name` is the provider's name in messages."""
 
     name: str
     transport: BatchTransport
@@ -32,31 +33,31 @@ class BatchClient:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def submit(self, path: Path, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        """The file's batch at the provider, created now or by an attempt whose response was lost.
+        """Uploads the file and returns its batch, created now or by an earlier attempt whose response was lost.
 
         Raises:
-            ServiceUnreachable: the provider did not accept it after several attempts; it may have it nevertheless.
-            UsageError: the provider rejects it.
+            ServiceUnreachable: several attempts failed; the provider may have created the batch nevertheless.
+            UsageError: the provider rejected the file or the batch.
         """
-        uploaded = await self._retried("take the file", lambda: self.transport.upload(path, chunk_hash=chunk_hash))
+        uploaded = await self._retried("uploading the file", lambda: self.transport.upload(path, chunk_hash=chunk_hash))
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return await self.transport.create(uploaded, chunk_hash=chunk_hash, run_id=run_id)
             except BatchCallFailed as failed:
-                await self._before_another("take the batch", failed.failure, attempt)
+                await self._before_another("creating the batch", failed.failure, attempt)
             if found := await self.find(chunk_hash):
                 return found
         raise AssertionError("the last attempt returns or raises")
 
     async def find(self, chunk_hash: str) -> ProviderBatch | None:
-        """The batch with the chunk hash; None if the provider has none.
+        """The batch with this chunk hash; None if the provider lists none.
 
         Raises:
             ServiceUnreachable, UsageError: as for `submit`.
         """
         after: str | None = None
         while True:
-            page = await self._retried("list its batches", lambda after=after: self.transport.page(after))  # type: ignore[misc]
+            page = await self._retried("listing the batches", lambda after=after: self.transport.page(after))  # type: ignore[misc]
             for batch in page.batches:
                 if batch.chunk_hash == chunk_hash:
                     return batch
@@ -69,21 +70,21 @@ class BatchClient:
 
         Raises:
             ServiceUnreachable: the provider does not respond.
-            UsageError: it knows no such batch, or denies access.
+            UsageError: the provider has no such batch, or denies access.
         """
-        return await self._retried(f"describe batch {batch_id}", lambda: self.transport.retrieve(batch_id))
+        return await self._retried(f"retrieving batch {batch_id}", lambda: self.transport.retrieve(batch_id))
 
     async def download(self, file_id: str, path: Path) -> None:
-        """Writes the provider's complete file to `path`.
+        """Downloads the provider's file completely to `path`.
 
         Raises:
-            ServiceUnreachable: the provider does not deliver it.
-            UsageError: it has no such file, or denies access.
+            ServiceUnreachable: the provider does not respond.
+            UsageError: the provider has no such file, or denies access.
         """
-        await self._retried(f"give file {file_id}", lambda: self.transport.download(file_id, path))
+        await self._retried(f"downloading file {file_id}", lambda: self.transport.download(file_id, path))
 
     async def close(self) -> None:
-        """Connections are released."""
+        """Closes connections."""
         await self.transport.close()
 
     async def _retried(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
@@ -96,25 +97,24 @@ class BatchClient:
                 await self._before_another(what, failed.failure, attempt)
 
     async def _before_another(self, what: str, failure: CallFailure, attempt: int) -> None:
-        """Waits before the next attempt; raises if a retry is useless, or this attempt was the last."""
+        """Waits before the next attempt; raises if the failure is permanent or this attempt was the last."""
         if failure.kind not in RETRYABLE:
             raise self._refused(what, failure)
         if attempt >= ATTEMPTS:
             raise ServiceUnreachable(
-                f"Provider '{self.name}' did not {what} in {ATTEMPTS} attempts ({failure.message})",
+                f"Provider '{self.name}': {what} failed after {ATTEMPTS} attempts ({failure.message})",
                 next_step="resume the run later.",
             )
         await self.sleep(self.backoff.wait_s(attempt, failure.retry_after_s))
 
     def _refused(self, what: str, failure: CallFailure) -> AssayError:
-        stated = f"Provider '{self.name}' did not {what}: {failure.message}"
+        stated = f"Provider '{self.name}': {what} failed ({failure.message})"
         if failure.kind is FailureKind.AUTH:
-            advice = "check the key that providers.yml names."
+            advice = "check the API key in the variable that providers.yml names."
         elif failure.kind is FailureKind.OUT_OF_QUOTA:
             advice = "raise the account's quota, or run without --batch."
         elif failure.http_status == NOT_FOUND:
-            stated += "; expected it at the base_url of providers.yml with this key"
-            advice = "if the endpoint has no Batch API, run without --batch."
+            advice = "check the base_url and the API key in providers.yml; if the endpoint has no Batch API, run without --batch."
         else:
-            advice = "correct the request, or run without --batch."
+            advice = "fix the cause that the provider states, or run without --batch."
         return UsageError(stated, next_step=advice)

@@ -1,6 +1,6 @@
-"""Result files of a provider's batch: lines in any order, some missing, some with an error.
+"""Reads the result files of a provider's batch, whose lines may be in any order, missing, or contain an error.
 
-A line is found by the id of its request and read by the dialect; the engine decides what follows from it.
+A line is found by its custom id and parsed by the dialect; the engine decides how to handle the outcome.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from assay.records.keys import RequestPlace
 
 
 class BatchResults:
-    """Lines of a batch's result files by the place of their request; memory holds only the offset of each line."""
+    """Finds lines in a batch's result files by the place of their request; only line offsets are kept in memory."""
 
     def __init__(self, dialect: BatchDialect, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
-        """`names` are the lines that were sent; None takes every line that is named as ours are."""
+        """`names` are the custom ids that were sent; if None, every line with a custom id in Assay's format is read."""
         self._dialect = dialect
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
@@ -44,11 +44,11 @@ class BatchResults:
         self._stack.close()
 
     def places(self) -> Collection[RequestPlace]:
-        """Places of the requests that were sent, as far as that is known here."""
+        """Places of the requests that were sent, or of the lines found if the custom ids that were sent are unknown."""
         return self._found.keys() if self._sent is None else self._sent.keys()
 
     def outcome(self, place: RequestPlace) -> tuple[str, Reply | CallFailure | None]:
-        """The call's id and the reply to the request, or its failure; None when the provider returned no line for it."""
+        """The call's id and its outcome; the outcome is None if there is no line for the request."""
         entry = self._found.get(place)
         if entry is None:
             return (self._sent or {})[place].call_id, None
@@ -69,8 +69,8 @@ class BatchResults:
 
 
 def not_in_results(status: str) -> CallFailure:
-    """The failure of a request that the ended batch has no line for; providers do not charge for it."""
-    return CallFailure(FailureKind.SERVER, f"the batch ended ({status}) without a line for this request")
+    """The failure of a request for which the batch returned no result; providers do not charge for it."""
+    return CallFailure(FailureKind.SERVER, f"the batch ended ({status}) without a result for this request")
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

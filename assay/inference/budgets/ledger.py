@@ -1,8 +1,9 @@
-"""Protocol of the budget ledger: accounts with caps, and leases of money that workers hold on them.
+"""Protocol of the budget ledger: accounts with caps, and the leases that workers hold on them.
 
-An account is a name, e.g. `task:triage:2026-11`; its spending is settled spending. A lease is money that one worker may
-spend without another request to the ledger; it is held on all its accounts until it is settled. After its time it has
-expired: its worker is dead or disconnected, and the next worker that notices settles it by the landed rows.
+An account is a name, e.g. `task:triage:2026-11`, with its settled spending. A lease is an amount that one worker may
+spend without another request to the ledger; it counts against all its accounts until it is settled. A lease that is not
+renewed in time expires: its worker has stopped or is disconnected, and the next worker that notices settles the lease
+from the landed rows.
 """
 
 from __future__ import annotations
@@ -15,20 +16,20 @@ from typing import Any, Protocol
 
 NANO = Decimal(1_000_000_000)
 SHARE_OF_WHAT_IS_LEFT = 4
-"""A lease grows by at most a fourth of the remaining money, so that one worker does not hold the rest."""
+"""A lease grows by at most a quarter of the remaining amount, so that one worker does not hold all of it."""
 ACCOUNT_DAYS = 40
-"""Seconds that an unused account is kept: longer than a month, for a month's cap."""
+"""Days that an unused account is kept: more than a month, because caps apply to calendar months."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetLease:
-    """Money lent to one worker; amounts in billionths of a USD, as the worker last reported them.
+    """An amount lent to one worker; amounts are in billionths of a USD, as last reported by the worker.
 
-    `amount` is the total; `spent` of it is spent and `held` is reserved for calls in progress. `run_landed` is the
-    run's landed cost when the lease began, to determine the cost landed since then. A lease that `begins` may be new to
-    the ledger. A lease that `stands_in` is known from the warehouse only: `run_landed` is then the cost already on its
-    accounts, until its worker reports it again. `lasts_s` is the number of seconds it is held without renewal, None for
-    the ledger's default.
+    `amount` is the total, of which `spent` is spent and `held` is reserved for calls in progress. `run_landed` is the
+    run's landed cost when the lease began, from which the cost landed since then is computed. `begins` is True if the
+    ledger may not know the lease yet. `stands_in` is True for a lease restored from the warehouse: until its worker
+    reports it again, `run_landed` is the cost already on its accounts. `lasts_s` is the number of seconds until the
+    lease expires without renewal, or None for the ledger's default.
     """
 
     lease_id: str
@@ -46,17 +47,21 @@ class BudgetLease:
 
     @property
     def outstanding(self) -> int:
-        """The amount that others must not spend."""
+        """The amount that other workers must not spend."""
         return max(self.amount, self.spent)
 
     def due(self, run_landed: int) -> int:
-        """Settlement of a lease whose worker is gone: the cost landed since it began, and the calls in progress."""
+        """Amount at which an expired lease is settled: the cost landed since it began, plus the calls in progress."""
         return min(self.outstanding, max(run_landed - self.run_landed, self.spent) + self.held)
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """Amounts granted to a lease, remaining under the caps if no other worker spends, and lent; expired leases."""
+    """Response to a request to extend a lease; amounts are in billionths of a USD.
+
+    `granted` was added to the lease; `remaining` is left under the caps if no other worker spends; `lent` is held by
+    other leases; `expired` are the leases that now have to be settled.
+    """
 
     granted: int
     remaining: int
@@ -68,33 +73,37 @@ class Ledger(Protocol):
     """Accounts shared by all runs and workers; every operation is atomic."""
 
     async def open(self, landed: Mapping[str, int], leases: Sequence[BudgetLease]) -> None:
-        """Creates missing accounts with at least the spending in `landed`, and restores their `leases`.
+        """Creates missing accounts, with at least the spending in `landed`, and restores their `leases`.
 
         Raises:
-            ServiceUnreachable: the ledger does not respond; the other operations raise it too.
+            ServiceUnreachable: the ledger does not respond; this applies to the other operations too.
         """
         ...
 
     async def extend(self, lease: BudgetLease, *, caps: Mapping[str, int], least: int, wanted: int) -> Extension | None:
-        """Renews the lease with its reported amounts and extends it by `least` to `wanted`, or by nothing.
+        """Renews the lease with its reported amounts and extends it: by `least` to `wanted`, or not at all.
 
-        None if the ledger does not know an account, or a lease that does not begin: it has lost its data, or the lease
-        expired and was settled. The accounts must then be opened again, and a new lease begins.
+        Returns None if the ledger does not know one of the accounts, or does not know the lease although it is not new:
+        the ledger has lost its data, or the lease expired and was settled. The caller must then open the accounts again
+        and begin a new lease.
         """
         ...
 
     async def settle(self, lease_id: str, spent: int) -> bool:
-        """Removes the lease and adds `spent` to its accounts; False if it was already removed."""
+        """Removes the lease and adds `spent` to its accounts; False if the lease was already removed."""
         ...
 
     async def close(self) -> None:
-        """Releases connections."""
+        """Closes connections."""
         ...
 
 
 @dataclass
 class Books:
-    """Accounts and leases in memory, for ledgers that read and write them whole; `expires_at` by their clock."""
+    """Accounts and leases in memory, for ledgers that read and write all of them at once.
+
+    `leases` maps a lease id to the lease and the time at which it expires, by the ledger's clock.
+    """
 
     spent: dict[str, int] = field(default_factory=dict)
     leases: dict[str, tuple[BudgetLease, float]] = field(default_factory=dict)
@@ -105,7 +114,7 @@ class Books:
             for lease in leases:
                 self.leases.setdefault(lease.lease_id, (lease, now + (lease.lasts_s or ttl_s)))
         for account, usd in landed.items():
-            # A lease covers the rows that its worker lands before its next report.
+            # The cost of rows that a worker landed since its last report is already counted in its lease.
             under_way = sum(
                 lease.outstanding
                 for lease, _ in self.leases.values()
@@ -116,7 +125,7 @@ class Books:
     def extend(
         self, lease: BudgetLease, *, caps: Mapping[str, int], growth: tuple[int, int], now: float, ttl_s: float
     ) -> Extension | None:
-        """See `Ledger.extend`; `growth` is least and wanted."""
+        """See `Ledger.extend`; `growth` is the pair of `least` and `wanted`."""
         if any(account not in self.spent for account in caps):
             return None
         known, _ = self.leases.get(lease.lease_id, (None, 0.0))
@@ -162,7 +171,7 @@ def usd(billionths: int) -> Decimal:
 
 
 def lease_facts(lease: BudgetLease) -> dict[str, Any]:
-    """The fields of a lease other than its amounts, as JSON values."""
+    """The fields of a lease except its amounts, as JSON values."""
     lasts = {} if lease.lasts_s is None else {"lasts_s": lease.lasts_s}
     return {
         "lease_id": lease.lease_id,
@@ -177,7 +186,7 @@ def lease_facts(lease: BudgetLease) -> dict[str, Any]:
 
 
 def lease_of(facts: Mapping[str, Any], *, amount: int, spent: int, held: int) -> BudgetLease:
-    """The lease with these fields and amounts."""
+    """The lease with the fields from `lease_facts` and these amounts."""
     return BudgetLease(
         lease_id=facts["lease_id"],
         run_id=facts["run_id"],

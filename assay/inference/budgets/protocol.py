@@ -1,4 +1,4 @@
-"""Protocol of a budget, called before and after each call."""
+"""Protocol of a budget, which is consulted before and after each call."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ class Budget(Protocol):
 
     @property
     def cap_usd(self) -> Decimal | None:
-        """Maximum total spending of the run, by the lowest of its caps; None without a cap."""
+        """Maximum total spending of the run under the lowest of its caps; None without a cap."""
         ...
 
     @property
     def spent_usd(self) -> Decimal:
-        """Spending of the run so far; calls with unknown billing count with their upper bound."""
+        """Spending of the run so far; calls with unknown billing count at their upper bound."""
         ...
 
     @property
     def held_usd(self) -> Decimal:
-        """Upper bound of the calls of this process in progress."""
+        """Upper bound on the cost of this process's calls in progress."""
         ...
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """Reserves the estimate and returns True; False if it no longer fits.
+        """Reserves the estimate and returns True, or returns False if the budget no longer covers it.
 
-        Waits while calls in progress may turn out cheaper than estimated. Does not suspend if the estimate fits.
+        Waits as long as calls in progress may turn out cheaper than estimated. Does not suspend if the estimate fits.
 
         Raises:
-            AssayError: it is unknown whether the estimate fits, e.g. the ledger does not respond.
+            AssayError: it cannot be determined whether the estimate fits, e.g. because the ledger does not respond.
         """
         ...
 
@@ -39,5 +39,5 @@ class Budget(Protocol):
         ...
 
     async def close(self) -> None:
-        """Returns unspent money for others to use; no reservation may follow."""
+        """Returns the unspent amount for other workers to use; nothing may be reserved afterwards."""
         ...

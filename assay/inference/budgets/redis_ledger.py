@@ -1,7 +1,7 @@
-"""Budget ledger of several machines: Redis, one script per operation, by the server's own clock.
+"""Budget ledger shared by several machines in Redis: one script per operation, timed by the server's clock.
 
-The scripts follow the arithmetic of `Books` operation by operation; a test compares the results. Integers are written
-with `%.0f`, exact to 2^53 billionths, which is nine million USD.
+Each script repeats the arithmetic of the corresponding `Books` method; a test compares the results. Integers are
+formatted with `%.0f`, which is exact up to 2^53 billionths, or nine million USD.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ local function holds(facts, account)
 end
 """
 
-# ARGV: clock, lifetime of a lease, lifetime of an account, accounts, then a name and an amount for each, then 4 for each lease.
+# ARGV: clock, lifetime of a lease, lifetime of an account, number of accounts; for each account its name and amount;
+# for each lease its facts, amount, spent and held.
 OPEN = (
     PREAMBLE
     + """
@@ -74,7 +75,8 @@ return 1
 """
 )
 
-# ARGV: clock, lifetime of a lease, lifetime of an account, id, facts, amount, spent, held, least, wanted, share, begins, the caps.
+# ARGV: clock, lifetime of a lease, lifetime of an account, id, facts, amount, spent, held, least, wanted, share, begins,
+# then the cap of each account.
 EXTEND = (
     PREAMBLE
     + """
@@ -141,7 +143,7 @@ return 1
 
 
 class RedisLedger:
-    """See `Ledger`; `namespace` separates environments, `clock` replaces the server's clock."""
+    """See `Ledger`; `namespace` separates environments; `clock`, if set, replaces the server's clock."""
 
     def __init__(self, url: str, *, namespace: str, ttl_s: float, clock: Callable[[], float] | None = None) -> None:
         from redis.asyncio import Redis
@@ -207,7 +209,6 @@ class RedisLedger:
                 return await script(keys=keys, args=arguments)
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceUnreachable(
-                f"The budget ledger in Redis does not respond ({type(error).__name__}): expected the server that "
-                "REDIS_URL names",
-                next_step="start it, and resume the run.",
+                f"The budget ledger in Redis does not respond ({type(error).__name__})",
+                next_step="check the server at ASSAY_REDIS_URL (or REDIS_URL), then resume the run.",
             ) from error

@@ -1,4 +1,4 @@
-"""Budget of one run in one process: a cap, the amount spent, the amount held."""
+"""Budget of one run in one process: its cap, the amount spent and the amount held."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RunBudget:
         return self._held_usd
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """See `Budget.reserve`; waiting calls are served in the order of their requests."""
+        """See `Budget.reserve`; waiting calls are served in the order in which they arrived."""
         if self._cap_usd is None or (not self._turn.locked() and self._fits(estimate_usd, self._cap_usd)):
             self._held_usd += estimate_usd
             return True

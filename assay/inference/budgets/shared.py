@@ -1,4 +1,4 @@
-"""Budget shared by runs and workers: calls are paid from the worker's lease, which is extended ahead of need.
+"""Budget shared by runs and workers: calls are charged to the worker's lease, which is extended before it is used up.
 
 The lease's operations on the ledger are in `worker_lease.py`.
 """
@@ -20,15 +20,18 @@ ZERO = Decimal(0)
 CALLS_AHEAD = 32
 """Minimum number of calls that a lease covers, if the caps permit."""
 CALLS_WORTH_A_ROW = 4
-"""Ahead of need, a lease grows by at least this number of calls or not at all: near the cap, not one row per call."""
+"""Before it is used up, a lease grows by at least this number of calls or not at all.
+
+This avoids one row in the warehouse per call close to the cap.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTimes:
-    """Seconds: a lease is renewed every `renew_s` and covers `ahead_s` of calls.
+    """Intervals of a lease, in seconds: it is renewed every `renew_s` and covers `ahead_s` of calls.
 
-    At the cap, a worker retries every `poll_s`, for `patience_s` if only others hold money. The run stops when the
-    ledger does not respond for `unreachable_s`.
+    At the cap, a worker retries every `poll_s`; if only other workers hold the remaining amount, it gives up after
+    `patience_s`. The run stops if the ledger does not respond for `unreachable_s`.
     """
 
     renew_s: float = 10.0
@@ -78,7 +81,7 @@ class SharedBudget:
         self._renewing = asyncio.create_task(self._keep_renewing())
 
     async def reserve(self, estimate_usd: Decimal) -> bool:
-        """See `Budget.reserve`; waiting calls are served in the order of their requests."""
+        """See `Budget.reserve`; waiting calls are served in the order in which they arrived."""
         if not self._turn.locked() and self._lease.fits(estimate_usd):
             self._take(estimate_usd)
             if self._lease.free_usd < self._low_usd and self._topping_up is None:
@@ -93,7 +96,7 @@ class SharedBudget:
         self._settled.set()
 
     async def close(self) -> None:
-        """See `Budget.close`; if the ledger is away, the lease expires and is settled by the landed rows."""
+        """See `Budget.close`; if the ledger is unavailable, the lease expires and is settled from the landed rows."""
         await cancel_and_wait(self._renewing, self._topping_up)
         try:
             await self._lease.close()
@@ -116,7 +119,7 @@ class SharedBudget:
         return True
 
     async def _requested(self, estimate_usd: Decimal) -> Extension:
-        """The ledger's response for a lease that covers the estimate; waits for a ledger that is away for a while."""
+        """Extends the lease to cover the estimate; waits up to `unreachable_s` for a ledger that does not respond."""
         gives_up_at = self._clock() + self._times.unreachable_s
         while True:
             least = max(ZERO, estimate_usd - self._lease.free_usd)
@@ -128,19 +131,18 @@ class SharedBudget:
                 await self._sleep(self._times.poll_s)
 
     async def _may_come_free(self, estimate_usd: Decimal, found: Extension) -> bool:
-        """Waits for money that others may return; True if another request is worthwhile."""
+        """Waits for an amount that other calls or workers may return; True if the ledger should be queried again."""
         cap = self._lease.cap_usd
         if cap is not None and self._lease.run_spent_usd + estimate_usd > cap:
             return False
-        if found.expired:  # and is settled by now
+        if found.expired:  # the expired leases are settled by now
             return True
         if self._lease.held_usd:
             self._settled.clear()
             await self._settled_within(self._times.poll_s)
             return True
-        if (
-            self._lease.free_usd > 0
-        ):  # too little for this worker, but enough for one worker with the money that another holds
+        if self._lease.free_usd > 0:
+            # Too little for a call of this worker, but perhaps enough together with the amount that another one holds.
             with suppress(ServiceUnreachable):  # the next reservation raises it
                 await self._lease.renew(ZERO)
             return True
@@ -167,7 +169,7 @@ class SharedBudget:
         return found
 
     def _ahead(self, estimate_usd: Decimal) -> Decimal:
-        """The amount to extend by: a minimum number of calls, or the cost of `ahead_s` at the present rate."""
+        """The amount to extend by: the cost of a minimum number of calls, or of `ahead_s` at the current rate."""
         elapsed = max(self._clock() - self._taken_since, self._times.poll_s)
         a_while = self._taken_usd * Decimal(self._times.ahead_s / elapsed)
         return max(estimate_usd * CALLS_AHEAD, a_while)
@@ -184,9 +186,8 @@ class SharedBudget:
     async def _grow_ahead(self, estimate_usd: Decimal) -> None:
         try:
             await self._grown(CALLS_WORTH_A_ROW * estimate_usd, self._ahead(estimate_usd))
-        except (
-            ServiceUnreachable
-        ):  # the lease may suffice until the ledger is back; a reservation that exceeds it requests again
+        except ServiceUnreachable:
+            # The lease may suffice until the ledger responds; a reservation that exceeds the lease tries again.
             self._quiet_until = self._clock() + self._times.poll_s
         except AssayError as error:
             self._failure = error
@@ -199,7 +200,7 @@ class SharedBudget:
             keep, self._taken_usd, self._taken_since = 2 * self._taken_usd, ZERO, self._clock()
             try:
                 await self._lease.renew(keep)
-            except ServiceUnreachable:  # the lease expires by itself; the next reservation requests another
+            except ServiceUnreachable:  # the lease will expire; the next reservation requests a new one
                 continue
             except AssayError as error:
                 self._failure = error
@@ -212,7 +213,7 @@ async def open_shared_budget(
     times: LeaseTimes | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> SharedBudget:
-    """A budget under the caps of `parts`, with its lease open and renewed.
+    """A budget under the caps in `parts`, whose lease is open and renewed in the background.
 
     Raises:
         ServiceUnreachable: the ledger or the warehouse does not respond.

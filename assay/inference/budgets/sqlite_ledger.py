@@ -1,4 +1,4 @@
-"""Budget ledger of one machine: a SQLite file that all its processes write."""
+"""Budget ledger of one machine: a SQLite file shared by all its processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class SqliteLedger:
-    """See `Ledger`; each operation is one transaction on its own connection, so a killed process leaves no half change."""
+    """See `Ledger`; each operation is one transaction on its own connection, so that a killed process changes nothing."""
 
     def __init__(self, path: Path, *, ttl_s: float, clock: Callable[[], float] = time.time) -> None:
         self._path = path
@@ -82,9 +82,9 @@ class SqliteLedger:
                 connection.execute("commit")
         except (sqlite3.Error, OSError) as error:
             raise ServiceUnreachable(
-                f"The budget ledger {self._path} cannot be used ({error}): expected a file that this account may "
-                "write, on a disk of this machine",
-                next_step="free it, or remove it: spending is then read from the warehouse.",
+                f"The budget ledger {self._path} cannot be used: {error}; it must be a file on a local disk that the "
+                "current user may write to",
+                next_step="fix its permissions, or delete the file: spending is then read from the warehouse.",
             ) from error
 
     def _write(self, connection: sqlite3.Connection, *, before: Books, after: Books) -> None:

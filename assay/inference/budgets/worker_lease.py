@@ -1,4 +1,4 @@
-"""One worker's lease: its money, and its operations on the ledger and the landing table."""
+"""One worker's lease: its amounts, and its operations on the ledger and on the landing table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from assay.statistics.conventions import DEFAULT_TENANT
 
 ZERO = Decimal(0)
 OPENINGS = 3
-"""Consecutive data losses of a ledger after which another cause is assumed."""
+"""Consecutive attempts to open the accounts after which the ledger is considered unable to keep data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """Maximum spending of a run, of its task and of the project in a calendar month (UTC); None is no cap."""
+    """Maximum spending of a run, and of its task and the project in a calendar month (UTC); None means no cap."""
 
     run_usd: Decimal | None = None
     task_usd: Decimal | None = None
@@ -39,7 +39,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WarehouseSpend:
-    """Spending in the warehouse, and the leases that its entries show as open; None where no cap needs it."""
+    """Landed spending, and the leases that are still open according to `budget_entries`; 0 where no cap needs it."""
 
     run_usd: Decimal
     task_usd: Decimal = ZERO
@@ -48,10 +48,10 @@ class WarehouseSpend:
 
 
 class Spending(Protocol):
-    """Reads spending from the warehouse; called in a thread."""
+    """Reads spending from the warehouse; called in a separate thread."""
 
     def landed(self, facts: RunFacts, *, month: date) -> WarehouseSpend:
-        """Total spending of the run, and of its task and the project in the month that begins on that day."""
+        """Total spending of the run, and of its task and the project in `month`, given by its first day."""
         ...
 
     def of_run(self, run_id: str, *, data_date: date) -> Decimal:
@@ -61,7 +61,7 @@ class Spending(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseDeps:
-    """Dependencies of a lease; `ttl_s` is the ledger's, `land` takes the rows of `budget_entries`."""
+    """Dependencies of a lease; `ttl_s` is the ledger's, `land` writes rows to `budget_entries`."""
 
     facts: RunFacts
     caps: Caps
@@ -76,7 +76,7 @@ class LeaseDeps:
 
 @dataclass
 class WorkerLease:
-    """The money of one worker in one month; amounts in USD. At `good_until` others may treat the lease as expired."""
+    """The lease of one worker in one month, with amounts in USD; from `good_until` on, others may treat it as expired."""
 
     parts: LeaseDeps
     amount_usd: Decimal = ZERO
@@ -112,7 +112,7 @@ class WorkerLease:
         self.run_spent_usd += actual_usd
 
     async def open(self) -> None:
-        """Opens the accounts at the ledger with the warehouse's spending."""
+        """Opens the accounts in the ledger with the spending landed in the warehouse."""
         self._begin()
         landed = await self._landed()
         self.run_spent_usd = self._run_landed = landed.run_usd
@@ -120,7 +120,7 @@ class WorkerLease:
         await self.grow(ZERO, wanted_usd=ZERO)
 
     async def grow(self, least_usd: Decimal, *, wanted_usd: Decimal) -> Extension:
-        """Renews the lease and extends it by `least_usd` to `wanted_usd`, or by nothing.
+        """Renews the lease and extends it: by `least_usd` to `wanted_usd`, or not at all.
 
         Raises:
             ServiceUnreachable: the ledger or the warehouse does not respond.
@@ -143,33 +143,33 @@ class WorkerLease:
             return found
 
     async def renew(self, keep_usd: Decimal) -> None:
-        """Renews the lease; at most `keep_usd` of the free amount is kept."""
+        """Renews the lease and keeps at most `keep_usd` of the free amount."""
         self.amount_usd -= max(ZERO, self.free_usd - keep_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
-    async def hold_apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
-        """Reserves the amount in a separate lease for `lasts_s`, whichever process settles it.
+    async def hold_separately(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> None:
+        """Reserves the amount in a separate lease for `lasts_s` seconds; any process may settle it.
 
-        The caps are not checked: the money is spent, or comes from this lease. Reserving it again changes nothing. For
-        a past month only the run's cap applies.
+        The caps are not checked, because the amount is already spent or was taken from this lease. Reserving it again
+        changes nothing. For a past month, only the run's cap applies.
         """
         async with self._requesting:
-            if self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
+            if self._separate_lease(lease_id, amount_usd, month=month, lasts_s=lasts_s).accounts:
                 await self._extended(
-                    lambda: self._apart(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
+                    lambda: self._separate_lease(lease_id, amount_usd, month=month, lasts_s=lasts_s), ZERO, ZERO
                 )
 
     async def give_back(self, amount_usd: Decimal) -> None:
-        """Returns this part of the free amount for others to use."""
+        """Returns up to `amount_usd` of the free amount for other workers to use."""
         self.amount_usd -= min(amount_usd, self.free_usd)
         await self.grow(ZERO, wanted_usd=ZERO)
 
-    async def settle_apart(self, lease_id: str, spent_usd: Decimal) -> None:
-        """Settles a separate lease at the amount spent; the rest is free for others."""
+    async def settle_separately(self, lease_id: str, spent_usd: Decimal) -> None:
+        """Settles a separate lease at the amount spent; the rest becomes available to other workers."""
         await self.parts.ledger.settle(lease_id, nano(spent_usd))
 
     async def close(self) -> None:
-        """Settles the lease at the amount spent."""
+        """Settles the lease at the amount spent, and closes the ledger."""
         async with self._requesting:
             await self._settle_own()
             await self.parts.ledger.close()
@@ -187,13 +187,12 @@ class WorkerLease:
                 return found
             await self._begin_again()
         raise ServiceUnreachable(
-            "The budget ledger loses its accounts as soon as they are opened: expected a Redis that keeps its data "
-            "(maxmemory-policy noeviction)",
-            next_step="correct it, and resume the run.",
+            "The budget ledger loses its accounts as soon as they are opened; Redis must not evict data",
+            next_step="set maxmemory-policy to noeviction, then resume the run.",
         )
 
     async def _begin_again(self) -> None:
-        """Begins a new lease for money not yet on the accounts: calls in progress, and spending that has not landed."""
+        """Begins a new lease for amounts not yet on the accounts: calls in progress, and spending that has not landed."""
         landed = await self._landed()
         others = replace(landed, leases=tuple(lease for lease in landed.leases if lease.lease_id != self._lease_id))
         counted = min(self.spent_usd, max(ZERO, landed.run_usd - self._run_landed))
@@ -208,7 +207,7 @@ class WorkerLease:
             await self.parts.land([self._entry(BudgetEvent.SETTLE, counted, of=ended)])
 
     async def _turn_the_month(self) -> None:
-        """Settles the lease of the old month; a new one on the new month's accounts takes over calls in progress."""
+        """Settles the old month's lease, and begins one on the new month's accounts that includes calls in progress."""
         settled = await self._settle_own()
         self._begin()
         self.spent_usd -= settled
@@ -221,7 +220,10 @@ class WorkerLease:
         return await asyncio.to_thread(self.parts.spending.landed, self.parts.facts, month=self._month)
 
     async def _open_accounts(self, landed: WarehouseSpend) -> None:
-        """Opens the accounts that runs share: a run's own account is new with the run and indicates no data loss."""
+        """Opens the run's own account, then the accounts that runs share.
+
+        They are opened separately because only a missing shared account indicates that the ledger lost its data.
+        """
         by_account = dict(zip(self._names(), (landed.run_usd, landed.task_usd, landed.month_usd), strict=True))
         known = {name: nano(by_account[name]) for name in self._accounts()}
         own, facts = self._names()[0], self.parts.facts
@@ -273,7 +275,7 @@ class WorkerLease:
             held=nano(self.held_usd),
         )
 
-    def _apart(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> BudgetLease:
+    def _separate_lease(self, lease_id: str, amount_usd: Decimal, *, month: date, lasts_s: float) -> BudgetLease:
         known = self._accounts()
         names = account_names(self.parts.facts.run_id, self.parts.facts.task, month=month)
         return replace(

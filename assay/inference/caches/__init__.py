@@ -1,4 +1,4 @@
-"""Caches of paid responses: exact and semantic, and the provider's own prompt cache.
+"""Caches of paid responses: an exact and a semantic cache, and the key for the provider's own prompt cache.
 
-Reuse of a record's own prediction across runs is a policy of `assay/runs`, not a cache.
+Reusing a record's own prediction in a later run is not caching; `assay/runs` implements it.
 """

@@ -1,7 +1,6 @@
-"""Canonical form of a request body in two parts: the part that all records share, and the messages.
+"""Canonical form of a request body, in two parts: the part that all records share, and the messages.
 
-The shared part is parsed once per byte sequence; a body that begins and ends with known bytes is then split without
-parsing.
+The shared part is parsed once; a later body that begins and ends with the same bytes is split without parsing.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ NOTHING_SHARED = b"{}"
 FIRST_NAMES = ("role", "content")
 OPENING, SEPARATOR, CLOSING = b'[{"role":', b'},{"role":', b"}]"
 FRAMES_KEPT = 8
-"""Maximum number of remembered byte sequences; one per route is usual."""
+"""Maximum number of frames that are remembered; usually there is one per route."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The bytes before and after the messages, and both in canonical form."""
+    """The bytes before and after the messages of a body, and the canonical form of both together."""
 
     head: bytes
     tail: bytes
@@ -30,14 +29,14 @@ class _Frame:
 
 
 class BodyParts:
-    """Splits bodies; remembers the frames it has parsed."""
+    """Splits request bodies and remembers the frames that it has parsed."""
 
     def __init__(self) -> None:
         self._frames: list[_Frame] = []
         self._last: tuple[bytes | None, tuple[bytes, bytes]] = (None, (b"", b""))
 
     def split(self, body: bytes) -> tuple[bytes, bytes]:
-        """The body without its messages, and its messages; equal for equivalent bodies, whatever their formatting.
+        """The body without its messages, and the messages; both are equal for bodies that differ only in formatting.
 
         Raises:
             ValueError: the body is not a JSON object.
@@ -51,8 +50,8 @@ class BodyParts:
                 return found
         content = orjson.loads(body)
         if not isinstance(content, dict):
-            raise ValueError(f"The body is a JSON {type(content).__name__}: expected an object.")
-        if MESSAGES not in content:  # an API that names them otherwise: nothing is known to be shared
+            raise ValueError(f"The body must be a JSON object, but it is a {type(content).__name__}.")
+        if MESSAGES not in content:  # an API with another name for them: it is unknown which part is shared
             return NOTHING_SHARED, orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
         messages = orjson.dumps(_ordered(content.pop(MESSAGES, None)))
         canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
@@ -60,7 +59,7 @@ class BodyParts:
         return canonical, messages
 
     def _remember(self, body: bytes, canonical: bytes, messages: bytes) -> None:
-        """Remembers the frame, if the messages are already in canonical form in the body."""
+        """Remembers the frame if the body contains the messages in canonical form."""
         head, found, tail = body.partition(b'"messages":' + messages)
         head += b'"messages":'
         if found and len(self._frames) < FRAMES_KEPT and orjson.loads(head + b"null" + tail)[MESSAGES] is None:
@@ -68,9 +67,9 @@ class BodyParts:
 
 
 def each_message(messages: bytes) -> Iterator[tuple[str, bytes]]:
-    """Role and bytes of each message in canonical form, without parsing.
+    """Yields the role and the bytes of each message in canonical form, without parsing.
 
-    Inside a JSON string the quotation marks of the separator would be escaped.
+    The separator cannot occur inside a JSON string, because its quotation marks would be escaped there.
     """
     for message in messages.removeprefix(OPENING).removesuffix(CLOSING).split(SEPARATOR):
         role = message[1 : message.find(b'"', 1)] if message.startswith(b'"') else b"?"
@@ -78,7 +77,7 @@ def each_message(messages: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _ordered(messages: Any) -> Any:
-    """Messages with their keys in our order: role, content, then the others."""
+    """The messages with their keys in canonical order: role, content, then the others sorted."""
     if not isinstance(messages, list):
         return messages
     return [_in_order(message) if isinstance(message, Mapping) else message for message in messages]

@@ -1,4 +1,4 @@
-"""Embedding calls as `responses` rows; they cost money and belong to no single record."""
+"""Converts embedding calls into `responses` rows, so that their cost is recorded."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from assay.records.statuses import Billing, CallPurpose, CallStatus
 from assay.statistics.conventions import DEFAULT_TENANT
 
 NO_RECORD = ""
-"""One call serves many records, so the row has no record id."""
+"""Record id and request key of the row: one call embeds the texts of many records."""
 
 
 def embedding_row(call: EmbeddingCall, *, facts: RunFacts, prices: PriceBook) -> Response:
-    """The row of one embedding call; without usage its cost is unknown, with an upper bound of one token per byte."""
+    """The row of one embedding call; without usage, its cost is unknown, and its upper bound assumes one token per byte."""
     tokens = call.input_tokens
     usage = _input_usage(tokens) if tokens else None
     price, most = (

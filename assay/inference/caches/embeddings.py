@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from assay.inference.caches.gathering import Gathering
+from assay.inference.caches.batcher import Batcher
 from assay.inference.keys import new_id
 
 if TYPE_CHECKING:
@@ -18,21 +18,24 @@ if TYPE_CHECKING:
     from openai.types import CreateEmbeddingResponse
 
     Vector = NDArray[np.float32]
-    """A row of float32 of length 1."""
+    """A float32 vector of length 1."""
 
 BATCH_TEXTS = 64
 CALL_SECONDS = 10.0
 REST_SECONDS = 30.0
-"""Seconds without calls after an endpoint failed."""
+"""Seconds for which no calls are made after the endpoint failed."""
 
 
 class EmbeddingFailed(Exception):
-    """The endpoint returned no usable embedding; the message names the reason."""
+    """Raised if the endpoint returned no usable embedding; the message states the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingCall:
-    """One call for `texts` texts; `input_tokens` is None if the endpoint reports none, `error` None if it succeeded."""
+    """One call that embedded `texts` texts.
+
+    `input_tokens` is None if the endpoint reported no usage; `error` is None if the call succeeded.
+    """
 
     call_id: str
     provider: str
@@ -52,18 +55,18 @@ class Embedder(Protocol):
         """The text's vector, of length 1.
 
         Raises:
-            EmbeddingFailed: the endpoint returned none.
+            EmbeddingFailed: the endpoint returned no usable embedding.
         """
         ...
 
     async def close(self) -> None:
-        """Releases connections."""
+        """Closes connections."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbeddingEndpoint:
-    """Source of embeddings; `http_client` is the library's own unless given."""
+    """Endpoint and model for embeddings; `http_client` replaces the HTTP client of the `openai` package if given."""
 
     provider: str
     base_url: str
@@ -73,7 +76,7 @@ class EmbeddingEndpoint:
 
 
 class OpenAIEmbedder:
-    """Calls one endpoint through the `openai` package; `note` receives every call, because calls cost money."""
+    """Calls one endpoint through the `openai` package; `note` is called with every call, so that its cost is recorded."""
 
     def __init__(
         self,
@@ -97,23 +100,25 @@ class OpenAIEmbedder:
         self._clock = clock
         self._now = now
         self._back_at = float("-inf")
-        self._texts: Gathering[str, Vector] = Gathering(self._embed, most=BATCH_TEXTS)
+        self._texts: Batcher[str, Vector] = Batcher(self._embed, most=BATCH_TEXTS)
 
     async def embed(self, text: str) -> Vector:
         """See `Embedder.embed`."""
-        self._refuse_while_resting()
+        self._raise_while_paused()
         return await self._texts.submit(text)
 
     async def close(self) -> None:
         """See `Embedder.close`."""
         await self._client.close()
 
-    def _refuse_while_resting(self) -> None:
+    def _raise_while_paused(self) -> None:
         if self._clock() < self._back_at:
-            raise EmbeddingFailed(f"{self._endpoint.provider} failed a moment ago")
+            raise EmbeddingFailed(
+                f"{self._endpoint.provider} failed recently; embedding calls are paused for {REST_SECONDS:g} s"
+            )
 
     async def _embed(self, texts: Sequence[str]) -> Sequence[Vector]:
-        self._refuse_while_resting()  # the previous batch may have failed while these texts waited
+        self._raise_while_paused()  # the previous batch may have failed while these texts waited
         started_at, began = self._now(), self._clock()
         answer, vectors, error = None, None, None
         try:
@@ -156,7 +161,7 @@ def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
     """One vector per text, in the order of the texts.
 
     Raises:
-        EmbeddingFailed: the response has another number of vectors, unequal lengths, or a vector of length 0.
+        EmbeddingFailed: the number of vectors is wrong, their dimensions differ, or a vector has length 0.
     """
     import numpy as np
 
@@ -164,22 +169,22 @@ def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
         entries = sorted(((one.index, one.embedding) for one in answer.data or ()), key=lambda entry: entry[0])
         widths = {len(embedding) for _, embedding in entries}
     except (AttributeError, TypeError) as error:  # the package does not validate the response
-        raise EmbeddingFailed("the endpoint's response is not in the form of embeddings") from error
+        raise EmbeddingFailed("the endpoint's response contains no list of embeddings") from error
     if [index for index, _ in entries] != list(range(wanted)):
         raise EmbeddingFailed(f"the endpoint returned {len(entries)} embeddings for {wanted} texts")
     if len(widths) != 1:
-        raise EmbeddingFailed("the endpoint returned embeddings of unequal lengths")
+        raise EmbeddingFailed("the endpoint returned embeddings with different numbers of dimensions")
     try:
         matrix: Any = np.asarray([embedding for _, embedding in entries], dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EmbeddingFailed("the endpoint returned embeddings that are not numbers") from error
+        raise EmbeddingFailed("the endpoint returned embeddings that contain values other than numbers") from error
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
-        raise EmbeddingFailed("the endpoint returned an embedding without a direction")
+        raise EmbeddingFailed("the endpoint returned an embedding whose length is 0 or not finite")
     return list(matrix / lengths)
 
 
 def _input_tokens(answer: CreateEmbeddingResponse | None) -> int | None:
-    """The tokens that the endpoint counted; None if it reports no number."""
+    """The number of tokens that the endpoint counted; None if it reported none."""
     tokens = getattr(getattr(answer, "usage", None), "prompt_tokens", None)
     return tokens if isinstance(tokens, int) else None

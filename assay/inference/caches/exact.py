@@ -1,4 +1,4 @@
-"""Exact cache: a response is reused if everything that reaches the wire is the same."""
+"""Exact cache: a response is reused if the request that would be sent is identical."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 import orjson
 
-from assay.inference.caches.key_value import CacheItem, CacheTag, KeyValue
+from assay.inference.caches.key_value import CacheItem, CacheNote, KeyValue
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
 from assay.inference.caches.protocol import EXACT, CachedAnswer, PaidAnswer
 from assay.inference.request import Request
 
 LANE_SECONDS = 1.0
-"""Seconds for which a process relies on the response model it knows before it reads what other processes saw."""
+"""Seconds for which a process relies on the response model it knows of before it reads the store again."""
 FOR_EVER_S = 3650 * 86_400.0
 TRACES_OUTLIVE = 4
-"""A trace lives this many times as long as its entry, so that an expired entry can still be explained."""
+"""A trace is kept this number of times longer than its entry, so that an expired entry can still be explained."""
 FRAMES_NOTED = 256
-"""Maximum number of frames remembered as written; further ones may be written again."""
+"""Maximum number of frames remembered as already written; beyond it, frames may be written again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactPolicy:
-    """Lifetime of responses; `not_before` is the oldest response, in seconds since 1970, that a run may reuse."""
+    """Lifetime of responses; a run reuses only responses stored at or after `not_before`, in seconds since 1970."""
 
     task: str
     ttl_s: float
@@ -34,9 +34,10 @@ class ExactPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """Parts of the request whose response was stored last for a record, and of the request before it.
+    """The request whose response was stored last for a record, as hashes of its parts.
 
-    `before` is None if no response to another request is known.
+    `before` contains the parts in which the previous request differed; None if no response to a different request is
+    known.
     """
 
     key: bytes
@@ -50,7 +51,7 @@ class Trace:
 
 
 class ExactCache:
-    """Cached responses of one task for identical requests; `now` in seconds since 1970."""
+    """Cached responses of one task to identical requests; `now` returns seconds since 1970."""
 
     def __init__(
         self, store: KeyValue, keys: CacheKeys, *, policy: ExactPolicy, now: Callable[[], float] = time.time
@@ -82,7 +83,7 @@ class ExactCache:
         )
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
-        """See `AnswerCache.store`; responses of another model under the same alias are no longer found."""
+        """See `AnswerCache.store`; if the response model has changed, responses of the previous one are no longer found."""
         now = self._now()
         key, expires_at = self._keys.entry(request, body, lane=answer.lane), now + self._policy.ttl_s
         await self._note_model(answer.lane, answer.response_model, now)
@@ -123,11 +124,11 @@ class ExactCache:
         )
 
     async def lane_model(self, lane: str) -> str | None:
-        """The model that last responded under the lane's name; None if unknown."""
+        """The response model of the lane's latest response; None if unknown."""
         return await self._model_of(lane)
 
     def parts(self, body: bytes) -> dict[str, str]:
-        """A short hash per part of the body, by the part's name; equal parts have equal hashes."""
+        """Maps the name of each part of the body to a short hash; equal parts have equal hashes."""
         return self._keys.parts(body).messages | self._keys.frame_parts(body)
 
     def _is_fresh(self, stored_at: float) -> bool:
@@ -151,7 +152,7 @@ class ExactCache:
         self._lanes[lane] = (model, now)
         self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
-    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheTag:
+    def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheNote:
         """The note that explains a later miss of the record."""
         hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
         self._note_frame(hashes.frame, body, now)
@@ -164,10 +165,10 @@ class ExactCache:
             "f": hashes.frame,
             "p": hashes.messages,
         }
-        return CacheTag(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
+        return CacheNote(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
 
     def _note_frame(self, frame: str, body: bytes, now: float) -> None:
-        """Stores the parts that many records share once, under their own name."""
+        """Stores the hashes of the parts that many records share once, under their own key."""
         if frame in self._noted_frames:
             return
         if len(self._noted_frames) >= FRAMES_NOTED:
@@ -197,7 +198,7 @@ class ExactCache:
         *,
         expires_at: float,
         tag: str | None = None,
-        note: CacheTag | None = None,
+        note: CacheNote | None = None,
     ) -> None:
         self._store.put(CacheItem(key, self._sealed(key, content), expires_at, tag, note))
 
@@ -206,7 +207,7 @@ class ExactCache:
         return self._keys.mac(key, value) + value
 
     def _opened(self, key: bytes, sealed: bytes | None) -> dict[str, Any] | None:
-        """The content; None if there is none or its seal does not match: it was altered, or belongs to another key."""
+        """The content; None if there is none, or if its MAC does not match because it was altered or moved."""
         if sealed is None or sealed[:MAC_BYTES] != self._keys.mac(key, sealed[MAC_BYTES:]):
             return None
         content: dict[str, Any] = orjson.loads(sealed[MAC_BYTES:])

@@ -1,7 +1,7 @@
-"""Bloom filter over ids, so that most misses need no read of the store.
+"""Bloom filter over ids, so that most cache misses are recognized without reading the store.
 
-Of fixed size: it may report an absent id as present, never a present one as absent. Ids are already random bits (the
-beginning of a keyed hash), so two parts of them serve as the hash functions.
+It has a fixed size, and may report an absent id as present, but never a present id as absent. Ids are the leading bits
+of a keyed hash and therefore already random, so two of their bit ranges serve as the hash functions.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Iterable
 
 BITS = 25
 SIZE = 1 << BITS
-"""Bits of the filter, 4 MiB: its false positive rate is 1 in 280 with a million ids, 1 in 22 with four million."""
+"""Number of bits (4 MiB): the false positive rate is 1 in 280 with a million ids and 1 in 22 with four million."""
 MASK = SIZE - 1
 
 
 class IdFilter:
-    """Ids of 64 bits, signed as in SQLite."""
+    """A set of 64-bit ids, signed as in SQLite."""
 
     __slots__ = ("_bits",)
 

@@ -1,6 +1,6 @@
-"""Protocol of a cache's store, and the write buffering that every store shares.
+"""Protocol of a cache's store, and the write buffer that all stores use.
 
-A store loses entries rather than stop a run, and never invents one.
+If a store fails, entries are lost but the run continues; a store never returns an entry that was not stored.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from assay.performance.fast_init import quick_init
 BATCH_ITEMS = 4000
 FLUSH_SECONDS = 1.0
 NOTES = 2
-"""Minimum number of notes kept per place."""
+"""Number of notes that are read per place; a store keeps at least this number."""
 
 
 @quick_init
 @dataclass(frozen=True, slots=True)
-class CacheTag:
-    """A note of an entry at its place, which several entries may share; it may outlive the entry's value."""
+class CacheNote:
+    """A note that is stored with an entry and read by `place`, which several entries may share.
+
+    The note may outlive the entry's value.
+    """
 
     place: bytes
     text: bytes
@@ -32,32 +35,32 @@ class CacheTag:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CacheItem:
-    """One entry; `expires_at` in seconds since 1970 UTC, `tag` names the owner of the data, for erasure."""
+    """One entry; `expires_at` is in seconds since 1970 UTC, `tag` identifies the person whose data is erased with it."""
 
     key: bytes
     value: bytes
     expires_at: float
     tag: str | None = None
-    note: CacheTag | None = None
+    note: CacheNote | None = None
 
 
 class KeyValue(Protocol):
-    """A store of expiring entries, used by several processes at once."""
+    """A store of expiring entries that several processes may use at the same time."""
 
     async def get(self, key: bytes) -> bytes | None:
         """The value, if it exists and has not expired."""
         ...
 
     async def notes(self, place: bytes) -> list[bytes]:
-        """The texts of the latest `NOTES` unexpired notes of the place, the latest first."""
+        """The texts of the latest `NOTES` unexpired notes of the place, latest first."""
         ...
 
     def put(self, item: CacheItem) -> None:
-        """Stores the entry; this process finds it at once, others after the next flush."""
+        """Stores the entry; this process finds it immediately, others after the next flush."""
         ...
 
     async def remove(self, tag: str) -> int:
-        """Removes every entry with the tag; returns their number."""
+        """Removes every entry with the tag and returns the number of removed entries."""
         ...
 
     async def flush(self) -> None:
@@ -81,7 +84,7 @@ class WriteBehind(ABC):
 
     @abstractmethod
     async def _write(self, items: Sequence[CacheItem]) -> None:
-        """Writes the items, or loses them with a warning."""
+        """Writes the items; if that fails, they are lost and a warning is issued."""
 
     def put(self, item: CacheItem) -> None:
         """See `KeyValue.put`."""
@@ -107,7 +110,7 @@ class WriteBehind(ABC):
         return item if item is not None and item.expires_at > self._now() else None
 
     def unwritten_notes(self, place: bytes) -> list[bytes]:
-        """The buffered notes of the place, the latest first."""
+        """The buffered notes of the place, latest first."""
         items = [*self._being_written.values(), *self._waiting.values()]
         notes = [item.note for item in reversed(items) if item.note is not None and item.note.place == place]
         return [note.text for note in notes if note.expires_at > self._now()]

@@ -1,6 +1,6 @@
-"""Keys of identical requests, and the hashes of request parts that explain a miss.
+"""Keys that identify identical requests, and the hashes of request parts that explain a miss.
 
-Everything is a keyed hash: neither a text nor a tenant can be read or guessed from a cache's content.
+All of them are keyed hashes: no text and no tenant can be read or guessed from the content of a cache.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from assay.inference.caches.canonical import BodyParts, each_message
 from assay.inference.request import Request
 
 KEY_BYTES = 20
-"""Digest sizes: a truncated SHA-256 of a secret and a text cannot be extended without the secret."""
+"""A truncated SHA-256 digest of a secret followed by a text is not open to length extension."""
 PART_BYTES = 6
 MAC_BYTES = 16
 PARTS_KEPT = 256
 
 
 class BodyHashes(NamedTuple):
-    """A hash of the body parts that many records share, and one per message by the message's name."""
+    """`frame` is the hash of the part that many records share; `messages` maps each message's name to its hash."""
 
     frame: str
     messages: dict[str, str]
 
 
 class CacheKeys:
-    """Keys of one project, from its own secret."""
+    """Derives the cache keys of one project from its secret."""
 
     def __init__(self, hash_key: bytes) -> None:
         if not hash_key:
-            raise ValueError("The hash key is empty: expected the secret from settings (hash_key).")
+            raise ValueError("The hash key is empty; pass the secret from the settings (hash_key).")
         self._secret = hashlib.sha256(b"assay cache\0" + hash_key).digest()
         self._start = hashlib.sha256(self._secret + b"key")
         self._seal = hashlib.sha256(self._secret + b"seal")
         self._bodies = BodyParts()
-        # Tenants, lanes, epochs and frames repeat: their part of the hash is computed once.
+        # Tenants, lanes, epochs and frames recur, so the hash state after them is cached.
         self._scopes: dict[tuple[str, int, str, bytes], Any] = {}
         self._parts: dict[bytes, str] = {}
 
     def entry(self, request: Request, body: bytes, *, lane: str) -> bytes:
-        """The key of a response: the canonical request body, the lane, the epoch and the tenant.
+        """The key of a response, computed from the canonical request body, the lane, the epoch and the tenant.
 
         Raises:
             ValueError: the body is not JSON.
@@ -57,19 +57,19 @@ class CacheKeys:
         return key
 
     def named(self, *parts: str | int) -> bytes:
-        """A key of these parts that depends on their order and boundaries."""
+        """A key computed from these parts; it depends on their order and on where each one ends."""
         digest = self._start.copy()
         digest.update(orjson.dumps(["named", *parts]))
         return digest.digest()[:KEY_BYTES]
 
     def mac(self, key: bytes, value: bytes) -> bytes:
-        """A seal of a stored value, which does not match if the value was altered or moved to another key."""
+        """The message authentication code (MAC) of a value stored under a key; it detects altered and moved values."""
         digest = self._seal.copy()
         digest.update(key + value)
         return digest.digest()[:MAC_BYTES]
 
     def parts(self, body: bytes) -> BodyHashes:
-        """Short hashes of the body's parts by their names."""
+        """Short hashes of the body's parts."""
         frame, messages = self._bodies.split(body)
         hashes = {
             f"message {number} ({role})": self._part(message)
@@ -78,7 +78,7 @@ class CacheKeys:
         return BodyHashes(self._part(frame), hashes)
 
     def frame_parts(self, body: bytes) -> dict[str, str]:
-        """Short hashes, by name, of the parts that the bodies of many records share."""
+        """Maps the name of each part that the bodies of many records share to its short hash."""
         frame, _ = self._bodies.split(body)
         named = _parts(orjson.loads(frame))
         return {name: self._part(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) for name, value in named}
@@ -93,7 +93,7 @@ class CacheKeys:
         return found
 
     def _scope(self, place: tuple[str, int, str, bytes]) -> Any:
-        if len(self._scopes) > 10_000:  # the number of tenants is unbounded: clearing costs less than keeping all
+        if len(self._scopes) > 10_000:  # the number of tenants is unbounded
             self._scopes.clear()
         *scope, frame = place
         digest = self._start.copy()
@@ -103,7 +103,7 @@ class CacheKeys:
 
 
 def _parts(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The body's parts other than its messages."""
+    """Yields the name and the value of each part of the body except the messages."""
     for name, value in content.items():
         if name == "response_format":
             yield "output schema", value

@@ -1,4 +1,4 @@
-"""Several caches in sequence, the most exact first."""
+"""Searches several caches in sequence, the most exact one first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.inference.request import Request
 
 
 class LayeredCache:
-    """Returns the first layer's response that is found; stores in all layers."""
+    """Returns the first response found in any layer; stores responses in all layers."""
 
     def __init__(self, layers: Sequence[AnswerCache]) -> None:
         self._layers = tuple(layers)

@@ -1,4 +1,4 @@
-"""Protocol of a cache of responses, and the cache that is off."""
+"""Protocol of a cache of responses, and the implementation for a disabled cache."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ EXACT, SEMANTIC = AnswerSource.EXACT_CACHE, AnswerSource.SEMANTIC_CACHE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedAnswer:
-    """A cached response, masked as received; `source` becomes `predictions.answer_source`.
+    """A cached response, masked as received; `source` is written to the column `predictions.answer_source`.
 
-    `output` is the response's JSON text, `call_id` the call that paid for it, `similarity` the cosine of the embeddings
-    of both requests (1 for an exact repeat), `confidence` the route's confidence in the response, None without one.
+    `output` is the JSON text of the response; `call_id` is the call that returned it; `similarity` is the cosine
+    similarity between the embeddings of the two requests, 1 for an identical request; `confidence` is the route's
+    confidence in the response, if any.
     """
 
     output: str
@@ -30,7 +31,7 @@ class CachedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidAnswer:
-    """A valid response from the wire that is worth caching: status ok, neither repaired nor completed.
+    """A valid response to a call that may be cached: its status is ok, and it was neither repaired nor completed.
 
     `lane` is `provider:model` as requested.
     """
@@ -44,26 +45,26 @@ class PaidAnswer:
 
 
 class AnswerCache(Protocol):
-    """Returns cached responses; an error inside the cache is a miss and never fails the run."""
+    """Stores and finds responses; an error inside the cache counts as a miss and never stops the run."""
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
-        """The response to the same request in the same lane, or None; `body` is the request body that would be sent."""
+        """The cached response to the request in the lane, or None; `body` is the request body that would be sent."""
         ...
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:
-        """Stores the response; this process finds it at once, others soon."""
+        """Stores the response; this process finds it immediately, others within seconds."""
         ...
 
     async def close(self) -> None:
-        """Writes buffered entries and releases connections."""
+        """Writes buffered entries and closes connections."""
         ...
 
 
 class NoCache:
-    """The cache that is off: finds and stores nothing."""
+    """A disabled cache: finds and stores nothing."""
 
     async def find(self, request: Request, body: bytes, *, lane: str) -> CachedAnswer | None:
-        """None."""
+        """Returns None."""
         return None
 
     async def store(self, request: Request, body: bytes, answer: PaidAnswer) -> None:

@@ -1,4 +1,7 @@
-"""Cache entries of several machines in Redis; if it is away, entries are lost, never the run."""
+"""Cache entries that several machines share in Redis.
+
+If Redis is unavailable, entries are lost but the run continues.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from assay.inference.caches.gathering import Gathering
+from assay.inference.caches.batcher import Batcher
 from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 
 if TYPE_CHECKING:
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
 BATCH_KEYS = 200
 CALL_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""Seconds without attempts after Redis failed, so that not every request waits for it."""
+"""Seconds for which Redis is not used after it failed, so that not every request waits for it."""
 
 
 class RedisStore(WriteBehind):
-    """Entries under `prefix` in the Redis at `url`, which expires them itself."""
+    """Entries under `prefix` in the Redis at `url`; Redis expires them."""
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class RedisStore(WriteBehind):
         self._warn = warn
         self._warned = False
         self._back_at = 0.0
-        self._finds: Gathering[bytes, bytes | None] = Gathering(self._find, most=BATCH_KEYS)
+        self._finds: Batcher[bytes, bytes | None] = Batcher(self._find, most=BATCH_KEYS)
 
     async def get(self, key: bytes) -> bytes | None:
         """See `KeyValue.get`."""
@@ -66,7 +69,7 @@ class RedisStore(WriteBehind):
         """See `KeyValue.remove`.
 
         Raises:
-            RedisError: Redis does not respond; an erasure must not be lost silently.
+            RedisError: Redis does not respond, so the entries may not have been erased.
         """
         await self.flush()
         place = self._tag_place(tag)

@@ -1,6 +1,6 @@
-"""A cache for one of several judge epochs: each epoch finds its own response, never that of another.
+"""A cache for one of several judge epochs: each epoch finds its own response, never that of another epoch.
 
-A judge rates the same prediction several times; reusing the first rating would count one rating several times.
+A judge rates the same prediction once per epoch; reusing the first rating would count it several times.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from assay.inference.request import Request
 
 @dataclass(frozen=True, slots=True)
 class RepeatCache:
-    """The wrapped cache for the `repeat`-th of `repeats`; closing it is left to its owner."""
+    """The cache `beneath`, restricted to judge epoch `repeat` of `repeats`; `close` does not close `beneath`."""
 
     beneath: AnswerCache
     repeat: int

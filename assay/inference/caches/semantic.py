@@ -1,7 +1,8 @@
-"""Semantic cache: a response is reused for a question that means the same.
+"""Semantic cache: a response is reused for a question with the same meaning.
 
-Only above the similarity that `assay cache tune` measured, for the same task, tenant, epoch and model. A question is
-the record's masked fields; the inference version fixes everything else that reaches the wire.
+A response is reused only above the similarity threshold that `assay cache tune` found, and only for the same task,
+tenant, epoch and model. A question consists of the record's masked fields; the inference version determines the rest of
+the request.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
 
 REMEMBERED = 4096
-"""Vectors of requests in progress, so that a miss is not embedded again when its response is stored."""
+"""Maximum number of vectors kept for requests in progress, so that storing a response does not embed its question again.
+"""
 SHELF_ENTRIES = 50_000
-"""Maximum responses of one scope in memory, the newest; a vector of 1,536 numbers takes 6 KB."""
+"""Maximum number of responses of one scope in memory; the newest are kept. A vector with 1,536 dimensions takes 6 KB."""
 SAME_QUESTION = 1 - 1e-5
-"""Similarity from which two questions are equal: 1 minus the rounding of float32 and of the endpoint."""
+"""Similarity from which two questions count as equal: 1, less the rounding error of float32 and of the endpoint."""
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>", re.IGNORECASE)
 
 
 class Scope(NamedTuple):
-    """Where an answer may be given again: no answer leaves its scope."""
+    """The scope within which a response may be reused."""
 
     tenant_id: str
     epoch: int
@@ -47,10 +49,10 @@ class Scope(NamedTuple):
 class SemanticPolicy:
     """Conditions for the reuse of a response.
 
-    The question must have a similarity (cosine) of at least `threshold`, and be more similar by `margin` than the
-    nearest question with a different response. Responses are different if they differ in the fields `compare`, or in
-    any field if none is named. `not_before` is the oldest response a run may reuse, in seconds since 1970. The newest
-    `most_entries` of a scope are kept.
+    The cosine similarity to the cached question must be at least `threshold`, and must exceed that of the nearest
+    question with a different response by at least `margin`. Responses differ if any of the fields in `compare` differ,
+    or any field if `compare` is empty. Only responses stored at or after `not_before`, in seconds since 1970, are
+    reused. The newest `most_entries` of each scope are kept.
     """
 
     embedding_provider: str
@@ -65,7 +67,10 @@ class SemanticPolicy:
 
 @dataclass(slots=True)
 class _ScopeEntries:
-    """The responses of one scope, oldest first, their vectors in the index only; `model` responded last."""
+    """The responses of one scope, oldest first; `model` is the response model of the latest one.
+
+    The vectors are stored in the index only.
+    """
 
     index: VectorIndex
     entries: dict[int, SemanticCacheEntry] = field(default_factory=dict)
@@ -73,7 +78,7 @@ class _ScopeEntries:
     last: int = 0
 
     def add(self, entry: SemanticCacheEntry, vector: Vector, *, most: int) -> None:
-        """Adds the entry; beyond `most` the oldest is evicted."""
+        """Adds the entry; evicts the oldest entry if there are more than `most`."""
         self.last += 1
         self.entries[self.last] = replace(entry, embedding=())
         self.index.add(self.last, vector)
@@ -87,7 +92,7 @@ class _ScopeEntries:
 
 
 class SemanticCache:
-    """Responses of one run's task by meaning; `land` stores each new entry in the warehouse for the next run."""
+    """Cached responses for the task of one run; `land` writes each new entry to the warehouse for later runs."""
 
     def __init__(
         self,
@@ -107,7 +112,10 @@ class SemanticCache:
         self._vectors: OrderedDict[str, Vector] = OrderedDict()
 
     def load(self, entries: Iterable[SemanticCacheEntry]) -> int:
-        """Adds the entries, oldest first, and returns their number; skips those of other versions or embedding models."""
+        """Adds the entries, oldest first, and returns the number added.
+
+        Skips entries of other inference versions or embedding models, and expired ones.
+        """
         import numpy as np
 
         loaded = 0
@@ -150,7 +158,7 @@ class SemanticCache:
         await self._embedder.close()
 
     async def _vector(self, request: Request) -> Vector | None:
-        """The question's vector; None while the endpoint returns none, because a missing cache is not an error."""
+        """The question's vector; None if the endpoint returned none, because the run continues without the cache."""
         known = self._vectors.get(request.key)
         if known is not None:
             return known
@@ -167,13 +175,13 @@ class SemanticCache:
         scope = Scope(entry.tenant_id, entry.epoch, f"{entry.provider}:{entry.request_model}")
         scoped = self._by_scope.get(scope)
         if scoped is None or scoped.index.width != len(vector) or scoped.model != entry.response_model:
-            # Another model responds under the name now; responses of the old one are not reused.
+            # The endpoint now returns a different response model; responses of the previous one are not reused.
             scoped = self._by_scope[scope] = _ScopeEntries(VectorIndex(len(vector)), model=entry.response_model)
         self._drop_duplicates(scoped, entry, vector)
         scoped.add(entry, vector, most=self._policy.most_entries)
 
     def _drop_duplicates(self, scoped: _ScopeEntries, entry: SemanticCacheEntry, vector: Vector) -> None:
-        """Removes the same response to the same question: many copies would hide all others from a search."""
+        """Removes equal responses to the same question: copies would displace all other entries in a search."""
         compared = self._compared(entry.output)
         for number, similarity in list(scoped.index.nearest(vector)):
             if similarity < SAME_QUESTION:
@@ -182,7 +190,7 @@ class SemanticCache:
                 scoped.remove(number)
 
     def _near(self, scoped: _ScopeEntries, vector: Vector) -> Iterator[tuple[SemanticCacheEntry, float]]:
-        """The nearest entries that may be reused, nearest first; expired ones are removed."""
+        """Yields the nearest entries that may be reused, nearest first; removes expired ones."""
         now = self._now()
         oldest = max(now - self._policy.ttl_s, self._policy.not_before)
         for number, similarity in list(scoped.index.nearest(vector)):
@@ -193,7 +201,10 @@ class SemanticCache:
                 yield entry, similarity
 
     def _lead(self, near: list[tuple[SemanticCacheEntry, float]]) -> float:
-        """Similarity of the nearest entry minus that of the first with a different response, or of the last neighbor."""
+        """Similarity of the nearest entry, minus that of the nearest one with a different response.
+
+        If all responses are equal, the last neighbor's similarity is subtracted.
+        """
         if not self._policy.margin:
             return 0.0
         compared = self._compared(near[0][0].output)
@@ -203,7 +214,7 @@ class SemanticCache:
         return near[0][1] - rival
 
     def _compared(self, output: str) -> bytes:
-        """The part of a response that makes it different from another."""
+        """The part of a response that is compared with other responses."""
         content = orjson.loads(output)
         if self._policy.compare and isinstance(content, dict):
             content = {name: content.get(name) for name in self._policy.compare}
@@ -248,7 +259,7 @@ class SemanticCache:
 
 
 def question(fields: Mapping[str, str]) -> str:
-    """The text that is embedded: a single field as it is, several each on a line with its name."""
+    """The text that is embedded: a single field as it is; several fields on one line each, with their names."""
     if len(fields) == 1:
         return next(iter(fields.values()))
     return "\n".join(f"{name}: {fields[name]}" for name in sorted(fields))
@@ -259,7 +270,7 @@ def _scope(request: Request, lane: str) -> Scope:
 
 
 def _placeholders(text: str) -> set[str]:
-    """Placeholders of personal data: a response may use only those of its question, or they could not be restored."""
+    """Placeholders of personal data; those in a response must also occur in its question, or they cannot be restored."""
     return {name.upper() for name in PLACEHOLDER.findall(text)}  # restoring ignores letter case too
 
 

@@ -1,8 +1,8 @@
-"""Cache entries of one machine: a SQLite file that several processes use at once.
+"""Cache entries of one machine in a SQLite file that several processes may use at the same time.
 
-A file that cannot be read is set aside and replaced by a new one; a lost entry costs a call, never a wrong response.
-Most requests are new: a filter in memory rejects them without a read of the file, and is updated once a second with the
-entries of other processes.
+A damaged file is renamed and replaced by a new one; a lost entry costs another call, but never returns a wrong response.
+Most requests are new: a filter in memory recognizes them without reading the file. Once a second, the filter adds the
+entries that other processes wrote.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from assay.inference.caches.key_value import NOTES, CacheItem, WriteBehind
 FORMAT = 3
 BUSY_SECONDS = 5.0
 MOST_BYTES = 2 * 1024**3
-"""Maximum size of the file; beyond it, entries that expire soonest are evicted."""
+"""Maximum size of the file; beyond it, the entries that expire soonest are evicted."""
 PURGE_SECONDS = 60.0
 LOOK_SECONDS = 1.0
 EVICTED_SHARE = 10
-"""One in this number of entries is evicted when the file is full."""
+"""When the file is full, one of this number of entries is evicted in addition to the surplus."""
 
 SETTINGS = (
     "pragma journal_mode = wal",
     "pragma synchronous = normal",
-    "pragma secure_delete = on",  # erased, replaced and expired entries leave no bytes in free pages
+    "pragma secure_delete = on",  # the bytes of erased, replaced and expired entries are overwritten
 )
 TABLE = """
 create table if not exists entries (
@@ -64,7 +64,7 @@ where expires_at <= ? and value is not null and note is not null
 PURGE = "delete from entries where expires_at <= ?"
 FORGET = "delete from entries where tag = ?"
 PRIMARY_CODE = 0xFF
-"""Bits of a SQLite error code that give the kind of error; the others give the location."""
+"""Bits of a SQLite extended error code that contain the primary code."""
 EVICT = """
 delete from entries where id in (select id from entries order by value is not null, expires_at limit ?)
 """
@@ -72,12 +72,12 @@ COUNT = "select count(*) from entries"
 
 
 class SqliteStore(WriteBehind):
-    """Entries in the file at `path`, which is created if needed, readable by its owner only.
+    """Entries in the file at `path`, which is created if necessary and readable only by its owner.
 
-    `warn` receives one message per kind of problem that costs entries.
+    `warn` is called once per kind of problem through which entries are lost.
 
     Raises:
-        UsageError: the file cannot be opened or created, e.g. for its permissions.
+        UsageError: the file cannot be opened or created, e.g. because of its permissions.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class SqliteStore(WriteBehind):
         """See `KeyValue.remove`.
 
         Raises:
-            sqlite3.Error: the file cannot be written, or another process still reads the erased entries.
+            sqlite3.Error: the file cannot be written, or another process is still reading the erased entries.
         """
         await self.flush()
         return await asyncio.to_thread(self._forget, tag)
@@ -156,12 +156,12 @@ class SqliteStore(WriteBehind):
         with self._writing:
             with self._writer as writer:
                 count: int = writer.execute(FORGET, (tag,)).rowcount
-            # Erased entries must leave the write-ahead log, too.
+            # Erased entries must also be removed from the write-ahead log.
             (is_busy, *_) = self._writer.execute("pragma wal_checkpoint(truncate)").fetchone()
         if is_busy:
             raise sqlite3.OperationalError(
-                f"{self._path} is still open in a process that reads what was erased, so that it stays in the log: "
-                "erase again when that process has ended"
+                f"{self._path}: the erased entries are still in the write-ahead log, because another process is reading "
+                "the file; erase again after that process has ended"
             )
         return count
 
@@ -215,14 +215,14 @@ class SqliteStore(WriteBehind):
             raise self._unusable(str(error)) from error
 
     def _look(self) -> None:
-        """Adds the ids written since the last look, by any process."""
+        """Adds the ids that any process has written since the last call to the filter."""
         for seen, number in self._finder.execute(IDS_SINCE, (self._seen,)):
             self._ids.add(number)
             self._seen = seen
         self._look_at = time.monotonic() + self._look_s
 
     def _ready(self) -> sqlite3.Connection:
-        """A connection to an intact file: this one, or a new one if this one is damaged."""
+        """A connection to an intact file; a damaged file is replaced first."""
         connection = _connected(self._path, self._busy_s)
         try:
             _prepare(connection)
@@ -237,7 +237,7 @@ class SqliteStore(WriteBehind):
         return connection
 
     def _recover(self, error: sqlite3.DatabaseError) -> None:
-        """Replaces a damaged file; any other problem costs the current entries or the cache, and is reported once."""
+        """Replaces a damaged file; after any other problem, entries or the cache are lost, which is reported once."""
         damaged = not isinstance(error, sqlite3.OperationalError) or _is_disk_error(error)
         if not damaged:
             self._report(f"The response cache {self._path} lost entries ({error}); the run continues without them.")
@@ -251,9 +251,11 @@ class SqliteStore(WriteBehind):
                 if not _is_sound(self._path, self._busy_s):  # another process may have replaced it
                     self._set_aside(str(error))
             self._open()
-        except (OSError, UsageError) as fault:
+        except (OSError, UsageError) as second:
             self._is_lost = True
-            self._report(f"The response cache {self._path} is lost ({error}; {fault}); the run continues without it.")
+            self._report(
+                f"The response cache {self._path} can no longer be used ({error}; {second}); the run continues without it."
+            )
 
     def _set_aside(self, reason: str) -> None:
         aside = self._path.with_name(f"{self._path.name}.damaged")
@@ -261,8 +263,8 @@ class SqliteStore(WriteBehind):
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
         self._report(
-            f"The response cache {self._path} was damaged ({reason}): it is set aside as {aside.name} and replaced; "
-            "its responses are paid for again."
+            f"The response cache {self._path} was damaged ({reason}): it was renamed to {aside.name} and replaced by an "
+            "empty one, so its responses have to be paid for again."
         )
 
     def _report(self, message: str) -> None:
@@ -278,7 +280,7 @@ class SqliteStore(WriteBehind):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other process opens or replaces the file inside the block."""
+        """Prevents other processes from opening or replacing the file inside the block."""
         import fcntl
 
         with self._path.with_name(f"{self._path.name}.lock").open("a", encoding="ascii") as lock:
@@ -287,9 +289,10 @@ class SqliteStore(WriteBehind):
 
 
 def _row_id(key: bytes) -> int:
-    """The key's first 8 bytes, by which SQLite finds a row fastest; of two keys that share them one entry is lost.
+    """The key's first 8 bytes as an integer, the type of key with which SQLite finds a row fastest.
 
-    The wrong entry is never returned: the cache's seal covers the whole key.
+    If two keys share these bytes, one entry is lost. The wrong entry is never returned, because the MAC of an entry
+    covers the whole key.
     """
     return int.from_bytes(key[:8], "big", signed=True)
 
@@ -303,12 +306,12 @@ def _row(item: CacheItem) -> tuple[Any, ...]:
 def _connected(path: Path, busy_s: float) -> sqlite3.Connection:
     if not path.exists():
         path.touch(mode=0o600)
-    # Batches are written in a thread; the store's own lock permits one at a time.
+    # Batches are written in a separate thread; the store's lock permits one writer at a time.
     return sqlite3.connect(path, timeout=busy_s, check_same_thread=False)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    """Creates the table and indexes of this format; entries of an older format are dropped."""
+    """Creates the table and indexes of the current format; entries in another format are dropped."""
     for statement in SETTINGS:
         connection.execute(statement)
     (found,) = connection.execute("pragma user_version").fetchone()
@@ -321,7 +324,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _is_disk_error(error: sqlite3.Error) -> bool:
-    """True if the disk failed; errors raised by `sqlite3` itself have no SQLite code."""
+    """True if the disk failed; errors raised by the Python module `sqlite3` have no SQLite error code."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & PRIMARY_CODE == sqlite3.SQLITE_IOERR
 

@@ -1,4 +1,4 @@
-"""Nearest-neighbor search over vectors in this process, with usearch (docs/adr/0005)."""
+"""In-process nearest-neighbor search over vectors, based on usearch (docs/adr/0005)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXPANSION = 64
 
 
 class VectorIndex:
-    """Vectors of one width; `number` is the caller's id of a vector."""
+    """Vectors with `width` dimensions; `number` is the caller's id of a vector."""
 
     def __init__(self, width: int) -> None:
         from usearch.index import Index
@@ -30,9 +30,9 @@ class VectorIndex:
         self._index.remove(number)
 
     def nearest(self, vector: Vector) -> Iterator[tuple[int, float]]:
-        """Numbers of the nearest vectors with their cosine similarity, nearest first, at most `NEIGHBORS`.
+        """Yields the numbers of the nearest vectors and their cosine similarities, nearest first, at most `NEIGHBORS`.
 
-        The search is approximate: it occasionally misses a near vector, but similarities are exact to float32.
+        The search is approximate: it occasionally misses a near vector, but similarities have float32 precision.
         """
         if not len(self._index):
             return

@@ -1,1 +1,1 @@
-"""Conversation history: earlier turns with their predictions, kept across workers and runs."""
+"""Conversation history: earlier turns and their predictions, stored across workers and runs."""

@@ -1,4 +1,4 @@
-"""The conversation history that is sent with a turn."""
+"""Builds the conversation history that is sent with a turn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ Message = dict[str, str]
 
 
 class History:
-    """Turns of one conversation, each with its latest prediction; `before` is called with ascending turn numbers."""
+    """The turns of one conversation, each with its latest prediction.
+
+    `before` must be called with ascending turn numbers, because it drops turns that are no longer needed.
+    """
 
     def __init__(self, turns: Iterable[PastTurn] = (), *, keep: int) -> None:
         self._keep = keep
@@ -26,13 +29,13 @@ class History:
                 self._turns[turn.number] = turn
 
     def add(self, turn: PastTurn) -> None:
-        """Adds the turn that was requested now, or replaces an earlier version of it."""
+        """Adds a turn, or replaces an earlier version of it."""
         self._turns[turn.number] = turn
 
     def before(self, number: int) -> list[Message]:
-        """User and assistant messages of the last `keep` turns before this one that have a prediction.
+        """The user and assistant messages of the last `keep` turns before turn `number` that have a prediction.
 
-        Placeholders of personal data are named after their turn.
+        Placeholders for personal data are renamed to include their turn, e.g. `<EMAIL_1_OF_TURN_3>`.
         """
         earlier = sorted(known for known, turn in self._turns.items() if known < number and turn.answer)
         for forgotten in earlier[: -self._keep]:
@@ -41,9 +44,10 @@ class History:
 
 
 def answer_text(output: str, model: type[BaseModel]) -> str:
-    """The output as JSON in the field order of the output model, whatever order the warehouse returns.
+    """The output as JSON, with its fields in the order of the output model.
 
-    Equal outputs must give equal texts; otherwise a later run would treat its history as a different one.
+    The warehouse may return fields in a different order; equal outputs must still give equal texts, because the content
+    key of a request includes its history.
     """
     found = validate(output, model)
     if isinstance(found, Valid):

@@ -1,6 +1,6 @@
-"""A turn of a conversation, and the Protocol of its store.
+"""A turn of a conversation, and the Protocol of a store of turns.
 
-A store may lose turns, which it reports, but never invents one. Texts are masked.
+A store may lose turns, which it reports; it never returns a turn that was not stored. Texts are masked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class ConversationId:
     """One conversation in one epoch; `key` is the keyed hash of its id and tenant."""
 
     key: str
@@ -20,7 +20,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastTurn:
-    """A turn that was requested: the user message as sent, and the output as JSON, empty without a valid output.
+    """An earlier turn: `question` is the user message as sent; `answer` is the output as JSON, empty if not valid.
 
     `answered_at` is the time of the prediction, in seconds since 1970 UTC.
     """
@@ -32,13 +32,13 @@ class PastTurn:
 
 
 class ConversationStore(Protocol):
-    """Turns with predictions by conversation."""
+    """Stores and finds the turns of conversations."""
 
-    async def load(self, talk: Talk) -> Sequence[PastTurn]:
-        """The stored turns of the conversation in their order."""
+    async def load(self, talk: ConversationId) -> Sequence[PastTurn]:
+        """The stored turns of the conversation, in order."""
         ...
 
-    async def append(self, talk: Talk, turn: PastTurn) -> None:
+    async def append(self, talk: ConversationId, turn: PastTurn) -> None:
         """Stores the turn; it replaces an earlier version of the same turn."""
         ...
 

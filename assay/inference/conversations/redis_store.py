@@ -1,6 +1,7 @@
-"""Conversation turns shared by several workers in Redis; if it is away, turns are read from the warehouse instead.
+"""Conversation turns that several workers share in Redis; if Redis is unavailable, turns are read from the warehouse.
 
-A conversation is a sorted set by turn, renewed, trimmed and given its time to live in one step.
+A conversation is a sorted set with the turn number as the score. One transaction adds a turn, trims the set and sets
+its expiry.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ from typing import TYPE_CHECKING
 import orjson
 
 from assay.inference.caches.keys import MAC_BYTES, CacheKeys
-from assay.inference.conversations.protocol import PastTurn, Talk
+from assay.inference.conversations.protocol import ConversationId, PastTurn
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 CALL_SECONDS = 1.0
 REST_SECONDS = 5.0
-"""Seconds without attempts after Redis failed, so that not every turn waits for it."""
+"""Seconds for which Redis is not used after it failed, so that not every turn waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationScope:
-    """Owner and size of the conversations: the last `keep` turns are kept for `ttl_s` after the latest one."""
+    """The task whose conversations are stored, and their limits.
+
+    The last `keep` turns of a conversation are kept until `ttl_s` seconds after the latest one.
+    """
 
     project: str
     env: str
@@ -36,7 +40,7 @@ class ConversationScope:
 
 
 class RedisConversations:
-    """Conversations of one task and version in the Redis at `url`; keys and seals are made with `hash_key`."""
+    """Conversations of one task and inference version in the Redis at `url`; keys and MACs are computed with `hash_key`."""
 
     def __init__(
         self,
@@ -57,8 +61,8 @@ class RedisConversations:
         self._now = now
         self._back_at = 0.0
 
-    async def load(self, talk: Talk) -> Sequence[PastTurn]:
-        """See `ConversationStore.load`; empty while Redis is away."""
+    async def load(self, talk: ConversationId) -> Sequence[PastTurn]:
+        """See `ConversationStore.load`; empty while Redis is unavailable."""
         if self._now() < self._back_at:
             return ()
         from redis.exceptions import RedisError
@@ -72,8 +76,8 @@ class RedisConversations:
         turns = (self._opened(place, member) for member in members)
         return [turn for turn in turns if turn is not None]
 
-    async def append(self, talk: Talk, turn: PastTurn) -> None:
-        """See `ConversationStore.append`; the turn is lost while Redis is away."""
+    async def append(self, talk: ConversationId, turn: PastTurn) -> None:
+        """See `ConversationStore.append`; the turn is lost while Redis is unavailable."""
         if self._now() < self._back_at:
             return
         place = self._place(talk)
@@ -93,7 +97,7 @@ class RedisConversations:
         """See `ConversationStore.close`."""
         await self._redis.aclose()
 
-    def _place(self, talk: Talk) -> bytes:
+    def _place(self, talk: ConversationId) -> bytes:
         scope = self._scope
         name = self._keys.named("conversation", scope.task, scope.inference_version, talk.key, talk.epoch)
         return f"assay:{scope.project}:{scope.env}:conversation:{name.hex()}".encode()
@@ -103,7 +107,7 @@ class RedisConversations:
         return self._keys.mac(place, text) + text
 
     def _opened(self, place: bytes, sealed: object) -> PastTurn | None:
-        """The turn, or None if its seal does not match: it was altered, or belongs to another conversation."""
+        """The turn; None if its MAC does not match because it was altered or belongs to a different conversation."""
         if not isinstance(sealed, bytes) or sealed[:MAC_BYTES] != self._keys.mac(place, sealed[MAC_BYTES:]):
             return None
         number, question, answer, answered_at = orjson.loads(sealed[MAC_BYTES:])
@@ -114,6 +118,6 @@ class RedisConversations:
         if not self._warned:
             self._warned = True
             self._warn(
-                f"The conversation store in Redis does not respond ({type(error).__name__}): the run continues with the turns that landed "
-                f"in the warehouse and tries again every {REST_SECONDS:g} s."
+                f"The conversation store in Redis does not respond ({type(error).__name__}); the run continues with the "
+                f"turns in the warehouse and tries again every {REST_SECONDS:g} s."
             )

@@ -1,1 +1,1 @@
-"""What chat APIs want in a request and say in a response, one module an API."""
+"""Request and response formats of chat APIs, one module per API."""

@@ -1,6 +1,6 @@
-"""OpenAI's Batch API: files of requests over `/files`, batches of them over `/batches`, through the `openai` package.
+"""OpenAI's Batch API: request files through `/files` and batches through `/batches`, with the `openai` package.
 
-Source: the API reference of OpenAI for "Batch" and "Files".
+Source: OpenAI's API reference for "Batch" and "Files".
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ENDPOINT: Final = "/v1/chat/completions"
 CHUNK_KEY, RUN_KEY = "assay_chunk", "assay_run"
-"""Names in the provider's batch metadata."""
+"""Keys in the metadata of a batch."""
 WINDOW: Final = "24h"
 PAGE = 100
 ENDED = frozenset(ProviderBatchStatus)
@@ -46,7 +46,7 @@ ERRORS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class OpenAIBatches(BatchDialect):
-    """See `BatchDialect` for each method; the bodies in a file are those of `chat`."""
+    """See `BatchDialect` for each method; the request bodies in a file are in the format of `chat`."""
 
     chat: ChatDialect
 
@@ -60,13 +60,13 @@ class OpenAIBatches(BatchDialect):
         return line.get("custom_id")
 
     def read_line(self, line: Mapping[str, Any]) -> Reply | CallFailure:
-        """See `BatchDialect.read_line`; an answer is read as one on the wire."""
+        """See `BatchDialect.read_line`; a response is read in the same way as that of a synchronous call."""
         response = line.get("response")
         if isinstance(response, dict) and isinstance(status := response.get("status_code"), int):
             return read_response(self.chat, status, {}, orjson.dumps(response.get("body")))
         error = line.get("error")
         if not isinstance(error, dict):
-            return CallFailure(FailureKind.SERVER, "the batch's line has neither an answer nor an error")
+            return CallFailure(FailureKind.SERVER, "the line for this request contains neither a response nor an error")
         stated = self.chat.read_error(error)
         message = f"{error.get('code') or 'no code'}: {stated.message}"
         return CallFailure(stated.kind or FailureKind.SERVER, message[:MESSAGE_CHARACTERS])
@@ -146,7 +146,7 @@ class OpenAIBatchTransport(BatchTransport):
 
     @asynccontextmanager
     async def _tried(self, timeout_s: float) -> AsyncIterator[None]:
-        """The block has that much time; whatever the libraries raise in it comes out as `BatchCallFailed`."""
+        """Context manager: limits the block to `timeout_s` and converts errors of the libraries to `BatchCallFailed`."""
         import httpx2
         import openai
 
@@ -162,7 +162,7 @@ class OpenAIBatchTransport(BatchTransport):
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             raise BatchCallFailed(broken_off()) from error
         except openai.APIResponseValidationError as error:
-            failure = CallFailure(FailureKind.SERVER, "the answer is not JSON", http_status=200)
+            failure = CallFailure(FailureKind.SERVER, "the endpoint's response is not JSON", http_status=200)
             raise BatchCallFailed(failure) from error
 
 

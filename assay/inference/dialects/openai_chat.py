@@ -1,6 +1,6 @@
-"""OpenAI's chat completions, also as compatible endpoints speak them (vLLM, llama.cpp, Ollama, gateways).
+"""OpenAI's Chat Completions API, including compatible endpoints (vLLM, llama.cpp, Ollama, gateways).
 
-Sources: the API reference of OpenAI for "Create chat completion", "Error codes" and "Prompt caching".
+Sources: OpenAI's API reference for "Create chat completion", "Error codes" and "Prompt caching".
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class OpenAIChat(ChatDialect):
 
     @property
     def batches(self) -> OpenAIBatches:
-        """Files of requests, and batches made of them."""
+        """The dialect of OpenAI's Batch API."""
         return OpenAIBatches(self)
 
     def path(self, _: str) -> str:
-        """The same for every model: the body names it."""
+        """The path is the same for every model, because the body names the model."""
         return PATH
 
     def headers(self, api_key: str) -> Mapping[str, str]:
-        """The key as a bearer token."""
+        """The API key as a bearer token."""
         return {"Authorization": f"Bearer {api_key}"}
 
     def body_writer(self, settings: BodySettings) -> BodyWriter:
-        """Puts messages between bytes that are the same for every request."""
+        """Returns a writer that inserts the messages between bytes that are the same for every request."""
         shared: dict[str, Any] = {
             **settings.parameters,
             "response_format": {
@@ -82,7 +82,7 @@ class OpenAIChat(ChatDialect):
     def read_reply(
         self, content: Mapping[str, Any], limits: RateHeaders | None, *, is_strict: bool
     ) -> Reply | CallFailure:
-        """The parts of a chat completion's first choice."""
+        """The reply in the first choice of a chat completion."""
         choices = content.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
             return unreadable("the endpoint's response has no choices", limits)
@@ -107,7 +107,7 @@ class OpenAIChat(ChatDialect):
         )
 
     def read_error(self, content: object) -> StatedError:
-        """Message and code of `error`, or of the body itself, as compatible endpoints write it."""
+        """The message and the kind of failure in `error`, or in the body itself, which some endpoints send."""
         error = content.get("error", content) if isinstance(content, dict) else content
         if isinstance(error, dict):
             return StatedError(str(error.get("message") or ""), CODE_KINDS.get(str(error.get("code") or "")))
@@ -119,10 +119,10 @@ class OpenAIChat(ChatDialect):
 
 
 def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:
-    """The classes of a usage object of a chat completion, a response or an Anthropic message, or None without counts.
+    """The token counts in the usage object of a chat completion, a response or an Anthropic message; None without counts.
 
-    `prompt_tokens` includes cached ones and `completion_tokens` includes reasoning, as OpenAI's API reference says;
-    Anthropic's `input_tokens`, which gateways pass on, includes neither what was read from its cache nor what was
+    According to OpenAI's API reference, `prompt_tokens` includes cached tokens and `completion_tokens` includes reasoning
+    tokens. Anthropic's `input_tokens`, which some gateways forward, excludes tokens read from the cache and tokens
     written to it.
     """
     if not raw:

@@ -1,4 +1,4 @@
-"""Which dialects there are, by the names that `providers.yml` uses."""
+"""The available dialects, by their names in `providers.yml`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.inference.endpoint.dialect import ChatDialect
 from assay.tasks.spec import RouteSpec
 
 DialectOf = Callable[[RouteSpec], ChatDialect]
-"""The dialect that the provider of a route speaks."""
+"""Maps a route to the dialect of its provider."""
 
 DIALECTS: Mapping[str, ChatDialect] = {dialect.name: dialect for dialect in (OpenAIChat(),)}
 DEFAULT_DIALECT = DIALECTS[OpenAIChat.name]

@@ -1,1 +1,1 @@
-"""Model endpoint: client, transport, response parsing, failures, circuit breaker."""
+"""Calls to a model endpoint: client, transport, response parsing, failures, circuit breaker."""

@@ -1,6 +1,6 @@
-"""The seam to an API's batches: how a request is written into a file, how a result is read, how a provider is spoken to.
+"""Interface to a Batch API: writing a request into a file, reading a result, and the HTTP requests to the provider.
 
-What is the same for every API is in `assay.inference.batch`: files of requests, retries, finding results.
+`assay.inference.batch` contains what all Batch APIs have in common: files of requests, retries and matching of results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CUSTOM_ID = re.compile(r"(\d{1,18})\.(\d{1,9})\.([0-9a-f]{1,64})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class CustomId:
-    """The name of a line: which request of the run it is, and the id of its call."""
+    """Identifies a line of a batch file: the place of its request in the run, and the id of its call."""
 
     position: int
     epoch: int
@@ -40,16 +40,16 @@ class CustomId:
 
 
 def read_custom_id(text: object) -> CustomId | None:
-    """The name of a line, None when it is none of ours."""
+    """The custom id in `text`; None if Assay did not write it."""
     match = CUSTOM_ID.fullmatch(text) if isinstance(text, str) else None
     return CustomId(int(match[1]), int(match[2]), match[3]) if match else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderBatch:
-    """A batch as the provider describes it; times are the provider's, in UTC.
+    """A batch as described by the provider; times are the provider's, in UTC.
 
-    `status` is the provider's value; `has_ended` is true when the provider will not change the batch any more.
+    `status` is the provider's value; `has_ended` is True if the batch has reached a final status.
     """
 
     batch_id: str
@@ -66,14 +66,14 @@ class ProviderBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchPage:
-    """Some of a provider's batches, newest first; `has_more` is None where the provider does not say."""
+    """One page of a provider's batches, newest first; `has_more` is None if the provider does not state it."""
 
     batches: Sequence[ProviderBatch]
     has_more: bool | None
 
 
 class BatchCallFailed(Exception):
-    """One request to a provider's batches went wrong."""
+    """Raised if a request to a provider's Batch API failed."""
 
     def __init__(self, failure: CallFailure) -> None:
         super().__init__(failure.message)
@@ -81,48 +81,48 @@ class BatchCallFailed(Exception):
 
 
 class BatchTransport(ABC):
-    """One provider's batches over the network; each method is one try and raises `BatchCallFailed` where it fails."""
+    """Requests to one provider's Batch API; each method makes one attempt and raises `BatchCallFailed` if it fails."""
 
     @abstractmethod
     async def upload(self, path: Path, *, chunk_hash: str) -> str:
-        """The id under which the provider has the file."""
+        """Uploads the file and returns the provider's id for it."""
 
     @abstractmethod
     async def create(self, file_id: str, *, chunk_hash: str, run_id: str) -> ProviderBatch:
-        """A batch of the file that carries the chunk hash."""
+        """Creates a batch from the uploaded file, with the chunk hash in its metadata."""
 
     @abstractmethod
     async def page(self, after: str | None) -> BatchPage:
-        """The provider's batches that follow the batch `after`, from the newest on where it is None."""
+        """The page of the provider's batches that follows batch `after`; the first page if `after` is None."""
 
     @abstractmethod
     async def retrieve(self, batch_id: str) -> ProviderBatch:
-        """The batch as it stands now."""
+        """The current state of the batch."""
 
     @abstractmethod
     async def download(self, file_id: str, path: Path) -> None:
-        """The provider's file is at `path`, whole."""
+        """Downloads the provider's file completely to `path`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Connections are released."""
+        """Closes connections."""
 
 
 class BatchDialect(ABC):
-    """How one API takes and gives back the requests of a batch; it keeps no state."""
+    """Formats of one Batch API: the lines of request files and of result files; has no state."""
 
     @abstractmethod
     def request_line(self, custom_id: CustomId, body: bytes) -> bytes:
-        """The line of a file around a request's JSON body, with its end."""
+        """The line of a request file that contains the request's JSON body, including the line break."""
 
     @abstractmethod
     def custom_id(self, line: Mapping[str, Any]) -> object:
-        """What a line of the results says that its request is called."""
+        """The value in a line of a result file that identifies its request."""
 
     @abstractmethod
     def read_line(self, line: Mapping[str, Any]) -> Reply | CallFailure:
-        """What one line says of its request; a line with neither an answer nor an error is a server failure."""
+        """The reply or the failure in a line of a result file; a line that contains neither is a server failure."""
 
     @abstractmethod
     def connect(self, *, base_url: str, api_key: str) -> BatchTransport:
-        """The provider at that address; nothing is connected yet."""
+        """A transport for the provider at `base_url`; it connects when it is first used."""

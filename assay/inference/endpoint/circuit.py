@@ -1,7 +1,8 @@
 """Circuit breaker per route: stops calls to a failing endpoint and retries after a pause.
 
-A circuit opens after a number of consecutive endpoint failures, counted over all requests; after a pause one call is
-permitted, and its outcome decides. Rate limits and errors of a request are not failures of the endpoint.
+A circuit opens after a number of consecutive endpoint failures, counted over all requests. After a pause, one call is
+permitted, and its outcome decides whether the circuit closes. Rate limits and invalid requests are not failures of the
+endpoint.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Circuits:
         self._circuits: dict[str, _Circuit] = {}
 
     def wait_s(self, route: str) -> float:
-        """Seconds until a call may be made: 0 if the circuit is closed, and for the one call that probes an open circuit."""
+        """Seconds until a call may be made: 0 if the circuit is closed, or if the call may test an open circuit."""
         circuit = self._circuits.get(route)
         if circuit is None or circuit.failures < self._most:
             return 0.0
@@ -58,8 +59,8 @@ class Circuits:
     def note(self, route: str, outcome: Reply | CallFailure, *, is_first: bool = True) -> None:
         """Counts the outcome of a call.
 
-        While the circuit is closed, the retry of a failed call does not count: if only records that always fail are
-        left in a run, the endpoint is not down.
+        While the circuit is closed, failed retries do not count: near the end of a run, only records that always fail
+        may be left, although the endpoint is working.
         """
         if isinstance(outcome, Reply) or outcome.kind not in OF_THE_ENDPOINT:
             ended = self._circuits.pop(route, None)
@@ -70,9 +71,8 @@ class Circuits:
         if not is_first and circuit.failures < self._most:
             return
         circuit.failures += 1
-        if (
-            circuit.failures >= self._most and circuit.is_being_tried
-        ):  # not for calls that were in flight when it opened
+        if circuit.failures >= self._most and circuit.is_being_tried:
+            # Calls that were in flight when the circuit opened do not extend the pause.
             now = self._clock()
             circuit.opened_at = circuit.opened_at if circuit.pause_s else now
             circuit.pause_s = min(LONGEST_PAUSE_S, circuit.pause_s * 2 or FIRST_PAUSE_S)

@@ -1,7 +1,8 @@
-"""Sends one request to a model endpoint: the seam, and its reference transport.
+"""Protocol of a transport to a model endpoint, and the reference transport.
 
-The `openai` package handles connections, proxies and error types; every error becomes a `CallFailure`. The dialect
-defines request and reply. The fast transport is `transport.py`; `responses.py` reads responses.
+The reference transport uses the `openai` package for connections, proxies and error types; every error is returned as a
+`CallFailure`. The dialect defines the formats of requests and responses. The fast transport is in `transport.py`;
+`responses.py` reads responses.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ CONNECT_SECONDS = 10.0
 
 
 class ModelClient(Protocol):
-    """Protocol of the transport: a body in, a reply or a failure out; never raises a library's exception."""
+    """Sends a request body and returns the reply or the failure; never raises an exception of a library."""
 
     async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
-        """One call on the wire; `body` is the JSON of the request to that model."""
+        """Makes one call; `body` is the JSON body of the request to `model`."""
         ...
 
     async def close(self) -> None:
-        """Releases connections."""
+        """Closes connections."""
         ...
 
 
 class ReferenceClient:
-    """The reference transport: the `openai` package's own client with its retries off."""
+    """The reference transport: the client of the `openai` package, with its retries disabled."""
 
     def __init__(
         self, dialect: ChatDialect, *, base_url: str, api_key: str, http_client: httpx2.AsyncClient | None = None
@@ -56,12 +57,12 @@ class ReferenceClient:
 
         options: RequestOptions = {
             "timeout": httpx2.Timeout(timeout_s, connect=connect_seconds(timeout_s)),
-            # The package would send the key as OpenAI wants it, also to an API that wants it otherwise.
+            # The package would always send the key in OpenAI's format, which an API may not accept.
             "headers": {"Content-Type": "application/json", "Authorization": openai.omit, **self._headers},
             "follow_redirects": False,
         }
         try:
-            # The library's time-out is per read: an endpoint that sends an occasional byte would never exceed it.
+            # The library's timeout applies to each read: an endpoint that sends an occasional byte would never exceed it.
             async with asyncio.timeout(timeout_s):
                 path = self._dialect.path(model)
                 answer = await self._client.post(path, content=body, cast_to=httpx2.Response, options=options)
@@ -71,7 +72,7 @@ class ReferenceClient:
             return _connection_failure(error, timeout_s)
         except openai.APIStatusError as error:
             answer = error.response
-        # The first of repeated headers counts; the library would join them.
+        # Of repeated headers, the first one counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
         return read_response(self._dialect, answer.status_code, first, answer.content)
 
@@ -81,7 +82,7 @@ class ReferenceClient:
 
 
 def connect_seconds(timeout_s: float) -> float:
-    """Seconds of a call's time-out that connecting may take."""
+    """Maximum number of seconds of a call's timeout that may be spent on connecting."""
     return min(CONNECT_SECONDS, timeout_s / 2)
 
 

@@ -1,6 +1,6 @@
-"""The seam to a chat API: body, headers, path, and how a reply, its usage and an error are read.
+"""Interface to a chat API: the path, headers and body of a request, and the parsing of replies, usage and errors.
 
-Everything but the modules of `assay.inference.dialects` knows an API only as a `ChatDialect`.
+All code outside `assay.inference.dialects` uses an API only through `ChatDialect`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from assay.inference.usage import TokenUsage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodySettings:
-    """What the bodies of many requests share.
+    """Content that the bodies of many requests have in common.
 
-    `parameters` are the task's, in the names of OpenAI's chat completions; a dialect translates them. `schema` is the
-    JSON schema of the answer. `cache_key` is equal for requests that share a prefix, None where the provider takes none.
+    `parameters` are the task's, named as in OpenAI's chat completions; a dialect translates them. `schema` is the JSON
+    schema of the response. `cache_key` is equal for requests with the same prefix, and None if the provider accepts no
+    such key.
     """
 
     model: str
@@ -34,60 +35,62 @@ class BodySettings:
 
 
 class BodyWriter(Protocol):
-    """Writes the bodies of requests with the same settings; called once a request, so it does no work twice."""
+    """Writes the bodies of requests with the same settings; called for every request, so it must be fast."""
 
     def __call__(self, messages: bytes, *, predicted: str | None = None) -> bytes:
         """The JSON body of a request.
 
         `messages` is a JSON list of objects with `role` (system, user, assistant) and `content` (text). `predicted` is
-        a text that the answer probably resembles; it changes only the latency, so an API without such a parameter omits it.
+        text that the response probably resembles; it affects only the latency, so a dialect whose API has no such
+        parameter ignores it.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StatedError:
-    """What the body of an error says; `kind` is None where the HTTP status decides."""
+    """The content of an error response; `kind` is None if the HTTP status determines the kind of failure."""
 
     message: str
     kind: FailureKind | None = None
 
 
 class ChatDialect(ABC):
-    """One chat API; it keeps no state, so that one instance serves every provider that speaks it."""
+    """Request and response formats of one chat API; has no state, so that all its providers share one instance."""
 
     name: ClassVar[str]
 
     @property
     def batches(self) -> BatchDialect | None:
-        """The API's batches, None where it has none."""
+        """The dialect of the API's Batch API; None if it has none, or if Assay does not support it."""
         return None
 
     @abstractmethod
     def path(self, model: str) -> str:
-        """What follows the provider's base URL, from the slash on; characters of the model are percent-encoded."""
+        """The path that follows the provider's base URL, starting with a slash; the model name is percent-encoded."""
 
     @abstractmethod
     def headers(self, api_key: str) -> Mapping[str, str]:
-        """The headers that the API wants beside those of every JSON request, the key among them."""
+        """The headers that the API requires in addition to those of any JSON request, including the API key."""
 
     @abstractmethod
     def body_writer(self, settings: BodySettings) -> BodyWriter:
-        """What writes the bodies of requests with these settings."""
+        """Returns a function that writes the bodies of requests with these settings."""
 
     @abstractmethod
     def read_reply(
         self, content: Mapping[str, Any], limits: RateHeaders | None, *, is_strict: bool
     ) -> Reply | CallFailure:
-        """The reply in the body of a successful response, or a server failure when it holds none; raises nothing.
+        """The reply in the body of a successful response, or a server failure if it contains none; never raises.
 
-        `is_strict` says that the JSON parser accepted nothing that cannot be written again, see `replies.writable`.
+        `is_strict` is True if the body was parsed strictly, so that all its values can be written as JSON again; see
+        `replies.writable`.
         """
 
     @abstractmethod
     def read_error(self, content: object) -> StatedError:
-        """What the JSON body of an error says, whatever it is; raises nothing."""
+        """The message and the kind of failure in the JSON body of an error response; never raises."""
 
     @abstractmethod
     def token_usage(self, usage: Mapping[str, Any] | None) -> TokenUsage | None:
-        """The disjoint token classes of the API's usage object, None without counts."""
+        """The token counts in the API's usage object, as disjoint classes; None without counts."""

@@ -1,4 +1,4 @@
-"""Kinds of call failures, with their rules for retries and billing."""
+"""Kinds of call failures, and the rules for retries and billing that apply to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.inference.endpoint.rate_headers import RateHeaders
 
 
 class FailureKind(StrEnum):
-    """The reason that a call gave no usable response."""
+    """The reason a call returned no usable response."""
 
     RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
@@ -30,14 +30,15 @@ RETRYABLE = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT, FailureKin
 """Kinds that are retried on the same route."""
 
 STOPS_THE_RUN = frozenset({FailureKind.AUTH, FailureKind.OUT_OF_QUOTA})
-"""Kinds that affect every record: continuing would only turn good records into failed ones."""
+"""Kinds that affect every record, so that all further records would fail as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """A call without a usable response; `broke_off`: the connection ended after the request had been sent.
+    """A call without a usable response; `broke_off` is True if it ended after the request was sent.
 
-    `http_status` 200 is a response that could not be parsed; `headers` are the limits that the endpoint reported.
+    `http_status` is 200 if a response was received but could not be parsed; `headers` contains the rate limits that the
+    endpoint reported.
     """
 
     kind: FailureKind
@@ -49,5 +50,5 @@ class CallFailure:
 
     @property
     def billing_known(self) -> bool:
-        """False if the provider may have charged for a response that was not received."""
+        """False if the provider may have charged for a response that could not be used."""
         return not (self.kind is FailureKind.TIMEOUT or self.broke_off or self.http_status == ANSWERED)

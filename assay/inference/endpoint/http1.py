@@ -1,6 +1,6 @@
-"""HTTP/1.1 connection that posts a body and reads the whole response, on asyncio's transports and httptools.
+"""An HTTP/1.1 connection that posts a body and reads the whole response, based on asyncio's transports and httptools.
 
-`transport.py` pools connections, `replies.py` parses responses. docs/adr/0006 states why this is not a client library.
+`transport.py` pools connections, `responses.py` parses responses. docs/adr/0006 explains why no client library is used.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ CODINGS = ("gzip", "x-gzip", "deflate")
 
 
 class BrokenOff(Exception):
-    """The connection ended, or sent data that is not HTTP, before the response was complete."""
+    """Raised if the connection ended, or received data that is not HTTP, before the response was complete."""
 
 
 @dataclass(slots=True)
 class HttpAnswer:
-    """A complete response; header names are in lower case."""
+    """A complete response; header names are lowercase."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class HttpAnswer:
 
 
 class Http1Connection(asyncio.Protocol):
-    """One connection with one exchange at a time; `is_reusable` is true if another may follow."""
+    """A connection for one exchange at a time; `is_reusable` is True if another exchange may follow."""
 
     __slots__ = ("_body", "_current", "_parser", "_transport", "_waiter", "idle_since", "is_reusable")
 
@@ -54,11 +54,11 @@ class Http1Connection(asyncio.Protocol):
 
     @property
     def is_free(self) -> bool:
-        """True if another request may be posted: no exchange in progress, no data left over, connection open."""
+        """True if another request may be posted: the connection is open and reusable, and no exchange is in progress."""
         return self.is_reusable and self._waiter is None and self._transport is not None
 
     def post(self, request: bytes) -> asyncio.Future[HttpAnswer]:
-        """Sends the request; the future gets the whole response, or `BrokenOff`."""
+        """Sends the request; the future resolves to the whole response or raises `BrokenOff`."""
         self._waiter = waiter = asyncio.get_running_loop().create_future()
         if self._transport is None:
             self._fail("the connection was closed")
@@ -67,7 +67,7 @@ class Http1Connection(asyncio.Protocol):
         return waiter
 
     def close(self) -> None:
-        """Closes the connection; an exchange in progress ends as broken off."""
+        """Closes the connection; an exchange in progress raises `BrokenOff`."""
         self.is_reusable = False
         transport, self._transport = self._transport, None
         if transport is not None:
@@ -81,7 +81,7 @@ class Http1Connection(asyncio.Protocol):
         self._transport = cast("Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`; data without a request closes the connection: it would answer the next request."""
+        """See `asyncio.Protocol`; unsolicited data closes the connection, or it would be read as the next response."""
         if self._waiter is None:
             self.close()
             return
@@ -92,7 +92,7 @@ class Http1Connection(asyncio.Protocol):
             self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`; a response without a stated length is complete when the endpoint closes cleanly."""
+        """See `asyncio.Protocol`; a response without a stated length is complete if the endpoint closed the connection."""
         self._transport, self.is_reusable = None, False
         if exc is None and self._waiter is not None and self._current.status and not self._has_an_end():
             self._complete()
@@ -101,25 +101,25 @@ class Http1Connection(asyncio.Protocol):
     # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """A response begins; a second one to the same request is an error."""
+        """Handles the start of a response; after a second response to a request, the connection is not reused."""
         self.is_reusable = self.is_reusable and self._waiter is not None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keeps a header; the first of repeated headers counts."""
+        """Stores a header that is read later; of repeated headers, the first one counts."""
         lower = name.decode("latin-1").lower()
         if lower in READ_HEADERS or lower.startswith(KEPT_HEADERS):
             self._current.headers.setdefault(lower, value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
-        """The headers are complete."""
+        """Stores the status code."""
         self._current.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        """Keeps a part of the body."""
+        """Stores a chunk of the body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """The response is complete; an interim response (1xx) is followed by the final one."""
+        """Completes the response; discards an interim response (1xx), because the final one follows."""
         if 100 <= self._current.status < 200:
             self._current = HttpAnswer()
             return
@@ -140,7 +140,7 @@ class Http1Connection(asyncio.Protocol):
         try:
             answer.body = decoded(answer.body, answer.headers)
         except zlib.error:
-            waiter.set_exception(BrokenOff("the body is not compressed as its headers state"))
+            waiter.set_exception(BrokenOff("the body does not match its Content-Encoding"))
         else:
             waiter.set_result(answer)
 
@@ -154,12 +154,12 @@ def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
     """The decompressed body.
 
     Raises:
-        zlib.error: it is not compressed as its headers state.
+        zlib.error: the body is not compressed in the way that its headers state.
     """
     coding = headers.get("content-encoding", "").strip().lower()
-    if not body or coding not in CODINGS:  # an encoding that was not requested is left to the caller
+    if not body or coding not in CODINGS:  # a body in an encoding that was not requested is returned unchanged
         return body
-    # `deflate` comes with a zlib header, as specified, or raw; the header begins with these four bits.
+    # `deflate` data has a zlib header, as specified, or none; the low four bits of the first byte show which.
     is_bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
     unpacking = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else ZLIB_OR_GZIP)
     plain = unpacking.decompress(body) + unpacking.flush()

@@ -1,7 +1,7 @@
-"""Rate limits from a response's headers.
+"""Reads rate limits from the headers of a response.
 
-Formats: OpenAI's and compatible `x-ratelimit-*` (durations such as "6m0s", "120ms", plain seconds), Anthropic's
-`anthropic-ratelimit-*` (resets there are dates and not read), `retry-after-ms` and `Retry-After`.
+Formats: `x-ratelimit-*` of OpenAI and compatible APIs (durations such as "6m0s", "120ms" or plain seconds),
+`anthropic-ratelimit-*` of Anthropic (whose reset times are dates, and are ignored), `retry-after-ms` and `Retry-After`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from assay.performance.fast_init import quick_init
 
 MOST = 10**12
-"""A larger number is not a limit."""
+"""Larger numbers are ignored."""
 UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 
@@ -23,9 +23,9 @@ DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|d|h|m|s)")
 @quick_init
 @dataclass(frozen=True, slots=True)
 class RateHeaders:
-    """Limits by the headers of one response; a number that is absent, negative, absurd or unreadable is None.
+    """Rate limits from the headers of one response; a value that is absent, invalid or implausible is None.
 
-    Limits are per minute unless `reset_requests_s` shows a longer window; `retry_after_s` requests a pause.
+    Limits apply per minute unless `reset_requests_s` indicates a longer period; `retry_after_s` requests a pause.
     """
 
     limit_requests: int | None = None
@@ -38,7 +38,7 @@ class RateHeaders:
 
 
 def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
-    """The limits in the headers, or None without any; `headers` ignores case in names."""
+    """The rate limits in the headers, whose names are looked up in lowercase; None if there are none."""
     get = headers.get
     requests, tokens = get("x-ratelimit-limit-requests"), get("x-ratelimit-limit-tokens")
     pause_ms, pause = get("retry-after-ms"), get("retry-after")
@@ -66,7 +66,7 @@ def read_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
 
 
 def _limit(text: str | None) -> int | None:
-    """The limit; None for 0 or -1, which some gateways send for "not known"."""
+    """The limit; None for 0 and -1, which some gateways send if the limit is unknown."""
     return _count(text) or None
 
 
@@ -103,7 +103,10 @@ def _seconds(value: float) -> float | None:
 
 
 def _retry_after_s(milliseconds: str | None, text: str | None, headers: Mapping[str, str]) -> float | None:
-    """The pause in seconds; milliseconds win, and a date counts from the response's own date, so no clock is needed."""
+    """The pause in seconds: from `milliseconds` if possible, otherwise from `text` (seconds or a date).
+
+    A date is compared with the response's own `Date` header, so that no clock is needed.
+    """
     finer = _duration_s(f"{milliseconds}ms") if milliseconds is not None else None
     if finer is not None or text is None:
         return finer
@@ -118,5 +121,5 @@ def _until(text: str, sent_at: str | None) -> float | None:
         return None
     try:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(sent_at)).total_seconds())
-    except (ValueError, TypeError, OverflowError):  # no date, or only one of the two has a time zone
+    except (ValueError, TypeError, OverflowError):  # not a date, or only one of the two has a time zone
         return None

@@ -1,6 +1,6 @@
-"""What a call can bring: a reply of the model in terms of every API, or a failure of the connection.
+"""The reply of a model, in the same form for every API, and the failures that transports and dialects return.
 
-A dialect makes a reply out of what its API says, with the functions here for what no API can be trusted with.
+Dialects use the functions here to build replies from responses that may contain invalid values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONE_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class StopReason(StrEnum):
-    """Why a model ended before its answer was whole, in the word of no API."""
+    """Why a response is incomplete, independent of the API."""
 
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
@@ -31,10 +31,10 @@ class StopReason(StrEnum):
 @quick_init
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A complete HTTP response of the model; `text` is None without content, and always valid Unicode.
+    """The content of a successful HTTP response; `text` is valid Unicode, or None without content.
 
-    `confidence` is a probability from the tokens' log probabilities, None where the endpoint gives none. `finish_reason`
-    and `usage` are as the API returned them; its dialect derives `stop` and `tokens` from the two.
+    `confidence` is computed from the tokens' log probabilities, and None if the endpoint returned none. `finish_reason`
+    and `usage` are unchanged values from the API; the dialect derives `stop` and `tokens` from them.
     """
 
     text: str | None
@@ -51,36 +51,36 @@ class Reply:
 
 
 def timed_out(timeout_s: float) -> CallFailure:
-    """The failure of a response that was not complete in time; it may be billed."""
+    """The failure of a call whose response was not complete in time; it may be billed."""
     return CallFailure(FailureKind.TIMEOUT, f"no response within {timeout_s:g} s", broke_off=True)
 
 
 def never_connected() -> CallFailure:
-    """The failure of a call that was not sent."""
+    """The failure of a call that was not sent because no connection was made."""
     return CallFailure(FailureKind.CONNECT, "no connection could be made", broke_off=False)
 
 
 def broken_off() -> CallFailure:
-    """The failure of a connection that ended after the request was sent; it may be billed."""
+    """The failure of a call whose connection ended after the request was sent; it may be billed."""
     return CallFailure(FailureKind.CONNECT, "the connection broke off before the response was complete", broke_off=True)
 
 
 def unreadable(message: str, limits: RateHeaders | None) -> CallFailure:
-    """A response came whole and holds no reply; it may be billed."""
+    """The failure of a call whose response was complete but contained no reply; it may be billed."""
     return CallFailure(FailureKind.SERVER, message, http_status=ANSWERED, headers=limits)
 
 
 def text_or_none(value: object) -> str | None:
-    """The value if it is text; half a surrogate pair, which JSON can hold and UTF-8 cannot, becomes U+FFFD."""
+    """The value if it is text; unpaired surrogates, which JSON permits but UTF-8 does not, become U+FFFD."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() else LONE_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def writable(value: object, *, is_strict: bool) -> Mapping[str, Any] | None:
-    """The value if it is an object that can be written as JSON again, so that it can be kept as it came.
+    """The value if it is an object that can be written as JSON again, so that it can be stored unchanged.
 
-    `is_strict` says that the parser accepted nothing that cannot be written again.
+    `is_strict` is True if the value was parsed strictly, which guarantees that it can be written again.
     """
     if not isinstance(value, dict) or is_strict:
         return value if isinstance(value, dict) else None

@@ -1,6 +1,7 @@
-"""Reads an HTTP response of a model endpoint: a reply of the model, or the failure that it states.
+"""Converts the HTTP response of a model endpoint into a reply or a failure.
 
-It reads status, headers and JSON; the dialect interprets the body. Both transports use it, so that they cannot differ.
+This module reads the status, the headers and the JSON; the dialect interprets the body. Both transports use it, so that
+their results are the same.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FIRST_SERVER_ERROR = 500
 
 
 def read_response(dialect: ChatDialect, status: int, headers: Mapping[str, str], content: bytes) -> Reply | CallFailure:
-    """What an endpoint's response says, whatever it is."""
+    """The reply or the failure in an endpoint's response; never raises."""
     limits = read_rate_headers(headers)
     if 200 <= status < 300:
         return _read_success(dialect, content, limits)
@@ -43,7 +44,7 @@ def _read_success(dialect: ChatDialect, content: bytes, limits: RateHeaders | No
     try:
         body: object = orjson.loads(content)
     except orjson.JSONDecodeError:
-        # What the strict parser refuses and Python's takes: NaN, and half a surrogate pair.
+        # The strict parser rejects NaN and unpaired surrogates; Python's parser accepts them.
         is_strict = False
         try:
             body = json.loads(content)
@@ -61,7 +62,9 @@ def _status_failure(
     error = _stated(dialect, content, is_page=is_page)
     stated = error.message
     if status in REDIRECTS:
-        stated = f"the endpoint redirects to {headers.get('location', 'nowhere')}; is base_url in providers.yml right?"
+        stated = (
+            f"the endpoint redirects to {headers.get('location', 'an unknown URL')}; check base_url in providers.yml"
+        )
     message = (text_or_none(stated) or "")[:MESSAGE_CHARACTERS]
     return CallFailure(
         error.kind or _status_kind(status, is_page=is_page),
@@ -73,7 +76,7 @@ def _status_failure(
 
 
 def _stated(dialect: ChatDialect, content: bytes, *, is_page: bool) -> StatedError:
-    """What an error's body says; a page of markup says nothing that helps."""
+    """The message and the kind of failure in an error response; the content of an HTML page is ignored."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -83,5 +86,5 @@ def _stated(dialect: ChatDialect, content: bytes, *, is_page: bool) -> StatedErr
 
 def _status_kind(status: int, *, is_page: bool) -> FailureKind:
     if status == FORBIDDEN and is_page:
-        return FailureKind.BAD_REQUEST  # a firewall's page about this text, not the provider's word about the key
+        return FailureKind.BAD_REQUEST  # an HTML page from a firewall that blocked this request, not a rejected API key
     return ERROR_KINDS.get(status) or (FailureKind.SERVER if status >= FIRST_SERVER_ERROR else FailureKind.BAD_REQUEST)

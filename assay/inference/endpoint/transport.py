@@ -1,8 +1,8 @@
 """Fast transport: posts requests over its own connections, without the overhead of a client library.
 
-A call through the reference transport takes about thirty times the CPU (`tests/benchmarks`); a test compares the bytes
-on the wire and the outcome of both for every kind of response and failure. Endpoints behind a proxy use the reference
-transport.
+A call through the reference transport takes about 30 times more CPU time (`tests/benchmarks`). A test compares the bytes
+sent and the outcomes of both transports for every kind of response and failure. Endpoints behind a proxy use the
+reference transport.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from assay.inference.endpoint.responses import read_response
 from assay.version import code_version
 
 KEEP_ALIVE_SECONDS = 30.0
-"""Less than the usual idle time-out of endpoints and their proxies."""
+"""Less than the usual idle timeout of endpoints and their proxies."""
 PORTS = {"http": 80, "https": 443}
 IN_A_TARGET = "/?%:@!$&'()*+,;=~"
 """Characters of a request target that are not percent-encoded; all others are, as UTF-8 bytes."""
 
 
 class LeanClient:
-    """Keeps connections to one endpoint open and posts over them; the limiter bounds their number."""
+    """Keeps connections to one endpoint open and reuses them; the rate limiter bounds their number."""
 
     def __init__(self, dialect: ChatDialect, *, base_url: str, api_key: str) -> None:
         parts = urlsplit(base_url)
@@ -56,7 +56,7 @@ class LeanClient:
         until = loop.time() + timeout_s
         try:
             connection = self._free(loop.time()) or await self._connected(timeout_s)
-        except (OSError, TimeoutError, UnicodeError):  # the last: a host name that cannot be resolved
+        except (OSError, TimeoutError, UnicodeError):  # UnicodeError: the host name is invalid
             return never_connected()
         waiter = connection.post(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         alarm = loop.call_at(until, _expire, waiter)
@@ -80,7 +80,7 @@ class LeanClient:
         await asyncio.sleep(0)  # transports close in the loop's next iteration
 
     def _head(self, model: str) -> bytes:
-        """The head of every request to the model up to the length of its body."""
+        """The head of a request to the model, up to the value of Content-Length."""
         parts = urlsplit(self._base_url + self._dialect.path(model))
         target = quote(f"{parts.path}?{parts.query}" if parts.query else parts.path, safe=IN_A_TARGET)
         lines = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
@@ -105,7 +105,7 @@ class LeanClient:
         return connection
 
     def _give_back(self, connection: Http1Connection, now: float) -> None:
-        """Keeps the connection for the next call if its exchange ended well, otherwise closes it."""
+        """Keeps the connection for another call if it is free, otherwise closes it."""
         if connection.is_free:
             connection.idle_since = now
             self._idle.append(connection)
@@ -118,7 +118,7 @@ class LeanClient:
 
 
 def _ascii_host(host: str) -> str:
-    """The host in ASCII, as it is resolved and sent in a request."""
+    """The host name in ASCII, as it is resolved and sent in requests."""
     return host if host.isascii() else host.encode("idna").decode()
 
 

@@ -1,4 +1,4 @@
-"""Chooses the limiter: in this process, or shared through Redis when a URL is given."""
+"""Chooses the rate limiter: one for this process only, or one shared through Redis if a URL is given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from assay.inference.providers import LaneLimits, Provider
 
 
 def build_limiter(providers: Mapping[str, Provider], *, redis_url: str | None, run_id: str) -> Limiter:
-    """The limiter for the limits stated in `providers.yml`; `run_id` identifies whose share of shared limits it takes."""
+    """The limiter for the limits stated in `providers.yml`; `run_id` is the run that receives a share of shared limits."""
 
     def stated(lane: str) -> LaneLimits:
         provider, _, model = lane.partition(":")

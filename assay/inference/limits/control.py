@@ -1,11 +1,11 @@
-"""Adapts the rate of a lane from stated limits, response headers and rate-limit refusals (429).
+"""Adapts the rate of a lane to stated limits, response headers and rate-limit refusals (HTTP 429).
 
-A stated or learned limit is paced slightly below its value and reduced when the provider reports less quota remaining.
-Without a limit, the calls in flight grow exponentially (slow start) until a refusal; the rate reached then is the first
-limit. It decreases by a factor on each later refusal and increases slightly every second (AIMD). Providers also refuse
-occasionally when they are busy, whatever the rate. While the share of refused calls is small, a lane is slowed no
-further than `LEAST`, and a found rate that is refused far below the previous one increases. Other failures change
-nothing.
+If a limit is stated or learned from headers, calls are paced slightly below it, and slower if the provider reports less
+remaining quota. Without a limit, the number of calls in flight grows exponentially (slow start) until a refusal; the
+rate reached then is the first estimate of the limit. The estimate decreases by a factor on each later refusal and
+increases slightly every second. Providers that are busy also refuse calls occasionally, whatever the rate: as long as
+the share of refused calls is small, a lane is not slowed below `LEAST`, and an estimate that would fall far below the
+previous one is raised instead. Other failures change nothing.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from assay.inference.limits.quota import Flight, Quota
 from assay.inference.providers import LaneLimits
 
 FIRST_WINDOW = 16
-"""Initial calls in flight, before any limit is known; within the burst limit of any provider."""
+"""Maximum number of calls in flight at first, before any limit is known; within the burst limit of any provider."""
 FIRST_S = 2.0
-"""Minimum seconds of responses before the rate of a lane is estimated."""
+"""Seconds after the start of a lane in which its rate is also estimated from the calls sent."""
 WIDEN = 3
 """Calls in flight added per successful response in slow start: a factor of four per round trip."""
 DECREASE = 0.9
 FIRST_DECREASE = 0.85
 FEW = 0.1
-"""Share of refused calls up to which a lane is not slowed further; above it, the limit estimate is too high."""
+"""Share of refused calls below which a lane is not slowed further; above it, the estimated limit is too high."""
 SHARE_KEPT = 0.98
-"""Weight of the previous share of refusals against the next call: an average over about 50 calls."""
+"""Weight of the previous value when the share of refused calls is updated: an average over about 50 calls."""
 LEAST = 0.7
 RAISED = 1.1
 RECOVER_PER_S = 0.02
@@ -37,15 +37,18 @@ RECOVER_EVERY_S = 0.25
 LOWEST_FACTOR = 0.05
 LOWEST_RPS = 0.1
 MINUTE_WINDOW_S = 90.0
-"""A longer reset belongs to a daily limit, which some providers report in the same header."""
+"""A header with a longer reset time reports a daily limit; some providers use the same header for both."""
 LONGEST_PAUSE_S = 3600.0
 KEPT_AT_PROVIDER_S = 0.1
-"""Seconds of the rate that remain in the provider's bucket as a reserve for calls that arrive out of order."""
+"""Quota left unused at the provider, in seconds of the rate, as a reserve for calls that arrive out of order."""
 
 
 @dataclass(slots=True)
 class Observed429s:
-    """Observations of this worker since its last report to the other workers; levels are of the provider's own buckets."""
+    """What this worker has observed since its last report to the other workers.
+
+    The values `…_at_provider` are the remaining quota in the provider's own buckets.
+    """
 
     refused_sent_at: float | None = None
     paused_until: float | None = None
@@ -56,7 +59,10 @@ class Observed429s:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedLimits:
-    """Limits of a lane over all workers, per second (`rpd` per day), None where unknown, and this worker's share."""
+    """Limits of a lane for all workers together, and this worker's share of them.
+
+    Limits are per second (`rpd` per day) and None if unknown; `found` is True if refusals determined the rate.
+    """
 
     share: float
     factor: float
@@ -68,9 +74,10 @@ class SharedLimits:
 
 
 class Controller:
-    """Sets the quota buckets of one lane and the number of calls in flight.
+    """Sets the quota buckets of one lane and its maximum number of calls in flight.
 
-    `share` is this worker's part of every limit. `leased`: leases fill the buckets (`shared.py`), not time.
+    `share` is this worker's share of every limit. If `leased` is True, the buckets are filled by leases (`shared.py`)
+    instead of by time.
     """
 
     __slots__ = (
@@ -123,7 +130,7 @@ class Controller:
 
     @property
     def rpm(self) -> float | None:
-        """Requests per minute of the lane over all workers; None while unknown."""
+        """Requests per minute of the lane for all workers together; None while unknown."""
         if self.found_rps is not None:
             return self.found_rps * MINUTE_S
         shared = self._common.requests_per_s if self._common else None
@@ -131,47 +138,47 @@ class Controller:
 
     @property
     def tpm(self) -> float | None:
-        """Tokens per minute of the lane over all workers; None while unknown."""
+        """Tokens per minute of the lane for all workers together; None while unknown."""
         shared = self._common.tokens_per_s if self._common else None
         return _least(self.own_tpm, None if shared is None else shared * MINUTE_S)
 
     @property
     def rpd(self) -> float | None:
-        """Requests per day of the lane over all workers; None while unknown."""
+        """Requests per day of the lane for all workers together; None while unknown."""
         return _least(self.own_rpd, self._common.rpd if self._common else None)
 
     @property
     def own_rpm(self) -> float | None:
-        """Requests per minute, as stated or learned by this worker."""
+        """Requests per minute, as stated or as learned by this worker."""
         return _least(self.stated.rpm, self._learnt_rpm)
 
     @property
     def own_tpm(self) -> float | None:
-        """Tokens per minute, as stated or learned by this worker."""
+        """Tokens per minute, as stated or as learned by this worker."""
         return _least(self.stated.tpm, self._learnt_tpm)
 
     @property
     def own_rpd(self) -> float | None:
-        """Requests per day, as stated or learned by this worker."""
+        """Requests per day, as stated or as learned by this worker."""
         return _least(self.stated.rpd, self._learnt_rpd)
 
     @property
     def day_level(self) -> float | None:
-        """Requests remaining today over all workers, by the latest information."""
+        """Requests that remain today for all workers together, as of the latest lease."""
         return self._common.day_level if self._common else None
 
     @property
     def knows_a_rate(self) -> bool:
-        """True once a per-minute limit is stated or learned."""
+        """True if a limit per minute is stated or was learned."""
         return self.rpm is not None or self.tpm is not None
 
     def reached_rps(self, now: float) -> float:
-        """Current calls per second: recent responses, or calls sent while there are none."""
+        """Current calls per second, measured from recent responses, and in the first seconds also from the calls sent."""
         at_first = self.quota.sent_requests / FIRST_S if now - self._began < FIRST_S else 0.0
         return max(self.meter.per_second(now), at_first)
 
     def answered(self, flight: Flight, headers: RateHeaders | None, *, now: float) -> None:
-        """Records a call that the provider accepted and responded to."""
+        """Records a call to which the provider responded."""
         self.meter.count(now)
         self.refused_share *= SHARE_KEPT
         if headers is not None:
@@ -182,7 +189,7 @@ class Controller:
             self._recover(now)
 
     def refused(self, flight: Flight, headers: RateHeaders | None, *, retry_after_s: float | None, now: float) -> None:
-        """Records a rate-limit refusal (429); calls sent before a decrease do not decrease again."""
+        """Records a rate-limit refusal (429); refusals of calls sent before the last decrease do not decrease the rate."""
         self.refused_share = 1.0 - (1.0 - self.refused_share) * SHARE_KEPT
         if headers is not None:
             self._read(flight, headers, now)
@@ -195,7 +202,7 @@ class Controller:
             self._decrease(now)
 
     def follow(self, common: SharedLimits, *, now: float) -> None:
-        """Adopts the limits, the factor and the share of all workers; quota then comes from leases only."""
+        """Adopts the limits and the factor that all workers share; from then on, quota is added only by leases."""
         if self.leased and common == self._common:
             return
         self._common = common
@@ -206,7 +213,7 @@ class Controller:
         self._apply(now)
 
     def stand_alone(self, *, now: float) -> None:
-        """Continues with this worker's last share of the limits, filled by its own clock."""
+        """Continues without leases, with this worker's last share of the limits and buckets that fill over time."""
         if self.leased:
             self.leased = False
             self._apply(now)
@@ -227,7 +234,7 @@ class Controller:
             return
         self._seen = (headers.limit_requests, headers.limit_tokens)
         self._daily = self._daily or (headers.reset_requests_s or 0.0) > MINUTE_WINDOW_S
-        if headers.limit_requests is not None:  # earlier responses provide the headers that this one omits
+        if headers.limit_requests is not None:  # a response may omit headers that an earlier one contained
             self._learnt_rpm = None if self._daily else headers.limit_requests
             self._learnt_rpd = headers.limit_requests if self._daily else None
         if headers.limit_tokens is not None:
@@ -258,7 +265,7 @@ class Controller:
 
     def _decrease(self, now: float) -> None:
         if self.leased:
-            pass  # decided for all workers together
+            pass  # `lease.lua` decides for all workers together
         elif self.knows_a_rate and self.found_rps is None:
             least = LEAST if self.refused_share < FEW else LOWEST_FACTOR
             self.factor = min(self.factor, max(least, self.factor * DECREASE))
@@ -273,7 +280,7 @@ class Controller:
             _bound(bucket, 0.0, lowest=0.0, now=now)
 
     def _slowed(self, found_rps: float) -> float:
-        """The rate after one more refusal; `lease.lua` has the same arithmetic for all workers together."""
+        """The rate after another refusal; `lease.lua` computes it in the same way for all workers together."""
         slower = found_rps * FIRST_DECREASE
         if self.refused_share >= FEW:
             self._ceiling_rps = found_rps
@@ -297,7 +304,7 @@ class Controller:
         self._apply(now)
 
     def _apply(self, now: float) -> None:
-        """Sets the buckets to the rates that follow from limits, factor and share."""
+        """Sets the rates of the buckets according to the limits, the factor and the share."""
         quota, usable = self.quota, PACE * self.factor * self.share / MINUTE_S
         leased_by_day = self.rpd if self.leased else None
         quota.requests = self._bucket(quota.requests, self.rpm or leased_by_day, usable, now)
@@ -329,7 +336,7 @@ def _least(*limits: float | None) -> float | None:
 
 
 def _reserve(rate: float, *, remaining: int, reset_s: float | None) -> float:
-    """Quota to leave at the provider: a tenth of a second's; none where its bucket is as small as ours."""
+    """Quota to leave unused at the provider: a tenth of a second's worth; 0 if its bucket is no larger than Assay's."""
     if reset_s is None:
         return 0.0
     return min(rate, max(0.0, remaining + reset_s * rate - burst(rate))) * KEPT_AT_PROVIDER_S

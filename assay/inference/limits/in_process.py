@@ -1,6 +1,6 @@
-"""Rate limiter of one process: lanes in memory, each adapted by its own observations.
+"""Rate limiter of one process: the lanes are kept in memory, and each adapts to its own observations.
 
-Several workers that share a limit need `shared.py`.
+Workers that share a limit use `shared.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InProcessLimiter:
-    """See `Limiter`; belongs to one event loop. `stated` returns the stated limits of a lane on its first use."""
+    """See `Limiter`; must be used in one event loop. `stated` returns a lane's stated limits when it is first used."""
 
     def __init__(self, stated: Callable[[str], LaneLimits], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stated = stated

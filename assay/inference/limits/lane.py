@@ -1,4 +1,4 @@
-"""Queue of one lane: first come, first served; each caller is woken once, when its turn has come."""
+"""Queue of one lane: first come, first served; each caller is resumed once, when its call may be sent."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from assay.inference.endpoint.replies import Reply
 
 TICK_S = 0.001
-"""Resolution of timers; calls whose turn falls within it are sent together."""
+"""Resolution of timers; calls that become due within it are sent together."""
 
 
 class Lane:
-    """One model at one provider in this process; `clock` counts seconds like the event loop's timers."""
+    """The lane of one model at one provider in this process; `clock` returns seconds, as the event loop's timers do."""
 
     __slots__ = ("_clock", "_flights", "_queue", "_rings_at", "_timer", "control", "in_flight", "used_at")
 
@@ -36,7 +36,7 @@ class Lane:
         self._rings_at = math.inf
 
     def enter(self, tokens: int) -> bool:
-        """True if the call may be sent at once; it then holds a place in flight."""
+        """True if the call may be sent immediately; it then counts as in flight."""
         control = self.control
         if self._queue or self.in_flight >= control.window:
             return False
@@ -47,7 +47,7 @@ class Lane:
         return True
 
     async def wait(self, tokens: int) -> float:
-        """Waits until the call may be sent and holds its place; returns the milliseconds waited."""
+        """Waits until the call may be sent; it then counts as in flight. Returns the milliseconds waited."""
         began = self._clock()
         turn = asyncio.get_running_loop().create_future()
         self._queue.append((turn, tokens))
@@ -62,10 +62,10 @@ class Lane:
         return (self._clock() - began) * 1000
 
     def leave(self, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
-        """Releases the call's place, settles its tokens and reports the outcome to the controller."""
+        """Ends the call: releases its slot, settles its tokens and reports the outcome to the controller."""
         now = self._clock()
         self.in_flight -= 1
-        # Calls end out of order; the oldest flight stands for this one, which evens out over a few calls.
+        # Calls end out of order; the oldest flight is used for this call, and the error averages out over a few calls.
         flight = self._flights.popleft()
         control = self.control
         if used_tokens is not None and used_tokens != held_tokens:
@@ -80,7 +80,7 @@ class Lane:
             self.advance()
 
     def advance(self) -> None:
-        """Wakes every caller whose turn has come; sets a timer for the next one if only time is missing."""
+        """Resumes every caller whose call may be sent; sets a timer if the next one only has to wait for quota."""
         queue, control = self._queue, self.control
         wait = math.inf
         while queue and self.in_flight < control.window:
@@ -119,7 +119,7 @@ class Lane:
         return sum(not turn.done() for turn, _ in self._queue)
 
     def next_tokens(self) -> int | None:
-        """Tokens that the first caller in the queue needs; None when the queue is empty."""
+        """Tokens that the first caller in the queue needs; None if the queue is empty."""
         return next((tokens for turn, tokens in self._queue if not turn.done()), None)
 
     def stop(self) -> None:
@@ -135,13 +135,13 @@ class Lane:
         self._flights.append(self.control.quota.take(tokens, now))
 
     def _undo(self, tokens: int) -> None:
-        """Undoes a turn that coincided with its caller's cancellation, as if the call had never been sent."""
+        """Releases the slot and the quota of a call whose caller was cancelled just as it was resumed."""
         self.in_flight -= 1
         self._flights.pop()
         self.control.quota.put_back(tokens)
 
     def _set_timer(self, wait_s: float) -> None:
-        """Ensures that the queue is checked by then; an earlier timer is kept and sets the next one."""
+        """Ensures that the queue is checked after `wait_s`; an earlier timer is kept, and sets the next one."""
         due = self._clock() + wait_s
         if due < self._rings_at - TICK_S:
             self.stop()

@@ -1,6 +1,6 @@
-"""Logs changes of a lane: a limit that is learned or changed, and the start of a pause.
+"""Logs changes of a lane: a limit that was learned or has changed, and the start of a pause.
 
-The lanes are polled, so logging adds no cost per call.
+The lanes are polled, so that logging adds no overhead per call.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from assay.inference.telemetry.protocol import Events
 
 LOOK_SECONDS = 1.0
 CHANGE = 0.05
-"""Relative change of a limit that is logged; found rates increase continuously."""
+"""Relative change from which a new limit is logged; estimated limits increase continuously."""
 
 
 async def report_lanes(
     events: Events, states: Callable[[], Mapping[str, LaneState]], *, every_s: float = LOOK_SECONDS
 ) -> None:
-    """Logs every change until cancelled."""
+    """Logs the changes of all lanes until cancelled."""
     logged: dict[str, LaneState] = {}
     while True:
         await asyncio.sleep(every_s)
@@ -28,7 +28,10 @@ async def report_lanes(
 
 
 def report_lane(events: Events, lane: str, logged: LaneState | None, state: LaneState) -> LaneState:
-    """The last logged state of the lane: `state` if something was logged or a pause ended, otherwise `logged`."""
+    """Logs what changed, and returns the state to compare with next.
+
+    This is `state` if something was logged or a pause ended, otherwise `logged`.
+    """
     pause_began = state.paused_s > 0 and (logged is None or logged.paused_s <= 0)
     pause_ended = logged is not None and logged.paused_s > 0 >= state.paused_s
     reason = _reason(logged, state)
@@ -48,7 +51,7 @@ def report_lane(events: Events, lane: str, logged: LaneState | None, state: Lane
 
 
 def _reason(logged: LaneState | None, state: LaneState) -> str | None:
-    """`learned`, `lowered` or `raised`, by the first limit that changed; None without a change."""
+    """`learned`, `lowered` or `raised`, depending on the first limit that changed; None without a change."""
     before = (None, None) if logged is None else (logged.limit_rpm, logged.limit_tpm)
     for old, new in zip(before, (state.limit_rpm, state.limit_tpm), strict=True):
         if new is None or (old is not None and abs(new - old) <= CHANGE * old):

@@ -1,6 +1,6 @@
--- One lane's quota for all workers: fills one bucket per limit by the server's clock, divides what flows in fairly
--- among live runs and within a run among its workers, and leases a part of it to the worker that asks.
--- KEYS[1] the lane. ARGV[1] the question; the answer has the fields of `Lease` (leases.py, where both are described).
+-- Quota of one lane for all workers: fills one bucket per limit, timed by the server's clock; divides the inflow equally
+-- among the active runs, and a run's share among its workers; leases quota to the worker that requests it.
+-- KEYS[1] is the lane. ARGV[1] is a `LeaseRequest` as JSON; the result is a `LimitLease` as JSON (see leases.py).
 local ask = cjson.decode(ARGV[1])
 local rules = ask.rules
 local clock = redis.call('TIME')
@@ -12,7 +12,7 @@ local lane = packed and cmsgpack.unpack(packed)
 local elapsed = math.max(0, now - lane.at)
 lane.at = now
 
--- Workers that have not asked for a while are gone; those that want nothing now take no part in the division.
+-- A worker that has not sent a request for `lives_s` counts as stopped; one that wants nothing now receives no share.
 for name, worker in pairs(lane.workers) do
     if worker.until_s <= now then lane.workers[name] = nil end
 end
@@ -31,7 +31,7 @@ local function share_of(worker)
     return worker.wants and 1 / (runs * in_run[worker.run]) or 0
 end
 
--- The least that a live worker states or has learned; when none knows, what was known before.
+-- The lowest limit that an active worker has stated or learned; the previous value if no worker knows one.
 local function known(kind)
     local least
     for _, worker in pairs(lane.workers) do
@@ -45,7 +45,7 @@ end
 local requests_limit, tokens_limit, day_limit = known('requests'), known('tokens'), known('day')
 if requests_limit then lane.found_rps = nil end
 
--- A refusal slows everybody down, once for all calls that left before it was known.
+-- A refusal slows all workers; refusals of calls sent before the last decrease have no effect.
 if ask.refused_age_s and now - ask.refused_age_s > lane.decreased_at then
     lane.decreased_at = now
     local few = ask.refused_share < rules.few
@@ -72,7 +72,7 @@ else
 end
 if ask.pause_s then lane.paused_until = math.max(lane.paused_until, now + ask.pause_s) end
 
--- What flows in belongs to the workers that want it; what one cannot keep is there for all (the pool).
+-- The inflow is credited to the workers that want quota; credit above a worker's maximum goes to a pool shared by all.
 local function divide(quota, kind, inflow)
     local pool = quota.pool + (runs == 0 and inflow or 0)
     local owed = 0
@@ -85,7 +85,7 @@ local function divide(quota, kind, inflow)
         owed = owed + math.max(0, kept)
     end
     quota.pool = math.min(pool, quota.capacity)
-    -- Nobody is owed more than there is, so that who asks later finds what is his.
+    -- Credits and pool together must not exceed the level, so that every worker can be granted its credit.
     local there = math.max(0, quota.level)
     if owed + quota.pool > there then
         local part = there / (owed + quota.pool)
@@ -119,7 +119,8 @@ if day_limit then
     lane.quotas.day = day
 end
 
--- A call larger than a worker's whole part leaves when that part is full, and is paid off before the next.
+-- A call larger than a worker's maximum credit is permitted once that credit is full; the credit is then negative until
+-- the inflow has made up the difference.
 local function lease(kind, want, need)
     local quota = lane.quotas[kind]
     if not quota or want <= 0 or lane.paused_until > now then return 0 end

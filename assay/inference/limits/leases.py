@@ -1,7 +1,7 @@
 """Requests a lane's next lease of quota from Redis: the request, the lease, and their encoding.
 
-The arithmetic over all workers is in `lease.lua`, which runs inside Redis, one request at a time. A lane's key in Redis
-ends in its name and expires after two idle days.
+`lease.lua` divides the quota among all workers; it runs in Redis, one request at a time. A lane's key in Redis ends
+with the lane's name and expires after two days without use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 KEY = "assay:limits:{%s}"
 LIVES_S = 2.0
-"""Seconds without a request after which a worker counts as dead; its share is then divided among the others."""
+"""Seconds without a request after which a worker counts as stopped; its share is then divided among the others."""
 KEPT_S = 172_800
 TIMEOUT_S = 1.0
 RULES = {
@@ -38,12 +38,12 @@ RULES = {
 
 
 class RedisUnavailable(Exception):
-    """Redis did not respond, or not as expected; the message names the error without the URL."""
+    """Raised if Redis did not respond, or responded with an error; the message names the error, but not the URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amounts:
-    """An amount of each kind of quota."""
+    """Amounts of quota by kind."""
 
     requests: float = 0.0
     tokens: float = 0.0
@@ -51,7 +51,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLimits:
-    """One number for each kind of limit; None where there is none."""
+    """Known limits by kind; None if a limit is unknown."""
 
     requests: float | None = None
     tokens: float | None = None
@@ -60,12 +60,12 @@ class KnownLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseRequest:
-    """State and needs of one worker for one lane.
+    """State and needs of one worker in one lane.
 
-    `limits` are per second (`day` per day), stated or learned by the worker; `at_provider` is the content of the
-    provider's own buckets by the latest headers; `need` is the minimum for the first call in the queue; `back` was
-    leased and is not used; `refused_age_s` is the age of the latest refused call, `refused_share` the share of refused
-    calls.
+    `limits` are per second (`day` per day), as stated or as learned by the worker. `at_provider` is the remaining quota
+    in the provider's own buckets according to the latest headers. `want` is the amount wanted, `need` the minimum for
+    the first call in the queue; `back` is returned because it was leased but not used. `refused_age_s` is the number of
+    seconds since the latest refused call was sent, `refused_share` the share of refused calls.
     """
 
     worker: str
@@ -86,7 +86,10 @@ class LeaseRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitLease:
-    """Quota that a worker may spend and limits over all workers; `found`: the rate was found by refusals."""
+    """Quota that a worker may spend, and the limits of the lane for all workers together.
+
+    `found` is True if refusals determined the rate.
+    """
 
     requests: float
     tokens: float
@@ -101,9 +104,9 @@ class LimitLease:
 
 
 class RedisLeases:
-    """Leases from one Redis; connects on the first request and again after a failure.
+    """Leases from one Redis; connects on the first request, and again after a failure.
 
-    `lives_s` is the same for all workers of a lane.
+    `lives_s` must be the same for all workers of a lane.
     """
 
     def __init__(self, url: str, *, lives_s: float = LIVES_S) -> None:
@@ -118,7 +121,7 @@ class RedisLeases:
         self._script = self._redis.register_script(files(__package__).joinpath("lease.lua").read_text("utf-8"))
 
     async def request(self, lane: str, question: LeaseRequest) -> LimitLease:
-        """Takes the lease.
+        """Requests the lease and returns it.
 
         Raises:
             RedisUnavailable: nothing was leased, or the outcome is unknown.
@@ -139,7 +142,7 @@ class RedisLeases:
 
 
 def _written(question: LeaseRequest) -> dict[str, Any]:
-    """The request without None values: an absent field is nil in Lua, a null is not."""
+    """The request without None values: in Lua, an absent field is nil, but a JSON null is not."""
     written = asdict(question)
     for name, value in list(written.items()):
         if value is None:

@@ -1,4 +1,4 @@
-"""Token bucket: fills at the rate of the limit and is emptied by calls."""
+"""Token bucket: fills at the rate of a limit; each call takes quota from it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import math
 MINUTE_S = 60.0
 DAY_S = 86400.0
 PACE = 0.995
-"""Share of a limit that is used; the rest covers differences between two clocks."""
+"""Share of a limit that is used; the rest allows for differences between Assay's clock and the provider's."""
 BURST_S = 0.25
-"""Seconds of the rate that may be sent at once to catch up after a stall; providers permit a second or more."""
+"""Burst size in seconds of the rate, to catch up after a stall; providers permit a second's worth or more."""
 EXACT = 1e-9
 
 
 class Bucket:
     """Quota that fills at `rate` per second up to `capacity`; `level` was its content at time `at`.
 
-    A call needs its whole cost, or a full bucket if it costs more than the capacity: the level is then negative until
-    the overdraft is filled. So no window of T seconds spends more than rate * T + capacity, plus one such call. Time
-    fills the bucket only to its capacity; returned quota may exceed it.
+    A call needs its whole cost, or a full bucket if it costs more than the capacity; the level is then negative until
+    time has made up the difference. In any window of T seconds, calls therefore spend at most rate * T + capacity, plus
+    one such call. Time fills the bucket only up to its capacity; returned quota may exceed it.
     """
 
     __slots__ = ("at", "capacity", "level", "rate")
@@ -30,7 +30,7 @@ class Bucket:
         self.at = now
 
     def wait_s(self, cost: float, now: float) -> float:
-        """Seconds until `cost` can be taken: 0 if now, infinity if time alone does not suffice."""
+        """Seconds until `cost` is available: 0 if it is available now, infinity if the bucket does not fill over time."""
         level = self.level + (now - self.at) * self.rate
         if level > self.capacity:
             level = self.capacity if self.level < self.capacity else self.level
@@ -42,7 +42,7 @@ class Bucket:
         return missing / self.rate if self.rate else math.inf
 
     def refill_at(self, rate: float, *, capacity: float, now: float) -> None:
-        """Sets rate and capacity from now on; the time before counts at the old rate."""
+        """Sets the rate and the capacity from `now` on; until then, the bucket fills at the old rate."""
         self.wait_s(0.0, now)
         self.rate = rate
         if capacity < self.capacity:
@@ -50,18 +50,18 @@ class Bucket:
         self.capacity = capacity
 
     def bound(self, level: float) -> None:
-        """Caps the content at `level`; call `wait_s` for the same moment first."""
+        """Limits the content to `level`; call `wait_s` for the same time first."""
         if level < self.level:
             self.level = level
 
 
 def burst(rate: float) -> float:
-    """Calls that may be sent at once at that rate per second: a quarter of a second's, at least one."""
+    """Burst size at `rate` calls per second: a quarter second's worth of calls, at least one."""
     return max(1.0, rate * BURST_S)
 
 
 class RateMeter:
-    """Recent rate per second, counted in whole seconds so that counting costs almost nothing."""
+    """Measures the recent rate of events per second; counts per full second, so that the overhead is minimal."""
 
     __slots__ = ("_began", "_count", "_last")
 
@@ -79,7 +79,7 @@ class RateMeter:
         self._count += 1
 
     def per_second(self, now: float) -> float:
-        """The rate of the last full second; of the running second if there is none or it is long past."""
+        """The rate in the last full second, or in the current one if the last full second is unknown or long past."""
         running = now - self._began
         if self._last is not None and running < 1.0:
             return self._last

@@ -1,4 +1,4 @@
-"""Protocol of a rate limiter, and the state it reports.
+"""Protocol of a rate limiter, and the state of a lane that it reports.
 
 A lane is one model at one provider, written "provider:model"; limits apply to a lane.
 """
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneState:
-    """A lane at one moment, for progress: limits per minute (None: unknown), `rate_rpm` calls per minute now sent.
+    """State of a lane at one moment, for the progress display.
 
-    `paused_s` is the remaining time of a pause that the provider requested; `share` is this worker's part of the
-    limits.
+    Limits are None if unknown; `rate_rpm` is the current rate in calls per minute; `concurrency` is the maximum number
+    of calls in flight; `paused_s` is the remaining time of a pause that the provider requested; `share` is this worker's
+    share of the limits.
     """
 
     limit_rpm: float | None
@@ -34,26 +35,26 @@ class LaneState:
 
 
 class Limiter(Protocol):
-    """Schedules the calls of each lane; each `acquire` that returns is followed by one `release`."""
+    """Schedules the calls of each lane; after each successful `acquire`, `release` must be called once."""
 
     async def acquire(self, lane: str, tokens: int) -> float:
-        """The call may be sent and holds a place in flight and `tokens` of quota; returns the milliseconds waited.
+        """Waits until a call may be sent, and reserves a slot and `tokens` for it; returns the milliseconds waited.
 
-        Does not suspend if there is nothing to wait for. A cancelled wait holds nothing.
+        Does not suspend if there is nothing to wait for. If the wait is cancelled, nothing is reserved.
         """
         ...
 
     def release(self, lane: str, *, held_tokens: int, used_tokens: int | None, outcome: Reply | CallFailure) -> None:
-        """Releases the place in flight and unused tokens, and reports the outcome to the controller.
+        """Releases the call's slot and its unused tokens, and records the outcome.
 
-        `used_tokens` is None where usage is unknown: the held tokens then count as used.
+        `used_tokens` is None if usage is unknown; all held tokens then count as used.
         """
         ...
 
     def states(self) -> Mapping[str, LaneState]:
-        """State of every lane used so far."""
+        """The state of every lane used so far."""
         ...
 
     async def close(self) -> None:
-        """Releases everything this worker holds, here and where limits are shared."""
+        """Closes connections and releases this worker's share of the rate limits."""
         ...

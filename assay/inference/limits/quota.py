@@ -1,4 +1,4 @@
-"""Quota of one lane: requests, tokens, the day's requests, and a pause if the provider requested one."""
+"""Quota of one lane: requests, tokens, requests per day, and a pause if the provider requested one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assay.inference.limits.pacing import Bucket
 
 
 class Flight(NamedTuple):
-    """A sent call: its time, and the lane's totals up to and including it."""
+    """A call in flight: the time it was sent, and the lane's total requests and tokens up to and including it."""
 
     sent_at: float
     requests: int
@@ -16,7 +16,7 @@ class Flight(NamedTuple):
 
 
 class Quota:
-    """The buckets of a lane; None where no such limit is known."""
+    """The buckets of a lane; a bucket is None if its limit is unknown."""
 
     __slots__ = ("day", "paused_until", "requests", "sent_requests", "sent_tokens", "tokens")
 
@@ -29,7 +29,7 @@ class Quota:
         self.sent_tokens = 0
 
     def wait_s(self, tokens: int, now: float) -> float:
-        """Seconds until a call with this number of tokens may be sent; infinity if it needs a new lease."""
+        """Seconds until a call with `tokens` tokens may be sent; infinity if the call needs a new lease."""
         wait = self.paused_until - now
         if self.requests is not None:
             wait = max(wait, self.requests.wait_s(1.0, now))
@@ -40,7 +40,7 @@ class Quota:
         return wait
 
     def take(self, tokens: int, now: float) -> Flight:
-        """Takes the quota of a call that is sent."""
+        """Takes the quota for a call that is sent now."""
         self.sent_requests += 1
         self.sent_tokens += tokens
         if self.requests is not None:
@@ -52,7 +52,7 @@ class Quota:
         return Flight(now, self.sent_requests, self.sent_tokens)
 
     def settle(self, tokens: int) -> None:
-        """Returns unused tokens to the bucket; a negative number is usage beyond the held tokens."""
+        """Returns unused tokens to the bucket; a negative number takes tokens used beyond the reserved ones."""
         if self.tokens is not None:
             self.tokens.level += tokens
 
@@ -63,12 +63,12 @@ class Quota:
                 bucket.level += amount
 
     def at_provider(self, flight: Flight, *, remaining: int, rate: float, now: float) -> float:
-        """Requests in the provider's bucket now, from the headers of a response.
+        """Requests that remain in the provider's bucket at `now`, computed from the headers of a response.
 
-        Since then the bucket filled at `rate` and was emptied by the calls sent after that one.
+        Since the call of that response was sent, the bucket filled at `rate`, and later calls took quota from it.
         """
         return remaining + rate * (now - flight.sent_at) - (self.sent_requests - flight.requests)
 
     def tokens_at_provider(self, flight: Flight, *, remaining: int, rate: float, now: float) -> float:
-        """Tokens in the provider's bucket now; see `at_provider`."""
+        """Tokens that remain in the provider's bucket at `now`; see `at_provider`."""
         return remaining + rate * (now - flight.sent_at) - (self.sent_tokens - flight.tokens)

@@ -1,7 +1,7 @@
-"""Rate limiter of many workers on one Redis: each leases quota for a short time, so that all stay within one limit.
+"""Rate limiter for workers that share one Redis: each leases quota for a short time, so that all stay within one limit.
 
-While Redis is away, a worker continues with its last share, by its own clock. The division among workers is in
-`lease.lua`, its requests and responses in `leases.py`.
+While Redis is unavailable, a worker continues with its last share of the limits. `lease.lua` divides the quota among
+the workers; its requests and responses are in `leases.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from assay.inference.endpoint.replies import Reply
 
 SLICE_S = 0.1
-"""Seconds between two leases; short, so that a dead worker holds little and no burst builds up."""
+"""Seconds between two leases; short, so that a stopped worker holds little quota and bursts stay small."""
 STOCK_S = 2 * SLICE_S
 IDLE_S = 1.0
 RETRY_S = 1.0
@@ -39,7 +39,7 @@ class Leases(Protocol):
     """Source of leases."""
 
     async def request(self, lane: str, request: LeaseRequest) -> LimitLease:
-        """Takes the lease, or raises `RedisUnavailable`."""
+        """Requests the lease and returns it, or raises `RedisUnavailable`."""
         ...
 
     async def close(self) -> None:
@@ -48,7 +48,10 @@ class Leases(Protocol):
 
 
 class SharedLimiter:
-    """See `Limiter`; belongs to one event loop. Runs share fairly by `run_id`, then the workers of a run."""
+    """See `Limiter`; must be used in one event loop.
+
+    The limits are divided equally among runs (`run_id`), and a run's share equally among its workers.
+    """
 
     def __init__(
         self,
@@ -65,13 +68,13 @@ class SharedLimiter:
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
         self._busy: set[str] = set()
-        self._away = False
+        self._is_alone = False
         self._woken = asyncio.Event()
         self._leasing: asyncio.Task[None] | None = None
 
     @classmethod
     def through(cls, url: str, stated: Callable[[str], LaneLimits], *, run_id: str) -> SharedLimiter:
-        """A limiter that shares its limits with every other on the same Redis."""
+        """A limiter that shares its limits with all other limiters on the same Redis."""
         return cls(stated, RedisLeases(url), run_id=run_id)
 
     async def acquire(self, lane: str, tokens: int) -> float:
@@ -93,17 +96,17 @@ class SharedLimiter:
 
     async def close(self) -> None:
         """See `Limiter.close`."""
-        await cancel_and_wait(self._leasing)  # `_ended` reports its errors
+        await cancel_and_wait(self._leasing)  # `_ended` handles its errors
         for name, lane in self._lanes.items():
             lane.stop()
-            if not self._away:
+            if not self._is_alone:
                 with suppress(RedisUnavailable):
                     await self._leases.request(name, self._question(lane, wants=False, leaving=True))
         await self._leases.close()
 
     def _open(self, name: str) -> Lane:
         now = self._clock()
-        control = Controller(self._stated(name), now=now, leased=not self._away)
+        control = Controller(self._stated(name), now=now, leased=not self._is_alone)
         lane = self._lanes[name] = Lane(control, clock=self._clock)
         if self._leasing is None:
             self._leasing = asyncio.create_task(self._keep_leasing())
@@ -118,7 +121,7 @@ class SharedLimiter:
             for name in tuple(self._busy):
                 await self._lease(name, self._lanes[name])
             with suppress(TimeoutError):
-                async with asyncio.timeout(RETRY_S if self._away else SLICE_S):
+                async with asyncio.timeout(RETRY_S if self._is_alone else SLICE_S):
                     await self._woken.wait()
 
     async def _lease(self, name: str, lane: Lane) -> None:
@@ -127,8 +130,8 @@ class SharedLimiter:
         lane.control.noticed = Observed429s()
         try:
             lease = await self._leases.request(name, request)
-        except RedisUnavailable as away:
-            self._go_alone(away)
+        except RedisUnavailable as error:
+            self._use_own_share(error)
             return
         self._return()
         self._take(lane, request, lease)
@@ -138,7 +141,7 @@ class SharedLimiter:
     def _question(self, lane: Lane, *, wants: bool, leaving: bool) -> LeaseRequest:
         now, control = self._clock(), lane.control
         noticed = control.noticed
-        held = Amounts() if self._away else _held(control)
+        held = Amounts() if self._is_alone else _held(control)
         want, need = _wanted(lane) if wants else (Amounts(), Amounts())
         refused, paused = noticed.refused_sent_at, noticed.paused_until
         return LeaseRequest(
@@ -188,34 +191,34 @@ class SharedLimiter:
         lane.advance()
 
     def _ended(self, leasing: asyncio.Task[None]) -> None:
-        """Wakes the callers that wait for a lease, whatever ended the renewal task."""
+        """Switches to this worker's own share if the leasing task failed, so that no caller waits for a lease forever."""
         if not leasing.cancelled() and (error := leasing.exception()) is not None:
-            self._go_alone(RedisUnavailable(type(error).__name__))
+            self._use_own_share(RedisUnavailable(type(error).__name__))
 
-    def _go_alone(self, away: RedisUnavailable) -> None:
-        if not self._away:
+    def _use_own_share(self, error: RedisUnavailable) -> None:
+        if not self._is_alone:
             LOG.warning(
-                "Redis is away (%s): rate limits continue with this worker's last share until it is back.", away
+                "Redis is unavailable (%s): until it responds, rate limits use this worker's last share.", error
             )
-        self._away = True
+        self._is_alone = True
         for lane in self._lanes.values():
             lane.control.stand_alone(now=self._clock())
             lane.advance()
 
     def _return(self) -> None:
-        if self._away:
-            LOG.info("Redis is back: rate limits are shared again.")
-        self._away = False
+        if self._is_alone:
+            LOG.info("Redis is available again: rate limits are shared again.")
+        self._is_alone = False
 
 
 def _held(control: Controller) -> Amounts:
-    """Leased quota that is not spent; overspent quota is owed."""
+    """Leased quota that is not spent; negative if more was spent than leased."""
     requests, tokens = control.quota.requests, control.quota.tokens
     return Amounts(requests=requests.level if requests else 0.0, tokens=tokens.level if tokens else 0.0)
 
 
 def _wanted(lane: Lane) -> tuple[Amounts, Amounts]:
-    """The amount that covers the next intervals, and the minimum for the first call in the queue."""
+    """The quota wanted for the next `STOCK_S` seconds, and the minimum for the first call in the queue."""
     control = lane.control
     requests, tokens = control.quota.requests, control.quota.tokens
     first = lane.next_tokens()

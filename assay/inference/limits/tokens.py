@@ -1,7 +1,7 @@
-"""Estimates a call's tokens before it is sent, from the lengths and usage of earlier calls.
+"""Estimates the tokens of a call before it is sent, from the size and the usage of earlier calls.
 
-Uses no tokenizer: each provider has its own, and loading one needs the network. A running mean of bytes per token,
-learned from reported usage, is within a few percent for the texts of one task.
+No tokenizer is used: each provider has its own, and loading one requires network access. A running mean of bytes per
+token, learned from reported usage, is accurate to within a few percent for the texts of one task.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 FIRST_BYTES_PER_TOKEN = 3.5
 FIRST_WEIGHT_TOKENS = 200.0
 KEPT = 0.98
-"""Weight of the previous mean against the next call: an average over about 50 calls."""
+"""Weight of the previous mean when it is updated: an average over about 50 calls."""
 OUTPUT_TOKENS_UNSTATED = 1024
 
 
 class TokenEstimator:
-    """Token estimates of one lane and task, as texts and tokenizers differ."""
+    """Token estimates for one lane and one task, because texts and tokenizers differ between them."""
 
     __slots__ = ("_bytes", "_output", "_output_calls", "_tokens")
 
@@ -32,12 +32,12 @@ class TokenEstimator:
     def estimate(self, body_bytes: int, *, max_tokens: int | None) -> int:
         """Input and output tokens that the call may use, at least 1.
 
-        Output counts as `max_tokens` where the call states it, as providers count; otherwise as the mean so far.
+        Output is `max_tokens` if the call states it, because providers count it so; otherwise the mean output so far.
         """
         return max(1, round(body_bytes / self.bytes_per_token) + (max_tokens or self._usual_output()))
 
     def learn(self, body_bytes: int, *, input_tokens: int | None, output_tokens: int | None) -> None:
-        """Includes this call's reported usage in the next estimate; None was not reported."""
+        """Updates the estimates with the usage of a call; a value is None if the provider did not report it."""
         if input_tokens and body_bytes > 0:
             self._bytes = self._bytes * KEPT + body_bytes
             self._tokens = self._tokens * KEPT + input_tokens

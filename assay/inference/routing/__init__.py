@@ -1,4 +1,4 @@
-"""Routing: rules on record fields, cascades by confidence, and the cost of a request without routing."""
+"""Routing: rules on record fields, cascades based on confidence, and the cost of a request without routing."""
 
 from assay.inference.routing.confidence import answer_confidence, stated_confidence
 from assay.inference.routing.counterfactual import counterfactual_cost

@@ -1,4 +1,4 @@
-"""Confidence of a response from 0 to 1: from token probabilities, or as the response states it.
+"""Confidence in a response, from 0 to 1: computed from token probabilities, or as stated in the response.
 
 Neither is a calibrated probability of correctness; `assay route fit` finds the threshold that gives a guarantee.
 """
@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 STRUCTURE = ' \t\r\n{}[],:"'
-"""JSON characters around values: a token of these alone is formatting, not content."""
+"""JSON characters around values; a token of only these characters is formatting, not content."""
 
 
 def answer_confidence(choice: Mapping[str, Any]) -> float | None:
-    """The probability of the response's least probable token, from `logprobs.content` of one choice.
+    """The probability of the least probable token in the response, from `logprobs.content` of one choice.
 
-    The minimum, not the mean: under a JSON schema most tokens are forced and have a probability of about 1, so the mean
-    reflects the length of the response, and the minimum the token that decided it. Quantiles of token probabilities,
-    including the minimum, also defer better than sums and means in Gupta et al., "Language Model Cascades: Token-Level
-    Uncertainty and Beyond", ICLR 2024. Tokens of JSON's own characters are excluded.
+    The minimum is used instead of the mean, because under a JSON schema most tokens are forced and have a probability of
+    about 1: the mean reflects the length of the response, the minimum the token that decided its content. In Gupta et
+    al., "Language Model Cascades: Token-Level Uncertainty and Beyond", ICLR 2024, quantiles of token probabilities,
+    including the minimum, are also better criteria for deferral than sums and means. Tokens that consist of JSON
+    punctuation are excluded.
 
-    None if the provider returned no usable log probabilities.
+    Returns None if the provider returned no usable log probabilities.
     """
     logprobs = choice.get("logprobs")
     tokens = logprobs.get("content") if isinstance(logprobs, Mapping) else None
@@ -38,7 +39,7 @@ def answer_confidence(choice: Mapping[str, Any]) -> float | None:
 
 
 def stated_confidence(output: Mapping[str, Any], field: str) -> float | None:
-    """The number from 0 to 1 in that field of the output; None if the field is missing or out of range."""
+    """The number in the field `field` of the output; None if it is missing, not a number or not from 0 to 1."""
     value = output.get(field)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return None
@@ -46,7 +47,7 @@ def stated_confidence(output: Mapping[str, Any], field: str) -> float | None:
 
 
 def _logprob(token: object) -> float | None:
-    """The token's log probability, with rounding above 0 removed; None if it is not one."""
+    """The token's log probability, at most 0; None if it is missing or not a number."""
     value = token.get("logprob") if isinstance(token, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None

@@ -1,4 +1,4 @@
-"""Cost of a request without its router."""
+"""Computes what a request would have cost without its router."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ANSWER = CallPurpose.ANSWER
 def counterfactual_cost(
     responses: Sequence[Response], *, route: str | None, last: RouteSpec, prices: PriceBook
 ) -> Decimal | None:
-    """Cost in USD of one call to the last route: the tokens of the kept response's call at that model's price.
+    """Cost in USD of one call to the last route: the tokens of the kept response at the price of that route's model.
 
-    `route` is the one whose response is kept; of a repaired response the first call counts, because the last route
-    might not have needed the repair. Tokens are those counted by the route that was used; another model's tokenizer may
-    count differently. None without a kept response, without usage (a cached response), or if the last route's model has
-    no price.
+    `route` is the route whose response was kept. If the response was repaired, the first call counts, because the last
+    route might not have needed a repair. The tokens are those counted on `route`; the tokenizer of a different model may
+    count differently. Returns None if no response was kept, if it has no usage (a cached response), or if the last
+    route's model has no price.
     """
     first = [row for row in responses if row.route == route and row.purpose == ANSWER and row.input_tokens is not None]
     usage = _usage(first[-1]) if first else None

@@ -9,10 +9,10 @@ from assay.tasks.spec import RouteSpec
 
 
 class Router(Protocol):
-    """Selects the routes of a request, and decides after each valid response whether to request the next one."""
+    """Selects the routes of a request, and decides after each valid response whether to call the next route."""
 
     def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
-        """The routes for a record with these (masked) fields, in the order of use; at least one."""
+        """The routes for a record with these (masked) fields, in the order in which they are called; at least one."""
         ...
 
     def escalates(
@@ -23,5 +23,5 @@ class Router(Protocol):
         confidence: float | None,
         fields: Mapping[str, str] | None = None,
     ) -> str | None:
-        """The reason to request the next route although `route` gave a valid response; None keeps the response."""
+        """The reason to call the next route although the response of `route` is valid; None to keep the response."""
         ...

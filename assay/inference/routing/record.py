@@ -1,4 +1,4 @@
-"""The JSON column `predictions.routing`, written and read."""
+"""Writes and reads the JSON column `predictions.routing`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from assay.tasks.spec import RouteSpec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalation:
-    """A route that was followed by the next; `reason` is the router's, or the kind of failure without a valid response."""
+    """An escalation from `route` to the next route.
+
+    `reason` is the router's reason, or the kind of failure if the route returned no valid response.
+    """
 
     route: str
     reason: str
@@ -24,9 +27,9 @@ class Escalation:
 def routing_column(
     routes: Sequence[RouteSpec], escalations: Sequence[Escalation] = (), *, confidence: float | None = None
 ) -> JsonText | None:
-    """The JSON of `routing`: the routes, the escalations with their reasons, the confidence of the kept response.
+    """The JSON of `routing`: the routes, the escalations and their reasons, and the confidence in the kept response.
 
-    None if there is nothing to record: one route, no confidence.
+    Returns None if there is nothing to record: a single route without confidence.
     """
     if len(routes) < 2 and not escalations and confidence is None:
         return None
@@ -41,7 +44,7 @@ def routing_column(
 
 
 def landed_confidence(routing: str | Mapping[str, Any] | None) -> float | None:
-    """The confidence of the kept response in a landed `routing`, as text or parsed; None if there is none."""
+    """The confidence in the kept response, from a landed `routing` value (JSON text or parsed); None if there is none."""
     content = orjson.loads(routing) if isinstance(routing, str) else routing
     found = content.get("confidence") if isinstance(content, Mapping) else None
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None

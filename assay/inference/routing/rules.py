@@ -1,4 +1,4 @@
-"""The routes of a task by its rules: `when` selects them by record fields, `escalate` by the response."""
+"""A router that applies the rules in `task.yml`: `when` tests the record's fields, `escalate` tests the response."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Holds = Callable[[str], bool]
 
 
 class RuleRouter:
-    """The routes in the order of `task.yml`, without those whose `when` does not hold.
+    """Selects the routes of `task.yml` whose `when` holds, in their order in the file.
 
-    `checks` has a scorer for each name in an `escalate` block.
+    `checks` maps each name in an `escalate` block to its scorer.
     """
 
     def __init__(self, routes: Sequence[RouteSpec], *, checks: Mapping[str, Scorer]) -> None:
@@ -31,7 +31,7 @@ class RuleRouter:
         self._is_same_for_all = not any(route.when for route in self._routes)
 
     def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
-        """See `Router.routes`; a missing field counts as an empty text."""
+        """See `Router.routes`; a missing field counts as empty text."""
         if self._is_same_for_all:
             return self._routes
         return tuple(
@@ -46,10 +46,10 @@ class RuleRouter:
         confidence: float | None,
         fields: Mapping[str, str] | None = None,
     ) -> str | None:
-        """See `Router.escalates`: `check:NAME`, `unscored:NAME`, `low_confidence` or `no_confidence`.
+        """See `Router.escalates`; returns `check:NAME`, `unscored:NAME`, `low_confidence`, `no_confidence` or None.
 
-        A response is kept only if every check passed and the confidence is known: an unscored check and a missing
-        confidence escalate too.
+        A response is kept only if every check passed and its confidence is known: an unscored check and a missing
+        confidence lead to an escalation too.
         """
         for name in route.escalate.checks:
             judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), OK))
@@ -60,7 +60,7 @@ class RuleRouter:
 
 
 def rule_router(task: Task) -> RuleRouter:
-    """The router of the task with the scorers that its routes name."""
+    """The router of the task, with the scorers that its routes refer to."""
     used = {name for route in task.spec.routes for name in route.escalate.checks}
     checks = {
         check.name: build_scorer(check.type, check.parameters, task_dir=task.folder)
@@ -82,7 +82,7 @@ def _rules(when: Mapping[str, Condition]) -> tuple[tuple[str, Holds], ...]:
 
 
 def _tests(condition: Condition) -> list[Holds]:
-    """One test per part of the condition."""
+    """One test for each comparison in the condition; all must hold."""
     tests: list[Holds] = []
     if condition.equals is not None:
         tests.append(condition.equals.__eq__)

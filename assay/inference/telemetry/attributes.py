@@ -1,7 +1,7 @@
-"""Span attributes: OpenTelemetry's GenAI semantic conventions, and Assay's own under `assay.`.
+"""Span attributes: OpenTelemetry's GenAI semantic conventions, and Assay's own attributes, which start with `assay.`.
 
-A string chosen by an endpoint becomes an attribute only if it looks like a name, so that no content gets into a span.
-Names as of https://github.com/open-telemetry/semantic-conventions-genai (status Development), read 2026-11-25; the
+A string from an endpoint becomes an attribute only if it looks like a name, so that spans contain no content. Attribute
+names are from https://github.com/open-telemetry/semantic-conventions-genai (status: Development) as of 2026-11-25; the
 constants in `opentelemetry-semantic-conventions` are deprecated in its favor.
 """
 
@@ -27,7 +27,7 @@ Server = tuple[str, int]
 
 
 def server_of(base_url: str) -> Server | None:
-    """Host and port of an endpoint, without the rest of its URL; None when it has none."""
+    """Host and port in an endpoint's URL, without the rest of the URL; None if the URL has no host or port."""
     try:
         parts = urlsplit(base_url)
         port = parts.port or PORTS.get(parts.scheme)
@@ -37,12 +37,12 @@ def server_of(base_url: str) -> Server | None:
 
 
 def of_run(facts: RunFacts) -> dict[str, Value]:
-    """Attributes of every span of a run."""
+    """Attributes that every span of a run has."""
     return {"assay.run_id": facts.run_id, "assay.task": facts.task}
 
 
 def of_workflow(facts: RunFacts) -> dict[str, Value]:
-    """Attributes of the run's own span that are known at its start."""
+    """Attributes of the run's own span that are known when the run starts."""
     return {
         **of_run(facts),
         "gen_ai.operation.name": INVOKE_WORKFLOW,
@@ -55,7 +55,7 @@ def of_workflow(facts: RunFacts) -> dict[str, Value]:
 
 
 def of_request(prediction: Prediction | None) -> dict[str, Value]:
-    """Attributes of a request: its final status."""
+    """Attributes of a request's span; `prediction` is None if the run stopped during the request."""
     if prediction is None:
         return {"assay.status": SpanStatus.STOPPED, "error.type": SpanStatus.STOPPED}
     return _stated(
@@ -71,7 +71,7 @@ def of_request(prediction: Prediction | None) -> dict[str, Value]:
 
 
 def of_call(response: Response, server: Server | None) -> dict[str, Value]:
-    """Attributes of one call from its row, without messages."""
+    """Attributes of a call's span, from its row; without the messages."""
     host, port = server or (None, None)
     reason = response.finish_reason
     stated = _stated(
@@ -98,7 +98,7 @@ def of_call(response: Response, server: Server | None) -> dict[str, Value]:
 
 
 def _of_call_here(response: Response) -> dict[str, Value]:
-    """Assay's own attributes of a call; amounts in USD, times in ms."""
+    """Assay's own attributes of a call's span; amounts in USD, times in ms."""
     return _stated(
         {
             "assay.call_id": response.call_id,
@@ -115,7 +115,7 @@ def _of_call_here(response: Response) -> dict[str, Value]:
 
 
 def _name(text: str | None) -> str | None:
-    """The text if it can be a model name or an id; None for an address, a sentence or a control character."""
+    """The text if it looks like a model name or an id; None for other text, e.g. an email address or a sentence."""
     return text if text is not None and NAME.fullmatch(text) else None
 
 

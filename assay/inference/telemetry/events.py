@@ -1,7 +1,7 @@
-"""The log of a run: one JSON line per event, with numbers and names only.
+"""The log of a run: one JSON line per event, containing only numbers and names.
 
-A field that is not listed below, or a text that does not look like a name, is omitted; the line then lists the withheld
-fields.
+A field that is not listed below, or whose text does not look like a name, is omitted; the line then lists its name under
+`withheld`.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ EVENTS: Mapping[str, tuple[str, ...]] = {
     "run_stopped": ("status", "records", "predictions", "calls"),
     "run_finished": ("status", "records", "predictions", "calls", "ms"),
 }
-"""Fields of each event, besides `at`, `event`, `run_id`, `withheld` and `left_out`."""
+"""Fields of each event, in addition to `at`, `event`, `run_id`, `withheld` and `left_out`."""
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:/+-]{0,99}")
 CONFIGURED = frozenset({"task", "variant", "lane", "route"})
-"""Fields with names from the project's own files, in any form, e.g. the model `@cf/meta/llama`."""
+"""Fields whose values come from the project's own files and may have any form, e.g. the model `@cf/meta/llama`."""
 LINES_PER_SECOND = 100
-"""Maximum lines of one event; more are counted in the field `left_out` of the next line."""
+"""Maximum number of lines per event and second; further ones are counted in the field `left_out` of the next line."""
 FILE_BYTES, OLDER_FILES = 10_000_000, 2
 SECONDS_PER_DAY = 86400
 
 
 class RunLog:
-    """A run's log: a file of up to 10 MB and two older ones; thread-safe."""
+    """Writes a run's log to a file of up to 10 MB, and keeps two older files; thread-safe."""
 
     def __init__(
         self, path: Path, run_id: str, *, clock: Callable[[], float] = time.time, file_bytes: int = FILE_BYTES
@@ -95,7 +95,7 @@ class RunLog:
 
 
 class _LogFile(RotatingFileHandler):
-    """A file that is created with the first line; an error is reported once on stderr and stops nothing."""
+    """A log file, created with its first line; the first error is reported on stderr, and the run continues."""
 
     def __init__(self, path: Path, file_bytes: int) -> None:
         self._is_reported = False
@@ -111,9 +111,9 @@ class _LogFile(RotatingFileHandler):
 
 
 def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: int = 30) -> RunLog:
-    """The log of the run in `folder`, one file per shard; logs of runs older than `keep_days` are removed.
+    """Opens the log of the run in `folder`, one file per shard, and removes logs that are older than `keep_days` days.
 
-    If the folder cannot be created or read, the first line reports it; the run continues.
+    If the folder cannot be created or read, writing the first line reports the error; the run continues.
     """
     part = "" if shard is None else f".shard-{shard}"
     oldest = time.time() - keep_days * SECONDS_PER_DAY
@@ -123,12 +123,12 @@ def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: 
             if file.stat().st_mtime < oldest:
                 file.unlink(missing_ok=True)
     except OSError:
-        pass  # the log file meets the same error and reports it
+        pass  # writing the log file raises the same error, which is reported then
     return RunLog(folder / f"{run_id}{part}.jsonl", run_id)
 
 
 def _allowed_fields(name: str, fields: Mapping[str, Field]) -> dict[str, object]:
-    """The event's fields in their order, and the names of the withheld ones."""
+    """The event's fields, in the order of `EVENTS`, and the names of the withheld fields."""
     known = EVENTS.get(name, ())
     kept: dict[str, object] = {
         field: fields[field] for field in known if field in fields and _is_allowed(field, fields[field])

@@ -1,6 +1,7 @@
-"""Delivery of spans: batched in its own thread, counted, abandoned after a time-out.
+"""Exports spans in batches from a separate thread, counts them, and gives up after a timeout.
 
-A collector that refuses, hangs or is away costs spans, never a run. The OTLP exporter is the extra `otel`.
+If the collector rejects spans, hangs or is unreachable, spans are lost but the run continues. The extra `otel` installs
+the OTLP exporter.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from assay.inference.telemetry.spans import OpenTelemetryTracing, RunIds, Traced
 from assay.version import code_version
 
 REQUEST_SECONDS = 3.0
-"""Maximum seconds of one delivery, including retries."""
+"""Maximum number of seconds for exporting one batch, including retries."""
 CLOSE_SECONDS = 4.0
 GIVING_UP_SECONDS = 0.5
 QUEUE_SPANS = 4096
@@ -32,8 +33,8 @@ LIBRARY = "opentelemetry"
 
 
 @dataclass
-class Counted(SpanProcessor):
-    """Counts ended spans, because spans that never reach the exporter are lost."""
+class SpanCounter(SpanProcessor):
+    """Counts the spans that have ended, from which the number of lost spans is computed."""
 
     ended: int = 0
 
@@ -42,8 +43,8 @@ class Counted(SpanProcessor):
         self.ended += 1
 
 
-class Delivering(SpanExporter):
-    """Passes batches to `exporter` and counts the delivered spans."""
+class CountingExporter(SpanExporter):
+    """Passes batches of spans to `exporter` and counts the exported spans."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -67,16 +68,19 @@ class Delivering(SpanExporter):
 
 
 @dataclass
-class Closing:
-    """Ends delivery: waits up to `patience_s`, less if the last batch already failed."""
+class ExportShutdown:
+    """Stops the export of spans: waits up to `patience_s`, or less if the last batch failed."""
 
     provider: TracerProvider
-    exporter: Delivering
-    counted: Counted
+    exporter: CountingExporter
+    counted: SpanCounter
     patience_s: float = CLOSE_SECONDS
 
     def __call__(self) -> Delivery:
-        """Waits at most `patience_s` plus half a second; a thread that still hangs ends with the process."""
+        """Waits at most `patience_s` plus half a second, and returns the numbers of exported and lost spans.
+
+        A thread that still hangs then ends with the process.
+        """
         ending = threading.Thread(target=self.provider.shutdown, name="assay-spans-ending", daemon=True)
         ending.start()
         until = time.monotonic() + self.patience_s
@@ -92,8 +96,8 @@ class Closing:
 def traced(
     run: TracedRun, exporter: SpanExporter, *, service: str, patience_s: float = CLOSE_SECONDS
 ) -> OpenTelemetryTracing:
-    """Tracing of `run` whose spans go to `exporter` in a thread of their own; spans that it cannot take are dropped."""
-    ids, delivering, counted = RunIds(), Delivering(exporter), Counted()
+    """Tracing of `run` that exports spans through `exporter` in a separate thread; drops spans if its queue is full."""
+    ids, delivering, counted = RunIds(), CountingExporter(exporter), SpanCounter()
     provider = TracerProvider(
         sampler=ALWAYS_ON,  # `spans.py` samples the requests
         resource=Resource.create({"service.name": service, "service.version": code_version()}),
@@ -106,11 +110,11 @@ def traced(
             delivering, max_queue_size=QUEUE_SPANS, schedule_delay_millis=EVERY_MS, max_export_batch_size=BATCH_SPANS
         )
     )
-    return OpenTelemetryTracing(provider, run, ids=ids, close=Closing(provider, delivering, counted, patience_s))
+    return OpenTelemetryTracing(provider, run, ids=ids, close=ExportShutdown(provider, delivering, counted, patience_s))
 
 
 def otlp_exporter(endpoint: str) -> SpanExporter:
-    """An exporter to the URL over OTLP/HTTP; headers and certificates from `OTEL_EXPORTER_OTLP_*` variables.
+    """An OTLP/HTTP exporter to the URL; headers and certificates are read from `OTEL_EXPORTER_OTLP_*` variables.
 
     Raises:
         UsageError: the exporter is not installed.
@@ -119,11 +123,11 @@ def otlp_exporter(endpoint: str) -> SpanExporter:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise UsageError(
-            f"Spans are to go to {endpoint}, but the exporter is not installed: expected the package "
-            "opentelemetry-exporter-otlp-proto-http",
+            f"Trace export to {endpoint} is configured, but the package opentelemetry-exporter-otlp-proto-http is not "
+            "installed",
             next_step="install the extra `otel`, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
         ) from error
-    # The library would write a line to stderr for each batch that fails; `Delivery` reports it once, at the end.
+    # The library would write a line to stderr for each failed batch; `Delivery` reports the lost spans once, at the end.
     library = logging.getLogger(LIBRARY)
     if not library.handlers:
         library.addHandler(logging.NullHandler())

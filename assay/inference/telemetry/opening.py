@@ -1,6 +1,6 @@
-"""Opens the tracing and the log of one run from the settings.
+"""Opens the tracing of one run according to the settings.
 
-The OpenTelemetry SDK is imported only when tracing is on.
+The OpenTelemetry SDK is imported only if tracing is enabled.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from assay.settings.traces import TraceSettings
 
 
 def open_tracing(traces: TraceSettings, facts: RunFacts, *, base_urls: Mapping[str, str]) -> Tracing:
-    """Tracing of the run by the settings; `base_urls` are those of the providers, by name.
+    """Tracing of the run according to the settings; `base_urls` maps each provider to its base URL.
 
     Raises:
-        UsageError: tracing is on and the exporter is not installed.
+        UsageError: tracing is enabled, but the exporter is not installed.
     """
     if traces.endpoint is None:
         return NoTracing()

@@ -1,4 +1,4 @@
-"""Protocols through which a run is observed, and their implementations that do nothing."""
+"""Protocols of a run's tracing and log, and implementations that do nothing."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from assay.records import Prediction, Response
 from assay.records.statuses import RunStatus
 
 Field = int | float | str | None
-"""Value of a log field: a number, or a name that the program or its configuration chose."""
+"""Value of a log field: a number, or a name from Assay's code or configuration."""
 
 
 class Events(Protocol):
     """Receives the events of a run."""
 
     def emit(self, name: str, **fields: Field) -> None:
-        """Logs the event with its fields listed in `events.EVENTS`; never raises, never blocks."""
+        """Logs the event with the fields listed in `events.EVENTS`; never raises and never blocks."""
         ...
 
 
@@ -28,11 +28,11 @@ class RequestSpan(Protocol):
 
     @property
     def trace_id(self) -> str:
-        """32 hexadecimal digits, for `responses.trace_id`."""
+        """32 hexadecimal digits, as written to the column `responses.trace_id`."""
         ...
 
     def end(self, prediction: Prediction | None, responses: Sequence[Response] = ()) -> None:
-        """Ends the request: emits its span with one child span per call. Call it once."""
+        """Ends the request and emits its span with one child span per call; must be called once."""
         ...
 
 
@@ -40,13 +40,13 @@ class RequestTracing(Protocol):
     """Starts the spans of requests."""
 
     def start_request(self, position: int, *, epoch: int) -> RequestSpan:
-        """Starts the request of the record at that position of the input."""
+        """Starts the span of the request for the record at `position` of the input."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """Outcome of a run for its span; times in UTC."""
+    """Outcome of a run, for the attributes of its span; times in UTC."""
 
     started_at: datetime
     ended_at: datetime
@@ -58,7 +58,7 @@ class RunEnd:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Number of exported and of lost spans of one process."""
+    """Numbers of exported and lost spans in one process."""
 
     exported: int = 0
     lost: int = 0
@@ -69,33 +69,33 @@ class Tracing(Protocol):
 
     @property
     def trace_id(self) -> str | None:
-        """32 hexadecimal digits, the same in every process of the run; None when the run is not traced."""
+        """32 hexadecimal digits, the same in every process of the run; None if the run is not traced."""
         ...
 
     @property
     def per_request(self) -> RequestTracing | None:
-        """Tracing of requests for the engine; None when requests are not traced."""
+        """Tracing of requests, for the engine; None if requests are not traced."""
         ...
 
     def stage(self, name: str) -> AbstractContextManager[None]:
-        """The block is a stage of the run (`admit`, `batch`, `answer`, `score`), the parent of spans started inside."""
+        """Context manager for the span of a stage (`admit`, `batch`, `answer`, `score`); spans inside are its children."""
         ...
 
     def shard(self, number: int) -> AbstractContextManager[None]:
-        """The block works on one shard, the parent of spans started inside."""
+        """Context manager for the span of a shard; spans started inside are its children."""
         ...
 
     def finish_run(self, end: RunEnd) -> None:
-        """Emits the run's own span, the ancestor of its stages in all processes."""
+        """Emits the run's own span, the parent of its stages in all processes."""
         ...
 
     def close(self) -> Delivery:
-        """Spans are delivered, or abandoned after 5 s at most; call it once, last."""
+        """Exports the remaining spans, and gives up after 5 s at most; must be called once, at the end."""
         ...
 
 
 class NoTracing:
-    """Tracing that is off."""
+    """Disabled tracing."""
 
     trace_id = None
     per_request = None
@@ -117,7 +117,7 @@ class NoTracing:
 
 
 class NoEvents:
-    """A log that discards events."""
+    """A disabled log, which discards events."""
 
     def emit(self, name: str, **fields: Field) -> None:
         """See `Events.emit`."""

@@ -1,11 +1,11 @@
-"""Spans of a run with the OpenTelemetry SDK: run, stage, shard, request, call.
+"""Creates the spans of a run with the OpenTelemetry SDK: run, stage, shard, request, call.
 
-Attributes are in `attributes.py`, delivery in `export.py`. The SDK is imported here, so this module is imported only
-when tracing is on. The provider is never set globally: libraries that trace through the global one would put
-statements, and so content, into spans.
+Attributes are in `attributes.py`, the export is in `export.py`. This module imports the SDK, so it is imported only if
+tracing is enabled. The tracer provider is not set globally, because libraries that trace through the global provider
+would put SQL statements, and thus content, into spans.
 
-A request's spans are created from its rows when it ends: they agree with the rows, and a request outside the sample
-costs almost nothing.
+The spans of a request are created from its rows when it ends: they agree with the rows, and a request outside the
+sample adds almost no overhead.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ FAILED = frozenset(
     }
 )
 FAILURES_PER_SECOND = 20
-"""Failed requests per second traced beside the sample; limits the number of spans in an outage."""
+"""Maximum number of failed requests per second that are traced in addition to the sample, e.g. in an outage."""
 SPREAD, PLACES = 2654435761, 1 << 32
-"""2^32 divided by the golden ratio: its multiples modulo 2^32 are evenly distributed."""
+"""2^32 divided by the golden ratio; its multiples modulo 2^32 are evenly distributed."""
 
 
 class RunIds(IdGenerator):
-    """Ids from the system's randomness, independent of seeds; the run's own span gets the ids fixed for it."""
+    """Generates ids from the system's random source, independent of seeds; inside `fixed`, uses the given ids."""
 
     def __init__(self) -> None:
         self._fixed = threading.local()
 
     @contextmanager
     def fixed(self, trace_id: int, span_id: int) -> Iterator[None]:
-        """The span that this thread starts inside the block has these ids."""
+        """Context manager: a span that this thread starts inside the block gets these ids."""
         self._fixed.ids = (trace_id, span_id)
         try:
             yield
@@ -71,23 +71,26 @@ class RunIds(IdGenerator):
             del self._fixed.ids
 
     def generate_trace_id(self) -> int:
-        """A non-zero id."""
+        """The fixed trace id, or a random one other than 0."""
         ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
         return ids[0] if ids else int.from_bytes(os.urandom(16)) or 1
 
     def generate_span_id(self) -> int:
-        """A non-zero id."""
+        """The fixed span id, or a random one other than 0."""
         ids: tuple[int, int] | None = getattr(self._fixed, "ids", None)
         return ids[1] if ids else int.from_bytes(os.urandom(8)) or 1
 
     def is_trace_id_random(self) -> bool:
-        """False: a run's trace id is the run's id, of which some bits are constant."""
+        """False, because the trace id of a run is its run id, in which some bits are constant."""
         return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedRun:
-    """The run and its sampling: the share `sample` of its requests, from 0 to 1, and failures beside them."""
+    """The run that is traced; `sample` is the share of requests that are traced, from 0 to 1.
+
+    `servers` maps a provider to its host and port; `parent` is the span whose trace the run continues, if any.
+    """
 
     facts: RunFacts
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -96,7 +99,7 @@ class TracedRun:
 
     @property
     def trace_id(self) -> int:
-        """The id of the continued trace, or else the run's own."""
+        """The id of the trace that the run continues, otherwise the run's own."""
         if self.parent is not None:
             return self.parent.trace_id
         digits = (
@@ -108,12 +111,12 @@ class TracedRun:
 
     @property
     def span_id(self) -> int:
-        """The id of the run's own span, the same in every process of the run."""
+        """The id of the run's own span; the same in every process of the run."""
         return int(hashlib.sha256(f"run:{self.facts.run_id}".encode()).hexdigest()[:16], 16)
 
 
 class OpenTelemetryTracing:
-    """The spans of one run in this process; `close` delivers them."""
+    """Tracing of one run in this process; `close` exports the remaining spans."""
 
     def __init__(
         self,
@@ -187,7 +190,10 @@ class OpenTelemetryTracing:
         return self._close()
 
     def is_traced(self, place: RequestPlace, *, failed: bool) -> bool:
-        """True for the sampled requests, the same in every process and attempt, and for a limited number of failures a second."""
+        """True for sampled requests, and for failed ones up to `FAILURES_PER_SECOND`.
+
+        The sample is the same in every process and on every attempt.
+        """
         position, epoch = place
         if ((position + 1) * SPREAD + epoch * 40503) % PLACES < self._sampled_places:
             return True
@@ -201,7 +207,7 @@ class OpenTelemetryTracing:
     def emit_request(
         self, request: TracedRequest, prediction: Prediction | None, responses: Sequence[Response]
     ) -> None:
-        """Emits the spans of a request that has ended."""
+        """Emits the spans of a completed request."""
         position, epoch = request.place
         stated = {**self._common, **attributes.of_request(prediction), "assay.position": position, "assay.epoch": epoch}
         span = self._tracer.start_span("request", request.above, attributes=stated, start_time=request.began_ns)
@@ -234,7 +240,7 @@ class OpenTelemetryTracing:
         try:
             yield
         except BaseException as error:
-            # Only the error's type: its message, which the SDK would record, may quote a record.
+            # Only the error's type is recorded: the message, which the SDK would also record, may quote a record.
             _failed(span, type(error).__name__)
             raise
         finally:
@@ -243,7 +249,7 @@ class OpenTelemetryTracing:
 
 
 class TracedRequest:
-    """One request in progress: the data of its span, kept until it ends."""
+    """One request in progress; holds the data of its span until the request ends."""
 
     __slots__ = ("_tracing", "above", "began_ns", "place", "trace_id")
 
@@ -267,7 +273,7 @@ def _failed(span: Span, kind: str) -> None:
 
 
 def _below(above: SpanContext) -> Context:
-    """The context in which a new span is a child of this one."""
+    """The context in which a new span becomes a child of the span `above`."""
     return set_span_in_context(NonRecordingSpan(above), Context())
 
 

@@ -74,7 +74,7 @@ class BatchBudget:
     def settle(self, batch: Batch, paid_usd: Decimal) -> None:
         """Settles the batch with its cost, and releases the rest of its budget."""
         if self.lease is not None:
-            self.runner.run(self.lease.settle_apart(batch.chunk_hash, paid_usd))
+            self.runner.run(self.lease.settle_separately(batch.chunk_hash, paid_usd))
 
     def hold_all(self, batches: Iterable[Batch]) -> None:
         """Reserves the budget of the batches that a provider works on, whatever the ledger holds of them.
@@ -93,7 +93,9 @@ class BatchBudget:
 
     def _hold(self, lease: WorkerLease, batch: Batch) -> None:
         estimate = batch.estimate_usd or ZERO
-        self.runner.run(lease.hold_apart(batch.chunk_hash, estimate, month=_month(batch), lasts_s=BATCH_LEASE_SECONDS))
+        self.runner.run(
+            lease.hold_separately(batch.chunk_hash, estimate, month=_month(batch), lasts_s=BATCH_LEASE_SECONDS)
+        )
 
 
 def open_batch_budget(context: StageContext, run: Run, runner: asyncio.Runner) -> BatchBudget:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from assay.inference.conversations.file_store import FileStore
 from assay.inference.conversations.history import History, answer_text
-from assay.inference.conversations.protocol import ConversationStore, PastTurn, Talk
+from assay.inference.conversations.protocol import ConversationId, ConversationStore, PastTurn
 from assay.inference.conversations.redis_store import ConversationScope, RedisConversations
 from assay.inference.prompts import PromptFailed, PromptRenderer
 from assay.inference.request import Request, RequestResult
@@ -39,7 +39,7 @@ Settle = Callable[[Request | RequestResult], Awaitable[RequestResult | None]]
 class Exchange:
     """Turns of one conversation in order, for one worker; `is_last` when the run has none after them."""
 
-    talk: Talk
+    talk: ConversationId
     turns: tuple[MaskedRecord, ...]
     is_last: bool
 
@@ -55,7 +55,7 @@ class Conversations:
     known: PreviousTurns
     kept: FileStore
     shared: ConversationStore | None
-    _under_way: dict[Talk, asyncio.Event] = field(default_factory=dict)
+    _under_way: dict[ConversationId, asyncio.Event] = field(default_factory=dict)
     _exchanges: Generator[Exchange] | None = None
 
     @property
@@ -86,7 +86,7 @@ class Conversations:
             if not turns or not self.requests.shard.holds(key):
                 continue
             for epoch in range(self.run.options.epochs):
-                yield Exchange(Talk(key, epoch), turns, piece.is_last)
+                yield Exchange(ConversationId(key, epoch), turns, piece.is_last)
 
     async def hold(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
         """Processes the turns in order, none of them before the earlier pieces of their conversation.
@@ -134,7 +134,7 @@ class Conversations:
         if exchange.is_last:
             self.kept.forget(talk)
 
-    async def _history(self, talk: Talk) -> History:
+    async def _history(self, talk: ConversationId) -> History:
         """Returns the turns of the conversation from this run and others, within the time limit."""
         shared = await self.shared.load(talk) if self.shared is not None else ()
         since = datetime.now(UTC).timestamp() - self.spec.ttl_s

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from assay.inference.conversations.file_store import FileStore, scratch_file
 from assay.inference.conversations.history import answer_text
-from assay.inference.conversations.protocol import PastTurn, Talk
+from assay.inference.conversations.protocol import ConversationId, PastTurn
 from assay.inference.prompts import PromptFailed, PromptRenderer
 from assay.project import StageContext
 from assay.runs.chunks import chunks
@@ -115,7 +115,7 @@ class PreviousTurns:
 
 def _past_turns(
     rows: Iterator[dict[str, Any]], prompts: PromptRenderer, model: type[BaseModel]
-) -> Iterator[tuple[Talk, PastTurn]]:
+) -> Iterator[tuple[ConversationId, PastTurn]]:
     """Yields the turns with their original prompts and responses: the prompts are those of their inference version."""
     for row in rows:
         fields = orjson.loads(row["input"]) if isinstance(row["input"], str) else row["input"]
@@ -127,7 +127,7 @@ def _past_turns(
         turn = PastTurn(
             number=row["turn"], question=question, answer=answer, answered_at=row["finished_at"].timestamp()
         )
-        yield Talk(row["conversation_key"], row["epoch"]), turn
+        yield ConversationId(row["conversation_key"], row["epoch"]), turn
 
 
 def _text(output: Any) -> str | None:

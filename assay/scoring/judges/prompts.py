@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from assay.guards.keys import keyed_hash
 from assay.inference.dialects.registry import DEFAULT_DIALECT, DialectOf
 from assay.inference.endpoint.dialect import BodySettings, BodyWriter
-from assay.inference.prompts import Message, most_tokens
+from assay.inference.prompts import Message, max_output_tokens
 from assay.inference.request import Request
 from assay.tasks.judge_spec import SeesSpec
 from assay.tasks.output_model import strict_schema
@@ -58,7 +58,7 @@ class JudgePrompts:
     def __init__(
         self, prompt: JudgePrompt, *, hash_key: bytes, dialect_of: DialectOf = lambda _: DEFAULT_DIALECT
     ) -> None:
-        self.max_tokens = most_tokens(prompt.parameters)
+        self.max_tokens = max_output_tokens(prompt.parameters)
         self._prompt = prompt
         self._hash_key = hash_key
         self._material = compiled(shipped_text(MATERIAL))

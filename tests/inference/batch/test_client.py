@@ -106,7 +106,7 @@ def test_an_endpoint_that_keeps_failing_is_unreachable_after_growing_waits(endpo
     endpoint.faults = [Fault(UPLOAD, 500, times=100)]
     clock = Clock()
     with pytest.raises(
-        ServiceUnreachable, match=r"'openai' did not take the file in 5 attempts \(HTTP 500: .*\); resume"
+        ServiceUnreachable, match=r"'openai': uploading the file failed after 5 attempts \(HTTP 500: .*\); resume"
     ):
         through(endpoint, lambda client: client.submit(file, chunk_hash="c", run_id="r"), clock=clock)
     assert (len(clock.waits), endpoint.requests[UPLOAD]) == (ATTEMPTS - 1, ATTEMPTS)
@@ -114,13 +114,18 @@ def test_an_endpoint_that_keeps_failing_is_unreachable_after_growing_waits(endpo
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(401, "check the key"), (402, "raise the account's quota"), (404, "has no Batch API"), (400, "without --batch")],
+    [
+        (401, "check the API key"),
+        (402, "raise the account's quota"),
+        (404, "has no Batch API"),
+        (400, "without --batch"),
+    ],
 )
 def test_a_refusal_is_told_at_once_with_what_to_do(
     endpoint: BatchEndpoint, file: Path, status: int, advice: str
 ) -> None:
     endpoint.faults = [Fault(UPLOAD, status, times=100)]
-    with pytest.raises(UsageError, match=rf"'openai' did not take the file: HTTP {status}: .*{advice}"):
+    with pytest.raises(UsageError, match=rf"'openai': uploading the file failed \(HTTP {status}: .*{advice}"):
         submitted(endpoint, file)
     assert endpoint.requests[UPLOAD] == 1
 

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from assay.inference.caches.exact import ExactCache, ExactPolicy
-from assay.inference.caches.key_value import CacheItem, CacheTag
+from assay.inference.caches.key_value import CacheItem, CacheNote
 from assay.inference.caches.keys import CacheKeys
 from assay.inference.caches.redis_store import BATCH_KEYS, REST_SECONDS, RedisStore
 from tests.inference.caches.asked import LANE, SetClock, asked, body_of, paid
@@ -78,7 +78,7 @@ def failing(tmp_path: Path) -> Iterator[Place]:
 
 
 def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, place: bytes | None = None) -> CacheItem:
-    note = CacheTag(place, f"note of {name}".encode(), SetClock().at + 4000) if place is not None else None
+    note = CacheNote(place, f"note of {name}".encode(), SetClock().at + 4000) if place is not None else None
     return CacheItem(name.encode().ljust(20, b"-"), f"value of {name}".encode(), SetClock().at + lives_s, tag, note)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from assay.errors import UsageError
-from assay.inference.caches.key_value import CacheItem, CacheTag
+from assay.inference.caches.key_value import CacheItem, CacheNote
 from assay.inference.caches.sqlite_store import FORMAT, PURGE_SECONDS, SqliteStore
 from tests.inference.caches.asked import START, SetClock
 
@@ -87,7 +87,7 @@ def item(name: str, *, lives_s: float = 1000.0, tag: str | None = None, value: b
 
 
 def noted(name: str, *, place: str, lives_s: float = 1000.0, note_lives_s: float = 4000.0) -> CacheItem:
-    note = CacheTag(key(place), f"note of {name}".encode(), START + note_lives_s)
+    note = CacheNote(key(place), f"note of {name}".encode(), START + note_lives_s)
     return replace(item(name, lives_s=lives_s), note=note)
 
 
@@ -189,7 +189,7 @@ def test_erasing_says_so_when_another_process_holds_on_to_what_was_erased(spot: 
         with closing(sqlite3.connect(spot.path, isolation_level=None)) as reader:
             reader.execute("begin")
             reader.execute("select count(*) from entries").fetchone()
-            with pytest.raises(sqlite3.OperationalError, match="still open"):
+            with pytest.raises(sqlite3.OperationalError, match="another process is reading"):
                 await store.remove("subject-1")
         assert await found(store, "a", "b") == [None, None]
 
@@ -247,7 +247,11 @@ def test_a_second_process_does_not_set_aside_what_the_first_has_begun_anew(spot:
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [(sqlite3.SQLITE_IOERR_READ, "was damaged"), (sqlite3.SQLITE_BUSY, "lost entries"), (None, "lost")],
+    [
+        (sqlite3.SQLITE_IOERR_READ, "was damaged"),
+        (sqlite3.SQLITE_BUSY, "lost entries"),
+        (None, "lost entries"),
+    ],
 )
 def test_only_a_disk_that_fails_makes_the_file_suspect(spot: Place, code: int | None, said: str) -> None:
     spot.keep(*(item(f"old-{number}") for number in range(500)))

@@ -12,13 +12,13 @@ from typing import TypeVar
 import pytest
 
 from assay.inference.conversations.file_store import FileStore
-from assay.inference.conversations.protocol import ConversationStore, PastTurn, Talk
+from assay.inference.conversations.protocol import ConversationId, ConversationStore, PastTurn
 from assay.inference.conversations.redis_store import REST_SECONDS, ConversationScope, RedisConversations
 from tests.redis_server import RedisServer, needs_redis, running_redis
 
 T = TypeVar("T")
 SCOPE = ConversationScope(project="p", env="dev", task="t", inference_version="v", keep=3, ttl_s=60.0)
-TALK, OTHER = Talk("k", 0), Talk("k", 1)
+TALK, OTHER = ConversationId("k", 0), ConversationId("k", 1)
 KEY = b"k" * 32
 
 
@@ -178,4 +178,4 @@ def test_a_redis_that_is_away_costs_turns_one_warning_and_a_rest(server: RedisSe
 
     assert used(store, work) == [3]
     assert len(warnings) == 1
-    assert "continues with the turns that landed" in warnings[0]
+    assert "continues with the turns in the warehouse" in warnings[0]

@@ -269,7 +269,7 @@ def test_of_a_header_that_comes_twice_the_first_counts() -> None:
 def test_a_redirect_is_not_followed_and_says_where_it_leads(status: int) -> None:
     failure = outcome_of(answer("moved", status=f"{status} Moved", Location="https://other.example/v1"))
 
-    message = f"HTTP {status}: the endpoint redirects to https://other.example/v1; is base_url in providers.yml right?"
+    message = f"HTTP {status}: the endpoint redirects to https://other.example/v1; check base_url in providers.yml"
     assert failure == CallFailure(FailureKind.BAD_REQUEST, message, http_status=status)
 
 

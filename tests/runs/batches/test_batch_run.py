@@ -163,7 +163,7 @@ def test_calls_that_a_batch_failed_stay_in_the_record_with_why_and_cost_nothing(
     failed = [row for row in landed(bench, "responses", run.run_id) if row["status"] != "ok"]
     assert [row["error_message"].split(":")[0] for row in failed] == [
         "batch_expired",
-        "the batch ended (completed) without a line for this request",
+        "the batch ended (completed) without a result for this request",
         "HTTP 500",
     ]
     assert {(row["is_batch"], row["billing"], row["cost_usd"]) for row in failed} == {(True, "known", 0)}

@@ -117,7 +117,7 @@ def test_a_batch_whose_answer_was_lost_is_known_without_a_crash(bench: BatchBenc
 def test_a_provider_that_is_away_leaves_an_intent_that_a_resume_takes_up(bench: BatchBench, name: str) -> None:
     run = admitted(bench, name)
     bench.endpoint.faults = [Fault("POST /files", 503, times=100)]
-    with pytest.raises(ServiceUnreachable, match="did not take the file"):
+    with pytest.raises(ServiceUnreachable, match="uploading the file failed"):
         bench.submit(run)
     assert bench.states(run) == [("intent",)]
     bench.endpoint.faults = []

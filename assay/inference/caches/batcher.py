@@ -1,6 +1,6 @@
-"""Combines single items into batches for a function that processes many at the price of one.
+"""Combines single items into batches, for a function that processes a batch at the cost of one item.
 
-No timer: a batch is sent when none is in progress; items that arrive meanwhile form the next batch.
+There is no timer: a batch is processed as soon as none is in progress; items that arrive meanwhile form the next batch.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class Gathering(Generic[Q, A]):
-    """Calls `answer` with up to `most` items; it returns one result per item, in their order."""
+class Batcher(Generic[Q, A]):
+    """Calls `answer` with up to `most` items; `answer` returns one result per item, in the order of the items."""
 
     def __init__(self, answer: Callable[[Sequence[Q]], Awaitable[Sequence[A]]], *, most: int) -> None:
         self._answer = answer
@@ -23,7 +23,7 @@ class Gathering(Generic[Q, A]):
         self._sending: asyncio.Task[None] | None = None
 
     async def submit(self, question: Q) -> A:
-        """The result for one item; an exception of `answer` is raised to all items of the batch."""
+        """The result for one item; an exception raised by `answer` is raised for every item of the batch."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[A] = loop.create_future()
         self._waiting.append((question, future))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from assay.inference.caches.gathering import Gathering
+from assay.inference.caches.batcher import Batcher
 
 
 class Held:
@@ -17,7 +17,7 @@ class Held:
         self.batches: list[list[str]] = []
         self.gate = asyncio.Event()
         self.fault: Exception | None = None
-        self.gathering: Gathering[str, int] = Gathering(self._answer, most=most)
+        self.batcher: Batcher[str, int] = Batcher(self._answer, most=most)
 
     async def _answer(self, words: Sequence[str]) -> Sequence[int]:
         self.batches.append(list(words))
@@ -28,7 +28,7 @@ class Held:
 
     async def ask(self, *words: str) -> list[asyncio.Task[int]]:
         """The words are asked, and whoever can has begun."""
-        tasks = [asyncio.create_task(self.gathering.submit(word)) for word in words]
+        tasks = [asyncio.create_task(self.batcher.submit(word)) for word in words]
         for _ in range(3):
             await asyncio.sleep(0)
         return tasks
@@ -54,7 +54,7 @@ def test_a_fault_reaches_all_of_its_batch_and_none_of_the_next() -> None:
         held.gate.set()
         assert [type(error) for error in await asyncio.gather(*failed, return_exceptions=True)] == [LookupError] * 2
         held.fault = None
-        assert await held.gathering.submit("ccc") == 3
+        assert await held.batcher.submit("ccc") == 3
 
     asyncio.run(run())
 
@@ -80,7 +80,7 @@ def test_a_batch_whose_askers_have_all_gone_is_not_asked() -> None:
             task.cancel()
         held.gate.set()
         assert await asyncio.gather(*first) == [1]
-        await held.gathering.submit("dddd")
+        await held.batcher.submit("dddd")
         assert held.batches == [["a"], ["dddd"]]
 
     asyncio.run(run())
@@ -102,8 +102,8 @@ def test_too_few_answers_are_a_fault_and_leave_nobody_waiting() -> None:
         return [1]
 
     async def run() -> None:
-        gathering: Gathering[str, int] = Gathering(one, most=3)
-        asked = asyncio.gather(gathering.submit("a"), gathering.submit("b"), return_exceptions=True)
+        batcher: Batcher[str, int] = Batcher(one, most=3)
+        asked = asyncio.gather(batcher.submit("a"), batcher.submit("b"), return_exceptions=True)
         assert [type(error) for error in await asyncio.wait_for(asked, 5)] == [ValueError] * 2
 
     asyncio.run(run())
@@ -113,8 +113,8 @@ def test_a_cancelled_batch_cancels_who_waits_for_it() -> None:
     async def run() -> None:
         held = Held()
         waiting = await held.ask("a", "bb")
-        assert held.gathering._sending is not None
-        held.gathering._sending.cancel()
+        assert held.batcher._sending is not None
+        held.batcher._sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting[0]
         assert (await asyncio.gather(*waiting, return_exceptions=True)).count(1) == 0
