@@ -11,7 +11,9 @@ UV := $(shell command -v uv 2>/dev/null || echo .assay/uv/bin/uv)
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
-.PHONY: help install check types lint test demo test-live benchmark clean
+.PHONY: help install check types lint test test-fast verify demo test-live benchmark clean
+# Packages whose tests need neither an emulator nor a browser.
+FAST := $(addprefix tests/,inference statistics checks tasks)
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +39,14 @@ lint:
 	@$(RUN) sqlfluff lint --processes 2 dbt_project/models dbt_project/tests/*.sql
 	@$(RUN) assay check
 
-test: check ## Run every check and every test, in two processes
-	@$(RUN) pytest -n 2
+test: check ## Run every check and every test
+	@$(RUN) pytest -n 2 $(PYTEST_OPTIONS)
+
+test-fast: install ## Run the unit tests of inference, statistics, checks and tasks
+	@$(RUN) pytest -n 2 -m "not verify and not processes and not redis" $(FAST)
+
+verify: install ## Run the tests that are too long for `make test`
+	@$(RUN) pytest -n 2 -m verify
 
 demo: install ## Run the shipped task end to end on this machine
 	@$(RUN) assay demo

@@ -6,6 +6,11 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import redis_server
+from tests.skips import pytest_addoption, pytest_runtest_makereport
+
+__all__ = ["pytest_addoption", "pytest_runtest_makereport"]
+
 DEAR = {"tests/dbt": "tests/dbt", "tests/oracles_assay": "tests/dbt"}
 """Folders that stay in one process: two minutes of built marts, and one start of the GoogleSQL analyzer for both."""
 FIRST = (
@@ -27,7 +32,12 @@ def unit_of(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest units come first."""
+    """The longest units come first; tests of a Redis are skipped where there is none."""
+    if redis_server.BINARY is None:
+        missing = pytest.mark.skip(reason="redis-server is not installed (apt-get install redis-server)")
+        for item in items:
+            if item.get_closest_marker("redis"):
+                item.add_marker(missing)
     rank = {unit: place for place, unit in enumerate(FIRST)}
     items.sort(key=lambda item: rank.get(unit_of(item.nodeid), len(FIRST)))
 

@@ -17,7 +17,8 @@ import pytest
 
 BINARY = shutil.which("redis-server")
 READY_WITHIN_S = 20.0
-needs_redis = pytest.mark.skipif(BINARY is None, reason="redis-server is not installed (apt-get install redis-server)")
+needs_redis = pytest.mark.redis
+"""Marks tests that start one; without a binary they are skipped (tests/conftest.py)."""
 
 
 class RedisServer:

@@ -31,6 +31,7 @@ RATE = ["task", "stage", "variant", "inference_version", "population", "slice"]
 Frame: TypeAlias = Any
 """A data frame; its stubs know nothing of columns that are made at run time."""
 Tables = dict[str, Frame]
+_known: dict[int, tuple[Tables, Frame]] = {}
 
 
 def clean(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tables:
@@ -52,7 +53,16 @@ def clean(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Tables:
 
 
 def predictions(tables: Tables) -> Frame:
-    """Every prediction with is_current, is_eligible, is_answered and is_correct (None where unknown)."""
+    """Every prediction with is_current, is_eligible, is_answered and is_correct (None where unknown).
+
+    They take ten seconds and most reports begin with them, so they are computed once for the same tables.
+    """
+    if id(tables) not in _known:
+        _known[id(tables)] = tables, _predictions(tables)
+    return _known[id(tables)][1].copy()
+
+
+def _predictions(tables: Tables) -> Frame:
     runs = tables["runs"].set_index("run_id")
     frame = tables["predictions"].merge(
         tables["records"][["run_id", "record_id", "population", "cluster_id", "slices"]], on=["run_id", "record_id"]

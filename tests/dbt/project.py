@@ -42,9 +42,10 @@ class DbtProject:
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
 
-    def manifest(self) -> dict[str, Any]:
-        """The manifest of the last command."""
-        return self._artefact("manifest.json")
+    def models(self) -> dict[str, dict[str, Any]]:
+        """The models by name, as in the manifest of the last command; it compiled those that it ran."""
+        nodes = self._artefact("manifest.json")["nodes"]
+        return {name: node for name, node in nodes.items() if node["resource_type"] == "model"}
 
     def results(self) -> dict[str, str]:
         """Node name to status of the last command."""

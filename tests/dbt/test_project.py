@@ -70,7 +70,7 @@ def test_sources_have_the_names_and_descriptions_of_the_schema_files_and_no_colu
 def test_staging_models_have_the_columns_types_and_descriptions_of_the_schema_files(built: Built) -> None:
     have = {
         model["name"]: [(name, c["data_type"], c["description"]) for name, c in model["columns"].items()]
-        for model in in_build_order(built.project.manifest())
+        for model in in_build_order(built.models)
         if model["name"].startswith("stg_landing__")
     }
     assert have == {
@@ -80,7 +80,7 @@ def test_staging_models_have_the_columns_types_and_descriptions_of_the_schema_fi
 
 
 def test_every_model_builds_on_empty_tables(built: Built) -> None:
-    assert len(built.empty_run) == len(list(in_build_order(built.project.manifest())))
+    assert len(built.empty_run) == len(list(in_build_order(built.models)))
     assert set(built.empty_run.values()) == {"success"}
 
 
@@ -93,21 +93,21 @@ def test_every_model_is_googlesql_with_the_columns_it_declares(built: Built, ana
     for schema in landing_tables().values():
         fields = [Field(column.name, data_type(column)) for column in schema.columns]
         analyzer.add_table(f"{PROJECT}.{ENV}_landing.{schema.name}", fields)
-    for model in in_build_order(built.project.manifest()):
+    for model in in_build_order(built.models):
         declared = [Field(name, column["data_type"].split("(")[0].upper()) for name, column in model["columns"].items()]
         analyzer.add_table(f"{model['database']}.{model['schema']}.{model['alias']}", declared)  # a fact reads itself
         assert sorted(analyzer.analyze(model["compiled_code"]), key=str) == sorted(declared, key=str), model["name"]
 
 
 def test_every_column_is_described_and_every_model_states_its_grain(built: Built) -> None:
-    models = list(in_build_order(built.project.manifest()))
+    models = list(in_build_order(built.models))
     assert [model["name"] for model in models if "Grain: " not in model["description"]] == []
     bare = [f"{m['name']}.{name}" for m in models for name, column in m["columns"].items() if not column["description"]]
     assert bare == []
 
 
 def test_staging_reads_sources_and_nothing_else_does(built: Built) -> None:
-    for model in in_build_order(built.project.manifest()):
+    for model in in_build_order(built.models):
         reads_source = any(node.startswith("source.") for node in model["depends_on"]["nodes"])
         assert reads_source == model["name"].startswith("stg_landing__"), model["name"]
 
@@ -130,9 +130,8 @@ def test_the_analyzer_takes_the_types_of_parameters(analyzer: Analyzer) -> None:
     assert analyzer.analyze("select @day as day", parameters={"day": "DATE"}) == [Field("day", "DATE")]
 
 
-def in_build_order(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def in_build_order(models: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The models, each after those it reads."""
-    models = {name: node for name, node in manifest["nodes"].items() if node["resource_type"] == "model"}
     done: set[str] = set()
     while len(done) < len(models):
         ready = [

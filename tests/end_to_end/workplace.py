@@ -10,7 +10,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +20,10 @@ import yaml
 
 from assay.settings import Settings, load_settings
 from assay.warehouse.client import Warehouse
+from tests.command_server import ASSAY, command_server
 from tests.emulator import Endpoints
 from tests.fakes.model_endpoint import ModelEndpoint
 
-ASSAY = Path(sys.executable).with_name("assay")
 CONCURRENCY = 16
 PRICED_MODEL = "gpt-4.1-nano"
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
@@ -123,7 +122,10 @@ class Workplace:
         )
 
     def command(self, *arguments: str, timeout_s: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
-        """The command, ended."""
+        """The command, ended; variables of Python itself need an interpreter of its own."""
+        env = self.variables(**variables)
+        if not any(name.startswith("PYTHON") for name in env):
+            return command_server().run(arguments, cwd=self.root, env=env, timeout_s=timeout_s)
         with self.start(*arguments, **variables) as process:
             try:
                 out, err = process.communicate(timeout=timeout_s)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assay.local import stack
+from assay.local import processes, stack, state
 from assay.settings import Ports, Settings
 
 
@@ -33,11 +33,18 @@ def local_settings(root: Path) -> Settings:
     )
 
 
+def end(settings: Settings) -> None:
+    """Kills what is left of the stack; a part that is still starting may ignore SIGTERM for half a minute."""
+    for file in (settings.state_dir / "run").glob("*.json"):
+        launch = state.read(file)
+        processes.stop(str(file), launch and launch.process, grace_seconds=0)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     made = local_settings(tmp_path)
     yield made
-    stack.down(made, report=lambda _: None)
+    end(made)
 
 
 @pytest.fixture
@@ -59,4 +66,4 @@ def model_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     made = local_settings(tmp_path_factory.mktemp("model"))
     stack.up(made, parts=["model"], report=lambda _: None)
     yield made.ports.model_server
-    stack.down(made, report=lambda _: None)
+    end(made)

@@ -11,6 +11,8 @@ from assay.errors import UsageError
 from assay.tasks.at_ref import task_folder_at_ref
 from tests.fakes.task_folder import TaskFolder
 
+pytestmark = pytest.mark.processes
+
 AUTHOR = ("-c", "user.name=tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
 
 

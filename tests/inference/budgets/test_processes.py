@@ -23,6 +23,8 @@ from tests.inference.budgets.bank import facts, spend
 from tests.paths import ROOT
 from tests.redis_server import RedisServer, needs_redis, running_redis
 
+pytestmark = pytest.mark.processes
+
 TTL_S = 2.0
 CAP, CENT, ZERO = Decimal("1.00"), Decimal("0.01"), Decimal(0)
 

@@ -368,6 +368,7 @@ def test_a_damaged_file_that_cannot_be_replaced_costs_entries_and_not_the_run(sp
     assert len(spot.told) == 1 and "continues without" in spot.told[0]
 
 
+@pytest.mark.processes
 def test_two_processes_write_at_once_and_neither_loses_an_entry(spot: Place) -> None:
     spot.store()
     command = [sys.executable, "-c", WRITER, str(spot.path)]

@@ -11,6 +11,8 @@ from assay.inference.endpoint.client import ModelClient
 from tests.fakes.wire import Asked, End, Played, WireEndpoint, answer
 from tests.inference.endpoint.test_transport import BODY, TIMEOUT_S, TRANSPORTS, Outcome, both, completion, said
 
+LATE_S = 2.0
+
 
 def test_connections_are_used_again() -> None:
     for outcomes, endpoint in both(answer(completion()), calls=4):
@@ -42,8 +44,9 @@ def test_what_an_endpoint_says_unasked_is_never_the_answer_to_the_next_call(gap_
 
 
 def test_a_late_answer_is_never_the_answer_to_the_next_call() -> None:
-    late = Played((TIMEOUT_S + 0.05, *answer(completion("late")).pieces))
-    for outcomes, endpoint in both(late, Played((0.1, *answer(completion("on")).pieces)), calls=2):
+    late = Played((LATE_S + 0.05, *answer(completion("late")).pieces))
+    on = Played((0.1, *answer(completion("on")).pieces))
+    for outcomes, endpoint in both(late, on, calls=2, timeout_s=LATE_S):
         assert [getattr(outcome, "text", None) for outcome in outcomes] == [None, "on"]
         assert endpoint.connections == 2
 

@@ -163,6 +163,7 @@ def test_closing_has_no_patience_with_a_collector_that_has_just_failed() -> None
     assert failing.was_woken
 
 
+@pytest.mark.processes
 def test_a_collector_that_is_gone_says_nothing_on_the_terminal() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TRACED_TO_NOBODY, closed_port()], cwd=ROOT, capture_output=True, timeout=60, check=True
