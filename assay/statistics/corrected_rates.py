@@ -235,7 +235,7 @@ def _places(sample: LabelledSample) -> NDArray[np.intp]:
 
 def _few_dissenting(verdict: _Verdict) -> str | None:
     rarer = min(verdict.passes, 1 - verdict.passes) * verdict.effective
-    if rarer >= FEWEST_DISSENTING:
+    if rarer >= FEWEST_DISSENTING * (1 - 1e-9):
         return None
     return f"{rarer:.3g} labels dissent where most is decided, fewer than {FEWEST_DISSENTING}: conservative bounds"
 
