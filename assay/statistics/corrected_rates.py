@@ -241,7 +241,7 @@ def _positions(sample: LabeledSample) -> NDArray[np.intp]:
 
 def _few_dissenting(verdict: _Verdict) -> str | None:
     rarer = min(verdict.passes, 1 - verdict.passes) * verdict.effective
-    if rarer >= FEWEST_DISSENTING:
+    if rarer >= FEWEST_DISSENTING * (1 - 1e-9):
         return None
     return f"{rarer:.3g} labels of the rarer outcome in a verdict, fewer than {FEWEST_DISSENTING}: conservative bounds"
 

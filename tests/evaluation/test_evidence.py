@@ -82,7 +82,8 @@ def test_a_regression_rule_rests_on_the_comparison_in_its_slice() -> None:
 def test_a_candidate_that_asks_the_same_cannot_be_worse() -> None:
     found = evidence(candidate=outcomes(right=30), is_same=True, sla=SLA)["not_worse"]
 
-    assert (found.value, found.lower, found.n, found.method) == (0.0, 0.0, 20, "same_version")
+    assert (found.value, found.lower, found.upper, found.p_failing) == (0.0, 0.0, 0.0, 1.0)
+    assert (found.n, found.method) == (20, "same_version")
 
 
 def test_a_judge_is_trusted_by_its_calibration_and_by_nothing_else() -> None:

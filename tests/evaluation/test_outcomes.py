@@ -71,6 +71,12 @@ def test_latency_is_of_answers_whose_time_is_known() -> None:
     assert (measured.n, measured.value) == (2, 0.5)
 
 
+def test_an_answer_that_is_final_at_the_limit_is_within_it() -> None:
+    found = Outcomes.of([answer("a", latency_ms=20.0), answer("b", latency_ms=20.1)])
+
+    assert found.within(20, "overall", level=0.9).value == 0.5
+
+
 def test_cost_is_of_all_answers_for_the_correct_ones() -> None:
     found = Outcomes.of(answer(f"r{i}", is_correct=i % 2 == 0, cost_usd=0.01) for i in range(40))
 

@@ -68,6 +68,37 @@ def test_a_judge_that_goes_by_position_prefers_none(bench: Bench, name: str, mod
     assert "in 100% of pairs" in found.notes[0]
 
 
+def test_an_answer_is_preferred_to_none_without_asking_the_judge(bench: Bench, name: str, model: ModelEndpoint) -> None:
+    def partly(asked: Asked) -> Reaction:
+        number = int(asked.prompt[-5:]) if asked.body["model"] != JUDGE_MODEL else 0
+        silent = range(3) if "until 100" in asked.prompt else range(3, 8)
+        return Reaction(text="hm") if number in silent and asked.body["model"] != JUDGE_MODEL else prefers_right(asked)
+
+    model.react = partly
+    task = judged_task(bench, name, 10, right=99, variants={"better": 100})
+
+    found = evaluated(bench, task, candidate="better", champion="default", prefer="safe")
+
+    liked = next(one for one in found.compared if one.metric == "preferred_by_safe")
+    assert (liked.comparison.n, liked.comparison.gains, liked.comparison.losses) == (10, 5, 3)
+    assert not any(is_pair(asked) for asked in model.asked)
+
+
+def test_the_judge_is_asked_about_answers_of_an_earlier_evaluation(
+    bench: Bench, name: str, model: ModelEndpoint
+) -> None:
+    model.react = prefers_right
+    task = judged_task(bench, name, 10, right=5, variants={"better": 10})
+    evaluated(bench, task, candidate="better", champion="default")
+    model.asked.clear()
+
+    found = evaluated(bench, task, candidate="better", champion="default", prefer="safe")
+
+    liked = next(one for one in found.compared if one.metric == "preferred_by_safe")
+    assert (liked.comparison.gains, liked.comparison.losses) == (5, 0)
+    assert [is_pair(asked) for asked in model.asked] == [True] * 2 * 5
+
+
 def test_calls_of_the_comparison_are_the_judges(bench: Bench, name: str, model: ModelEndpoint) -> None:
     model.react = prefers_right
     task = judged_task(bench, name, 10, right=5, variants={"better": 10})

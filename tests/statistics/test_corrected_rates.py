@@ -213,6 +213,32 @@ def test_few_labeled_failures_make_bounds_conservative() -> None:
     assert ppi_rate(enough).measured.status is Status.OK
 
 
+def test_few_labels_that_dissent_from_the_verdict_make_bounds_conservative() -> None:
+    few, enough = (yes_no((1, 1, 199 - n), (1, 0, n), (0, 0, 10), (0, 1, 1), unlabelled=(900, 30)) for n in (2, 3))
+
+    assert ppi_rate(few).measured.reason == (
+        "2 labels dissent where most is decided, fewer than 3: conservative bounds"
+    )
+    assert (ppi_rate(few).measured.method, ppi_rate(enough).measured.method) == (
+        "ppi_mover_exact",
+        "ppi_mover_jeffreys",
+    )
+    assert (ppi_rate(enough).measured.status, ppi_rate(enough).measured.reason) == (Status.OK, None)
+
+
+@pytest.mark.parametrize("verdict", [1, 0])
+def test_a_judge_that_passes_an_impossible_share_is_not_corrected_by_its_errors(verdict: int) -> None:
+    """Half of the passes are found, but nearly all rows pass; and the mirror image."""
+    cells = [(verdict, verdict, 30), (1 - verdict, verdict, 30), (1 - verdict, 1 - verdict, 40)]
+
+    found = rogan_gladen_rate(yes_no(*cells, unlabelled=(900, 0) if verdict else (0, 900)))
+
+    assert found.measured.value is None
+    assert found.measured.reason == (
+        "the judge passes a share that its sensitivity and specificity on the labels rule out"
+    )
+
+
 def test_one_label_and_one_row_say_nearly_nothing() -> None:
     found = ppi_rate(yes_no((1, 1, 1)))
 
@@ -267,6 +293,16 @@ def test_clusters_widen_the_interval_and_few_of_them_decide_nothing() -> None:
         None,
         "all labels are in one cluster, so that the variance between clusters is unknown",
     )
+
+
+def test_labels_that_are_all_the_same_count_once_for_each_cluster() -> None:
+    judged = yes_no((1, 1, 200), unlabelled=(800, 0))
+
+    found = ppi_rate(replace(judged, clusters=(np.arange(1000) % 40).tolist()))
+
+    # Clopper and Pearson's bound of 40 of 40, and of 200 of 200 without clusters.
+    assert bounds(found) == (pytest.approx(0.025 ** (1 / 40), abs=1e-3), 1.0)
+    assert bounds(ppi_rate(judged)) == (pytest.approx(0.025 ** (1 / 200), abs=1e-3), 1.0)
 
 
 @pytest.mark.parametrize("by_verdict", [False, True])

@@ -6,7 +6,13 @@ from math import comb
 
 import pytest
 
-from assay.statistics.exact_tests import difference_above_p, difference_bounds, rate_above_p, rate_bounds
+from assay.statistics.exact_tests import (
+    NUISANCE_SHARE,
+    difference_above_p,
+    difference_bounds,
+    rate_above_p,
+    rate_bounds,
+)
 
 ERROR = 0.05
 
@@ -117,3 +123,21 @@ def test_counts_that_cannot_be_are_refused(gains: int, losses: int, n: int) -> N
         difference_above_p(gains, losses, n, difference=0.0, error=ERROR)
     with pytest.raises(ValueError, match="expected 0 to n"):
         rate_above_p(6, 5, rate=0.5)
+
+
+@pytest.mark.parametrize(("gains", "losses", "difference"), [(0, 2, -0.5), (1, 4, -0.4), (3, 1, 0.0), (5, 0, 0.2)])
+def test_the_p_value_is_the_largest_over_the_shares_of_differing_pairs(
+    gains: int, losses: int, difference: float
+) -> None:
+    n, spent = 12, NUISANCE_SHARE * ERROR
+    seen = [(g, k) for g, k in outcomes(n) if g - k >= gains - losses]
+    lowest, highest = max(abs(difference), 1e-9), rate_bounds(gains + losses, n, error=spent)[1]
+    steps = [lowest + (highest - lowest) * step / 200 for step in range(201)]
+
+    largest = max(
+        sum(multinomial(n, g, k, ((share + difference) / 2, (share - difference) / 2)) for g, k in seen)
+        for share in steps
+    )
+
+    found = difference_above_p(gains, losses, n, difference=difference, error=ERROR)
+    assert found == pytest.approx(min(1.0, largest + spent), abs=2e-3)

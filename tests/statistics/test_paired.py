@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, ttest_rel
+from scipy.stats import binom, bootstrap, ttest_rel
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -17,7 +17,7 @@ from assay.errors import UsageError
 from assay.statistics.exact_tests import difference_bounds
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison, Pairs, compare, pair
-from assay.statistics.paired_bounds import StudentBounds, mcnemar_p, tango_interval, tango_score
+from assay.statistics.paired_bounds import SignBounds, StudentBounds, mcnemar_p, tango_interval, tango_score
 from assay.statistics.sampling import Sampling
 from tests.paths import SHARED
 
@@ -171,6 +171,19 @@ def test_p_values_are_those_of_the_bounds() -> None:
         assert found.bounds.p_above(found.lower) == pytest.approx(0.05, abs=1e-3)
         assert found.bounds.p_below(found.upper) == pytest.approx(0.05, abs=1e-3)
         assert found.bounds.p_below(found.upper + 0.05) < 0.05 < found.bounds.p_below(found.difference)
+
+
+def test_the_p_value_of_yes_no_pairs_is_mcnemars() -> None:
+    assert compare(counts(30, 14, 300)).p_value == pytest.approx(mcnemar_p(30, 14, exact=False))
+    assert compare(counts(2, 4, 200)).p_value == pytest.approx(mcnemar_p(2, 4, exact=True))
+
+
+def test_signs_test_a_bar_by_the_binomial_tail_of_what_speaks_against_it() -> None:
+    signs = SignBounds(gains=0, losses=2, n=100)
+
+    assert signs.p_above(-0.1) == pytest.approx(binom.cdf(2, 100, 0.1))
+    assert signs.p_below(0.1) == pytest.approx(binom.cdf(0, 100, 0.1))
+    assert (signs.p_above(0.0), signs.p_below(0.0)) == (1.0, 1.0)
 
 
 # Fractions, epochs, clusters, weights.
@@ -357,6 +370,17 @@ def test_many_unscored_records_leave_the_worst_and_the_best_case() -> None:
     assert (found.high, found.upper) == (best.high, best.upper)
     assert found.reason == "10 of 200 records unscored: bounds of the worst case"
     assert found.bounds.p_above(found.lower) == pytest.approx(0.05)
+
+
+def test_records_that_the_champion_lacks_a_score_for_are_its_failures_in_the_best_case() -> None:
+    pairs = counts(20, 10, 200)
+    pairs.champion[50:60] = np.nan
+
+    found = compare(pairs)
+
+    worst, best = compare(counts(20, 10, 200)), compare(counts(30, 10, 200))
+    assert (found.low, found.lower) == (worst.low, worst.lower)
+    assert (found.high, found.upper) == (best.high, best.upper)
 
 
 def test_an_unscored_epoch_makes_its_record_unscored() -> None:

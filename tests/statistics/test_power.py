@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -148,3 +149,26 @@ def test_plans_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 def test_variants_that_never_differ_pass_once_there_are_enough_records() -> None:
     assert verdict_probabilities(Plan(n=12, discordance=0.0, margin=0.02)).inconclusive == 1
     assert verdict_probabilities(Plan(n=1000, discordance=0.0, margin=0.02)).passing == 1
+
+
+def test_a_clustered_plan_keeps_its_records_per_cluster() -> None:
+    plan = Plan(n=100, discordance=0.1, margin=0.02, clusters=20, design_effect=2.0)
+
+    needed = records_to_pass(plan)
+
+    assert needed is not None
+    enough, fewer = (
+        verdict_probabilities(replace(plan, n=n, clusters=round(n / 5))).passing for n in (needed, int(needed * 0.95))
+    )
+    assert fewer < 0.8 <= enough
+
+
+@pytest.mark.parametrize(("difference", "passing", "failing"), [(0.0, 1.0, 0.0), (-1.0, 0.0, 1.0), (1.0, 1.0, 0.0)])
+def test_clusters_without_variance_decide_by_the_difference_alone(
+    difference: float, passing: float, failing: float
+) -> None:
+    plan = Plan(n=100, discordance=abs(difference), difference=difference, margin=0.02, clusters=10)
+
+    found = verdict_probabilities(plan)
+
+    assert (found.passing, found.failing, found.inconclusive) == (passing, failing, 0.0)

@@ -115,6 +115,26 @@ def test_clusters_that_do_not_matter_leave_the_interval_of_independent_rows() ->
     assert (found.low, found.high) == pytest.approx(wilson_bounds(0.8, 999, error=0.025))
 
 
+@pytest.mark.parametrize(("failures", "method"), [(1, "clopper_pearson"), (4, "clopper_pearson"), (6, "wilson")])
+def test_few_failures_in_clusters_have_exact_bounds(failures: int, method: str) -> None:
+    values = [1.0] * 300
+    for place in range(failures):
+        values[40 * place] = 0.0
+
+    found = rate(values, Sampling(clusters=[i // 5 for i in range(300)]))
+
+    assert found.method == f"effective_n_{method}"
+    assert found.status is (Status.OK if method == "wilson" else Status.TOO_FEW)
+
+
+def test_failures_in_few_clusters_have_exact_bounds_though_many_rows_failed() -> None:
+    failed = {10 * cluster + row for cluster in range(3) for row in range(8)}
+
+    found = rate([float(i not in failed) for i in range(600)], Sampling(clusters=[i // 10 for i in range(600)]))
+
+    assert (found.method, found.status) == ("effective_n_clopper_pearson", Status.TOO_FEW)
+
+
 def test_a_row_without_a_cluster_is_one_of_its_own() -> None:
     found = rate([1.0, 0.0] * 20, Sampling(clusters=["a", "a", *[None] * 38]))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -93,6 +94,15 @@ def test_a_row_that_no_request_can_hold_is_refused_by_name(warehouse: Warehouse)
     with pytest.raises(UsageError, match=r"contents \(call_id the-call\) has 12,.* in output_text: expected at most"):
         LandingWriter(warehouse).append([record])
     assert landed(warehouse, "contents", "huge") == []
+
+
+def test_the_largest_amount_of_bigquery_s_numeric_fits() -> None:
+    largest = Decimal("9" * 29 + "." + "9" * 9)
+    schema = landing_tables()["responses"]
+
+    [batch] = batches([full("responses", cost_usd=largest)], schema, schema.arrow_schema(), landed_at=NOW)
+
+    assert batch.column("cost_usd").to_pylist() == [largest]
 
 
 def test_row_hash_speaks_of_the_record_and_not_of_the_landing() -> None:

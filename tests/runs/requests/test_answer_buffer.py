@@ -114,6 +114,25 @@ def test_an_old_answer_is_flushed_by_the_clock() -> None:
     assert len(sink.rows) == 3
 
 
+def test_an_answer_is_due_a_second_after_it_was_added_and_the_buffer_empty_once_it_landed() -> None:
+    sink, now = ListSink(), 100.0
+
+    async def scenario() -> None:
+        nonlocal now
+        buffer = AnswerBuffer(sink, clock=lambda: now)
+        assert (buffer.is_empty, buffer.is_due()) == (True, False)
+        await buffer.add(answer(1))
+        now += 0.5
+        await buffer.add(answer(2))
+        assert (buffer.is_empty, buffer.is_due()) == (False, False)
+        now += 0.5
+        assert buffer.is_due()
+        await buffer.flush()
+        assert (buffer.is_empty, buffer.is_due()) == (True, False)
+
+    asyncio.run(scenario())
+
+
 def test_rows_that_could_not_land_are_kept_for_the_next_flush() -> None:
     sink = ListSink(away=True)
 
@@ -195,6 +214,18 @@ def test_noted_rows_stay_when_the_warehouse_is_away() -> None:
 
     asyncio.run(scenario())
     assert [row.table for row in sink.rows] == ["semantic_cache", "contents", "responses", "predictions"]
+
+
+def test_a_flush_is_told_with_how_long_it_took() -> None:
+    told, times = Heard(), iter([100.0, 100.0, 102.5])
+
+    async def scenario() -> None:
+        buffer = AnswerBuffer(ListSink(), events=told, clock=lambda: next(times))
+        await buffer.add(answer(1))
+        await buffer.flush()
+
+    asyncio.run(scenario())
+    assert [(fields["ms"], fields["waiting"]) for _, fields in told.events] == [(2500, 0)]
 
 
 def test_a_flush_is_told_with_its_rows_and_what_went_wrong() -> None:
