@@ -111,7 +111,7 @@ class CalibrationSet:
 
     @cached_property
     def by_answer(self) -> dict[str, list[HumanLabel]]:
-        """The valid labels by prediction: levels of the rubric, for predictions in the run and in its sample, if any."""
+        """The valid labels by prediction: levels of the rubric, for predictions in the run and its sample, if any."""
         found: dict[str, list[HumanLabel]] = defaultdict(list)
         for label in self.labels:
             if label.value in self.levels and label.prediction_id in self._labelable:

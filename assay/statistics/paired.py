@@ -139,7 +139,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     scored = _differences(pairs, groups)
     if not len(scored.values):
         raise UsageError(
-            f"None of the {groups.n} records in common is scored for both variants.", next_step="score both runs."
+            f"None of the {groups.n} records in common is scored for both variants", next_step="score both runs."
         )
     options = _CompareOptions(
         wanted=wanted, resamples=resamples, seed=seed, left_out=pairs.only_candidate + pairs.only_champion

@@ -201,8 +201,8 @@ def test_several_opinions_speak_by_their_verdict(judged: Bench) -> None:
     ("prepare", "run_id", "message"),
     [
         (lambda made: made.rewrite([]), None, "has no judge to calibrate"),
-        (lambda made: None, "no-such-run", "found no completed run no-such-run of it"),
-        (lambda made: None, None, "found no completed run of it"),
+        (lambda made: None, "no-such-run", "has no completed run no-such-run to calibrate"),
+        (lambda made: None, None, "has no completed run to calibrate"),
     ],
 )
 def test_where_there_is_nothing_to_calibrate_the_message_says_what_is_missing(

@@ -71,4 +71,4 @@ def test_a_sample_of_two_versions_fits_no_run() -> None:
 
 def test_a_sample_without_a_probability_bears_nothing() -> None:
     found = choose_labels(RUN, "q1", samples=[SAMPLE], rows=[row(1, inclusion_probability=None)]).source
-    assert "no probability" in str(found.mismatch)
+    assert "no inclusion probability" in str(found.mismatch)

@@ -106,7 +106,7 @@ def test_without_being_asked_the_judge_is_no_evidence(bench: Bench, name: str, m
 def test_an_unknown_judge_is_refused_before_anything_is_asked(bench: Bench, name: str, model: ModelEndpoint) -> None:
     task = judged_task(bench, name, 10, variants={"better": 10})
 
-    with pytest.raises(UsageError, match=r"--prefer kind: expected a judge of task .* \(safe\)"):
+    with pytest.raises(UsageError, match=r"--prefer kind: task .* has no such judge; its judges: safe"):
         evaluated(bench, task, candidate="better", champion="default", prefer="kind")
     assert model.asked == []
 
