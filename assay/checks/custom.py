@@ -98,7 +98,9 @@ def _module(path: Path, source: bytes) -> ModuleType:
     loader = SourceFileLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     if spec is None:
-        raise UsageError(f"Scorer file {path} is not a Python file", next_step="set `function` to a function of a .py file.")
+        raise UsageError(
+            f"Scorer file {path} is not a Python file", next_step="set `function` to a function of a .py file."
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Dataclasses in the file look up their module here.
     try:
