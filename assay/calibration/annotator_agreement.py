@@ -1,4 +1,4 @@
-"""Agreement among annotators of a judge's rubric, overall and by pair, without adjudicators."""
+"""Agreement among the annotators of a judge's rubric, overall and by pair, without adjudicators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 
 ALPHA, PAIRWISE, SAME = "krippendorffs_alpha", "annotator_kappa", "annotator_agreement"
-ONE_ANNOTATOR = "one annotator only: agreement among people needs two"
+ONE_ANNOTATOR = "only one annotator: agreement needs two"
 NONE_SHARED = "no prediction has labels of two annotators"
 
 
@@ -33,7 +33,7 @@ def annotator_findings(found: CalibrationSet) -> Iterator[Finding]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Ratings:
-    """The level by annotator for each labeled prediction."""
+    """The level that each annotator chose, for each labeled prediction."""
 
     answers: list[JudgedAnswer]
     levels: list[dict[str, float]]
@@ -51,7 +51,7 @@ class _Ratings:
 
     @property
     def refusal(self) -> str | None:
-        """The reason if no agreement can be computed, else None."""
+        """The reason if no agreement can be computed; None if it can."""
         if not self.levels:
             return "no human labels"
         if len(self.annotators) < 2:
@@ -96,8 +96,8 @@ def _lights_kappa(pairs: list[Measured]) -> Measured:
     values = [pair.value for pair in pairs if pair.value is not None]
     if not values:
         return unmeasured("no pair of annotators has a kappa", level=LEVEL)
-    without = f", {len(pairs) - len(values)} pairs have none" if len(values) < len(pairs) else ""
-    mean = unmeasured(f"mean of {len(values)} pairs{without}: no interval, see those of the pairs", level=LEVEL)
+    without = f" ({len(pairs) - len(values)} pairs have no kappa)" if len(values) < len(pairs) else ""
+    mean = unmeasured(f"mean of {len(values)} pairs{without}: no interval; see the intervals of the pairs", level=LEVEL)
     return replace(mean, value=fmean(values), method="light_mean", n=sum(pair.n for pair in pairs))
 
 
@@ -107,7 +107,7 @@ def _pair(first: str, second: str, kappa: Measured) -> dict[str, Any]:
 
 
 def _finding(domain: Domain, ratings: _Ratings, metric: str, measured: Measured, **details: Any) -> Finding:
-    """A metric that counts labels instead of predictions, without those of adjudicators."""
+    """A metric that counts labels instead of predictions, excluding the labels of adjudicators."""
     counted = Counter(level for levels in ratings.levels for level in levels.values())
     counts = {level.label: counted[level.value] for level in domain.of.question.levels}
     shown = {"annotators": ratings.annotators, **details}

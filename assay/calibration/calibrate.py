@@ -31,7 +31,7 @@ CHUNK_ROWS = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibratedJudge:
-    """The calibration of the current version of a judge in one run; `findings` and `estimates` are pairs."""
+    """The calibration of a judge's current version in one run; `findings` and `estimates` correspond one to one."""
 
     scorer: str
     scorer_version: str
@@ -57,7 +57,7 @@ class CalibratedJudge:
     def kappa_facts(self) -> CalibrationFacts:
         """Facts about the labels of the whole run."""
         facts = self._overall(KAPPA)[0].facts
-        assert facts is not None  # every metric that uses labels has them
+        assert facts is not None  # Every metric that uses labels has facts about them.
         return facts
 
     def _overall(self, metric: str) -> tuple[Finding, Estimate]:
@@ -67,7 +67,7 @@ class CalibratedJudge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrations:
-    """The judges of a task, in the order of task.yml."""
+    """The calibrated judges of a task, in the order of task.yml."""
 
     task: str
     judges: tuple[CalibratedJudge, ...]
@@ -83,9 +83,9 @@ class Calibrations:
 
 
 def calibrate(context: StageContext, task: Task, *, run_id: str | None = None) -> Calibrations:
-    """The landed estimates of every judge of the task; the same labels and verdicts have the same ids.
+    """Lands and returns the estimates of every judge of the task; unchanged labels and verdicts get the same ids.
 
-    Without `run_id` each judge is calibrated in the latest completed run with labels for it.
+    If `run_id` is None, each judge is calibrated in the latest completed run that has labels for it.
 
     Raises:
         UsageError: the task has no judge, the run does not exist, or none of its predictions has an output.
@@ -105,8 +105,8 @@ def measure(context: StageContext, task: Task, *, run_id: str | None = None) -> 
     """
     if not task.spec.judges:
         raise UsageError(
-            f"Task '{task.name}' has no judge to calibrate: expected one under `judges` in {task.name}/task.yml",
-            next_step="see docs/how-to/judges.md.",
+            f"Task '{task.name}' has no judge to calibrate",
+            next_step=f"declare one under `judges` in {task.name}/task.yml; see docs/how-to/judges.md.",
         )
     questions = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
     return Calibrations(
@@ -127,14 +127,14 @@ class _CalibrationReader:
         return self.task.versions.scorers[self.question.scorer]
 
     def run(self, run_id: str | None) -> CalibratedRun:
-        """The named run, else the latest labeled run."""
+        """The named run, or else the latest labeled run."""
         parameters = {**self._names, "run_id": run_id or "", "question_version": self.question.version}
         row = next(iter(self._rows(RUN_TO_CALIBRATE.sql, parameters)), None)
         if row is None:
-            what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
+            run = f"completed run {run_id}" if run_id else "completed run"
             raise UsageError(
-                f"Nothing to calibrate in task '{self.task.name}': found {what}",
-                next_step=f"`assay run {self.task.name}` makes one.",
+                f"Task '{self.task.name}' has no {run} to calibrate",
+                next_step=f"`assay run {self.task.name}` starts a run.",
             )
         return CalibratedRun(**row)
 
@@ -144,7 +144,8 @@ class _CalibrationReader:
         rows: list[Mapping[str, Any]] = list(self._rows(JUDGED_ANSWERS.sql, parameters))
         if not rows:
             raise UsageError(
-                f"Nothing to calibrate in run {run.run_id} of task '{self.task.name}': none of its predictions has an output."
+                f"Run {run.run_id} of task '{self.task.name}' cannot be calibrated: none of its predictions has an output",
+                next_step="calibrate another run with --run.",
             )
         return rows
 
@@ -217,14 +218,14 @@ def _estimate(finding: Finding, facts: EstimateFacts, scorer: str, *, version: s
 
 
 def _judge_mismatch(rows: Sequence[Mapping[str, Any]], run: CalibratedRun, scorer: str, *, version: str) -> str | None:
-    """The reason if verdicts of the run are not of this version of the judge, else None."""
+    """The reason if verdicts of the run come from a different version of the judge; None if they do not."""
     others = [row["other_version"] for row in rows if row["status"] is None and row["other_version"] is not None]
-    fix = f"`assay run --resume {run.run_id}` scores with this version"
+    fix = f"`assay run --resume {run.run_id}` scores with the current version"
     if others:
         known = ", ".join(sorted(set(others)))
         return (
-            f"{len(others)} of {len(rows)} predictions were judged by version {known} of {scorer} only, "
-            f"which is now {version}: {fix}"
+            f"{len(others)} of {len(rows)} predictions were judged only by version {known} of {scorer}, "
+            f"whose current version is {version}: {fix}"
         )
     if all(row["status"] is None for row in rows):
         return f"{scorer} has no verdict in run {run.run_id}: {fix}"

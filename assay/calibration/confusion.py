@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRates:
-    """The rates of one class against all others."""
+    """The rates of one class compared with all other classes."""
 
     label: Hashable
     support: int
@@ -36,7 +36,7 @@ class ClassRates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confusion:
-    """`counts[i][j]` is the unweighted number of items of class i judged to be of class j; the rates are weighted."""
+    """`counts[i][j]` is the unweighted number of items of class i that were judged as class j; rates are weighted."""
 
     labels: tuple[Any, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -89,5 +89,5 @@ def _share(groups: Groups, domain: Hits, *, hits: Hits, level: float) -> Measure
     import numpy as np
 
     if not domain.any():
-        return unmeasured("no such item", level=level)
+        return unmeasured("no item of this kind", level=level)
     return scored_rate(hits[domain].astype(np.float64), groups.only(domain), level=level)

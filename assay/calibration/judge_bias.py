@@ -31,10 +31,11 @@ def length_bias(
 ) -> Measured:
     """Spearman's correlation of a judge's scores with the lengths of predictions that have the same human label.
 
-    Ranks are over all items, minus their mean within each human label; without `human` it is the plain correlation.
-    Above 0, the judge scores longer predictions higher than people do. The interval is Fisher's z with a linearized
-    variance that includes the estimation of the ranks (influence function: Croux & Dehon, Stat. Methods Appl. 19 (2010)
-    497), and thus ties, weights and clusters. No value if scores or lengths do not vary, or there are too few items.
+    Ranks are over all items, minus their mean within each human label; without `human`, it is the plain correlation. A
+    value above 0 means that the judge scores longer predictions higher than people do. The interval is Fisher's z with
+    a linearized variance that includes the estimation of the ranks (influence function: Croux & Dehon, Stat. Methods
+    Appl. 19 (2010) 497), and therefore accounts for ties, weights and clusters. There is no value if scores or lengths
+    do not vary, or if there are too few items.
     """
     import numpy as np
 
@@ -78,7 +79,7 @@ class _Ranks:
         return cls(left, places, groups.mean(left**2))
 
     def influence(self, against: Floats, groups: Groups) -> Floats:
-        """Influence of each item on Σ rank x `against` by the ranks of the items above it and, by half, of its ties."""
+        """Influence of each item on Σ rank x `against`, through the ranks of the items above it and half its ties."""
         import numpy as np
 
         sums = np.bincount(self.places, weights=groups.weights * against) / groups.n

@@ -1,4 +1,4 @@
-"""Selects the human labels for calibrating a judge in a run, with their sampling design."""
+"""Selects the human labels with which a judge is calibrated in a run, and their sampling design."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CalibratedRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnSample:
-    """A sample of the queue for one version of a question; `labeled` is the number of its labeled predictions."""
+    """A sample in the queue for one version of a question; `labeled` is the number of its labeled predictions."""
 
     sample_id: str
     run_id: str
@@ -61,9 +61,10 @@ class SelectedLabels:
 def choose_labels(
     run: CalibratedRun, question_version: str, *, samples: Sequence[DrawnSample], rows: Sequence[SampledLabel]
 ) -> SelectedLabels:
-    """The labels of the latest labeled calibration sample of the run; without a sample, imported labels or triage.
+    """The labels of the latest labeled calibration sample of the run; without such a sample, imported or triage labels.
 
-    `samples` are those of the question in any run and version, latest first; `rows` are of this run and version.
+    `samples` are the samples of the question in any run and version, latest first; `rows` are the labels of this run
+    and version.
     """
     own = [one for one in samples if one.run_id == run.run_id and one.question_version == question_version]
     drawn = [one for one in own if one.purpose == SamplePurpose.CALIBRATION]
@@ -109,28 +110,28 @@ def _of_sample(
 def _sample_mismatch(run: CalibratedRun, versions: set[str], *, has_unknown: bool) -> str | None:
     if versions != {run.inference_version}:
         found = " and ".join(sorted(versions))
-        return f"the sample was drawn from inference version {found}, the run is of {run.inference_version}"
-    return "a prediction of the sample has no probability of being drawn" if has_unknown else None
+        return f"the sample was drawn from inference version {found}, but the run has version {run.inference_version}"
+    return "a prediction of the sample has no inclusion probability" if has_unknown else None
 
 
 def _labels_elsewhere(run: CalibratedRun, question_version: str, samples: Sequence[DrawnSample]) -> str | None:
-    """A note on labels of other runs or question versions; None if there are no labels."""
+    """A note on labels of other runs or question versions; None if there are no such labels."""
     labeled = [one for one in samples if one.labeled and one.purpose == SamplePurpose.CALIBRATION]
     for one in labeled:
         if one.run_id == run.run_id:
-            return f"the labels are for version {one.question_version} of the question, which is now {question_version}"
+            return f"the labels are for version {one.question_version} of the question; the current one is {question_version}"
     if not labeled:
         return None
     newest = labeled[0]
     if newest.inference_version != run.inference_version:
         return (
             f"the labels are for run {newest.run_id} of inference version {newest.inference_version}, "
-            f"and this run is of {run.inference_version}"
+            f"but this run has version {run.inference_version}"
         )
-    return f"the labels are for run {newest.run_id}, and no sample of this run has any"
+    return f"the labels are for run {newest.run_id}; no sample of this run has labels"
 
 
 def _labels(rows: Sequence[SampledLabel]) -> tuple[HumanLabel, ...]:
-    """The labels without duplicates from several samples of one prediction."""
+    """The labels, without duplicates if several samples contain the same prediction."""
     known = {(row.prediction_id, row.label.annotator): row.label for row in rows if row.label is not None}
     return tuple(label for _, label in sorted(known.items()))

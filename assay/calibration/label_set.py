@@ -1,4 +1,4 @@
-"""Verdicts of a judge and human labels of the same predictions, with the labels' sampling design."""
+"""A judge's verdicts and human labels of the same predictions, with the sampling design of the labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Value = TypeVar("Value", bound=Hashable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedAnswer:
-    """A prediction with the verdict of a judge; `status` is None if not judged, `value` and `passed` unless scored."""
+    """A prediction with a judge's verdict; `status` is None if not judged, `value` and `passed` if not scored."""
 
     prediction_id: str
     record_id: str
@@ -30,7 +30,7 @@ class JudgedAnswer:
     slices: tuple[str, ...] = ()
     cluster_id: str | None = None
     output_length: int | None = None
-    """Characters of the output as JSON."""
+    """Number of characters of the output as JSON."""
     status: ScoreStatus | None = None
     value: float | None = None
     passed: bool | None = None
@@ -38,7 +38,7 @@ class JudgedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumanLabel:
-    """The label of one annotator for one prediction; `value` is None for `cannot_tell`, which is not a level."""
+    """One annotator's label of one prediction; `value` is None for `cannot_tell`, which is not a level."""
 
     prediction_id: str
     annotator: str
@@ -51,9 +51,9 @@ class HumanLabel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSource:
-    """How the labeled predictions were chosen; `inclusion` has the probability of each drawn one.
+    """How the labeled predictions were selected; `inclusion` maps drawn predictions to their inclusion probability.
 
-    `mismatch` is the reason why the labels do not apply to the run, such as another question or version, else None.
+    `mismatch` is the reason why the labels do not apply to the run, such as a different question or version, else None.
     """
 
     design: SamplingDesign
@@ -98,9 +98,9 @@ class CalibrationFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationSet:
-    """The predictions of a run, with a judge's verdicts, and human labels of some of them.
+    """The predictions of a run with a judge's verdicts, and human labels for some of them.
 
-    `judge_mismatch` is the reason if the verdicts are not of this version of the judge, else None.
+    `judge_mismatch` is the reason if the verdicts come from a different version of the judge, else None.
     """
 
     question: LabelingQuestion
@@ -111,7 +111,7 @@ class CalibrationSet:
 
     @cached_property
     def by_answer(self) -> dict[str, list[HumanLabel]]:
-        """The valid labels by prediction: levels of the rubric, for predictions of the run and its sample, if any."""
+        """The valid labels by prediction: levels of the rubric, for predictions in the run and its sample, if any."""
         found: dict[str, list[HumanLabel]] = defaultdict(list)
         for label in self.labels:
             if label.value in self.levels and label.prediction_id in self._labelable:
@@ -125,7 +125,7 @@ class CalibrationSet:
 
     @cached_property
     def truth(self) -> dict[str, Vote]:
-        """The vote of people for each labeled prediction."""
+        """The human vote for each labeled prediction."""
         return {prediction: agreed(labels) for prediction, labels in self.by_answer.items()}
 
     @cached_property
@@ -136,7 +136,7 @@ class CalibrationSet:
 
     @cached_property
     def unrelated_labels(self) -> int:
-        """Number of labels whose predictions are not in the run, or not in its sample."""
+        """Number of labels whose prediction is not in the run, or not in its sample."""
         return sum(label.value is not None and label.prediction_id not in self._labelable for label in self.labels)
 
     @property
@@ -173,7 +173,7 @@ class CalibrationSet:
         if self.source.mismatch:
             return f"the labels do not apply: {self.source.mismatch}"
         if self.source.design == SamplingDesign.TRIAGE:
-            return "labels of design triage are not a probability sample, and no estimate uses them"
+            return "labels of design triage are not a probability sample, so no estimate uses them"
         if not self.by_answer:
             count = self.unrelated_labels
             outside = f" but {count} of predictions that are not in the run or its sample" if count else ""
@@ -192,7 +192,7 @@ class CalibrationSet:
 
 
 def agreed(labels: Sequence[HumanLabel]) -> Vote:
-    """The vote of the labels of one prediction: that of the adjudicator, else of the majority."""
+    """The human vote for one prediction: the adjudicator's label, or else the majority."""
     counted = [label for label in labels if label.is_adjudication] or list(labels)
     return Vote(_majority([label.value for label in counted]), _majority([label.passed for label in counted]))
 
@@ -217,11 +217,11 @@ class Domain:
         return [answer for answer in self.answers if answer.prediction_id in self.of.by_answer]
 
     def truth(self, answer: JudgedAnswer) -> Vote:
-        """The vote of people for the prediction."""
+        """The human vote for the prediction."""
         return self.of.truth.get(answer.prediction_id, UNDECIDED)
 
     def sampling(self, answers: Sequence[JudgedAnswer], *, weighted: bool) -> Sampling:
-        """Records and clusters of the predictions and, with `weighted`, inverse-probability weights."""
+        """Records and clusters of the predictions and, if `weighted`, inverse-probability weights."""
         inclusion = self.of.source.inclusion
         weigh = weighted and self.of.is_probability_sample
         return Sampling(
@@ -276,7 +276,7 @@ def domains(found: CalibrationSet, *, pooled: bool = False) -> list[Domain]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A metric with its estimate; `facts` and `label_counts` are None for a metric without human labels."""
+    """A metric with its estimate; `facts` and `label_counts` are None for a metric that uses no human labels."""
 
     metric: str
     population: str

@@ -1,6 +1,6 @@
 """Calibration metrics of a judge: agreement with human labels, error rates and corrected rates.
 
-Every metric is for a population and a slice. If it cannot be computed, it has a reason in place of a value.
+Every metric applies to one population and slice. If it cannot be computed, a reason takes the place of the value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ AGREEMENT = (KAPPA, AC1, SAME, SENSITIVITY, SPECIFICITY, LENGTH_BIAS)
 PPI, ROGAN_GLADEN = "ppi", "rogan_gladen"
 """Names of the corrections: prefixes of the method of an interval, and the method where there is no interval."""
 NOT_JUDGED = "the judge has scored none of these predictions"
-NO_PASS = "the rubric does not state which level passes: set `passes` of the judge in task.yml"
+NO_PASS = "the rubric does not state which levels pass: set `passes` for the judge in task.yml"
 
 
 def calibration_findings(found: CalibrationSet) -> list[Finding]:
@@ -59,7 +59,7 @@ def _judged_rate(domain: Domain, judged: list[JudgedAnswer]) -> Measured:
 def _corrected(
     domain: Domain, metric: str, compute: Callable[[JudgedSample], CorrectedRate], *, answers: Any, name: str
 ) -> Finding:
-    """A rate that uses labels; the rate of human labels only is over all predictions, judged or not."""
+    """A rate that uses labels; the rate estimated from human labels alone includes predictions that were not judged."""
     found, human_only = domain.of, metric == HUMAN_RATE
     reason = found.label_refusal or (None if found.has_passing_levels else NO_PASS)
     reason = reason or (None if human_only else found.judge_mismatch)
@@ -92,7 +92,7 @@ def _judged(domain: Domain, answers: list[JudgedAnswer], *, human_only: bool) ->
 
 
 def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str]] | None:
-    """The cluster of each prediction, else its record; None if every prediction is independent."""
+    """The cluster of each prediction, or else its record; None if all predictions are independent."""
     named = [
         ("record", answer.record_id) if answer.cluster_id is None else ("cluster", answer.cluster_id)
         for answer in answers
@@ -102,26 +102,26 @@ def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str]] | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _LabeledVerdicts:
-    """The predictions with both a verdict and a decided human vote."""
+    """The predictions that have both a verdict and a decided human vote."""
 
     domain: Domain
 
     @cached_property
     def rows(self) -> list[tuple[JudgedAnswer, Vote, Vote]]:
-        """Prediction, vote of the judge, vote of people."""
+        """Prediction, the judge's vote, the human vote."""
         found = self.domain.of
         votes = [(answer, found.judged(answer), self.domain.truth(answer)) for answer in self.domain.labeled]
         return [row for row in votes if row[1].level is not None and row[2].level is not None]
 
     @property
     def levels(self) -> tuple[list[float], list[float]]:
-        """The levels of the judge and those of people."""
+        """The judge's levels and the human levels."""
         pairs = [(judge.level, people.level) for _, judge, people in self.rows]
         return [judge for judge, _ in pairs if judge is not None], [people for _, people in pairs if people is not None]
 
     @property
     def refusal(self) -> str | None:
-        """The reason if judge and people cannot be compared, else None."""
+        """The reason if judge and human labels cannot be compared, else None."""
         found, labeled = self.domain.of, self.domain.labeled
         if reason := found.label_refusal or found.judge_mismatch:
             return reason
@@ -171,7 +171,7 @@ def _agreement(domain: Domain) -> Iterator[Finding]:
 
 
 def _errors(compared: _LabeledVerdicts) -> Iterator[Finding]:
-    """Sensitivity and specificity of the passing levels."""
+    """Sensitivity and specificity for the passing levels."""
     if not compared.domain.of.has_passing_levels:
         yield from (compared.finding(name, unmeasured(NO_PASS, level=LEVEL)) for name in (SENSITIVITY, SPECIFICITY))
         return
@@ -183,7 +183,7 @@ def _errors(compared: _LabeledVerdicts) -> Iterator[Finding]:
 
 
 def _table(compared: _LabeledVerdicts) -> dict[str, Any]:
-    """The confusion matrix of all levels with the rates of each; rows are people, columns the judge."""
+    """The confusion matrix of all levels with the rates of each; rows are human votes, columns the judge's."""
     found = compared.domain.of
     judge, people = ([found.label_of(level) for level in levels] for levels in compared.levels)
     labels = tuple(level.label for level in sorted(found.question.levels, key=lambda level: level.value))

@@ -20,7 +20,7 @@ COLUMNS = (
     "scorer", "scorer_version", "run_id", "inference_version", "metric", "population", "slice", "method", "value", "low",
     "high", "level", "n", "status", "reason", "label_counts", "calibration", "details", "evaluation_id", "estimate_id",
 )  # fmt: skip
-"""Columns of the CSV and JSON output, which are fields of an estimate."""
+"""Columns of the CSV and JSON output; they are fields of an estimate."""
 JSON_COLUMNS = frozenset({"label_counts", "calibration", "details"})
 SHOWN = ("metric", "value", INTERVAL_TITLE, "n", "labels", "status")
 """Columns of the table over all predictions; the status includes the reason."""
@@ -28,7 +28,7 @@ BY_SLICE = ("slice", "metric", "value", INTERVAL_TITLE, "n", "labels", "status")
 
 
 def machine_rows(found: Calibrations, *, parsed: bool) -> Iterator[tuple[Any, ...]]:
-    """One row per estimate with `COLUMNS`; `parsed` returns JSON columns as values, else they are text."""
+    """One row per estimate with `COLUMNS`; JSON columns are values if `parsed`, else text."""
     for estimate in found.estimates:
         yield tuple(_column(estimate, name, parsed=parsed) for name in COLUMNS)
 
@@ -46,7 +46,7 @@ def facts(judge: CalibratedJudge) -> list[tuple[str, str]]:
 
 
 def rows(judge: CalibratedJudge) -> list[tuple[Any, ...]]:
-    """The rows of table `SHOWN`: metrics over all predictions, rates by population."""
+    """The rows of table `SHOWN`: metrics over all predictions, and rates by population."""
     several = len({finding.population for finding in judge.findings}) > 1
     return [
         (_name(one, population=several), *_cells(one), _status(one)) for one in judge.findings if one.slice == OVERALL
@@ -54,7 +54,7 @@ def rows(judge: CalibratedJudge) -> list[tuple[Any, ...]]:
 
 
 def slice_rows(judge: CalibratedJudge) -> list[tuple[Any, ...]]:
-    """The rows of table `BY_SLICE`, ordered by slice; the reasons are in the view and in the CSV and JSON output."""
+    """The rows of table `BY_SLICE`, ordered by slice; for reasons see the view, or the CSV and JSON output."""
     several = len({finding.population for finding in judge.findings}) > 1
     found = [one for one in judge.findings if one.slice != OVERALL]
     return [
@@ -64,7 +64,7 @@ def slice_rows(judge: CalibratedJudge) -> list[tuple[Any, ...]]:
 
 
 def next_steps(found: Calibrations) -> Iterator[str]:
-    """The next step for each judge without labels."""
+    """The next step for each judge that has no labels."""
     for judge in found.judges:
         if judge.labels:
             continue

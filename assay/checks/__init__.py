@@ -1,12 +1,12 @@
-"""Checks: deterministic scorers that compute one result from a prediction and its record, without I/O or models."""
+"""Checks: deterministic scorers that compute one result from a prediction and its record, without I/O or LLMs."""
 
 from assay.checks.registry import build_scorer, parameter_errors, scorer_version
-from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, unscored
+from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, unscored
 
 __all__ = [
     "CheckResult",
+    "ScoredItem",
     "Scorer",
-    "Subject",
     "build_scorer",
     "failed",
     "measured",

@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from assay.checks.scoring import CheckResult, JsonObject, Scorer, Subject, on_output, shown
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, Scorer, on_output, shown
 
 VERSION_CHARACTERS = 16
 JOINT = "joint"
-"""Type of an error that concerns several parameters; its message is complete."""
+"""Type of an error that concerns several parameters; its message is displayed as it is."""
 UNKNOWN = frozenset({"extra_forbidden", "invalid_key"})
 
 # Messages quote the description of a parameter: "expected <description>, found <value>".
@@ -25,15 +25,15 @@ FieldPath = Annotated[str, Field(min_length=1, description="the name or dotted p
 Flag = Annotated[bool, Field(description="true or false")]
 Texts = Annotated[
     list[Annotated[str, Field(min_length=1)]],
-    Field(min_length=1, description="a list of texts"),
+    Field(min_length=1, description="a list of strings"),
 ]
 
 
 class Check(BaseModel, ABC):
-    """One check with its parameters; equal checks return equal results for equal subjects.
+    """One check with its parameters; equal checks return equal results for equal items.
 
-    A subclass declares its `type`, the name in `task.yml`, and its `version`, which increases whenever its results
-    change; at least one of the parameters in `any_of` must be given.
+    A subclass declares its `type`, which is the name in `task.yml`, and its `version`, which increases whenever its
+    results change. At least one of the parameters in `any_of` must be given.
     """
 
     # Built on first use: a command without checks does not spend the 15 ms that all take.
@@ -52,7 +52,7 @@ class Check(BaseModel, ABC):
         """
 
     def source(self, _: Path, /) -> bytes | None:
-        """Returns the code of the task that determines the result; None if there is none.
+        """Returns the task's code that determines the result; None if there is no such code.
 
         Raises:
             UsageError: the code cannot be read.
@@ -60,7 +60,7 @@ class Check(BaseModel, ABC):
         return None
 
     def scorer_version(self, task_dir: Path, /) -> str:
-        """Returns 16 hexadecimal digits that depend on the type, its version, the stated parameters and the task's code.
+        """Returns 16 hexadecimal digits that depend on the type, its version, the given parameters and the task's code.
 
         Raises:
             UsageError: the code cannot be read.
@@ -97,10 +97,10 @@ class Check(BaseModel, ABC):
         name = error["loc"][0]
         if error["type"] in UNKNOWN:
             names = cls.model_fields
-            return f"{cls.type}: parameter {shown(name)} is not known: expected {', '.join(names) or 'no parameters'}{nearest(name, names)}"
+            return f"{cls.type}: parameter {shown(name)} is unknown; expected {', '.join(names) or 'no parameters'}{nearest(name, names)}"
         expected = cls.model_fields[str(name)].description
         if error["type"] == "missing":
-            return f"{cls.type}: parameter {name!r} is missing: expected {expected}, found nothing"
+            return f"{cls.type}: parameter {name!r} is missing; expected {expected}"
         reason = f" ({error['ctx']['error']})" if error["type"] == "value_error" else ""
         return f"{cls.type}: parameter {name!r}: expected {expected}, found {shown(given[str(name)])}{reason}"
 
@@ -120,12 +120,12 @@ class Check(BaseModel, ABC):
 
 
 class OutputCheck(Check):
-    """A check of one field of the output; unscored without an output."""
+    """A check of one field of the output; unscored if there is no output."""
 
     field: FieldPath
 
     @abstractmethod
-    def judge(self, output: JsonObject, subject: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, item: ScoredItem, /) -> CheckResult:
         """Returns the result for an output.
 
         Raises:
@@ -138,11 +138,11 @@ class OutputCheck(Check):
 
 
 def joint_error(message: str) -> PydanticCustomError:
-    """Returns the error of a validator of several parameters."""
+    """Returns an error for a validator of several parameters."""
     return PydanticCustomError(JOINT, "{message}", {"message": message})
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Returns the known name closest to the given one as the end of a message, or the empty string."""
+    """Returns a suggestion of the closest known name, to append to a message, or an empty string."""
     close = get_close_matches(str(name), list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

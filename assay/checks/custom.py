@@ -1,4 +1,4 @@
-"""Custom checks: Python functions in the task folder; an error in one becomes a status, never a score."""
+"""Custom checks: Python functions in the task folder. An exception in one becomes a status, never a score."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from typing import Annotated, ClassVar, cast
 from pydantic import Field
 
 from assay.checks.check import Check
-from assay.checks.scoring import CheckResult, Scorer, Subject, failed, measured, passed, shown
+from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, shown
 from assay.errors import UsageError
 
 
 class CustomFunction(Check):
-    """Calls a function of the task folder; if it raises or returns a wrong type, the result is failed, never 0."""
+    """Calls a function in the task folder; if it raises or returns a wrong type, the result is failed, never 0."""
 
     type: ClassVar[str] = "custom"
     version: ClassVar[int] = 1
@@ -34,15 +34,15 @@ class CustomFunction(Check):
         """Returns the function as a scorer.
 
         Raises:
-            UsageError: the file or the function is missing, cannot be loaded or does not take one subject.
+            UsageError: the file or the function is missing, cannot be loaded or does not take exactly one argument.
         """
         stated = self.function
         function = _load(stated, task_dir)
 
-        def score(subject: Subject) -> CheckResult:
+        def score(item: ScoredItem) -> CheckResult:
             try:
-                return _result(function(subject), stated)
-            # User code can raise anything: it must not end the run, and its message may contain personal data.
+                return _result(function(item), stated)
+            # User code can raise any exception. It must not end the run, and its message may contain personal data.
             except Exception as error:  # noqa: BLE001
                 return failed(f"{stated} raised {type(error).__name__} in line {_line_of(error, task_dir)}")
 
@@ -64,28 +64,29 @@ def _source_of(stated: str, task_dir: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"Scorer {stated!r}: cannot read {path} ({error.strerror}): expected a Python file in the task folder",
-            next_step="add it or correct `function`.",
+            f"Scorer {stated!r}: {path} cannot be read: {error.strerror}",
+            next_step="add this file to the task folder, or correct `function` in task.yml.",
         ) from error
 
 
-def _load(stated: str, task_dir: Path) -> Callable[[Subject], object]:
+def _load(stated: str, task_dir: Path) -> Callable[[ScoredItem], object]:
     path, _, name = stated.partition(":")
     module = _module(task_dir / path, _source_of(stated, task_dir))
     function = getattr(module, name, None)
     if not callable(function):
         raise UsageError(
-            f"Scorer {stated!r}: {task_dir / path} has no function {name!r}: found {_functions(module)}",
-            next_step="correct `function` or define it.",
+            f"Scorer {stated!r}: {task_dir / path} has no function {name!r}; its functions: {_functions(module)}",
+            next_step="define it, or correct `function` in task.yml.",
         )
     try:
         inspect.signature(function).bind(object())
     except TypeError as error:
         line = function.__code__.co_firstlineno if inspect.isfunction(function) else 1
         raise UsageError(
-            f"Scorer {stated!r}: {task_dir / path}, line {line}: expected a function of one argument, the subject; found {error}."
+            f"Scorer {stated!r}: {task_dir / path}, line {line}: expected a function with one argument, the scored item: {error}",
+            next_step="change the function's parameters.",
         ) from error
-    return cast("Callable[[Subject], object]", function)
+    return cast("Callable[[ScoredItem], object]", function)
 
 
 def _module(path: Path, source: bytes) -> ModuleType:
@@ -97,18 +98,20 @@ def _module(path: Path, source: bytes) -> ModuleType:
     loader = SourceFileLoader(name, str(path))
     spec = importlib.util.spec_from_loader(name, loader)
     if spec is None:
-        raise UsageError(f"Scorer file {path} cannot be loaded: expected a Python file.")
+        raise UsageError(
+            f"Scorer file {path} is not a Python file", next_step="set `function` to a function of a .py file."
+        )
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses in the file look their module up here
+    sys.modules[name] = module  # Dataclasses in the file look up their module here.
     try:
         exec(loader.source_to_code(source, str(path)), module.__dict__)  # noqa: S102 - the user's own scorer, as an import would run it
-    # Module-level user code can raise anything; the message names the file and the line.
+    # Module-level user code can raise any exception; the message names the file and the line.
     except Exception as error:
         del sys.modules[name]
         line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path.parent)
         raise UsageError(
-            f"Scorer file {path}, line {line}: {type(error).__name__}: {error}; expected Python that can be imported",
-            next_step="correct the file.",
+            f"Scorer file {path}, line {line}: {type(error).__name__}: {error}; the file cannot be imported",
+            next_step="fix the error in this file.",
         ) from error
     return module
 
@@ -124,7 +127,7 @@ def _result(value: object, stated: str) -> CheckResult:
 
 
 def _line_of(error: Exception, folder: Path) -> int | str:
-    """Returns the last line of the folder's code in the traceback."""
+    """Returns the last line of the traceback that is in the folder's code."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
     line = frames[-1].lineno if frames else None
     return "unknown" if line is None else line

@@ -36,7 +36,7 @@ CHECK_TYPES: Mapping[str, type[Check]] = {
 
 
 def build_scorer(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> Scorer:
-    """Returns the scorer; the file of a custom check is already loaded.
+    """Returns the scorer; the file of a custom check is loaded in the process.
 
     Raises:
         UsageError: the type or a parameter is wrong, or the custom file cannot be loaded.
@@ -48,13 +48,13 @@ def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[str]:
     """Returns one line per error with the expected and the found value; empty if the check is valid."""
     if type not in CHECK_TYPES:
         return [
-            f"check type {shown(type)} is not known: expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"
+            f"check type {shown(type)} is unknown; expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"
         ]
     return CHECK_TYPES[type].parameter_errors(parameters)
 
 
 def scorer_version(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> str:
-    """Returns 16 hexadecimal digits that depend on the type, the parameters, the check's version and a custom file's bytes.
+    """Returns 16 hexadecimal digits that depend on type, parameters, the check's version and a custom file's content.
 
     Raises:
         UsageError: the type or a parameter is wrong, or the custom file cannot be read.

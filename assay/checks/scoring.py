@@ -1,4 +1,4 @@
-"""The interface of checks: their subject and their result, in which failed, unscored and scored 0 are distinct."""
+"""The interface of checks: the scored item and the result, which distinguishes failed, unscored and a score of 0."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORED, UNSCORED, FAILED = ScoreStatus.SCORED, ScoreStatus.UNSCORED, ScoreStatus
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The result of one check; `value` and `passed` are None unless it is scored. The caller masks the explanation."""
+    """The result of one check; `value` and `passed` are None unless scored. The caller masks the explanation."""
 
     status: ScoreStatus
     value: float | None
@@ -27,8 +27,8 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """What a check scores: a prediction's output and status, with the input and the expected value of its record."""
+class ScoredItem:
+    """The item that a check scores: a prediction's output and status, with its record's input and expected value."""
 
     output: JsonObject | None
     expected: JsonObject | None
@@ -37,30 +37,30 @@ class Subject:
 
 
 class Scorer(Protocol):
-    """A pure function: equal subjects have equal results."""
+    """A pure function: equal items have equal results."""
 
-    def __call__(self, subject: Subject) -> CheckResult:
-        """Returns the result; no subject makes it raise."""
+    def __call__(self, item: ScoredItem) -> CheckResult:
+        """Returns the result; never raises an exception."""
         ...
 
 
 class Unscorable(Exception):
-    """Raised inside a check when the subject lacks what the check needs; the text is the reason."""
+    """Raised inside a check when the scored item lacks what the check needs; the message is the reason."""
 
 
-def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:  # noqa: FBT001 - the outcome is the subject
+def passed(is_passed: bool, explanation: str | None = None, *, label: str | None = None) -> CheckResult:  # noqa: FBT001 - the outcome is the main argument
     """Returns a result of passed (value 1) or not passed (value 0)."""
     return CheckResult(SCORED, 1.0 if is_passed else 0.0, label, is_passed, explanation)
 
 
 def measured(value: float, explanation: str | None = None) -> CheckResult:
-    """Returns a numeric result that neither passes nor fails.
+    """Returns a numeric result that is neither a pass nor a fail.
 
     Raises:
-        ValueError: the value is not finite, so that means would be undefined.
+        ValueError: the value is not finite, so means would be undefined.
     """
     if not math.isfinite(value):
-        raise ValueError(f"A score is {value}: expected a finite number.")
+        raise ValueError(f"score {value}: expected a finite number")
     return CheckResult(SCORED, float(value), None, None, explanation)
 
 
@@ -74,14 +74,14 @@ def failed(reason: str) -> CheckResult:
     return CheckResult(FAILED, None, None, None, reason)
 
 
-def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:
+def on_output(judge: Callable[[JsonObject, ScoredItem], CheckResult]) -> Scorer:
     """Returns a scorer that calls `judge`; unscored without an output, or if `judge` raises `Unscorable`."""
 
-    def score(subject: Subject) -> CheckResult:
-        if subject.output is None:
-            return unscored(f"no output: {subject.status}")
+    def score(item: ScoredItem) -> CheckResult:
+        if item.output is None:
+            return unscored(f"no output: {item.status}")
         try:
-            return judge(subject.output, subject)
+            return judge(item.output, item)
         except Unscorable as reason:
             return unscored(str(reason))
 
@@ -89,7 +89,7 @@ def on_output(judge: Callable[[JsonObject, Subject], CheckResult]) -> Scorer:
 
 
 def value_at(document: object, path: str, *, where: str) -> object:
-    """Returns the value at a dotted path such as `customer.name` or `items.0.sku`; a field name with dots takes precedence.
+    """Returns the value at a dotted path such as `customer.name` or `items.0.sku`; a field name with dots wins.
 
     Raises:
         Unscorable: there is no such value; `where` names the document.
@@ -120,13 +120,13 @@ def text_at(document: object, path: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    """True for finite numbers; booleans are not numbers."""
+    """True for a finite number; a boolean is not a number."""
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def shown(value: object) -> str:
-    """Returns the value as quoted in an explanation, cut to 80 characters."""
+    """Returns the value as displayed in an explanation, truncated to 80 characters."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

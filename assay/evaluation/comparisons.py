@@ -33,7 +33,7 @@ Margins = Mapping[MetricSlice, float]
 
 @dataclass(frozen=True, slots=True)
 class MetricComparison:
-    """The comparison of one metric in one slice; `margin` is that of the gate rule, None without one.
+    """The comparison of one metric in one slice; `margin` is the margin of the gate rule, None if no rule compares it.
 
     `inconsistent_share` is the share of a judge's preferences that changed with the order of the two predictions.
     """
@@ -52,12 +52,12 @@ class MetricComparison:
 def compare_sides(
     context: StageContext, sides: Sides, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> tuple[MetricComparison, ...]:
-    """Comparisons of reliability, its scorers, the metrics that rules name, and the preferences of `options.prefer`.
+    """Comparisons of reliability, its scorers, the metrics of the rules, and the preferences of `options.prefer`.
 
     Empty without a champion, or if the champion is the same version.
 
     Raises:
-        UsageError: the variants have no record in common, or none that is scored for both.
+        UsageError: the variants have no record in common, or no record that is scored for both variants.
         AssayError: the requests to the judge failed.
     """
     if sides.champion is None or sides.are_same:
@@ -82,17 +82,17 @@ def regression_margins(gate: GateSpec) -> Margins:
 
 
 def comparison_id(evaluation_id: str, population: str, *, metric: str, slice: str) -> str:
-    """The id of a landed comparison, which evidence refers to."""
+    """The id of a landed comparison, by which evidence refers to it."""
     return content_hash(evaluation_id, metric, population, slice)
 
 
 def compared(
     candidate: Outcomes, champion: Outcomes, *, metrics: Sequence[str], margins: Margins, seed: int
 ) -> Iterator[MetricComparison]:
-    """Comparisons of every metric, overall and in each slice; `seed` is that of the bootstrap.
+    """Comparisons of every metric, overall and in each slice; `seed` is the seed of the bootstrap.
 
     Raises:
-        UsageError: the variants have no record in common, or none that is scored for both.
+        UsageError: the variants have no record in common, or no record that is scored for both variants.
     """
     clusters, slices = candidate.clusters(), (OVERALL, *candidate.slices)
     for metric in metrics:
@@ -122,22 +122,21 @@ def compared_preferences(
 def _preferences(
     context: StageContext, sides: Sides, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> Preferences | None:
-    """The preferences of the judge `options.prefer`; None without one."""
+    """The preferences of the judge `options.prefer`; None if no judge is named."""
     if options.prefer is None or sides.champion is None:
         return None
     candidate, champion = sides.candidate.run, sides.champion.run
-    assert (
-        candidate is not None and champion is not None
-    )  # with `prefer`, a run without its input snapshot is not reused
+    # With `prefer`, a run without its input snapshot is not reused.
+    assert candidate is not None and champion is not None
     judge = judge_named(sides.candidate.task, options.prefer)
     return prefer(context, candidate, champion, judge=judge, report=reporter.counting("compared"))
 
 
 def _won(preferences: Preferences, candidate: Outcomes, name: str, side: str) -> dict[RecordKey, list[float]]:
-    """By record of the slice, 1 or 0 for each compared epoch: whether the side is preferred."""
+    """For each record of the slice: 1 for each compared epoch in which the judge prefers the side, else 0."""
     found: dict[RecordKey, list[float]] = {}
     for row in candidate.rows:
-        preference = preferences.found.get(PredictionKey(*row.record, row.epoch)) if row.lies_in(name) else None
+        preference = preferences.found.get(PredictionKey(*row.record, row.epoch)) if row.is_in_slice(name) else None
         if preference is not None:
             won = math.nan if preference.status != ScoreStatus.SCORED else float(preference.better == side)
             found.setdefault(row.record, []).append(won)
@@ -153,7 +152,7 @@ def _comparison(
     margins: Margins,
     seed: int,
 ) -> Iterator[MetricComparison]:
-    """The comparison of outcomes by record; empty for a slice without a record that is scored for both."""
+    """The comparison of outcomes by record; empty for a slice without a record that is scored for both variants."""
     rates = _rates(*outcomes)
     if rates is None and name != OVERALL:
         return
@@ -166,7 +165,7 @@ def _comparison(
 def _rates(
     candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
 ) -> tuple[float, float] | None:
-    """Both rates on the records that are scored for both variants, each counted once; None if there are none."""
+    """Both rates on the records that are scored for both variants, each record counting once; None without any."""
     sides = [
         (first, second)
         for record in candidate.keys() & champion.keys()

@@ -1,6 +1,6 @@
 """Evaluates a candidate against a champion on the same records and decides the rules of the gate.
 
-The steps are sides with their outcomes, comparisons, evidence, verdict and landing. Each step is one function in one
+The steps are: sides with their outcomes, comparisons, evidence, verdict, landing. Each step is one function in one
 module with one frozen result type; docs/architecture.md lists them.
 """
 
@@ -13,7 +13,7 @@ from assay.evaluation.comparisons import MetricComparison, compare_sides
 from assay.evaluation.evaluation import Evaluation, land
 from assay.evaluation.evidence import gate_rules, gather_evidence
 from assay.evaluation.queries import GATE_SPLIT_USES
-from assay.evaluation.sides import EvaluationOptions, EvaluationReporter, Sides, evaluated_sides
+from assay.evaluation.sides import FIRST_CHAMPION, EvaluationOptions, EvaluationReporter, Sides, evaluated_sides
 from assay.evaluation.verdict import decide, gate_waivers
 from assay.inference.keys import new_id
 from assay.project import Project
@@ -24,11 +24,11 @@ from assay.warehouse.client import Warehouse
 
 
 def evaluate(project: Project, name: str, options: EvaluationOptions, reporter: EvaluationReporter) -> Evaluation:
-    """The evaluation of the candidate; estimates and comparisons are landed, and with `is_gate` the decision.
+    """The evaluation of the candidate. Lands estimates and comparisons and, with `is_gate`, the decision.
 
     Raises:
-        UsageError: the variant does not exist, the variants have no record in common, the records are of several
-            populations, or the budget ended before the last request.
+        UsageError: the variant does not exist, the variants have no record in common, the records belong to several
+            populations, or the budget ran out before the last request.
         AssayError: a run could not be finished; repeating the command resumes it and reuses landed predictions.
     """
     sides = evaluated_sides(project, name, options, reporter)
@@ -70,11 +70,10 @@ def _uses(warehouse: Warehouse, task: Task) -> tuple[int, int]:
 
 def _notes(sides: Sides, comparisons: Sequence[MetricComparison], options: EvaluationOptions) -> Iterator[str]:
     if sides.champion is None:
-        subject = f"{options.champion} has" if options.champion else "there is"
-        yield f"{subject} no champion yet: absolute rules only"
+        yield f"no version serves {options.champion or FIRST_CHAMPION} yet: only absolute rules are decided"
     elif sides.are_same:
-        yield "candidate and champion are the same version: no comparison, and no regression"
+        yield "candidate and champion are the same version: nothing is compared, and there is no regression"
     for one in comparisons:
         if one.slice == OVERALL and one.inconsistent_share is not None:
             share = one.inconsistent_share
-            yield f"judge {options.prefer} changed its preference with the order of predictions in {share:.0%} of pairs"
+            yield f"judge {options.prefer} preferred a different prediction after swapping the order in {share:.0%} of pairs"

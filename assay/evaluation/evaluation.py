@@ -26,7 +26,7 @@ from assay.warehouse.landing import LandingWriter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The result of `assay eval`; `uses` has the runs and versions on the gate split since it last changed."""
+    """The result of `assay eval`; `uses` counts the runs and versions on the gate split since it last changed."""
 
     evaluation_id: str
     gate_id: str | None
@@ -43,7 +43,7 @@ class Evaluation:
 
     @property
     def measured(self) -> dict[str, Measured]:
-        """The candidate's estimates by the name of the rule that uses them."""
+        """The candidate's estimates, keyed by the name of the rule that uses them."""
         return {
             outcome.rule.name: outcome.evidence.measured
             for outcome in self.verdict.outcomes
@@ -57,12 +57,12 @@ class Evaluation:
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the command: that of the decision, but 0 if an inconclusive gate only warns."""
+        """Exit code of the command: the decision's exit code, or 0 if an inconclusive gate only warns."""
         return self.verdict.exit_code if self.blocks or not self.options.is_gate else 0
 
 
 def land(context: StageContext, evaluation: Evaluation) -> None:
-    """Estimates and comparisons are landed, and then the decision if there is a gate."""
+    """Lands estimates and comparisons, and then the decision if there is a gate."""
     sink = LandingWriter(context.warehouse)
     sink.append(estimate_rows(evaluation))
     sink.append(comparison_rows(evaluation))
@@ -158,7 +158,7 @@ def _comparison_row(one: MetricComparison, shared: Mapping[str, Any], evaluation
 
 
 def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
-    """The decision with every rule and its evidence."""
+    """The decision, including every rule and its evidence."""
     candidate, champion, versions = evaluation.candidate, evaluation.champion, evaluation.candidate.task.versions
     return Gate(
         gate_id=evaluation.gate_id or "",
@@ -186,7 +186,7 @@ def gate_row(settings: Settings, evaluation: Evaluation) -> Gate:
 
 
 def rule_content(outcome: GateOutcome) -> dict[str, Any]:
-    """A rule with its evidence and outcome, as in the JSON column `gates.rules`."""
+    """A rule with its evidence and outcome, as stored in the JSON column `gates.rules`."""
     rule, found = outcome.rule, outcome.evidence
     waiver = outcome.waiver
     return {

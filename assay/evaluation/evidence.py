@@ -55,11 +55,11 @@ class GateRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEvidence:
-    """The evidence for a rule: an estimate with bounds, each with an error probability of at most `error`.
+    """The evidence for a rule: an estimate with bounds, each with an error rate of at most `error`.
 
-    `p_failing` is the p-value of the hypothesis that the rule is met; None if it is to be derived from the bounds.
-    `counts` has the number of golden cases by slice. `measured` is the estimate that is landed with the evaluation, if
-    there is one.
+    `p_failing` is the p-value of the null hypothesis that the rule is met; if it is None, the verdict derives it from
+    the bounds. `counts` maps slices to their number of golden cases. `measured` is the estimate that lands with the
+    evaluation, if there is one.
     """
 
     value: float | None
@@ -78,10 +78,10 @@ class RuleEvidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateInputs:
-    """The inputs of a gate; `calibration` has κ of each calibrated judge.
+    """The inputs of a gate; `calibration` contains κ of each calibrated judge.
 
-    `is_same` is true if candidate and champion are the same version, so that there is no regression. A metric in
-    `scorers` is landed as the pass rate of that scorer.
+    `is_same` is true if candidate and champion are the same version, in which case there is no regression. A metric in
+    `scorers` lands as the pass rate of that scorer.
     """
 
     candidate: Outcomes
@@ -101,7 +101,7 @@ class GateInputs:
 def gather_evidence(
     context: StageContext, sides: Sides, comparisons: Sequence[MetricComparison], rules: Sequence[GateRule]
 ) -> dict[str, RuleEvidence]:
-    """The evidence by rule name, without rules that have none; calibrations are landed, estimates not yet."""
+    """The evidence by rule name, without rules that have none. Lands calibrations, but not yet the estimates."""
     task = sides.candidate.task
     inputs = GateInputs(
         candidate=sides.candidate.outcomes,
@@ -116,7 +116,7 @@ def gather_evidence(
 
 
 def gate_rules(gate: GateSpec, sla: SlaSpec | None) -> tuple[GateRule, ...]:
-    """The rules of `task.yml` in the form that the gate decides."""
+    """The rules of `task.yml` in the form that the gate decides on."""
     return tuple(_rule(rule, sla) for rule in gate.rules)
 
 
@@ -127,14 +127,14 @@ def evidence_for(rules: Iterable[GateRule], inputs: GateInputs) -> dict[str, Rul
 
 
 def landed_metric(metric: str, scorers: Iterable[str]) -> tuple[str, str | None]:
-    """Metric and scorer in table `estimates` for the metric of a rule; the scorer is None unless it is a pass rate."""
+    """Metric and scorer in table `estimates` for the metric of a rule; the scorer is None except for a pass rate."""
     return (PASS_RATE, metric) if metric in scorers else (metric, None)
 
 
 def regression_evidence(
     comparison: PairedComparison, *, margin: float, estimate_ids: tuple[str, ...] = ()
 ) -> RuleEvidence:
-    """The evidence of a comparison for a no-regression rule with this margin."""
+    """The evidence that a comparison provides for a no-regression rule with this margin."""
     return RuleEvidence(
         value=comparison.difference,
         lower=comparison.lower,
@@ -149,9 +149,9 @@ def regression_evidence(
 
 
 def absolute_evidence(measured: Measured, *, estimate_ids: tuple[str, ...] = ()) -> RuleEvidence:
-    """The evidence of an estimate for an absolute rule; its two-sided level sets the error of each bound.
+    """The evidence of an estimate for an absolute rule; its two-sided level sets the error rate of each bound.
 
-    An estimate at `GATE_LEVEL` has the bounds of a gate rule; one at a higher level is stricter.
+    An estimate at `GATE_LEVEL` has the bounds of a gate rule; an estimate at a higher level is stricter.
     """
     return RuleEvidence(
         value=measured.value,
@@ -172,7 +172,7 @@ def golden_evidence(cases: int, counts: Mapping[str, int]) -> RuleEvidence:
 
 
 def _calibration(context: StageContext, task: Task, rules: Sequence[GateRule]) -> dict[str, RuleEvidence]:
-    """κ of each judge that a rule names, by judge name, computed from the current labels."""
+    """κ of each judge that a rule names, keyed by judge name and computed from the current labels."""
     judges = {rule.metric for rule in rules if rule.kind is RuleKind.JUDGE_CALIBRATED}
     if not judges:
         return {}
@@ -204,7 +204,7 @@ def _regression(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
 
 
 def _same_version(records: int) -> RuleEvidence:
-    """A difference of 0, which is known and not estimated."""
+    """A difference of 0, which is known rather than estimated."""
     return RuleEvidence(value=0.0, lower=0.0, upper=0.0, n=records, p_failing=1.0, method="same_version")
 
 

@@ -23,7 +23,7 @@ SKIPPED = PredictionStatus.SKIPPED_BUDGET
 
 
 def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: date) -> Outcomes:
-    """The outcomes of a run by the current versions of the task's scorers."""
+    """The outcomes of a run according to the current versions of the task's scorers."""
     verdicts = read_verdicts(warehouse, run_id=run_id, data_date=data_date, versions=task.versions.scorers)
     parameters = {"task": task.name, "run_id": run_id, "data_date": data_date}
     rows = warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
@@ -34,9 +34,9 @@ def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: d
 class PredictionOutcome:
     """The outcomes of one prediction.
 
-    `passed` has the outcome by scorer: False for a failed prediction, None where it is unscored. A judge that scores
-    only a sample is absent from the other predictions; if that judge is part of reliability, `is_sampled` is False for
-    them.
+    `passed` maps each scorer to its outcome: False for a failed prediction, None if unscored. If a judge scores only a
+    sample, `passed` has no entry for it on predictions outside the sample; if reliability depends on that judge,
+    `is_sampled` is False for these predictions.
     """
 
     record: RecordKey
@@ -52,28 +52,28 @@ class PredictionOutcome:
     passed: Mapping[str, bool | None] = field(default_factory=dict)
 
     def outcome(self, metric: str) -> bool | None:
-        """The outcome by the metric, which is `reliability` or a scorer; None if unscored."""
+        """The outcome for the metric, which is `reliability` or a scorer; None if unscored."""
         return self.is_correct if metric == RELIABILITY else self.passed[metric]
 
     def has(self, metric: str) -> bool:
         """True if the metric applies to the prediction."""
         return self.is_sampled if metric == RELIABILITY else metric in self.passed
 
-    def lies_in(self, name: str) -> bool:
+    def is_in_slice(self, name: str) -> bool:
         """True if the record is in the slice."""
         return name == OVERALL or name in self.slices
 
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """The outcomes of one variant, without predictions that the budget skipped."""
+    """The outcomes of one variant, without predictions that were skipped because the budget ran out."""
 
     rows: tuple[PredictionOutcome, ...]
     skipped: int = 0
 
     @classmethod
     def of(cls, rows: Iterable[PredictionOutcome]) -> Outcomes:
-        """The outcomes without predictions that the budget skipped, which are counted."""
+        """The outcomes without skipped predictions, and the number of those skipped because the budget ran out."""
         found = list(rows)
         requested = tuple(row for row in found if row.status != SKIPPED)
         return cls(requested, skipped=len(found) - len(requested))
@@ -94,10 +94,10 @@ class Outcomes:
 
     def records(self, name: str = OVERALL) -> int:
         """Number of records in the slice."""
-        return len({row.record for row in self.rows if row.lies_in(name)})
+        return len({row.record for row in self.rows if row.is_in_slice(name)})
 
     def by_record(self, metric: str, name: str) -> dict[RecordKey, list[float]]:
-        """Outcomes by record of the slice, one per epoch, NaN where unscored."""
+        """Outcomes for each record of the slice, one per epoch; NaN if unscored."""
         found: dict[RecordKey, list[float]] = {}
         for row in self._of(metric, name):
             outcome = row.outcome(metric)
@@ -114,22 +114,22 @@ class Outcomes:
         return rate([row.outcome(metric) for row in rows], _sampling(rows), level=level)
 
     def within(self, latency_ms: float, name: str, *, level: float) -> Measured:
-        """The share of the slice's predictions within this latency, among those with a known latency."""
-        rows = [row for row in self.rows if row.lies_in(name) and row.latency_ms is not None]
+        """The share of the slice's predictions within this latency, among those whose latency is known."""
+        rows = [row for row in self.rows if row.is_in_slice(name) and row.latency_ms is not None]
         return rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows), level=level)
 
     def cost_per_correct(self, name: str, *, level: float) -> Measured:
         """USD per correct prediction of the slice."""
-        rows = [row for row in self.rows if row.lies_in(name)]
+        rows = [row for row in self.rows if row.is_in_slice(name)]
         correct = [row.is_correct for row in rows]
         return cost_per_correct([row.cost_usd for row in rows], correct, sampling=_sampling(rows), level=level)
 
     def _of(self, metric: str, name: str) -> Iterator[PredictionOutcome]:
-        return (row for row in self.rows if row.lies_in(name) and row.has(metric))
+        return (row for row in self.rows if row.is_in_slice(name) and row.has(metric))
 
 
 def _sampling(rows: list[PredictionOutcome]) -> Sampling:
-    """Records and clusters of the rows, each only where rows share one."""
+    """Records and clusters of the rows; each is set only if rows share one."""
     clustered = any(row.cluster_id is not None for row in rows)
     several = len({row.record for row in rows}) < len(rows)
     return Sampling(

@@ -1,4 +1,4 @@
-"""SQL of evaluations: reusable runs, predictions with cost and latency, served versions, and earlier results."""
+"""SQL of evaluations: reusable runs, predictions with cost and latency, promoted versions, and earlier results."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDeci
 MEANING = {
     RuleDecision.PASS: "every rule is met",
     RuleDecision.FAIL: "a rule is not met",
-    RuleDecision.INCONCLUSIVE: "no rule is missed, but not all are shown to be met with this number of records",
+    RuleDecision.INCONCLUSIVE: "no rule fails, but there are too few records to show that every rule is met",
 }
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
@@ -69,7 +69,7 @@ def hidden(evaluation: Evaluation) -> int:
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """The comment for a pull request."""
+    """The evaluation as a Markdown comment for a pull request."""
     lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
     lines += [f"- **{name}**: {_plain(text)}" for name, text in facts(evaluation)]
     for title, columns, rows in tables(evaluation):
@@ -77,13 +77,13 @@ def markdown(evaluation: Evaluation) -> str:
     if count := hidden(evaluation):
         lines += [
             "",
-            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records are in `comparisons`.",
+            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records are not shown: see `comparisons`.",
         ]
     return "\n".join(lines) + "\n"
 
 
 def table_markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The table in Markdown."""
+    """The table as Markdown."""
     return "\n".join([_line(columns), _line(["---"] * len(columns)), *map(_line, rows)])
 
 

@@ -1,6 +1,6 @@
 """Step 1 of an evaluation: the versions of candidate and champion, each with its run.
 
-A completed run of the same version over the same cases is reused; otherwise a run is made.
+A completed run of the same version on the same cases is reused; otherwise a new run is made.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ FIRST_CHAMPION = f"{STAGE}{Stage.GA}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationOptions:
-    """The variants and input of an evaluation; a variant is a name of task.yml, `@ref` or `@stage:ga`.
+    """The variants and input of an evaluation; a variant is a name from task.yml, `@ref` or `@stage:ga`.
 
-    The default champion is the version that serves `ga`, if there is one. `is_gate` records the decision; `prefer`
-    names a judge that compares both predictions of each record.
+    By default, the champion is the version that serves `ga`, if there is one. `is_gate` records the decision; `prefer`
+    names a judge that compares the two predictions of each record.
     """
 
     data_date: date
@@ -71,14 +71,14 @@ class EvaluationOptions:
         if self.is_gate and (self.limit is not None or self.input == Population.GOLDEN_DEV):
             what = "--limit" if self.limit is not None else "--input golden:dev"
             raise UsageError(
-                f"--gate with {what}: expected all records, and not the cases that prompts were written on",
+                f"--gate cannot be combined with {what}: a gate needs all records, and no cases that prompts were written on",
                 next_step=f"omit {what} or --gate.",
             )
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReporter:
-    """Reports the progress of requests and rows, and messages.
+    """Reports messages and the progress of requests and rows.
 
     `handle_signals` is False if the caller handles Ctrl-C, for example because this is not the main thread.
     """
@@ -91,7 +91,7 @@ class EvaluationReporter:
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedVariant:
-    """A variant with its run; `spent` is the summary of that run, None if the run is reused.
+    """A variant with its run; `spent` is the summary of the run, None if the run is reused.
 
     `run` is None if the input snapshot of a reused run is not on this machine.
     """
@@ -114,7 +114,7 @@ class EvaluatedVariant:
         return self.task.variant
 
     def without(self, record_ids: frozenset[str]) -> EvaluatedVariant:
-        """The variant without these records."""
+        """The variant without the outcomes of these records."""
         return replace(self, outcomes=self.outcomes.without(record_ids))
 
 
@@ -137,24 +137,25 @@ class Sides:
 
     @property
     def evaluation_id(self) -> str:
-        """Id of the evaluation, the same for the same runs and policy."""
+        """Deterministic evaluation id, derived from the runs and the policy."""
         champion_run = self.champion.run_id if self.champion else ""
         policy = self.candidate.task.versions.policy
         return content_hash(self.candidate.run_id, champion_run, policy, self.population)
 
 
 def evaluated_sides(project: Project, name: str, options: EvaluationOptions, reporter: EvaluationReporter) -> Sides:
-    """Candidate and champion with the outcomes of their runs; a champion of the same version has the candidate's run.
+    """Candidate and champion with the outcomes of their runs; a champion of the same version gets the candidate's run.
 
     Raises:
-        UsageError: the variant or judge does not exist, the budget ended before the last request, there is no record to
-            evaluate, or the records are of several populations.
+        UsageError: the variant or judge does not exist, the budget ran out before the last request, there is no record to
+            evaluate, or the records belong to several populations.
         AssayError: a run could not be finished; repeating the command resumes it and reuses landed predictions.
     """
     candidate = variant_of(project, name, options.candidate)
     if candidate is None:
         raise UsageError(
-            f"No version of task '{name}' serves {options.candidate}: expected one", next_step="name a variant or @ref."
+            f"No version of task '{name}' serves {options.candidate}",
+            next_step="promote one, or pass a variant or @ref.",
         )
     _validate_input(candidate, options)
     if options.prefer is not None:
@@ -182,7 +183,10 @@ def variant_of(project: Project, name: str, variant: str) -> Task | None:
         return project.task(name, variant=variant)
     stage = variant.removeprefix(STAGE)
     if stage not in set(Stage):
-        raise UsageError(f"{variant}: expected a stage, {', '.join(Stage)}", next_step="correct it.")
+        raise UsageError(
+            f"{variant}: unknown stage; expected one of {', '.join(Stage)}",
+            next_step=f"use one of them, such as {FIRST_CHAMPION}.",
+        )
     served = next(iter(project.warehouse.stream(STAGE_SERVED.sql, {"task": name, "stage": stage})), None)
     if served is None:
         return None
@@ -195,7 +199,7 @@ def commit_of(settings: Settings, task: Task) -> str | None:
 
 
 def _served(project: Project, name: str, label: str, served: dict[str, str | None]) -> Task:
-    """The promoted version, from the current folder or from the commit it was promoted at."""
+    """The promoted version, from the current folder or from the commit from which it was promoted."""
     current = project.task(name)
     for variant in (DEFAULT_VARIANT, *current.spec.variants):
         found = project.task(name, variant=variant)
@@ -204,9 +208,9 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
     promoted = served["git_sha"]
     if promoted is None:
         raise UsageError(
-            f"{label} of task '{name}' is inference version {served['inference_version']}, which the folder no longer has, "
-            "and it was promoted outside git: expected a commit to read it from",
-            next_step="promote a version again.",
+            f"{label} of task '{name}': inference version {served['inference_version']} is no longer in the task folder, "
+            "and it was promoted outside git, so no commit contains it",
+            next_step="promote a current version to the stage.",
         )
     found = project.task_at(name, promoted, label=label, variant=served["variant"] or DEFAULT_VARIANT)
     if found.versions.inference != served["inference_version"]:
@@ -214,13 +218,13 @@ def _served(project: Project, name: str, label: str, served: dict[str, str | Non
             f"{label} of task '{name}': expected inference version {served['inference_version']} at commit {promoted[:12]}, "
             f"found {found.versions.inference}; it was promoted from uncommitted files, or the code that computes "
             "versions has changed",
-            next_step="promote a version again.",
+            next_step="promote a current version to the stage.",
         )
     return found
 
 
 def _is_same_version(candidate: Task, champion: Task) -> bool:
-    """True if inference and policy version are the same; all else the two variants have in common."""
+    """True if inference and policy version are the same; everything else is common to both variants."""
     one, other = candidate.versions, champion.versions
     return (one.inference, one.policy) == (other.inference, other.policy)
 
@@ -228,24 +232,25 @@ def _is_same_version(candidate: Task, champion: Task) -> bool:
 def _evaluated_variant(
     context: StageContext, task: Task, options: EvaluationOptions, reporter: EvaluationReporter
 ) -> EvaluatedVariant:
-    """The variant with the outcomes of a reused run over the same cases, or of a new run."""
+    """The variant with the outcomes of a reused run on the same cases, or of a new run."""
     run_options = _run_options(task, options)
     known = _VariantRun.find(context, task, run_options)
     if known is not None and options.prefer is not None and known.run is None:
-        known = None  # the judge needs the records, and thus the snapshot; a new run reuses the predictions
+        known = None  # The judge needs the records, and thus the snapshot; a new run reuses the predictions.
     found = known or _new_run(context, task, run_options, reporter)
     if known is not None:
         reporter.note(f"{task.variant}: run {known.run_id} of the same version is reused")
     outcomes = read_outcomes(context.warehouse, task, run_id=found.run_id, data_date=found.data_date)
     if outcomes.skipped:
         raise UsageError(
-            f"Run {found.run_id} of {task.variant}: its budget ended before {outcomes.skipped:,} requests, so that the rest "
-            "is not a fair sample",
-            next_step="raise --budget and repeat the command, landed predictions are reused.",
+            f"Run {found.run_id} of {task.variant}: the budget ran out with requests not sent ({outcomes.skipped:,}), so "
+            "the other predictions are not a representative sample",
+            next_step="raise --budget and repeat the command; landed predictions are reused.",
         )
     if not outcomes.rows:
         raise UsageError(
-            f"Run {found.run_id} of {task.variant} has no prediction: expected at least one record to evaluate."
+            f"Run {found.run_id} of {task.variant} has no predictions to evaluate",
+            next_step="check --input and --limit.",
         )
     return EvaluatedVariant(task, found.run_id, found.data_date, outcomes, found.spent, found.run)
 
@@ -263,7 +268,7 @@ class _VariantRun:
     def find(cls, context: StageContext, task: Task, options: RunOptions) -> _VariantRun | None:
         """A completed run of the same inference version, routes and scorer versions; None if there is none.
 
-        Only for golden sets, which have a version: a table may have changed. The run is reused with its failures,
+        Searched only for golden sets, which have a version; a table may have changed. A reused run keeps its failures,
         because repeating only those would bias the result.
         """
         since = oldest_reused(options.reuse or task.spec.reuse, now=datetime.now(UTC))
@@ -334,7 +339,7 @@ def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: E
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "
             f"{summary.expected_predictions:,} predictions landed",
-            next_step="repeat the command, they are reused.",
+            next_step="repeat the command; landed predictions are reused.",
         )
     return _VariantRun(run.run_id, options.data_date, run, summary)
 
@@ -342,20 +347,19 @@ def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: E
 def _validate_input(task: Task, options: EvaluationOptions) -> None:
     if options.input == BOTH_SPLITS:
         raise UsageError(
-            "--input golden: expected one split, since prompts are written on dev cases and evaluated on gate cases",
-            next_step="give golden:gate or golden:dev.",
+            "--input golden: expected one split, because prompts are written on dev cases and evaluated on gate cases",
+            next_step="pass golden:gate or golden:dev.",
         )
     if options.input == GATE_SPLIT and not any(case.split == GoldenSplit.GATE for case in task.cases):
         raise UsageError(
-            f"Task '{task.name}' has no golden case of the gate split: expected some in {task.name}/cases.jsonl with "
-            '"split": "gate"',
-            next_step="add them, or give another --input.",
+            f"Task '{task.name}' has no golden cases in the gate split",
+            next_step=f'add cases with "split": "gate" to {task.name}/cases.jsonl, or pass another --input.',
         )
 
 
 def _validate_population(outcomes: Outcomes) -> None:
     if len(outcomes.populations) != 1:
         raise UsageError(
-            f"The records belong to {', '.join(outcomes.populations) or 'no population'}: expected one population per rate",
-            next_step="name it with --input, for example golden:gate.",
+            f"The records belong to {', '.join(outcomes.populations) or 'no population'}: expected exactly one population",
+            next_step="select one with --input, for example golden:gate.",
         )

@@ -1,8 +1,8 @@
-"""Step 5 of an evaluation: the verdict of the gate, decided for each rule on the bounds of its evidence.
+"""Step 5 of an evaluation: the verdict of the gate, decided for each rule from the bounds of its evidence.
 
 A rule passes on its one-sided 95% bound without adjustment, because all rules must pass (intersection-union: Berger,
-Technometrics 24 (1982) 295). It fails on a bound adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65),
-so that the probability that equal variants fail any rule is at most 5%.
+Technometrics 24 (1982) 295). It fails on a bound that is adjusted for all tested rules (Holm, Scand. J. Statist. 6
+(1979) 65), so that the probability that equal variants fail any rule is at most 5%.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """A rule set aside by an owner, up to and including a day."""
+    """A rule set aside by an owner, up to and including its last day."""
 
     rule: str
     owner: str
@@ -81,8 +81,8 @@ def decide(
 ) -> GateVerdict:
     """FAIL if any rule fails, PASS if all gated rules pass and there is at least one, else INCONCLUSIVE.
 
-    `evidence` is by rule name; a rule without evidence is inconclusive. Without a champion, no-regression rules are
-    reported only. Waived rules do not count toward the decision, but remain in the family of Holm's adjustment.
+    `evidence` is keyed by rule name; a rule without evidence is inconclusive. Without a champion, no-regression rules
+    are reported only. Waived rules do not count toward the decision, but remain in the family of Holm's adjustment.
 
     Raises:
         ValueError: two rules have the same name, or a waiver names an unknown rule.
@@ -122,7 +122,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> GateOutcome | None:
     """The outcome of a rule that needs no test; None if a test decides it."""
     if rule.kind is RuleKind.NO_REGRESSION and not champion:
-        return _outcome(rule, found, RuleState.REPORTED, "no champion yet: absolute rules only")
+        return _outcome(rule, found, RuleState.REPORTED, "no champion yet: only absolute rules are decided")
     if found is None:
         return _outcome(rule, None, RuleState.INCONCLUSIVE, "no evidence")
     if rule.kind is RuleKind.GOLDEN_CASES:
@@ -147,11 +147,11 @@ def _counted(rule: GateRule, found: RuleEvidence) -> GateOutcome:
 
 
 def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
-    """The p-value of the hypothesis that the rule is met, from the evidence or derived from its estimate and bound.
+    """The p-value of the null hypothesis that the rule is met, from the evidence or from its estimate and bound.
 
-    Derived as by Altman & Bland, BMJ 343 (2011) d2304: by the normal distribution, and `found.error` if the bound
-    equals the limit. If unscored rows leave bounds without an estimate, it is `found.error` outside the bounds and 1
-    within.
+    Derived as in Altman & Bland, BMJ 343 (2011) d2304: from the normal distribution, and `found.error` if the bound
+    equals the limit. If unscored rows leave bounds without an estimate, it is `found.error` if the limit is outside the
+    bounds and 1 if it is within them.
     """
     from scipy.special import ndtr, ndtri
 
@@ -182,7 +182,7 @@ def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutco
 
 
 def _bounds(found: RuleEvidence) -> tuple[float, float]:
-    """Both bounds; NaN, which meets no limit, for a missing one."""
+    """Both bounds; a missing bound is NaN, which meets no limit."""
     return math.nan if found.lower is None else found.lower, math.nan if found.upper is None else found.upper
 
 
@@ -193,7 +193,7 @@ def _outcome(
 
 
 def _waived(outcome: GateOutcome, waivers: Sequence[Waiver], today: date) -> GateOutcome:
-    """The outcome with the latest waiver of its rule, which applies if the rule is not met and it has not expired."""
+    """The outcome with the latest waiver of its rule, which applies if it has not expired and the rule is not met."""
     own = [waiver for waiver in waivers if waiver.rule == outcome.rule.name]
     if not own:
         return outcome

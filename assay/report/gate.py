@@ -1,4 +1,4 @@
-"""Renders the gate section of a scorecard: the task's latest decision with its rules, and the uses of the gate split."""
+"""Renders the gate section of a scorecard: the task's latest decision with its rules, and the gate split's uses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MartRow = Mapping[str, Any]
 
 
 def gate_facts(gate: MartRow | None, split: MartRow | None) -> Iterator[tuple[str, str]]:
-    """Yields the latest decision, the one before it, and the uses of the gate split, if there are any."""
+    """Yields the latest decision, the decision before it, and the uses of the gate split, each if there is one."""
     if gate is not None:
         does = "blocks" if gate["is_blocking"] else "does not block"
         against = gate["champion_variant"] or "no champion"
@@ -76,7 +76,7 @@ def _bounds(rule: MartRow) -> str:
 
 
 def _in_unit(rule: MartRow, value: float | None) -> str:
-    """Returns the value in the unit of the rule."""
+    """Returns the value, formatted in the unit of the rule."""
     if value is None or not isfinite(value):
         return NOTHING
     if rule["rule_type"] == RuleKind.COST_PER_CORRECT:

@@ -1,4 +1,4 @@
-"""Renders intervals: the bounds of a rate with their method and warnings, or the reason that there are none."""
+"""Renders intervals: the bounds of a rate with their method and warnings, or the reason why there are no bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from assay.statistics.measured import Status
 
 
 class MartIntervalStatus(StrEnum):
-    """Further values of `interval_status` in marts, beside those of `Status`: reasons that a rate has no interval."""
+    """Values of `interval_status` in marts, in addition to those of `Status`: reasons why a rate has no interval."""
 
     SEVERAL_EPOCHS = "several_epochs"
     CLUSTERED = "clustered"
@@ -35,7 +35,7 @@ GROUPED = "effective_n_"
 
 
 def interval(row: Mapping[str, Any], *, low: str = "low", high: str = "high") -> str:
-    """Returns the bounds of a rate, or the reason that there are none."""
+    """Returns the bounds of a rate, or the reason why there are none."""
     if not has_bounds(row, low=low, high=high):
         return REASONS.get(str(row.get("interval_status")), NOTHING)
     return f"{100 * row[low]:.1f} – {100 * row[high]:.1f}%"
@@ -47,7 +47,7 @@ def has_bounds(row: Mapping[str, Any], *, low: str = "low", high: str = "high") 
 
 
 def explained(row: Mapping[str, Any]) -> str:
-    """Returns the bounds with their method and warnings, or the reason that there are none.
+    """Returns the bounds with their method and warnings, or the reason why there are none.
 
     Example: `40.1 – 60.2% (clustered: 12 clusters, few)`.
     """
@@ -56,7 +56,7 @@ def explained(row: Mapping[str, Any]) -> str:
 
 
 def explained_estimate(row: Mapping[str, Any]) -> str:
-    """Returns the bounds of a landed estimate with its warning or effective n, or the reason that there are none."""
+    """Returns the bounds of a landed estimate with its warning or effective n, or the reason why there are none."""
     if not has_bounds(row):
         return str(row["reason"] or NOTHING)
     effective = row.get("effective_n")
@@ -76,7 +76,7 @@ def _qualifiers(row: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _grouping(row: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the number of epochs and of clusters, if rows are grouped by them."""
+    """Yields the number of epochs and the number of clusters, if rows are grouped by them."""
     epochs, clusters, n = row.get("epochs") or 1, row.get("n_clusters"), row.get("n_eligible")
     if epochs > 1:
         yield f"{epochs} epochs"

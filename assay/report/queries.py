@@ -1,4 +1,4 @@
-"""Statements that read the scorecard, most of them from the reporting views."""
+"""SQL statements that read the scorecard, most of them from the reporting views."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
 
 class Summary(Protocol):
-    """The counts of a run's summary that its Markdown shows."""
+    """The counts from a run's summary that its Markdown shows."""
 
     @property
     def run_id(self) -> str: ...  # noqa: D102
@@ -62,7 +62,7 @@ class CostStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntervalBar:
-    """An interval as drawn, in percent of the width, and its text; `rate` is None if it is unknown."""
+    """An interval as drawn, in percent of the width, with its text; `rate` is None if it is unknown."""
 
     low: str
     high: str
@@ -72,7 +72,7 @@ class IntervalBar:
 
 
 def facts(card: Scorecard) -> list[tuple[str, str]]:
-    """Returns the scorecard's single values as name and text, without those that do not apply."""
+    """Returns the scorecard's single values as pairs of name and text, without values that do not apply."""
     calling_run = card.asked or card.run
     return [
         *_run_facts(card.run),
@@ -86,7 +86,7 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
 
 
 def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Returns the reliability by population and slice; the worst and best case if too much is unscored."""
+    """Returns the reliability by population and slice; if too many are unscored, the worst and the best case."""
     return [
         (
             row["population"],
@@ -103,7 +103,7 @@ def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
-    """Returns the overall rates, and those of large slices except in the dev split, whose cases prompts may contain."""
+    """Returns the overall rates and those of large slices, except in the dev split, whose cases may be in prompts."""
     return [row for row in card.reliability if row["slice"] == OVERALL or _is_shown(row)]
 
 
@@ -133,7 +133,7 @@ def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
 
 
 def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Returns the title, columns and rows of each table of the scorecard that is not empty."""
+    """Returns the title, columns and rows of each table of the scorecard that has rows."""
     tables = [
         ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
@@ -154,7 +154,7 @@ def markdown(card: Scorecard) -> str:
 
 
 def run_markdown(summary: Summary, estimates: Sequence[Mapping[str, Any]]) -> str:
-    """Returns the statuses and the reliability of a run as Markdown, which need no marts."""
+    """Returns the statuses and the reliability of a run as Markdown; needs no marts."""
     counts = [(name, str(count)) for name, count in summary.statuses.items()]
     lines = [
         f"Run `{summary.run_id}`: {summary.calls} calls, {summary.reused} predictions reused.",
@@ -184,7 +184,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
 
 
 def html(card: Scorecard) -> str:
-    """Returns the scorecard as one web page with drawn intervals, without scripts or external resources."""
+    """Returns the scorecard as one web page that shows intervals as graphics, without scripts or external resources."""
     import jinja2
 
     interval_bars = [_interval_bar(row) for row in shown_rates(card)]
@@ -219,8 +219,8 @@ def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if card.asked is not None:
         yield (
             "no calls",
-            f"cost and latency below are those of run {card.asked['run_id']} · {card.asked['data_date']}, "
-            "the last one that made calls",
+            f"cost and latency below are from run {card.asked['run_id']} · {card.asked['data_date']}, "
+            "the last run that made calls",
         )
 
 
@@ -256,7 +256,7 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if hidden := len(card.reliability) - len(shown_rates(card)):
         yield (
             "not shown below",
-            f"{hidden} slices of the dev split or under {FEWEST_RATED_SHOWN} predictions: see rpt_reliability",
+            f"{hidden} slices in the dev split or with fewer than {FEWEST_RATED_SHOWN} predictions: see rpt_reliability",
         )
 
 
@@ -265,7 +265,7 @@ def _is_shown(row: Mapping[str, Any]) -> bool:
 
 
 def _markdown_text(text: str) -> str:
-    """Returns the text escaped for one line of Markdown, without markup or HTML."""
+    """Returns the text on one line, with Markdown and HTML escaped."""
     return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
 
 

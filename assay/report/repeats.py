@@ -1,4 +1,4 @@
-"""Renders the repeats section of a scorecard: pass@k, pass^k and flaky records of runs with several epochs."""
+"""Renders the repeats section of a scorecard: pass@k, pass^k and flaky records, for runs with several epochs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ from assay.statistics.conventions import INTERVAL_TITLE
 from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Repeats of the same record"
-COLUMNS = ("population", "k", "one of k correct (pass@k)", INTERVAL_TITLE, "all k correct (pass^k)", INTERVAL_TITLE)
+COLUMNS = (
+    "population",
+    "k",
+    "at least one of k correct (pass@k)",
+    INTERVAL_TITLE,
+    "all k correct (pass^k)",
+    INTERVAL_TITLE,
+)
 ALWAYS_SHOWN, ALSO_SHOWN = 3, frozenset({5, 10, 20, 50, 100})
 MartRow = Mapping[str, Any]
 
 
 def repeat_rows(repeats: Sequence[MartRow]) -> list[tuple[str, ...]]:
-    """Returns a row per population and selected k; none without several epochs."""
+    """Returns a row per population and selected k; no rows for runs with a single epoch."""
     return [
         (row["population"], str(row["k"]), *_measure(row, "pass_at_k"), *_measure(row, "pass_hat_k"))
         for row in repeats
@@ -26,12 +33,12 @@ def repeat_rows(repeats: Sequence[MartRow]) -> list[tuple[str, ...]]:
 
 
 def flaky_facts(repeats: Sequence[MartRow], flaky: Sequence[MartRow]) -> Iterator[tuple[str, str]]:
-    """Yields the number of records that are correct in some epochs only; nothing without several epochs."""
+    """Yields the number of records that are correct in only some epochs; nothing for runs with a single epoch."""
     records = sum(row["n_records"] for row in repeats if row["slice"] == OVERALL and row["k"] == 1)
     found = sum(row["n_flaky"] for row in flaky)
     if records or found:
         of = f" of {records:,}" if records else ""
-        yield "flaky records", f"{found:,}{of} are correct in some epochs only: see rpt_flaky_records"
+        yield "flaky records", f"{found:,}{of} are correct in only some epochs: see rpt_flaky_records"
 
 
 def _is_shown(row: MartRow) -> bool:

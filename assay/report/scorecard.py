@@ -1,4 +1,4 @@
-"""Reads the scorecard of a task, its latest completed run, from the reporting views."""
+"""Reads the scorecard of a task's latest completed run from the reporting views."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ Rows = tuple[dict[str, Any], ...]
 class Scorecard:
     """The metrics of one task, as the reporting views return them.
 
-    `asked` is the last run that made calls, if the latest one only reused responses: cost and latency are those of it.
-    `routing` has a row per route of the run; `caching` counts the sources of its predictions, None without predictions.
-    `repeats` has a row per k and slice of runs with several epochs; `flaky` counts records with differing epochs.
-    `gate` is the task's latest decision with its rules in `gate_rules`; `gate_split` counts the uses of the gate cases.
+    `asked` is the last run that made calls, if the latest run only reused responses; cost and latency are from that
+    run. `routing` contains a row per route of the run; `caching` counts the sources of its predictions and is None
+    without predictions. `repeats` contains a row per k and slice for runs with several epochs; `flaky` counts records
+    whose epochs differ. `gate` is the task's latest decision, `gate_rules` its rules; `gate_split` counts the uses of
+    the gate cases.
     """
 
     task: str
@@ -68,7 +69,7 @@ def read_scorecard(warehouse: Warehouse, task: str) -> Scorecard:
     run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": latest["run_id"]}), None) if latest else None
     if run is None:
         raise UsageError(
-            f"Task '{task}' has no completed run in the marts: expected one",
+            f"Task '{task}' has no completed run in the marts",
             next_step=f"run `assay run {task}`, then `assay report {task}`.",
         )
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}

@@ -1,4 +1,4 @@
-"""Renders the routing and caching section of a scorecard: the sources of its predictions, and what each saved."""
+"""Renders the routing and caching section of a scorecard: the sources of its predictions, and the savings of each."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ MartRow = Mapping[str, Any]
 
 
 def source_rows(routing: Sequence[MartRow], caching: MartRow | None) -> list[tuple[str, ...]]:
-    """Returns a row per source of predictions and one for the provider's prompt cache; none if one route made them all.
+    """Returns a row per source of predictions and one for the provider's prompt cache; none if one route made all.
 
-    The saving of a route is relative to the last route alone, that of a cache is the cost of the responses it returned.
+    The saving of a route is relative to using the last route alone; the saving of a cache is the cost of the responses
+    it returned.
     """
     if caching is None:
         return []
@@ -76,7 +77,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _signed(value: Any) -> str:
-    """Returns an amount that can be negative."""
+    """Returns an amount that may be negative."""
     if value is not None and value < 0:
         return f"-{usd(-value)}"
     return usd(value)

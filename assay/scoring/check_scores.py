@@ -1,4 +1,4 @@
-"""Scores of checks: one prediction and its record in, `scores` rows out, without I/O."""
+"""Scores of checks: maps one prediction and its record to `scores` rows, without I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from assay.checks import CheckResult, Scorer, Subject, build_scorer
+from assay.checks import CheckResult, ScoredItem, Scorer, build_scorer
 from assay.inference.keys import score_id
 from assay.records.evaluation import Score
 from assay.records.statuses import PredictionStatus, ScorerKind
@@ -39,8 +39,8 @@ class Scoreboard:
 
     def scores(self, item: ToScore) -> list[Score]:
         """Returns one row per check."""
-        subject = Subject(output=item.output, expected=item.expected, input=item.input, status=item.status)
-        return [self._row(item, name, scorer(subject)) for name, scorer in self._scorers.items()]
+        scored = ScoredItem(output=item.output, expected=item.expected, input=item.input, status=item.status)
+        return [self._row(item, name, scorer(scored)) for name, scorer in self._scorers.items()]
 
     def _row(self, item: ToScore, scorer: str, judged: CheckResult) -> Score:
         version = self._versions[scorer]

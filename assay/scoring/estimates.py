@@ -1,4 +1,4 @@
-"""Estimates of a run from its tally, and the landing row of any estimate."""
+"""Estimates of a run, computed from its tally, and the landing row of any estimate."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from assay.tasks.task import Task
 from assay.version import code_version
 
 PASS_AT, PASS_HAT = "pass_at_", "pass_hat_"
-"""Prefixes of the metrics of several epochs, followed by k."""
+"""Prefixes of the metrics for several epochs; k is appended."""
 VARIANCE = "variance"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EstimateFacts:
-    """The columns that all estimates of one evaluation share; the evaluation of a single run has the run's id."""
+    """The columns that all estimates of one evaluation share; for a single run, the evaluation id is the run id."""
 
     evaluation_id: str
     run_id: str
@@ -60,8 +60,8 @@ def estimate_row(
 ) -> Estimate:
     """Returns the `estimates` row of a measurement; an estimate of the same metric and method replaces it.
 
-    The parameters are the columns that `measured` and `facts` do not have. `scorer` is None for a metric of the whole
-    prediction. `details` holds further results of the method.
+    The parameters are the columns that `measured` and `facts` do not contain. `scorer` is None for a metric of the
+    whole prediction. `details` contains further results of the method.
     """
     method = measured.method
     row_id = estimate_id(
@@ -107,7 +107,7 @@ def estimate_row(
 def estimate_id(
     evaluation_id: str, *, metric: str, scorer: str | None, population: str, slice: str, method: str
 ) -> str:
-    """Returns the id of an estimate: equal whenever the same metric is computed again by the same method."""
+    """Returns the id of an estimate; it is the same whenever the same metric is computed again with the same method."""
     return content_hash(evaluation_id, metric, scorer or "", population, slice, method)
 
 
@@ -130,7 +130,7 @@ def counts_as_answered(task: Task, status: PredictionStatus) -> bool:
 
 
 def decided(verdict: Verdict | None) -> bool | None:
-    """Returns whether the scorer passed the prediction; None without a score of passed or failed."""
+    """Returns whether the scorer passed the prediction; None if the score is neither passed nor failed."""
     return verdict.passed if verdict is not None and verdict.status == SCORED else None
 
 
@@ -140,7 +140,7 @@ def tally_of(task: Task) -> Tally:
 
 
 def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
-    """Yields a row per rate, population and slice that has predictions, and with several epochs also one per k."""
+    """Yields one row per rate, population and slice that has predictions; for several epochs, also one row per k."""
     shared = EstimateFacts(
         evaluation_id=facts.run_id,
         run_id=facts.run_id,
@@ -183,7 +183,7 @@ def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, ep
 
 
 def _cases(cell: Cell) -> list[Repeats]:
-    """Returns the epochs as scored; with too many unscored ones, as for any rate, the worst and the best case."""
+    """Returns the epochs as scored; if too many are unscored, the worst and the best case, as for any rate."""
     import numpy as np
 
     unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)

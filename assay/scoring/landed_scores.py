@@ -23,7 +23,7 @@ class LandedVerdict:
 def read_verdicts(
     warehouse: Warehouse, *, run_id: str, data_date: date, versions: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, LandedVerdict]]:
-    """Returns the verdicts of a run by prediction id and scorer; with `versions`, only those of these scorer versions."""
+    """Returns the verdicts of a run by prediction id and scorer; with `versions`, only those of these versions."""
     verdicts: dict[str, dict[str, LandedVerdict]] = {}
     for row in warehouse.stream(VERDICTS_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
         if versions is None or row["scorer_version"] == versions.get(row["scorer"]):

@@ -1,4 +1,4 @@
-"""Statements that read scores and estimates of one run."""
+"""SQL statements that read scores and estimates of one run."""
 
 from __future__ import annotations
 

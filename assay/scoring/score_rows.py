@@ -12,7 +12,7 @@ from assay.records.evaluation import Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPrediction:
-    """The columns of a prediction that the rows of its scores repeat."""
+    """The columns of a prediction that are repeated in the rows of its scores."""
 
     prediction_id: str
     run_id: str
@@ -26,11 +26,11 @@ class ScoredPrediction:
 
     @staticmethod
     def of(row: Mapping[str, Any], *, task: str) -> ScoredPrediction:
-        """Returns the prediction of a row that has these columns except the task; other columns are ignored."""
+        """Returns the prediction in a row that has all of these columns except the task; other columns are ignored."""
         return ScoredPrediction(task=task, **{name: row[name] for name in NAMES if name != "task"})
 
     def row(self, *, occurred_at: datetime, **columns: Any) -> Score:
-        """Returns the row of one score; `columns` are those of the scorer and its result."""
+        """Returns the row of one score; `columns` contains the columns of the scorer and its result."""
         return Score(occurred_at=occurred_at, **{name: getattr(self, name) for name in NAMES}, **columns)
 
 

@@ -1,6 +1,6 @@
 """Scores the landed predictions of a run, and writes its outputs with personal values restored.
 
-The third stage: missing votes of judges are requested, then a streaming pass runs the checks and counts the verdicts.
+The third stage: missing judge votes are requested, then a streaming pass runs the checks and counts the verdicts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ OWNER_ONLY = 0o600
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A landed prediction whose output has its personal values restored."""
+    """A landed prediction in whose output personal values are restored."""
 
     landed: LandedPrediction
     output: dict[str, Any] | None
@@ -56,7 +56,7 @@ class Restored:
 def score_run(
     context: StageContext, run: Run, *, report: Callable[[int], None], observed: RunObserver = UNOBSERVED
 ) -> int:
-    """Lands a score per prediction and scorer and the run's estimates; returns the number of predictions scored.
+    """Lands one score per prediction and scorer, and the run's estimates; returns the number of scored predictions.
 
     Raises:
         AssayError: a judge cannot be called; the votes so far are landed, and a resume requests the others.
@@ -65,7 +65,7 @@ def score_run(
     judges = judges_of(context.settings, run, guard)
     if judges:
         from assay.scoring.judges.judge_stage import (
-            judge_predictions,  # most tasks have no judge, and need no engine here
+            judge_predictions,  # Most tasks have no judge and need no engine here.
         )
 
         read_predictions = partial(landed_predictions, context.warehouse, run, guard)
@@ -87,7 +87,7 @@ def score_run(
 
 
 def write_predictions(context: StageContext, run: Run, path: Path) -> int:
-    """Writes the outputs, personal values restored, to a JSONL file with mode 600; returns the number of lines.
+    """Writes the outputs with personal values restored to a JSONL file with mode 600; returns the number of lines.
 
     Raises:
         UsageError: the file cannot be written.
@@ -96,16 +96,16 @@ def write_predictions(context: StageContext, run: Run, path: Path) -> int:
         return _write_predictions(context, run, path)
     except OSError as error:
         raise UsageError(
-            f"The predictions cannot be written to {path}: {error.strerror}",
+            f"Predictions cannot be written to {path}: {error.strerror}",
             next_step=(
-                "name another file with "
-                f"`assay run {run.task.name} --resume {run.run_id} --output FILE`; no request is repeated."
+                "choose another file with "
+                f"`assay run {run.task.name} --resume {run.run_id} --output FILE`; no request is sent again."
             ),
         ) from error
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Returns if `path` can be written, as far as can be checked before there are outputs.
+    """Checks that `path` can be written, as far as this is possible before there are outputs.
 
     Raises:
         UsageError: its folder does not exist or is not writable, or the path is a folder.
@@ -113,14 +113,14 @@ def refuse_unwritable(path: Path) -> None:
     folder = path.parent
     if path.is_dir() or not path.name or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--output {str(path)!r}: expected a file in a folder that can be written", next_step="correct the path."
+            f"--output {str(path)!r}: expected a file in an existing, writable folder", next_step="choose another path."
         )
 
 
 def _write_predictions(context: StageContext, run: Run, path: Path) -> int:
     guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)  # a leftover file may be readable by others
+    partial.unlink(missing_ok=True)  # A leftover file may be readable by others.
     with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "wb") as file:
         for item in restored(context.warehouse, run, guard):
             line = {
@@ -177,7 +177,7 @@ def _restore(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
 def _tallied(
     run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, votes: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
-    """Returns the tally's entry; a prediction outside the sample of a deciding judge is in no rate of correct ones."""
+    """Returns the tally's entry; a prediction outside a deciding judge's sample counts in no correctness rate."""
     record, status = item.record, item.prediction["status"]
     return Tallied(
         position=record.position,

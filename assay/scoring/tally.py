@@ -23,9 +23,9 @@ QUALITY, PASS_RATE = "quality_when_answered", "pass_rate"
 FALLBACK, SKIPPED = PredictionStatus.FALLBACK, PredictionStatus.SKIPPED_BUDGET
 SCORED = ScoreStatus.SCORED
 UNSCORED, LEFT_OUT = 2, 3
-"""Codes of a prediction that is neither 0 nor 1: an unscored one stays in the rate, the other is not in it."""
+"""Codes for predictions that are neither 0 nor 1: unscored ones belong to the rate, excluded ones do not."""
 SHARED = 1 << 63
-"""Bit that marks the group of a cluster; the group of a record without a cluster is its position."""
+"""Bit that marks a group as a cluster; the group of a record without a cluster is the record's position."""
 
 
 class Rate(NamedTuple):
@@ -46,16 +46,16 @@ RELIABILITY_RATE, QUALITY_RATE = Rate(RELIABILITY, None), Rate(QUALITY, None)
 
 
 class ScoreVerdict(Protocol):
-    """The result of one scorer, as a new or as a landed row."""
+    """The result of one scorer, from a new or a landed row."""
 
     @property
     def status(self) -> ScoreStatus:
-        """`scored`, or the reason that there is no score."""
+        """`scored`, or the reason why there is no score."""
         ...
 
     @property
     def passed(self) -> bool | None:
-        """Whether the prediction passed; None if that was not decided."""
+        """Whether the prediction passed; None if this was not decided."""
         ...
 
 
@@ -63,7 +63,7 @@ class ScoreVerdict(Protocol):
 class Tallied:
     """One prediction with the columns that rates need.
 
-    `is_counted` is False if the record is outside the sample of a deciding judge; `votes` are those of the judges.
+    `is_counted` is False if the record is outside the sample of a deciding judge; `votes` are the votes of the judges.
     """
 
     position: int
@@ -80,7 +80,7 @@ class Tallied:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The predictions of one rate in one population and slice; `values` are 1, 0, or NaN for an unscored one."""
+    """The predictions of one rate in one population and slice; `values` are 1, 0, or NaN if unscored."""
 
     values: Floats
     records: Numbers
@@ -97,9 +97,9 @@ class Cell:
 
 
 class Tally:
-    """Collects predictions as they are scored, without those that a budget skipped.
+    """Collects predictions as they are scored, except those that were skipped because a budget ran out.
 
-    A prediction takes 18 bytes, one more for each scorer and each vote of a jury, and four for each slice apart from
+    A prediction takes 18 bytes, plus one for each scorer and each vote of a jury, and four for each slice other than
     `overall`: 24 bytes with two scorers and one slice.
     """
 
@@ -142,7 +142,7 @@ class Tally:
             self._places.setdefault(PopulationSlice(tallied.population, name), array("I")).append(number)
 
     def cell(self, rate: Rate, place: PopulationSlice) -> Cell | None:
-        """Returns the predictions that the rate counts there; None if there are none."""
+        """Returns the predictions that count in the rate for this population and slice; None if there are none."""
         import numpy as np
 
         rows = np.frombuffer(self._places[place], dtype=np.uint32)
@@ -166,7 +166,7 @@ def _group(tallied: Tallied) -> int:
     return SHARED | int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
-def _code(correct: bool | None) -> int:  # noqa: FBT001 - the outcome is the subject
+def _code(correct: bool | None) -> int:  # noqa: FBT001 - the outcome is the main argument
     return UNSCORED if correct is None else int(correct)
 
 

@@ -1,1 +1,1 @@
-"""Formulas on arrays: intervals, tests, power, agreement. Imports nothing of `assay` but errors."""
+"""Statistical formulas on arrays: intervals, tests, power, agreement. Imports nothing from `assay` except errors."""

@@ -1,8 +1,9 @@
 """Chance-corrected agreement of two or more raters, with confidence intervals.
 
-Rows are items. Every coefficient is 1 - observed disagreement / expected disagreement. The interval is that of the
-observed disagreement at its effective n (`rates.score_at_effective_n`), divided by the expected disagreement. It takes
-weights and clusters into account, stays at most 1, and keeps a width where raters agree perfectly, unlike Wald's.
+Rows are items. Every coefficient is 1 - observed disagreement / expected disagreement. Its interval is the interval of
+the observed disagreement at its effective n (`rates.score_at_effective_n`), divided by the expected disagreement. It
+accounts for weights and clusters, never exceeds 1, and has a positive width even if raters agree perfectly, unlike
+Wald's interval.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
 Weighting = Literal["nominal", "linear", "quadratic"]
 Metric = Literal["nominal", "ordinal", "interval", "ratio"]
 MOST_VALUES = 2_000
-"""Largest number of distinct values: the table of their pairs grows with its square."""
+"""Maximum number of distinct values; the table of their pairs grows with the square of this number."""
 ONE_CATEGORY = "all labels are the same, so that chance agreement is 100%"
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Distances between the categories of Cohen's kappa. By default the categories are the labels found, ascending."""
+    """Distances between the categories of Cohen's kappa. By default, the categories are the labels found, ascending."""
 
     weighting: Weighting = "nominal"
     categories: tuple[Any, ...] | None = None
@@ -49,10 +50,10 @@ def cohens_kappa(
     sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Cohen's kappa of two raters over the items that both labeled, with the weighting of the scale.
+    """Cohen's kappa of two raters over the items that both labeled, weighted as the scale states.
 
-    Cohen, Educ. Psychol. Meas. 20 (1960) 37 and Psychol. Bull. 70 (1968) 213; the variance is that of Fleiss, Cohen &
-    Everitt (Psychol. Bull. 72 (1969) 323), linearized to take weights and clusters into account.
+    Cohen, Educ. Psychol. Meas. 20 (1960) 37 and Psychol. Bull. 70 (1968) 213; the variance follows Fleiss, Cohen &
+    Everitt (Psychol. Bull. 72 (1969) 323), linearized to account for weights and clusters.
 
     Raises:
         ValueError: the sequences differ in length, or a label is not among the scale's categories.
@@ -86,11 +87,11 @@ def krippendorffs_alpha(
     sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Krippendorff's alpha of any number of raters; an item's ratings are in any order, None for a missing one.
+    """Krippendorff's alpha for any number of raters. Ratings of an item may be in any order; None is a missing rating.
 
     Krippendorff, Content Analysis (Sage, 4th ed. 2019), ch. 12. Items with fewer than two ratings are omitted. The
     variance is linearized over items, including the dependence of the ordinal metric on the ratings. The nominal metric
-    takes any labels, the ordinal one labels that sort in ascending order, the others numbers.
+    accepts any labels, the ordinal metric labels that sort in ascending order, and the other metrics numbers.
 
     Raises:
         ValueError: there are more than 2,000 distinct values, or ratings that do not fit the metric.
@@ -127,10 +128,10 @@ def gwets_ac1(
     sampling: Sampling = INDEPENDENT,
     level: float = LEVEL,
 ) -> Measured:
-    """Gwet's AC1 of any number of raters, which stays high where nearly all labels fall in one category.
+    """Gwet's AC1 for any number of raters; unlike kappa, it stays high if nearly all labels fall in one category.
 
-    Gwet, Br. J. Math. Stat. Psychol. 61 (2008) 29. Chance agreement is spread over the given categories, by default
-    those found in the ratings.
+    Gwet, Br. J. Math. Stat. Psychol. 61 (2008) 29. Chance agreement is computed over the given categories; by default
+    these are the categories found in the ratings.
     """
     import numpy as np
 
@@ -154,7 +155,7 @@ def gwets_ac1(
 def percent_agreement(
     ratings: Sequence[Sequence[Any]], *, sampling: Sampling = INDEPENDENT, level: float = LEVEL
 ) -> Measured:
-    """Share of an item's pairs of ratings that are equal, averaged over the items with at least two ratings."""
+    """Share of rating pairs that agree within an item, averaged over the items with at least two ratings."""
     import numpy as np
 
     table, kept = _Ratings.of(ratings, least=2)
@@ -175,7 +176,7 @@ class _Coefficient:
     expected: Floats
 
     def measured(self, groups: Groups, *, level: float) -> Measured:
-        """The coefficient with its interval; no value where the expected disagreement is 0."""
+        """The coefficient with its interval; no value if the expected disagreement is 0."""
         if self.chance <= 0:
             return unmeasured(ONE_CATEGORY, level=level, n=groups.n)
         influence = self.own - self.observed / self.chance * self.expected
@@ -188,7 +189,7 @@ class _Coefficient:
 
 @dataclass(frozen=True)
 class _Ratings:
-    """Ratings as category codes: one row per item, -1 for no rating; only items with enough ratings."""
+    """Ratings as category codes: one row per item, -1 for a missing rating; includes only items with enough ratings."""
 
     codes: Codes
     categories: tuple[Any, ...]
@@ -198,7 +199,7 @@ class _Ratings:
     def of(
         cls, ratings: Sequence[Sequence[Any]], *, least: int, categories: tuple[Any, ...] | None = None
     ) -> tuple[_Ratings, NDArray[np.bool_]]:
-        """The items with at least `least` ratings, and a mask of those items among all."""
+        """The items with at least `least` ratings, and a mask of these items among all items."""
         import numpy as np
 
         items = [[label for label in item if not missing(label)] for item in ratings]
@@ -214,14 +215,14 @@ class _Ratings:
         return cls(codes, known, counts.astype(np.float64)), kept
 
     def sum_of(self, values: Floats) -> Floats:
-        """For each item the sum of its ratings' values, given one value per category."""
+        """For each item, the sum of the values of its ratings; `values` has one value per category."""
         import numpy as np
 
         padded = np.append(values, 0.0)
         return np.asarray(padded[self.codes].sum(axis=1))
 
     def within(self, apart: Floats) -> Floats:
-        """For each item the sum of distances over ordered pairs of ratings, divided by its number of ratings - 1."""
+        """For each item, the sum of distances over ordered pairs of ratings, divided by its number of ratings - 1."""
         import numpy as np
 
         padded = np.pad(apart, ((0, 1), (0, 1)))
@@ -233,7 +234,7 @@ class _Ratings:
         return np.asarray(pairs / np.maximum(self.counts - 1, 1))
 
     def disagreement(self) -> Floats:
-        """For each item the share of its pairs of ratings that differ."""
+        """For each item, the share of its pairs of ratings that differ."""
         import numpy as np
 
         return self.within(1 - np.eye(len(self.categories))) / self.counts
@@ -326,7 +327,7 @@ def _distances(categories: tuple[Any, ...], totals: Floats, metric: Metric) -> F
 
 
 def _rank_steps(totals: Floats) -> Floats:
-    """Number of ratings between two categories, with half of those in each of the two."""
+    """Number of ratings between two categories, counting half of the ratings in each of the two."""
     import numpy as np
 
     middles = totals.cumsum() - totals / 2

@@ -1,7 +1,8 @@
-"""The rate of a judge, corrected by a sample of human labels.
+"""The pass rate of a judge, corrected by a sample of human labels.
 
-The judge scored all rows, and people labeled some of them. The estimates are about the population that the judged rows
-were drawn from, and are valid only for a probability sample of labels; otherwise there is a reason in place of a value.
+The judge scored all rows, and people labeled some of them. The estimates describe the population from which the judged
+rows were drawn. They are valid only if the labels are a probability sample; otherwise a reason takes the place of the
+value.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def human_rate(judged: JudgedSample) -> CorrectedRate:
-    """The rate by the human labels only, with inverse-probability weights (Hájek 1971)."""
+    """The rate estimated from the human labels alone, with inverse-probability weights (Hájek 1971)."""
     sample = LabeledSample.of(judged)
     if sample.refusal:
         return sample.result(sample.refusal)
@@ -39,13 +40,13 @@ def human_rate(judged: JudgedSample) -> CorrectedRate:
 
 
 def ppi_rate(judged: JudgedSample) -> CorrectedRate:
-    """The PPI++ rate: the judge's rate corrected by the labels, never less precise than the labels only.
+    """The PPI++ rate: the judge's rate corrected by the labels, never less precise than the labels alone.
 
     Angelopoulos, Duchi & Zrnic, "PPI++" (arXiv 2311.01453, 2023), with inverse-probability weights. With binary
-    verdicts and labels the tuned estimate is the mean of the labels within each verdict, weighted by the share of the
+    verdicts and labels, the tuned estimate is the mean of the labels within each verdict, weighted by the share of the
     verdict. Its interval combines one interval per verdict: MOVER, Zou & Donner, Statistics in Medicine 27 (2008) 1693,
-    with Jeffreys' bounds at the effective n. The normal interval of PPI++ has a coverage of 50 to 90% where few labels
-    contradict the judge.
+    with Jeffreys' bounds at the effective n. The normal interval of PPI++ has a coverage of only 50 to 90% if few
+    labels contradict the judge.
     """
     sample = LabeledSample.of(judged)
     if sample.refusal:
@@ -56,10 +57,10 @@ def ppi_rate(judged: JudgedSample) -> CorrectedRate:
 def rogan_gladen_rate(judged: JudgedSample) -> CorrectedRate:
     """The judge's pass rate corrected by its sensitivity and specificity; no value if it is no better than chance.
 
-    Rogan & Gladen, Am. J. Epidemiol. 107 (1978) 71, with the interval of Lang & Reiczigel (`lang_reiczigel`) at counts
-    adjusted for clusters and for the labeled rows being a part of the judged rows. Only for labels that were drawn with
-    equal probability: otherwise sensitivity is not a binomial share, and calibrated weights give the estimate of
-    `ppi_rate`.
+    Rogan & Gladen, Am. J. Epidemiol. 107 (1978) 71, with the interval of Lang & Reiczigel (`lang_reiczigel`). The
+    counts are adjusted for clusters and for the labeled rows being a subset of the judged rows. Requires labels that
+    were drawn with equal probability: otherwise sensitivity is not a binomial share, and calibrated weights give the
+    estimate of `ppi_rate`.
     """
     sample = LabeledSample.of(judged)
     if sample.refusal:
@@ -72,9 +73,7 @@ def rogan_gladen_rate(judged: JudgedSample) -> CorrectedRate:
         )
     passed = sample.y == 1
     if passed.all() or not passed.any():
-        return sample.without_value(
-            f"all {len(passed)} labels are the same, so that sensitivity or specificity is unknown"
-        )
+        return sample.without_value(f"all {len(passed)} labels are the same, so sensitivity or specificity is unknown")
     sensitivity, specificity = float(sample.f[passed].mean()), float(1 - sample.f[~passed].mean())
     if sensitivity + specificity <= 1:
         found = f"sensitivity {sensitivity:.3f} + specificity {specificity:.3f} is at most 1"
@@ -84,7 +83,7 @@ def rogan_gladen_rate(judged: JudgedSample) -> CorrectedRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
-    """A judge's pass rate among n rows, and its sensitivity and specificity with the number of labels of each."""
+    """A judge's pass rate among n rows, and its sensitivity and specificity with the number of labels behind each."""
 
     passed: float
     n: float
@@ -108,10 +107,11 @@ class Shares:
 
 
 def lang_reiczigel(shares: Shares, *, error: float = TAIL_ERROR) -> tuple[float, float]:
-    """The interval of a corrected rate, with error probability `error` on each side, not truncated to 0 and 1.
+    """The interval of a corrected rate with error rate `error` on each side, not truncated to 0 and 1.
 
-    Two successes and two failures are added to the tested rows, one of each to both validation samples, and the center
-    is shifted by equation 17 of Lang & Reiczigel, Prev. Vet. Med. 113 (2014) 13.
+    z²/2 successes and z²/2 failures (about two of each) are added to the judged rows, and one of each to both
+    validation samples. The center is shifted according to equation 17 of Lang & Reiczigel, Prev. Vet. Med. 113 (2014)
+    13.
     """
     from scipy.special import ndtri
 
@@ -154,7 +154,7 @@ def _rogan_gladen(sample: LabeledSample, sensitivity: float, specificity: float)
     low, high = lang_reiczigel(scaled, error=CAUTIOUS_ERROR if few else TAIL_ERROR)
     if high <= 0 or low >= 1:
         return sample.without_value(
-            "the judge passes a share that its sensitivity and specificity on the labels rule out"
+            "the judge's pass rate is impossible given its sensitivity and specificity on the labels"
         )
     measured = sample.measured(shares.prevalence, (low, high), method="rogan_gladen_lang_reiczigel", few=few)
     return sample.result(measured, sensitivity=sensitivity, specificity=specificity)
@@ -174,7 +174,7 @@ class _Verdict:
         return self.share / math.sqrt(max(self.effective, 0.5))
 
     def bounds(self, *, scale: float, exact: bool) -> tuple[float, float]:
-        """Bounds of the share of passes among the rows; the share itself where none is labeled."""
+        """Bounds of the pass rate of the rows; both bounds are the pass rate itself if no row is labeled."""
         if not self.effective:
             return self.passes, self.passes
         return (exact_bounds if exact else jeffreys_bounds)(self.passes, self.effective / scale, error=TAIL_ERROR)
@@ -196,7 +196,7 @@ def _by_verdict(sample: LabeledSample) -> CorrectedRate:
         bounds = verdict.bounds(scale=scale, exact=few is not None)
         low.append(verdict.share * (verdict.passes - bounds[0]))
         high.append(verdict.share * (bounds[1] - verdict.passes))
-    # A verdict without labels may have any pass rate: added in full, because it is not a random error.
+    # A verdict without labels may have any pass rate. It is added in full, because this is not a random error.
     unknown = sum(verdict.share / 2 for verdict in (passed, failed) if not verdict.effective)
     around = value - math.hypot(*low) - unknown, value + math.hypot(*high) + unknown
     measured = sample.measured(value, around, method="ppi_mover_exact" if few else "ppi_mover_jeffreys", few=few)
@@ -205,7 +205,7 @@ def _by_verdict(sample: LabeledSample) -> CorrectedRate:
 
 
 def _verdict(sample: LabeledSample, verdict: float) -> _Verdict:
-    """The rows with this verdict; without labels the share of passes is set to one half."""
+    """The rows with this verdict; without labels, the pass rate is set to one half."""
     share, chosen = float((sample.judge == verdict).mean()), sample.f == verdict
     weights = sample.weights[chosen]
     if not len(weights):
@@ -247,10 +247,10 @@ def _few_dissenting(verdict: _Verdict) -> str | None:
 
 
 def _by_residuals(sample: LabeledSample) -> CorrectedRate:
-    """PPI++ with the tuning of least variance and Student's t, for any scores between 0 and 1.
+    """PPI++ for any scores between 0 and 1, with the tuning that minimizes the variance, and Student's t.
 
-    Each residual is divided by 1 - 2 x its share of the weight, because the mean and the tuning are fitted to the same
-    labels: HC3, MacKinnon & White, J. Econometrics 29 (1985) 305, with the leverages of a fitted line.
+    Each residual is divided by 1 - 2 x its share of the total weight, because the mean and the tuning are fitted to the
+    same labels: HC3, MacKinnon & White, J. Econometrics 29 (1985) 305, with the leverages of a fitted line.
     """
     import numpy as np
 
@@ -280,10 +280,10 @@ def _few_effective(labels: float, fewest: int) -> str | None:
 
 
 def jeffreys_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
-    """Jeffreys' interval for a share of n; the lower bound is 0 without successes, the upper 1 without failures.
+    """Jeffreys' interval for a share of n; the lower bound is 0 without successes, the upper bound 1 without failures.
 
-    `error` is the approximate error probability on each side. n and the number of successes may be fractional. Brown,
-    Cai & DasGupta, Statistical Science 16 (2001) 101.
+    `error` is the approximate error rate on each side. n and the number of successes may be fractional. Brown, Cai &
+    DasGupta, Statistical Science 16 (2001) 101.
     """
     from scipy.special import betaincinv
 

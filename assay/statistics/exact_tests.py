@@ -8,14 +8,14 @@ from assay.statistics.conventions import NUISANCE_SHARE
 
 NUISANCE_POINTS = 12
 SPREAD = 8.0
-"""Range of the sum over the number of discordant pairs, in standard deviations; the remainder is below 1e-14."""
+"""Range of the sum over the number of discordant pairs, in standard deviations; omits less than 1e-14."""
 BISECTIONS = 16
 
 
 def rate_above_p(successes: int, n: int, *, rate: float) -> float:
-    """The p-value of the hypothesis that the true rate is at most `rate`: P(at least `successes` of `n`) at that rate.
+    """The p-value of the null hypothesis that the true rate is at most `rate`: P(`successes` or more of `n`).
 
-    The exact binomial test; its inversion is Clopper and Pearson's bound, Biometrika 26 (1934) 404.
+    The exact binomial test; its inversion is Clopper & Pearson's bound, Biometrika 26 (1934) 404.
     """
     from scipy.special import bdtrc
 
@@ -25,7 +25,7 @@ def rate_above_p(successes: int, n: int, *, rate: float) -> float:
 
 
 def rate_bounds(successes: int, n: int, *, error: float) -> tuple[float, float]:
-    """Lower and upper bound of the rate, each with an error probability of at most `error` (Clopper & Pearson)."""
+    """Lower and upper bound of the rate, each with an error rate of at most `error` (Clopper & Pearson)."""
     from scipy.special import betaincinv
 
     low = float(betaincinv(successes, n - successes + 1, error)) if successes else 0.0
@@ -34,11 +34,12 @@ def rate_bounds(successes: int, n: int, *, error: float) -> tuple[float, float]:
 
 
 def difference_above_p(gains: int, losses: int, n: int, *, difference: float, error: float) -> float:
-    """The p-value of the hypothesis that the true mean of n paired differences is at most `difference`.
+    """The p-value of the null hypothesis that the true mean of n paired differences is at most `difference`.
 
-    A pair counts +1 (`gains`), -1 (`losses`) or 0. The share of pairs that differ is unknown: the p-value is the
-    largest over a one-sided confidence interval for it, plus the error of that interval, a fixed part of `error`
-    (Berger & Boos, J. Am. Stat. Assoc. 89 (1994) 1012). It is valid at every n, and is to be compared with `error`.
+    A pair counts +1 (`gains`), -1 (`losses`) or 0. The share of pairs that differ is unknown. The p-value is therefore
+    the maximum over a one-sided confidence interval for that share, plus the error rate of the interval, which is a
+    fixed part of `error` (Berger & Boos, J. Am. Stat. Assoc. 89 (1994) 1012). It is valid at every n; compare it with
+    `error`.
     """
     import numpy as np
 
@@ -48,7 +49,7 @@ def difference_above_p(gains: int, losses: int, n: int, *, difference: float, er
     spent = NUISANCE_SHARE * error
     highest = rate_bounds(differing, n, error=spent)[1]
     lowest = max(abs(difference), 1e-9)
-    if highest < lowest:  # no share of differing pairs within its bound allows this difference
+    if highest < lowest:  # No share of differing pairs within its confidence bound is compatible with this difference.
         return spent
     shares = np.linspace(lowest, highest, NUISANCE_POINTS)
     largest = max(_tail(gains - losses, n, share=float(share), difference=difference) for share in shares)
@@ -56,7 +57,7 @@ def difference_above_p(gains: int, losses: int, n: int, *, difference: float, er
 
 
 def difference_bounds(gains: int, losses: int, n: int, *, error: float) -> tuple[float, float]:
-    """Lower and upper bound of the mean paired difference, each with an error probability of at most `error`.
+    """Lower and upper bound of the mean paired difference, each with an error rate of at most `error`.
 
     The inversion of `difference_above_p`, rounded outward by about 1e-4.
     """

@@ -1,4 +1,4 @@
-"""Rows that a judge scored and of which people labeled a sample: sampling design, weights and validity."""
+"""Rows that a judge scored, some of which people labeled: sampling design, weights and validity."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class SamplingDesign(StrEnum):
-    """How the labeled rows were chosen; `annotations_queue.sampling_design`, and `design` of a calibration."""
+    """How the labeled rows were selected; in `annotations_queue.sampling_design` and in `design` of a calibration."""
 
     RANDOM = "random"
     STRATIFIED = "stratified"
     TRIAGE = "triage"
     """Selected for review by priority: not a probability sample."""
     IMPORT = "import"
-    """Imported labels, without a sample."""
+    """Imported labels that belong to no sample."""
     NONE = "none"
     """No labels."""
 
@@ -47,10 +47,10 @@ PROBABILITY_DESIGNS = frozenset({SamplingDesign.RANDOM, SamplingDesign.STRATIFIE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How the labeled rows were chosen: `design` is random or stratified for a probability sample.
+    """How the labeled rows were selected; a `design` of random or stratified is a probability sample.
 
-    `mismatch` is the reason why the labels do not apply to the judged rows, such as another inference version, else
-    None.
+    `mismatch` is the reason why the labels do not apply to the judged rows, such as a different inference version; None
+    if they apply.
     """
 
     design: SamplingDesign
@@ -61,9 +61,10 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedSample:
-    """All judged rows: the judge's score and the human label of each, 0 to 1, NaN where there is none.
+    """All judged rows with the judge's score and the human label of each, from 0 to 1; NaN if there is none.
 
-    `inclusion` is the probability that the row was labeled, above 0 for labeled rows; None if it is the same for all.
+    `inclusion` is the probability that the row was labeled, above 0 for labeled rows; None if all rows have the same
+    probability.
     """
 
     judge: Floats
@@ -75,7 +76,7 @@ class JudgedSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectedRate:
-    """An estimate with the numbers of its labels; `tuning` is the weight of the judge, 0 to 1."""
+    """An estimate with the counts of its labels; `tuning` is the weight of the judge, from 0 to 1."""
 
     measured: Measured
     labels: int
@@ -89,7 +90,7 @@ class CorrectedRate:
 
 @dataclass(frozen=True, kw_only=True)
 class LabeledSample:
-    """The rows with a score of the judge, and a mask of the labeled ones; `refusal` is set if no estimate is possible."""
+    """The rows that the judge scored, and a mask of the labeled ones; `refusal` is set if no estimate is possible."""
 
     judged: JudgedSample
     judge: Floats
@@ -102,7 +103,7 @@ class LabeledSample:
 
     @classmethod
     def of(cls, judged: JudgedSample) -> LabeledSample:
-        """The sample.
+        """Builds the sample.
 
         Raises:
             ValueError: the fields differ in length, or a score is outside 0 to 1.
@@ -151,17 +152,17 @@ class LabeledSample:
 
     @cached_property
     def groups(self) -> Groups:
-        """Groups of all judged rows."""
+        """The groups of all judged rows."""
         return Groups.of(len(self.judge), Sampling(clusters=self.clusters))
 
     @cached_property
     def labeled_groups(self) -> Groups:
-        """Groups of the labeled rows, with weights."""
+        """The groups of the labeled rows, with weights."""
         return Groups.of(len(self.y), Sampling(clusters=self.labeled_clusters, weights=self.weights.tolist()))
 
     @property
     def few(self) -> str | None:
-        """The reason if there are too few labels for an interval that keeps its level, else None."""
+        """The reason if there are too few labels for an interval that keeps its level; None if there are enough."""
         passes = float(self.y.sum())
         for name, count in (("failures", len(self.y) - passes), ("passes", passes)):
             if count < FEWEST_LABELED:
@@ -169,14 +170,14 @@ class LabeledSample:
         return None
 
     def half(self, influence: Floats, *, df: float = math.inf, error: float = TAIL_ERROR) -> float:
-        """Half-width of an interval of a mean over judged rows, given its influence values and a limit for `df`."""
+        """Half-width of the interval of a mean over judged rows, given its influence values and a maximum for `df`."""
         spread = spread_of(self.groups, influence - influence.mean())
         return replace(spread, df=min(spread.df, df)).half(error)
 
     def scale(self, influence: Floats, *, independent: float) -> float:
-        """Divisor of the counts: the estimated variance / the variance of the counts as independent outcomes.
+        """Divisor of the counts: the estimated variance, divided by the variance if outcomes were independent.
 
-        If the latter is 0, all rows of a cluster are taken as equal.
+        If the latter is 0, all rows of a cluster are assumed to be equal.
         """
         from scipy.special import ndtri
 
@@ -188,7 +189,7 @@ class LabeledSample:
         return spread_of(self.groups, influence - influence.mean()).variance / independent
 
     def status(self, few: str | None) -> tuple[Status, str | None]:
-        """The status of an estimate by the number of its labels and of their clusters, with the reason."""
+        """The status of an estimate, from the number of its labels and of their clusters, with the reason."""
         groups = self.labeled_groups
         clustered = groups.are_clusters or self.groups.are_clusters
         if clustered and groups.count < FEWEST_CLUSTERS:
@@ -200,7 +201,7 @@ class LabeledSample:
         return Status.OK, None
 
     def measured(self, value: float, bounds: tuple[float, float], *, method: str, few: str | None) -> Measured:
-        """The estimate, with the value and bounds limited to 0 and 1."""
+        """The estimate, with value and bounds limited to the range 0 to 1."""
         value = min(1.0, max(0.0, value))
         status, reason = self.status(few)
         return Measured(
@@ -220,7 +221,7 @@ class LabeledSample:
         return self.result(unmeasured(reason, level=LEVEL, n=len(self.judge)))
 
     def result(self, measured: Measured, **facts: float) -> CorrectedRate:
-        """The estimate with the numbers of its labels."""
+        """The estimate with the counts of its labels."""
         passes = float(self.y.sum())
         return CorrectedRate(
             measured=measured,
@@ -258,7 +259,7 @@ def _refusal(judged: JudgedSample, labels: Floats, drawn: Floats, *, unscored: i
     if not len(drawn):
         return unmeasured("no human labels", level=LEVEL, n=len(labels))
     if not (drawn > 0).all() or (drawn > 1).any():
-        return unmeasured("a labeled row has no probability of being drawn", level=LEVEL, n=len(labels))
+        return unmeasured("a labeled row has no inclusion probability", level=LEVEL, n=len(labels))
     return None
 
 
@@ -268,5 +269,5 @@ def _one_cluster(clusters: list[Hashable] | None, labeled: Mask) -> Measured | N
     drawn = [cluster for cluster, kept in zip(clusters, labeled, strict=True) if kept]
     if drawn[0] is None or len(set(drawn)) > 1:
         return None
-    reason = "all labels are in one cluster, so that the variance between clusters is unknown"
+    reason = "all labels are in one cluster, so the variance between clusters is unknown"
     return unmeasured(reason, level=LEVEL, n=len(labeled))

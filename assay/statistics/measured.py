@@ -19,13 +19,13 @@ class Interval:
 
 
 class Status(StrEnum):
-    """How far an estimate can be relied on; the field `reason` beside it explains a status other than ok."""
+    """How far an estimate can be relied on; the field `reason` explains every status other than ok."""
 
     OK = "ok"
     WARNING = "warning"
-    """The interval is valid, but is based on few clusters."""
+    """The interval is valid but is based on few clusters."""
     TOO_FEW = "too_few"
-    """Too few data; the bounds of a rate, where there are any, are conservative."""
+    """Too few data; the bounds of a rate, if it has any, are conservative."""
     INCONCLUSIVE = "inconclusive"
     """Too few clusters to estimate the variance between them."""
     UNSCORED = "unscored"
@@ -52,9 +52,9 @@ class Measured:
     status: Status = Status.OK
     reason: str | None = None
     worst: float | None = None
-    """The value if every unscored row failed, where too many are unscored for a value."""
+    """The value if every unscored row failed; set if too many rows are unscored for a value."""
     best: float | None = None
-    """The value if every unscored row passed, where too many are unscored for a value."""
+    """The value if every unscored row passed; set if too many rows are unscored for a value."""
 
 
 def unmeasured(reason: str, *, level: float, n: int = 0, status: Status = Status.NONE) -> Measured:
@@ -63,7 +63,7 @@ def unmeasured(reason: str, *, level: float, n: int = 0, status: Status = Status
 
 
 def proportion_interval(successes: int, n: int, *, level: float = LEVEL) -> Interval:
-    """Wilson's score interval, or Clopper & Pearson's exact interval where successes or failures are few.
+    """Wilson's score interval, or Clopper & Pearson's exact interval if successes or failures are few.
 
     Wilson, J. Am. Stat. Assoc. 22 (1927) 209; Clopper & Pearson, Biometrika 26 (1934) 404.
 
@@ -78,7 +78,7 @@ def proportion_interval(successes: int, n: int, *, level: float = LEVEL) -> Inte
 
 
 def wilson_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
-    """Wilson's interval for a share of n, with error probability `error` on each side; n may be fractional."""
+    """Wilson's interval for a share of n, with error rate `error` on each side; n may be fractional."""
     from scipy.special import ndtri
 
     z = float(ndtri(1 - error))
@@ -90,7 +90,7 @@ def wilson_bounds(share: float, n: float, *, error: float) -> tuple[float, float
 def exact_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
     """Clopper & Pearson's interval for a share of n; n and the number of successes may be fractional.
 
-    Used in this way by Korn & Graubard, Survey Methodology 24 (1998) 193.
+    Korn & Graubard, Survey Methodology 24 (1998) 193, use it with a fractional n.
     """
     from scipy.special import betaincinv
 

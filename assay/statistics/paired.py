@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Sortable(Protocol):
-    """A key that has an order."""
+    """A key that can be sorted."""
 
     def __lt__(self, other: Any, /) -> bool: ...
 
@@ -45,9 +45,9 @@ class Pairs:
     """The outcomes of both variants on the records that both have, one row per record.
 
     `candidate` and `champion` hold values from 0 to 1, in one column or one column per epoch: NaN for an unscored
-    outcome, infinity for an epoch that the record does not have. `sampling` has the cluster and weight of each record;
-    its `records` is unused. `only_candidate` and `only_champion` count the records that are omitted because one variant
-    lacks them.
+    outcome, infinity for an epoch that the record does not have. `sampling` contains the cluster and weight of each
+    record; its `records` is unused. `only_candidate` and `only_champion` count the records that are omitted because the
+    other variant lacks them.
     """
 
     candidate: Floats
@@ -61,10 +61,10 @@ class Pairs:
 class PairedComparison:
     """Candidate minus champion, as a difference of rates; `gains` and `losses` count the records that differ.
 
-    `low` and `high` are the two-sided 95% interval, `lower` and `upper` one-sided 95% bounds; `bounds` gives bounds
-    and p-values at any other error probability. `p_value` is two-sided, for the hypothesis of no difference. `mde` is
-    the minimum detectable effect of this comparison, and `needed` the number of similar records with which the wanted
-    difference would be the MDE. `unscored` counts records with an unscored outcome, `left_out` those that only one
+    `low` and `high` are the two-sided 95% interval, `lower` and `upper` one-sided 95% bounds; `bounds` gives bounds and
+    p-values at any other error rate. `p_value` is two-sided, for the null hypothesis of no difference. `mde` is the
+    minimum detectable effect of this comparison, and `needed` the number of similar records with which the MDE would
+    equal the wanted difference. `unscored` counts records with an unscored outcome, `left_out` records that only one
     variant has. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
     """
 
@@ -99,7 +99,7 @@ def pair(
     """The outcomes of the records that both variants have, in the order of the keys.
 
     Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record without
-    a cluster is a separate cluster.
+    a cluster forms a cluster of its own.
 
     Raises:
         UsageError: the variants have no record in common.
@@ -108,8 +108,7 @@ def pair(
     only = len(candidate) - len(shared), len(champion) - len(shared)
     if not shared:
         raise UsageError(
-            f"Nothing to compare: the candidate has {only[0]} records and the champion {only[1]}, none in common; "
-            "expected some",
+            f"Candidate and champion have no records in common (record counts: {only[0]} and {only[1]})",
             next_step="run both on the same records.",
         )
     return Pairs(
@@ -125,10 +124,10 @@ def pair(
 
 
 def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
-    """The difference, by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
+    """The difference, computed by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
 
-    Up to 1% of the records may have an unscored outcome; these outcomes are omitted. With more, the bounds are those
-    of the worst and the best case.
+    If at most 1% of the records have an unscored outcome, these records are omitted. If more have one, the bounds are
+    those of the worst and the best case.
 
     Raises:
         UsageError: an outcome is outside 0 to 1, the shapes differ, or no record is scored for both variants.
@@ -139,7 +138,9 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     groups = Groups.of(len(pairs.candidate), pairs.sampling)
     scored = _differences(pairs, groups)
     if not len(scored.values):
-        raise UsageError(f"None of the {groups.n} records in common is scored for both variants; nothing to compare.")
+        raise UsageError(
+            f"None of the {groups.n} records in common is scored for both variants", next_step="score both runs."
+        )
     options = _CompareOptions(
         wanted=wanted, resamples=resamples, seed=seed, left_out=pairs.only_candidate + pairs.only_champion
     )
@@ -163,25 +164,25 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
         bounds=bounds,
         method=f"{found.method}+worst_case",
         status=found.status if found.status is Status.INCONCLUSIVE else Status.UNSCORED,
-        reason=_joined(f"{found.unscored} of {records} records unscored: bounds of the worst case", found.reason),
+        reason=_joined(f"{found.unscored} of {records} records unscored: worst-case bounds", found.reason),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseBounds:
-    """Bounds with many unscored outcomes: the lower one if all are losses, the upper one if all are gains."""
+    """Bounds if many outcomes are unscored: lower if all of them are losses, upper if all of them are gains."""
 
     worst: OneCase
     best: OneCase
 
     @property
     def standard_error(self) -> float:
-        """The larger one of the two cases."""
+        """The larger standard error of the two cases."""
         return max(self.worst.standard_error, self.best.standard_error)
 
     @property
     def df(self) -> float:
-        """The smaller degrees of freedom of the two cases."""
+        """The smaller number of degrees of freedom of the two cases."""
         return min(self.worst.df, self.best.df)
 
     def interval(self) -> tuple[float, float]:
@@ -189,19 +190,19 @@ class WorstCaseBounds:
         return self.worst.interval()[0], self.best.interval()[1]
 
     def lower(self, error: float) -> float:
-        """The lower bound, with error probability `error`."""
+        """The lower bound at one-sided error rate `error`."""
         return self.worst.lower(error)
 
     def upper(self, error: float) -> float:
-        """The upper bound, with error probability `error`."""
+        """The upper bound at one-sided error rate `error`."""
         return self.best.upper(error)
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
         return self.worst.p_above(threshold)
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         return self.best.p_below(threshold)
 
 
@@ -239,7 +240,7 @@ class _Differences:
 
     @property
     def counts_suffice(self) -> bool:
-        """True for one binary outcome per record without clusters or weights: the counts hold all information."""
+        """True for one binary outcome per record without clusters or weights: the counts contain all information."""
         return self.yes_no and not self.clustered and not self.groups.weighted
 
     @cached_property
@@ -296,7 +297,7 @@ def _bounds(data: _Differences) -> tuple[OneCase, str]:
 
 
 def _sign_bounds(data: _Differences) -> SignBounds:
-    """Sign bounds with one outcome per effective group: the worst case, where all records of a group are equal."""
+    """Sign bounds with one outcome per effective group: the worst case, in which all records of a group are equal."""
     n = max(1, int(data.groups.equal_groups))
     gains, losses = (data.groups.mean((sign * data.values > 0).astype(float)) for sign in (1, -1))
     return SignBounds(gains=n * gains, losses=n * losses, n=n)
@@ -308,7 +309,7 @@ def _too_sparse(data: _Differences) -> bool:
 
 
 def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
-    """The status of the comparison, with the reason where it is not ok."""
+    """The status of the comparison, with the reason if it is not ok."""
     groups = data.groups.count
     if data.clustered and groups < FEWEST_CLUSTERS:
         return Status.INCONCLUSIVE, f"{groups} clusters, fewer than {FEWEST_CLUSTERS}"
@@ -322,7 +323,7 @@ def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
 
 
 def _p_value(data: _Differences, bounds: OneCase) -> float:
-    """Two-sided p-value for the hypothesis of no difference."""
+    """Two-sided p-value for the null hypothesis of no difference."""
     if data.counts_suffice:
         return mcnemar_p(data.gains, data.losses, exact=data.discordant < FEWEST_DISCORDANT)
     if isinstance(bounds, StudentBounds):
@@ -337,7 +338,7 @@ def _resampled(data: _Differences, options: _CompareOptions) -> tuple[float, flo
 
 
 def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
-    """One row per record and one column per epoch, infinity where a record has fewer epochs."""
+    """One row per record and one column per epoch; infinity if a record has fewer epochs."""
     import numpy as np
 
     columns = np.full((len(outcomes), max(1, *(len(epochs) for epochs in outcomes), 1)), np.inf)
@@ -349,9 +350,9 @@ def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
 def _differences(
     pairs: Pairs, groups: Groups, *, candidate: float = math.nan, champion: float = math.nan
 ) -> _Differences:
-    """Differences of the record means, with the given values for unscored outcomes.
+    """Differences of the record means, with the given values in place of unscored outcomes.
 
-    A record without any outcome of one variant is omitted.
+    A record that lacks outcomes of one variant is omitted.
     """
     import numpy as np
 
@@ -366,7 +367,7 @@ def _differences(
 
 
 def _record_means(outcomes: Floats, *, unscored: float) -> Floats:
-    """The mean over each record's epochs, NaN where it has none."""
+    """The mean over each record's epochs; NaN if the record has none."""
     import numpy as np
 
     columns = np.asarray(outcomes, dtype=np.float64).reshape(len(outcomes), -1)

@@ -1,4 +1,4 @@
-"""Tests, intervals and bounds for a paired comparison, at any error probability."""
+"""Tests, intervals and bounds for a paired comparison, at any error rate."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 NO_SKEWNESS = 1e-9
 DRAWN_AT_ONCE = 4_000_000
-"""Bootstrap draws that are held in memory at a time: 32 MB."""
+"""Number of bootstrap draws that are held in memory at a time: 32 MB."""
 
 
 class PairedBounds(Protocol):
-    """Bounds of a mean difference at any error probability, and the matching p-values."""
+    """Bounds of a mean difference at any error rate, and the matching p-values."""
 
     @property
     def standard_error(self) -> float:
@@ -35,19 +35,19 @@ class PairedBounds(Protocol):
         ...
 
     def lower(self, error: float) -> float:
-        """The lower bound, with error probability `error`."""
+        """The lower bound at one-sided error rate `error`."""
         ...
 
     def upper(self, error: float) -> float:
-        """The upper bound, with error probability `error`."""
+        """The upper bound at one-sided error rate `error`."""
         ...
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
         ...
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         ...
 
 
@@ -68,7 +68,7 @@ def mcnemar_p(gains: int, losses: int, *, exact: bool) -> float:
 
 
 def tango_interval(gains: int, losses: int, n: int, *, error: float = ERROR) -> tuple[float, float]:
-    """The two-sided score interval for (gains - losses) / n of n pairs, with the asymptotic error probability `error`.
+    """The two-sided score interval for (gains - losses) / n of n pairs, with the asymptotic error rate `error`.
 
     Tango, Statistics in Medicine 17 (1998) 891.
     """
@@ -96,7 +96,10 @@ def _within_score(gains: int, losses: int, n: int, *, z: float) -> tuple[float, 
 
 
 def tango_score(gains: int, losses: int, n: int, difference: float) -> float:
-    """Tango's score statistic of a true difference, at the maximum-likelihood share of losses; decreases with it."""
+    """Tango's score statistic of a true difference, at the maximum-likelihood share of losses.
+
+    It decreases as the difference increases.
+    """
     b = -gains - losses + (2 * n - gains + losses) * difference
     c = -losses * difference * (1 - difference)
     share = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
@@ -130,13 +133,13 @@ class Discordants:
 class ScoreBounds(Discordants):
     """Tango's bounds; a one-sided bound multiplies the score by sqrt(1 - 1/m), with m discordant pairs.
 
-    By enumeration from 12 to 3,000 pairs, the error of a one-sided bound at 5% is at most about 5% from m = 10 on.
-    Without the factor, which is a correction like n / (n - 1) for a variance, it is up to 5.3%.
+    Enumeration for 12 to 3,000 pairs shows that a one-sided bound at 5% has an error rate of at most about 5% if m is
+    10 or more. Without the factor, which corrects the variance as n / (n - 1) does, it is up to 5.3%.
     """
 
     @property
     def shrinkage(self) -> float:
-        """The factor of the score in one-sided bounds."""
+        """The factor applied to the score in one-sided bounds."""
         return math.sqrt(1 - 1 / (self.gains + self.losses))
 
     def interval(self) -> tuple[float, float]:
@@ -144,21 +147,21 @@ class ScoreBounds(Discordants):
         return tango_interval(self.gains, self.losses, self.n)
 
     def lower(self, error: float) -> float:
-        """The lower bound, with error probability `error`."""
+        """The lower bound at one-sided error rate `error`."""
         return self._one_sided(error)[0]
 
     def upper(self, error: float) -> float:
-        """The upper bound, with error probability `error`."""
+        """The upper bound at one-sided error rate `error`."""
         return self._one_sided(error)[1]
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
         from scipy.special import ndtr
 
         return float(ndtr(-self.shrinkage * tango_score(self.gains, self.losses, self.n, threshold)))
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         return 1 - self.p_above(threshold)
 
     def _one_sided(self, error: float) -> tuple[float, float]:
@@ -175,19 +178,19 @@ class ExactBounds(Discordants):
         return difference_bounds(self.gains, self.losses, self.n, error=ERROR / 2)
 
     def lower(self, error: float) -> float:
-        """The lower bound, with an error probability of at most `error`."""
+        """The lower bound at a one-sided error rate of at most `error`."""
         return difference_bounds(self.gains, self.losses, self.n, error=error)[0]
 
     def upper(self, error: float) -> float:
-        """The upper bound, with an error probability of at most `error`."""
+        """The upper bound at a one-sided error rate of at most `error`."""
         return difference_bounds(self.gains, self.losses, self.n, error=error)[1]
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
         return difference_above_p(self.gains, self.losses, self.n, difference=threshold, error=ERROR)
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         return difference_above_p(self.losses, self.gains, self.n, difference=-threshold, error=ERROR)
 
 
@@ -195,8 +198,8 @@ class ExactBounds(Discordants):
 class SignBounds:
     """Bounds without a variance: a mean difference lies between -P(loss) and P(gain), whatever the size of each.
 
-    Used where too few records differ. `gains` and `losses` may be fractional where n is an effective n. The bounds are
-    those of Clopper & Pearson, Biometrika 26 (1934) 404.
+    Used if too few records differ. `gains` and `losses` may be fractional if n is an effective n. The bounds are those
+    of Clopper & Pearson, Biometrika 26 (1934) 404.
     """
 
     gains: float
@@ -205,7 +208,7 @@ class SignBounds:
 
     @property
     def standard_error(self) -> float:
-        """Standard error of binary pairs with half a pair added to each cell: an upper limit for fractions."""
+        """Standard error of binary pairs with half a pair added to each cell; an upper limit for fractions."""
         return math.sqrt(self.gains + self.losses + 1) / (self.n + 2)
 
     @property
@@ -218,19 +221,19 @@ class SignBounds:
         return self.lower(ERROR / 2), self.upper(ERROR / 2)
 
     def lower(self, error: float) -> float:
-        """The lower bound, with an error probability of at most `error`."""
+        """The lower bound at a one-sided error rate of at most `error`."""
         return -rate_bounds(min(self.n, math.ceil(self.losses)), self.n, error=error)[1]
 
     def upper(self, error: float) -> float:
-        """The upper bound, with an error probability of at most `error`."""
+        """The upper bound at a one-sided error rate of at most `error`."""
         return rate_bounds(min(self.n, math.ceil(self.gains)), self.n, error=error)[1]
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`; 1 where signs cannot reject it."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`; 1 if signs cannot reject it."""
         return self._p(self.losses, -threshold)
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`; 1 where signs cannot reject it."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`; 1 if signs cannot reject it."""
         return self._p(self.gains, threshold)
 
     def _p(self, against: float, share: float) -> float:
@@ -245,10 +248,10 @@ class SignBounds:
 class StudentBounds:
     """Student's t for a mean with a standard error; the degrees of freedom may be fractional.
 
-    `skewness` is that of the mean (sum of cubed influences / sum of squares ** 1.5). A one-sided bound is the wider one
-    of Student's t and Hall's transformation of it, which removes skewness (J. R. Stat. Soc. B 54 (1992) 221). Where
-    losses come from few clusters, the error of Student's t without it is up to twice the nominal one. The interval
-    contains both one-sided bounds.
+    `skewness` is the skewness of the mean (sum of cubed influences / sum of squares ** 1.5). A one-sided bound is the
+    wider one of Student's t and Hall's transformation of it, which removes skewness (J. R. Stat. Soc. B 54 (1992) 221).
+    If losses come from few clusters, Student's t alone has up to twice the nominal error rate. The interval contains
+    both one-sided bounds.
     """
 
     mean: float
@@ -263,28 +266,28 @@ class StudentBounds:
         return min(low, self.lower(ERROR)), max(high, self.upper(ERROR))
 
     def lower(self, error: float) -> float:
-        """The lower bound, with error probability `error`."""
+        """The lower bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
         return max(-1.0, self.mean - max(quantile, _hall(quantile, self.skewness)) * self.standard_error)
 
     def upper(self, error: float) -> float:
-        """The upper bound, with error probability `error`."""
+        """The upper bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
         return min(1.0, self.mean + max(quantile, _hall(quantile, -self.skewness)) * self.standard_error)
 
     @property
     def p_value(self) -> float:
-        """The two-sided p-value for no difference, by Student's t without Hall's transformation."""
+        """The two-sided p-value for no difference, from Student's t without Hall's transformation."""
         from scipy.special import stdtr
 
         return float(2 * stdtr(self.df, -abs(self.mean) / self.standard_error))
 
     def p_above(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at most `threshold`."""
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
         return self._p((self.mean - threshold) / self.standard_error, self.skewness)
 
     def p_below(self, threshold: float) -> float:
-        """The p-value of the hypothesis that the difference is at least `threshold`."""
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         return self._p((threshold - self.mean) / self.standard_error, -self.skewness)
 
     def _p(self, statistic: float, skewness: float) -> float:
@@ -308,10 +311,10 @@ def _hall(quantile: float, skewness: float) -> float:
 
 
 def bca_interval(values: Floats, groups: Groups, *, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95% BCa bootstrap interval of a weighted mean, which resamples groups.
+    """The 95% BCa bootstrap interval of a weighted mean; the groups are resampled.
 
-    Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws are those of `scipy.stats.bootstrap` with the same generator;
-    its jackknife takes n² steps instead of n. The values must not all be the same.
+    Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws equal those of `scipy.stats.bootstrap` with the same generator.
+    The jackknife takes n² steps there, and n steps here. The values must not all be the same.
     """
     import numpy as np
     from scipy.special import ndtr, ndtri

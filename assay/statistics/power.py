@@ -1,6 +1,6 @@
 """Power of a comparison and of a lower-bound rule: MDE, records needed, and probability of each verdict.
 
-The probabilities are those of the bounds that a gate uses (`paired_bounds.py`, `measured.py`), by enumeration.
+The probabilities are enumerated for the bounds that a gate uses (`paired_bounds.py`, `measured.py`).
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
 
 SPREAD = 6.0
-"""Range of the sums over the number of discordant pairs or successes, in standard deviations."""
+"""Range of the sums over the number of discordant pairs or of successes, in standard deviations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A planned comparison: `n` records, the share on which the variants differ, and the margin of the regression rule.
+    """A planned comparison: `n` records, the share on which the variants differ, and the no-regression margin.
 
-    `difference` is the true one, candidate minus champion. `rules` is the number of tested rules of the gate: the FAIL
-    of one is adjusted for all. Clustered records have the number of `clusters` and a design effect of at least 1.
+    `difference` is the true difference, candidate minus champion. `rules` is the number of tested rules of the gate:
+    the FAIL of one rule is adjusted for all of them. Clustered records have the number of `clusters` and a design
+    effect of at least 1.
 
     Raises:
         ValueError: a value is out of range, or the difference is larger than the discordance.
@@ -44,7 +45,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.rules < 1 or self.design_effect < 1 or (self.clusters is not None and self.clusters < 2):
-            raise ValueError("a plan has n, rules and a design effect of at least 1, and at least 2 clusters or None")
+            raise ValueError("a plan needs n, rules and a design effect of at least 1, and at least 2 clusters or None")
         if not 0 <= abs(self.difference) <= self.discordance <= 1 or not 0 <= self.margin < 1:
             raise ValueError(
                 f"discordance {self.discordance:g}, difference {self.difference:g}, margin {self.margin:g}: expected "
@@ -59,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictProbabilities:
-    """Probabilities of the three outcomes of the regression rule; they sum to 1."""
+    """Probabilities of the three outcomes of the no-regression rule; they sum to 1."""
 
     passing: float
     failing: float
@@ -77,22 +78,22 @@ def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = P
 
 
 def records_for(wanted: float, *, n: int, mde: float) -> int:
-    """Number of similar records whose minimum detectable effect is `wanted`, where that of n records is `mde`."""
+    """Number of similar records whose minimum detectable effect is `wanted`, if n records have the effect `mde`."""
     if wanted <= 0:
-        raise ValueError(f"a wanted difference of {wanted:g}: expected one above 0")
+        raise ValueError(f"wanted difference {wanted:g}: expected a value above 0")
     return min(MOST_RECORDS, math.ceil(n * (mde / wanted) ** 2))
 
 
 def records_needed(wanted: float, *, discordance: float, power: float = POWER, design_effect: float = 1.0) -> int:
     """Number of pairs with which McNemar's two-sided test at 5% has this power for the wanted difference.
 
-    Connor, Biometrics 43 (1987) 207; times the design effect for clustered records.
+    Connor, Biometrics 43 (1987) 207; multiplied by the design effect for clustered records.
     """
     from scipy.special import ndtri
 
     if not 0 < abs(wanted) <= discordance <= 1:
         raise ValueError(
-            f"a wanted difference of {wanted:g}: expected a discordance of at least that, found {discordance:g}"
+            f"wanted difference {wanted:g}, discordance {discordance:g}: expected 0 < |wanted| <= discordance <= 1"
         )
     under_null = float(ndtri(1 - ERROR / 2)) * math.sqrt(discordance)
     under_difference = float(ndtri(power)) * math.sqrt(discordance - wanted**2)
@@ -102,7 +103,7 @@ def records_needed(wanted: float, *, discordance: float, power: float = POWER, d
 def minimum_detectable_effect(
     n: int, *, discordance: float, power: float = POWER, design_effect: float = 1.0
 ) -> float | None:
-    """The minimum detectable effect of n pairs; None where it would be larger than the discordance.
+    """The minimum detectable effect of n pairs; None if it would be larger than the discordance.
 
     The inversion of `records_needed` (Connor 1987).
     """
@@ -137,10 +138,10 @@ def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
 
 
 def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
-    """Probabilities that the regression rule passes, fails or is inconclusive.
+    """Probabilities that the no-regression rule passes, fails or is inconclusive.
 
-    Independent binary pairs: every outcome is enumerated and decided by its bounds. Clusters: the noncentral Student's
-    t at the true difference, with clusters - 1 degrees of freedom.
+    Independent binary pairs: every outcome is enumerated and decided from its bounds. Clusters: the noncentral
+    Student's t at the true difference, with clusters - 1 degrees of freedom.
     """
     passing, failing = _student(plan) if plan.clusters is not None or plan.design_effect > 1 else _enumerated(plan)
     return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
@@ -164,7 +165,7 @@ def _student(plan: Plan) -> tuple[float, float]:
 
 
 def _enumerated(plan: Plan) -> tuple[float, float]:
-    """Probabilities of PASS and FAIL, from the fewest gains and losses that decide each number of discordant pairs."""
+    """Probabilities of PASS and FAIL, computed from the fewest gains that decide each number of discordant pairs."""
     import numpy as np
     from scipy.stats import binom
 
@@ -180,7 +181,7 @@ def _enumerated(plan: Plan) -> tuple[float, float]:
 
 
 def _fewest(counts: Counts, n: int, *, threshold: float, error: float) -> Counts:
-    """For each number m of discordant pairs the fewest gains that show a mean above the threshold; m + 1 if none."""
+    """For each number m of discordant pairs, the fewest gains that show a mean above the threshold, or m + 1."""
     import numpy as np
     from scipy.special import ndtri
 
@@ -218,7 +219,7 @@ def _scores(ups: Counts, discordant: Counts, n: int, threshold: float) -> NDArra
 def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
     """Probability that the one-sided 95% lower bound of n independent predictions reaches the threshold.
 
-    Every number of successes is enumerated and decided by its bound.
+    Every number of successes is enumerated and decided from its bound.
 
     Raises:
         ValueError: n is below 1, or the rate or threshold is outside 0 to 1.
@@ -239,8 +240,8 @@ def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
 def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) -> int | None:
     """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1%.
 
-    None if the rate is not above the threshold, or for more than ten million records. The probability increases in
-    steps, and may be slightly lower with a few more records.
+    None if the rate is not above the threshold, or if more than ten million records are needed. The probability
+    increases in steps, so it may be slightly lower with a few more records.
     """
     if rate <= threshold:
         return None

@@ -1,4 +1,4 @@
-"""Rates and means of one sample with intervals for independent, repeated, clustered and weighted rows.
+"""Rates and means of one sample, with intervals for independent, repeated, clustered and weighted rows.
 
 DESIGN §7 states the method for each case; tests/benchmarks/coverage measures the coverage of each method.
 """
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 MEAN = "hall_t"
 ROUNDING = 1e-12
-"""Relative differences below this are rounding errors."""
+"""Relative differences below this value are rounding errors."""
 
 
 def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
-    """The mean of scores between 0 and 1 over predictions; its interval is within 0 and 1 and has a width above 0.
+    """The mean over predictions of scores between 0 and 1; its interval is within 0 and 1 and has a positive width.
 
-    Binary scores of independent rows: Wilson, or Clopper–Pearson where one outcome is rare. Epochs, fractions, clusters
+    Binary scores of independent rows: Wilson, or Clopper–Pearson if one outcome is rare. Epochs, fractions, clusters
     and weights: the same two methods at the effective n, after Korn & Graubard (`score_at_effective_n`). None and NaN
     are unscored. Up to 1% of unscored rows are omitted. Above that there is no value, and the bounds are those of the
-    worst case (all unscored rows fail) and the best (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
+    worst case (all unscored rows fail) and the best case (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
 
     Raises:
         ValueError: a score is outside 0 to 1, or a field of `sampling` is invalid.
@@ -55,7 +55,7 @@ def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT
 
 
 def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Measured:
-    """`rate` for given groups; NaN is unscored.
+    """`rate` for rows whose groups are known; NaN is unscored.
 
     Raises:
         ValueError: a score is outside 0 to 1.
@@ -87,11 +87,11 @@ def scored_rate(values: Floats, groups: Groups, *, level: float) -> Measured:
 def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, level: float) -> Measured:
     """A share between 0 and 1 with the interval of n* independent outcomes, where n* gives the same variance.
 
-    n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`); then Wilson's interval at n*, or Clopper
-    & Pearson's where one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998) 193,
-    with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. With fewer than 5 of one outcome
-    at the effective n, and without variation, each group counts as one outcome, which is conservative. `influence` has
-    one value per row, with mean 0.
+    n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`). The interval is Wilson's at n*, or
+    Clopper & Pearson's if one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998)
+    193, with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. If one outcome occurs fewer
+    than 5 times at the effective n, or scores do not vary, each group counts as one outcome, which is conservative.
+    `influence` has one value per row, with mean 0.
     """
     import numpy as np
 
@@ -118,9 +118,9 @@ def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, lev
 def mean(values: Sequence[float | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
     """The mean of unbounded amounts such as costs or durations; None and NaN are omitted.
 
-    Student's t with the variance and degrees of freedom of `spread_of`, its skewness removed by Hall's cubic
-    transformation (J. R. Stat. Soc. B 54 (1992) 221). On skewed amounts its coverage is that of the bootstrap-t, which
-    is better than that of t or BCa, without resampling. There is no interval for fewer than two groups, or if all
+    Student's t with the variance and degrees of freedom of `spread_of`; Hall's cubic transformation removes its
+    skewness (J. R. Stat. Soc. B 54 (1992) 221). On skewed amounts its coverage equals that of the bootstrap-t, which is
+    better than that of t or BCa, and it needs no resampling. There is no interval for fewer than two groups, or if all
     amounts are the same.
     """
     import numpy as np
@@ -141,10 +141,10 @@ def cost_per_correct(
 ) -> Measured:
     """USD per correct prediction: total cost / number of correct rows; an unscored row is not correct.
 
-    The interval combines those of the mean cost and of the rate of correct predictions with their correlation: MOVER-R,
-    Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. With symmetric intervals it
-    would be Fieller's; with these it is positive and bounded. There is no value if no prediction is correct, a cost is
-    unknown, or more than 1% are unscored.
+    The interval combines the intervals of the mean cost and of the rate of correct predictions, using their
+    correlation: MOVER-R, Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. If both
+    intervals were symmetric, it would be Fieller's; as they are not, it is positive and bounded. There is no value if
+    no prediction is correct, a cost is unknown, or more than 1% are unscored.
     """
     import numpy as np
 
@@ -159,10 +159,10 @@ def cost_per_correct(
         return unmeasured(too_much_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
     hits = np.nan_to_num(hits)
     if not hits.any():
-        return unmeasured("no answer is correct" if n else "no prediction", level=level, n=n)
+        return unmeasured("no prediction is correct" if n else "no prediction", level=level, n=n)
     cost, share = _mean(costs, groups, level=level), scored_rate(hits, groups, level=level)
     if not costs.any():
-        free = unmeasured("nothing was paid: no interval", level=level, n=n, status=Status.TOO_FEW)
+        free = unmeasured("total cost is 0: no interval", level=level, n=n, status=Status.TOO_FEW)
         return replace(free, value=0.0, clusters=groups.count)
     low, high = _ratio_bounds(cost, share, correlation=_correlation(costs, hits, groups=groups))
     value = float((groups.weights * costs).sum() / (groups.weights * hits).sum())
@@ -206,7 +206,7 @@ def _binomial(successes: int, n: int, *, level: float) -> Measured:
 def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float) -> tuple[float, bool, bool]:
     """The equivalent n; whether one outcome is too rare; whether the exact interval replaces Wilson's.
 
-    The equivalent n is that of the binomial with a normal interval of the same width.
+    The equivalent n is that of a binomial whose normal interval has the same width.
     """
     from scipy.special import ndtri
 
@@ -238,7 +238,7 @@ def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
     if few:
         return Status.TOO_FEW, f"fewer than {FEWEST_OUTCOMES} of one outcome at the effective n: conservative bounds"
     if groups.are_clusters and groups.count < FEW_CLUSTERS:
-        return Status.WARNING, f"{groups.count} clusters are few: {FEW_CLUSTERS} are better"
+        return Status.WARNING, f"{groups.count} clusters, fewer than {FEW_CLUSTERS}"
     return Status.OK, None
 
 
@@ -267,7 +267,7 @@ def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured
 
 
 def too_much_unscored(unscored: int, n: int) -> str:
-    """The reason for no value where too many predictions are unscored."""
+    """The reason if too many predictions are unscored for a value."""
     return f"{unscored} of {n} predictions could not be scored"
 
 
@@ -325,7 +325,7 @@ def _ratio_bounds(top: Measured, bottom: Measured, *, correlation: float) -> tup
 
 
 def _mover(above: float, below: float, *, outer: float, inner: float, correlation: float, sign: int) -> float:
-    """One bound of the ratio above / below from one bound of each, by Donner & Zou's formula."""
+    """One bound of the ratio above / below from one bound of each, using Donner & Zou's formula."""
     product = above * below + correlation * (outer - above) * (inner - below)
     square = inner * (2 * below - inner)
     root = math.sqrt(max(0.0, product**2 - outer * (2 * above - outer) * square))

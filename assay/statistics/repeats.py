@@ -29,7 +29,7 @@ class Repeats:
     def numbered(
         cls, values: Floats, *, records: NDArray[np.integer[Any]], groups: NDArray[np.integer[Any]]
     ) -> Repeats:
-        """The repeats of predictions, each with its value (1, 0 or NaN), its record and its group as integers."""
+        """The repeats of predictions, each given by its value (1, 0 or NaN), and its record and group as integers."""
         import numpy as np
 
         first, codes = np.unique(records, return_index=True, return_inverse=True)[1:]
@@ -40,8 +40,8 @@ class Repeats:
     def pass_at(self, k: int, *, level: float = LEVEL) -> Measured:
         """pass@k: probability that at least one of k predictions of a record passes, averaged over records.
 
-        The unbiased 1 - C(n-c, k) / C(n, k) of c passes in n epochs: Chen et al., arXiv 2107.03374 (2021). Records with
-        fewer than k scored epochs count as unscored.
+        The unbiased estimator 1 - C(n-c, k) / C(n, k) for c passes in n epochs: Chen et al., arXiv 2107.03374 (2021).
+        Records with fewer than k scored epochs count as unscored.
         """
         return self._over_records(
             1 - _probability_of_all(self.scored - self.passed, self.scored, k=k), k=k, level=level
@@ -50,7 +50,8 @@ class Repeats:
     def pass_hat(self, k: int, *, level: float = LEVEL) -> Measured:
         """pass^k: probability that all of k predictions of a record pass, averaged over records.
 
-        The unbiased C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise as `pass_at`.
+        The unbiased estimator C(c, k) / C(n, k): Yao et al., τ-bench, arXiv 2406.12045 (2024). Otherwise like
+        `pass_at`.
         """
         return self._over_records(_probability_of_all(self.passed, self.scored, k=k), k=k, level=level)
 
@@ -68,9 +69,9 @@ class Repeats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VarianceSplit:
-    """Variance components of one score; None for a component that the rows cannot separate from the one before.
+    """Variance components of one score; None for a component that the rows cannot separate from the one before it.
 
-    Without repeated judgments `epoch` includes the judge's noise. Without repeated epochs `record` includes both.
+    Without repeated judgments, `epoch` includes the judge's noise. Without repeated epochs, `record` includes both.
     """
 
     record: float
@@ -124,7 +125,7 @@ def nested_variance(
 
 
 def _probability_of_all(passed: Floats, scored: Floats, *, k: int) -> Floats:
-    """C(passed, k) / C(scored, k); NaN where fewer than k are scored."""
+    """C(passed, k) / C(scored, k); NaN if fewer than k are scored."""
     import numpy as np
 
     probability = np.ones(len(scored))

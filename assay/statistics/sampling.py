@@ -1,6 +1,6 @@
 """Clusters and weights of the rows of a sample, and the variance of an estimate under them.
 
-Every estimate that is a smooth function of means takes its variance from `spread_of`, with one influence value per row.
+Every estimate that is a smooth function of means gets its variance from `spread_of`, with one influence value per row.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """One entry per row in each given field; by default rows are independent and have equal weights."""
+    """Each given field has one entry per row; by default, rows are independent and have equal weights."""
 
     records: Sequence[Hashable] | None = None
     """Record of each row; several rows of one record are its epochs."""
@@ -38,7 +38,7 @@ INDEPENDENT = Sampling()
 
 @dataclass(frozen=True)
 class Groups:
-    """Weight (mean 1) and group of each row; a group is a cluster, or a record where there are no clusters."""
+    """Weight (mean 1) and group of each row; a group is a cluster, or a record if there are no clusters."""
 
     codes: Codes
     weights: Floats
@@ -77,7 +77,7 @@ class Groups:
 
     @classmethod
     def numbered(cls, groups: NDArray[np.integer[Any]], *, records: NDArray[np.integer[Any]]) -> Groups:
-        """The groups of rows with equal weights, from an integer for the group and the record of each row."""
+        """The groups of rows with equal weights, from the group and the record of each row as integers."""
         import numpy as np
 
         codes = np.unique(groups, return_inverse=True)[1].astype(np.intp)
@@ -86,7 +86,7 @@ class Groups:
         return cls(codes, np.ones(len(codes)), count, are_clusters=not one_record_each, weighted=False)
 
     def only(self, kept: NDArray[np.bool_]) -> Groups:
-        """The groups of the rows where `kept` is true: a domain of the sample."""
+        """The groups of the rows for which `kept` is true: a domain of the sample."""
         import numpy as np
 
         codes, weights = np.unique(self.codes[kept], return_inverse=True)[1], self.weights[kept]
@@ -116,7 +116,7 @@ class Groups:
 
     @property
     def equal_groups(self) -> float:
-        """Effective number of groups with equal weights (Kish, Survey Sampling, Wiley 1965, §11.7)."""
+        """Effective number of groups of equal weight (Kish, Survey Sampling, Wiley 1965, §11.7)."""
         return float(self.sizes.sum() ** 2 / (self.sizes**2).sum())
 
 
@@ -126,7 +126,7 @@ class Spread:
 
     variance: float
     df: float
-    """Degrees of freedom of that variance."""
+    """Degrees of freedom of the variance."""
     independent_variance: float
     """The variance if rows were independent and had equal weights."""
     groups: int
@@ -137,7 +137,7 @@ class Spread:
 
     @property
     def design_effect(self) -> float:
-        """Variance divided by that of the same number of independent rows; at least 1."""
+        """Variance divided by the variance of the same number of independent rows; at least 1."""
         return max(1.0, self.variance / self.independent_variance) if self.independent_variance > 0 else 1.0
 
     @property
@@ -147,13 +147,13 @@ class Spread:
         return self.grouped and self.variance <= limit * self.independent_variance
 
     def half(self, error: float, *, conservative: bool = False) -> float:
-        """Half-width of a confidence interval for the mean, with error probability `error` on each side.
+        """Half-width of a confidence interval for the mean, with error rate `error` on each side.
 
-        Student's t on the variance between groups, but at least the normal interval for independent rows: Korn &
-        Graubard (Survey Methodology 24 (1998) 193) bound the effective n in the same way. Unless `conservative`, groups
-        with a negligible design effect are taken as independent rows: otherwise ten groups of independent rows have a
-        coverage of 97%. In normal theory this lowers the coverage to 94.5% at the worst true design effect, between
-        1.5 and 2.
+        Student's t on the variance between groups, but never narrower than the normal interval for independent rows:
+        Korn & Graubard (Survey Methodology 24 (1998) 193) limit the effective n in the same way. Unless `conservative`,
+        groups with a negligible design effect are treated as independent rows: otherwise ten groups of independent rows
+        have a coverage of 97%. Under normality, this lowers the coverage to 94.5% at the worst true design effect,
+        which is between 1.5 and 2.
         """
         from scipy.special import ndtri, stdtrit
 
@@ -168,9 +168,9 @@ def spread_of(groups: Groups, influence: Floats) -> Spread:
 
     The cluster-robust variance CR2 and the Satterthwaite degrees of freedom of Bell & McCaffrey (Survey Methodology 28
     (2002) 169) for a mean, with the within-group correlation that the design effect implies instead of 0. The degrees
-    of freedom are at most groups - 1, and at most those that the kurtosis of the group totals implies, because a few
-    extreme groups make the variance itself uncertain (O'Neill, Am. Stat. 68 (2014) 282). With groups of equal size the
-    variance has the usual factor G/(G-1). One group has no degrees of freedom.
+    of freedom are at most groups - 1, and at most the number that the kurtosis of the group totals implies, because a
+    few extreme groups make the variance itself uncertain (O'Neill, Am. Stat. 68 (2014) 282). If groups have equal size,
+    the variance has the usual factor G/(G-1). One group has no degrees of freedom.
     """
     import numpy as np
 
@@ -204,7 +204,7 @@ def spread_of(groups: Groups, influence: Floats) -> Spread:
 
 
 def _working_variances(groups: Groups, ratio: float) -> Floats:
-    """Variance of each group's total if one correlation within all groups explains the estimated variance."""
+    """Variance of each group's total if a single within-group correlation explains the estimated variance."""
     squares = groups.total(groups.weights**2)
     off_diagonal = float((groups.sizes**2 - squares).sum())
     excess = ratio - float(squares.sum())
@@ -213,7 +213,7 @@ def _working_variances(groups: Groups, ratio: float) -> Floats:
 
 
 def _kurtosis_df(totals: Floats) -> float:
-    """Degrees of freedom of the chi-square with the relative variance that the estimated variance has."""
+    """Degrees of freedom of the chi-square distribution with the relative variance of the estimated variance."""
     squares = totals**2
     total = float(squares.sum())
     relative_variance = float((squares**2).sum()) / total**2 - 1 / len(totals) if total > 0 else 0.0
@@ -221,7 +221,7 @@ def _kurtosis_df(totals: Floats) -> float:
 
 
 def _satterthwaite(share: Floats, working: Floats, factor: Floats) -> float:
-    """(Σλ)²/Σλ² of the quadratic form that estimates the variance, when group totals have the variances `working`.
+    """(Σλ)²/Σλ² of the quadratic form that estimates the variance, if group totals have the variances `working`.
 
     The residual totals have covariance δ_gh v_g - s_h v_g - s_g v_h + s_g s_h Σv, times the factors of both groups. The
     squared norm is computed without building the G x G matrix.

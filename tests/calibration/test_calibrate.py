@@ -152,11 +152,11 @@ def test_another_version_of_the_judge_or_two_of_them_are_not_this_judge(judged: 
     judged.rewrite([changed])
     judge = only(judged)
     assert judge.kappa.value is None
-    assert "40 of 40 predictions were judged by version" in str(judge.kappa.reason)
+    assert "40 of 40 predictions were judged only by version" in str(judge.kappa.reason)
     assert figure(judge, "corrected_rate", method="ppi").measured.value is None
     assert figure(judge, "human_rate").measured.value is not None
     judged.judge("better", dict(list(VERDICTS.items())[:25]))
-    assert "15 of 40 predictions were judged by version" in str(only(judged).kappa.reason)
+    assert "15 of 40 predictions were judged only by version" in str(only(judged).kappa.reason)
     judged.judge("better", VERDICTS)
     assert only(judged).kappa.value is not None
 
@@ -167,7 +167,7 @@ def test_another_wording_of_the_question_is_another_question(judged: Bench) -> N
     judged.judge("better", VERDICTS)
     judge = only(judged)
     assert judge.kappa.value is None
-    assert "of the question, which is now" in str(judge.kappa.reason)
+    assert "of the question; the current one is" in str(judge.kappa.reason)
 
 
 def test_labels_of_another_run_correct_no_rate_of_this_one(judged: Bench) -> None:
@@ -176,7 +176,7 @@ def test_labels_of_another_run_correct_no_rate_of_this_one(judged: Bench) -> Non
     judged.judge("better", dict(list(VERDICTS.items())[:12]), run_id=later)
     assert only(judged).run.run_id == judged.run_id
     other = only(judged, later)
-    assert f"the labels are for run {judged.run_id}, and no sample of this run has any" in str(other.kappa.reason)
+    assert f"the labels are for run {judged.run_id}; no sample of this run has labels" in str(other.kappa.reason)
     assert figure(other, "judged_rate").measured.n == 12
 
 
@@ -201,8 +201,8 @@ def test_several_opinions_speak_by_their_verdict(judged: Bench) -> None:
     ("prepare", "run_id", "message"),
     [
         (lambda made: made.rewrite([]), None, "has no judge to calibrate"),
-        (lambda made: None, "no-such-run", "found no completed run no-such-run of it"),
-        (lambda made: None, None, "found no completed run of it"),
+        (lambda made: None, "no-such-run", "has no completed run no-such-run to calibrate"),
+        (lambda made: None, None, "has no completed run to calibrate"),
     ],
 )
 def test_where_there_is_nothing_to_calibrate_the_message_says_what_is_missing(

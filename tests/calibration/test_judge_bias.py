@@ -51,7 +51,7 @@ def test_a_class_that_nobody_is_of_has_no_rate() -> None:
     found = confusion(["a", "a", None], ["a", "a", "b"], categories=("a", "b"))
 
     assert found.counts == ((2, 0), (0, 0))
-    assert (found.classes[1].sensitivity.value, found.classes[1].sensitivity.reason) == (None, "no such item")
+    assert (found.classes[1].sensitivity.value, found.classes[1].sensitivity.reason) == (None, "no item of this kind")
 
 
 def test_no_item_has_no_confusion() -> None:

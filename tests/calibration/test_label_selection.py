@@ -51,10 +51,10 @@ def test_labels_that_no_sample_drew_are_brought_and_those_of_a_triage_left_out()
 @pytest.mark.parametrize(
     ("sample", "reason"),
     [
-        ({"question_version": "q0"}, "version q0 of the question, which is now q1"),
-        ({"run_id": "r0"}, "the labels are for run r0, and no sample of this run has any"),
-        ({"run_id": "r0", "inference_version": "i0"}, "run r0 of inference version i0, and this run is of i1"),
-        ({"inference_version": "i0"}, "drawn from inference version i0, the run is of i1"),
+        ({"question_version": "q0"}, "version q0 of the question; the current one is q1"),
+        ({"run_id": "r0"}, "the labels are for run r0; no sample of this run has labels"),
+        ({"run_id": "r0", "inference_version": "i0"}, "run r0 of inference version i0, but this run has version i1"),
+        ({"inference_version": "i0"}, "drawn from inference version i0, but the run has version i1"),
         ({"labeled": 0, "run_id": "r0"}, None),
     ],
 )
@@ -71,4 +71,4 @@ def test_a_sample_of_two_versions_fits_no_run() -> None:
 
 def test_a_sample_without_a_probability_bears_nothing() -> None:
     found = choose_labels(RUN, "q1", samples=[SAMPLE], rows=[row(1, inclusion_probability=None)]).source
-    assert "no probability" in str(found.mismatch)
+    assert "no inclusion probability" in str(found.mismatch)

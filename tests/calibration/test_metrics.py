@@ -149,10 +149,10 @@ def test_labels_of_answers_that_the_run_or_the_sample_does_not_hold_count_for_no
         ({"source": drawn(range(20), mismatch="another wording")}, WITH_PEOPLE | OF_BOTH | AMONG, "do not apply: another"),
         ({"source": drawn(range(20), design="triage")}, WITH_PEOPLE | OF_BOTH | AMONG, "triage are not a probability"),
         ({"judge_mismatch": "version v0"}, {"judged_rate", "corrected_rate"} | OF_BOTH, "version v0"),
-        ({}, AMONG, "one annotator only"),
+        ({}, AMONG, "only one annotator"),
         ({"labels": [label(n, passed=n > 9, who="ab"[n % 2]) for n in range(20)]}, AMONG, "no prediction has labels of two"),
         ({"source": drawn(range(20), design="import")}, WITH_PEOPLE, "labels of design import are not a probability sample"),
-        ({"question": asked(tuple(replace(level, passed=None) for level in BINARY))}, WITH_PEOPLE | {"judged_rate"}, "which level passes"),
+        ({"question": asked(tuple(replace(level, passed=None) for level in BINARY))}, WITH_PEOPLE | {"judged_rate"}, "which levels pass"),
     ],
 )  # fmt: skip
 def test_where_labels_cannot_bear_it_there_is_a_reason_and_no_value(

@@ -237,7 +237,7 @@ def test_llmbars_gold_labels_are_one_annotator(bench: Callable[..., Bench]) -> N
     parts = [judged[place] for place in natural], [people[place] for place in natural]
     assert by_slice.value == pytest.approx(by_hand.kappa(*parts, (0.0, 1.0)))
     alpha = figure(judge, "krippendorffs_alpha").measured
-    assert (alpha.value, alpha.reason) == (None, "one annotator only: agreement among people needs two")
+    assert (alpha.value, alpha.reason) == (None, "only one annotator: agreement needs two")
     landed = made.place.query(
         "select calibration from estimates where task = @task and metric = 'cohens_kappa'", task=made.name
     )

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from assay.checks import CheckResult, Subject, build_scorer
+from assay.checks import CheckResult, ScoredItem, build_scorer
 
 
 def judge(
     type: str, parameters: dict[str, object], output: Any, *, expected: Any = None, status: str = "ok"
 ) -> CheckResult:
     scorer = build_scorer(type, parameters, task_dir=Path("unused"))
-    return scorer(Subject(output=output, expected=expected, input={}, status=status))
+    return scorer(ScoredItem(output=output, expected=expected, input={}, status=status))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from assay.checks import CheckResult, Subject, build_scorer
+from assay.checks import CheckResult, ScoredItem, build_scorer
 from assay.errors import UsageError
 
-SUBJECT = Subject(output={"a": "secret"}, expected=None, input={"text": "hello"}, status="ok")
+SUBJECT = ScoredItem(output={"a": "secret"}, expected=None, input={"text": "hello"}, status="ok")
 
 
 def judge(folder: Path, source: str, name: str = "score") -> CheckResult:
@@ -76,9 +76,9 @@ def test_a_dataclass_in_the_file_works(tmp_path: Path) -> None:
         ("x = 1\ndef score(subject:\n", r"scorers.py, line 2: SyntaxError"),
         ("\n\nimport no_such_module_anywhere\n", r"scorers.py, line 3: ModuleNotFoundError: No module named"),
         ("x = 1 / 0\n", r"scorers.py, line 1: ZeroDivisionError"),
-        ("def other(subject): return True\n", r"has no function 'score': found other"),
-        ("score = 3\n", r"has no function 'score': found none"),
-        ("\ndef score(): return True\n", r"line 2: expected a function of one argument, the subject"),
+        ("def other(subject): return True\n", r"has no function 'score'; its functions: other"),
+        ("score = 3\n", r"has no function 'score'; its functions: none"),
+        ("\ndef score(): return True\n", r"line 2: expected a function with one argument, the scored item"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_with_its_line(tmp_path: Path, source: str, message: str) -> None:
@@ -87,5 +87,5 @@ def test_a_file_that_cannot_be_used_is_refused_with_its_line(tmp_path: Path, sou
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read .*scorers.py \(No such file or directory\)"):
+    with pytest.raises(UsageError, match=r"scorers.py cannot be read: No such file or directory"):
         build_scorer("custom", {"function": "scorers.py:score"}, task_dir=tmp_path)

@@ -19,17 +19,17 @@ from assay.errors import UsageError
 @pytest.mark.parametrize(
     ("type", "parameters", "message"),
     [
-        ("exact_mach", {}, "check type 'exact_mach' is not known: expected one of exact_match, allowed_value"),
+        ("exact_mach", {}, "check type 'exact_mach' is unknown; expected one of exact_match, allowed_value"),
         ("exact_mach", {}, "did you mean 'exact_match'?"),
         (
             "exact_match",
             {},
-            "exact_match: parameter 'field' is missing: expected the name or dotted path of an output field, found nothing",
+            "exact_match: parameter 'field' is missing; expected the name or dotted path of an output field",
         ),
         (
             "exact_match",
             {"field": "a", "ignore_cas": True},
-            "parameter 'ignore_cas' is not known: expected field, ignore_case, strip; did you mean 'ignore_case'?",
+            "parameter 'ignore_cas' is unknown; expected field, ignore_case, strip; did you mean 'ignore_case'?",
         ),
         (
             "exact_match",
@@ -41,13 +41,13 @@ from assay.errors import UsageError
             {"field": ["a"]},
             "parameter 'field': expected the name or dotted path of an output field, found ['a']",
         ),
-        ("valid_schema", {"field": "a"}, "valid_schema: parameter 'field' is not known: expected no parameters"),
+        ("valid_schema", {"field": "a"}, "valid_schema: parameter 'field' is unknown; expected no parameters"),
         (
             "allowed_value",
             {"field": "a", "values": []},
-            "expected a list of texts, numbers, true, false or null, found []",
+            "expected a list of strings, numbers, true, false or null, found []",
         ),
-        ("contains", {"field": "a", "values": "x"}, "expected a list of texts, found 'x'"),
+        ("contains", {"field": "a", "values": "x"}, "expected a list of strings, found 'x'"),
         ("regex", {"field": "a", "pattern": "("}, "found '(' (missing ), unterminated subpattern at position 0)"),
         ("numeric_range", {"field": "a"}, "numeric_range: expected at least one of min and max, found neither"),
         ("numeric_range", {"field": "a", "min": True}, "parameter 'min': expected a number, found True"),

@@ -91,7 +91,7 @@ def test_a_new_task_is_judged_by_its_absolute_rules(branch: Branch, name: str, m
     assert done.returncode == 1, done.stderr
     [body] = branch.gh.bodies
     assert f"### Assay: {new} FAIL" in body
-    assert "no champion yet: absolute rules only" in body
+    assert "no version serves @stage:ga yet: only absolute rules are decided" in body
     assert len(model.asked) == 60
 
 

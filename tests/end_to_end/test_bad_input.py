@@ -114,7 +114,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "input_missing": (["--input", "nope.csv"], "Input file 'nope.csv' does not exist"),
     "input_words": (["--input", "whatever"], "Input 'whatever' is not understood"),
     "input_table": (["--input", "dev_landing.nope"], "nope was not found"),
-    "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in a folder that can be written"),
+    "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in an existing, writable folder"),
     "resume_empty": (["--resume", ""], "No run ''"),
     "resume_unknown": (["--resume", "nope"], "No run 'nope' in dev_landing.runs"),
     "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs beside --resume"),

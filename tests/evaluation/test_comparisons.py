@@ -25,5 +25,5 @@ def test_a_slice_that_only_one_has_is_left_out_and_nothing_in_common_is_a_mistak
         "k=x",
     }
 
-    with pytest.raises(UsageError, match="Nothing to compare"):
+    with pytest.raises(UsageError, match="no records in common"):
         list(compared(outcomes(right=1, count=2), Outcomes(()), metrics=["reliability"], margins={}, seed=1))

@@ -69,7 +69,7 @@ def test_an_inconclusive_gate_only_warns_in_shadow(bench: Bench, name: str) -> N
 def test_without_a_champion_only_absolute_rules_count(bench: Bench, name: str) -> None:
     found = evaluated(bench, evaluated_task(bench.place, name, cases(200)))
 
-    assert found.notes == ("there is no champion yet: absolute rules only",)
+    assert found.notes == ("no version serves @stage:ga yet: only absolute rules are decided",)
     assert states(found) == {"floor": RuleState.PASS, "not_worse": RuleState.REPORTED}
     assert found.verdict.decision is RuleDecision.PASS
 
@@ -216,13 +216,13 @@ def test_the_gate_split_remembers_how_often_it_was_asked(bench: Bench, name: str
     ("options", "said"),
     [
         ({"candidate": "nobody"}, "has no variant 'nobody': expected default, worse"),
-        ({"champion": "@stage:gold"}, "expected a stage, shadow, beta, ga"),
+        ({"champion": "@stage:gold"}, "expected one of shadow, beta, ga"),
         ({"champion": "@nowhere"}, "@nowhere: expected a branch, tag or commit"),
         ({"candidate": "@stage:ga"}, "serves @stage:ga"),
         ({"input": "golden"}, "expected one split"),
         ({"epochs": 0}, "--epochs is 0"),
-        ({"is_gate": True, "limit": 5}, "--gate with --limit"),
-        ({"is_gate": True, "input": "golden:dev"}, "--gate with --input golden:dev"),
+        ({"is_gate": True, "limit": 5}, "--gate cannot be combined with --limit"),
+        ({"is_gate": True, "input": "golden:dev"}, "--gate cannot be combined with --input golden:dev"),
     ],
 )
 def test_what_cannot_be_evaluated_is_said_before_anything_is_asked(

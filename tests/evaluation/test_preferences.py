@@ -54,7 +54,7 @@ def test_the_preferred_variant_wins_the_pairs_that_differ(bench: Bench, name: st
     assert (liked.comparison.n, liked.comparison.gains, liked.comparison.losses) == (60, 30, 0)
     assert sum(is_pair(asked) for asked in model.asked) == 2 * 30
     assert found.verdict.outcomes[0].state is RuleState.PASS
-    assert "changed its preference with the order of predictions in 0% of pairs" in found.notes[0]
+    assert "preferred a different prediction after swapping the order in 0% of pairs" in found.notes[0]
 
 
 def test_a_judge_that_goes_by_position_prefers_none(bench: Bench, name: str, model: ModelEndpoint) -> None:
@@ -137,7 +137,7 @@ def test_without_being_asked_the_judge_is_no_evidence(bench: Bench, name: str, m
 def test_an_unknown_judge_is_refused_before_anything_is_asked(bench: Bench, name: str, model: ModelEndpoint) -> None:
     task = judged_task(bench, name, 10, variants={"better": 10})
 
-    with pytest.raises(UsageError, match=r"--prefer kind: expected a judge of task .* \(safe\)"):
+    with pytest.raises(UsageError, match=r"--prefer kind: task .* has no such judge; its judges: safe"):
         evaluated(bench, task, candidate="better", champion="default", prefer="kind")
     assert model.asked == []
 

@@ -162,7 +162,7 @@ def test_without_a_champion_only_absolute_rules_count() -> None:
     assert found.decision is RuleDecision.PASS
     assert (found.outcomes[1].state, found.outcomes[1].reason) == (
         RuleState.REPORTED,
-        "no champion yet: absolute rules only",
+        "no champion yet: only absolute rules are decided",
     )
     assert verdict([RELIABLE, REGRESSION], {"reliable": normal(0.95)}).decision is RuleDecision.INCONCLUSIVE
 

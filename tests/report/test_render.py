@@ -234,7 +234,7 @@ def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
     )
 
     assert "flaky records" not in once
-    assert several["flaky records"].startswith("17 of 200 are correct in some epochs")
+    assert several["flaky records"].startswith("17 of 200 are correct in only some epochs")
     assert none["flaky records"].startswith("0 of 200 are")
 
 
@@ -267,7 +267,7 @@ def test_small_slices_and_slices_of_the_dev_split_are_counted_but_not_shown() ->
     whole = Scorecard(**{**shown.as_dict(), "reliability": (RATE, small, dev)})
 
     assert "kind=rare" not in html(whole)
-    assert "2 slices of the dev split or under 5 predictions" in html(whole)
+    assert "2 slices in the dev split or with fewer than 5 predictions" in html(whole)
 
 
 def test_a_runs_own_markdown_gives_the_reason_for_no_interval() -> None:

@@ -63,11 +63,11 @@ def test_a_file_that_cannot_be_written_is_told_with_how_to_get_the_answers(
     run = bench.admit(bench.place.task(name), input=bench.place.rows("in.csv", numbered_rows(1)))
     bench.end(run)
     folder.rmdir()
-    with pytest.raises(UsageError, match=rf"--resume {run.run_id} --output FILE`; no request is repeated"):
+    with pytest.raises(UsageError, match=rf"--resume {run.run_id} --output FILE`; no request is sent again"):
         write_predictions(bench.project, run, folder / "out.jsonl")
 
 
 @pytest.mark.parametrize("name_of_file", ["", ".", "missing/out.jsonl"])
 def test_a_place_that_takes_no_file_is_refused_beforehand(folder: Path, name_of_file: str) -> None:
-    with pytest.raises(UsageError, match="expected a file in a folder that can be written"):
+    with pytest.raises(UsageError, match="expected a file in an existing, writable folder"):
         refuse_unwritable(folder / name_of_file)

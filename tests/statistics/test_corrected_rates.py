@@ -171,7 +171,7 @@ def test_labels_that_are_no_probability_sample_give_no_estimate(estimate: object
     nothing = estimate(yes_no(unlabeled=(5, 5)))
     assert (nothing.measured.reason, nothing.labels) == ("no human labels", 0)
     none_drawn = estimate(replace(USUAL, inclusion=np.zeros(1000)))
-    assert none_drawn.measured.reason == "a labeled row has no probability of being drawn"
+    assert none_drawn.measured.reason == "a labeled row has no inclusion probability"
 
 
 def test_a_judge_no_better_than_chance_is_not_corrected_by_its_errors() -> None:
@@ -291,7 +291,7 @@ def test_clusters_widen_the_interval_and_few_of_them_decide_nothing() -> None:
     one = ppi_rate(replace(USUAL, clusters=[0] * 1000)).measured
     assert (one.value, one.reason) == (
         None,
-        "all labels are in one cluster, so that the variance between clusters is unknown",
+        "all labels are in one cluster, so the variance between clusters is unknown",
     )
 
 

@@ -345,7 +345,7 @@ def test_records_of_one_variant_only_are_left_out_and_counted() -> None:
 
 
 def test_records_that_do_not_overlap_are_refused() -> None:
-    with pytest.raises(UsageError, match="candidate has 1 records and the champion 2, none in common"):
+    with pytest.raises(UsageError, match=r"no records in common \(record counts: 1 and 2\)"):
         pair({"a": [1]}, {"b": [1], "c": [0]})
 
 
@@ -368,7 +368,7 @@ def test_many_unscored_records_leave_the_worst_and_the_best_case() -> None:
     assert found.status is Status.UNSCORED and found.method == "tango+worst_case"
     assert (found.low, found.lower) == (worst.low, worst.lower)
     assert (found.high, found.upper) == (best.high, best.upper)
-    assert found.reason == "10 of 200 records unscored: bounds of the worst case"
+    assert found.reason == "10 of 200 records unscored: worst-case bounds"
     assert found.bounds.p_above(found.lower) == pytest.approx(0.05)
 
 

@@ -114,7 +114,7 @@ def test_the_detectable_mean_is_that_of_statsmodels_within_its_approximation() -
 
 def test_half_the_detectable_difference_takes_four_times_the_records() -> None:
     assert records_for(0.02, n=500, mde=0.04) == 2000
-    with pytest.raises(ValueError, match="expected one above 0"):
+    with pytest.raises(ValueError, match="expected a value above 0"):
         records_for(0.0, n=500, mde=0.04)
 
 
@@ -142,7 +142,7 @@ def test_as_many_records_as_it_says_let_equal_variants_pass() -> None:
     ],
 )
 def test_plans_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"plan has|expected 0 <="):
+    with pytest.raises(ValueError, match=r"plan needs|expected 0 <="):
         Plan(**{"n": 100, "discordance": 0.2, "margin": 0.05, **wrong})  # type: ignore[arg-type]
 
 

@@ -143,7 +143,7 @@ def test_a_row_without_a_cluster_is_one_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("clusters", "status", "says"),
-    [(9, Status.INCONCLUSIVE, "9 clusters"), (12, Status.WARNING, "12 clusters are few"), (40, Status.OK, None)],
+    [(9, Status.INCONCLUSIVE, "9 clusters"), (12, Status.WARNING, "12 clusters, fewer than 30"), (40, Status.OK, None)],
 )
 def test_few_clusters_are_said(random: np.random.Generator, clusters: int, status: Status, says: str | None) -> None:
     codes = np.repeat(np.arange(clusters), 30)
@@ -402,10 +402,10 @@ def test_all_correct_at_one_price_still_has_an_interval() -> None:
 @pytest.mark.parametrize(
     ("costs", "correct", "status", "says"),
     [
-        ([1.0] * 50, [False] * 50, Status.NONE, "no answer is correct"),
+        ([1.0] * 50, [False] * 50, Status.NONE, "no prediction is correct"),
         ([1.0] * 49 + [None], [True] * 50, Status.NONE, "cost of 1 of 50 predictions is unknown"),
         ([1.0] * 50, [True] * 40 + [None] * 10, Status.UNSCORED, "10 of 50"),
-        ([0.0] * 50, [True] * 50, Status.TOO_FEW, "nothing was paid"),
+        ([0.0] * 50, [True] * 50, Status.TOO_FEW, "total cost is 0"),
         ([], [], Status.NONE, "no prediction"),
     ],
 )

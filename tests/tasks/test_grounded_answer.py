@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from pydantic import ValidationError
 
-from assay.checks import Subject, build_scorer
+from assay.checks import ScoredItem, build_scorer
 from assay.project import open_project
 from assay.settings import Settings
 from assay.tasks.loader import load_task
@@ -101,6 +101,6 @@ def test_sources_are_held_against_passages_and_labels(
 ) -> None:
     scorer = build_scorer("custom", {"function": f"checks.py:{check}"}, task_dir=shipped.folder)
 
-    judged = scorer(Subject({"sources": sources}, {"sources": expected}, {"passages": "[p1] a\n[p2] b"}, "ok"))
+    judged = scorer(ScoredItem({"sources": sources}, {"sources": expected}, {"passages": "[p1] a\n[p2] b"}, "ok"))
 
     assert judged.passed is passed

@@ -1,4 +1,4 @@
-"""Checks that a field has one of a list of values."""
+"""Checks that the value of a field is in a list."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pydantic import Field
 
 from assay.checks.builtin.json_equality import equal
 from assay.checks.check import OutputCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, value_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, value_at
 
 
 class AllowedValue(OutputCheck):
-    """Passes if the field is one of the values."""
+    """Passes if the value of the field is in the list."""
 
     type: ClassVar[str] = "allowed_value"
     version: ClassVar[int] = 1
 
     values: Annotated[
         list[str | bool | int | float | None],
-        Field(min_length=1, description="a list of texts, numbers, true, false or null"),
+        Field(min_length=1, description="a list of strings, numbers, true, false or null"),
     ]
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         found = value_at(output, self.field, where="output")
         is_allowed = any(equal(value, found) for value in self.values)

@@ -13,7 +13,7 @@ Number = Annotated[int | float, Field(description="a number")]
 
 
 class BoundedCheck(OutputCheck):
-    """A check with `min` and `max`, of which at least one is stated; the other one is unlimited."""
+    """A check with `min` and `max`, at least one of which is given; a missing one means no limit."""
 
     any_of: ClassVar[tuple[str, ...]] = ("min", "max")
 
@@ -22,7 +22,7 @@ class BoundedCheck(OutputCheck):
 
     @property
     def range(self) -> str:
-        """The stated bounds as text."""
+        """The given bounds as text."""
         if "min" not in self.model_fields_set:
             return f"at most {self.max}"
         return f"{self.min} to {self.max}" if "max" in self.model_fields_set else f"at least {self.min}"

@@ -1,11 +1,11 @@
-"""Checks that a text field contains all of a list of texts, or none of them."""
+"""Checks that a text field contains all of a list of strings, or none of them."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from assay.checks.check import Flag, OutputCheck, Texts
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, text_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at
 
 
 class SubstringCheck(OutputCheck):
@@ -33,7 +33,7 @@ class Contains(SubstringCheck):
     type: ClassVar[str] = "contains"
     version: ClassVar[int] = 1
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         present = self.present(output)
         missing = [value for value in self.values if value not in present]
@@ -46,7 +46,7 @@ class NotContains(SubstringCheck):
     type: ClassVar[str] = "not_contains"
     version: ClassVar[int] = 1
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         present = self.present(output)
         return passed(not present, f"{self.field}: expected none of {shown(self.values)}, found {shown(present)}")

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from assay.checks.builtin.json_equality import equal
 from assay.checks.check import Flag, OutputCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, value_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, value_at
 
 
 class ExactMatch(OutputCheck):
@@ -18,9 +18,9 @@ class ExactMatch(OutputCheck):
     ignore_case: Flag = False
     strip: Flag = False
 
-    def judge(self, output: JsonObject, subject: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, item: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
-        expected = value_at(subject.expected, self.field, where="the case's expected answer")
+        expected = value_at(item.expected, self.field, where="the case's expected answer")
         found = value_at(output, self.field, where="output")
         return passed(
             equal(self._compared(expected), self._compared(found)),
@@ -28,7 +28,7 @@ class ExactMatch(OutputCheck):
         )
 
     def _compared(self, value: object) -> object:
-        """Returns the value, a text without the case and whitespace that the check ignores."""
+        """Returns the value; in text, case and whitespace are normalized if the check ignores them."""
         if not isinstance(value, str):
             return value
         stripped = value.strip() if self.strip else value

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from assay.checks.builtin.bounds import BoundedCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, text_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, text_at
 
 Count = Annotated[int, Field(ge=0, description="an integer from 0")]
 
@@ -23,7 +23,7 @@ class Length(BoundedCheck):
     max: Count = sys.maxsize
     unit: Annotated[Literal["characters", "words"], Field(description="'characters' or 'words'")] = "characters"
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         text = text_at(output, self.field)
         found = len(text.split()) if self.unit == "words" else len(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 from assay.checks.builtin.bounds import BoundedCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, is_number, passed, shown, unscored, value_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, is_number, passed, shown, unscored, value_at
 
 
 class NumericRange(BoundedCheck):
@@ -14,7 +14,7 @@ class NumericRange(BoundedCheck):
     type: ClassVar[str] = "numeric_range"
     version: ClassVar[int] = 1
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         found = value_at(output, self.field, where="output")
         if not is_number(found):

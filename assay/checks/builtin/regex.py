@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from assay.checks.check import Flag, OutputCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, text_at
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at
 
 
 def _compiles(pattern: str) -> str:
@@ -33,7 +33,7 @@ class Regex(OutputCheck):
     ]
     must_match: Flag = True
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         text = text_at(output, self.field)
         wanted = "a match of" if self.must_match else "no match of"

@@ -6,7 +6,7 @@ import json
 from typing import ClassVar, NoReturn
 
 from assay.checks.check import OutputCheck
-from assay.checks.scoring import CheckResult, JsonObject, Subject, passed, shown, text_at, unscored
+from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at, unscored
 
 
 class ValidJson(OutputCheck):
@@ -15,7 +15,7 @@ class ValidJson(OutputCheck):
     type: ClassVar[str] = "valid_json"
     version: ClassVar[int] = 1
 
-    def judge(self, output: JsonObject, _: Subject, /) -> CheckResult:
+    def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""
         text = text_at(output, self.field)
         try:

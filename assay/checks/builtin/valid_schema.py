@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from assay.checks.check import Check
-from assay.checks.scoring import CheckResult, Scorer, Subject, passed, unscored
+from assay.checks.scoring import CheckResult, ScoredItem, Scorer, passed, unscored
 from assay.records.statuses import ANSWERED, PredictionStatus
 
 
 class ValidSchema(Check):
     """Passes if the output is valid against the output schema, immediately or after repair.
 
-    A prediction of status `invalid_output` does not pass. One without a response (failed, refused, skipped) or with the
-    declared fallback is unscored.
+    A prediction with status `invalid_output` does not pass. A prediction without a response (failed, refused, skipped)
+    or with the declared fallback is unscored.
     """
 
     type: ClassVar[str] = "valid_schema"
@@ -25,9 +25,9 @@ class ValidSchema(Check):
         return _score
 
 
-def _score(subject: Subject) -> CheckResult:
-    if subject.status in ANSWERED and subject.output is not None:
-        return passed(True, f"expected an output that is valid against the schema, found one ({subject.status})")
-    if subject.status == PredictionStatus.INVALID_OUTPUT:
+def _score(item: ScoredItem) -> CheckResult:
+    if item.status in ANSWERED and item.output is not None:
+        return passed(True, f"expected an output that is valid against the schema, found one ({item.status})")
+    if item.status == PredictionStatus.INVALID_OUTPUT:
         return passed(False, "expected an output that is valid against the schema, found none after repair")
-    return unscored(f"no output: {subject.status}")
+    return unscored(f"no output: {item.status}")

@@ -1,1 +1,1 @@
-"""`assay power`: how many records a gate needs."""
+"""`assay power`: the number of records that a gate needs."""

@@ -1,4 +1,4 @@
-"""Plans a task's gate before it runs: records, assumptions and power of each rule."""
+"""Plans a task's gate before a run: records, assumptions and power of each rule."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Landed = Mapping[MetricSlice, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerOptions:
-    """Given assumptions of a plan; None for those to look up. `n` is for every rule, whatever its slice."""
+    """Assumptions given for a plan; None for those to look up. `n` applies to every rule, whatever its slice."""
 
     n: int | None = None
     discordance: float | None = None
@@ -46,7 +46,7 @@ class PowerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """The plans of a task's rules, in the order of `task.yml`; `notes` list what is not planned."""
+    """The plans of a task's rules, in the order of `task.yml`; `notes` list the rules without a plan."""
 
     task: str
     regressions: tuple[RegressionPlan, ...]
@@ -92,13 +92,14 @@ def _validate(options: PowerOptions) -> None:
     discordance, difference = options.discordance, options.difference
     if discordance is not None and difference is not None and abs(difference) > discordance:
         raise UsageError(
-            f"--difference {difference:g} with --discordance {discordance:g}: expected a difference of at most the share "
-            "of records that differ",
+            f"--difference {difference:g} and --discordance {discordance:g}: the difference cannot exceed the share of "
+            "records that differ",
             next_step="raise --discordance or lower --difference.",
         )
     if options.n is not None and options.clusters is not None and options.clusters > options.n:
         raise UsageError(
-            f"--clusters {options.clusters} of --n {options.n} records: expected no more clusters than records."
+            f"--clusters {options.clusters} and --n {options.n}: there cannot be more clusters than records",
+            next_step="lower --clusters or raise --n.",
         )
 
 
@@ -110,13 +111,13 @@ def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
         clusters = len({case.cluster_id or case.case_id for case in cases})
     if clusters is not None and (clusters > n or n < 2):
         raise UsageError(
-            f"Rule '{rule.name}' has {n} records in {clusters} clusters: expected 2 clusters or more, and no more clusters "
-            "than records",
-            next_step="give --clusters and --n that fit.",
+            f"Rule '{rule.name}' (records: {n}, clusters: {clusters}) needs at least 2 clusters, and no more clusters than "
+            "records",
+            next_step="pass matching values of --clusters and --n.",
         )
     if options.design_effect > 1 and n < 2:
         raise UsageError(
-            f"Rule '{rule.name}' has {n} records: expected 2 or more with --design-effect", next_step="give --n."
+            f"Rule '{rule.name}' has too few records ({n}) for --design-effect", next_step="pass --n 2 or more."
         )
     return Sample(n=n, clusters=clusters, design_effect=options.design_effect)
 
@@ -135,13 +136,13 @@ def _compared(warehouse: Warehouse, name: str) -> Landed:
 
 
 def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
-    """Landed rates; none, with a note, if the warehouse does not respond and nothing else needs it."""
+    """Landed rates; none, but a note, if the warehouse does not respond and nothing else needs it."""
     try:
         return _by_metric_slice(warehouse, LATEST_RATES.sql, name), []
     except ServiceUnreachable:
         if options.discordance is None:
             raise
-        return {}, ["the warehouse does not respond: rules on a rate need --rate"]
+        return {}, ["the warehouse does not respond: pass --rate for rules on a rate"]
 
 
 def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:
@@ -150,14 +151,14 @@ def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:
 
 
 def _discordance(rule: GateRule, options: PowerOptions, compared: Landed) -> Assumption:
-    """The discordance: given, of the latest comparison, or 10%; at least the given difference."""
+    """The discordance: the given value, that of the latest comparison, or 10%; at least the given difference."""
     if options.discordance is not None:
         return Assumption(value=options.discordance, source=AssumptionSource.GIVEN, detail="as given")
     found = _known_discordance(compared.get(MetricSlice(rule.metric, rule.slice)))
     least = abs(options.difference or 0.0)
     if found.value >= least:
         return found
-    return Assumption(value=least, source=found.source, detail=f"{found.detail}; raised to the difference")
+    return Assumption(value=least, source=found.source, detail=f"{found.detail}; raised to --difference")
 
 
 def _known_discordance(row: Mapping[str, Any] | None) -> Assumption:
@@ -165,13 +166,13 @@ def _known_discordance(row: Mapping[str, Any] | None) -> Assumption:
         return Assumption(
             value=ASSUMED_DISCORDANCE,
             source=AssumptionSource.ASSUMED,
-            detail="assumed, because nothing was compared yet",
+            detail="assumed, because no comparison has landed yet",
         )
     differ = row["gains"] + row["losses"]
     detail = f"{row['candidate_variant']} and {row['champion_variant']} differed on {differ} of {row['n']} ({row['data_date']})"
     if differ:
         return Assumption(value=differ / row["n"], source=AssumptionSource.LANDED, detail=detail)
-    return Assumption(value=1 / row["n"], source=AssumptionSource.LANDED, detail=f"{detail}; 1 is assumed")
+    return Assumption(value=1 / row["n"], source=AssumptionSource.LANDED, detail=f"{detail}; 1 is assumed to differ")
 
 
 def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumption | None:
@@ -181,5 +182,7 @@ def _rate(rule: GateRule, options: PowerOptions, rated: Landed) -> Assumption | 
     if row is None:
         return None
     return Assumption(
-        value=row["value"], source=AssumptionSource.LANDED, detail=f"found on {row['n']} ({row['data_date']})"
+        value=row["value"],
+        source=AssumptionSource.LANDED,
+        detail=f"estimated from {row['n']} predictions ({row['data_date']})",
     )

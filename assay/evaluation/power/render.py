@@ -17,7 +17,7 @@ PLAIN_COLUMNS = (
     *("passing", "failing", "inconclusive", "difference"),
     *("passing_at_difference", "failing_at_difference", "inconclusive_at_difference"),
 )
-"""`passing`, `failing` and `inconclusive` are probabilities for equal variants; for a rule on a rate, at that rate."""
+"""`passing`, `failing` and `inconclusive` are probabilities for equal variants or at the assumed rate."""
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 
@@ -44,7 +44,7 @@ def facts(plan: GatePlan) -> Iterator[str]:
         discordance = regression.discordance
         yield f"{_place(regression)}: {percent(discordance.value)} differ, {discordance.detail}{_few(regression)}"
     for one in plan.rates:
-        shown = f"{percent(one.rate.value)}, {one.rate.detail}" if one.rate else "unknown; give --rate"
+        shown = f"{percent(one.rate.value)}, {one.rate.detail}" if one.rate else "unknown; pass --rate"
         yield f"{_place(one)}: true rate {shown}{_few(one)}"
     yield from plan.notes
 
@@ -81,7 +81,7 @@ def _place(plan: RegressionPlan | RatePlan) -> str:
 
 
 def _few(plan: RegressionPlan | RatePlan) -> str:
-    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so that the rule is reported only"
+    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is reported only"
     return "" if plan.is_gated else few
 
 

@@ -20,7 +20,7 @@ from assay.statistics.power import (
 )
 
 COUNTED = frozenset({RuleKind.GOLDEN_CASES})
-"""Kinds of rules without a test, which Holm's adjustment does not count."""
+"""Kinds of rules without a statistical test, which Holm's adjustment does not count."""
 
 
 class AssumptionSource(StrEnum):
@@ -42,7 +42,7 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Number and clustering of the records that decide a rule."""
+    """Number and clustering of the records from which a rule is decided."""
 
     n: int
     clusters: int | None = None
@@ -53,9 +53,9 @@ class Sample:
 class RegressionPlan:
     """The plan of a no-regression rule.
 
-    `mde` is the minimum detectable effect, `needed` the number of records whose MDE is the margin, and `to_pass` the
-    number with which equal variants pass with 80% probability; None if no number suffices. `equal` has the
-    probabilities for equal variants, `apart` for variants with the true `difference`, if one is given.
+    `mde` is the minimum detectable effect, `needed` the number of records whose MDE equals the margin, and `to_pass`
+    the number with which equal variants pass with 80% probability; each is None if no number suffices. `equal` contains
+    the probabilities for equal variants, `apart` those for variants with the true `difference`, if one is given.
     """
 
     rule: GateRule
@@ -76,7 +76,7 @@ class RegressionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatePlan:
-    """The plan of a rule on a rate: the probability to pass, and the number of records that makes it 80%.
+    """The plan of a rule on a rate: the probability of passing, and the number of records that raises it to 80%.
 
     Both are None without an assumed rate.
     """
@@ -94,7 +94,7 @@ class RatePlan:
 
 
 def count_tested(rules: Sequence[GateRule]) -> int:
-    """The maximum number of tested rules, for which the FAIL of one is adjusted."""
+    """The maximum number of tested rules, for which the FAIL of one rule is adjusted."""
     return sum(rule.kind not in COUNTED for rule in rules)
 
 

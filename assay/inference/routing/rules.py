@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from assay.checks import Scorer, Subject, build_scorer
+from assay.checks import ScoredItem, Scorer, build_scorer
 from assay.inference.routing.confidence import stated_confidence
 from assay.records.statuses import PredictionStatus, ScoreStatus
 from assay.tasks.patterns import compiled_pattern
@@ -52,7 +52,7 @@ class RuleRouter:
         confidence lead to an escalation too.
         """
         for name in route.escalate.checks:
-            judged = self._checks[name](Subject(dict(output), None, dict(fields or {}), OK))
+            judged = self._checks[name](ScoredItem(dict(output), None, dict(fields or {}), OK))
             if judged.passed is not True:
                 return f"check:{name}" if judged.status == SCORED else f"unscored:{name}"
         rule = route.escalate.confidence

@@ -1,4 +1,4 @@
-"""Builds the engines of a run's judges: one per judge, juror and judge epoch, with shared limits and a shared budget."""
+"""Builds the engines of a run's judges, one per judge, juror and judge epoch; they share limits and a budget."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LOG = logging.getLogger(__name__)
 
 
 class EngineKey(NamedTuple):
-    """The vote that an engine returns."""
+    """Identifies the vote that an engine returns."""
 
     judge: str
     juror: str
@@ -48,7 +48,7 @@ Engines = Mapping[EngineKey, Engine]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeComponents:
-    """The run of the judges, and the components that are open already."""
+    """The run to be judged, and the components that are already open."""
 
     context: StageContext
     run: Run
@@ -59,7 +59,7 @@ class JudgeComponents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeEngineFactory:
-    """Builds engines with the components that all judges of a run share; the caller closes the budget and the cache."""
+    """Builds engines from the components that all judges of a run share; the caller closes the budget and the cache."""
 
     context: StageContext
     run: Run
@@ -111,7 +111,7 @@ class JudgeEngineFactory:
         )
 
     async def close(self) -> None:
-        """Closes the connections and returns the shares of the rate limits."""
+        """Closes the connections and releases this worker's share of the rate limits."""
         for client in self.clients.values():
             await client.close()
         await self.limiter.close()
@@ -123,7 +123,7 @@ class JudgeEngineFactory:
 async def open_judge_components(
     closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], components: JudgeComponents
 ) -> JudgeEngineFactory:
-    """Opens the components that judges share; `closing` closes them, and then flushes the rows they wrote on closing."""
+    """Opens the components that judges share; `closing` closes them, and then flushes the rows that closing wrote."""
     context, run = components.context, components.run
     closing.push_async_callback(buffer.flush)
     cache = open_judge_cache(context.settings, run, CacheSinks(land=buffer.note, warn=LOG.warning))
@@ -151,7 +151,7 @@ def clients_of(context: StageContext, judges: Iterable[JudgeSpec]) -> dict[str, 
 
 
 def in_flight_of(context: StageContext, judges: Iterable[JudgeSpec]) -> int:
-    """Returns the number of concurrent calls that the judges' providers allow together."""
+    """Returns the total number of concurrent calls that the judges' providers allow."""
     return sum(context.providers[name].concurrency for name in _providers(judges))
 
 

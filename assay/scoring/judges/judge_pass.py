@@ -1,7 +1,7 @@
 """One pass of judges over the predictions of a run: calls are journaled and landed as they return.
 
-The calls go through the same engine as those for predictions: limits, budget, exact cache, retries. They land under the
-run with the purpose `judge`. A permanent error stops the pass.
+The calls use the same engine as calls for predictions, with its limits, budget, exact cache and retries. They land with
+the run and the purpose `judge`. A permanent error stops the pass.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Requests the votes that a run's judges have not given yet: a streaming pass over its predictions.
+"""Requests the votes that a run's judges have not yet given, in a streaming pass over its predictions.
 
-Part of the third stage, before verdicts are counted.
+Belongs to the third stage; verdicts are counted afterwards.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def judge_predictions(
     report: Callable[[int], None] = lambda _: None,
     observed: RunObserver = UNOBSERVED,
 ) -> None:
-    """Lands every vote of the judges on the predictions of the run; `report` gets the number of votes so far.
+    """Lands every vote of the judges on the predictions of the run; `report` receives the number of votes so far.
 
     Raises:
         AssayError: the run cannot continue; the votes so far are landed, and a resume requests the others.
@@ -80,7 +80,7 @@ class JudgeStage(JudgePass[JudgeRequest]):
 
 
 def _with_score(request: JudgeRequest, result: RequestResult) -> RequestResult:
-    """Returns the calls with their score instead of the engine's prediction, which is not one of the task."""
+    """Returns the calls with their score in place of the engine's prediction, which is not a prediction of the task."""
     if result.prediction is None:
         return result
     judge, last = request.judge, result.responses[-1].call_id if result.responses else None

@@ -27,7 +27,7 @@ from assay.tasks.judge_spec import JudgeSpec, JurorSpec
 from assay.tasks.rubric import Rubric
 
 RETRIED_STATUSES = frozenset({ScoreStatus.FAILED})
-"""A vote without a response is requested again on resume; a refused or unreadable one is not."""
+"""Votes without a response are requested again on resume; refused or unreadable votes are not."""
 
 
 class VoteKey(NamedTuple):
@@ -64,7 +64,7 @@ class RunJudge:
     sample: RecordSample
 
     def judges(self, record: MaskedRecord) -> bool:
-        """True for a record whose predictions are judged: every golden case, and other records of the sample."""
+        """True if the record's predictions are judged: all golden cases, and the other records in the sample."""
         return self.run.is_golden or self.sample.holds(record.record_id)
 
     def requests(self, landed: LandedPrediction, votes: Votes) -> Iterator[JudgeRequest]:
@@ -82,7 +82,7 @@ class RunJudge:
                     yield self._request(landed, parts, juror, judge_epoch)
 
     def verdict(self, landed: LandedPrediction, votes: Votes) -> tuple[Judgment, Score | None]:
-        """Returns the verdict of the votes and its row; no row if the judge's only vote has landed already."""
+        """Returns the verdict of the votes and its row; no row if the judge has one vote and it has already landed."""
         try:
             self._material(landed)
         except NothingToJudge as nothing:
@@ -149,7 +149,7 @@ def judges_of(settings: Settings, run: Run, guard: RecordMasker) -> tuple[RunJud
 
 
 class VotesOfRun:
-    """The landed votes of the judges' current versions in a run; they are looked up in the order of the input."""
+    """The landed votes of the judges' current versions in a run; they must be looked up in the order of the input."""
 
     def __init__(self, context: StageContext, run: Run, judges: tuple[RunJudge, ...]) -> None:
         self._versions = {judge.spec.name: judge.version for judge in judges}
@@ -157,7 +157,7 @@ class VotesOfRun:
         self._next = next(self._rows, None)
 
     def at(self, place: RequestPlace) -> dict[str, dict[VoteKey, Judgment]]:
-        """Returns the votes on the prediction at `place`, by judge; successive places must ascend."""
+        """Returns the votes on the prediction at `place`, by judge; each call needs a greater place than the last."""
         votes: dict[str, dict[VoteKey, Judgment]] = {name: {} for name in self._versions}
         while (row := self._next) is not None and (row["position"], row["epoch"]) <= place:
             if (row["position"], row["epoch"]) == place and self._versions.get(row["scorer"]) == row["scorer_version"]:

@@ -30,7 +30,7 @@ Side = Literal["a", "b", "tie"]
 Shown = Literal["first", "second", "tie"]
 
 
-# Its title and description are part of the response schema that is sent to the model: they stay as they are.
+# The title and description are part of the response schema that is sent to the model; do not change them.
 class PairVote(JudgeVote):
     """The reasons, then which answer is better as they were shown."""
 
@@ -41,7 +41,7 @@ class PairVote(JudgeVote):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionPair:
-    """Two outputs for the same request; `judged` is the material of the record, its own output is not used."""
+    """Two outputs for the same request; `judged` is the material of the record, whose own output is not used."""
 
     judged: JudgedMaterial
     a: Mapping[str, Any]
@@ -50,9 +50,9 @@ class PredictionPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preference:
-    """Which output is better; a tie if the judge rates them equal or prefers another one in the other order.
+    """The better output; a tie if the judge rates both as equal or its preference changes with the order.
 
-    `is_consistent` is False if the two orders prefer different outputs, None if one of them gave no verdict.
+    `is_consistent` is False if the two orders prefer different outputs, None if one of them has no verdict.
     """
 
     status: ScoreStatus
@@ -76,7 +76,7 @@ class PairPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferred:
-    """A preference, and the rows of the calls that it took."""
+    """A preference, and the rows of the calls that were made for it."""
 
     preference: Preference
     calls: RequestResult
@@ -93,7 +93,7 @@ class PairJudge:
 
     @classmethod
     def of(cls, factory: JudgeEngineFactory, spec: JudgeSpec, rubric: Rubric, *, juror: JurorSpec) -> PairJudge:
-        """Returns the juror with an engine of the factory; it uses the exact cache if the task has one."""
+        """Returns the juror with an engine from the factory; it uses the exact cache if the task has one."""
         prompt = pair_prompt(spec, rubric)
         return cls(
             spec=spec,
@@ -112,7 +112,7 @@ class PairJudge:
         straight, swapped = await asyncio.gather(
             *(self.engine.answer(self._request(place, pair, swapped=swapped)) for swapped in (False, True))
         )
-        assert straight.prediction is not None and swapped.prediction is not None  # neither was cancelled
+        assert straight.prediction is not None and swapped.prediction is not None  # Neither task was cancelled.
         calls = RequestResult(None, (*straight.responses, *swapped.responses), (*straight.contents, *swapped.contents))
         return Preferred(preference=preference_of(straight.prediction, swapped.prediction), calls=calls)
 
@@ -137,7 +137,7 @@ class PairJudge:
 
 
 def pair_prompt(judge: JudgeSpec, rubric: Rubric) -> JudgePrompt:
-    """The prompt that compares two outputs by the rubric."""
+    """The prompt that compares two outputs according to the rubric."""
     return JudgePrompt(
         system=render_rubric(rubric, shipped_text(PAIR_PROMPT)),
         model=PairVote,
@@ -148,13 +148,13 @@ def pair_prompt(judge: JudgeSpec, rubric: Rubric) -> JudgePrompt:
 
 
 def pair_version(judge: JudgeSpec, rubric: Rubric) -> str:
-    """Returns the scorer version of the judge's preferences: they are comparable only where this is equal."""
+    """Returns the scorer version of the judge's preferences; only preferences of the same version are comparable."""
     stated = {"prompt": shipped_text(PAIR_PROMPT), "material": shipped_text(MATERIAL)}
     return digest({**judge_content(judge, rubric), **stated, "pair": True})
 
 
 def pair_material(judge: JudgeSpec, pair: PredictionPair, *, swapped: bool) -> dict[str, str]:
-    """Returns the texts that the judge sees, by name: `a` first, or `b` first if `swapped`.
+    """Returns the texts shown to the judge, by name: `a` first, or `b` first if `swapped`.
 
     Raises:
         NothingToJudge: the judge needs a reference and the record has none.
@@ -168,7 +168,7 @@ def pair_material(judge: JudgeSpec, pair: PredictionPair, *, swapped: bool) -> d
 
 
 def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
-    """Returns the preference that follows from the replies to the two orders."""
+    """Returns the preference that follows from the replies in the two orders."""
     for reply in (straight, swapped):
         if reply.status not in ANSWERED or reply.output is None:
             status, reason = status_without_verdict(reply)
@@ -185,7 +185,7 @@ def preference_of(straight: Prediction, swapped: Prediction) -> Preference:
 
 
 def preferred_of_several(preferences: Sequence[Preference]) -> Preference:
-    """Returns the side that more jurors prefer, else a tie; the first unscored preference if there is one."""
+    """Returns the side that more jurors prefer, else a tie; if any preference is unscored, the first unscored one."""
     for preference in preferences:
         if preference.status != SCORED:
             return preference
@@ -201,7 +201,7 @@ def preferred_of_several(preferences: Sequence[Preference]) -> Preference:
 
 
 def inconsistent_share(preferences: Iterable[Preference]) -> float | None:
-    """Returns the share of preferences that changed with the order, a measure of position bias; None without any."""
+    """Returns the share of preferences that changed with the order, a measure of position bias; None if empty."""
     known = [preference.is_consistent for preference in preferences if preference.is_consistent is not None]
     return known.count(False) / len(known) if known else None
 

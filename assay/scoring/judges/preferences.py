@@ -1,6 +1,6 @@
 """Preferences of a judge between the predictions of two runs, record by record and in both orders.
 
-The calls land under the candidate's run; preferences are compared like any other outcome.
+The calls land with the candidate's run; preferences are compared like any other outcome.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def judge_named(task: Task, name: str) -> JudgeSpec:
     judges = {judge.name: judge for judge in task.spec.judges}
     if name not in judges:
         raise UsageError(
-            f"--prefer {name}: expected a judge of task '{task.name}' ({', '.join(judges) or 'it declares none'})",
-            next_step="name one, or add it to `judges` in task.yml.",
+            f"--prefer {name}: task '{task.name}' has no such judge; its judges: {', '.join(judges) or 'none'}",
+            next_step="pass the name of a judge, or declare it under `judges` in task.yml.",
         )
     return judges[name]
 
@@ -65,7 +65,8 @@ def prefer(
 ) -> Preferences:
     """Returns the judge's preference between the two predictions of each record that both runs have.
 
-    No call is made for equal outputs, which tie, nor where only one prediction has an output, which then wins.
+    No call is made for equal outputs, which are a tie, or if only one prediction has an output, which is then
+    preferred.
 
     Raises:
         AssayError: the judge cannot be called; the results so far are landed.
@@ -85,7 +86,7 @@ class _PairRequest:
 
 
 class PairStage(JudgePass[_PairRequest]):
-    """One pass over the predictions of the candidate's run that the champion's run has too."""
+    """One pass over the candidate's predictions for which the champion's run has a counterpart."""
 
     journal = "preferences"
 
@@ -103,7 +104,7 @@ class PairStage(JudgePass[_PairRequest]):
         self._jurors = [PairJudge.of(factory, self.judge, rubric, juror=juror) for juror in self.judge.routes]
 
     def requests(self) -> Iterator[_PairRequest]:
-        """Yields the pairs that need a judge, and stores the preferences of the others."""
+        """Yields the pairs that a judge must compare, and stores the preferences of the others."""
         champion_outputs = {_key(landed): landed.output for landed in self._champion_predictions()}
         for landed in landed_predictions(self.context.warehouse, self.run, self.guard):
             key = _key(landed)

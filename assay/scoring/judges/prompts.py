@@ -1,4 +1,4 @@
-"""Prompts of a judge: the rubric, and the masked fields of input, prediction and expected value that it judges by."""
+"""Prompts of a judge: the rubric, and the masked fields of input, prediction and expected value that it judges."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ FENCE_CHARACTERS = 24
 
 
 class NothingToJudge(Exception):
-    """The prediction has no output, or the record no reference; the text is the reason."""
+    """The prediction has no output, or the record has no reference; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedMaterial:
-    """One prediction with its record, masked as landed; `output` is None if the prediction has none."""
+    """One prediction with its record, masked as landed; `output` is None if the prediction has no output."""
 
     status: str
     fields: Mapping[str, str]
@@ -41,8 +41,8 @@ class JudgedMaterial:
 class JudgePrompt:
     """The parts that all requests of a judge share.
 
-    `system` is the system message, `model` and `name` are the response schema and its name, `judged` names the judged
-    object in the user message.
+    `system` is the system message, `model` and `name` are the Pydantic class and name of the response schema, and
+    `judged` names the judged object in the user message.
     """
 
     system: str
@@ -53,7 +53,7 @@ class JudgePrompt:
 
 
 class JudgePrompts:
-    """Renders the requests of one judge; see `Prompts`. A request's fields are the named parts of its material."""
+    """Renders the requests of one judge; see `Prompts`. The fields of a request are the named parts of its material."""
 
     def __init__(
         self, prompt: JudgePrompt, *, hash_key: bytes, dialect_of: DialectOf = lambda _: DEFAULT_DIALECT
@@ -66,7 +66,7 @@ class JudgePrompts:
         self._writers: dict[tuple[str, str], BodyWriter] = {}
 
     def messages(self, fields: Mapping[str, str], *, history: Sequence[Mapping[str, str]] = ()) -> list[Message]:
-        """The rubric, then the material: the rubric is first so that providers can cache it as a common prefix."""
+        """The rubric, then the material; the rubric comes first so that providers can cache it as a common prefix."""
         parts = [{"name": name, "text": text} for name, text in fields.items()]
         material = self._material.render(
             fence=fence_of(fields, hash_key=self._hash_key), parts=parts, judged=self._prompt.judged
@@ -90,7 +90,7 @@ class JudgePrompts:
 
 
 def judge_prompt(name: str, rubric: Rubric, *, model: type[BaseModel], parameters: Mapping[str, Any]) -> JudgePrompt:
-    """The prompt that judges one prediction by the rubric."""
+    """The prompt that judges one prediction according to the rubric."""
     return JudgePrompt(
         system=render_rubric(rubric, rubric.prompt or shipped_text(DEFAULT_PROMPT)),
         model=model,
@@ -111,7 +111,7 @@ def render_rubric(rubric: Rubric, template: str) -> str:
 
 
 def material(sees: SeesSpec, judged: JudgedMaterial) -> dict[str, str]:
-    """Returns the texts that a judge sees, by name, in the order of the prompt.
+    """Returns the texts shown to a judge, by name, in the order of the prompt.
 
     Raises:
         NothingToJudge: the prediction has no output, or the record no reference.
@@ -122,7 +122,7 @@ def material(sees: SeesSpec, judged: JudgedMaterial) -> dict[str, str]:
 
 
 def context(sees: SeesSpec, judged: JudgedMaterial) -> dict[str, str]:
-    """Returns the texts that an output is judged by: input, sources and reference.
+    """Returns the texts with which an output is compared: input, sources and reference.
 
     Raises:
         NothingToJudge: the judge needs a reference and the record has none.
@@ -146,8 +146,8 @@ def output_parts(sees: SeesSpec, output: Mapping[str, Any], *, name: str) -> Ite
 def fence_of(parts: Mapping[str, str], *, hash_key: bytes, digest: Callable[..., str] = keyed_hash) -> str:
     """Returns a delimiter that occurs in none of the parts.
 
-    It is a keyed hash of all parts: authors of the material cannot guess it, and equal material has the same one, so
-    that the exact cache recognizes a repeated request.
+    It is a keyed hash of all parts. Authors of the material cannot guess it, and equal material has the same delimiter,
+    so that the exact cache recognizes a repeated request.
     """
     texts, attempt = [*parts, *parts.values()], 0
     while True:
@@ -158,5 +158,5 @@ def fence_of(parts: Mapping[str, str], *, hash_key: bytes, digest: Callable[...,
 
 
 def _as_text(value: Any) -> str:
-    """Returns strings unchanged, other values as JSON."""
+    """Returns strings unchanged and other values as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,4 +1,4 @@
-"""Statements that read the landed votes of judges."""
+"""SQL statements that read the landed votes of judges."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Record samples drawn by a keyed hash of the record id.
+"""Record samples drawn with a keyed hash of the record id.
 
-A sample has no state and no random seed: a resume, another worker and a later run draw the same records.
+A sample has no state and no random seed: a resumed run, another worker and a later run draw the same records.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ PLACES = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class RecordSample:
-    """The records whose place is below `below`; a larger sample contains every smaller one."""
+    """The records whose place is less than `below`; a larger sample contains every smaller one."""
 
     hash_key: bytes
     frame: str
     below: int = PLACES
 
     def holds(self, record_id: str) -> bool:
-        """True for a record of the sample."""
+        """True if the record is in the sample."""
         return self.below >= PLACES or self.place(record_id) < self.below
 
     def place(self, record_id: str) -> int:
@@ -35,6 +35,6 @@ class RecordSample:
         return RecordSample(self.hash_key, self.frame, round(share * PLACES))
 
     def of_count(self, count: int, record_ids: Iterable[str]) -> RecordSample:
-        """Returns a sample of `count` of these records, or of all if there are fewer; memory grows with `count` only."""
+        """Returns a sample of `count` of these records, or all if there are fewer; memory depends on `count` only."""
         lowest = heapq.nsmallest(count, (self.place(record_id) for record_id in record_ids))
         return RecordSample(self.hash_key, self.frame, lowest[-1] + 1 if len(lowest) == count else PLACES)

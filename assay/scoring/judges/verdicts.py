@@ -1,4 +1,4 @@
-"""Votes of a judge's models, and the one verdict that is made of them.
+"""Votes of a judge's models, and the single verdict that is computed from them.
 
 Marts, `correct` and estimates read the verdict that lands from here; votes are combined nowhere else.
 """
@@ -29,7 +29,7 @@ SCORED, UNSCORED = ScoreStatus.SCORED, ScoreStatus.UNSCORED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgment:
-    """One vote, or the verdict of several; `value` is 1 or 0 by a binary rubric, else the level."""
+    """One vote, or the verdict of several votes; `value` is 1 or 0 for a binary rubric, else the level."""
 
     status: ScoreStatus
     value: float | None = None
@@ -82,7 +82,7 @@ class JudgeRows:
 
 
 def vote_of(reply: Prediction, judge: JudgeSpec) -> Judgment:
-    """Returns the vote in a juror's reply; without a score, and with the reason, if the reply has no verdict."""
+    """Returns the vote in a juror's reply; if the reply has no verdict, the vote has a reason and no score."""
     if reply.status not in ANSWERED or reply.output is None:
         status, reason = status_without_verdict(reply)
         return Judgment(status=status, explanation=reason)
@@ -98,7 +98,7 @@ def vote_of(reply: Prediction, judge: JudgeSpec) -> Judgment:
 def verdict_of(votes: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
     """Returns the verdict: the majority of all votes, or their mean; unscored, with the reason, if there is neither.
 
-    A vote that is missing, refused or unreadable stays in the denominator and agrees with no other vote.
+    A vote that is missing, refused or unreadable counts in the denominator and agrees with no other vote.
     """
     if judge.votes == 1 and len(votes) == 1:
         return votes[0]
@@ -111,8 +111,8 @@ def verdict_of(votes: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
 def status_without_verdict(reply: Prediction) -> tuple[ScoreStatus, str]:
     """Returns the score status of a reply without a verdict, and the reason.
 
-    `refused`; `unscored` if the response cannot be read; `failed` if there was no response, in which case a resume
-    sends the request again.
+    The status is `refused`; `unscored` if the response cannot be read; or `failed` if there was no response, in which
+    case a resume sends the request again.
     """
     kind = reply.error_type or reply.status
     reason = f"{kind}: {reply.error_message}" if reply.error_message else kind
@@ -124,7 +124,7 @@ def status_without_verdict(reply: Prediction) -> tuple[ScoreStatus, str]:
 
 
 def _majority(scored: Sequence[Judgment], judge: JudgeSpec) -> Judgment:
-    """Returns the majority of pass and fail if every vote has one of them, else of the levels."""
+    """Returns the majority of pass and fail if every vote is one of these, else the majority of the levels."""
     counts, values = _vote_counts(scored, judge), [vote.value for vote in scored if vote.value is not None]
     if all(vote.passed is not None for vote in scored):
         passes = sum(vote.passed is True for vote in scored)
@@ -170,7 +170,7 @@ def _is_binary(scored: Sequence[Judgment]) -> bool:
 
 
 def _vote_counts(scored: Sequence[Judgment], judge: JudgeSpec) -> str:
-    """Returns the number of votes of each label as text, and of votes without a verdict."""
+    """Returns as text the number of votes for each label, and of votes without a verdict."""
     labels = Counter(vote.label for vote in scored)
     counts = ", ".join(f"{count} × {label}" for label, count in sorted(labels.items(), key=str))
     missing = judge.votes - len(scored)

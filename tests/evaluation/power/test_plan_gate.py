@@ -58,7 +58,7 @@ def test_what_was_compared_and_measured_before_is_planned_with(bench: Bench, nam
     raised = found.regressions[0].discordance
     assert (raised.value, raised.source) == (0.5, "landed")
     assert raised.detail.startswith("worse and default differed on 20 of 100")
-    assert raised.detail.endswith("raised to the difference")
+    assert raised.detail.endswith("raised to --difference")
 
 
 def test_cases_of_a_cluster_are_planned_as_such(bench: Bench, name: str) -> None:
@@ -72,10 +72,10 @@ def test_cases_of_a_cluster_are_planned_as_such(bench: Bench, name: str) -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"discordance": 0.1, "difference": -0.2}, "--difference -0.2 with --discordance 0.1: expected a difference"),
-        ({"n": 10, "clusters": 11}, "--clusters 11 of --n 10 records"),
-        ({"clusters": 11}, "Rule 'not_worse' has 10 records in 11 clusters"),
-        ({"n": 1, "design_effect": 2.0}, "Rule 'not_worse' has 1 records: expected 2 or more"),
+        ({"discordance": 0.1, "difference": -0.2}, "--difference -0.2 and --discordance 0.1: the difference cannot"),
+        ({"n": 10, "clusters": 11}, "--clusters 11 and --n 10"),
+        ({"clusters": 11}, "Rule 'not_worse' (records: 10, clusters: 11"),
+        ({"n": 1, "design_effect": 2.0}, "Rule 'not_worse' has too few records (1"),
     ],
 )
 def test_figures_that_contradict_each_other_are_said(
@@ -94,7 +94,7 @@ def test_without_a_warehouse_a_given_discordance_is_enough(tmp_path: Path) -> No
     found = plan_gate(project, "sorting", PowerOptions(discordance=0.1))
 
     assert [one.rule.name for one in found.regressions] == ["no_regression"]
-    assert "the warehouse does not respond: rules on a rate need --rate" in list(facts(found))
+    assert "the warehouse does not respond: pass --rate for rules on a rate" in list(facts(found))
     assert plan_gate(project, "sorting", PowerOptions(discordance=0.1, rate=0.9)).rates[0].passing is not None
     with pytest.raises(ServiceUnreachable):
         plan_gate(project, "sorting", PowerOptions())
@@ -110,8 +110,8 @@ def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench
     assert rows[1][:4] == ("phones", "3 points", "20", "10.0% assumed")
     assert shown["Rate of the candidate"][1][0][:4] == ("floor", "80.0%", "80", "90.0% given")
     assert (
-        "phones, reliability in channel=phone: 10.0% differ, assumed, because nothing was compared yet; "
-        "20 records are fewer than n_min 50, so that the rule is reported only"
+        "phones, reliability in channel=phone: 10.0% differ, assumed, because no comparison has landed yet; "
+        "20 records are fewer than n_min 50, so the rule is reported only"
     ) in list(facts(plan))
 
 
