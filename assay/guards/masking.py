@@ -99,7 +99,8 @@ class Masker:
         except Exception as error:  # noqa: BLE001
             raise MaskingFailed(
                 f"Masking failed ({type(error).__name__}) for one of the texts {', '.join(map(repr, texts))}; "
-                "no text of this record was sent. Check that the texts are valid Unicode."
+                "no text of this record was sent",
+                next_step="check that its texts are valid Unicode.",
             ) from None
 
     def scrub(self, text: str) -> str:

@@ -115,8 +115,8 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "input_words": (["--input", "whatever"], "Input 'whatever' is not recognized"),
     "input_table": (["--input", "dev_landing.nope"], "nope was not found"),
     "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in a folder that can be written"),
-    "resume_empty": (["--resume", ""], "No run ''"),
-    "resume_unknown": (["--resume", "nope"], "No run 'nope' in dev_landing.runs"),
+    "resume_empty": (["--resume", ""], "Run '' does not exist"),
+    "resume_unknown": (["--resume", "nope"], "Run 'nope' does not exist in dev_landing.runs"),
     "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs beside --resume"),
     "unknown": (["--nonsense"], "No such option '--nonsense'"),
 }
