@@ -1,4 +1,4 @@
-"""The demo: the shipped task from an empty machine to its scorecard, through Dagster."""
+"""The demo: takes the shipped task from an empty machine to a scorecard, through Dagster."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES_SHOWN = 20
 
 
 def run_demo(settings: Settings) -> None:
-    """Runs and scores the golden set of the shipped task with the local model, builds the marts, shows the scorecard.
+    """Runs and scores the golden set of the shipped task with the local model, builds the marts and shows the scorecard.
 
     Raises:
         AssayError: a step failed; the message names its log.
@@ -39,13 +39,13 @@ def run_demo(settings: Settings) -> None:
     warehouse = Warehouse(settings)
     migrate(warehouse, report=lambda line: note(f"    {line}"))
     day = datetime.now(UTC).date().isoformat()
-    note(f"2/4 {DEMO_TASK}: its golden set through Dagster, partition {day}")
+    note(f"2/4 {DEMO_TASK}: run and score its golden set through Dagster, partition {day}")
     config = orjson.dumps({"ops": {f"{DEMO_TASK}__records": {"config": {"input": "golden"}}}}).decode()
     selection = f"+key:{DEMO_TASK}/scores"
     _dagster(
         settings, "answers", "asset", "materialize", "--select", selection, "--partition", day, "--config-json", config
     )
-    note("3/4 marts: dbt builds and tests them, through Dagster")
+    note("3/4 marts: build and test them with dbt, through Dagster")
     _dagster(settings, "marts", "job", "execute", "--job", "marts")
     note("4/4 scorecard")
     write_scorecard(read_scorecard(warehouse, DEMO_TASK))
@@ -69,10 +69,10 @@ def _dagster(settings: Settings, name: str, *command: str) -> None:
             _follow(running.stdout or (), file)
             failed = running.wait()
         finally:
-            running.terminate()  # does nothing to a process that has ended
+            running.terminate()  # does nothing if the process has exited
     if failed:
         tail = "\n".join(log.read_text("utf-8").splitlines()[-LINES_SHOWN:])
-        raise AssayError(f"Dagster could not finish the step '{name}' (whole log: {log}):\n{tail}")
+        raise AssayError(f"The Dagster step '{name}' failed (full log: {log}):\n{tail}")
 
 
 def _follow(lines: Iterable[str], log: TextIO) -> None:
@@ -84,4 +84,4 @@ def _follow(lines: Iterable[str], log: TextIO) -> None:
 
 
 def _where(settings: Settings) -> str:
-    return f"Dagster is at http://127.0.0.1:{settings.ports.dagster}; `assay query` reads the marts; `assay down` stops everything."
+    return f"Dagster is running at http://127.0.0.1:{settings.ports.dagster}; `assay query` reads the marts; `assay down` stops everything."

@@ -1,6 +1,6 @@
-"""Errors for the user, each with its next step and the exit code of the command.
+"""Errors shown to the user, each with a next step and the exit code of the command.
 
-The failure of one row is a row with a status, not an error.
+The failure of a single row is not an error: the row is stored with its status.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ LONGEST_FOREIGN_TEXT = 2000
 
 
 class AssayError(Exception):
-    """An error for the user: `message` states what, where, expected and found; `next_step` how to fix it.
+    """An error shown to the user: `message` states what is wrong and where, `next_step` how to fix it.
 
-    `then` is an extra last line, set by the command that was interrupted: how to resume its work. Code decides by type
-    and fields, never by the text.
+    `then` is an additional last line, which an interrupted command sets: how to resume its work. Code distinguishes
+    errors by type and fields, never by their text.
     """
 
     exit_code: int = 3
@@ -36,11 +36,11 @@ class AssayError(Exception):
 
 
 class UsageError(AssayError):
-    """An error in use or configuration (exit 3)."""
+    """A usage or configuration error (exit code 3)."""
 
 
 class InputRejected(AssayError):
-    """The input was rejected before any paid call (exit 4); `run_id` names the run that holds the reasons."""
+    """The input was rejected before any paid call (exit code 4); the reasons are landed under `run_id`."""
 
     exit_code = 4
 
@@ -50,12 +50,12 @@ class InputRejected(AssayError):
 
 
 class ServiceUnreachable(AssayError):
-    """A service does not respond (exit 5)."""
+    """A service does not respond (exit code 5)."""
 
     exit_code = 5
 
 
 def foreign_text(message: str | BaseException) -> str:
-    """The message of another program, on one line and truncated; for display only."""
+    """An error message of another program, on one line and truncated; for display only."""
     text = " ".join(str(message).split()) or type(message).__name__
     return text if len(text) <= LONGEST_FOREIGN_TEXT else f"{text[: LONGEST_FOREIGN_TEXT - 1]}…"

@@ -15,12 +15,12 @@ def percent(value: float | None) -> str:
 
 
 def usd(value: Any) -> str:
-    """An amount in USD with six decimal places, or nine where six would show zero."""
+    """An amount in USD with six decimal places, or nine if six would show zero."""
     if value is None or not isfinite(value):
         return NOTHING
     return f"${float(value):.9f}" if 0 < value < SMALLEST_WITH_SIX_DECIMALS else f"${float(value):.6f}"
 
 
 def milliseconds(value: float | None) -> str:
-    """A duration, rounded to the millisecond."""
+    """A duration in milliseconds, without decimal places."""
     return NOTHING if value is None or not isfinite(value) else f"{value:,.0f} ms"

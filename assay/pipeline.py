@@ -1,6 +1,6 @@
-"""A run from start to end: admit or reopen, request, score, finish.
+"""The stages of a run after its admission: requests are sent, then predictions are scored and the run is finished.
 
-The command and the Dagster assets use it; Dagster runs it stage by stage.
+Used by `assay run` and by the Dagster assets, which run one stage per step.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def answer(
     context: StageContext, run: Run, progress: RequestProgress, *, shard: Shard = WHOLE, handle_signals: bool = True
 ) -> None:
-    """Lands a prediction for every request of the run or shard; Ctrl-C lands results so far and raises `Interrupted`.
+    """Lands a prediction for every request of the run or shard; Ctrl-C lands the results so far and raises `Interrupted`.
 
     Raises:
-        AssayError: the run cannot continue; its `finished` row has the reason, and a resume continues it. A shard lands
-            no
-            such row: the others may continue, and the run ends with all of them.
+        AssayError: the run cannot continue. Its `finished` row contains the reason, and it can be resumed. A shard lands
+            no such row, because the other shards may continue.
     """
     number = None if shard == WHOLE else shard.index
     with observe_run(context, run.facts, "answer", shard=number) as seen:
@@ -48,7 +47,7 @@ def answer(
 
 
 def finish(context: StageContext, run: Run, *, report: Callable[[int], None]) -> RunSummary:
-    """Scores the run and lands its `finished` row: completed when every request has a prediction, else failed."""
+    """Scores the run and lands its `finished` row: completed if every request has a prediction, otherwise failed."""
     with observe_run(context, run.facts, "score") as seen:
         return _finish(context, run, seen, report)
 
@@ -99,6 +98,6 @@ def _record_stop(warehouse: Warehouse, run: Run, error: AssayError, seen: RunObs
         LandingWriter(warehouse).append([row])
         seen.run_stopped(row)
     except (ServiceUnreachable, UsageError):
-        # The warehouse is unreachable or rejects rows: the run stays without a finished row, which marts read as
-        # unfinished, and the error that stopped it is the one to report.
+        # The warehouse is unreachable or rejects rows, so the run has no finished row and the marts count it as
+        # unfinished. The error to report is the one that stopped the run.
         return

@@ -1,4 +1,4 @@
-"""Protocols of the dependencies that are injected into the engine."""
+"""Protocols for the dependencies that are injected into the engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class QueryPort(Protocol):
     """A warehouse that runs SQL queries."""
 
     def stream(self, sql: str, parameters: Mapping[str, object]) -> Iterator[dict[str, object]]:
-        """Rows of `sql` one by one, column name to value, with named query parameters (a `date` is a DATE).
+        """Yields the rows of `sql`, each a mapping of column name to value; `parameters` are named (a `date` is a DATE).
 
         Raises:
             UsageError: the warehouse rejects the statement.
@@ -25,5 +25,5 @@ class RowSink(Protocol):
     """Stores rows, at least once."""
 
     def append(self, rows: Sequence[Row]) -> int:
-        """The rows, all of one table, are stored; returns their number."""
+        """Stores the rows, all of one table, and returns their number."""
         ...

@@ -1,4 +1,4 @@
-"""Composes the parts of one project: settings, providers, tasks, warehouse."""
+"""A project: its settings, providers, tasks and warehouse."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ SNAPSHOTS = "snapshots"
 JOURNALS = "journals"
 REFS = "refs"
 REF = "@"
-"""Prefix of a variant that is a git ref or a stage."""
+"""Prefix of a variant that names a git ref or a stage."""
 
 
 @dataclass
 class StageContext:
-    """Dependencies of a run's stages; connections are made on first use."""
+    """Dependencies of a run's stages; connections are opened on first use."""
 
     settings: Settings
     warehouse: Warehouse
@@ -46,7 +46,7 @@ class StageContext:
         return self.snapshots_dir / run_id
 
     def journal_dir(self, run_id: str) -> Path:
-        """Folder of the journals of one run: on a local disk, where files can be locked."""
+        """Folder of one run's journals; on a local disk, because the files must support locking."""
         return self.settings.state_dir / JOURNALS / run_id
 
 
@@ -64,16 +64,16 @@ class Project(StageContext):
         )
 
     def task(self, name: str, *, variant: str = DEFAULT_VARIANT) -> Task:
-        """The complete, valid task, see `assay.tasks.loader`; a variant `@ref` uses the prompts of that git ref."""
+        """The complete, validated task (see `assay.tasks.loader`); a variant `@ref` uses the prompts of that git ref."""
         if variant.startswith(REF):
             return self.task_at(name, variant.removeprefix(REF), label=variant)
         return load_task(find_task(self.settings.tasks_dir, name), catalog=self.catalog(), variant=variant)
 
     def task_at(self, name: str, ref: str, *, label: str, variant: str = DEFAULT_VARIANT) -> Task:
-        """The task with prompts, routes and output of its folder at the git ref; cases, scorers and policy are current.
+        """The task with the prompts, routes and output it had at the git ref; cases, scorers and policy are current.
 
         Raises:
-            UsageError: the ref does not exist or has no such task, or its task reads other input fields.
+            UsageError: the ref does not exist or has no such task, or the task at the ref reads different input fields.
         """
         current = self.task(name)
         at = task_folder_at_ref(self.settings.tasks_dir, name, ref, kept_in=self.settings.state_dir / REFS)
@@ -82,16 +82,16 @@ class Project(StageContext):
 
 
 def open_project(settings: Settings) -> Project:
-    """Returns the project of the settings; nothing is connected yet.
+    """Returns the project for the settings; no connection is opened yet.
 
     Raises:
-        UsageError: providers.yml has issues.
+        UsageError: providers.yml is invalid.
     """
     return Project(settings=settings, warehouse=Warehouse(settings), providers=load_providers(settings))
 
 
 def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
-    """Returns the valid tasks with their version hashes, and every issue of the others."""
+    """Returns the valid tasks with their version hashes, and all issues of the invalid tasks."""
     good: list[dict[str, Any]] = []
     issues: list[ValidationIssue] = []
     for name in names:

@@ -21,7 +21,7 @@ def code_version() -> str:
 
 @lru_cache(maxsize=8)
 def git_sha(root: Path) -> str | None:
-    """The commit of the checkout around `root`, None outside git."""
+    """The commit that is checked out at `root`; None outside a git repository."""
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],

@@ -1,4 +1,4 @@
-"""Guards: personal data is masked before text is sent to a model, and restored afterwards.
+"""Masks personal data before text is sent to a model, and restores it in the response.
 
-Scope: rules on data that may be sent or stored, and keyed hashes. Masks five kinds of identifiers.
+Also computes keyed hashes of personal values. Five kinds of identifiers are masked.
 """

@@ -9,19 +9,19 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Invisible though not of category Cf: combining grapheme joiner, fillers, the keycap mark.
+# Invisible characters outside category Cf: combining grapheme joiner, fillers, the keycap mark.
 _INVISIBLE = frozenset((0x034F, 0x115F, 0x1160, 0x20E3, 0x3164, *range(0xFE00, 0xFE10)))
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A folded text; `offsets[i]` is the position of its i-th character in the original, None if both agree."""
+    """A folded text; `offsets[i]` is the original position of its i-th character; None if positions are equal."""
 
     text: str
     offsets: Sequence[int] | None
 
     def original_span(self, start: int, end: int) -> tuple[int, int]:
-        """Position of the non-empty `text[start:end]` in the original."""
+        """Start and end of the non-empty `text[start:end]` in the original."""
         if self.offsets is None:
             return start, end
         return self.offsets[start], self.offsets[end - 1] + 1
@@ -38,7 +38,7 @@ def fold(text: str) -> Folded:
 
 
 class _Folds(dict[int, str]):
-    """Code point to its folded character, or to none; filled on first use."""
+    """Maps a code point to its folded character, or to '' if it is removed; filled on first use."""
 
     def __missing__(self, code: int) -> str:
         plain = self[code] = _plain(chr(code))

@@ -1,4 +1,4 @@
-"""Keyed hashes of personal values: equal values match, none can be read or guessed without the key.
+"""Keyed hashes of personal values: equal values have equal hashes; no value can be guessed without the key.
 
 The key comes from settings; this module stores and logs no value.
 """
@@ -32,14 +32,14 @@ def keyed_hash(key: bytes, *parts: str) -> str:
 def input_hash(key: bytes, values: Mapping[str, object]) -> str:
     """Keyed hash of a record's input, 64 hexadecimal digits.
 
-    The order of names does not matter, the type of a value does. Dates, decimals and other values without a JSON form
-    are hashed as their type's name and text.
+    The order of names does not matter; the type of a value does. Dates, decimals and other values without a JSON form
+    are hashed as type name and text.
 
     Raises:
         ValueError: the key is empty, or a name is not text.
     """
     if strange := [name for name in values if not isinstance(name, str)]:
-        raise ValueError(f"An input has the name {strange[0]!r}: expected text.")
+        raise ValueError(f"An input field has the name {strange[0]!r}: expected text.")
     return keyed_hash(key, CANONICAL.encode(values))
 
 

@@ -1,6 +1,6 @@
-"""Replaces personal identifiers by placeholders before text is sent, and restores them in the response.
+"""Replaces personal identifiers with placeholders before text is sent, and restores them in the response.
 
-`recognizers` find the identifiers. Masking too much is safe: a value masked without need is restored.
+`recognizers` finds the identifiers. Masking too much is safe, because every masked value is restored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from assay.guards.recognizers import Recognizers, Span
 
 RULE_VERSION = 1
-"""Increases with every change of detection or of placeholders."""
+"""Incremented with every change to detection or placeholders."""
 
 PLACEHOLDER_NAMES = {
     "EMAIL_ADDRESS": "EMAIL",
@@ -29,9 +29,9 @@ PLACEHOLDER_NAMES = {
 }
 WITHHELD = "<WITHHELD>"
 CHUNK = 50_000
-"""Characters decided at a time."""
+"""Number of characters that are processed at a time."""
 OVERLAP = 1_000
-"""More characters than any identifier with its context has."""
+"""Additional characters on both sides of a chunk; longer than any identifier with its context."""
 
 _PLACEHOLDER = re.compile(rf"<(?:{'|'.join(PLACEHOLDER_NAMES.values())})_\d+>", re.IGNORECASE | re.ASCII)
 
@@ -42,7 +42,7 @@ class MaskingFailed(AssayError):
 
 @dataclass(frozen=True)
 class MaskingRules:
-    """Switch and entities of masking.
+    """Whether masking is enabled, and for which entities.
 
     Raises:
         UsageError: an entity is not one of the five supported ones.
@@ -54,8 +54,8 @@ class MaskingRules:
     def __post_init__(self) -> None:
         if unknown := [entity for entity in self.entities if entity not in PLACEHOLDER_NAMES]:
             raise UsageError(
-                f"Masking entity {unknown[0]!r} is not known: expected any of {', '.join(PLACEHOLDER_NAMES)}",
-                next_step="correct `masking`.",
+                f"Masking entity {unknown[0]!r} is unknown: expected any of {', '.join(PLACEHOLDER_NAMES)}",
+                next_step="change `masking.entities` in task.yml.",
             )
 
     @property
@@ -69,7 +69,7 @@ class MaskingRules:
 
 @dataclass(frozen=True)
 class Masked:
-    """Masked texts under their own names; `count` is the number of replacements."""
+    """Masked texts by name; `count` is the number of replacements."""
 
     texts: dict[str, str]
     placeholders: dict[str, str] = field(repr=False)
@@ -83,10 +83,10 @@ class Masker:
         self.rules = rules
 
     def mask(self, texts: Mapping[str, str]) -> Masked:
-        """The texts with identifiers as `<EMAIL_1>`, `<PHONE_2>`, …; equal values of a record share a placeholder.
+        """The texts with placeholders `<EMAIL_1>`, `<PHONE_2>`, … for identifiers; equal values share a placeholder.
 
-        Deterministic: names are processed in sorted order, and numbers of literal placeholders in the input are
-        skipped, so that restoring is exact.
+        Deterministic: names are processed in sorted order. Restoring is exact, because placeholders that occur
+        literally in the input are not used.
 
         Raises:
             MaskingFailed: on any error; no part of the text may be used then.
@@ -98,14 +98,15 @@ class Masker:
         # Any failure, known or not, must reject the record; the cause may quote the text.
         except Exception as error:  # noqa: BLE001
             raise MaskingFailed(
-                f"Masking failed with {type(error).__name__} on one of the texts {', '.join(map(repr, texts))}: "
-                "nothing of this record was sent; expected text that can be read as Unicode."
+                f"Masking failed ({type(error).__name__}) for one of the texts {', '.join(map(repr, texts))}; "
+                "no text of this record was sent",
+                next_step="check that its texts are valid Unicode.",
             ) from None
 
     def scrub(self, text: str) -> str:
-        """The text for logs, errors and explanations: identifiers as `<EMAIL>`, `<PHONE>`, …, irreversibly.
+        """The text for logs, errors and explanations, with `<EMAIL>`, `<PHONE>`, … for identifiers; irreversible.
 
-        Never raises, because it is used where errors are reported: a text that cannot be masked becomes `<WITHHELD>`.
+        Never raises, because error reporting uses it: a text that cannot be masked becomes `<WITHHELD>`.
         """
         if not self.rules.enabled:
             return text
@@ -135,10 +136,10 @@ class Masker:
 
 
 def restore(value: object, placeholders: Mapping[str, str]) -> object:
-    """The JSON-like value with every known placeholder, in any letter case, replaced by its original, in keys too.
+    """The JSON-like value, keys included, with every known placeholder, in any letter case, replaced by its original.
 
-    Unknown placeholders are unchanged. Originals are inserted once, so an original that looks like a placeholder is
-    safe. A key that would occur twice in an object stays masked.
+    Unknown placeholders are unchanged. Originals are not searched for placeholders again. A key that would occur twice
+    in an object stays masked.
     """
     if not placeholders:
         return value
@@ -156,10 +157,10 @@ def restore(value: object, placeholders: Mapping[str, str]) -> object:
 
 
 def of_turn(text: str, turn: int) -> str:
-    """The text with its placeholders named after its turn, as `<EMAIL_1_OF_TURN_3>`.
+    """The text with its placeholders renamed after its turn, for example `<EMAIL_1_OF_TURN_3>`.
 
-    Each record numbers its own placeholders, so another turn's `<EMAIL_1>` is a different person: a response that
-    repeats one from an earlier turn must not get this turn's original.
+    Placeholders are numbered per record, so `<EMAIL_1>` of another turn stands for a different value: a response that
+    repeats a placeholder of an earlier turn must not receive this turn's original.
     """
     return _PLACEHOLDER.sub(lambda match: f"{match.group()[:-1]}_OF_TURN_{turn}>", text)
 
@@ -197,7 +198,7 @@ def _replace(text: str, replacements: list[tuple[Span, str]]) -> str:
 
 
 def _find(recognizers: Recognizers, text: str) -> list[Span]:
-    """Spans in a text of any length, in order; each chunk is read with OVERLAP more characters on both sides."""
+    """Spans in a text of any length, in order; each chunk is read with OVERLAP additional characters on both sides."""
     if len(text) <= CHUNK:
         return recognizers.find(text)
     spans: list[Span] = []

@@ -1,9 +1,10 @@
-"""Finds phone numbers in a text: international, in groups of digits, or bare digits of a known numbering plan.
+"""Finds phone numbers in a text: international numbers, grouped digits, and ungrouped digits of a known numbering plan.
 
-Bare digits are ambiguous, because order and account numbers look the same. They count as a phone number if the nearest
-context word refers to a phone, if they are valid with a leading zero, or if no word refers to another number and a plan
-below contains them. Grouped digits count unless they read as a date, an amount, a range or a series. In doubt a number
-is a phone number: masking it costs little because it is restored, while a missed one is sent. Expects folded text.
+Ungrouped digits are ambiguous, because order and account numbers look the same. They count as a phone number if the
+nearest context word refers to a phone, if they are valid with a leading zero, or if no context word refers to another
+kind of number and a numbering plan contains them. Grouped digits count unless they look like a date, an amount, a range
+or a series. In case of doubt, a number counts as a phone number: masking is harmless because it is restored, but a
+missed number would be sent. The text must be folded.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from presidio_analyzer.predefined_recognizers import PhoneRecognizer
 
 REGIONS = ("GB", "DE", "IT", "FR", "AU", "IN", "ES", "BR")
-"""Numbering plans against which bare digits with a leading zero, and Indian mobiles, are validated in this order."""
+"""Numbering plans against which digits with a leading zero, and Indian mobile numbers, are validated, in this order."""
 
 Extent = tuple[int, int]
 
@@ -70,7 +71,7 @@ _CONTEXT_REACH = 40
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Adjacent tokens that may be one number; `tokens` counts them, `groups` are their runs of digits."""
+    """Adjacent tokens that may form one number; `tokens` is their count, `groups` are their runs of digits."""
 
     text: str
     start: int
@@ -90,7 +91,7 @@ class Candidate:
 
     @property
     def context(self) -> str | None:
-        """'phone' or 'other' by the nearest context word; None without one."""
+        """'phone' or 'other', depending on the nearest context word; None if there is none."""
         if _WORD_AFTER.match(self.text, self.end):
             return "phone"
         words = list(_WORDS.finditer(self.text, max(0, self.start - _CONTEXT_REACH), self.start))
@@ -107,7 +108,7 @@ class PhoneFinder:
         self._american = PhoneRecognizer(supported_regions=("US",), leniency=1)
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of position, without overlaps."""
+        """Extents of phone numbers in order of position, without overlaps."""
         for run in _RUN.finditer(text):
             if run.end() - run.start() < _FEWEST_DIGITS:
                 continue
@@ -120,7 +121,7 @@ class PhoneFinder:
                 first += taken.tokens if taken else 1
 
     def _best(self, candidates: list[Candidate]) -> Candidate | None:
-        """The longest phone number; of international ones the longest valid, because a year may follow."""
+        """The longest valid international number, because a year may follow it; otherwise the longest phone number."""
         international = [candidate for candidate in candidates if _is_international(candidate)]
         for candidate in international:
             found = self._american.analyze(candidate.number, ["PHONE_NUMBER"])
@@ -153,7 +154,7 @@ class PhoneFinder:
 
 
 def _windows(text: str, tokens: list[Extent], first: int) -> Iterator[Candidate]:
-    """Candidates that begin with the token `first`, longest first, of 7 to 17 digits."""
+    """Candidates of 7 to 17 digits that begin with the token `first`, longest first."""
     last = first
     for following in range(first + 1, min(first + _MOST_TOKENS, len(tokens))):
         if tokens[following][0] - tokens[following - 1][1] > _WIDEST_GAP:
@@ -205,7 +206,7 @@ def _is_grouped_phone(candidate: Candidate) -> bool:
 
 
 def _is_series(candidate: Candidate) -> bool:
-    """True for four or more rising numbers between spaces, as in lists of sizes and models."""
+    """True for four or more increasing numbers separated by spaces, as in lists of sizes and product models."""
     groups = candidate.groups
     if len(groups) < 4 or candidate.tokens != len(groups) or groups[0].startswith("0"):
         return False

@@ -1,8 +1,8 @@
-"""Finds personal identifiers in a text: e-mail addresses, IBANs, payment cards, social security numbers, phones.
+"""Finds personal identifiers in a text: email addresses, IBANs, payment cards, social security and phone numbers.
 
-Checksums, formats, weak patterns, context words and regional phone plans are Presidio's. Candidates are found here, for
-three reasons: Presidio skips a pattern that times out, its e-mail pattern takes quadratic time on hostile text, and its
-card pattern lacks 19-digit Visa and Mastercard's 2-series. Uses no NLP engine and no network.
+Checksums, formats, weak patterns, context words and regional numbering plans come from Presidio. Candidates are found
+here for three reasons: Presidio skips a pattern that times out, its email pattern takes quadratic time on adversarial
+text, and its card pattern lacks 19-digit Visa numbers and the Mastercard 2-series. Uses no NLP engine and no network.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Recognizers:
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import CreditCardRecognizer, IbanRecognizer, UsSsnRecognizer
 
-        # Strongest evidence first: an extent found by one kind is hidden from the next, so a card is never a phone.
+        # Strongest evidence first: an extent that one finder claims is hidden from the next, so a card is never a phone.
         self._finders: tuple[tuple[str, Callable[[str], Iterator[Extent]]], ...] = (
             ("EMAIL_ADDRESS", _emails),
             ("IBAN_CODE", IbanFinder(IbanRecognizer(exact_match=True))),
@@ -79,7 +79,7 @@ def _without(text: str, extents: list[Extent]) -> str:
 
 _AT = re.compile(r"@|%40|&#(?:64|x40);|&commat;", re.IGNORECASE)
 _OUTSIDE = r"\s\x00-\x1f\x7f\u2018-\u201f\u00ab\u00bb\u3001\u3002\u3008-\u3011"
-# Read backwards from the @; a quoted local part may contain spaces.
+# Matched backwards from the @; a quoted local part may contain spaces.
 _LOCAL_BACKWARDS = re.compile(rf'"\w[^"\n:,{{}}<>]{{0,60}}\w"|[^{_OUTSIDE}@<>()\[\]\\,;:"]++')
 _LABEL = rf"[^{_OUTSIDE}\x21-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7e]++"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})++|\[[0-9a-f:.]{{3,45}}\]", re.IGNORECASE)
@@ -90,7 +90,7 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z")
 
 
 def _emails(text: str) -> Iterator[Extent]:
-    """E-mail addresses under any domain with a dot, public or not."""
+    """Extents of email addresses under any domain with a dot, public or not."""
     claimed = 0
     for at in _AT.finditer(text):
         if at.start() < claimed:
@@ -115,7 +115,7 @@ _LETTER_OR_DIGIT = re.compile(r"[A-Za-z0-9]")
 
 
 class IbanFinder:
-    """Account numbers in their country's format with a valid checksum by Presidio, in either case."""
+    """Finds IBANs, in upper or lower case: their country's format, and a checksum that Presidio validates."""
 
     def __init__(self, recognizer: PatternRecognizer) -> None:
         from presidio_analyzer.predefined_recognizers.generic.iban_patterns import regex_per_country
@@ -163,7 +163,7 @@ _CARD_GROUPS = 5
 
 
 class CardFinder:
-    """Payment cards: a known issuer's prefix and length, and a valid Luhn digit by Presidio."""
+    """Finds payment cards: a known issuer's prefix and length, and a Luhn checksum that Presidio validates."""
 
     def __init__(self, recognizer: PatternRecognizer) -> None:
         self._recognizer = recognizer
@@ -198,9 +198,10 @@ _CONTEXT_BOOST = 0.35
 
 
 class SsnFinder:
-    """Social security numbers: every ddd-dd-dddd, issued or not; other forms by Presidio's score and rules.
+    """Finds social security numbers: every ddd-dd-dddd, issued or not; other forms according to Presidio's rules.
 
-    A context word in the 40 characters before raises a weak form by 0.35 to at least 0.4, as in Presidio's enhancer.
+    A context word in the preceding 40 characters raises the score of a weak form by 0.35, to at least 0.4, as Presidio's
+    context enhancer does.
     """
 
     def __init__(self, recognizer: UsSsnRecognizer) -> None:

@@ -17,7 +17,7 @@ CONTAINERS = (dict, list, tuple)
 
 
 class Unwritable(ValueError):
-    """A row has a value that JSON cannot represent; the message contains no content."""
+    """A row has a value that JSON cannot represent; the message contains no cell content."""
 
 
 class _NoJsonForm(TypeError):
@@ -29,13 +29,13 @@ class _NoJsonForm(TypeError):
 
 
 class BadId(ValueError):
-    """A record id is present but not valid; the message contains no content."""
+    """A record id is present but invalid; the message contains no cell content."""
 
 
 def canonical_json(cells: Mapping[str, object]) -> bytes:
     """UTF-8 JSON of `cells` with sorted keys; equal values give equal bytes.
 
-    Dates and times are ISO 8601 text, decimals exact text, bytes base64, infinities text, NaN null.
+    Dates and times become ISO 8601 text, decimals exact text, bytes base64, infinities text, and NaN null.
 
     Raises:
         Unwritable: text is not Unicode, nesting is deeper than 254 levels, or a type has no JSON form.
@@ -49,7 +49,7 @@ def canonical_json(cells: Mapping[str, object]) -> bytes:
 
 
 def undecodable_column(cells: Mapping[str, object]) -> str | None:
-    """The first column whose text holds bytes that are not UTF-8 (lone surrogates); None without one."""
+    """The first column whose text contains bytes that are not UTF-8 (lone surrogates); None if there is none."""
     for name, value in cells.items():
         if isinstance(value, str) and not _is_unicode(value):
             return name
@@ -57,7 +57,7 @@ def undecodable_column(cells: Mapping[str, object]) -> str | None:
 
 
 def oversize_column(cells: Mapping[str, object], max_cell_bytes: int) -> str | None:
-    """The first column with a cell of more than `max_cell_bytes` bytes, as UTF-8 text or as JSON; None without one."""
+    """The first column with a cell of more than `max_cell_bytes` bytes, as UTF-8 text or JSON; None if there is none."""
     for name, value in cells.items():
         if cell_bytes(value) > max_cell_bytes:
             return name
@@ -65,7 +65,7 @@ def oversize_column(cells: Mapping[str, object], max_cell_bytes: int) -> str | N
 
 
 def cell_bytes(value: object) -> int:
-    """Size of one cell in bytes: of its UTF-8 text, its bytes, or its JSON if it is nested; 0 for small types."""
+    """Size of one cell in bytes: its UTF-8 text, its bytes, or its JSON if it is nested; 0 for other types."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     if isinstance(value, bytes):
@@ -135,8 +135,8 @@ def _why_unwritable(cells: Mapping[str, object], error: Exception) -> str:
     if not all(_is_unicode(value) for level in levels for value in level if isinstance(value, str)):
         return "expected Unicode text, found an unpaired surrogate"
     if isinstance(error.__cause__, _NoJsonForm):
-        return f"expected values that JSON can hold, found one of type {error.__cause__.kind}"
-    return "expected values that JSON can hold"
+        return f"expected values that JSON can represent, found one of type {error.__cause__.kind}"
+    return "expected values that JSON can represent"
 
 
 def _levels(value: object) -> Iterator[list[object]]:

@@ -20,7 +20,7 @@ CELL_START, IN_CELL, IN_QUOTES, AFTER_QUOTE = range(4)
 
 @dataclass(slots=True)
 class _QuoteScan:
-    """Tracks quotes and delimiters of one row through its chunks, to find the row's end without holding the row."""
+    """Tracks quotes and delimiters of one row across chunks, to find the row's end without keeping the row in memory."""
 
     delimiter: bytes
     max_cell_bytes: int
@@ -64,7 +64,7 @@ class _QuoteScan:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Bytes of one row; of a row too large to hold, only the facts gathered while skipping it."""
+    """Bytes of one row; for a row too large for memory, a hash of them and the facts gathered while skipping it."""
 
     line: int
     raw: bytes
@@ -75,7 +75,7 @@ class _Span:
 
 @dataclass(slots=True)
 class _RowSplitter:
-    """Splits a file into rows and holds one at a time, none larger than `columns` cells of the maximum size."""
+    """Splits a file into rows, one in memory at a time, none larger than `columns` cells of the maximum size."""
 
     file: BufferedReader
     label: str
@@ -99,7 +99,7 @@ class _RowSplitter:
                 yield span
 
     def _is_whole(self, line: bytes) -> bool:
-        """True if the line is certainly a complete row; the slower scan decides about the others."""
+        """True if the line is certainly a complete row; for other lines, the slower scan decides."""
         try:
             next(csv.reader((line.decode("utf-8", "surrogateescape"),), delimiter=self.delimiter.decode(), strict=True))
         except csv.Error:
@@ -107,7 +107,7 @@ class _RowSplitter:
         return True
 
     def _span(self, chunk: bytes) -> _Span:
-        # A quote in a cell is written as two, so a cell takes at most twice its size, two quotes and a line end.
+        # A quote in a cell is doubled, so a cell takes at most twice its size, plus two quotes and a line break.
         largest = 2 * self.max_cell_bytes + 4
         scan, digest, first_line = _QuoteScan(self.delimiter, largest), hashlib.sha256(), self.line
         held: list[bytes] = []
@@ -127,8 +127,7 @@ class _RowSplitter:
             chunk = self.file.readline(CHUNK_BYTES)
         if scan.state == IN_QUOTES:
             raise UsageError(
-                f"{self.label} opens a quote in the row at line {first_line} that is never closed: expected a closing "
-                "quote before the end of the file",
+                f"{self.label} has a quote in the row at line {first_line} that is never closed",
                 next_step='close it, or write a quote inside a cell as "".',
             )
         raw = b"".join(held) if is_held else f"sha256:{digest.hexdigest()}".encode()
@@ -148,7 +147,7 @@ class DelimitedFile(LocalFile):
         return self._header
 
     def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
-        # The limit is one per process; the rows held here are bounded already.
+        # `csv` has one limit per process; the rows in memory are bounded already.
         csv.field_size_limit(max(csv.field_size_limit(), (2 * max_cell_bytes + 4) * len(self._header)))
         with self._open_text() as file:
             spans = _RowSplitter(file, self.label, self._delimiter.encode(), len(self._header), max_cell_bytes).spans()
@@ -222,7 +221,7 @@ def _header_names(raw: bytes, *, label: str, delimiter: str) -> tuple[str, ...]:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{label} has a header that is not UTF-8 (byte {error.start}): expected UTF-8",
+            f"{label} has a header that is not UTF-8: invalid byte at position {error.start}",
             next_step="save it as UTF-8, e.g. `iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW`.",
         ) from error
     try:
@@ -234,7 +233,7 @@ def _header_names(raw: bytes, *, label: str, delimiter: str) -> tuple[str, ...]:
         ) from error
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(
-            f"{label} names a column more than once: {', '.join(map(repr, repeated))}; expected distinct names",
+            f"{label} has duplicate column names: {', '.join(map(repr, repeated))}",
             next_step="rename them in the header.",
         )
     return names

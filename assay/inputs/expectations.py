@@ -15,7 +15,7 @@ CHUNK_ROWS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Row `index` of a chunk violates an expectation; `explanation` names it, without content."""
+    """Row `index` of a chunk violates an expectation; `explanation` names the expectation and contains no cell content."""
 
     index: int
     column: str
@@ -29,7 +29,9 @@ class Suite:
         """Raises UsageError if Great Expectations rejects a configuration."""
         self.columns = tuple(dict.fromkeys(column for one in expectations for column in expectation_columns(one)))
         chunks = _chunks()
-        self._judges = [_Judge(str(one["type"]), expectation_columns(one), _load(one), chunks) for one in expectations]
+        self._validators = [
+            _Validator(str(one["type"]), expectation_columns(one), _load(one), chunks) for one in expectations
+        ]
 
     def violations(self, cells: Mapping[str, list[object]]) -> list[Violation]:
         """The first violation of each row in a chunk that has one.
@@ -37,14 +39,14 @@ class Suite:
         `cells` holds a list per column of `columns`, all of the same length.
         """
         first: dict[int, Violation] = {}
-        for judge in self._judges:
-            for violation in judge.violations(cells):
+        for validator in self._validators:
+            for violation in validator.violations(cells):
                 first.setdefault(violation.index, violation)
         return list(first.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class _Validator:
     """One expectation of Great Expectations, and the definition of the chunks it validates."""
 
     kind: str
@@ -58,11 +60,11 @@ class _Judge:
         if broken is not None:
             yield from self._broken(broken)
             return
-        # It raised for some type of value; values of other types can still be validated.
+        # It fails for values of some type; values of other types can still be validated.
         for types, group in _by_types(cells, self.columns, indexes).items():
-            judged = self._unexpected(cells, group)
-            if judged is not None:
-                yield from self._broken(judged)
+            unexpected = self._unexpected(cells, group)
+            if unexpected is not None:
+                yield from self._broken(unexpected)
                 continue
             column = self.columns[0]
             explanation = f"{self.kind} cannot validate values of type {' and '.join(types)} in column {column!r}"
@@ -79,7 +81,7 @@ class _Judge:
         # Object columns keep each value unchanged: no type inference, no integer becomes a float.
         columns = {name: [cells[name][index] for index in indexes] for name in self.columns}
         frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
-        # A validation definition would keep every result during its lifetime; a batch does not.
+        # A validation definition would keep every result in memory; a batch does not.
         outcome = self.chunks.get_batch({"dataframe": frame}).validate(
             self.expectation, result_format={"result_format": "COMPLETE", "partial_unexpected_count": 0}
         )
@@ -90,7 +92,7 @@ class _Judge:
 
 
 def _chunks() -> Any:
-    """A batch definition of data frames that sends nothing and writes nothing to disk."""
+    """A batch definition for data frames that sends no telemetry and writes nothing to disk."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -118,13 +120,13 @@ def _load(expectation: Mapping[str, object]) -> Any:
         return ExpectationConfiguration(type=kind, kwargs=dict(kwargs)).to_domain_obj()  # type: ignore[call-overload]
     except (GreatExpectationsError, ValueError, TypeError) as error:
         raise UsageError(
-            f"Input rules: expectation {kind!r} is not accepted: {foreign_text(error)}",
-            next_step="correct its kwargs.",
+            f"Input rules: expectation {kind!r} is invalid: {foreign_text(error)}",
+            next_step="fix its kwargs in task.yml.",
         ) from error
 
 
 def _hint(types: tuple[str, ...]) -> str:
-    return "; cells of CSV and TSV are text: match a pattern, or give the input as Parquet" if "str" in types else ""
+    return "; cells of CSV and TSV are text: match a pattern, or provide the input as Parquet" if "str" in types else ""
 
 
 def _by_types(

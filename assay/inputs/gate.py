@@ -15,18 +15,21 @@ ADVICE: dict[str, str] = {
     RejectionReason.OVERSIZE_CELL: "shorten the cells or raise max_cell_bytes",
     RejectionReason.RAGGED_ROW: "quote cells that contain the delimiter or a line break",
     RejectionReason.UNREADABLE_ROW: "write one JSON object per line",
-    RejectionReason.MISSING_ID: "fill the record id",
+    RejectionReason.MISSING_ID: "fill in the record id",
     RejectionReason.DUPLICATE_ID: "make ids unique, or set on_duplicate: first to keep the first copy",
-    RejectionReason.MISSING_CONVERSATION: "fill the conversation id",
-    RejectionReason.BAD_TURN: "number the turns of each conversation: 1, 2, 3",
-    RejectionReason.DUPLICATE_TURN: "give each turn of a conversation a number of its own",
-    RejectionReason.VALUE_NOT_ALLOWED: "correct the values, or the expectations of the task",
+    RejectionReason.MISSING_CONVERSATION: "fill in the conversation id",
+    RejectionReason.BAD_TURN: "number the turns of each conversation 1, 2, 3, …",
+    RejectionReason.DUPLICATE_TURN: "give each turn of a conversation a unique number",
+    RejectionReason.VALUE_NOT_ALLOWED: "fix the values, or change the expectations of the task",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
-    """`warned`: the run may continue although rows were rejected. `message` is for the user and contains no content."""
+    """Decision of the input gate; `warned` if the run may continue although rows were rejected.
+
+    `message` is for the user and contains no cell content.
+    """
 
     passed: bool
     warned: bool
@@ -48,8 +51,8 @@ def decide(snapshot: InputSnapshot, rules: InputRules) -> GateDecision:
         f"({share:.2%}; at most {rules.max_rejected_share:.2%} allowed)"
     )
     if not snapshot.record_count:
-        headline += ", no record is left"
-    lines = [f"{headline}:", *_reason_lines(snapshot), f"Every rejected row: {snapshot.directory / REJECTED}"]
+        headline += ", no records remain"
+    lines = [f"{headline}:", *_reason_lines(snapshot), f"All rejected rows: {snapshot.directory / REJECTED}"]
     return GateDecision(passed=passed, warned=passed, message="\n".join(lines))
 
 

@@ -26,7 +26,7 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1
 class JsonLinesFile(LocalFile):
     """A `.jsonl` file: UTF-8, one object per line. Blank lines are skipped; a missing key is null.
 
-    A line longer than 32 cells of the maximum size is skipped without being held.
+    A line longer than 32 cells of the maximum size is skipped without keeping it in memory.
     """
 
     def __init__(self, path: Path, *, label: str) -> None:
@@ -58,7 +58,7 @@ class JsonLinesFile(LocalFile):
         while line := file.readline(limit):
             line_number += 1
             if len(line) == limit and not line.endswith(b"\n"):
-                yield _passed_over(file, line, position=position, line_number=line_number, limit=limit)
+                yield _skipped_line(file, line, position=position, line_number=line_number, limit=limit)
             elif line.isspace():
                 continue
             else:
@@ -123,7 +123,7 @@ def _has_rounded_number(line: bytes) -> bool:
     return rounded
 
 
-def _passed_over(file: BufferedReader, start: bytes, *, position: int, line_number: int, limit: int) -> RawRow:
+def _skipped_line(file: BufferedReader, start: bytes, *, position: int, line_number: int, limit: int) -> RawRow:
     digest, chunk = hashlib.sha256(start), start
     while chunk and not chunk.endswith(b"\n"):
         chunk = file.readline(CHUNK_BYTES)

@@ -33,7 +33,7 @@ class Lifetime:
 
     @classmethod
     def of_days(cls, days: int = DEFAULT_DAYS, *, now: datetime | None = None) -> Self:
-        """From `now` (the present unless given) for `days` days."""
+        """A lifetime of `days` days from `now` (default: the current time)."""
         created_at = now or datetime.now(UTC)
         return cls(created_at=created_at, expires_at=created_at + timedelta(days=days))
 
@@ -57,7 +57,7 @@ PLAIN_FIELDS = tuple(field.name for field in fields(Manifest) if field.name != "
 
 
 class ManifestHash:
-    """SHA-256 over one JSON line `[record_id, row, reason]` per row, in order, of exactly the rows a run reads."""
+    """SHA-256 of all rows that a run reads, in order, each as a JSON line `[record_id, row, reason]`."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256(b"assay snapshot 1\n")
@@ -85,7 +85,7 @@ def read_manifest(directory: Path) -> Manifest:
     """The manifest of a complete snapshot.
 
     Raises:
-        UsageError: the snapshot is missing, incomplete, damaged or of another format.
+        UsageError: the snapshot is missing, incomplete, damaged or of a different format.
     """
     path = directory / MANIFEST
     try:
@@ -97,17 +97,15 @@ def read_manifest(directory: Path) -> Manifest:
             )
         return _manifest(content)
     except FileNotFoundError as error:
-        state = "is incomplete" if directory.is_dir() else "is gone"
-        raise UsageError(
-            f"Input snapshot {directory} {state}: expected {path.name} in it", next_step="start a new run."
-        ) from error
+        state = f"is incomplete: {path.name} is missing" if directory.is_dir() else "does not exist"
+        raise UsageError(f"Input snapshot {directory} {state}", next_step="start a new run.") from error
     except OSError as error:
         raise UsageError(
             f"Input snapshot {directory} cannot be read: {error.strerror}", next_step="check its permissions."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"Input snapshot {directory} has a damaged {path.name}: expected the content that was written",
+            f"Input snapshot {directory} has a damaged {path.name}",
             next_step="start a new run.",
         ) from error
 
@@ -118,14 +116,14 @@ def described_rules(rules: InputRules) -> dict[str, object]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes in hex."""
+    """SHA-256 of the file's bytes as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def private_file(path: Path) -> Iterator[Path]:
-    """A new file that only its owner can read and write; afterwards on disk and read-only."""
+    """Creates a file that only its owner can read and write; after the block it is flushed to disk and read-only."""
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     yield path
     descriptor = os.open(path, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""Rows of a Parquet file with their types, read in batches of bounded size."""
+"""Typed rows of a Parquet file, read in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ParquetFile(LocalFile):
             self._batch_rows = _batch_rows(file)
         if repeated := sorted({name for name in self._columns if self._columns.count(name) > 1}):
             raise UsageError(
-                f"{label} names a column more than once: {', '.join(map(repr, repeated))}; expected distinct names",
-                next_step="rename them.",
+                f"{label} has duplicate column names: {', '.join(map(repr, repeated))}",
+                next_step="rename them in the file.",
             )
 
     def columns(self) -> tuple[str, ...]:
@@ -66,13 +66,13 @@ class ParquetFile(LocalFile):
 
     def _unreadable(self, error: Exception) -> UsageError:
         return UsageError(
-            f"{self.label} is not a readable Parquet file ({type(error).__name__}): expected a complete Parquet file",
-            next_step="write it again.",
+            f"{self.label} is not a readable Parquet file ({type(error).__name__})",
+            next_step="check that the export finished, or write the file again.",
         )
 
 
 def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows per batch, so that a batch takes about 16 MB by the file's own average."""
+    """Rows per batch, so that a batch takes about 16 MB at the file's average row size."""
     groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
     row_bytes = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
     return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(1.0, row_bytes))))

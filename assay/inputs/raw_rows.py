@@ -22,9 +22,10 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 class RawRow:
     """One row of the input as read.
 
-    `position` counts rows from 0, without the header. With a `reason` (of `rejected_records`), `cells` holds the
-    readable cells, or None; `column` is the invalid one, if any; `explanation` contains no content. `raw` is the row's
-    bytes, or `sha256:<hex>` of them if the row was too large to hold.
+    `position` is the number of the row, from 0, not counting the header. For an invalid row, `reason` is the reason in
+    `rejected_records`, `cells` contains the readable cells or is None, `column` is the invalid column, if any, and
+    `explanation` contains no cell content. `raw` is the row's bytes, or `sha256:<hex>` of them if the row was too large
+    for memory.
     """
 
     position: int
@@ -46,7 +47,7 @@ class Source(ABC):
 
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns found, in their order; empty if no row could be read."""
+        """Names of the columns, in order; empty if no row could be read."""
 
     @abstractmethod
     def fingerprint(self) -> str | None:
@@ -57,10 +58,10 @@ class Source(ABC):
         """Every row in order, positions from 0."""
 
     def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
-        """Every row in order, each exactly once, an invalid one with its reason; memory use is bounded.
+        """Every row in order, exactly once; an invalid row has its reason. Memory use is bounded.
 
         Raises:
-            UsageError: there is no row, or the input as a whole cannot be read.
+            UsageError: the input has no rows, or cannot be read as a whole.
         """
         found = False
         for row in self._read(max_cell_bytes):
@@ -121,10 +122,10 @@ class LocalFile(Source):
         return found.st_size, found.st_mtime_ns, found.st_ino
 
     def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
-        """Like every source; also raises UsageError if the file changed after it was opened."""
+        """See `Source.rows`; also raises UsageError if the file changed after it was opened."""
         yield from super().rows(max_cell_bytes=max_cell_bytes)
         if self._stat() != self._stamp:
             raise UsageError(
-                f"{self.label} changed while it was read: expected a finished file",
-                next_step="run again when its writer is done.",
+                f"{self.label} changed while it was being read",
+                next_step="run again when the file is complete.",
             )

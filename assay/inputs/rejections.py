@@ -1,6 +1,6 @@
-"""Rejections: combines the candidates of all checks, out of core, into one rejection per row.
+"""Combines the rejection candidates of all checks into one rejection per row.
 
-Also finds duplicate record ids and turns.
+Also finds duplicate record ids and turns. Data that does not fit in memory spills to disk.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ MEMORY_LIMIT = "128MB"
 BATCH_ROWS = 10_000
 SOURCE_CHECK, ID_CHECK, DUPLICATE_CHECK, TURN_CHECK, VALUE_CHECK = range(5)
 
-# Hashes are compared first: they take a fraction of the memory of ids, and mostly suffice. Aggregates,
-# windows and sorts spill to disk when the limit is reached; joins of ids ran out of memory instead.
+# Hashes are compared first: they take a fraction of the memory of ids and are usually enough. Aggregates,
+# windows and sorts spill to disk when the limit is reached; joins of ids would run out of memory.
 DUPLICATES_SQL = """
 with suspects as (
     select position, record_id, raw_hash
@@ -63,7 +63,7 @@ from counted
 where times > 1 and not ($keep_first and position = first_position)
 """
 
-# The same for turns, among rows whose ids stand for one record each.
+# The same for turns, among the rows with unique record ids.
 DUPLICATE_TURNS_SQL = """
 with suspects as (
     select position, record_id, raw_hash, place
@@ -107,7 +107,7 @@ order by position, check_order
 
 @dataclass(frozen=True, slots=True)
 class RowRejection:
-    """The reason that a row is rejected; the check with the lowest order wins."""
+    """Why a row is rejected; if several checks reject it, the one with the lowest `check_order` counts."""
 
     reason: RejectionReason
     column: str | None
@@ -135,15 +135,15 @@ class RowRejection:
         return cls(RejectionReason.VALUE_NOT_ALLOWED, column, explanation, VALUE_CHECK)
 
     def candidate(self, position: int, record_id: str | None, raw_hash: str) -> tuple[object, ...]:
-        """The rejection as a row of the candidates."""
+        """The rejection as a row of the candidates file."""
         return position, record_id, self.reason, self.column, self.explanation, raw_hash, self.check_order
 
 
 def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
-    """Rejected rows by reason; writes them in order of position and deletes the intermediate files.
+    """Writes the rejected rows in order of position, deletes the intermediate files, and returns counts by reason.
 
     Raises:
-        UsageError: the disk is too full for data that does not fit in memory.
+        UsageError: the data does not fit in memory, and the disk has no space for it.
     """
     import duckdb
 
@@ -154,9 +154,9 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
             counts = _write_in_order(database, partial)
     except duckdb.Error as error:
         raise UsageError(
-            f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): "
-            f"expected {MEMORY_LIMIT} of memory and disk space for about the size of the ids",
-            next_step="free space, or make ids unique.",
+            f"Record ids in {partial.parent} cannot be compared ({type(error).__name__}): this needs {MEMORY_LIMIT} of "
+            "memory, and disk space of about the size of the ids",
+            next_step="free space, or make record ids unique.",
         ) from error
     for name in (IDS, CANDIDATES, DUPLICATES, DUPLICATE_TURNS):
         (partial / name).unlink()
@@ -164,7 +164,7 @@ def write_rejected(partial: Path, rules: InputRules) -> dict[str, int]:
 
 
 def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
-    """Writes every row whose id occurs in another row to the file of duplicates, except first copies that are kept."""
+    """Writes every row whose id occurs in another row to the file of duplicates, except a first copy that is kept."""
     parameters = {
         "ids": str(partial / IDS),
         "id_column": rules.record_id,
@@ -177,7 +177,7 @@ def _write_duplicates(database: duckdb.DuckDBPyConnection, partial: Path, rules:
 
 
 def _write_duplicate_turns(database: duckdb.DuckDBPyConnection, partial: Path, rules: InputRules) -> None:
-    """Writes every row whose turn occurs in another row to its file, except first copies that are kept."""
+    """Writes every row whose turn occurs in another row to its file, except a first copy that is kept."""
     with TableWriter(partial / DUPLICATE_TURNS, CANDIDATE_COLUMNS) as writer:
         if rules.conversation is None:
             return
@@ -210,7 +210,7 @@ def _write_in_order(database: duckdb.DuckDBPyConnection, partial: Path) -> Count
 
 @contextmanager
 def spilling_database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """DuckDB in bounded memory, which spills to `spill`; the folder is deleted afterwards."""
+    """A DuckDB database with bounded memory that spills to `spill`; the folder is deleted after the block."""
     import duckdb
 
     spill.mkdir(mode=0o700)

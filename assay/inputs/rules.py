@@ -30,10 +30,10 @@ COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
     "expect_column_values_to_not_match_regex": ("column",),
     "expect_column_values_to_not_match_regex_list": ("column",),
 }
-"""Expectations that validate each row by itself, with the keys that name their columns.
+"""The supported expectations, which validate each row independently, and the keys that name their columns.
 
-Others need several rows at once (uniqueness, order, averages), which rows read in chunks cannot provide, or identify no
-rows.
+Other expectations need all rows at once (uniqueness, order, averages), but rows are read in chunks; or they do not
+report which rows violate them.
 """
 
 
@@ -42,8 +42,8 @@ class InputRules:
     """Conditions for a row to become a record.
 
     `required_columns` are all columns that the task reads; `expectations` are Great Expectations configurations;
-    `max_rejected_share` is from 0 to 1; with `conversation` each row is a turn of one. Raises UsageError if a rule
-    cannot be applied.
+    `max_rejected_share` is from 0 to 1; with `conversation`, each row is one turn of a conversation. Raises UsageError
+    if a rule cannot be applied.
     """
 
     record_id: str
@@ -72,8 +72,8 @@ class InputRules:
 
     def columns(self) -> tuple[str, ...]:
         """Every column the input must have: record id, columns of the task, columns of the expectations."""
-        judged = (column for expectation in self.expectations for column in expectation_columns(expectation))
-        return tuple(dict.fromkeys((self.record_id, *self.required_columns, *judged)))
+        validated = (column for expectation in self.expectations for column in expectation_columns(expectation))
+        return tuple(dict.fromkeys((self.record_id, *self.required_columns, *validated)))
 
 
 def expectation_columns(expectation: Mapping[str, object]) -> tuple[str, ...]:
@@ -85,23 +85,25 @@ def expectation_columns(expectation: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def require_columns(found: tuple[str, ...], rules: InputRules, *, label: str) -> None:
-    """Returns if every column that `rules` need is in `found`, or if no column is known.
+    """Checks that `found` contains every column that `rules` needs; passes if no column is known.
 
     Raises:
-        UsageError: a column is missing; the message names those found and the nearest match.
+        UsageError: a column is missing; the message lists the columns found and the closest matches.
     """
     missing = [column for column in rules.columns() if column not in found]
     if not found or not missing:
         return
     nearest = [_nearest(column, found) for column in missing]
     hints = "".join(
-        f"; nearest to {column!r} is {near!r}" for column, near in zip(missing, nearest, strict=True) if near
+        f"; the closest match for {column!r} is {near!r}" for column, near in zip(missing, nearest, strict=True) if near
     )
     if len(found) == 1 and (delimiter := next((mark for mark in (";", "\t", "|") if mark in found[0]), None)):
-        hints += f"; the header holds {delimiter!r}, so save the file with the delimiter of its extension"
+        hints += (
+            f"; the header contains {delimiter!r}, so save the file with the delimiter that its extension stands for"
+        )
     raise UsageError(
         f"{label} has no column {', '.join(map(repr, missing))}: found {', '.join(map(repr, found[:50]))}{hints}",
-        next_step="rename the column, or name the right one in the task.",
+        next_step="rename the column in the input, or change the column name in task.yml.",
     )
 
 
@@ -115,8 +117,7 @@ def _check_expectation(expectation: Mapping[str, object]) -> None:
     kind, kwargs = expectation.get("type"), expectation.get("kwargs")
     if kind not in COLUMN_KEYS:
         raise UsageError(
-            f"Input rules: expectation {kind!r} cannot be used: "
-            "expected one that validates each row by itself: "
+            f"Input rules: expectation {kind!r} is not supported: expected one that validates each row independently: "
             f"{', '.join(sorted(COLUMN_KEYS))}."
         )
     if not isinstance(kwargs, Mapping):
@@ -129,8 +130,7 @@ def _check_expectation(expectation: Mapping[str, object]) -> None:
     for key in ("mostly", "row_condition", "condition_parser"):
         if key in kwargs and kwargs[key] not in (None, 1):
             raise UsageError(
-                f"Input rules: expectation {kind!r} has {key!r}: "
-                "expected a rule for every row, since each row that breaks it "
-                "is rejected",
-                next_step="set the permitted share as max_rejected_share.",
+                f"Input rules: expectation {kind!r} has {key!r}, but expectations apply to every row: each row that "
+                "violates one is rejected",
+                next_step=f"remove {key!r}, and set the maximum share of rejected rows as `max_rejected`.",
             )

@@ -1,4 +1,4 @@
-"""Creates a snapshot from a source: reads every row once, validates, writes and counts it."""
+"""Creates a snapshot from a source: reads, validates, writes and counts every row once."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def spool(
     report: Callable[[int], None],
     lifetime: Lifetime | None = None,
 ) -> InputSnapshot:
-    """`directory` holds a complete snapshot of `source`: each row is either a record or rejected with one reason.
+    """Creates a complete snapshot of `source` in `directory`: each row is a record or is rejected for one reason.
 
-    `report` is called with the number of rows read so far. `lifetime` is 30 days from now unless given. Memory use is
-    independent of the number of rows. A failed or killed spool leaves nothing at `directory`.
+    `report` is called with the number of rows read so far. `lifetime` defaults to 30 days from now. Memory use is
+    independent of the number of rows. If spooling fails or is killed, `directory` is not created.
 
     Raises:
         UsageError: `directory` exists, a column is missing, the input has no rows or cannot be read as a whole, an
-            expectation is not accepted, or the disk is full.
+            expectation is invalid, or the disk is full.
     """
     lifetime = lifetime or Lifetime.of_days()
     require_columns(source.columns(), rules, label=source.label)
@@ -92,7 +92,7 @@ def spool(
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """The rules and tools by which a row is validated."""
+    """Rules and tools that validate a row."""
 
     rules: InputRules
     columns: tuple[str, ...]
@@ -102,7 +102,7 @@ class _Pass:
 
 @dataclass(frozen=True, slots=True)
 class _CheckedRow:
-    """A row as written: `row` is None exactly if `written_reason` states why it could not be read."""
+    """A validated row as it is written; `row` is None only if it could not be read, for `written_reason`."""
 
     position: int
     record_id: str | None
@@ -110,18 +110,18 @@ class _CheckedRow:
     written_reason: str | None
     rejection: RowRejection | None
     raw_hash: str
-    judged: tuple[object, ...]
+    suite_values: tuple[object, ...]
     conversation: str | None
     turn: int | None
 
     @property
     def place(self) -> str | None:
-        """The turn of a conversation, which must be unique among the rows."""
+        """Turn and conversation as one text, which must be unique among the rows; None outside conversations."""
         return None if self.turn is None else f"{self.turn} {self.conversation}"
 
 
 def _write_rows(source: Source, checks: _Pass, partial: Path, report: Callable[[int], None]) -> tuple[int, str]:
-    """Number of rows read and their manifest hash; writes rows, ids and the first candidates for rejection."""
+    """Writes rows, ids and the first rejection candidates; returns the number of rows and their manifest hash."""
     manifest_hash, rows_read = ManifestHash(), 0
     with_turns = checks.rules.conversation is not None
     with (
@@ -165,7 +165,7 @@ def _chunks(rows: Iterator[RawRow], checks: _Pass) -> Iterator[list[_CheckedRow]
 
 
 def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
-    """The row with its first rejection, in the order: source, JSON form, record id, turn."""
+    """The validated row with its first rejection, in this order of checks: source, JSON form, record id, turn."""
     rules = checks.rules
     cells = _completed(raw.cells, checks.columns) if raw.cells is not None else {}
     record_id, id_rejection = _identified(cells, rules.record_id)
@@ -185,7 +185,7 @@ def _checked(raw: RawRow, checks: _Pass) -> _CheckedRow:
         written_reason=written,
         rejection=rejection or id_rejection or place_rejection,
         raw_hash=hmac.digest(checks.hash_key, raw.raw, "sha256").hex(),
-        judged=tuple(cells.get(column) for column in checks.suite.columns) if checks.suite else (),
+        suite_values=tuple(cells.get(column) for column in checks.suite.columns) if checks.suite else (),
         conversation=conversation,
         turn=turn,
     )
@@ -212,7 +212,7 @@ def _identified(cells: dict[str, object], column: str) -> tuple[str | None, RowR
 def _placed(
     cells: dict[str, object], columns: TurnColumns | None, record_id: str | None
 ) -> tuple[str | None, int | None, RowRejection | None]:
-    """The row's conversation, its turn, and their rejection; a row outside conversations has no turn."""
+    """The row's conversation and turn, or their rejection; a row outside conversations has no turn."""
     if columns is None or record_id is None:
         return None, None, None
     try:
@@ -224,10 +224,10 @@ def _placed(
 
 
 def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple[object, ...]]:
-    """A candidate for rejection for each row that violates an expectation."""
+    """Yields a rejection candidate for each row that violates an expectation."""
     if suite is None or not rows:
         return
-    cells = {column: [row.judged[index] for row in rows] for index, column in enumerate(suite.columns)}
+    cells = {column: [row.suite_values[index] for row in rows] for index, column in enumerate(suite.columns)}
     for violation in suite.violations(cells):
         row = rows[violation.index]
         yield RowRejection.of_value(violation.column, violation.explanation).candidate(
@@ -237,11 +237,9 @@ def _not_allowed(rows: list[_CheckedRow], suite: Suite | None) -> Iterator[tuple
 
 @contextmanager
 def _partial(directory: Path) -> Iterator[Path]:
-    """A folder beside `directory` that is renamed to it at the end, and deleted on failure."""
+    """A folder next to `directory` that is renamed to `directory` at the end, or deleted on failure."""
     if directory.exists():
-        raise UsageError(
-            f"Input snapshot {directory} exists already: expected a new folder; a snapshot is never written twice."
-        )
+        raise UsageError(f"Input snapshot {directory} already exists; a snapshot is never overwritten.")
     partial = directory.with_name(f".{directory.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

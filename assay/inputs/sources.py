@@ -30,7 +30,7 @@ EXPECTED = f"a file ({', '.join(SUFFIXES)}), a table (project.dataset.table) or 
 
 
 def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: date) -> Source:
-    """The source that `spec` names; its columns are available, its rows are not read yet.
+    """The source that `spec` names; its rows are not read yet.
 
     A file's path is relative to `root`. A query may contain `@data_date`, which becomes a DATE parameter.
 
@@ -49,7 +49,7 @@ def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: da
     if TABLE.fullmatch(spec):
         # A table name cannot be a query parameter; the pattern excludes characters that could end the quotes.
         return WarehouseSource(spec, sql=f"select * from `{spec}`", query=_needed(query, spec), data_date=data_date)  # noqa: S608 - see above
-    raise UsageError(f"Input {spec!r} is not understood: expected {EXPECTED}.")
+    raise UsageError(f"Input {spec!r} is not recognized: expected {EXPECTED}.")
 
 
 class WarehouseSource(Source):
@@ -66,7 +66,7 @@ class WarehouseSource(Source):
         self._peeked: tuple[dict[str, object] | None, Iterator[dict[str, object]]] | None = None
 
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns of the first row; empty without one."""
+        """Names of the columns of the first row; empty if there are no rows."""
         if self._peeked is None:
             stream = self._query.stream(self._sql, self._parameters)
             self._peeked = next(stream, None), stream
@@ -90,7 +90,7 @@ class WarehouseSource(Source):
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a SQL text is too long for a path, or has characters that a path cannot have
+    except (OSError, ValueError):  # SQL may be too long for a path, or contain characters that a path cannot
         return False
 
 
@@ -117,17 +117,17 @@ def _label(path: Path, *, root: Path) -> str:
 def _needed(query: QueryPort | None, spec: str) -> QueryPort:
     if query is None:
         raise UsageError(
-            f"Input {spec!r} needs a warehouse and none is configured: expected a file, or start the warehouse."
+            f"Input {spec!r} needs a warehouse, but none is configured", next_step="use a file, or start the warehouse."
         )
     return query
 
 
 def _no_file(spec: str, path: Path) -> UsageError:
     if path.is_dir():
-        return UsageError(f"Input {spec!r} is a folder: expected {EXPECTED}", next_step="name one file in it.")
+        return UsageError(f"Input {spec!r} is a folder: expected {EXPECTED}", next_step="pass one file in it.")
     entries = path.parent.iterdir() if path.parent.is_dir() else ()
     beside = sorted(entry.name for entry in entries if entry.suffix.lower() in SUFFIXES and entry.is_file())
-    nearby = f"; found beside it: {', '.join(beside[:5])}" if beside else ""
+    nearby = f"; files in that folder: {', '.join(beside[:5])}" if beside else ""
     return UsageError(
         f"Input file {spec!r} does not exist (looked for {path}): expected {EXPECTED}{nearby}",
         next_step="check the path.",

@@ -1,4 +1,4 @@
-"""Existing snapshots: opened, streamed, verified, purged."""
+"""Opens, streams, verifies and purges existing snapshots."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ABANDONED_AFTER = timedelta(days=1)
 @quick_init
 @dataclass(frozen=True, slots=True)
 class SnapshotRow:
-    """One row that became a record; `cells` are its values as JSON, dates and decimals as text."""
+    """One row that became a record; `cells` are its values as in JSON, with dates and decimals as text."""
 
     position: int
     record_id: str
@@ -45,7 +45,7 @@ class SnapshotRow:
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """One rejected row, with a reason of `rejected_records`; `raw_hash` is keyed."""
+    """One rejected row, with its reason in `rejected_records`; `raw_hash` is a keyed hash."""
 
     position: int
     record_id: str | None
@@ -73,7 +73,7 @@ class InputSnapshot:
     def records(self, *, holds: Callable[[str], bool] | None = None) -> Iterator[SnapshotRow]:
         """Rows that became records, in order of position; memory use is independent of their number.
 
-        With `holds`, only those whose id it accepts: the cells of the others are not parsed.
+        With `holds`, yields only records whose id it accepts; the cells of the others are not parsed.
 
         Raises:
             UsageError: a file of the snapshot is missing or damaged.
@@ -102,7 +102,7 @@ class InputSnapshot:
 
 
 def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnapshot:
-    """The snapshot in `directory`, complete and not expired at `now` (the present unless given).
+    """The snapshot in `directory`, complete and not expired at `now` (default: the current time).
 
     Raises:
         UsageError: it is missing, incomplete, damaged or expired.
@@ -110,14 +110,13 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnaps
     manifest = read_manifest(directory)
     if manifest.lifetime.expires_at <= (now or datetime.now(UTC)):
         raise UsageError(
-            f"Input snapshot {directory} expired on {manifest.lifetime.expires_at:%Y-%m-%d %H:%M} UTC: "
-            "expected one that has not expired",
+            f"Input snapshot {directory} expired on {manifest.lifetime.expires_at:%Y-%m-%d %H:%M} UTC",
             next_step="start a new run.",
         )
     for name in manifest.files:
         if not (directory / name).is_file():
             raise UsageError(
-                f"Input snapshot {directory} is incomplete: expected {name} in it", next_step="start a new run."
+                f"Input snapshot {directory} is incomplete: {name} is missing", next_step="start a new run."
             )
     return InputSnapshot(
         directory=directory,
@@ -134,7 +133,7 @@ def open_snapshot(directory: Path, *, now: datetime | None = None) -> InputSnaps
 
 
 def verify(snapshot: InputSnapshot, *, by_row: bool = True) -> None:
-    """Returns if the snapshot's rows and rejections are unchanged; `by_row` also hashes each row again.
+    """Checks that the snapshot's rows and rejections are unchanged; with `by_row`, also hashes each row again.
 
     Raises:
         UsageError: its manifest hash or a file differs, or a file cannot be read.
@@ -145,7 +144,7 @@ def verify(snapshot: InputSnapshot, *, by_row: bool = True) -> None:
     for name, expected in manifest.files.items():
         if file_hash(snapshot.directory / name) != expected:
             raise UsageError(
-                f"Input snapshot {snapshot.directory} was changed: {name} is not the file that was written",
+                f"Input snapshot {snapshot.directory} was changed: {name} differs from the file that was written",
                 next_step="start a new run.",
             )
 
@@ -163,7 +162,7 @@ def _verify_rows(snapshot: InputSnapshot, manifest: Manifest) -> None:
 
 
 def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
-    """Deletes snapshots expired by `now` and day-old remains of killed runs; returns the number deleted."""
+    """Deletes snapshots that expired by `now` and day-old partial snapshots of killed runs; returns their number."""
     if not directory_of_snapshots.is_dir():
         return 0
     purged = 0
@@ -176,7 +175,7 @@ def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
 
 
 def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of the file; only those at the positions `only` if given."""
+    """Yields the rows of the file; if `only` is given, only those at these positions."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -187,7 +186,7 @@ def _stream(path: Path, columns: list[str], *, only: Collection[int] | None = No
                 yield from (batch if places is None else _at(batch, places)).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise UsageError(
-            f"Input snapshot {path.parent} cannot be read: {path.name} is gone or damaged ({type(error).__name__})",
+            f"Input snapshot {path.parent} cannot be read: {path.name} is missing or damaged ({type(error).__name__})",
             next_step="start a new run.",
         ) from error
 
@@ -209,7 +208,7 @@ def _is_expired(folder: Path, now: datetime) -> bool:
 
 
 def _is_abandoned(folder: Path, now: datetime) -> bool:
-    """True for a partial snapshot that was not written to for a day."""
+    """True for a partial snapshot that has not been written to for a day."""
     if not folder.name.endswith(PARTIAL_SUFFIX):
         return False
     newest = max(entry.stat().st_mtime for entry in (folder, *folder.rglob("*")))

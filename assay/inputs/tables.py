@@ -28,7 +28,7 @@ CANDIDATE_COLUMNS: Columns = (*REJECTED_COLUMNS, ("check_order", "int64"))
 
 
 class TableWriter:
-    """Appends rows to one Parquet file; nothing is held between writes. The file exists even without rows."""
+    """Appends rows to one Parquet file and keeps none in memory. The file is created even if there are no rows."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self._path = path
@@ -57,7 +57,7 @@ class TableWriter:
             self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
-        """Writes `batch`, which has the columns of the file in their order."""
+        """Writes `batch`, whose columns are those of the file, in the same order."""
         self._writer.write_batch(batch)
 
 

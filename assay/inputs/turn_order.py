@@ -1,4 +1,4 @@
-"""Records of a snapshot by conversation, in the order of turns, out of core."""
+"""Groups the records of a snapshot by conversation, in the order of turns, without loading them into memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from assay.inputs.stored import READ_ROWS, InputSnapshot, SnapshotRow
 PIECE_TURNS = 50
 COPY = "rows.sqlite"
 
-# All first pieces come before any second one: a long conversation neither fills the memory nor keeps the others waiting.
-# Only places are sorted: DuckDB runs out of memory over rows of some kilobytes, so those are looked up one by one.
+# All first pieces come before any second piece, so a long conversation neither fills the memory nor delays the others.
+# Only places are sorted, because DuckDB runs out of memory with rows of several kilobytes; rows are looked up singly.
 ORDER_SQL = """
 with placed as (
     select
@@ -47,17 +47,17 @@ FIND = "select record_id, cells from rows where position = ?"
 
 @dataclass(frozen=True, slots=True)
 class TurnPiece:
-    """At most `PIECE_TURNS` turns of one conversation in order; `is_last` if none follow."""
+    """At most `PIECE_TURNS` consecutive turns of one conversation; `is_last` if no turns follow."""
 
     rows: tuple[SnapshotRow, ...]
     is_last: bool
 
 
 def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TURNS) -> Iterator[TurnPiece]:
-    """Every record of the snapshot by conversation; the new folder `scratch` holds a copy of its rows meanwhile.
+    """Yields every record of the snapshot by conversation; `scratch` is a new folder for a temporary copy of the rows.
 
     Raises:
-        UsageError: a file of the snapshot is damaged, or the disk has no space for about its size.
+        UsageError: a file of the snapshot is damaged, or the disk has no space for the copy.
     """
     import duckdb
     import pyarrow as pa
@@ -71,9 +71,9 @@ def turn_pieces(snapshot: InputSnapshot, *, scratch: Path, most: int = PIECE_TUR
                 yield TurnPiece(found, is_last=turns[-1]["place"] + 1 == turns[-1]["turns"])
     except (duckdb.Error, pa.ArrowException, sqlite3.Error, OSError) as error:
         raise UsageError(
-            f"The turns of input snapshot {snapshot.directory} cannot be put in order ({type(error).__name__}): expected "
-            f"{MEMORY_LIMIT} of memory and disk space for about the size of its rows",
-            next_step="free space and resume.",
+            f"The turns of input snapshot {snapshot.directory} cannot be sorted ({type(error).__name__}): this needs "
+            f"{MEMORY_LIMIT} of memory, and disk space of about the size of its rows",
+            next_step="free space, then resume.",
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -87,7 +87,7 @@ def _places(snapshot: InputSnapshot, scratch: Path, most: int) -> Iterator[dict[
 
 
 def _copied(snapshot: InputSnapshot, path: Path) -> sqlite3.Connection:
-    """The snapshot's rows in a database, each found by its position."""
+    """Copies the snapshot's rows to a database with their positions as keys."""
     rows = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     for statement in (*SETTINGS, TABLE, "begin"):
         rows.execute(statement)

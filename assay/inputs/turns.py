@@ -15,11 +15,11 @@ from assay.records.statuses import RejectionReason
 
 INTEGER = re.compile(r"(\d{1,16})(\.0+)?", re.ASCII)
 LAST_TURN = 2**53 - 1
-"""Above it, JSON and stores that use floats would confuse neighboring integers."""
+"""Largest turn number; above it, JSON and stores that use floats cannot distinguish neighboring integers."""
 
 
 class BadPlace(ValueError):
-    """A row whose conversation or turn is not valid: the reason, the column, and a message without content."""
+    """A row has an invalid conversation or turn; the message contains no cell content."""
 
     def __init__(self, reason: RejectionReason, column: str, explanation: str) -> None:
         super().__init__(explanation)
@@ -52,7 +52,7 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
     """The row's conversation and turn, as in the input; None for a row outside conversations.
 
     Raises:
-        BadPlace: one of the two is missing or not valid.
+        BadPlace: one of the two is missing or invalid.
     """
     if not columns.required and cells.get(columns.conversation) is None:
         return None
@@ -65,12 +65,14 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
         raise BadPlace(RejectionReason.MISSING_CONVERSATION, columns.conversation, explanation)
     turn = turn_of(cells.get(columns.turn))
     if turn is None:
-        raise BadPlace(RejectionReason.BAD_TURN, columns.turn, f"expected an integer from 0 in column {columns.turn!r}")
+        raise BadPlace(
+            RejectionReason.BAD_TURN, columns.turn, f"expected an integer of 0 or more in column {columns.turn!r}"
+        )
     return Place(conversation, turn)
 
 
 def turn_of(value: object) -> int | None:
-    """The integer in a cell (3, "3", 3.0); None if it is none from 0 to 2^53 - 1."""
+    """The integer in a cell (3, "3", 3.0); None if it is not an integer from 0 to 2^53 - 1."""
     number: int | None = None
     if isinstance(value, str):
         match = INTEGER.fullmatch(value.strip())
@@ -83,7 +85,7 @@ def turn_of(value: object) -> int | None:
 
 
 def group_of(place: Place | None, cells: Mapping[str, object], *, columns: TurnColumns, record_id: str) -> str:
-    """Key that the rows of one conversation of one tenant share; a row outside conversations has its own."""
+    """Key shared by the rows of one tenant's conversation; a row outside conversations has its own key."""
     if place is None:
         return orjson.dumps([record_id]).decode()
     tenant = cells.get(columns.tenant) if columns.tenant else None

@@ -1,4 +1,4 @@
-"""Raw form of rows that arrive as typed values (Parquet, warehouse) without bytes of their own."""
+"""Raw rows from typed values (Parquet, warehouse), for which no raw bytes exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from assay.records.statuses import RejectionReason
 
 
 def raw_row(position: int, cells: dict[str, object], *, max_cell_bytes: int) -> RawRow:
-    """The row with its canonical JSON as raw bytes, or with a rejection reason if a cell is not valid."""
+    """The row with its canonical JSON as raw bytes, or with a rejection reason if a cell is invalid."""
     try:
         raw = canonical_json(cells)
     except Unwritable as error:

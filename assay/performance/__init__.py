@@ -1,1 +1,1 @@
-"""Start-up time and memory: each module states its saving and how it was measured."""
+"""Optimizations of start-up time and memory; each module states what it saves and how that was measured."""

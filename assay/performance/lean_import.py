@@ -1,7 +1,7 @@
 """Imports Google's client libraries without their optional dependencies for notebooks, data frames and downloads.
 
-The libraries try to import pandas, tqdm with IPython, the Storage API's reader and more; these take most of the
-start-up time, and nothing here uses them. Modules that are already loaded stay loaded, and later imports are complete.
+The libraries try to import pandas, tqdm with IPython, the Storage API's reader and more, which take most of the
+start-up time and are not used here. Modules that are already loaded stay loaded, and later imports are complete.
 In a process that is shared with other code (Dagster, IPython), the libraries are imported normally.
 """
 
@@ -19,28 +19,28 @@ from types import ModuleType
 
 OPTIONAL = ("pandas", "pandas_gbq", "geopandas", "shapely", "tqdm", "IPython", "fastavro", "chardet", "db_dtypes")
 OPTIONAL_OF_QUERIES = (*OPTIONAL, "pyarrow", "google.cloud.bigquery_storage", "google.cloud.bigquery_storage_v1")
-"""Query results are read as JSON, page by page; Arrow and the Storage API serve downloads of whole tables."""
+"""Query results are read as JSON, page by page; Arrow and the Storage API are only for downloads of whole tables."""
 SHARED_WITH = ("dagster", "IPython")
 LOADING = RLock()
 
 
 @cache
 def load_queries() -> None:
-    """The BigQuery client library is imported; further calls do nothing."""
+    """Imports the BigQuery client library; further calls do nothing."""
     with without(OPTIONAL_OF_QUERIES):
         import google.cloud.bigquery  # noqa: F401
 
 
 @cache
 def load_writes() -> None:
-    """The client library of the Storage Write API is imported; further calls do nothing."""
+    """Imports the client library of the Storage Write API; further calls do nothing."""
     with without(OPTIONAL):
         import google.cloud.bigquery_storage_v1  # noqa: F401
 
 
 @contextmanager
 def without(names: tuple[str, ...]) -> Iterator[None]:
-    """Imports of these modules fail in this thread inside the block, as if not installed; loaded ones still work.
+    """Makes imports of these modules fail in this thread inside the block; modules that are already loaded still work.
 
     Garbage collection is off inside the block, because modules are never freed.
     """
@@ -60,7 +60,7 @@ def without(names: tuple[str, ...]) -> Iterator[None]:
 
 
 class _Absent(MetaPathFinder):
-    """Hides some modules from the thread that created it; other threads can import them."""
+    """Hides modules from the thread that created it; other threads can import them."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self._names = names

@@ -15,7 +15,7 @@ M_ARENA_MAX = -8
 
 
 def fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's event loop, which takes a third of the CPU; None (asyncio's own) where uvloop is not available."""
+    """uvloop's event loop, which uses a third of the CPU time of asyncio's; None (asyncio's) if uvloop is not installed."""
     try:
         import uvloop
     except ImportError:
@@ -36,11 +36,11 @@ def settled_memory() -> Iterator[None]:
 
 
 async def settle_memory() -> None:
-    """Objects that exist once the run has settled are exempt from garbage collection.
+    """Waits until the run has settled, then exempts all existing objects from garbage collection.
 
     Libraries create hundreds of thousands of objects, some only with the first call or the first flush. A collection of
-    all of them blocks the event loop for a tenth of a second, and responses that arrive meanwhile would not be in a
-    journal.
+    all of them blocks the event loop for a tenth of a second, and responses that arrive meanwhile would not be
+    journaled.
     """
     await asyncio.sleep(SETTLED_AFTER_S)
     gc.freeze()
@@ -48,9 +48,9 @@ async def settle_memory() -> None:
 
 
 def _share_one_arena() -> None:
-    """New threads share one malloc arena, because arenas do not return memory to the system.
+    """Makes new threads share one malloc arena, because arenas do not return memory to the system.
 
-    Measured over 10,000 rows: half of the memory that a run needed beyond its imports. Only glibc has arenas to limit.
+    Measured with 10,000 rows: halves the memory that a run needs beyond its imports. Only glibc has this setting.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(M_ARENA_MAX, 1)

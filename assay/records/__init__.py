@@ -157,7 +157,7 @@ class RejectedRecord(Row):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response(Row):
-    """Every call on the wire, whatever its status: one row per call."""
+    """Every call on the wire, regardless of its status: one row per call."""
 
     table: ClassVar[str] = "responses"
 
@@ -206,7 +206,7 @@ class Response(Row):
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content(Row):
-    """Messages sent and text received, masked, separate from the metrics: one row per call."""
+    """Messages sent and text received, masked and stored separately from the metrics: one row per call."""
 
     table: ClassVar[str] = "contents"
 
@@ -290,7 +290,7 @@ class Batch(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticCacheEntry(Row):
-    """Responses that the semantic cache may reuse, with the embedding of their question: one row per entry."""
+    """Responses that the semantic cache may reuse, with the embeddings of their questions: one row per entry."""
 
     table: ClassVar[str] = "semantic_cache"
 
@@ -317,7 +317,7 @@ class SemanticCacheEntry(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetEntry(Row):
-    """Money lent to a worker under a cap, and its outcome: one row per lease, event and sequence."""
+    """Budget leased to a worker under a cap, and its settlement: one row per lease, event and sequence."""
 
     table: ClassVar[str] = "budget_entries"
 
@@ -341,4 +341,4 @@ LANDING_RECORDS: dict[str, type[Row]] = {
         BudgetEntry, Batch, SemanticCacheEntry, Assignment, Comparison, Gate, Promotion,
     )
 }  # fmt: skip
-"""Landing table name to its record type."""
+"""Maps each landing table to its row type."""

@@ -1,4 +1,4 @@
-"""Row types of scores, labels and evaluation results; `assay.records` has the others, and all by table."""
+"""Row types of scores, labels and evaluation results; `assay.records` has the other row types and maps tables to types."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Score(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment(Row):
-    """Predictions that people label, and how they were sampled: one row per assignment."""
+    """Predictions assigned to people for labeling, and how they were sampled: one row per assignment."""
 
     table: ClassVar[str] = "annotations_queue"
 
@@ -196,7 +196,7 @@ class Gate(Row):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion(Row):
-    """The version of a task that serves a stage: one row per promotion."""
+    """The version of a task that is in use at a stage: one row per promotion."""
 
     table: ClassVar[str] = "stages"
 

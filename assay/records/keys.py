@@ -1,7 +1,7 @@
-"""Keys by which records, predictions and requests are held together in memory.
+"""Keys that identify records, clusters, predictions and requests in memory.
 
-Each compares, sorts and hashes as the tuple of its fields. `text` is the form that is hashed where the hash decides
-something, so its bytes never change.
+A key compares, sorts and hashes like the tuple of its fields. `text` is the form that enters stable hashes, so its
+bytes must never change.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class RecordKey(NamedTuple):
-    """A record: tenants may use the same record ids."""
+    """Key of a record; different tenants may use the same record id."""
 
     tenant_id: str
     record_id: str
@@ -22,7 +22,7 @@ class RecordKey(NamedTuple):
 
 
 class ClusterKey(NamedTuple):
-    """A cluster of records: tenants may use the same names of clusters."""
+    """Key of a cluster of records; different tenants may use the same cluster id."""
 
     tenant_id: str
     cluster_id: str
@@ -34,7 +34,7 @@ class ClusterKey(NamedTuple):
 
 
 class PredictionKey(NamedTuple):
-    """A prediction within a run."""
+    """Key of a prediction within a run."""
 
     tenant_id: str
     record_id: str
@@ -42,7 +42,7 @@ class PredictionKey(NamedTuple):
 
 
 class InputKey(NamedTuple):
-    """A record with the hash of its input: equal keys mean the same record with the same input."""
+    """Key of a record and the hash of its input; equal keys mean the same record with the same input."""
 
     tenant_id: str
     record_id: str
@@ -50,12 +50,12 @@ class InputKey(NamedTuple):
 
     @property
     def record(self) -> RecordKey:
-        """The record."""
+        """Key of the record, without its input."""
         return RecordKey(self.tenant_id, self.record_id)
 
 
 class RequestPlace(NamedTuple):
-    """A request of a run, in the order in which requests are made: position of its record in the input, and epoch."""
+    """Place of a request in the order of a run: the position of its record in the input, then the epoch."""
 
     position: int
     epoch: int

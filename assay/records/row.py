@@ -7,12 +7,12 @@ from datetime import date, datetime
 from typing import ClassVar
 
 JsonText = str
-"""A JSON document as text, the form in which the warehouse takes a JSON column."""
+"""A JSON document as text, the form in which the warehouse accepts a value of a JSON column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Fields of every landing row."""
+    """Base class of the row types, with the fields of every landing row."""
 
     table: ClassVar[str]
 

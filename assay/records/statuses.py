@@ -1,10 +1,10 @@
 """Statuses, kinds and other closed lists of values in landing rows, each defined once.
 
-A member is a `str`, so rows, journals and Arrow hold the plain value. A row that is read back holds a plain `str`:
-compare with `==` or `in`, not with `is`. Reading a member off its class takes 0.1 µs in Python 3.11, so code that runs
-for every row keeps it in a constant of its module. JSON takes a member as a value; as a key it needs `.value`.
+A member is a `str`, so rows, journals and Arrow store the plain value. A row that is read back contains a plain `str`:
+compare with `==` or `in`, not with `is`. Accessing a member through its class takes 0.1 µs in Python 3.11, so code that
+runs for every row keeps it in a module constant. `orjson` accepts a member as a value; as a key it needs `.value`.
 
-Values used by one package only are defined there: `statistics.measured.Status`,
+Values that only one package uses are defined in that package: `statistics.measured.Status`,
 `statistics.labeled_sample.SamplingDesign`, `inference.endpoint.failures.FailureKind`.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class Stage(StrEnum):
-    """How far a task is rolled out."""
+    """Rollout stage of a task."""
 
     SHADOW = "shadow"
     BETA = "beta"
@@ -29,14 +29,14 @@ class OnInconclusive(StrEnum):
 
 
 class RunEventKind(StrEnum):
-    """`runs.event`; a run without a finished row was killed or still runs."""
+    """Values of the column `runs.event`; a run without a `finished` row was killed or is still running."""
 
     STARTED = "started"
     FINISHED = "finished"
 
 
 class RunStatus(StrEnum):
-    """`runs.status`."""
+    """Values of the column `runs.status`."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -45,16 +45,16 @@ class RunStatus(StrEnum):
 
 
 class UnfinishedRunStatus(StrEnum):
-    """Status that a command reports of a run that has not finished; it never lands."""
+    """Status that a command reports for an unfinished run; never landed."""
 
     SUBMITTED = "submitted"
     """The provider is processing its batches."""
     ANSWERED = "answered"
-    """Its predictions have landed, its scores have not."""
+    """Its predictions are landed, its scores are not."""
 
 
 class RunPurpose(StrEnum):
-    """`runs.purpose`."""
+    """Values of the column `runs.purpose`."""
 
     SCORE = "score"
     EVAL = "eval"
@@ -64,7 +64,7 @@ class RunPurpose(StrEnum):
 
 
 class GoldenSplit(StrEnum):
-    """`golden_cases.split`."""
+    """Values of the column `golden_cases.split`."""
 
     DEV = "dev"
     """May be shown to the model."""
@@ -73,7 +73,7 @@ class GoldenSplit(StrEnum):
 
 
 class Population(StrEnum):
-    """`records.population`, and the input that selects it."""
+    """Values of the column `records.population`, and the input that selects each population."""
 
     GOLDEN_DEV = "golden:dev"
     GOLDEN_GATE = "golden:gate"
@@ -81,7 +81,7 @@ class Population(StrEnum):
 
 
 class RejectionReason(StrEnum):
-    """`rejected_records.reason`."""
+    """Values of the column `rejected_records.reason`."""
 
     MISSING_ID = "missing_id"
     DUPLICATE_ID = "duplicate_id"
@@ -97,7 +97,7 @@ class RejectionReason(StrEnum):
 
 
 class CallPurpose(StrEnum):
-    """`responses.purpose`."""
+    """Values of the column `responses.purpose`."""
 
     ANSWER = "answer"
     REPAIR = "repair"
@@ -106,7 +106,7 @@ class CallPurpose(StrEnum):
 
 
 class CallStatus(StrEnum):
-    """`responses.status`."""
+    """Values of the column `responses.status`."""
 
     OK = "ok"
     INVALID_OUTPUT = "invalid_output"
@@ -116,7 +116,7 @@ class CallStatus(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """`responses.finish_reason`: the reason that generation ended, in terms of the OpenAI API; others may be added."""
+    """Values of the column `responses.finish_reason`: why generation ended, named as in the OpenAI API; not exhaustive."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -126,14 +126,14 @@ class FinishReason(StrEnum):
 
 
 class Billing(StrEnum):
-    """`responses.billing`: unknown for a call that timed out or was interrupted."""
+    """Values of the column `responses.billing`; `unknown` for a call that timed out or was interrupted."""
 
     KNOWN = "known"
     UNKNOWN = "unknown"
 
 
 class PredictionStatus(StrEnum):
-    """`predictions.status`."""
+    """Values of the column `predictions.status`."""
 
     OK = "ok"
     REPAIRED = "repaired"
@@ -145,11 +145,11 @@ class PredictionStatus(StrEnum):
 
 
 ANSWERED = frozenset({PredictionStatus.OK, PredictionStatus.REPAIRED})
-"""Statuses of predictions with a valid output of a model."""
+"""Statuses of predictions that have a valid model output."""
 
 
 class AnswerSource(StrEnum):
-    """`predictions.answer_source`."""
+    """Values of the column `predictions.answer_source`."""
 
     WIRE = "wire"
     EXACT_CACHE = "exact_cache"
@@ -158,13 +158,13 @@ class AnswerSource(StrEnum):
 
 
 class SpanStatus(StrEnum):
-    """`assay.status` of a request that has no prediction; it never lands."""
+    """Values of the span attribute `assay.status` for requests without a prediction; never landed."""
 
     STOPPED = "stopped"
 
 
 class ScoreStatus(StrEnum):
-    """`scores.status`: four separate states, none of which is a value of 0."""
+    """Values of the column `scores.status`: four separate states, none of which means a value of 0."""
 
     SCORED = "scored"
     UNSCORED = "unscored"
@@ -173,7 +173,7 @@ class ScoreStatus(StrEnum):
 
 
 class ScorerKind(StrEnum):
-    """`scores.scorer_kind`."""
+    """Values of the column `scores.scorer_kind`."""
 
     CHECK = "check"
     JUDGE = "judge"
@@ -181,14 +181,14 @@ class ScorerKind(StrEnum):
 
 
 class BudgetEvent(StrEnum):
-    """`budget_entries.event`: a lease grew, or ended."""
+    """Values of the column `budget_entries.event`: `reserve` if a lease grew, `settle` if it ended."""
 
     RESERVE = "reserve"
     SETTLE = "settle"
 
 
 class BatchState(StrEnum):
-    """`batches.state` in the order of a batch's life cycle; each state is a row of its own."""
+    """Values of the column `batches.state`, in the order of a batch's life cycle; each state is a separate row."""
 
     INTENT = "intent"
     SUBMITTED = "submitted"
@@ -198,7 +198,7 @@ class BatchState(StrEnum):
 
 
 class ProviderBatchStatus(StrEnum):
-    """`batches.provider_status`: how a batch ended at the provider."""
+    """Values of the column `batches.provider_status`: how a batch ended at the provider."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -207,41 +207,41 @@ class ProviderBatchStatus(StrEnum):
 
 
 class AssignmentEvent(StrEnum):
-    """`annotations_queue.event`: open to anyone, or assigned to one person."""
+    """Values of the column `annotations_queue.event`: open to anyone, or assigned to one person."""
 
     OPEN = "open"
     ASSIGNED = "assigned"
 
 
 class AssignmentRole(StrEnum):
-    """`annotations_queue.role`: adjudicate if annotators disagreed."""
+    """Values of the column `annotations_queue.role`; `adjudicate` resolves a disagreement of annotators."""
 
     LABEL = "label"
     ADJUDICATE = "adjudicate"
 
 
 class SamplePurpose(StrEnum):
-    """`annotations_queue.purpose`: estimates rest on calibration samples, never on triage."""
+    """Values of the column `annotations_queue.purpose`; estimates use calibration samples, never triage samples."""
 
     CALIBRATION = "calibration"
     TRIAGE = "triage"
 
 
 class RuleKind(StrEnum):
-    """Kind of a gate rule; each states the meaning of the rule's threshold."""
+    """Kind of a gate rule, which determines what the rule's threshold means."""
 
     LOWER_BOUND = "lower_bound"
     """A rate of at least the threshold."""
     NO_REGRESSION = "no_regression"
-    """Candidate minus champion above minus the threshold."""
+    """The candidate's rate minus the champion's is greater than minus the threshold."""
     COST_PER_CORRECT = "cost_per_correct"
     """At most the threshold in USD per correct prediction."""
     LATENCY = "latency"
-    """At least this share of predictions final within the SLA's time."""
+    """At least this share of predictions completed within the SLA's latency."""
     JUDGE_CALIBRATED = "judge_calibrated"
-    """Agreement κ of judge and people of at least the threshold, on at least `n_min` labels."""
+    """Agreement (κ) of the judge with human labels of at least the threshold, on at least `n_min` labels."""
     GOLDEN_CASES = "golden_cases"
-    """At least this number of cases, and at least `n_min` in each slice of `covering`."""
+    """At least this number of cases, and at least `n_min` in each slice listed in `covering`."""
 
 
 class RuleState(StrEnum):
@@ -256,7 +256,7 @@ class RuleState(StrEnum):
 
 
 class RuleDecision(StrEnum):
-    """`gates.decision`."""
+    """Values of the column `gates.decision`."""
 
     PASS = "PASS"
     FAIL = "FAIL"

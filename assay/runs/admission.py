@@ -1,4 +1,4 @@
-"""Admits an input to a run: snapshot, gate, landed records. No model is called."""
+"""Admits an input to a run: takes a snapshot, applies the input gate, lands the records. No model is called."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CHUNK_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Admitting:
-    """Receivers of an admission's progress: `report` gets the rows read so far, `seen` the start of the run."""
+    """Receivers of an admission's progress: `report` gets the number of rows read, `seen` the start of the run."""
 
     report: Callable[[int], None]
     seen: RunObserver
@@ -63,12 +63,12 @@ class Admission:
 
 
 def admit(context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]) -> Admission:
-    """Returns a run whose records are landed, ready for requests; `report` gets the rows read so far.
+    """Returns a run whose records are landed; `report` is called with the number of rows read so far.
 
     Raises:
         UsageError: the input as a whole cannot be read.
         InputRejected: too many rows were rejected; the rejected rows are landed with their reasons.
-        ServiceUnreachable: the warehouse does not respond; no model was called, start again.
+        ServiceUnreachable: the warehouse does not respond; no model was called, and the run can be started again.
     """
     facts = facts_of(task, options)
     with observe_run(context, facts, "admit") as seen:
@@ -86,7 +86,7 @@ def _admit(
     except InputRejected:
         raise
     except BaseException:
-        # Without its `started` row the run cannot be found again, so its snapshot would be of no use.
+        # Without its `started` row the run cannot be found again, so its snapshot would be useless.
         shutil.rmtree(run.snapshot.directory, ignore_errors=True)
         raise
 
@@ -95,7 +95,7 @@ def _admit(
 def previewed(
     context: StageContext, task: Task, options: RunOptions, *, report: Callable[[int], None]
 ) -> Iterator[Run]:
-    """A run over the present input for the block only: nothing is landed, and the snapshot is deleted at the end.
+    """A run over the current input, for the block only: nothing is landed, and the snapshot is deleted at the end.
 
     Raises:
         UsageError: the input as a whole cannot be read.
@@ -156,14 +156,14 @@ def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObse
         seen.run_finished(started, finished)
         raise InputRejected(
             f"{reason}\nNothing was sent.",
-            next_step=f"the table rejected_records names each row under run {run.run_id}.",
+            next_step=f"see the rows of run {run.run_id} in the table rejected_records.",
             run_id=run.run_id,
         )
     return Admission(run, records, rejected, decision.message if decision.warned else None)
 
 
 def _why_stopped(run: Run, decision: GateDecision, *, records: int, failures: int) -> str | None:
-    """Returns the reason why the run must not continue, None when it may."""
+    """Returns the reason that the run must not continue; None if it may."""
     if not decision.passed:
         return decision.message
     if records == 0 or failures > run.rules.max_rejected_share * run.snapshot.rows_read:
@@ -178,8 +178,8 @@ def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
         cases = tuple(case for case in task.cases if golden[2] in (None, case.split))
         if not cases:
             raise UsageError(
-                f"Task '{task.name}' has no golden cases for {spec!r}: expected tasks/{task.name}/cases.jsonl",
-                next_step="give --input.",
+                f"Task '{task.name}' has no golden cases for {spec!r}",
+                next_step=f"add cases to tasks/{task.name}/cases.jsonl, or pass --input.",
             )
         source = GoldenSource(cases, label=golden_label(task, spec))
     else:
@@ -190,15 +190,15 @@ def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
 
 
 def _refuse_batch_of_turns(task: Task) -> None:
-    """Returns when no request of the task waits for the result of another.
+    """Checks that no request of the task depends on the result of another.
 
     Raises:
         UsageError: its rows are turns of conversations.
     """
     if task.spec.input.conversation is not None:
         raise UsageError(
-            f"--batch for task '{task.name}': expected independent rows, found turns of conversations "
-            "(`input.conversation`), each of which needs the predictions before it",
+            f"--batch is not supported for task '{task.name}': its rows are turns of conversations "
+            "(`input.conversation`), and each turn needs the predictions of earlier turns",
             next_step="run without --batch.",
         )
 

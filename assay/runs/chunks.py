@@ -1,4 +1,4 @@
-"""Iterates in chunks."""
+"""Splits an iterable into chunks."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ class LandedPrediction:
 
     @property
     def place(self) -> RequestPlace:
-        """The place of the request that it answers."""
+        """Place of the prediction's request."""
         return RequestPlace(self.record.position, self.prediction["epoch"])
 
     @property
     def output(self) -> dict[str, Any] | None:
-        """The output, masked; None where there is none."""
+        """The masked output; None if the prediction has none."""
         written = self.prediction["output"]
         parsed: dict[str, Any] | None = orjson.loads(written) if isinstance(written, str) else written
         return parsed

@@ -1,6 +1,6 @@
 """The masked records of a run, in the order of the input.
 
-Masking is deterministic, so each stage makes the same masked record from the snapshot; no unmasked value is stored.
+Masking is deterministic, so each stage derives the same masked records from the snapshot; no unmasked value is landed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXPECTED_PREFIX = "expected:"
 @quick_init
 @dataclass(frozen=True, slots=True)
 class MaskedRecord:
-    """One record after masking; `placeholders` map back to the originals and never leave the process."""
+    """One record after masking; `placeholders` maps them to the originals and never leaves the process."""
 
     position: int
     record_id: str
@@ -46,13 +46,13 @@ class MaskedRecord:
 
     @property
     def masked_entities(self) -> int:
-        """Number of originals that were replaced."""
+        """Number of distinct values that were replaced."""
         return len(self.placeholders)
 
 
 @dataclass(frozen=True, slots=True)
 class MaskingError:
-    """A record that could not be masked with certainty; it is not processed further."""
+    """A record that could not be masked; it is not processed further."""
 
     position: int
     record_id: str
@@ -71,7 +71,7 @@ class RecordMasker:
     def records(
         self, *, wanted: Callable[[int], bool] | None = None, shard: Shard = WHOLE
     ) -> Iterator[MaskedRecord | MaskingError]:
-        """Every admitted row of the snapshot, masked, by position; only the shard's rows, at `wanted` positions."""
+        """Yields the shard's admitted rows, masked, in order of position; if given, `wanted` selects the positions."""
         for row in self._run.snapshot.records(holds=None if shard == WHOLE else shard.holds):
             if wanted is not None and not wanted(row.position):
                 continue
@@ -85,7 +85,7 @@ class RecordMasker:
             return MaskingError(row.position, row.record_id, str(error))
 
     def mask_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
-        """Returns the fields of an example, masked independently of a record."""
+        """Returns the fields of a few-shot example, masked independently of any record."""
         return self.masker.mask(fields).texts
 
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
@@ -113,10 +113,10 @@ class RecordMasker:
 def mask_pair(
     guard: Masker, fields: Mapping[str, str], expected: Mapping[str, Any] | None
 ) -> tuple[Masked, dict[str, Any] | None]:
-    """Masks fields and expected value together, so that equal values get one placeholder.
+    """Masks the fields and the expected value together, so that equal values share a placeholder.
 
     Raises:
-        MaskingFailed: neither of the two may be used.
+        MaskingFailed: one of them cannot be masked; neither may be used.
     """
     leaves = {f"{EXPECTED_PREFIX}{number:06}": str(leaf) for number, leaf in enumerate(_leaves(expected))}
     masked = guard.mask({**fields, **leaves})
@@ -136,7 +136,7 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _with_leaves(value: Any, texts: Iterator[str]) -> Any:
-    """Returns the value with the next text for each leaf; a number without a finding stays a number."""
+    """Returns the value with the next text for each leaf; a number in which nothing was masked stays a number."""
     if isinstance(value, Mapping):
         return {name: _with_leaves(item, texts) for name, item in value.items()}
     if isinstance(value, list | tuple):

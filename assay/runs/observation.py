@@ -1,6 +1,6 @@
 """Observes the stages of a run: opens its spans and its log, and closes both when the stage ends.
 
-Each process of a run opens its own spans and log; the ids make the spans of all processes one tree.
+Each process of a run opens its own spans and log; the trace ids combine the spans of all processes into one trace.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LOGS = ("logs", "runs")
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Receiver of a stage's progress: `events` for its log, `requests` for the engine, None when it is not traced."""
+    """Observer of a stage: `events` writes its log; `requests` is the engine's tracing, None if it is not traced."""
 
     events: Events
     tracing: Tracing
 
     @property
     def requests(self) -> RequestTracing | None:
-        """Tracing that is passed to the engine."""
+        """Tracing that is passed to the engine; None if the run is not traced."""
         return self.tracing.per_request
 
     def run_started(self, started: RunEvent) -> None:
-        """Logs that the run is admitted: its first line."""
+        """Logs that the run was admitted."""
         self.events.emit(
             "run_started",
             task=started.task,
@@ -58,7 +58,7 @@ class RunObserver:
         )
 
     def run_finished(self, started: RunEvent, finished: RunEvent) -> None:
-        """Logs the end of the run, and exports its root span, from admission until now."""
+        """Logs the end of the run, and exports its root span, which starts at admission."""
         end = RunEnd(
             started_at=started.occurred_at,
             ended_at=finished.occurred_at,
@@ -80,7 +80,7 @@ class RunObserver:
 
 
 UNOBSERVED = RunObserver(NoEvents(), NoTracing())
-"""A stage that is not observed."""
+"""Observer that records nothing."""
 
 
 @contextmanager
@@ -89,10 +89,10 @@ def observe_run(
 ) -> Iterator[RunObserver]:
     """Observes the block as a stage of the run (`admit`, `answer`, `score`) or one shard of it; exceptions propagate.
 
-    Leaving the block takes at most 5 s, even when the span collector does not respond.
+    Leaving the block takes at most 5 s, even if the span collector does not respond.
 
     Raises:
-        UsageError: spans are configured and their exporter is not installed.
+        UsageError: trace export is configured, but the exporter is not installed.
     """
     settings = context.settings
     urls = {name: provider.base_url for name, provider in context.providers.items()}
@@ -112,7 +112,7 @@ def observe_run(
 
 @contextmanager
 def _lines(events: Events, stage: str, *, shard: int | None) -> Iterator[None]:
-    """Logs the stage's first and last line."""
+    """Logs the start and the end of the stage."""
     began = time.monotonic()
     error_type: str | None = None
     events.emit("stage_started", stage=stage, shard=shard)

@@ -1,4 +1,4 @@
-"""Progress of a run: counted as results arrive, sampled for display.
+"""Progress of a run: counts results as they arrive, and samples them for display.
 
 Counting costs a few additions per row and reads no clock; everything else happens when a snapshot is taken.
 """
@@ -18,17 +18,20 @@ from assay.inference.request import RequestResult
 from assay.records.statuses import ANSWERED, AnswerSource
 
 PACE_SECONDS = 15.0
-"""Time constant of the pace: an event this long ago has the weight 1/e."""
+"""Time constant of the pace, in seconds: an event this long ago has a weight of 1/e."""
 MOST_LANES = 8
 MINUTE, HOUR = 60, 3600
 LONGEST_S = 100 * 24 * HOUR
-"""A longer estimate is shown as unknown."""
+"""Longest estimate of the remaining time that is shown; a longer one counts as unknown."""
 REUSED = AnswerSource.REUSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressSnapshot:
-    """A run at one moment; `left_s` is None while unknown, `spent_usd` and `cap_usd` are None without a budget."""
+    """State of a run at one moment.
+
+    `left_s` is None while it is unknown; `spent_usd` is None without a budget, `cap_usd` without a cap.
+    """
 
     done: int
     total: int
@@ -46,7 +49,7 @@ class ProgressSnapshot:
 
 @dataclass
 class Pace:
-    """Rows per second as a moving average: a stall or a change of speed shows within half a minute."""
+    """Rows per second as a moving average, which shows a stall or a change of speed within half a minute."""
 
     now: float
     done: int = 0
@@ -54,7 +57,7 @@ class Pace:
     _weight: float = 0.0
 
     def at(self, done: int, now: float) -> float:
-        """Returns the pace at `now` with `done` rows; the first sample counts by itself, and no sample counts twice."""
+        """Returns the pace at `now`, after `done` rows in total; a second sample at the same time changes nothing."""
         elapsed = now - self.now
         if elapsed > 0:
             fresh = 1 - math.exp(-elapsed / PACE_SECONDS)
@@ -109,7 +112,7 @@ class RunProgress:
             _count(self.errors, prediction.error_type or prediction.status)
 
     def snapshot(self) -> ProgressSnapshot:
-        """Returns the run as it is now; call it from one thread at a time."""
+        """Returns the current state of the run; call it from one thread at a time."""
         done = self.done
         pace = self._pace.at(done, self.clock())
         spent, cap = self._budget() if self._budget is not None else (None, None)
@@ -131,7 +134,7 @@ class RunProgress:
     def _lanes_now(self) -> Mapping[str, LaneState]:
         try:
             return dict(self._lanes())
-        except RuntimeError:  # another thread added a lane during the read: the next sample has it
+        except RuntimeError:  # another thread added a lane during the read: the next sample includes it
             return {}
 
 
@@ -155,7 +158,7 @@ def sampling(progress: RunProgress, show: Callable[[ProgressSnapshot], None], *,
 
 
 def run_line(snapshot: ProgressSnapshot) -> str:
-    """Formats everything about the run except its lanes, in one line."""
+    """Formats the state of the run, except its lanes, in one line."""
     left = "" if snapshot.left_s is None or snapshot.done >= snapshot.total else f"{duration(snapshot.left_s)} left"
     parts = [
         f"{snapshot.done:,} of {snapshot.total:,}",
@@ -170,7 +173,7 @@ def run_line(snapshot: ProgressSnapshot) -> str:
 
 
 def lane_lines(snapshot: ProgressSnapshot) -> list[str]:
-    """Formats one line for each lane in use, the busiest first, eight at most."""
+    """Formats one line per lane in use, busiest first, at most eight."""
     busiest = sorted(snapshot.lanes.items(), key=lambda item: (-item[1].in_flight, item[0]))
     return [f"{lane}: {_lane(state)}" for lane, state in busiest[:MOST_LANES]]
 

@@ -1,4 +1,4 @@
-"""Statements about one run: its start, counts, totals, versions and predictions."""
+"""SQL statements about one run: its start, counts, totals, versions and predictions."""
 
 from __future__ import annotations
 

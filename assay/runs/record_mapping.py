@@ -1,6 +1,6 @@
 """Maps an input row to a record of the task: fields, expected value, slices, tenant and subject.
 
-It maps both kinds of input: source rows by the columns of `task.yml`, and cases of the golden set.
+Maps both kinds of input: source rows, according to the columns in `task.yml`, and cases of the golden set.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def input_rules(task: Task) -> InputRules:
 
 
 def turn_columns(spec: InputSpec) -> TurnColumns | None:
-    """Returns the columns that make rows turns of conversations, None for a task without them."""
+    """Returns the columns for the conversation and the turn of a row; None if the task has no conversations."""
     stated = spec.conversation
     return TurnColumns(conversation=stated.id, turn=stated.turn, tenant=spec.tenant) if stated else None
 
@@ -129,7 +129,7 @@ def map_case(cells: Mapping[str, Any]) -> InputRecord:
 
 
 def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
-    """Maps a source row by the task's columns."""
+    """Maps a source row according to the columns in `task.yml`."""
     spec = task.spec.input
     expected = {name: cells.get(column) for name, column in spec.expected.items()}
     turns = turn_columns(spec)
@@ -147,7 +147,7 @@ def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
 
 
 def as_text(value: object) -> str:
-    """Returns a cell as the prompt shows it: text unchanged, null as empty text, structures as JSON."""
+    """Returns a cell as it appears in the prompt: text unchanged, null as empty text, structures as JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -162,7 +162,7 @@ def _optional(cells: Mapping[str, Any], column: str | None) -> str | None:
 
 
 class NaturallyKeyed(Source):
-    """Another source with an added id column: the keyed hash of the columns that together identify a row."""
+    """Wraps a source and adds an id column: a keyed hash of the natural-key columns."""
 
     def __init__(self, source: Source, key_columns: tuple[str, ...], *, hash_key: bytes) -> None:
         super().__init__(source.label)
@@ -188,7 +188,7 @@ class NaturallyKeyed(Source):
 
 
 class Limited(Source):
-    """The first rows of another source."""
+    """Limits a wrapped source to its first rows."""
 
     def __init__(self, source: Source, limit: int) -> None:
         super().__init__(source.label)

@@ -21,12 +21,12 @@ from assay.tasks.task import Task
 
 
 def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> Run:
-    """Returns an interrupted run as it was: same task version, same snapshot.
+    """Returns an interrupted run with the task version and the snapshot it was started with.
 
     Raises:
-        UsageError: the run does not exist, its snapshot is missing or differs, or its task or input has changed since.
+        UsageError: the run does not exist, its snapshot is missing or differs, or its task or input has changed.
     """
-    run = _as_it_stood(project, run_id, by_row=True)
+    run = _reopened(project, run_id, by_row=True)
     if input_spec is not None and input_spec != input_of(run.task, run.options):
         raise UsageError(
             f"Run {run_id} was started with {input_of(run.task, run.options)!r}, not {input_spec!r}",
@@ -37,15 +37,15 @@ def reopen(project: Project, run_id: str, *, input_spec: str | None = None) -> R
 
 
 def join(project: Project, run_id: str) -> Run:
-    """A run of which this worker processes a shard; another process has just reopened it and checked its source.
+    """Returns a run of which this worker processes a shard; another process has reopened it and checked its source.
 
     Raises:
         UsageError: this machine cannot read the run's snapshot, or the snapshot or the task differs.
     """
-    return _as_it_stood(project, run_id, by_row=False)
+    return _reopened(project, run_id, by_row=False)
 
 
-def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
+def _reopened(project: Project, run_id: str, *, by_row: bool) -> Run:
     row = find_run(project.warehouse, run_id)
     options = options_from(row)
     task = project.task(row["task"], variant=row["variant"])
@@ -54,7 +54,7 @@ def _as_it_stood(project: Project, run_id: str, *, by_row: bool) -> Run:
     verify(snapshot, by_row=by_row)
     if snapshot.manifest_hash != row["manifest_hash"]:
         raise UsageError(
-            f"The input snapshot of run {run_id} is not the one it was started with", next_step="start a new run."
+            f"The input snapshot of run {run_id} differs from the one it was started with", next_step="start a new run."
         )
     run = Run(
         facts=facts_of(task, options, run_id=run_id),
@@ -77,21 +77,21 @@ def _snapshot(context: StageContext, run_id: str) -> InputSnapshot:
     directory = context.snapshot_dir(run_id)
     if not directory.is_dir():
         raise UsageError(
-            f"Input snapshot {directory} is gone: expected it on the machine that started the run, or in the "
-            "folder that ASSAY_SHARED_DIR names on all machines",
-            next_step="mount that folder here, or start a new run.",
+            f"Input snapshot {directory} does not exist on this machine",
+            next_step="resume on the machine that started the run, set ASSAY_SHARED_DIR to a folder that all machines "
+            "share, or start a new run.",
         )
     return open_snapshot(directory)
 
 
 def _same_version(task: Task, row: dict[str, Any]) -> None:
     for what, now, then in (
-        ("the inference version", task.versions.inference, row["inference_version"]),
-        ("the golden set", task.versions.golden_set, row["golden_set_version"]),
+        ("inference version", task.versions.inference, row["inference_version"]),
+        ("golden set", task.versions.golden_set, row["golden_set_version"]),
     ):
         if now != then:
             raise UsageError(
-                f"Task '{task.name}' changed since run {row['run_id']} began ({what}: {then} then, {now} now)",
+                f"Task '{task.name}' has changed since run {row['run_id']} started ({what}: {then} then, {now} now)",
                 next_step="start a new run; predictions that are still valid are reused.",
             )
 
@@ -102,6 +102,6 @@ def _same_source(context: StageContext, task: Task, options: RunOptions, snapsho
     source = _source(context, task, options)
     if source.fingerprint() != snapshot.fingerprint:
         raise UsageError(
-            f"{snapshot.source_label} changed since the run began: a resume would mix two inputs",
-            next_step="put the file back, or start a new run; predictions of unchanged rows are reused.",
+            f"{snapshot.source_label} has changed since the run started; a resume would mix two inputs",
+            next_step="restore the file, or start a new run; predictions of unchanged rows are reused.",
         )

@@ -26,7 +26,7 @@ FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LAT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Options of a run; `input` is a source, `golden`, `golden:dev` or `golden:gate`, or None for the task's own."""
+    """Options of a run; `input` is a source, `golden`, `golden:dev` or `golden:gate`; None is the task's own."""
 
     data_date: date
     input: str | None = None
@@ -48,11 +48,11 @@ class RunOptions:
             ("budget", self.budget_usd, 0),
         ):
             if value is not None and not least <= value < math.inf:
-                raise UsageError(f"--{name} is {value}: expected at least {least}", next_step="correct it.")
+                raise UsageError(f"--{name} is {value}: expected at least {least}.")
         if self.input is not None and not self.input.strip():
             raise UsageError(
                 "--input is empty: expected a file, a table or a SQL query",
-                next_step="omit it for the task's own input.",
+                next_step="omit it to use the task's own input.",
             )
         if self.reuse is not None:
             oldest_reused(self.reuse, now=datetime.now(UTC))
@@ -81,7 +81,7 @@ class Run:
 
     @property
     def window(self) -> dict[str, object]:
-        """Parameters that every statement about this run takes."""
+        """Query parameters of every statement about this run."""
         return {"run_id": self.facts.run_id, "data_date": self.facts.data_date}
 
     def columns(self, tenant_id: str = DEFAULT_TENANT) -> dict[str, Any]:
@@ -90,18 +90,18 @@ class Run:
 
     @property
     def reuse(self) -> str:
-        """The reuse policy: the option, else the task's; runs that measure the present never reuse."""
+        """The reuse policy: the option, or the task's; shadow, canary and latency runs never reuse predictions."""
         if self.purpose in FRESH_PURPOSES:
             return "never"
         return self.options.reuse or self.task.spec.reuse
 
     def reuse_since(self, now: datetime) -> datetime | None:
-        """Returns the time of the oldest prediction that may be reused, or None when none may be."""
+        """Returns the time of the oldest prediction that may be reused; None if none may be reused."""
         return oldest_reused(self.reuse, now=now)
 
 
 def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
-    """Returns the time of the oldest prediction that the reuse policy allows, or None when it allows none.
+    """Returns the time of the oldest prediction that the policy allows to reuse; None if it allows none.
 
     Raises:
         UsageError: the policy is none of `always`, `never`, `within N hours`, `within N days`.
@@ -112,9 +112,7 @@ def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
         return EVER
     match = REUSE.fullmatch(policy)
     if not match:
-        raise UsageError(
-            f"reuse is {policy!r}: expected always, never, or `within N hours|days`", next_step="correct it."
-        )
+        raise UsageError(f"reuse is {policy!r}: expected one of `always`, `never`, `within N hours`, `within N days`.")
     try:
         return max(EVER, now - timedelta(**{match[2]: int(match[1])}))
     except OverflowError:  # before the earliest date that Python can represent
@@ -122,17 +120,17 @@ def oldest_reused(policy: str, *, now: datetime) -> datetime | None:
 
 
 def input_of(task: Task, options: RunOptions) -> str:
-    """The source of the run: the option, else the task's own, else its golden set."""
+    """The source of the run: the option, or the task's own input, or its golden set."""
     return options.input or task.spec.input.source or "golden"
 
 
 def uses_golden_set(task: Task, options: RunOptions) -> bool:
-    """True when the run's input is the task's golden set, or a split of it."""
+    """True if the run's input is the task's golden set, or a split of it."""
     return GOLDEN.fullmatch(input_of(task, options)) is not None
 
 
 def golden_label(task: Task, split: str) -> str:
-    """Returns the name of the golden set, or of a split of it, in its current version, as in `runs.input_source`."""
+    """Returns the name and version of the golden set or of a split, as in `runs.input_source`."""
     return f"{split}@{task.versions.golden_set}"
 
 
@@ -142,7 +140,7 @@ def rules_of(task: Task, *, is_golden: bool) -> InputRules:
 
 
 def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> RunFacts:
-    """Returns the facts of a new run, or of the given one."""
+    """Returns the facts of a new run, or of the run with the given id."""
     return RunFacts(
         run_id=run_id or new_id(),
         task=task.name,
@@ -155,5 +153,5 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
 
 
 def purpose_of(task: Task, options: RunOptions) -> RunPurpose:
-    """Returns `eval` over a golden set, else `score`, unless the options state a purpose."""
+    """Returns the purpose in the options; by default `eval` for a golden set and `score` for other input."""
     return options.purpose or (RunPurpose.EVAL if uses_golden_set(task, options) else RunPurpose.SCORE)

@@ -27,14 +27,14 @@ def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
     row = next(iter(warehouse.stream(RUN_STARTED.sql, {"run_id": run_id})), None)
     if row is None:
         raise UsageError(
-            f"No run '{run_id}' in {warehouse.landing}.runs: expected the id that `assay run` printed",
-            next_step=f'`assay query "select run_id, task, occurred_at from {warehouse.landing}.runs"` lists them.',  # noqa: S608 - advice for a person
+            f"Run '{run_id}' does not exist in {warehouse.landing}.runs",
+            next_step=f'pass the id that `assay run` printed; `assay query "select run_id, task, occurred_at from {warehouse.landing}.runs"` lists them.',  # noqa: S608 - text of a message
         )
     return row
 
 
 def options_json(options: RunOptions) -> str:
-    """Returns the options as they are stored with the run."""
+    """Returns the options as JSON, as stored with the run."""
     return orjson.dumps(asdict(options), option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -88,7 +88,7 @@ def finished_row(started: RunEvent, *, status: RunStatus, predictions: int, call
 
 
 def row_of(kept: dict[str, Any]) -> RunEvent:
-    """Returns a stored `runs` row as a record."""
+    """Returns a row of `runs` as a `RunEvent`."""
     names = [name for name in RunEvent.__dataclass_fields__ if name in kept]
     values = {name: kept[name] for name in names}
     values["config"] = orjson.dumps(kept["config"]).decode() if not isinstance(kept["config"], str) else kept["config"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assay.errors import UsageError
 
 HASH_DIGITS = 15
-"""Hex digits of the hash that are used: 60 bits fit a signed 64-bit integer, as the warehouse needs."""
+"""Number of hexadecimal digits of the hash that are used: 60 bits, which fit the warehouse's 64-bit integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Shard:
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
             raise UsageError(
-                f"Shard {self.index} of {self.count}: expected a number from 0 to one less than the number of shards."
+                f"Shard index {self.index} is out of range: expected 0 to {self.count - 1} (number of shards: {self.count})."
             )
 
     def holds(self, key: str) -> bool:
-        """True when the record or conversation with that id belongs to this shard."""
+        """True if the record or conversation with that id belongs to this shard."""
         if self.count == 1:
             return True
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -37,7 +37,7 @@ class Shard:
 
     @property
     def parameters(self) -> dict[str, object]:
-        """Parameters that every statement about a shard takes beside the run's own."""
+        """Query parameters of statements about a shard, in addition to those of the run."""
         return {"shard": self.index, "shards": self.count}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Counts, tokens and cost of a run, read from what landed."""
+"""Counts, tokens and cost of a run, read from the landing tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The outcome of a run, counted in the warehouse; costs in USD, None where a model has no price.
+    """The outcome of a run, counted in the warehouse; costs in USD, None if a model has no price.
 
-    Calls, tokens and cost are those of the predictions; the cost of judging is separate.
+    Calls, tokens and cost are those of the predictions; calls and cost of judges are separate.
     """
 
     run_id: str
@@ -44,7 +44,7 @@ class RunSummary:
 
 
 def summarize(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
-    """Returns the run's counts, tokens and cost as the warehouse holds them now."""
+    """Returns the run's counts, tokens and cost as they are in the warehouse now."""
     return summary_of(
         warehouse, run, row_of(find_run(warehouse, run.run_id)), run_counts(warehouse, run), status=status
     )

@@ -1,4 +1,4 @@
-"""Settings: reads and validates the environment; all other code receives values."""
+"""Settings, read from the environment and validated; all other code receives them as values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from assay.errors import UsageError
 from assay.settings.hash_key import hash_key
 from assay.settings.traces import TraceSettings, trace_settings
 
-# Set before Arrow is loaded: its own allocator keeps freed memory, up to 60 MB in a run; the system's returns it.
+# Set before Arrow is loaded: its default allocator keeps up to 60 MB of freed memory in a run; the system's does not.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 ENVIRONMENTS = ("dev", "staging", "prod")
@@ -38,7 +38,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Execution of a run's steps in Dagster; a Celery worker without a heartbeat for `lost_after_s` counts as lost."""
+    """How Dagster executes a run's steps; a Celery worker without a heartbeat for `lost_after_s` seconds counts as lost."""
 
     executor: str = "in_process"
     broker: str | None = field(default=None, repr=False)
@@ -48,12 +48,12 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Values for the engine.
+    """Settings of a process.
 
-    `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's own; the local stack sets both. `hash_key`
-    keys every hash of personal values and never leaves the process. `redis_url` is None if one process has the rate
-    limits to itself; it may contain a password. `month_budget_usd` is the maximum spending of all runs in a calendar
-    month (UTC), None without a cap.
+    `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's endpoints; the local stack sets both.
+    `hash_key` is the key for all hashes of personal values and never leaves the process. `redis_url` is None if
+    processes do not share rate limits; it may contain a password. `month_budget_usd` is the maximum spending of all
+    runs in a calendar month (UTC); None means no cap.
     """
 
     root: Path
@@ -81,12 +81,12 @@ class Settings:
 
     @property
     def dagster_home(self) -> Path:
-        """Folder of Dagster's own configuration."""
+        """Folder of Dagster's configuration."""
         return self.stated_dagster_home or self.state_dir / "dagster"
 
     @property
     def state_dir(self) -> Path:
-        """Folder of this machine's own state: data of the local stack, logs, journals."""
+        """Folder of this machine's state: data of the local stack, logs, journals."""
         return self.root / ".assay"
 
     @property
@@ -96,7 +96,7 @@ class Settings:
 
     @property
     def is_local(self) -> bool:
-        """True if the warehouse is an emulator, which takes no credentials."""
+        """True if the warehouse is an emulator, which needs no credentials."""
         return self.bigquery_endpoint is not None
 
     def dataset(self, name: str) -> str:
@@ -138,7 +138,7 @@ TELEMETRY_OFF = {
 
 
 def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None = None) -> Settings:
-    """Settings of this process, from `ASSAY_*` variables and the project folder around `cwd`.
+    """Settings of this process, from `ASSAY_*` variables and the project folder that contains `cwd`.
 
     Raises:
         UsageError: a variable has an invalid value, or no project folder is found.
@@ -150,8 +150,8 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
     local = project == LOCAL_PROJECT
     if local and name == "prod":
         raise UsageError(
-            "ASSAY_ENV is 'prod' but ASSAY_PROJECT is not set: expected the project id of the production warehouse",
-            next_step="set ASSAY_PROJECT.",
+            "ASSAY_ENV is 'prod' but ASSAY_PROJECT is not set",
+            next_step="set it to the Google Cloud project id of the production warehouse.",
         )
     ports = Ports(
         bigquery_rest=_port(env, "ASSAY_PORT_BIGQUERY_REST", 9050),
@@ -182,18 +182,18 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
 
 
 def process_environment(settings: Settings) -> dict[str, str]:
-    """This process's environment with the same settings set explicitly, for a child process."""
+    """This process's environment with all settings set explicitly, for a child process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**inherited, **settings.child_environment()}
 
 
 def export_environment(settings: Settings) -> None:
-    """Sets the settings in this process's own environment, for libraries that start child processes."""
+    """Writes the settings to this process's environment, for libraries that start child processes."""
     os.environ.update(settings.child_environment())
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy for the URL by this process's environment (HTTPS_PROXY, NO_PROXY, …); None without one."""
+    """The proxy for the URL, from this process's environment (HTTPS_PROXY, NO_PROXY, …); None if there is none."""
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return None
@@ -201,20 +201,20 @@ def proxy_for(url: str) -> str | None:
 
 
 def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
-    """The project folder: ASSAY_ROOT, or else the nearest parent folder with `tasks/` and `providers.yml`."""
+    """The project folder: ASSAY_ROOT, or the nearest folder from `cwd` upward with `tasks/` and `providers.yml`."""
     if stated := environ.get("ASSAY_ROOT"):
         if not _is_project(Path(stated)):
             raise UsageError(
                 f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml",
-                next_step="correct it, or unset it.",
+                next_step="set it to a project folder, or unset it.",
             )
         return Path(stated).resolve()
     for folder in (cwd, *cwd.parents):
         if _is_project(folder):
             return folder.resolve()
     raise UsageError(
-        f"No Assay project around {cwd}: expected a folder with tasks/ and providers.yml",
-        next_step="change into the project or set ASSAY_ROOT.",
+        f"{cwd} is not in an Assay project, which is a folder with tasks/ and providers.yml",
+        next_step="change to a project folder, or set ASSAY_ROOT.",
     )
 
 
@@ -223,15 +223,15 @@ def _is_project(folder: Path) -> bool:
 
 
 def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
-    """Both endpoints of the warehouse, or None for Google's own; never a mix, which would split reads and writes."""
+    """Both endpoints of the warehouse, or None twice for Google's; a mix would split reads and writes."""
     names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
     rest, grpc = (env.get(name) or None for name in names)
     if local:
         return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
     if (rest is None) != (grpc is None):
         raise UsageError(
-            f"One of {' and '.join(names)} is set: expected both for an emulator, or none for BigQuery",
-            next_step="set or unset both.",
+            f"Only one of {' and '.join(names)} is set",
+            next_step="set both to use an emulator, or unset both to use BigQuery.",
         )
     return rest, grpc
 
@@ -240,10 +240,10 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
     for name in ("ASSAY_REDIS_URL", "REDIS_URL"):
         if url := env.get(name):
             if not url.startswith(("redis://", "rediss://", "unix://")):
-                # The value is not shown: it may hold a password.
+                # The value is not shown, because it may contain a password.
                 raise UsageError(
-                    f"{name} is not a Redis URL: expected redis://host:port/db, rediss:// or unix://",
-                    next_step="correct it.",
+                    f"{name} is not a Redis URL: expected redis://HOST:PORT/DB, rediss://… or unix://…",
+                    next_step="change it, or unset it to run without Redis.",
                 )
             return url
     return None
@@ -255,8 +255,8 @@ def _workers(env: Mapping[str, str]) -> WorkerSettings:
     backend = env.get("ASSAY_CELERY_BACKEND") or _redis_url(env)
     if executor == "celery" and (broker is None or backend is None):
         raise UsageError(
-            "ASSAY_DAGSTER_EXECUTOR is 'celery' without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND",
-            next_step="set them.",
+            "ASSAY_DAGSTER_EXECUTOR is 'celery', but the broker or the backend is not set",
+            next_step="set REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND.",
         )
     lost_after_s = _integer(env, "ASSAY_CELERY_LOST_AFTER", 120)
     if not 5 <= lost_after_s <= DAY_SECONDS:
@@ -269,12 +269,12 @@ def _shared(env: Mapping[str, str]) -> Path | None:
         return None
     if not Path(stated).is_absolute() or not Path(stated).is_dir():
         raise UsageError(
-            f"ASSAY_SHARED_DIR is {stated!r}: expected the full path of a folder that every worker sees",
-            next_step="mount it, or correct it.",
+            f"ASSAY_SHARED_DIR is {stated!r}: expected the absolute path of an existing folder",
+            next_step="mount the folder that all workers share, or change the path.",
         )
     if not env.get("ASSAY_HASH_KEY"):
         raise UsageError(
-            "ASSAY_SHARED_DIR is set and ASSAY_HASH_KEY is not: expected one key for all machines, because they must recognize the same records",
+            "ASSAY_SHARED_DIR is set but ASSAY_HASH_KEY is not; all machines need the same key to recognize the same records",
             next_step="set it from your secret manager.",
         )
     return Path(stated)
@@ -314,7 +314,8 @@ def _amount(env: Mapping[str, str], name: str) -> Decimal | None:
         return None
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
         raise UsageError(
-            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50", next_step="correct it, or unset it."
+            f"{name} is {value!r}: expected an amount in USD such as 250 or 99.50",
+            next_step="change it, or unset it for no cap.",
         )
     return Decimal(value)
 

@@ -1,4 +1,4 @@
-"""Key of all hashes of personal values: a secret from the environment, or else a random key of the project."""
+"""Key of all hashes of personal values: a secret from the environment, or a random key of the project."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ KEY_BYTES = 32
 
 
 def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
-    """The configured key, or else the project's own, created on first use.
+    """The configured key, or the project's own key, which is created on first use.
 
     Raises:
-        UsageError: a key is required and not set, too short, or its file cannot be read or created.
+        UsageError: a key is required but not set, the key is too short, or its file cannot be read or created.
     """
     if stated := env.get("ASSAY_HASH_KEY"):
         if len(stated) < KEY_BYTES:
@@ -28,7 +28,7 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
         return stated.encode()
     if required:
         raise UsageError(
-            "ASSAY_HASH_KEY is not set: expected your own secret in prod, where it keys every hash",
+            "ASSAY_HASH_KEY is not set; in prod it is required, because it is the key for all hashes",
             next_step="set it from your secret manager.",
         )
     path = root / ".assay" / "hash_key"
@@ -36,18 +36,19 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
         key = path.read_bytes() if path.exists() else _new_hash_key(path)
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read or made: {error.strerror}", next_step="fix its permissions, or set ASSAY_HASH_KEY."
+            f"{path} cannot be read or created: {error.strerror}",
+            next_step="fix its permissions, or set ASSAY_HASH_KEY.",
         ) from error
     if len(key) < KEY_BYTES:
         raise UsageError(
-            f"{path} holds {len(key)} bytes: expected at least {KEY_BYTES}",
-            next_step="restore it from a copy, or remove it (hashes of earlier runs then no longer match).",
+            f"{path} has {len(key)} bytes: expected at least {KEY_BYTES}",
+            next_step="restore it from a backup, or remove it (new hashes will not match those of earlier runs).",
         )
     return key
 
 
 def _new_hash_key(path: Path) -> bytes:
-    """A new key of this project; of several processes that create one, the first wins, and none reads a partial key."""
+    """Creates the project's key; if several processes do so at once, the first wins, and none reads a partial key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:

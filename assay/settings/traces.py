@@ -21,7 +21,7 @@ TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class TraceParent:
-    """The span that started this process, in the terms of W3C Trace Context."""
+    """The parent span of this process, as defined by W3C Trace Context."""
 
     trace_id: int
     span_id: int
@@ -30,7 +30,7 @@ class TraceParent:
 
 @dataclass(frozen=True, slots=True)
 class TraceSettings:
-    """Tracing settings from the standard variables of OpenTelemetry; `endpoint` None is off.
+    """Tracing settings from the standard variables of OpenTelemetry; without an `endpoint`, tracing is off.
 
     `sample` is the share of a run's requests that are traced, from 0 to 1.
     """
@@ -42,7 +42,7 @@ class TraceSettings:
 
 
 def trace_settings(env: Mapping[str, str]) -> TraceSettings:
-    """Tracing settings by the standard variables; with an endpoint, unset variables leave tracing on.
+    """Tracing settings from the standard variables; with an endpoint, tracing is on unless a variable turns it off.
 
     Raises:
         UsageError: a variable has an invalid value.
@@ -58,7 +58,7 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
         raise UsageError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL: expected http://HOST:PORT or https://…",
-            next_step="correct it, or unset it.",
+            next_step="change it, or unset it to turn tracing off.",
         )
     name = (
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
@@ -67,8 +67,8 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
     )
     if (env.get(name) or "http/protobuf") != "http/protobuf":
         raise UsageError(
-            f"{name} is {env[name]!r}: expected http/protobuf, which collectors take on port 4318",
-            next_step="correct it, or unset it.",
+            f"{name} is {env[name]!r}: expected http/protobuf, which collectors accept on port 4318",
+            next_step="set it to http/protobuf, or unset it.",
         )
     parent, sampler = _traceparent(env.get("TRACEPARENT", "")), env.get("OTEL_TRACES_SAMPLER") or SAMPLERS[0]
     if sampler not in SAMPLERS:
@@ -82,7 +82,7 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
 
 
 def _traceparent(text: str) -> TraceParent | None:
-    """The parent span; None without one, or if the text is not as in https://www.w3.org/TR/trace-context/."""
+    """The parent span; None if the text is empty or does not follow https://www.w3.org/TR/trace-context/."""
     match = TRACEPARENT.fullmatch(text.strip())
     if match is None or match[1] == "ff" or not int(match[2], 16) or not int(match[3], 16):
         return None

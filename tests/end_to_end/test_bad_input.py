@@ -112,11 +112,11 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "variant": (["--variant", "nope"], "has no variant 'nope': expected default"),
     "input_empty": (["--input", ""], "--input is empty"),
     "input_missing": (["--input", "nope.csv"], "Input file 'nope.csv' does not exist"),
-    "input_words": (["--input", "whatever"], "Input 'whatever' is not understood"),
+    "input_words": (["--input", "whatever"], "Input 'whatever' is not recognized"),
     "input_table": (["--input", "dev_landing.nope"], "nope was not found"),
     "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in an existing, writable folder"),
-    "resume_empty": (["--resume", ""], "No run ''"),
-    "resume_unknown": (["--resume", "nope"], "No run 'nope' in dev_landing.runs"),
+    "resume_empty": (["--resume", ""], "Run '' does not exist"),
+    "resume_unknown": (["--resume", "nope"], "Run 'nope' does not exist in dev_landing.runs"),
     "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs beside --resume"),
     "unknown": (["--nonsense"], "No such option '--nonsense'"),
 }
@@ -192,7 +192,7 @@ def test_a_warehouse_without_tables_is_told_with_the_command_that_makes_them(pla
 
 
 ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
-    "no_project": ({"ASSAY_ROOT": ""}, "No Assay project around"),
+    "no_project": ({"ASSAY_ROOT": ""}, "is not in an Assay project"),
     "a_wrong_root": ({"ASSAY_ROOT": "/no/such/folder"}, "ASSAY_ROOT is '/no/such/folder'"),
     "an_unknown_environment": ({"ASSAY_ENV": "production"}, "ASSAY_ENV is 'production': expected one of dev, staging"),
     "prod_without_a_project": ({"ASSAY_ENV": "prod"}, "ASSAY_PROJECT is not set"),

@@ -174,7 +174,7 @@ def test_scrub_leaves_no_number_and_no_way_back() -> None:
 
 
 def test_anything_that_goes_wrong_fails_closed_without_quoting_the_text() -> None:
-    with pytest.raises(MaskingFailed, match="TypeError on one of the texts 'body'") as failure:
+    with pytest.raises(MaskingFailed, match=r"\(TypeError\) for one of the texts 'body'") as failure:
         MASKER.mask({"body": ["ann@x.com"]})  # type: ignore[dict-item]
     assert "ann" not in str(failure.value)
     assert failure.value.__cause__ is None
@@ -204,7 +204,7 @@ def test_a_card_stays_no_phone_when_cards_are_not_masked() -> None:
 
 
 def test_an_unknown_entity_is_refused_by_name() -> None:
-    with pytest.raises(UsageError, match="'PERSON' is not known: expected any of EMAIL_ADDRESS"):
+    with pytest.raises(UsageError, match="'PERSON' is unknown: expected any of EMAIL_ADDRESS"):
         MaskingRules(entities=("PERSON",))
 
 

@@ -94,9 +94,9 @@ def test_rows_are_cut_where_the_csv_module_cuts_them(desk: Desk) -> None:
         (b"", "is empty"),
         (b"\n\n", "blank lines"),
         (b"id,n\n", "has no rows"),
-        (b"id,n,id\n1,2,3\n", "more than once: 'id'"),
+        (b"id,n,id\n1,2,3\n", "duplicate column names: 'id'"),
         (b"id,n\n1,a\x00b\n", "NUL byte in line 2"),
-        (b'id,n\n1,a\n2,"b\n3,c\n', "opens a quote in the row at line 3"),
+        (b'id,n\n1,a\n2,"b\n3,c\n', "has a quote in the row at line 3"),
         ("id,n\n1,a\n".encode("utf-16"), "is UTF-16"),
         ("id,größe\n1,a\n".encode("latin-1"), "iconv -f WINDOWS-1252"),
         (b"id,n\r1,a\r2,b\r", "carriage return in its header"),
@@ -112,5 +112,5 @@ def test_a_file_that_grows_while_it_is_read_is_refused(desk: Desk) -> None:
     rows = source.rows()
     next(rows)
     desk.write("a.csv", "id\n1\n2\n3\n")
-    with pytest.raises(UsageError, match="changed while it was read"):
+    with pytest.raises(UsageError, match="changed while it was being read"):
         list(rows)

@@ -33,7 +33,7 @@ def test_a_value_of_a_type_that_cannot_be_judged_breaks_the_expectation_and_othe
     assert {one.index: one.explanation for one in found} == {
         0: "expect_column_values_to_be_between does not hold for column 'n'",
         1: "expect_column_values_to_be_between cannot validate values of type str in column 'n'; "
-        "cells of CSV and TSV are text: match a pattern, or give the input as Parquet",
+        "cells of CSV and TSV are text: match a pattern, or provide the input as Parquet",
     }
 
 
@@ -48,7 +48,7 @@ def test_a_row_that_breaks_two_expectations_is_named_once_by_the_first() -> None
 
 
 def test_kwargs_that_great_expectations_refuses_are_named_before_a_row_is_read() -> None:
-    with pytest.raises(UsageError, match=r"expect_column_values_to_match_regex.*is not accepted"):
+    with pytest.raises(UsageError, match=r"expect_column_values_to_match_regex.*is invalid"):
         suite("expect_column_values_to_match_regex", regex=["a"], no_such_option=1)
 
 

@@ -31,7 +31,7 @@ def test_a_share_over_the_limit_does_not_pass(desk: Desk) -> None:
 def test_no_record_left_does_not_pass_at_any_share(desk: Desk) -> None:
     decision = decide(desk.spool(desk.write("a.csv", "id\n1\n1\n")), rules(1.0))
     assert not decision.passed
-    assert "no record is left" in decision.message
+    assert "no records remain" in decision.message
 
 
 def test_the_message_names_counts_positions_and_the_file_but_no_content(desk: Desk) -> None:

@@ -23,11 +23,11 @@ def expectation(kind: str, **kwargs: object) -> dict[str, object]:
         ({"max_cell_bytes": 0}, "at least 1"),
         (
             {"expectations": (expectation("expect_column_mean_to_be_between", column="n"),)},
-            "validates each row by itself",
+            "validates each row independently",
         ),
         (
             {"expectations": (expectation("expect_column_values_to_be_unique", column="n"),)},
-            "validates each row by itself",
+            "validates each row independently",
         ),
         ({"expectations": (expectation("expect_column_values_to_be_null"),)}, "no 'column'"),
         ({"expectations": ({"type": "expect_column_values_to_be_null"},)}, "no kwargs"),
@@ -44,11 +44,11 @@ def test_a_missing_column_is_named_with_those_found_and_the_nearest() -> None:
     with pytest.raises(UsageError) as refused:
         require_columns(("id", "Text ", "chanel"), rules, label="a.csv")
     assert "a.csv has no column 'text', 'channel': found 'id', 'Text ', 'chanel'" in str(refused.value)
-    assert "nearest to 'text' is 'Text '; nearest to 'channel' is 'chanel'" in str(refused.value)
+    assert "the closest match for 'text' is 'Text '; the closest match for 'channel' is 'chanel'" in str(refused.value)
 
 
 def test_a_header_with_another_delimiter_is_recognised() -> None:
-    with pytest.raises(UsageError, match="the header holds ';'"):
+    with pytest.raises(UsageError, match="the header contains ';'"):
         require_columns(("id;text",), InputRules(record_id="id"), label="a.csv")
 
 

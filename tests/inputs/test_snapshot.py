@@ -129,7 +129,7 @@ def test_nesting_beyond_what_python_follows_costs_its_row_alone(desk: Desk, reas
 
 def test_a_missing_column_is_refused_before_anything_is_written(desk: Desk) -> None:
     desk.write("a.csv", "id,txt\n1,a\n")
-    with pytest.raises(UsageError, match="nearest to 'text' is 'txt'"):
+    with pytest.raises(UsageError, match="closest match for 'text' is 'txt'"):
         desk.spool("a.csv", required_columns=("text",))
     assert not (desk.root / "snapshots").exists()
 
@@ -194,7 +194,7 @@ def test_progress_is_reported_chunk_by_chunk(desk: Desk) -> None:
 
 def test_a_snapshot_is_never_written_twice(desk: Desk) -> None:
     snapshot = desk.spool(desk.write("a.csv", "id\n1\n"))
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         spool(
             desk.open("a.csv"),
             InputRules(record_id="id"),
@@ -231,7 +231,7 @@ def test_a_killed_spool_leaves_no_snapshot(desk: Desk) -> None:
     killed = subprocess.run([sys.executable, "-c", program, str(desk.root)], timeout=60, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert [path.suffix for path in desk.root.iterdir() if path.is_dir()] == [".partial"]
-    with pytest.raises(UsageError, match="is gone"):
+    with pytest.raises(UsageError, match="does not exist"):
         open_snapshot(desk.root / "run")
 
 

@@ -55,7 +55,7 @@ def test_values_of_the_warehouse_reach_the_snapshot_as_json(desk: Desk) -> None:
 def test_a_value_that_json_cannot_hold_costs_its_row_alone(desk: Desk) -> None:
     rows = list(desk.open("raw.t", ListQuery([{"id": 1, "n": object()}, {"id": 2, "n": "\ud800"}, {"id": 3}])).rows())
     assert [row.reason for row in rows] == ["unreadable_row", "undecodable_text", None]
-    assert rows[0].explanation == "expected values that JSON can hold, found one of type object"
+    assert rows[0].explanation == "expected values that JSON can represent, found one of type object"
 
 
 def test_a_query_without_rows_is_refused(desk: Desk) -> None:
@@ -66,13 +66,13 @@ def test_a_query_without_rows_is_refused(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("ticket.csv", "does not exist.*found beside it: tickets.csv"),
+        ("ticket.csv", "does not exist.*files in that folder: tickets.csv"),
         ("notes.txt", "does not exist"),
         ("in/tickets", "does not exist"),
         ("tickets.csv.gz", "does not exist"),
-        ("drop table x", "is not understood"),
-        ("a`b.c", "is not understood"),
-        ("", "is not understood"),
+        ("drop table x", "is not recognized"),
+        ("a`b.c", "is not recognized"),
+        ("", "is not recognized"),
         ("raw.tickets", "needs a warehouse"),
         ("select 1 as id", "needs a warehouse"),
         ("folder.csv", "is a folder"),

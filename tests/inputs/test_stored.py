@@ -34,7 +34,7 @@ def test_an_opened_snapshot_is_the_one_that_was_made(snapshot: InputSnapshot) ->
 
 
 def test_a_snapshot_that_is_gone_is_refused(desk: Desk) -> None:
-    with pytest.raises(UsageError, match=r"run-9 is gone.*start a new run"):
+    with pytest.raises(UsageError, match=r"run-9 does not exist.*start a new run"):
         open_snapshot(desk.root / "run-9")
 
 
@@ -75,7 +75,7 @@ def test_a_rejection_taken_back_is_noticed(snapshot: InputSnapshot) -> None:
     table = pq.read_table(path)
     path.unlink()
     pq.write_table(table.slice(0, 1), path)
-    with pytest.raises(UsageError, match=r"rejected\.parquet is not the file that was written"):
+    with pytest.raises(UsageError, match=r"rejected\.parquet differs from the file that was written"):
         verify(snapshot)
 
 
@@ -88,7 +88,7 @@ def test_a_manifest_of_other_rows_is_noticed(snapshot: InputSnapshot) -> None:
 
 def test_a_damaged_file_is_refused_when_it_is_read(snapshot: InputSnapshot) -> None:
     replace(snapshot.directory / "rows.parquet", b"PAR1")
-    with pytest.raises(UsageError, match=r"rows\.parquet is gone or damaged"):
+    with pytest.raises(UsageError, match=r"rows\.parquet is missing or damaged"):
         list(snapshot.records())
 
 

@@ -109,5 +109,5 @@ def test_every_row_comes_once_and_a_fraction_of_them_is_held_at_a_time(desk: Des
 
 
 def test_a_folder_that_cannot_be_made_is_told(desk: Desk) -> None:
-    with pytest.raises(UsageError, match=r"cannot be put in order \(FileNotFoundError\): expected 128MB"):
+    with pytest.raises(UsageError, match=r"cannot be sorted \(FileNotFoundError\): this needs 128MB"):
         next(turn_pieces(spooled(desk, [("a", 1)]), scratch=desk.root / "no" / "folder"))

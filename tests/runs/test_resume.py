@@ -81,7 +81,7 @@ def test_a_finished_run_can_be_reopened_and_asks_nothing(bench: Bench, model: Mo
 def test_a_changed_input_file_is_refused_and_the_right_one_taken(bench: Bench, name: str) -> None:
     run_id = interrupted(bench, name)
     bench.place.rows("in.csv", TWENTY[:19])
-    refused(bench, run_id, r"in\.csv changed since the run began")
+    refused(bench, run_id, r"in\.csv has changed since the run started")
     bench.place.rows("in.csv", TWENTY)
     assert bench.go_on(run_id).predictions == 20
 
@@ -101,7 +101,7 @@ def test_another_input_is_refused(bench: Bench, name: str) -> None:
 def test_a_snapshot_that_is_gone_is_refused(bench: Bench, name: str) -> None:
     run_id = interrupted(bench, name)
     shutil.rmtree(snapshot_of(bench.place, run_id))
-    refused(bench, run_id, r"Input snapshot .* is gone: .* start a new run")
+    refused(bench, run_id, r"Input snapshot .* does not exist on this machine; .* start a new run")
 
 
 @pytest.mark.parametrize("file", ["rows.parquet", "rejected.parquet", "manifest.json"])
@@ -121,21 +121,21 @@ def test_a_snapshot_of_another_run_is_refused(bench: Bench, name: str) -> None:
     other = bench.admit(name, input=place.rows("other.csv", numbered_rows(20, start=100))).run_id
     shutil.rmtree(snapshot_of(place, run_id))
     snapshot_of(place, other).rename(snapshot_of(place, run_id))
-    refused(bench, run_id, "is not the one it was started with")
+    refused(bench, run_id, "differs from the one it was started with")
 
 
 @pytest.mark.parametrize(
     ("edits", "what"),
     [
-        ({"prompt": "Now: {{ text }}"}, "the inference version"),
-        ({"parameters": {"temperature": 1, "max_tokens": 60}}, "the inference version"),
+        ({"prompt": "Now: {{ text }}"}, "inference version"),
+        ({"parameters": {"temperature": 1, "max_tokens": 60}}, "inference version"),
         ({"cases": [{"case_id": "c", "split": "dev", "input": {"text": "t"}}]}, "the golden set"),
     ],
 )
 def test_a_changed_task_is_refused_with_what_changed(bench: Bench, name: str, edits: dict[str, Any], what: str) -> None:
     run_id = interrupted(bench, name)
     bench.place.task(name, **edits)
-    refused(bench, run_id, rf"Task '{name}' changed since run {run_id} began \({what}: ")
+    refused(bench, run_id, rf"Task '{name}' has changed since run {run_id} started \({what}: ")
 
 
 def test_a_changed_threshold_does_not_stop_a_resume(bench: Bench, name: str) -> None:
@@ -145,7 +145,7 @@ def test_a_changed_threshold_does_not_stop_a_resume(bench: Bench, name: str) -> 
 
 
 def test_an_unknown_run_is_named_with_how_to_find_runs(bench: Bench) -> None:
-    refused(bench, "nosuchrun", r"No run 'nosuchrun' in dev_landing\.runs: .*from dev_landing\.runs")
+    refused(bench, "nosuchrun", r"Run 'nosuchrun' does not exist in dev_landing\.runs; .*from dev_landing\.runs")
 
 
 def test_a_run_stopped_at_the_door_cannot_be_resumed_past_it(bench: Bench, model: ModelEndpoint, name: str) -> None:

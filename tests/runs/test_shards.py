@@ -38,5 +38,5 @@ def test_the_whole_run_is_one_shard() -> None:
 
 @pytest.mark.parametrize(("index", "count"), [(1, 1), (-1, 2), (2, 2), (0, 0)])
 def test_there_is_no_shard_beyond_the_last(index: int, count: int) -> None:
-    with pytest.raises(UsageError, match=rf"Shard {index} of {count}"):
+    with pytest.raises(UsageError, match=rf"Shard index {index} is out of range"):
         Shard(index, count)

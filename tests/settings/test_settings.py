@@ -54,7 +54,7 @@ def test_a_project_of_one_s_own_means_bigquery(root: Path) -> None:
 
 @pytest.mark.parametrize("one", ["ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT"])
 def test_one_endpoint_of_two_would_split_reads_and_writes_and_is_refused(root: Path, one: str) -> None:
-    with pytest.raises(UsageError, match="expected both for an emulator, or none for BigQuery"):
+    with pytest.raises(UsageError, match="set both to use an emulator, or unset both to use BigQuery"):
         loaded(root, ASSAY_PROJECT="acme-data", **{one: "127.0.0.1:1"})
 
 
@@ -99,13 +99,13 @@ def test_processes_that_start_together_get_the_same_hash_key(root: Path) -> None
 def test_a_damaged_hash_key_is_told_and_not_replaced(root: Path) -> None:
     (root / ".assay").mkdir()
     (root / ".assay" / "hash_key").write_bytes(b"half")
-    with pytest.raises(UsageError, match="hash_key holds 4 bytes: expected at least 32"):
+    with pytest.raises(UsageError, match="hash_key has 4 bytes: expected at least 32"):
         loaded(root)
 
 
 def test_a_hash_key_that_cannot_be_made_is_told(root: Path) -> None:
     (root / ".assay").write_text("a file where the folder should be")
-    with pytest.raises(UsageError, match="cannot be read or made"):
+    with pytest.raises(UsageError, match="cannot be read or created"):
         loaded(root)
 
 
@@ -140,7 +140,7 @@ def test_the_project_is_the_nearest_folder_upwards(root: Path) -> None:
 
 
 def test_no_project_around_is_told_with_what_makes_one(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"expected a folder with tasks/ and providers\.yml"):
+    with pytest.raises(UsageError, match=r"which is a folder with tasks/ and providers\.yml"):
         load_settings({}, cwd=tmp_path)
 
 
@@ -207,7 +207,7 @@ def test_celery_takes_redis_for_its_broker_and_its_results_unless_told(root: Pat
 
 
 def test_celery_without_a_broker_is_refused(root: Path) -> None:
-    with pytest.raises(UsageError, match="without a broker and a backend: expected REDIS_URL"):
+    with pytest.raises(UsageError, match="the broker or the backend is not set; set REDIS_URL"):
         loaded(root, ASSAY_DAGSTER_EXECUTOR="celery")
 
 
@@ -230,10 +230,10 @@ def test_a_shared_folder_holds_what_all_workers_must_see(root: Path, tmp_path: P
 
 
 def test_a_shared_folder_that_this_machine_does_not_see_is_refused(root: Path) -> None:
-    with pytest.raises(UsageError, match=r"ASSAY_SHARED_DIR is .*: expected the full path of a folder"):
+    with pytest.raises(UsageError, match=r"ASSAY_SHARED_DIR is .*: expected the absolute path of an existing folder"):
         loaded(root, ASSAY_SHARED_DIR=str(root / "absent"), ASSAY_HASH_KEY=KEY)
 
 
 def test_several_machines_need_one_hash_key(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="expected one key for all machines"):
+    with pytest.raises(UsageError, match="all machines need the same key"):
         loaded(root, ASSAY_SHARED_DIR=str(tmp_path))

@@ -1,1 +1,1 @@
-"""Runs by the provider's Batch API."""
+"""Runs through a provider's Batch API."""

@@ -1,7 +1,7 @@
-"""A run by batch: sends open requests, collects finished batches, reports open ones.
+"""A run through a Batch API: sends open requests, collects finished batches, reports open ones.
 
-No call here waits for a provider's batch to end. Requests without a response from their batch are sent online by the
-ordinary pass over requests without a prediction, or by another batch.
+Only `wait_for_batches` waits for a provider's batch to end. Requests that got no response from their batch are sent
+online by the request stage, or in another batch.
 """
 
 from __future__ import annotations
@@ -33,40 +33,40 @@ POLL_FIRST_SECONDS = 5.0
 
 
 def submit_batches(context: StageContext, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
-    """Puts every open request of the run that may go by batch into one, as far as budget and provider allow.
+    """Sends every open request of the run that can be batched, within the budget and the provider's limits.
 
-    Requests that a batch included and returned no response for are left to the online pass; `again` sends them once
-    more. A request is also left to it when its routes are a cascade, its provider has no Batch API, or it does not fit
-    a file.
+    Requests that got no response from a batch are left to the online pass; with `again`, they are batched once more. A
+    request is also left to the online pass if its routes are a cascade, its provider has no Batch API, or it does not
+    fit into a file.
 
     Raises:
         ServiceUnreachable: the warehouse or a provider does not respond; resume later, nothing is sent twice.
-        UsageError: a provider refuses a batch, or another process has the run's batches.
+        UsageError: a provider rejects a batch, or another process is working on the run's batches.
     """
     with open_batch_session(context, run, tools) as session:
         settle_intents(session)
         Sender(session, again=again).send_all()
-        return session.ledger.stand()
+        return session.ledger.status()
 
 
 def collect_batches(context: StageContext, run: Run, *, tools: BatchDeps = TOOLS) -> BatchStatus:
     """Lands the results of finished batches; the status of each open batch is requested once, without waiting.
 
     Raises:
-        Unreachable, UsageError: as for `submit_batches`.
+        ServiceUnreachable, UsageError: as for `submit_batches`.
     """
     with open_batch_session(context, run, tools) as session:
         adopt(session)
         for batch in session.ledger.open():
             _collect(session, batch)
-        return session.ledger.stand()
+        return session.ledger.status()
 
 
 def advance_batches(context: StageContext, run: Run, *, again: bool = False, tools: BatchDeps = TOOLS) -> BatchStatus:
-    """Lands finished batches and sends unsent ones; once none is open, the rest of the run goes online.
+    """Lands finished batches and sends unsent ones; once none is open, the other requests are left to the online pass.
 
     Raises:
-        Unreachable, UsageError: as for `submit_batches`.
+        ServiceUnreachable, UsageError: as for `submit_batches`.
     """
     collect_batches(context, run, tools=tools)
     return submit_batches(context, run, again=again, tools=tools)
@@ -81,29 +81,29 @@ def wait_for_batches(
     sleep: Callable[[float], None] = time.sleep,
     tools: BatchDeps = TOOLS,
 ) -> BatchStatus:
-    """Waits until no batch of the run is open; `report` gets the status after each poll.
+    """Waits until no batch of the run is open; `report` is called with the status before each poll.
 
     Raises:
-        Unreachable, UsageError: as for `submit_batches`.
+        ServiceUnreachable, UsageError: as for `submit_batches`.
     """
-    wait_s, stand = POLL_FIRST_SECONDS, advance_batches(context, run, again=again, tools=tools)
-    while stand.open:
-        report(stand)
+    wait_s, status = POLL_FIRST_SECONDS, advance_batches(context, run, again=again, tools=tools)
+    while status.open:
+        report(status)
         sleep(wait_s)
         wait_s = min(2 * wait_s, POLL_SECONDS)
-        before, stand = stand, collect_batches(context, run, tools=tools)
-        if stand.open < before.open:  # the provider has capacity again for a batch that it could not take
-            stand = submit_batches(context, run, tools=tools)
-    return stand
+        before, status = status, collect_batches(context, run, tools=tools)
+        if status.open < before.open:  # the provider now has capacity for a batch that it could not accept
+            status = submit_batches(context, run, tools=tools)
+    return status
 
 
 def batches_running(
     context: StageContext, run_id: str, *, data_date: date, connect: Connect = connect_batches
 ) -> tuple[int, int]:
-    """Returns the number of open batches that providers still process, and of all open ones; changes nothing.
+    """Returns the number of open batches that providers are still processing, and the number of all open batches.
 
     Raises:
-        Unreachable, UsageError: as for `submit_batches`.
+        ServiceUnreachable, UsageError: as for `submit_batches`.
     """
     open_batches = [batch for batch in latest(context.warehouse, run_id, data_date).values() if batch.state in OPEN]
     return asyncio.run(_running(context, open_batches, connect)), len(open_batches)
@@ -119,7 +119,7 @@ async def _running(context: StageContext, batches: Sequence[Batch], connect: Con
 
 
 async def _runs(api: BatchApi, batch: Batch) -> bool:
-    """False for a batch that a resume can continue with: an ended one, and one that may never have been sent."""
+    """True if the provider is still processing the batch; False if it has ended or may never have been sent."""
     if batch.state != BatchState.SUBMITTED or batch.provider_batch_id is None:
         return False
     return not (await api.retrieve(batch.provider_batch_id)).has_ended

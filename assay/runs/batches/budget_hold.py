@@ -1,8 +1,8 @@
 """Budget of batches: the maximum cost of a batch is reserved under every cap from before it is sent until it is landed.
 
-A batch outlives the process that sends it, so it has its own lease on the accounts that all runs share, named by its
+A batch outlives the process that sends it, so it has its own lease on the accounts that all runs share, named after its
 chunk hash. The process that lands the batch settles the lease with the cost of its calls. While a file is being filled,
-its budget is in an ordinary worker's lease, which expires when the process dies: nothing was sent yet. A ledger that
+its budget is in an ordinary worker's lease, which expires if the process dies, because nothing was sent. A ledger that
 lost its state reads the table `batches`, whose open rows list the reserved amounts.
 """
 
@@ -23,7 +23,7 @@ from assay.runs.run import Run
 
 ZERO = Decimal(0)
 SESSION_LEASE_SECONDS = 600.0
-"""Longer than a file takes to send: the lease is not renewed meanwhile."""
+"""Longer than sending a file takes, because the lease is not renewed meanwhile."""
 REQUESTS_AHEAD = 10_000
 """Minimum number of requests that the lease covers when it grows, as far as the caps allow."""
 
@@ -37,7 +37,7 @@ class BatchBudget:
     _filling_usd: Decimal = ZERO
 
     def takes(self, estimate_usd: Decimal | None) -> bool:
-        """True when the estimate fits under every cap; it is then reserved for a file that is being filled.
+        """Reserves the estimate for the file that is being filled; returns False if it does not fit under every cap.
 
         Raises:
             ServiceUnreachable: the ledger or the warehouse does not respond; so do the other operations.
@@ -56,9 +56,9 @@ class BatchBudget:
         return True
 
     def pledge(self, batch: Batch) -> bool:
-        """True when the maximum cost of the batch is reserved until it is landed; its file's budget is then released.
+        """Reserves the maximum cost of the batch until it is landed, and releases the budget of its file.
 
-        Returns False when this process's lease has expired and others have the budget.
+        Returns False if this process's lease has expired and other processes hold the budget.
         """
         if self.lease is None:
             return True
@@ -77,9 +77,9 @@ class BatchBudget:
             self.runner.run(self.lease.settle_separately(batch.chunk_hash, paid_usd))
 
     def hold_all(self, batches: Iterable[Batch]) -> None:
-        """Reserves the budget of the batches that a provider works on, whatever the ledger holds of them.
+        """Reserves the budget of the batches that a provider is processing, regardless of the ledger's state.
 
-        A finished batch may be settled already, and a batch that is only intended is reserved as it is sent.
+        A finished batch may be settled already, and an intended batch is reserved when it is sent.
         """
         if self.lease is not None:
             for batch in batches:
@@ -102,7 +102,7 @@ def open_batch_budget(context: StageContext, run: Run, runner: asyncio.Runner) -
     """Opens the budget of the run's batches, under the run's own caps.
 
     Raises:
-        UsageError: there is a cap, and a model has no price.
+        UsageError: a cap is set, but a model has no price.
         ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)

@@ -77,7 +77,7 @@ def land_batch(session: BatchSession, batch: Batch) -> Batch:
 
 
 def _downloaded(session: BatchSession, batch: Batch) -> list[Path]:
-    """Returns the result files on disk, those with responses first."""
+    """Downloads the result files and returns their paths; the file with responses is first."""
     paths = []
     for kind, file_id in (("output", batch.output_file_id), ("errors", batch.error_file_id)):
         if file_id is not None:
@@ -116,7 +116,7 @@ def _settled(
         route=route,
         purpose=CallPurpose.ANSWER,
         attempt=1,
-        # Known before the call and equal at a second landing, as the call's own id is.
+        # Like the call's id, known before the call, and the same if the batch is landed again.
         trace_id=call_id,
         started_at=batch.submitted_at or batch.occurred_at,
         estimate_usd=share,

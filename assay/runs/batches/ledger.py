@@ -50,7 +50,7 @@ class BatchLedger:
 
     @classmethod
     def of(cls, context: StageContext, run: Run, *, events: Events | None = None) -> BatchLedger:
-        """Returns the ledger as the warehouse has it.
+        """Returns the ledger with the states in the warehouse.
 
         Raises:
             ServiceUnreachable: the warehouse does not respond.
@@ -72,13 +72,13 @@ class BatchLedger:
         return sorted(found, key=lambda batch: (batch.first_position, batch.first_epoch, batch.chunk_hash))
 
     def open_at(self, provider: str) -> int:
-        """Number of batches that the provider holds or is about to hold."""
+        """Number of the provider's open batches, including those about to be sent."""
         return sum(batch.provider == provider for batch in self.open())
 
     def holds(self, place: RequestPlace, route: RouteSpec, *, ever: bool) -> bool:
-        """True when an open batch of the route has the request, with `ever` also when a landed one had it.
+        """True if an open batch of the route contains the request; with `ever`, also if a landed batch contained it.
 
-        A batch has every request that is open between its first and its last, so these two identify all of them.
+        A batch contains all open requests between its first and its last, so these two identify all of them.
         """
         return any(
             (batch.first_position, batch.first_epoch) <= place <= (batch.last_position, batch.last_epoch)
@@ -88,8 +88,8 @@ class BatchLedger:
             and (ever or batch.state in OPEN)
         )
 
-    def stand(self) -> BatchStatus:
-        """Returns the counts."""
+    def status(self) -> BatchStatus:
+        """Returns the counts of the run's batches."""
         batches = [batch for batch in self._batches.values() if batch.state != BatchState.ABANDONED]
         waiting = [batch for batch in batches if batch.state in OPEN]
         return BatchStatus(
@@ -103,7 +103,7 @@ class BatchLedger:
         )
 
     def intend(self, chunk: Chunk, route: RouteSpec) -> Batch:
-        """Lands the intent to send the chunk; nothing is sent yet."""
+        """Records the intent to send the chunk; nothing is sent yet."""
         return self._land(
             Batch(
                 **self.run.columns(),
@@ -124,7 +124,7 @@ class BatchLedger:
         )
 
     def submitted(self, batch: Batch, found: ProviderBatch) -> Batch:
-        """Lands that the provider has the batch."""
+        """Records that the provider has accepted the batch."""
         return self._land(
             replace(
                 batch,
@@ -136,7 +136,7 @@ class BatchLedger:
         )
 
     def finished(self, batch: Batch, found: ProviderBatch) -> Batch:
-        """Lands that the provider has ended the batch."""
+        """Records that the provider has ended the batch."""
         return self._land(
             replace(
                 batch,
@@ -150,12 +150,12 @@ class BatchLedger:
         )
 
     def landed(self, batch: Batch, *, answered: int, failed: int, missing: int) -> Batch:
-        """Lands that the batch's results are in the warehouse."""
+        """Records that the batch's results are in the warehouse."""
         counts = {"lines_answered": answered, "lines_failed": failed, "lines_missing": missing}
         return self._land(replace(batch, state=BatchState.LANDED, **counts))  # type: ignore[arg-type]
 
     def abandoned(self, batch: Batch, *, reason: str) -> Batch:
-        """Lands that the batch was never sent; its requests are open again."""
+        """Records that the batch was never sent; its requests are open again."""
         return self._land(replace(batch, state=BatchState.ABANDONED, reason=reason))
 
     def _land(self, batch: Batch) -> Batch:

@@ -1,4 +1,4 @@
-"""Statements about the batches of one run."""
+"""SQL statements about the batches of one run."""
 
 from __future__ import annotations
 

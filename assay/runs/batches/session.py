@@ -1,4 +1,4 @@
-"""Session of a batch run: the ledger, the engine, and the providers' Batch APIs, for one process alone."""
+"""Session of a batch run: the ledger, the engine, and the providers' Batch APIs, for one process at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from assay.tasks.task import Task
 T = TypeVar("T")
 LOCK = "lock"
 LOOK_AGAIN_S = 20.0
-"""How long a batch that was created as its sender died may take to appear in the provider's list."""
+"""Time in seconds until the provider's list shows a batch whose sender died while creating it."""
 
 
 class BatchApi(Protocol):
@@ -53,19 +53,19 @@ class BatchApi(Protocol):
         ...
 
     async def close(self) -> None:
-        """Releases connections."""
+        """Closes connections."""
         ...
 
 
 class BatchesInUse(UsageError):
-    """Another process on this machine has the batches of the run; the next step says how to resume it."""
+    """Another process on this machine is working on the run's batches; the next step states how to resume the run."""
 
 
 def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
-    """Returns the provider's Batch API over the network; nothing is connected yet.
+    """Returns a client of the provider's Batch API; no connection is opened yet.
 
     Raises:
-        UsageError: the provider's dialect has no batches.
+        UsageError: the provider's dialect has no Batch API.
     """
     api_key = provider.api_key(settings)
     return BatchClient(provider.name, batches_of(provider).connect(base_url=provider.base_url, api_key=api_key))
@@ -75,14 +75,14 @@ def batches_of(provider: Provider) -> BatchDialect:
     """Returns the format of the provider's batch requests and results.
 
     Raises:
-        UsageError: its dialect has no batches, though the run has some with it.
+        UsageError: its dialect has no Batch API, although the run has batches at the provider.
     """
     batches = provider.dialect.batches
     if batches is None:
         raise UsageError(
-            f"Provider '{provider.name}' ({PROVIDERS_FILE}): expected a dialect with batches for the run's batches, "
-            f"found {provider.dialect.name}",
-            next_step="set `dialect` to its value when the batches were sent.",
+            f"Provider '{provider.name}' ({PROVIDERS_FILE}): the run has batches there, but the dialect "
+            f"{provider.dialect.name} has no Batch API",
+            next_step="set `dialect` to the value it had when the batches were sent.",
         )
     return batches
 
@@ -127,11 +127,11 @@ class BatchSession:
         return self.runner.run(work)
 
     async def pause(self) -> None:
-        """Waits for a provider's list to show the batch created last."""
+        """Waits until a provider's list should show the batch that was created last."""
         await self.tools.sleep(self.tools.look_again_s)
 
     def close(self) -> None:
-        """Releases connections, and budget that no batch reserves."""
+        """Closes connections, and releases budget that no batch reserves."""
         for api in self._apis.values():
             self.wait_for(api.close())
         self.money.close()
@@ -139,11 +139,11 @@ class BatchSession:
 
 @contextmanager
 def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Iterator[BatchSession]:
-    """Opens the run's session, which no other process on this machine has at the same time.
+    """Opens the run's batch session; one process on this machine can have it open at a time.
 
     Raises:
-        UsageError: another process has it, or there is a cap and a model has no price.
-        ServiceUnreachable: the warehouse does not respond, or the budget's ledger.
+        UsageError: another process has it open, or a cap is set but a model has no price.
+        ServiceUnreachable: the warehouse or the budget's ledger does not respond.
     """
     alone = _alone(batches_dir(context, run.run_id), run)
     with alone, observe_run(context, run.facts, "batch") as seen, asyncio.Runner() as runner:
@@ -161,7 +161,7 @@ def open_batch_session(context: StageContext, run: Run, tools: BatchDeps) -> Ite
 
 
 def refuse_unbatchable(context: StageContext, task: Task) -> None:
-    """Returns when a batch could be sent for the task.
+    """Checks that at least one provider of the task has a Batch API.
 
     Raises:
         UsageError: no provider of its routes has a Batch API.
@@ -169,9 +169,9 @@ def refuse_unbatchable(context: StageContext, task: Task) -> None:
     names = sorted({route.provider for route in task.spec.routes})
     if all(context.providers[name].batch is None for name in names):
         raise UsageError(
-            f"--batch for task '{task.name}': expected a `batch` block in {PROVIDERS_FILE} for "
-            f"{' or '.join(repr(name) for name in names)}, found none",
-            next_step="add it if the endpoint has a Batch API, or run without --batch.",
+            f"--batch is not supported for task '{task.name}': {PROVIDERS_FILE} has no `batch` block for "
+            f"{' or '.join(repr(name) for name in names)}",
+            next_step="add one if the endpoint has a Batch API, or run without --batch.",
         )
 
 
@@ -191,6 +191,6 @@ def _lock(lock: int, run: Run) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise BatchesInUse(
-            f"Another process on this machine works on the batches of run {run.run_id}",
-            next_step=f"wait for its end, then: assay run {run.task.name} --resume {run.run_id}",
+            f"Another process on this machine is working on the batches of run {run.run_id}",
+            next_step=f"wait until it exits, then: assay run {run.task.name} --resume {run.run_id}",
         ) from error

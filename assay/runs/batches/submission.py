@@ -1,6 +1,6 @@
-"""Sends the open requests of a run as batches, without losing or repeating one.
+"""Sends the open requests of a run as batches, without losing or repeating any.
 
-The intent is landed before a batch is sent. After a crash, an intended batch is searched at its provider by its chunk
+The intent is landed before a batch is sent. After a crash, an intended batch is looked up at its provider by its chunk
 hash; only a batch that the provider does not have is sent.
 """
 
@@ -37,7 +37,7 @@ BUDGET_USED_UP = "the budget no longer covers it"
 
 
 def adopt(session: BatchSession) -> None:
-    """Marks batches as submitted that were sent by a process that died before it could record it."""
+    """Marks batches as submitted that a process sent before it died without recording it."""
     for batch in _intended(session):
         if found := session.wait_for(session.api(batch.provider).find(batch.chunk_hash)):
             session.ledger.submitted(batch, found)
@@ -57,7 +57,7 @@ def settle_intents(session: BatchSession) -> None:
             continue
         session.money.settle(
             batch, Decimal(0)
-        )  # to be reserved again: caps may have been reached while no process held the batch
+        )  # reserved again below: a cap may have been reached while no process worked on the batch
         if session.money.takes(batch.estimate_usd):
             _submit(session, batch)
         else:
@@ -69,7 +69,7 @@ def _intended(session: BatchSession) -> list[Batch]:
 
 
 def _submit(session: BatchSession, batch: Batch) -> None:
-    """Sends the batch with its budget reserved; without budget the batch is abandoned."""
+    """Reserves budget for the batch and submits it; abandons it if the budget does not cover it."""
     path = session.ledger.path(batch)
     if not session.money.pledge(batch):
         _abandon(session, batch, reason=BUDGET_USED_UP)
@@ -88,7 +88,7 @@ def _abandon(session: BatchSession, batch: Batch, *, reason: str) -> None:
 
 @dataclass
 class Sender:
-    """One pass over the open requests; `again` also sends those that a batch included and returned no response for."""
+    """One pass over the open requests; with `again`, also those that got no response from a batch."""
 
     session: BatchSession
     again: bool = False
@@ -98,7 +98,7 @@ class Sender:
     _is_full: bool = False
 
     def send_all(self) -> None:
-        """Puts every open request that may go by batch into one, within the budget and the provider's limits.
+        """Sends every open request that can be batched, within the budget and the provider's limits.
 
         Raises:
             ServiceUnreachable: the warehouse or the provider does not respond; a resume sends intended batches.
@@ -143,7 +143,7 @@ class Sender:
         file.add(name, key=request.key, line=line, estimate_usd=estimate)
 
     def _file(self, route: RouteSpec, limits: BatchLimits, line: bytes) -> ChunkFile | None:
-        """Returns a file of the route's provider and model with space for the line; None when the line goes online."""
+        """Returns a file of the route's provider and model with space for the line; None if the request is sent online."""
         lane = (route.provider, route.model)
         if len(line) > limits.max_file_bytes:
             return None
@@ -198,6 +198,6 @@ class Sender:
 
 
 def _is_cascade(routes: Sequence[RouteSpec]) -> bool:
-    """True when a valid response of the first route may be discarded: the next route is then called immediately."""
+    """True if a valid response of the first route may be discarded, so that the next route is called immediately."""
     escalate = routes[0].escalate
     return len(routes) > 1 and (bool(escalate.checks) or escalate.confidence is not None)

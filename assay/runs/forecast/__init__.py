@@ -1,1 +1,1 @@
-"""`assay run --dry-run`: what a run would request and cost."""
+"""Forecast of a run's requests and cost, shown by `assay run --dry-run`."""

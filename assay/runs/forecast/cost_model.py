@@ -1,9 +1,9 @@
-"""Estimates the cost of a run: totals with an interval, from a sample of its requests and from earlier requests.
+"""Estimates the total cost of a run, with an interval, from a sample of its requests and from earlier requests.
 
-The cost of a request is a linear function of its size, fitted to the earlier requests; where their sizes vary too
+The cost of a request is a linear function of its size, fitted to the earlier requests; if their sizes vary too
 little for a regression, input cost is proportional to size and output cost is the earlier mean (Cochran, Sampling
 Techniques, 3rd ed., ch. 6 and 7). The interval covers the sampling of sizes, of the earlier requests, of the number of
-requests where it is not counted, and the spread of single requests. It does not cover a change in the model's behavior.
+requests if it is not counted, and the spread of single requests. It does not cover a change in the model's behavior.
 It is computed on the logarithm of the total, because costs are skewed: with log-normal output lengths (sigma 0.8) its
 coverage is 91 to 95% in simulation.
 """
@@ -24,7 +24,7 @@ LEAST_VARIATION = 0.05
 
 @dataclass(frozen=True, slots=True)
 class SampledPrompts:
-    """One record of the sample: the number of its epochs to request, and the size of each (bytes, or USD)."""
+    """One record of the sample: the number of epochs to request for it, and the size of each (in bytes or USD)."""
 
     n_requests: int
     size: float
@@ -41,7 +41,7 @@ class PastCalls:
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Number of requests to send; `variance` is 0 where they were counted."""
+    """Number of requests to send; `variance` is 0 if they were counted."""
 
     requests: float
     variance: float = 0.0
@@ -49,7 +49,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class CostRange:
-    """USD: the most likely total and its interval at `LEVEL`."""
+    """Expected total in USD, and its interval at the confidence level `LEVEL`."""
 
     expected: float
     low: float
@@ -58,7 +58,10 @@ class CostRange:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """The mean cost of a request of some size, its slope by size, its variance, and the variance of single requests."""
+    """Fitted cost of a request of a given size.
+
+    `error` is the variance of `mean`, `spread` the variance of single requests; `slope` is the change with size.
+    """
 
     mean: float
     slope: float
@@ -86,7 +89,7 @@ def count_requests(sample: Sequence[SampledPrompts], *, records: int) -> Request
 def probable_cost(
     counts: RequestCounts, sample: Sequence[SampledPrompts], past: Sequence[PastCalls], *, records: int
 ) -> CostRange:
-    """Estimates the total of requests with the sizes of the sample and responses like the earlier ones.
+    """Estimates the total cost of requests with the sizes of the sample and responses like the earlier ones.
 
     `records` is the number of records that the sample was drawn from.
 
@@ -112,7 +115,7 @@ def probable_cost(
 
 
 def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
-    """Fits the mean cost of a request of the size, by regression or in proportion."""
+    """Fits the mean cost of a request of the given size, by regression or in proportion to size."""
     import numpy as np
 
     sizes, inputs, outputs = np.array([(one.size, one.input_usd, one.output_usd) for one in past]).T
@@ -122,7 +125,7 @@ def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
     if squares >= n * (LEAST_VARIATION * mean_size) ** 2:
         slope = float(apart @ costs) / squares
         mean = float(costs.mean()) + slope * (size - mean_size)
-        if mean > 0:  # else below the cost of any earlier request
+        if mean > 0:  # otherwise the regression is not plausible at this size
             spread = float(((costs - costs.mean() - slope * apart) ** 2).sum()) / (n - 2)
             return _Fit(mean, slope, spread * (1 / n + (size - mean_size) ** 2 / squares), spread)
     rate, output = float(inputs.mean()) / mean_size, float(outputs.mean())
@@ -134,9 +137,9 @@ def _fitted(size: float, past: Sequence[PastCalls]) -> _Fit:
 def cost_bounds(
     counts: RequestCounts, least: Sequence[SampledPrompts], most: Sequence[SampledPrompts], *, records: int
 ) -> tuple[float, float]:
-    """Returns the lower and upper bound of the total in USD, each extended by the error of the sample.
+    """Returns the lower and upper bound of the total in USD, each extended by the sampling error.
 
-    It makes no statement about likely values between the two.
+    Which values between the two are likely is unknown.
     """
     low, high = (_end(counts, sample, sign, records=records) for sample, sign in ((least, -1), (most, 1)))
     return max(0.0, low), high
@@ -164,7 +167,7 @@ def _mean_size(sample: Sequence[SampledPrompts], *, records: int) -> _Mean:
 
 
 def _unseen(sampled: int, records: int) -> float:
-    """Returns the finite population correction: 0 when every record is in the sample."""
+    """Returns the finite population correction: 0 if every record is in the sample."""
     return max(0.0, 1 - sampled / records)
 
 

@@ -1,7 +1,7 @@
 """Forecasts the cost of a run before its first call.
 
 Sizes come from a sample of the run's own requests, rendered as they will be sent; tokens per byte and output lengths
-come from landed requests of the same inference version. Where there are none, the forecast is the range from the
+come from landed requests of the same inference version. If there are none, the forecast is the range from the
 minimum to the maximum cost of one call per request. Requests that reuse a prediction are not counted.
 """
 
@@ -43,9 +43,9 @@ from assay.runs.requests.requests import RunRequests
 from assay.runs.run import Run
 
 RENDERED = 200
-"""Records that are rendered: enough for the mean size to within a few percent."""
+"""Number of records to render: enough to estimate the mean size to within a few percent."""
 LOOKED_UP = 1000
-"""Records that are drawn where some may be reused, so that enough of them remain to be rendered."""
+"""Number of records to draw if some may be reused, so that enough of them remain to be rendered."""
 MOST_BYTES_PER_TOKEN = 8
 """Upper limit of bytes per token in a prompt: English has one token per 4 to 5 bytes."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -54,7 +54,7 @@ LANDED, BOUND, UNPRICED, NOTHING = "landed answers", "bound", "unpriced", "nothi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapHeadroom:
-    """One cap of the run: `what` is run, task or project; `left_usd` is neither spent nor reserved for batches."""
+    """One cap on the run's cost: `what` is run, task or project; `left_usd` is not spent or reserved for batches."""
 
     what: str
     cap_usd: Decimal
@@ -67,8 +67,8 @@ class Forecast:
 
     `basis` names the source of the numbers: with `landed answers`, `low_usd` to `high_usd` is a 95% interval around
     `expected_usd`; with `bound` it is the range of the cost of one call per request, without an expected value; without
-    a price, or with nothing to request, there is none. `reaches` are the lower and upper number of requests that the
-    tightest cap covers, where even `low_usd` exceeds it. The cost of the task's `judges` is not included.
+    a price, or with nothing to request, there is no amount. If even `low_usd` exceeds the tightest cap, `stops_at` names
+    that cap, and `reaches` is the lower and upper number of requests that it covers. The cost of the task's `judges` is not included.
     """
 
     run_id: str
@@ -93,9 +93,9 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rendered:
-    """One record's request: the bytes of its texts, those of the JSON around them, and the cost of one call for it.
+    """Rendered request of one record: size of its texts and of the JSON around them, and the cost of one call.
 
-    The cost is the minimum and the maximum; None without a price.
+    `least_usd` and `most_usd` are the minimum and maximum cost; None without a price.
     """
 
     n_requests: int
@@ -107,7 +107,7 @@ class _Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """The requests to send: their number, their records, and a rendered sample of those."""
+    """The requests to send: their number, the number of their records, and a rendered sample."""
 
     counts: RequestCounts
     reused: int
@@ -116,9 +116,9 @@ class _Drawn:
 
 
 def forecast(context: StageContext, run: Run, *, is_landed: bool = True) -> Forecast:
-    """Returns the cost of the run's remaining requests; nothing is sent or landed.
+    """Forecasts the cost of the run's remaining requests; nothing is sent or landed.
 
-    `is_landed` False is for a run whose records are not in the warehouse: reuse is then estimated from the sample.
+    If `is_landed` is False, the run's records are not in the warehouse, and reuse is estimated from the sample.
 
     Raises:
         ServiceUnreachable: the warehouse does not respond.
@@ -157,7 +157,7 @@ class _Forecaster:
         )
 
     def _counted(self) -> tuple[RequestCounts, int, bool]:
-        """The number to send, the number reused, and whether any prediction is known, as the warehouse has it."""
+        """From the warehouse: the number to send, the number reused, and whether any prediction exists already."""
         run = self._run
         parameters = {**self._known_parameters(), **run.window, "epochs": run.options.epochs}
         row = next(self._context.warehouse.stream(REQUESTS_KNOWN_OF_RUN.sql, parameters))
@@ -198,7 +198,7 @@ class _Forecaster:
                 yield masked
 
     def _open_epochs(self, sample: Sequence[MaskedRecord]) -> list[int]:
-        """Returns for each record the number of its epochs without a prediction in this run or to reuse."""
+        """Returns for each record the number of its epochs that have no prediction in this run and none to reuse."""
         epochs = range(self._run.options.epochs)
         keys = [[self._requests.request(record, epoch).key for epoch in epochs] for record in sample]
         parameters = {
@@ -254,14 +254,14 @@ class _Forecaster:
         }
 
     def _past_calls(self) -> Iterator[dict[str, Any]]:
-        """Calls of earlier requests with the same inference version: of this run, else of the latest run with any."""
+        """Calls of earlier requests with the same inference version: of this run, or of the latest run that made calls."""
         facts, warehouse = self._run.facts, self._context.warehouse
         parameters = {"task": facts.task, "inference_version": facts.inference_version, "run_id": facts.run_id}
         latest = next(warehouse.stream(LATEST_REQUESTED.sql, parameters), None)
         return iter(()) if latest is None else warehouse.stream(PAST_CALLS.sql, latest)
 
     def _past(self, rows: Sequence[Mapping[str, Any]], *, markup_bytes: int) -> list[PastCalls] | None:
-        """Returns the requests of the calls at the prices of this run; None when a model has no price."""
+        """Returns the earlier requests at the prices of this run; None if a model has no price."""
         past = []
         for _, group in groupby(rows, key=lambda row: row["request_key"]):
             calls = list(group)
@@ -276,7 +276,7 @@ class _Forecaster:
         return past
 
     def _repriced(self, call: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
-        """The present cost of the call's input and output; an interrupted call counts with its upper estimate."""
+        """The cost of the call's input and output at present prices; an interrupted call counts with its upper estimate."""
         if call["input_tokens"] is None:
             return Decimal(0), Decimal(call["cost_usd"] or 0)
         whole = TokenUsage(
@@ -296,7 +296,7 @@ class _Forecaster:
     def _price(
         self, usage: TokenUsage, provider: str, model: str, *, route: str | None, tier: str | None = None
     ) -> Decimal | None:
-        """Returns the price on the route, at the batch tier where the run uses it; `route` None is never batched."""
+        """Returns the price on the route, at the batch tier if the run uses it; never if `route` is None."""
         is_batch = route is not None and self._run.options.batch and self._goes_by_batch(provider, route)
         return self._context.prices.price(
             usage, provider=provider, model=model, on=self._today, tier=None if is_batch else tier, is_batch=is_batch
@@ -309,11 +309,11 @@ class _Forecaster:
         return known is not None and known.batch is not None and not escalates
 
     def _size(self, text_bytes: int) -> float:
-        """Returns the size that cost depends on; the history of a turn is unknown, so turns all have the same size."""
+        """Returns the size that cost depends on; all turns have the same size, because their history is unknown."""
         return float(text_bytes) if self._run.task.spec.input.conversation is None else 1.0
 
     def _caps(self) -> Iterator[CapHeadroom]:
-        """The rest of each cap: without the amount spent, and without the maximum cost of batches of other runs."""
+        """Yields what is left of each cap, after spending and after the maximum cost of other runs' batches."""
         caps, facts = (
             caps_of(self._context.settings, self._run.task, budget_usd=self._run.options.budget_usd),
             self._run.facts,
@@ -337,9 +337,9 @@ class _Forecaster:
 
 
 def _where_it_stops(caps: Sequence[CapHeadroom], estimate: Mapping[str, Any], drawn: _Drawn) -> dict[str, Any]:
-    """Returns the tightest cap when even the lower bound exceeds it, and the number of requests that it covers.
+    """Returns the tightest cap if even the lower bound exceeds it, and the number of requests that it covers.
 
-    A call is made only where its maximum cost fits, so that amount of a cap stays unspent.
+    A call is made only if its maximum cost fits under the cap, so up to that amount stays unspent.
     """
     tightest = min(caps, key=lambda cap: cap.left_usd, default=None)
     low, high = estimate.get("low_usd"), estimate.get("high_usd")

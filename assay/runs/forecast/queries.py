@@ -1,4 +1,4 @@
-"""Statements of the cost forecast: known requests and past calls."""
+"""SQL statements of the cost forecast: known requests and past calls."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ def forecast_lines(forecast: Forecast) -> list[str]:
         cap = next(cap for cap in forecast.caps if cap.what == forecast.stops_at)
         least, most = forecast.reaches
         lines += [
-            f"the run will stop at {OF_WHAT[cap.what]}: ${money(cap.left_usd)} of ${money(cap.cap_usd)} are left,",
-            f"  enough for about {least:,} to {most:,} of its {forecast.requests:,} requests; the rest lands as skipped_budget",
+            f"the run will stop at {OF_WHAT[cap.what]}: ${money(cap.left_usd)} of ${money(cap.cap_usd)} is left,",
+            f"  enough for about {least:,} to {most:,} of its {forecast.requests:,} requests; the rest land as skipped_budget",
         ]
     return lines
 
 
 def money(usd: Decimal) -> str:
-    """Formats an amount to the cent, or to two significant digits where that would be zero."""
+    """Formats an amount to the cent, or to two significant digits if that would be zero."""
     if usd >= FINE or usd == 0:
         return f"{usd:,.2f}"
     return f"{usd:.{1 - usd.adjusted()}f}"
@@ -55,5 +55,5 @@ def _cost(forecast: Forecast) -> list[str]:
     most = forecast.most_output_tokens or 0
     return [
         f"{between} for {requests}, one call each{reused}",
-        f"no earlier response with these prompts and models: a response may have 0 to {most:,}",
+        f"without earlier responses for these prompts and models: 0 to {most:,} output tokens per response",
     ]

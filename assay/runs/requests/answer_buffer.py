@@ -63,7 +63,7 @@ class AnswerBuffer:
         self.landed = 0
 
     async def add(self, answered: RequestResult) -> None:
-        """Adds the result to the next flush; waits while the warehouse is behind."""
+        """Adds the result to the next flush; waits if the warehouse falls behind."""
         self._keep(answered)
         if len(self._waiting) >= FLUSH_ROWS:
             self._enough.set()
@@ -74,7 +74,7 @@ class AnswerBuffer:
         """Adds a row without a result to the next flush."""
         if isinstance(
             row, SemanticCacheEntry
-        ):  # the result that it repeats is stored; after a crash its loss does no harm
+        ):  # losing it in a crash does no harm: the prediction it repeats is stored
             self._entries.append(row)
         else:
             self._keep(RequestResult(None, (row,)))
@@ -88,18 +88,18 @@ class AnswerBuffer:
 
     @property
     def is_empty(self) -> bool:
-        """True when everything added is in the warehouse."""
+        """True if everything added is in the warehouse."""
         return not self._waiting
 
     def is_due(self) -> bool:
-        """True when enough results wait, or the oldest has waited long enough."""
+        """True if enough results are waiting, or the oldest has waited long enough."""
         waited = self._oldest is not None and self._clock() - self._oldest >= FLUSH_SECONDS
         return waited or len(self._waiting) >= FLUSH_ROWS
 
     async def flush(self) -> None:
         """Lands everything added so far.
 
-        An append in progress is completed also when the caller is cancelled, so that it lands no row twice.
+        An append in progress is completed even if the caller is cancelled, so that no row is landed twice.
 
         Raises:
             ServiceUnreachable: the warehouse does not accept the rows; they stay in the buffer.
@@ -109,10 +109,10 @@ class AnswerBuffer:
             await asyncio.shield(landing)
         except asyncio.CancelledError:
             while not landing.done():
-                with suppress(asyncio.CancelledError):  # cancellation waits until this has ended
+                with suppress(asyncio.CancelledError):  # cancellation waits until the append has ended
                     await asyncio.wait((landing,))
             if not landing.cancelled():
-                landing.exception()  # its rows are back in the buffer, and the next flush meets the same error
+                landing.exception()  # its rows are back in the buffer, and the next flush reports the error
             raise
 
     async def _flush(self) -> None:
@@ -146,7 +146,7 @@ class AnswerBuffer:
         self._events.emit("flush", rows=rows, ms=lasted_ms, waiting=len(self._waiting), error_type=error_type)
 
     async def flush_when_due(self, *, tick_s: float = 0.25) -> None:
-        """Flushes by number and by time until it is cancelled."""
+        """Flushes whenever enough results wait or the oldest has waited long enough, until it is cancelled."""
         while True:
             self._enough.clear()
             with suppress(TimeoutError):
@@ -156,7 +156,7 @@ class AnswerBuffer:
 
 
 def land_answers(sink: RowSink, answers: Sequence[RequestResult]) -> None:
-    """Lands the rows of the results, in the order that makes the last of them the commit marker."""
+    """Lands the rows of the results table by table, so that the commit markers come last."""
     for rows in rows_of(answers):
         sink.append(rows)
 

@@ -29,16 +29,16 @@ from assay.warehouse.landing import LandingWriter
 
 LEDGERS = "budgets"
 LEASE_SECONDS = 30.0
-"""How long a worker may be silent before its lease expires."""
+"""Time in seconds after which a worker's lease expires unless it is renewed."""
 BATCH_LEASE_SECONDS = float(ACCOUNT_DAYS * 86_400)
-"""How long a batch reserves its budget when it is not collected: as long as an account is kept."""
+"""Time in seconds that an uncollected batch reserves its budget: as long as an account is kept."""
 TIMES = LeaseTimes(renew_s=LEASE_SECONDS / 3, patience_s=LEASE_SECONDS + 5)
-"""A worker that waits at a cap waits longer than the lease of a killed worker lasts."""
+"""A worker that is blocked by a cap waits longer than the lease of a killed worker lasts."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarehouseSpending:
-    """See `Spending`: amounts by the landing tables; only the queries that `caps` need are run."""
+    """See `Spending`; amounts come from the landing tables, with only the queries that `caps` needs."""
 
     warehouse: Warehouse
     caps: Caps
@@ -68,7 +68,7 @@ class WarehouseSpending:
         return Decimal(row["spent_usd"])
 
     def _leases(self, month: date) -> Iterator[BudgetLease]:
-        """Leases without a settling entry, and one lease for each open batch."""
+        """Yields the leases that are not settled, and one lease for each open batch."""
         for row in self.warehouse.stream(OPEN_LEASES.sql, {"month": month}):
             yield _stand_in(
                 row, month, run_landed=nano(Decimal(row["landed_usd"])), amount=nano(Decimal(row["lent_usd"]))
@@ -79,17 +79,17 @@ class WarehouseSpending:
 
 
 def caps_of(settings: Settings, task: Task, *, budget_usd: float | None) -> Caps:
-    """Returns the caps of a run of the task; `budget_usd` is the run's own and overrides the task's cap per run."""
+    """Returns the caps of a run of the task; `budget_usd` is the run's own cap and overrides the task's."""
     spec = task.spec.budget
     run_usd = budget_usd if budget_usd is not None else spec.run_usd
     return Caps(run_usd=_exact(run_usd), task_usd=_exact(spec.task_usd), month_usd=settings.month_budget_usd)
 
 
 async def open_budget(context: StageContext, run: Run) -> Budget:
-    """Opens the run's budget, with the spending of its earlier workers. Without a cap, every call is allowed.
+    """Opens the run's budget, including what its earlier workers spent. Without a cap, every call is allowed.
 
     Raises:
-        UsageError: there is a cap, and a model has no price.
+        UsageError: a cap is set, but a model has no price.
         ServiceUnreachable: the ledger or the warehouse does not respond.
     """
     caps = caps_of(context.settings, run.task, budget_usd=run.options.budget_usd)
@@ -100,7 +100,7 @@ async def open_budget(context: StageContext, run: Run) -> Budget:
 
 
 def lease_parts(context: StageContext, run: Run, caps: Caps, *, ttl_s: float) -> LeaseDeps:
-    """Returns the dependencies of a worker's lease for the run; its entries land in a thread."""
+    """Returns the dependencies of a worker's lease for the run; its entries are landed in a thread."""
     sink = LandingWriter(context.warehouse)
 
     async def land(rows: Sequence[BudgetEntry]) -> None:
@@ -117,7 +117,7 @@ def lease_parts(context: StageContext, run: Run, caps: Caps, *, ttl_s: float) ->
 
 
 def refuse_unpriced(context: StageContext, task: Task) -> None:
-    """Returns when every model of the task has a price.
+    """Checks that every model of the task has a price.
 
     Raises:
         UsageError: a model has no price, so that the cost of a call is unknown.
@@ -129,9 +129,9 @@ def refuse_unpriced(context: StageContext, task: Task) -> None:
         price = context.prices.price(one, provider=provider, model=model, on=datetime.now(UTC).date())
         if price.usd is None:
             raise UsageError(
-                f"A budget is set, but {provider}:{model} (route '{name}') has no price: "
-                "expected it in genai-prices or assay/inference/prices.yml",
-                next_step="add it, or run without a budget.",
+                f"A budget is set, but {provider}:{model} (route '{name}') has no price in "
+                "genai-prices or assay/inference/prices.yml",
+                next_step="add the price, or run without a budget.",
             )
 
 
@@ -141,7 +141,7 @@ def this_month() -> date:
 
 
 def _ledger(settings: Settings, *, ttl_s: float) -> Ledger:
-    """Opens the ledger of the warehouse and environment: in Redis when several machines share one, else a local file."""
+    """Opens the ledger of the warehouse and environment: in Redis if several machines share it, or in a local file."""
     if settings.redis_url is not None:
         from assay.inference.budgets.redis_ledger import RedisLedger
 
@@ -169,5 +169,5 @@ def _month_after(begins: datetime) -> datetime:
 
 
 def _exact(usd: float | None) -> Decimal | None:
-    """Returns the decimal amount as written, to 9 decimal places as in the warehouse."""
+    """Returns the decimal amount as written, rounded down to the 9 decimal places of the warehouse."""
     return None if usd is None else Decimal(str(usd)).quantize(PLACES, ROUND_DOWN)

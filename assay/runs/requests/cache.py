@@ -1,6 +1,6 @@
-"""Builds the caches of a run: which are on, where their entries are stored, and their initial content.
+"""Builds the caches of a run: which are enabled, where their entries are stored, and their initial content.
 
-Each cache is imported where it is made: most runs have none, and all would wait for the import.
+Each cache is imported only if it is used, because most runs have none and would wait for the import.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ Land = Callable[[SemanticCacheEntry | Response], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSinks:
-    """Callbacks of the caches: `land` gets rows for the warehouse, `warn` problems that cost hits."""
+    """Callbacks of the caches: `land` receives rows for the warehouse, `warn` problems that reduce cache hits."""
 
     land: Land
     warn: Callable[[str], None]
 
 
 def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCache:
-    """Opens the cache of this run: none for a run that measures the present or may reuse nothing.
+    """Opens the cache of this run; `NoCache` if no cache is enabled or the run must not reuse predictions.
 
     Raises:
-        UsageError: the cache file cannot be opened, or the embeddings' provider has no key.
+        UsageError: the cache file cannot be opened, or the API key of the embedding provider is missing.
         ServiceUnreachable: the warehouse, which holds the semantic cache's entries, does not respond.
     """
     now = datetime.now(UTC)
@@ -56,7 +56,7 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
         return NoCache()
     spec, layers = run.task.spec.cache, list[AnswerCache]()
     not_before = since.timestamp()
-    # The exact cache is looked up first and opened last, so that nothing stays open when the other cannot be opened.
+    # The exact cache is looked up first and opened last, so that nothing stays open if the other cannot be opened.
     if spec.semantic is not None and spec.semantic.threshold is not None:
         layers.append(_semantic_cache(context, run.facts, spec.semantic, sinks, not_before=not_before))
     if spec.exact is not None:
@@ -68,7 +68,7 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
 
 
 def open_judge_cache(settings: Settings, run: Run, sinks: CacheSinks) -> AnswerCache:
-    """Opens the exact cache for the run's judges, where the task has one: a verdict is never reused by similarity.
+    """Opens the exact cache for the run's judges, if the task has one; verdicts are never reused by similarity.
 
     Raises:
         UsageError: the cache file cannot be opened.
@@ -91,7 +91,7 @@ def exact_cache(
 
 
 def answer_store(settings: Settings, *, warn: Callable[[str], None]) -> KeyValue:
-    """Opens the store of responses: Redis when several machines share one, else a local file."""
+    """Opens the store of responses: Redis if several machines share it, or a local file."""
     if settings.redis_url is not None:
         from assay.inference.caches.redis_store import RedisStore
 
@@ -137,7 +137,7 @@ def _semantic_cache(
     from assay.inference.caches.embedding_rows import embedding_row
     from assay.inference.caches.semantic import SemanticCache, SemanticPolicy
 
-    assert spec.threshold is not None  # it is off until tuned
+    assert spec.threshold is not None  # without a threshold, the semantic cache is off
     policy = SemanticPolicy(
         embedding_provider=spec.provider,
         embedding_model=spec.model,

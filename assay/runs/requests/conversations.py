@@ -1,4 +1,4 @@
-"""The conversations of a run: turns of one conversation are requested in order, many conversations at once."""
+"""The conversations of a run: turns of one conversation are requested in order, many conversations in parallel."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ FOLDER, SPILL, TURNS = "conversations", "spill", "turns.sqlite"
 LOG = logging.getLogger(__name__)
 
 Settle = Callable[[Request | RequestResult], Awaitable[RequestResult | None]]
-"""Sends the request of a turn and lands its rows; returns None where the run cannot continue."""
+"""Sends the request of a turn and lands its rows; returns None if the run cannot continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Turns of one conversation in order, for one worker; `is_last` when the run has none after them."""
+    """Consecutive turns of one conversation, for one worker; `is_last` if no turns follow in the run."""
 
     talk: ConversationId
     turns: tuple[MaskedRecord, ...]
@@ -46,7 +46,7 @@ class Exchange:
 
 @dataclass
 class Conversations:
-    """Dependencies of one worker for the conversations of its part of a run; `shared` outlives the run."""
+    """The conversations in one worker's share of a run; the store `shared` outlives the run."""
 
     requests: RunRequests
     spec: ConversationSpec
@@ -64,7 +64,7 @@ class Conversations:
         return self.requests.run
 
     def recall(self) -> None:
-        """Loads what the warehouse has of the conversations; call it before the first turn.
+        """Loads the turns of the conversations that are in the warehouse; call it before the first turn.
 
         Raises:
             ServiceUnreachable: the warehouse does not respond.
@@ -74,7 +74,7 @@ class Conversations:
             self.known.fill_earlier(self.kept, self.spec, self.prompts)
 
     def exchanges(self) -> Iterator[Exchange]:
-        """Yields every conversation of the worker's shard, piece by piece, the first pieces of all of them first."""
+        """Yields the conversations of the worker's shard in pieces; the first pieces of all conversations come first."""
         self._exchanges = self._pieces()
         return self._exchanges
 
@@ -88,10 +88,10 @@ class Conversations:
             for epoch in range(self.run.options.epochs):
                 yield Exchange(ConversationId(key, epoch), turns, piece.is_last)
 
-    async def hold(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
-        """Processes the turns in order, none of them before the earlier pieces of their conversation.
+    async def process(self, exchange: Exchange, settle: Settle, *, halted: Callable[[], bool]) -> None:
+        """Processes the turns in order, after the earlier pieces of their conversation.
 
-        It ends early when the run is `halted` or cannot continue: a turn is never requested while an earlier turn lacks
+        Ends early if the run is `halted` or cannot continue: a turn is never requested while an earlier turn lacks
         its prediction.
         """
         before, over = self._under_way.get(exchange.talk), asyncio.Event()
@@ -99,14 +99,14 @@ class Conversations:
         try:
             if before is not None:
                 await before.wait()
-            await self._hold(exchange, settle, halted)
+            await self._process(exchange, settle, halted)
         finally:
             over.set()
             if self._under_way.get(exchange.talk) is over:
                 del self._under_way[exchange.talk]
 
     async def close(self) -> None:
-        """Releases connections and deletes the worker's files."""
+        """Closes connections and deletes the worker's files."""
         if self._exchanges is not None:
             self._exchanges.close()
         self.known.close()
@@ -115,7 +115,7 @@ class Conversations:
             await self.shared.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def _hold(self, exchange: Exchange, settle: Settle, halted: Callable[[], bool]) -> None:
+    async def _process(self, exchange: Exchange, settle: Settle, halted: Callable[[], bool]) -> None:
         talk = exchange.talk
         history = await self._history(talk)
         for record in exchange.turns:
@@ -135,7 +135,7 @@ class Conversations:
             self.kept.forget(talk)
 
     async def _history(self, talk: ConversationId) -> History:
-        """Returns the turns of the conversation from this run and others, within the time limit."""
+        """Returns the turns of the conversation from this run and earlier ones that are within the TTL."""
         shared = await self.shared.load(talk) if self.shared is not None else ()
         since = datetime.now(UTC).timestamp() - self.spec.ttl_s
         kept = await self.kept.load(talk)
@@ -148,7 +148,7 @@ class Conversations:
         return self.requests.reused(request, reusable) if reusable is not None else request
 
     def _past(self, record: MaskedRecord, answer: PreviousAnswer) -> PastTurn | None:
-        """Returns the turn as it is shown to later ones, None for a record of no conversation."""
+        """Returns the turn as it appears in the history of later turns; None for a record outside conversations."""
         if record.turn is None:
             return None
         question = response = ""
@@ -166,7 +166,7 @@ class Conversations:
 
 
 def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: PromptRenderer) -> Conversations:
-    """Opens the conversations of the worker's part of the run, whose rows are turns."""
+    """Opens the conversations in the worker's share of the run, whose rows are turns."""
     run, context = requests.run, requests.context
     folder = context.snapshot_dir(run.run_id) / FOLDER / str(requests.shard)
     shutil.rmtree(folder, ignore_errors=True)  # left by a killed worker; the journal's lock keeps other processes out
@@ -183,7 +183,7 @@ def open_conversations(requests: RunRequests, spec: ConversationSpec, prompts: P
 
 
 def _shared(settings: Settings, run: Run, spec: ConversationSpec) -> ConversationStore | None:
-    """Opens Redis when several workers share one."""
+    """Opens the Redis store if several machines share it; otherwise returns None."""
     if settings.redis_url is None:
         return None
     scope = ConversationScope(

@@ -46,7 +46,7 @@ class EngineComponents:
     events: Events = field(default_factory=NoEvents)
 
     def engine(self, journal: CallJournal | None) -> Engine:
-        """Returns the engine built from the parts."""
+        """Builds the engine from these parts."""
         task = self.run.task
         calls = CallMaker(
             rows=self.rows,
@@ -69,11 +69,11 @@ class EngineComponents:
         )
 
     def money(self) -> tuple[Decimal, Decimal | None]:
-        """Returns the amount spent by the run, and its maximum at the end, in USD."""
+        """Returns the amount that the run has spent and its cap, in USD; the cap is None if there is none."""
         return self.budget.spent_usd, self.budget.cap_usd
 
     async def close(self) -> None:
-        """Releases connections and shares of limits."""
+        """Closes connections and releases this worker's share of the rate limits."""
         for client in self.clients.values():
             await client.close()
         await self.limiter.close()
@@ -89,7 +89,7 @@ def open_components(
     cache: AnswerCache | None = None,
     observed: RunObserver = UNOBSERVED,
 ) -> EngineComponents:
-    """Opens the parts of the run's engine, connected on first use; the caller closes the budget and the cache."""
+    """Opens the parts of the run's engine, which connect on first use; the caller closes the budget and the cache."""
     return EngineComponents(
         run=run,
         rows=call_rows(context, run, guard),
@@ -109,7 +109,7 @@ def call_rows(context: StageContext, run: Run, guard: RecordMasker) -> CallRows:
 
 
 def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRenderer:
-    """Returns the renderer of the task's requests; providers that accept a prefix key get one per shared prefix."""
+    """Returns the renderer of the task's requests; providers that accept a prompt cache key get one."""
 
     def prefix_key(route: RouteSpec, tenant_id: str) -> str | None:
         if not context.providers[route.provider].prompt_cache_key:
@@ -130,17 +130,17 @@ def prompts_of(context: StageContext, task: Task, *, mask: Mask) -> PromptRender
 
 
 def connect(context: StageContext, run: Run) -> dict[str, ModelClient]:
-    """A transport for each provider of the run's routes: the fast client, or the reference client behind a proxy."""
+    """Returns a client per provider of the run's routes: the fast one, or the reference client if there is a proxy."""
     return connect_to(context, {route.provider for route in run.task.spec.routes})
 
 
 def connect_to(context: StageContext, names: Iterable[str]) -> dict[str, ModelClient]:
-    """Returns a transport for each of the providers."""
+    """Returns a client for each of the providers."""
     providers = {name: context.providers[name] for name in sorted(names)}
     return {name: _transport(provider, provider.api_key(context.settings)) for name, provider in providers.items()}
 
 
 def _transport(provider: Provider, api_key: str) -> ModelClient:
-    if proxy_for(provider.base_url) is not None:  # else the `openai` package reads it from the environment
+    if proxy_for(provider.base_url) is not None:  # the `openai` package reads the proxy from the environment
         return ReferenceClient(provider.dialect, base_url=provider.base_url, api_key=api_key)
     return LeanClient(provider.dialect, base_url=provider.base_url, api_key=api_key)

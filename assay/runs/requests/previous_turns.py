@@ -1,4 +1,4 @@
-"""Turns of a run that the warehouse knows: predictions of this run, predictions to reuse, turns of earlier runs.
+"""Turns that are in the warehouse: predictions of this run, predictions to reuse, and turns of earlier runs.
 
 Turns are requested in the order of their conversations, which is not the order of the warehouse's results, so the rows
 are stored in files of the worker; memory does not grow with their number.
@@ -42,14 +42,14 @@ REUSED = ("output", "status", "route", "call_id")
 
 @dataclass(frozen=True, slots=True)
 class PreviousAnswer:
-    """The result of a turn; `output` is None where it has no prediction."""
+    """The result of a turn; `output` is None if the prediction has none."""
 
     output: str | None
     answered_at: float
 
 
 class PreviousTurns:
-    """The files of one worker in `folder`; fill them before the first turn."""
+    """Previous turns in one worker's files in `folder`; call `fill` before the first turn."""
 
     def __init__(self, context: StageContext, run: Run, *, folder: Path) -> None:
         self._context = context
@@ -91,12 +91,12 @@ class PreviousTurns:
             store.add(chunk)
 
     def answered(self, position: int, epoch: int) -> PreviousAnswer | None:
-        """Returns the landed result of the record, None when it has no prediction yet."""
+        """Returns the landed result of the record; None if it has no prediction yet."""
         found = self._file.execute(FIND_ANSWERED, (position, epoch)).fetchone()
         return PreviousAnswer(*found) if found is not None else None
 
     def reusable(self, request_key: str) -> dict[str, Any] | None:
-        """Returns an earlier prediction for the same question after the same history, None when there is none."""
+        """Returns an earlier prediction for the same question after the same history; None if there is none."""
         found = self._file.execute(FIND_REUSABLE, (request_key,)).fetchone()
         return dict(zip(REUSED, found, strict=True)) if found is not None else None
 
@@ -116,7 +116,7 @@ class PreviousTurns:
 def _past_turns(
     rows: Iterator[dict[str, Any]], prompts: PromptRenderer, model: type[BaseModel]
 ) -> Iterator[tuple[ConversationId, PastTurn]]:
-    """Yields the turns with their original prompts and responses: the prompts are those of their inference version."""
+    """Yields the turns with their prompts and responses; rendering gives the original prompt, as versions are equal."""
     for row in rows:
         fields = orjson.loads(row["input"]) if isinstance(row["input"], str) else row["input"]
         try:

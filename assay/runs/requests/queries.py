@@ -1,4 +1,4 @@
-"""Statements of the request stage: predictions to reuse, shards, conversations, cache entries, budget."""
+"""SQL statements of the request stage: predictions to reuse, shards, conversations, cache entries, budget."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from assay.runs.requests.conversations import Conversations, Settle
 
 GRACE_SECONDS = 15.0
-"""How long a stopping run waits for calls in flight, which may already be billed."""
+"""Time in seconds that a stopping run waits for calls in flight, which may already be billed."""
 EXCHANGES_AHEAD = 40
-"""Pieces of conversations that wait at a time, twice: each is several records."""
+"""Chunk size of the queue of conversation pieces; smaller than for requests, because a piece is several records."""
 Work = Callable[[Any], Awaitable[object]]
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Interrupted(AssayError):
 
 @dataclass
 class RequestStage:
-    """One pass over the records of a run, or of a shard; `stop` ends it early with everything so far landed."""
+    """One pass over the records of a run, or of a shard; setting `stop` ends it early and lands the results so far."""
 
     context: StageContext
     run: Run
@@ -91,8 +91,8 @@ class RequestStage:
         """Ensures that every request of the run has its prediction in the warehouse.
 
         Raises:
-            ServiceUnreachable: the warehouse or every endpoint does not respond; resume when it is back.
-            UsageError: the key is rejected, the quota is used up, or another process works on the run.
+            ServiceUnreachable: the warehouse or every endpoint does not respond; resume when it is available.
+            UsageError: the API key is rejected, the quota is used up, or another process is working on the run.
             Interrupted: `stop` was set.
         """
         guard = RecordMasker(self.run, self.context)
@@ -116,7 +116,7 @@ class RequestStage:
             )
 
     async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:
-        """Opens the parts of the engine and registers them with `closing`; rows of their closing are flushed later."""
+        """Opens the parts of the engine and registers them with `closing`; rows that closing adds are flushed later."""
         closing.push_async_callback(buffer.flush)
         sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
         cache = await asyncio.to_thread(open_cache, self.context, self.run, sinks)
@@ -157,20 +157,20 @@ class RequestStage:
     ) -> None:
         queue, work = self._work(source, partial(self._settle, parts.engine(journal), buffer))
         stopper = asyncio.create_task(self._halt_when_stopped())
-        teller = asyncio.create_task(report_lanes(self.observed.events, parts.limiter.states))
+        lane_reporter = asyncio.create_task(report_lanes(self.observed.events, parts.limiter.states))
         settler = asyncio.create_task(settle_memory())
         try:
             async with flushed(buffer, self._halt):
                 await run_workers(queue, work, count=self._in_flight(), halt=self._halt, grace_s=self.grace_s)
         finally:
-            await cancel_and_wait(stopper, teller, settler)
+            await cancel_and_wait(stopper, lane_reporter, settler)
 
     def _work(self, source: RunRequests | Conversations, settle: Settle) -> tuple[PrefetchQueue[Any], Work]:
         """The queue of items for the workers, and the work on each: a request, or the turns of a conversation."""
         if isinstance(source, RunRequests):
             return PrefetchQueue(iter(source)), settle
         halted = self._halt.is_set
-        return PrefetchQueue(source.exchanges(), chunk=EXCHANGES_AHEAD), lambda item: source.hold(
+        return PrefetchQueue(source.exchanges(), chunk=EXCHANGES_AHEAD), lambda item: source.process(
             item, settle, halted=halted
         )
 
@@ -181,7 +181,7 @@ class RequestStage:
     async def _settle(
         self, engine: Engine, buffer: AnswerBuffer, item: Request | RequestResult
     ) -> RequestResult | None:
-        """Sends a request and passes its result to the buffer; returns None where the run cannot continue."""
+        """Sends a request and passes its result to the buffer; returns None if the run cannot continue."""
         try:
             answered = item if isinstance(item, RequestResult) else await engine.answer(item)
             await buffer.add(answered)

@@ -1,4 +1,4 @@
-"""The requests of a run, in the order of its input, without those that have a prediction; some reuse an earlier one."""
+"""The open requests of a run, in the order of its input; some reuse an earlier prediction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from assay.runs.shards import WHOLE, Shard
 
 @dataclass(frozen=True, slots=True)
 class RunRequests:
-    """Requests of one run that have no prediction yet; those that reuse a prediction come as `RequestResult`."""
+    """Requests of one run that have no prediction yet; those that reuse a prediction are yielded as `RequestResult`."""
 
     context: StageContext
     run: Run
@@ -32,7 +32,7 @@ class RunRequests:
     def __iter__(self) -> Iterator[Request | RequestResult]:
         done = _Ordered(self._begin_done())
         reusable = _Ordered(self._begin_reusable())
-        # The warehouse runs both queries while the other parts that the first call needs are prepared.
+        # The warehouse runs both queries while the other dependencies of the first call are prepared.
         self.context.prices.load()
         for record in self.guard.records(shard=self.shard):
             if not isinstance(record, MaskedRecord):
@@ -66,7 +66,7 @@ class RunRequests:
         return self.context.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
     def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
-        """Returns the request for the record, epoch and history, whether it has a prediction or not."""
+        """Returns the request for the record, epoch and history, even if it already has a prediction."""
         return Request(
             record_id=record.record_id,
             position=record.position,
@@ -115,7 +115,7 @@ class _Ordered:
         self._started = False
 
     def at(self, place: RequestPlace) -> dict[str, Any] | None:
-        """The row at `place`, None when there is none; places must be requested in ascending order."""
+        """The row at `place`; None if there is none; places must be requested in ascending order."""
         if not self._started:
             self._next, self._started = next(self._rows, None), True
         while self._next is not None and (self._next["position"], self._next["epoch"]) < place:

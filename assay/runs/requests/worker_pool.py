@@ -23,7 +23,7 @@ class PrefetchQueue(Generic[T]):
         self._ended = False
 
     async def take(self) -> T | None:
-        """Returns the next item, None at the end or after `close`; raises the exceptions of the iterator."""
+        """Returns the next item, or None at the end or after `close`; raises the exceptions of the iterator."""
         while not self._ready and not self._ended:
             await asyncio.shield(self._fetch())
         if not self._ready:
@@ -59,9 +59,9 @@ class PrefetchQueue(Generic[T]):
 async def run_workers(
     queue: PrefetchQueue[T], work: Callable[[T], Awaitable[object]], *, count: int, halt: asyncio.Event, grace_s: float
 ) -> None:
-    """Returns when every item is processed; or, after `halt`, when the items in progress ended or `grace_s` passed.
+    """Processes every item; after `halt`, waits for the items in progress, but not longer than `grace_s` seconds.
 
-    An error in the work cancels all of it and is raised.
+    An error in the work cancels all workers and is raised.
     """
     workers = {asyncio.create_task(_worker(queue, work, halt)) for _ in range(count)}
     halted = asyncio.create_task(halt.wait())

@@ -293,7 +293,7 @@ def test_a_task_without_a_provider_that_takes_batches_is_refused(bench: BatchBen
     project = bench.project
     refuse_unbatchable(project, project.task(bench.place.task(name)))
     bench.place.write("providers.yml", f"openai:\n  base_url: {bench.endpoint.url}\n")
-    with pytest.raises(UsageError, match=r"expected a `batch` block in providers\.yml for 'openai'"):
+    with pytest.raises(UsageError, match=r"providers\.yml has no `batch` block for 'openai'"):
         refuse_unbatchable(bench.project, bench.project.task(name))
 
 

@@ -366,7 +366,7 @@ def test_what_redis_has_lost_is_read_from_the_warehouse(bench: Bench, model: Mod
 
 
 def test_a_batch_of_turns_is_refused_before_anything_is_read(bench: Bench, name: str) -> None:
-    with pytest.raises(UsageError, match=r"found turns of conversations .*run without --batch"):
+    with pytest.raises(UsageError, match=r"its rows are turns of conversations .*run without --batch"):
         bench.admit(task(bench.place, name), input="nowhere.csv", batch=True)
 
 

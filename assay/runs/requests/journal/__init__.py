@@ -1,1 +1,1 @@
-"""The local journal of responses that are paid for and not yet landed."""
+"""The local journal of responses that are paid for but not yet landed."""

@@ -39,8 +39,8 @@ class Recovered:
 class Journal:
     """The journal of one run, or one shard of it; one process at a time may write it.
 
-    Lines are written into shared memory-mapped files: each line outlives the process as soon as it is written, though
-    not the machine, and needs no system call.
+    Lines are written to shared memory-mapped files, which needs no system call. A written line survives a crash of the
+    process, but not of the machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +55,7 @@ class Journal:
         """Locks the journal for this process.
 
         Raises:
-            UsageError: another process answers this run on this machine.
+            UsageError: another process on this machine is working on this run.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
@@ -65,9 +65,8 @@ class Journal:
             os.close(self._lock)
             self._lock = None
             raise UsageError(
-                f"Run {self._folder.parent.name} is being answered by another process on this machine: "
-                "expected one at a time",
-                next_step="wait for it, or stop it and resume.",
+                f"Another process on this machine is working on run {self._folder.parent.name}",
+                next_step="wait until it exits, or stop it and resume the run.",
             ) from error
         self._last, self._files = last_numbers(self._folder)
 
@@ -88,7 +87,7 @@ class Journal:
         return Recovered(tuple(answers), tuple(lost))
 
     def forget_earlier(self) -> None:
-        """Deletes the content left by earlier processes, which is landed."""
+        """Deletes the content left by earlier processes; it must be landed."""
         forget_pages(self._folder, but=(page.path for page in (*self._pages, *self._free)))
 
     def dispatched(self, call: CallFacts) -> None:
@@ -112,7 +111,7 @@ class Journal:
         return full
 
     def forget(self, page: int) -> None:
-        """Reuses the files of the pages up to this one, which are landed."""
+        """Frees the pages up to this one for reuse; their rows must be landed."""
         done = [kept for kept in self._pages if kept.number <= page]
         self._pages = [kept for kept in self._pages if kept.number > page]
         for kept in done:
@@ -120,7 +119,7 @@ class Journal:
         self._free += done
 
     def close(self, *, everything_landed: bool) -> None:
-        """Unlocks the journal for other processes, and deletes it when everything is landed."""
+        """Unlocks the journal for other processes, and deletes it if everything is landed."""
         for page in (*self._pages, *self._free):
             page.close()
         self._pages, self._free = [], []
@@ -151,7 +150,7 @@ class Journal:
             for line in content.splitlines():
                 try:
                     yield orjson.loads(line)
-                except orjson.JSONDecodeError:  # the last line of a process that was killed during the write
+                except orjson.JSONDecodeError:  # the last line of a process that was killed while writing it
                     continue
 
 

@@ -22,10 +22,10 @@ OWNER_ONLY = 0o600
 
 
 class Page:
-    """One page; written bytes outlive this process from the moment `write` returns.
+    """One page; once `write` returns, the bytes survive a crash of this process.
 
     Raises:
-        UsageError: the disk has no space for the page. Reserved later, a full disk would kill the process.
+        UsageError: the disk has no space for the page; if space were reserved later, a full disk would kill the process.
     """
 
     def __init__(self, path: Path, at_least: int, *, layout: int) -> None:
@@ -53,7 +53,7 @@ class Page:
         self._state()
 
     def write(self, content: bytes) -> bool:
-        """Returns True when the bytes are on the page, False when it has no space for them."""
+        """Writes the bytes to the page; returns False if it has no space for them."""
         end = self._end + len(content)
         if end > self._size:
             return False
@@ -71,7 +71,7 @@ class Page:
         self._map.close()
 
     def _state(self) -> None:
-        # After the bytes: a process that is killed in between leaves a page without them.
+        # Updated after the bytes: if the process is killed in between, the page does not include them.
         HEAD.pack_into(self._map, 0, self.number, self._end, self._layout)
 
 
@@ -88,25 +88,25 @@ def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
     """Yields the content of the pages in the folder, in the order of their numbers.
 
     Raises:
-        UsageError: a page has lines of another layout.
+        UsageError: a page has lines with a different layout.
     """
     for (_, end, found), path in sorted((_head(path), path) for path in _files(folder)):
         if end > HEAD.size and found != layout:
             raise UsageError(
-                f"The journal {path} was written by another version of Assay: expected the version that started the run",
-                next_step="resume with that version, or remove the file; its requests are then sent again.",
+                f"The journal {path} was written by a different version of Assay",
+                next_step="resume with the version that started the run, or remove the file and have its requests sent again.",
             )
         yield path.read_bytes()[HEAD.size : end]
 
 
 def last_numbers(folder: Path) -> tuple[int, int]:
-    """Returns the highest page number in the folder, and the highest number of a file; 0 where there is none."""
+    """Returns the highest page number in the folder, and the highest number of a file; 0 if there is none."""
     files = _files(folder)
     return max((_head(path)[0] for path in files), default=0), max((int(path.stem) for path in files), default=0)
 
 
 def forget_pages(folder: Path, *, but: Iterable[Path]) -> None:
-    """Deletes all other files of pages."""
+    """Deletes all page files except `but`."""
     kept = frozenset(but)
     for path in _files(folder):
         if path not in kept:

@@ -22,11 +22,11 @@ KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was 
 async def open_journaled_buffer(
     journal: Journal, rows: CallRows, sink: RowSink, *, events: Events
 ) -> AsyncIterator[AnswerBuffer]:
-    """Opens the journal for this process; at the end of the block it is deleted if everything is landed.
+    """Opens the journal for this process; after the block it is deleted if everything is landed.
 
     Raises:
-        UsageError: another process has it.
-        ServiceUnreachable: what an earlier process left cannot be landed.
+        UsageError: another process has it open.
+        ServiceUnreachable: rows left by an earlier process cannot be landed.
     """
     journal.open()
     buffer, recovered = AnswerBuffer(sink, journal=journal, events=events), False

@@ -1,6 +1,6 @@
-"""Journal lines of rows, without field names, and their conversion back to records.
+"""Converts rows to journal lines, without field names, and back.
 
-Values are in the order of the records' fields, so a journal is readable only by code with the same fields; `LAYOUT`
+Values are in the order of the row types' fields, so a journal is readable only by code with the same fields; `LAYOUT`
 identifies them.
 """
 
@@ -27,7 +27,7 @@ KINDS: dict[str, type[Row]] = {kind.table: kind for kind in (Prediction, Respons
 NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in KINDS.items()}
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
-"""Fields of the line of a dispatched call, beside its route."""
+"""Fields in the journal line of a dispatched call, in addition to its route."""
 LAYOUT = int.from_bytes(hashlib.sha256(repr((2, NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
@@ -65,7 +65,7 @@ def call_from(line: Mapping[str, Any]) -> CallFacts:
 
 
 def record_from(table: str, values: Sequence[Any]) -> Row:
-    """Returns the record that was written as these JSON values."""
+    """Returns the row that was written as these JSON values."""
     readers = _readers(table)
     named = zip(NAMES[table], values, strict=True)
     return KINDS[table](**{name: _read(readers.get(name), value) for name, value in named})
@@ -77,7 +77,7 @@ def _read(reader: Callable[[Any], Any] | None, value: Any) -> Any:
 
 @lru_cache(maxsize=16)
 def _readers(table: str) -> dict[str, Callable[[Any], Any]]:
-    """By the records' own annotations: text to dates, times, money and tuples."""
+    """Converters from JSON values to dates, times, decimals and tuples, by field, from the type annotations."""
     hints = get_type_hints(KINDS[table])
     named = ((name, _plain(hint)) for name, hint in hints.items())
     return {name: READERS[plain] for name, plain in named if plain in READERS}

@@ -272,7 +272,7 @@ def test_a_journal_of_another_version_is_named_and_kept(folder: Path) -> None:
     page.write_bytes(content)
     journal = opened(folder)
 
-    with pytest.raises(UsageError, match=rf"{page.name} was written by another version of Assay: .*sent again"):
+    with pytest.raises(UsageError, match=rf"{page.name} was written by a different version of Assay; .*sent again"):
         journal.recover()
     journal.close(everything_landed=False)
     assert page.exists()
@@ -280,7 +280,7 @@ def test_a_journal_of_another_version_is_named_and_kept(folder: Path) -> None:
 
 def test_a_second_process_is_refused_while_the_first_is_there(folder: Path) -> None:
     first = opened(folder)
-    with pytest.raises(UsageError, match="Run run-1 is being answered by another process"):
+    with pytest.raises(UsageError, match="Another process on this machine is working on run run-1"):
         Journal(folder).open()
     first.close(everything_landed=False)
 
