@@ -145,11 +145,11 @@ def test_a_new_task_passes_its_check_and_runs_as_it_is(place: Workplace, model: 
     result(place, "check", name)
     summary = place.run(name)
     assert (summary["status"], summary["statuses"]) == ("completed", {"ok": 6})
-    assert "is there already" in result(place, "init", name, code=3)
+    assert "already exists" in result(place, "init", name, code=3)
 
 
 def test_a_task_s_name_that_is_none_is_refused(place: Workplace) -> None:
-    assert "expected lower-case letters" in result(place, "init", "../Up", code=3)
+    assert "expected lowercase letters" in result(place, "init", "../Up", code=3)
 
 
 def test_a_run_prints_its_counts_for_people_and_its_next_step(place: Workplace, name: str) -> None:
