@@ -117,7 +117,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in a folder that can be written"),
     "resume_empty": (["--resume", ""], "No run ''"),
     "resume_unknown": (["--resume", "nope"], "No run 'nope' in dev_landing.runs"),
-    "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs beside --resume"),
+    "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs cannot be combined with --resume"),
     "unknown": (["--nonsense"], "No such option '--nonsense'"),
 }
 
