@@ -33,7 +33,7 @@ def test_a_prompt_made_worse_fails_and_is_told_in_one_comment(branch: Branch, na
     assert done.returncode == 1, done.stderr
     [body] = branch.gh.bodies
     assert body.startswith(f"{MARKER}\n")
-    assert f"evaluated against `{branch.start[:12]}`" in body
+    assert f"evaluated against the merge base `{branch.start[:12]}`" in body
     assert f"### Assay: {name} FAIL" in body
     assert "| not_worse | reliability at most 3 points below the champion |" in body
     assert f"@{branch.start}" in body

@@ -207,7 +207,7 @@ def test_celery_takes_redis_for_its_broker_and_its_results_unless_told(root: Pat
 
 
 def test_celery_without_a_broker_is_refused(root: Path) -> None:
-    with pytest.raises(UsageError, match="has no broker or no result backend; set REDIS_URL"):
+    with pytest.raises(UsageError, match="without a broker and a backend: expected REDIS_URL"):
         loaded(root, ASSAY_DAGSTER_EXECUTOR="celery")
 
 

@@ -74,7 +74,7 @@ def test_a_side_that_lacks_a_field_is_named_with_every_field_it_lacks(tmp_path: 
 
 
 def test_a_row_that_is_no_row_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"pairs\.jsonl, row 2: .*correct the row"):
+    with pytest.raises(UsageError, match=r"pairs\.jsonl, row 2: .*correct or remove the row"):
         read(tmp_path, lines({"a": "x", "b": "y", "same": 1}) + "{broken\n", name="pairs.jsonl")
 
 
