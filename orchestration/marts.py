@@ -12,7 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
 from assay.errors import UsageError
 from assay.settings import Settings
-from assay.warehouse.marts import BUILD, DBT_PROJECT, last_words, run_dbt
+from assay.warehouse.marts import BUILD, DBT_PROJECT, last_lines, run_dbt
 from assay.warehouse.schema import LANDING
 from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 
@@ -99,4 +99,4 @@ def _state_of(settings: Settings) -> str:
 def _parse(settings: Settings, target: Path) -> None:
     parsed = run_dbt(settings, "parse", target=target, timeout_s=PARSE_SECONDS)
     if parsed.returncode or not (target / MANIFEST).exists():
-        raise UsageError(f"dbt cannot parse {DBT_PROJECT}/:\n{last_words(parsed)}")
+        raise UsageError(f"dbt cannot parse {DBT_PROJECT}/:\n{last_lines(parsed)}")

@@ -68,14 +68,14 @@ def up(
     stack = _Stack(settings, options, report)
     wanted = [part for part in stack.parts if part.name in parts]
     with state.lock(stack.run_dir, report=report):
-        due = [part for part in wanted if not stack.left_alone(part)]
+        due = [part for part in wanted if not stack.is_running(part)]
         for part in due:
-            stack.make_ready(part)
+            stack.prepare(part)
         for wave in (
             [part for part in wanted if part.after is None],
             [part for part in wanted if part.after is not None],
         ):
-            stack.bring_up(wave, due)
+            stack.start_and_wait(wave, due)
     return status(settings)
 
 
@@ -131,7 +131,7 @@ class _Stack:
         now = PartState.RUNNING if at_work else PartState.STARTING
         return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
 
-    def left_alone(self, part: Part) -> bool:
+    def is_running(self, part: Part) -> bool:
         """True if the part is already running on its configured ports."""
         launch = state.read(self.file(part))
         return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
@@ -144,14 +144,14 @@ class _Stack:
         self.file(part).unlink(missing_ok=True)
         return ended
 
-    def make_ready(self, part: Part) -> None:
+    def prepare(self, part: Part) -> None:
         """Prepares the start: stops leftover processes, and checks that packages are installed and ports are free."""
         self.clear(part)
         require_modules(part)
         require_free_ports(part)
         part.prepare()
 
-    def bring_up(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
+    def start_and_wait(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
         """Starts the parts in `due` and waits for all parts of the wave; raises the first failure at the end."""
         for part in wave:
             if part in due:

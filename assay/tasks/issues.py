@@ -48,7 +48,7 @@ class TaskValidationError(UsageError):
 
 
 def pydantic_issue(file: str, line: int, key: str, detail: ErrorDetails) -> ValidationIssue:
-    """Returns the issue for one Pydantic error in the value of `key`; an empty key stands for the whole file."""
+    """Returns the issue for one Pydantic error in the value of `key`; an empty key means the whole file."""
     next_step = {"missing": "add it", "extra_forbidden": "remove it or correct its name"}.get(detail["type"], "")
     is_quoted = not next_step and not isinstance(detail["input"], dict)
     found = shown(detail["input"]) if is_quoted else ""

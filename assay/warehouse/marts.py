@@ -38,7 +38,7 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
     chosen = ("--select", *select) if select else ()
     ended = run_dbt(settings, *BUILD, *chosen, target=settings.state_dir / "dbt", timeout_s=BUILD_SECONDS)
     if ended.returncode:
-        raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_words(ended)}")
+        raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_lines(ended)}")
 
 
 def run_dbt(
@@ -61,7 +61,7 @@ def run_dbt(
     )
 
 
-def last_words(ended: subprocess.CompletedProcess[str]) -> str:
+def last_lines(ended: subprocess.CompletedProcess[str]) -> str:
     """Returns the last lines of dbt's output, which contain the error."""
     return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-LINES_SHOWN:])
 
