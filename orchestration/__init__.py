@@ -1,1 +1,1 @@
-"""Dagster definitions, without business logic, SQL, retries or parsing."""
+"""Dagster definitions that call the engine; they contain no business logic, SQL, retries or parsing."""

@@ -1,6 +1,6 @@
-"""Responses and predictions of one task: a graph whose first step plans the shards, and whose last sums them up.
+"""Responses and predictions of one task: a graph whose first step plans the shards and whose last step sums them up.
 
-Each shard is a separate step on any worker of the executor. A single shard is one step, in the same process.
+Each shard is a separate step that any worker of the executor can run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ASSETS = {"responses": "Every call on the wire.", "predictions": "The final resu
 
 
 def answers_asset(task: Outline, *, partitions: dg.PartitionsDefinition[str], owners: list[str]) -> dg.AssetsDefinition:
-    """Returns responses and predictions, always materialized together, with a blocking completeness check."""
+    """Returns the assets `responses` and `predictions`, materialized together, with a blocking completeness check."""
     check = dg.AssetCheckSpec(metadata.COMPLETENESS, asset=dg.AssetKey([task.name, "predictions"]), blocking=True)
     plan, shard, collect = _plan(task), _shard(task), _collect(task, check)
 
@@ -53,17 +53,17 @@ def _out(task: Outline, name: str, owners: list[str]) -> dg.AssetOut:
         description=task.issues or ASSETS[name],
         kinds={"openai", "bigquery"},
         owners=owners,
-        is_required=False,  # neither is made while providers have the run's batches
+        is_required=False,  # not materialized while batches are open
     )
 
 
 def _plan(task: Outline) -> dg.OpDefinition:
     @dg.op(
         name=f"{task.name}__plan",
-        description="Shards to process; none while providers have the run's batches.",
+        description="The shards to process; none while batches are open.",
         out={"shards": dg.DynamicOut(int), "waiting": dg.Out(dict)},
     )
-    # Dagster resolves text annotations, as these are here, in the module's namespace only.
+    # `context` is not annotated, because Dagster cannot resolve annotations in a local namespace.
     def plan(context, assay: AssayResource, run_id: str):  # type: ignore[no-untyped-def]
         project = assay.project()
         run = reopen(project, run_id)
@@ -79,7 +79,7 @@ def _plan(task: Outline) -> dg.OpDefinition:
 def _shard(task: Outline) -> dg.OpDefinition:
     @dg.op(
         name=f"{task.name}__shard",
-        description="The requests of one shard that have no prediction yet.",
+        description="Sends the requests of one shard that have no prediction yet.",
         out=dg.Out(int),
         pool=MODEL_POOL,
     )
@@ -98,7 +98,7 @@ def _shard(task: Outline) -> dg.OpDefinition:
 def _collect(task: Outline, check: dg.AssetCheckSpec) -> dg.OpDefinition:
     @dg.op(
         name=f"{task.name}__collect",
-        description="Counts, tokens and cost of all shards together.",
+        description="Sums up counts, tokens and cost of all shards.",
         out={
             "responses": dg.Out(dg.Nothing, is_required=False),
             "predictions": dg.Out(dg.Nothing, is_required=False),

@@ -1,7 +1,7 @@
-"""Waits for batches without a worker: a run that sent them ends, and a sensor resumes it when providers have finished.
+"""Waits for batches without occupying a worker: the Dagster run ends, and a sensor resumes it once providers finish.
 
-A tag marks runs with open batches; the sensor reads the tags first, so it queries neither the warehouse nor a provider
-while no batch is open. It is on by default, because it costs one query of Dagster's own storage per minute.
+A tag marks Dagster runs with open batches. The sensor reads the tags first, so that it queries the warehouse and the
+providers only while batches are open. It is on by default; it needs one query of Dagster's own storage per minute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ OUT, COLLECTED = "out", "collected"
 SENSOR = "finished_batches"
 EVERY_SECONDS = 60
 REST = ("responses", "predictions", "scores")
-"""The assets of a task that remain when its batches are done."""
+"""The assets of a task that are materialized after its batches have finished."""
 
 
 def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, task: str) -> BatchStatus | None:
-    """The counts of the run's batches and tags this Dagster run while some are open; None when the rest is for online.
+    """Advances the run's batches; if some are open, tags this Dagster run and returns their counts, otherwise None.
 
     Raises:
-        AssayError: the warehouse or a provider failed; executing the step again resumes, and sends nothing twice.
+        AssayError: the warehouse or a provider failed; re-executing the step resumes and submits no batch twice.
     """
     if not run.options.batch:
         return None
@@ -45,14 +45,14 @@ def batches_out(context: dg.OpExecutionContext, project: Project, run: Run, *, t
 
 
 def batch_sensor(jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefinition:
-    """Returns the sensor over the jobs of all tasks."""
+    """Returns the sensor that resumes the jobs of all tasks."""
 
     @dg.sensor(
         name=SENSOR,
         jobs=list(jobs),
         minimum_interval_seconds=EVERY_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Resumes a run whose batches the providers have finished.",
+        description="Resumes runs once providers have finished their batches.",
     )
     def finished_batches(context: dg.SensorEvaluationContext, assay: AssayResource) -> Iterator[Any]:
         waiting = _waiting(context.instance)
@@ -61,7 +61,7 @@ def batch_sensor(jobs: Sequence[UnresolvedAssetJobDefinition]) -> dg.SensorDefin
             if project is not None and _is_done(context, project, run):
                 yield _rest_of(run)
         if not waiting:
-            yield dg.SkipReason("No run awaits batches.")
+            yield dg.SkipReason("No run has open batches.")
 
     return finished_batches
 
@@ -75,18 +75,18 @@ def _waiting(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def _is_done(context: dg.SensorEvaluationContext, project: Project, run: dg.DagsterRun) -> bool:
-    """True when no provider processes the run's batches any more; an error is logged and checked again later."""
+    """True if providers have finished all batches of the run; False after an error, which is logged."""
     try:
         running, total = batches_running(project, run.tags[RUN_TAG], data_date=date.fromisoformat(run.tags[DAY_TAG]))
     except AssayError as error:
         context.log.warning(f"{run.tags[TASK_TAG]}, run {run.tags[RUN_TAG]}: {error}")
         return False
-    context.log.info(f"{run.tags[TASK_TAG]}, run {run.tags[RUN_TAG]}: {running} of {total} batches still run")
+    context.log.info(f"{run.tags[TASK_TAG]}, run {run.tags[RUN_TAG]}: {running} of {total} batches are in progress")
     return running == 0
 
 
 def _rest_of(run: dg.DagsterRun) -> dg.RunRequest:
-    """Requests the rest of the task's job, once for each time that its run was left waiting."""
+    """Requests the remaining assets of the task, at most once for each Dagster run that ended with open batches."""
     task = run.tags[TASK_TAG]
     return dg.RunRequest(
         run_key=run.run_id,

@@ -1,4 +1,4 @@
-"""Builds the definitions: assets, jobs, schedules and resources of one project."""
+"""Builds the Dagster definitions of a project: assets, jobs, schedules, sensors and resources."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestration.task_assets import schedule_issue, task_assets, task_job, tas
 def build_defs(
     *, settings: Settings | None = None, resource_overrides: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """Returns new definitions of the project; connects to nothing."""
+    """Returns new definitions of the project without opening connections."""
     project = settings or load_settings()
     export_environment(project)
     tasks = task_outlines(project)
@@ -42,7 +42,7 @@ def build_defs(
         resources={
             "assay": AssayResource(root=str(project.root)),
             "dbt": dbt_resource(project),
-            # Values between steps are run ids and counts, readable from any machine.
+            # The values passed between steps are run ids and counts; they are stored where all machines can read them.
             "io_manager": dg.FilesystemIOManager(base_dir=str(project.shared_dir / "dagster" / "storage")),
             **(resource_overrides or {}),
         },
@@ -50,12 +50,12 @@ def build_defs(
 
 
 def task_outlines(project: Settings) -> dict[str, Outline]:
-    """Returns the outline of each task folder, under the task's name in Dagster."""
+    """Returns the outline of each task folder, with its name in Dagster."""
     names = names_in_dagster(task_names(project.tasks_dir))
     named = {folder: replace(outline(project.tasks_dir / folder), name=name) for folder, name in names.items()}
-    return {folder: _with_a_schedule_that_dagster_takes(task) for folder, task in named.items()}
+    return {folder: _with_valid_schedule(task) for folder, task in named.items()}
 
 
-def _with_a_schedule_that_dagster_takes(task: Outline) -> Outline:
+def _with_valid_schedule(task: Outline) -> Outline:
     issues = schedule_issue(task)
     return replace(task, schedule=None, issues=issues) if issues else task

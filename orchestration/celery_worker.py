@@ -1,6 +1,7 @@
 """Entry point of a Celery worker: `celery --app orchestration.celery_worker worker`.
 
-It runs Dagster's steps, and sends a heartbeat for each step it has; Redis redelivers steps without a heartbeat.
+The worker runs Dagster steps and sends a heartbeat for each of them; with Redis, steps without a heartbeat are
+redelivered.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from orchestration.dagster_internals import celery_functions
 from orchestration.executors import celery_config
 
 PR_SET_PDEATHSIG = 1
-"""From Linux' `prctl.h`: the signal that a process gets when its parent ends."""
+"""From Linux `prctl.h`: sets the signal that a process receives when its parent exits."""
 
 
-class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Heartbeats that extend this worker's hold on its steps, however long they take; for Redis only.
+class Heartbeats(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Sends heartbeats for the steps of this worker, so that they are not redelivered while it runs; Redis only.
 
-    Celery itself redelivers a message that is not acknowledged within the visibility timeout, whether its worker lives
-    or not: with a timeout above the longest step, the step of a dead worker would wait that long.
+    Without heartbeats, Celery redelivers every message that is not acknowledged within the visibility timeout, even if
+    its worker is running. The timeout would have to exceed the longest step, and the step of a lost worker would wait
+    that long.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -40,7 +42,7 @@ class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
         """Starts the heartbeats."""
         channel = consumer.task_consumer.channel
         if hasattr(channel, "unacked_index_key"):
-            self._timer = consumer.timer.call_repeatedly(channel.visibility_timeout / 4, give_sign, (channel,))
+            self._timer = consumer.timer.call_repeatedly(channel.visibility_timeout / 4, send_heartbeat, (channel,))
 
     def stop(self, consumer: Any) -> None:
         """Stops the heartbeats."""
@@ -49,8 +51,8 @@ class SignsOfLife(bootsteps.StartStopStep):  # type: ignore[misc]
             self._timer = None
 
 
-def give_sign(channel: Any) -> None:
-    """Resets the delivery time of each message that this worker has not finished."""
+def send_heartbeat(channel: Any) -> None:
+    """Resets the delivery time of each message that this worker has not acknowledged."""
     tags = channel.qos._delivered
     if tags:
         with channel.conn_or_acquire() as redis:
@@ -58,10 +60,10 @@ def give_sign(channel: Any) -> None:
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
-def end_with_the_worker(**_: Any) -> None:
-    """Ends this worker process with the worker, however that ends: its step is then redelivered to another.
+def exit_with_parent(**_: Any) -> None:
+    """Makes this child process exit when its worker exits for any reason, because its step is then redelivered.
 
-    Linux only; elsewhere the step of a killed worker may run twice at a time.
+    Linux only; on other systems, the step of a killed worker may run twice concurrently.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -71,19 +73,19 @@ def worker_app(settings: Settings) -> Celery:
     """Returns the Celery application that runs Dagster's steps.
 
     Raises:
-        UsageError: no broker is set.
+        UsageError: no broker or no backend is set.
     """
     workers = settings.workers
     if workers.broker is None or workers.backend is None:
         raise UsageError(
-            "A Celery worker without a broker and a backend: expected REDIS_URL, or both ASSAY_CELERY_BROKER and "
-            "ASSAY_CELERY_BACKEND, the same as where Dagster runs",
-            next_step="set them.",
+            "The Celery worker has no broker or no result backend",
+            next_step="set REDIS_URL, or both ASSAY_CELERY_BROKER and ASSAY_CELERY_BACKEND, with the same values as on "
+            "the Dagster host.",
         )
     make_app, create_task = celery_functions()
     made = make_app({"broker": workers.broker, "backend": workers.backend, "set_as_current": True})
     made.conf.update(celery_config(workers))
-    made.steps["consumer"].add(SignsOfLife)
+    made.steps["consumer"].add(Heartbeats)
     create_task(made)
     return made
 

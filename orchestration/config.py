@@ -1,4 +1,4 @@
-"""Launch configuration of a task's jobs."""
+"""Launch configuration for the jobs of a task."""
 
 from __future__ import annotations
 
@@ -13,34 +13,37 @@ from assay.tasks.gate_spec import GATE_SPLIT
 
 
 class RunConfig(dg.Config):
-    """Options of one run; omitted ones are taken from `task.yml`."""
+    """Options of a run; options that are omitted are taken from `task.yml`."""
 
     input: str | None = Field(
-        default=None, description="Source instead of the task's own; golden, golden:dev, golden:gate for its cases."
+        default=None,
+        description="Input to use instead of the task's source; golden, golden:dev or golden:gate for the task's cases.",
     )
     variant: str = Field(default="default", description="Named overrides of task.yml.")
     limit: int | None = Field(default=None, description="Only the first N rows.")
     epochs: int = Field(default=1, description="Number of predictions per record.")
     budget_usd: float | None = Field(default=None, description="Maximum spend of the run, in USD.")
-    batch: bool = Field(default=False, description="Use the provider's Batch API: slower, at a lower price.")
-    shards: int = Field(default=1, description="Shards that workers process at the same time.")
+    batch: bool = Field(default=False, description="Use the provider's Batch API: slower, cheaper.")
+    shards: int = Field(default=1, description="Number of shards that workers process concurrently.")
     reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
 
     def options(self, partition: str) -> RunOptions:
-        """Returns the engine's options for the partition's day."""
+        """Returns the run options for the day of the partition."""
         return RunOptions(data_date=date.fromisoformat(partition), **self.model_dump())
 
 
 class EvaluationConfig(dg.Config):
-    """Options of one evaluation; the default champion is the version that serves ga, if any."""
+    """Options of an evaluation; by default, the champion is the version that serves ga, if any."""
 
-    candidate: str = Field(default="default", description="A variant of task.yml, @git-ref or @stage:ga.")
-    champion: str | None = Field(default=None, description="The variant to compare with, named likewise.")
-    input: str = Field(default=GATE_SPLIT.value, description="Records that both variants process.")
+    candidate: str = Field(
+        default="default", description="Version to evaluate: a variant of task.yml, @git-ref or @stage:ga."
+    )
+    champion: str | None = Field(default=None, description="Version to compare with, in the same notation.")
+    input: str = Field(default=GATE_SPLIT.value, description="Records to run both versions on.")
     epochs: int = Field(default=1, description="Number of predictions per record.")
-    budget_usd: float | None = Field(default=None, description="Most that each of the two runs may spend, in USD.")
+    budget_usd: float | None = Field(default=None, description="Maximum spend of each of the two runs, in USD.")
     reuse: str | None = Field(default=None, description="always, never, or 'within N hours|days'.")
 
     def options(self, partition: str) -> EvaluationOptions:
-        """Returns the engine's options for a gate on the partition's day."""
+        """Returns the evaluation options for the day of the partition; the decision is recorded as a gate."""
         return EvaluationOptions(data_date=date.fromisoformat(partition), is_gate=True, **self.model_dump())

@@ -1,4 +1,4 @@
-"""Names of Dagster outside its public API; the one module that imports them. A test checks that they exist."""
+"""Imports from Dagster's private API, in this module only; a test checks that they exist."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def celery_functions() -> tuple[Callable[[dict[str, Any]], Celery], Callable[[Celery], object]]:
-    """The function that makes the executor's Celery application, and the one that adds the task that runs a step.
+    """Returns dagster-celery's functions that create the Celery application and register the task that runs a step.
 
-    Imported when called, because `dagster-celery` is an extra.
+    They are imported when called, because `dagster-celery` is an optional extra.
     """
     from dagster_celery.make_app import make_app
     from dagster_celery.tasks import create_task

@@ -1,7 +1,7 @@
-"""The evaluation of one task: the gate of task.yml as a blocking check, and a separate job for it.
+"""The evaluation of one task: an asset with the gate of task.yml as a blocking check, and a job of its own.
 
-In shadow, predictions are not used, so no asset waits for the gate. From beta on the day's records do: a version that
-may not ship processes no row.
+In shadow, predictions are not used, so no asset depends on the gate. In beta and ga, the records of the day depend on
+it, so that a version that fails its gate processes no rows.
 """
 
 from functools import partial
@@ -29,12 +29,12 @@ def evaluation_key(task: str) -> dg.AssetKey:
 
 
 def evaluation_job_name(task: str) -> str:
-    """Returns the name of the job that only evaluates."""
+    """Returns the name of the job that runs only the evaluation."""
     return f"{task}_{NAME}"
 
 
 def gated_by(task: Outline) -> list[dg.AssetKey]:
-    """Returns the assets that must have passed before the task's records: none in shadow, else the evaluation."""
+    """Returns the assets on which the task's records depend: none in shadow, otherwise the evaluation."""
     return [] if task.stage == UNGATED_STAGE else [evaluation_key(task.name)]
 
 
@@ -48,7 +48,8 @@ def evaluation_asset(
         key=key,
         group_name=task.name,
         owners=owners,
-        description=task.issues or "Candidate against champion on the gate's cases, and the decision of the gate.",
+        description=task.issues
+        or "Comparison of candidate and champion on the gate's cases, and the decision of the gate.",
         kinds={"openai", "bigquery"},
         partitions_def=partitions,
         pool=MODEL_POOL,
@@ -69,9 +70,9 @@ def evaluation_asset(
 
 
 def evaluation_job(task: Outline) -> UnresolvedAssetJobDefinition:
-    """Returns a job over the task's evaluation alone."""
+    """Returns a job that runs only the task's evaluation."""
     return dg.define_asset_job(
         evaluation_job_name(task.name),
         selection=dg.AssetSelection.assets(evaluation_key(task.name)),
-        description=f"Evaluate a candidate of {task.name} by its gate.",
+        description=f"Evaluate a candidate of {task.name} against its gate.",
     )

@@ -1,4 +1,4 @@
-"""Metadata of an evaluation in Dagster: the decision with its rules and comparisons, and its asset check."""
+"""Dagster metadata and asset check of an evaluation: the decision, its rules and comparisons."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from assay.runs.summary import RunSummary
 GATE = "gate"
 REASONS_SHOWN = 3
 STATE_OF = {RuleDecision.FAIL: RuleState.FAIL, RuleDecision.INCONCLUSIVE: RuleState.INCONCLUSIVE}
-"""The state of the rules that led to each decision of a gate."""
+"""Maps each decision of a gate to the state of the rules that led to it."""
 
 
 def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
-    """The decision with its evidence; where the decision blocks, the failed check stops the assets that wait for it."""
+    """Returns the result with its metadata and check; if the gate blocks, the failed check stops downstream assets."""
     sides = {"candidate": evaluation.candidate, "champion": evaluation.champion}
     runs = {f"{who}_run_id": side.run_id for who, side in sides.items() if side}
     paid = {side.run_id: side.spent for side in sides.values() if side and side.spent}
@@ -41,7 +41,7 @@ def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
 def _decided(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "decision": evaluation.verdict.decision.value,
-        "stage": str(evaluation.stage),  # Dagster takes no other enums than its own
+        "stage": str(evaluation.stage),  # Dagster metadata accepts only Dagster's own enums
         "gate_id": evaluation.gate_id or "",
         "evaluation_id": evaluation.evaluation_id,
         "population": evaluation.population,
@@ -49,7 +49,7 @@ def _decided(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
-    """A passed check if the decision is PASS; else an error where it blocks, and a warning where it does not."""
+    """Returns a check that passes if the decision is PASS; otherwise its severity is ERROR if it blocks, else WARN."""
     decision = evaluation.verdict.decision
     return dg.AssetCheckResult(
         check_name=GATE,
@@ -61,7 +61,7 @@ def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
 
 
 def _reasons(evaluation: Evaluation) -> str:
-    """Formats the decision and the first rules that led to it; without a champion there may be none."""
+    """Formats the decision and the first rules that led to it; there may be none without a champion."""
     decision = evaluation.verdict.decision
     decisive = [outcome for outcome in evaluation.verdict.outcomes if outcome.state is STATE_OF.get(decision)]
     reasons = [f"{outcome.rule.name}: {outcome.reason}" for outcome in decisive[:REASONS_SHOWN]]
@@ -71,7 +71,7 @@ def _reasons(evaluation: Evaluation) -> str:
 
 
 def _tables(evaluation: Evaluation) -> dict[str, Any]:
-    """Formats the rules, and the comparisons where there is a champion, as Markdown."""
+    """Formats the rules and, if there is a champion, the comparisons as Markdown tables."""
     shown = {}
     for _, columns, rows in tables(evaluation):
         name = "rules" if columns == RULE_COLUMNS else "comparisons"
@@ -80,7 +80,7 @@ def _tables(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
-    """Returns calls, tokens and cost of the new runs; keys as in `metadata.answered`."""
+    """Returns calls, tokens and cost of the new runs, with the same keys as `metadata.answered`."""
     sent, got = sum(run.input_tokens for run in runs), sum(run.output_tokens for run in runs)
     costs = {"cost_usd": _sum(run.cost_usd for run in runs), "judge_cost_usd": _sum(run.judge_cost_usd for run in runs)}
     spent = {
@@ -94,6 +94,6 @@ def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
 
 
 def _sum(costs: Iterable[Decimal | None]) -> float | None:
-    """Returns USD; None where a model has no price."""
+    """Returns the sum in USD, or None if any cost is unknown."""
     known = list(costs)
     return None if None in known else float(sum(cost for cost in known if cost is not None))

@@ -1,6 +1,7 @@
-"""Executors of job steps: this process, local processes, Celery workers or Kubernetes jobs.
+"""Executors for job steps: this process, local processes, Celery workers or Kubernetes jobs.
 
-One setting, ASSAY_DAGSTER_EXECUTOR, selects the executor. URLs with passwords reach Dagster as names of variables only.
+The setting ASSAY_DAGSTER_EXECUTOR selects the executor. URLs that may contain passwords are passed to Dagster only as
+names of environment variables.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ BROKER, BACKEND = "ASSAY_CELERY_BROKER", "ASSAY_CELERY_BACKEND"
 
 
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:
-    """Returns the executor named in the settings.
+    """Returns the executor that the settings select.
 
     Raises:
-        UsageError: its packages are not installed.
+        UsageError: a package that the executor needs is not installed.
     """
     return EXECUTORS[settings.workers.executor](settings.workers)
 
 
 def celery_config(workers: WorkerSettings) -> dict[str, Any]:
-    """Returns the Celery settings that a worker and the executor that sends it steps must share.
+    """Returns the Celery settings that the executor and its workers must share.
 
-    A step is acknowledged when it has ended, not when it started, so that another worker runs the step of a worker that
-    dies: RabbitMQ detects it by the connection, Redis by a heartbeat older than `lost_after_s`.
+    A step is acknowledged when it ends, not when it starts, so that the step of a worker that exits is redelivered to
+    another worker. RabbitMQ detects a lost worker by its closed connection, Redis by a heartbeat older than
+    `lost_after_s`.
     """
     redis = (workers.broker or "").startswith(("redis", "unix"))
     waiting = {
@@ -53,12 +55,12 @@ CONNECTING = {"max_retries": 3, "interval_start": 0, "interval_step": 0.2, "inte
 
 
 def _in_process(_: WorkerSettings) -> dg.ExecutorDefinition:
-    # The steps of a task are a chain: a process for each would only add their starts.
+    # The steps of a task run one after another, so a process for each would only add startup time.
     return dg.in_process_executor
 
 
 def _multiprocess(_: WorkerSettings) -> dg.ExecutorDefinition:
-    # Imports take seconds per process: one server makes them, and each step's process is forked from it.
+    # Imports take seconds, so a server process imports the modules once and each step's process is forked from it.
     server = {"start_method": {"forkserver": {"preload_modules": [DEFINITIONS]}}}
     configured: dg.ExecutorDefinition = dg.multiprocess_executor.configured(server, name="multiprocess")
     return configured
@@ -85,8 +87,8 @@ def _k8s(_: WorkerSettings) -> dg.ExecutorDefinition:
 
 def _missing(extra: str) -> UsageError:
     return UsageError(
-        f"ASSAY_DAGSTER_EXECUTOR is '{extra}', but dagster-{extra} is not installed: expected the extra '{extra}'",
-        next_step=f"install it with `pip install 'assay[{extra}]'`.",
+        f"ASSAY_DAGSTER_EXECUTOR is '{extra}', but dagster-{extra} is not installed",
+        next_step=f"install the extra '{extra}': `pip install 'assay[{extra}]'`.",
     )
 
 

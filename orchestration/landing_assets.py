@@ -1,4 +1,4 @@
-"""The landing tables that all tasks share: the sources of dbt, downstream of every task."""
+"""Assets for the landing tables, which all tasks write and dbt reads as sources."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,14 +28,15 @@ FED_BY = {
     "gates": "evaluation",
     "stages": "evaluation",
 }
-"""Landing table to the asset of each task that writes it; `evaluation` also runs the task, but is listed only once.
+"""Maps each landing table to the asset of a task that writes it.
 
-A promotion depends on a gate, so `stages` is downstream of it.
+`evaluation` also runs the task and so writes most tables, but only its own tables are mapped to it. `stages` is mapped
+to it because a promotion depends on a gate.
 """
 
 
 def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
-    """Returns one asset per landing table; materializing them records their row counts."""
+    """Returns one asset for each landing table; materializing an asset records the table's row count."""
 
     @dg.multi_asset(
         name=LANDING,

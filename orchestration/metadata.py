@@ -1,4 +1,4 @@
-"""Metadata of materializations: counts, tokens, cost, the scorecard. Never content."""
+"""Metadata of materializations: counts, tokens, cost and the scorecard, but never record content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GATE, COMPLETENESS = "inputs_gate", "completeness"
 
 
 def admitted(admission: Admission, forecast: Forecast) -> dg.MaterializeResult[str]:
-    """Returns the counts of admitted records and the forecast cost; its value is the run's id, for the next assets."""
+    """Returns the counts of admitted records and the cost forecast; the value is the run id, for downstream assets."""
     counts: dict[str, Any] = {
         "run_id": admission.run.run_id,
         "rows": admission.records,
@@ -33,20 +33,20 @@ def admitted(admission: Admission, forecast: Forecast) -> dg.MaterializeResult[s
 
 
 def _forecast(forecast: Forecast) -> dict[str, Any]:
-    """Returns the forecast as text, and its bounds in USD where it has any."""
+    """Returns the forecast as text and, if known, its bounds in USD."""
     ends = {"low": forecast.low_usd, "expected": forecast.expected_usd, "high": forecast.high_usd}
     amounts = {f"forecast/{end}_usd": float(usd) for end, usd in ends.items() if usd is not None}
     return {"forecast": "\n".join(forecast_lines(forecast)), "forecast/requests": forecast.requests, **amounts}
 
 
 def refused(stop: InputRejected) -> dg.MaterializeResult[str]:
-    """Returns a failed check for a rejected input, so that no later asset runs."""
+    """Returns a failed check for a rejected input, so that no downstream asset runs."""
     check = dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
     return dg.MaterializeResult(value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[check])
 
 
 def answered(summary: RunSummary) -> Mapping[str, Any]:
-    """Returns counts, tokens and cost of the calls; keys as in dagster-openai, where it has them."""
+    """Returns counts, tokens and cost of the calls, with the metadata keys of dagster-openai if it defines them."""
     metadata: dict[str, Any] = {
         "run_id": summary.run_id,
         "dagster/partition_row_count": summary.predictions,
@@ -68,7 +68,7 @@ def answered(summary: RunSummary) -> Mapping[str, Any]:
 
 
 def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheckResult:
-    """Returns the check that every record has a prediction for each epoch."""
+    """Returns the check of whether every record has a prediction for each epoch."""
     return dg.AssetCheckResult(
         asset_key=predictions,
         check_name=COMPLETENESS,
@@ -83,17 +83,17 @@ def batch_counts(stand: BatchStatus) -> dict[str, int]:
 
 
 def waiting(counts: Mapping[str, int], predictions: dg.AssetKey) -> dg.AssetCheckResult:
-    """Returns a warning that providers still have batches; not a failure, because the sensor resumes the run."""
+    """Returns a check with severity WARN while batches are open; it is no error, because the sensor resumes the run."""
     return dg.AssetCheckResult(
         asset_key=predictions,
         check_name=COMPLETENESS,
         passed=False,
         severity=dg.AssetCheckSeverity.WARN,
-        description="Sent as batches; the sensor resumes the run when the providers have finished them.",
+        description="Batches are open; the sensor resumes the run once providers have finished them.",
         metadata=counts,
     )
 
 
 def scored(summary: RunSummary, estimates: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """Returns the run's scorecard as Markdown, with its counts."""
+    """Returns the counts of the run, and its scorecard as Markdown."""
     return {**answered(summary), "scorecard": dg.MetadataValue.md(run_markdown(summary, estimates))}

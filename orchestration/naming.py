@@ -1,6 +1,6 @@
-"""Names of tasks in Dagster: the folder's name wherever Dagster accepts it.
+"""Names of tasks in Dagster: the folder's name, if Dagster accepts it and it is unique.
 
-A name that Dagster rejects, or that a table or model already has, would make every other task fail to load.
+Otherwise the name is changed, because an invalid or duplicate name would prevent all tasks from loading.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
 
 
 def names_in_dagster(folders: Sequence[str]) -> dict[str, str]:
-    """Returns the name of each folder's assets, group, jobs and schedule; all names and jobs are unique."""
+    """Returns a unique name for each folder, for its group, assets, jobs and schedule in Dagster."""
     names: dict[str, str] = {}
     for folder in sorted(
         folders, key=lambda folder: not is_free(folder)
-    ):  # folders that may keep their name are named first
+    ):  # folders that can keep their name come first
         taken = names.values()
         names[folder] = folder if is_free(folder) and not _clashes(folder, taken) else _another(folder, taken=taken)
     return names
 
 
 def is_free(name: str) -> bool:
-    """True when Dagster accepts the name and no group of this project has it."""
+    """True if Dagster accepts the name and it is not the name of a shared group."""
     try:
         dg.GraphDefinition(name=name)
     except dg.DagsterInvalidDefinitionError:
@@ -44,6 +44,6 @@ def _another(folder: str, *, taken: Collection[str]) -> str:
 
 
 def _clashes(name: str, taken: Collection[str]) -> bool:
-    """True when the task's name, or the name of its evaluation's job, belongs to another task."""
+    """True if the task's name, or the name of its evaluation job, is already used by another task."""
     jobs = {*taken, *map(evaluation_job_name, taken)}
     return name in jobs or evaluation_job_name(name) in jobs

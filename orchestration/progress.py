@@ -1,4 +1,4 @@
-"""Progress of a step in Dagster's log: counts only, every ten seconds."""
+"""Logs the progress of a step to Dagster every ten seconds, as counts only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVERY_SECONDS = 10.0
 
 
 class StepProgress:
-    """Counts rows and logs the count."""
+    """Callback that logs the number of finished rows, at most every ten seconds."""
 
     def __init__(self, log: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -20,7 +20,7 @@ class StepProgress:
         self._last = clock()
 
     def __call__(self, rows: int) -> None:
-        """Counts `rows` finished rows."""
+        """Logs the total number of finished rows if ten seconds have passed since the last message."""
         if self._clock() - self._last >= EVERY_SECONDS:
             self._last = self._clock()
             self._log(f"{rows} rows")
@@ -28,7 +28,7 @@ class StepProgress:
 
 @contextmanager
 def answering(log: Callable[[str], None], total: int, *, every_s: float = EVERY_SECONDS) -> Iterator[RunProgress]:
-    """The receiver of each result of the block; it logs a message every `every_s` seconds, and one at the end."""
+    """Yields the progress that the block updates, and logs it every `every_s` seconds and at the end."""
     progress = RunProgress(total)
 
     def show(snapshot: ProgressSnapshot) -> None:

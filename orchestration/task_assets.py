@@ -1,4 +1,4 @@
-"""The assets of one task, from a factory over the task folders: evaluation, records, responses and predictions, scores."""
+"""Creates the assets of one task: evaluation, records, responses and predictions, scores."""
 
 import re
 from datetime import timedelta
@@ -22,15 +22,16 @@ from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
 
 FIRST_DAY = "2025-01-01"
-# A backfill starts one run per day, which is Dagster's default; stating the policy is still in beta and warns.
+# Backfills start one run per day, Dagster's default; it is not set explicitly, because that option is in beta and warns.
 DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
 
 def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
-    """Returns the evaluation with the task's blocking gate, the records with a blocking gate on rows, the responses and
-    predictions with a blocking completeness check, and the scores. From beta on, the records wait for the evaluation.
+    """Returns the evaluation, the records, the responses and predictions, and the scores.
 
-    `folder` is the task's name in the engine; `task.name` is its name in Dagster.
+    Blocking checks: the gate on the evaluation, the share of rejected rows on the records, and completeness on the
+    predictions. Except in shadow, the records depend on the evaluation. `folder` is the task's name in the engine,
+    `task.name` its name in Dagster.
     """
     owners = _owners(task)
     return [
@@ -42,7 +43,7 @@ def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
 
 
 def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
-    """Returns a job over the task's own assets only, without the evaluation where no asset waits for it."""
+    """Returns a job for the task's own assets, without the evaluation if no asset depends on it."""
     assets: dg.AssetSelection = dg.AssetSelection.groups(task.name)
     if not gated_by(task):
         assets -= dg.AssetSelection.assets(evaluation_key(task.name))
@@ -50,7 +51,7 @@ def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
 
 
 def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
-    """The task's cron schedule, stopped until it is turned on; a tick runs the previous day, which is complete."""
+    """Returns the task's schedule, off until it is turned on; a tick runs the previous day, whose data is complete."""
     if task.schedule is None:
         return None
 
@@ -71,12 +72,12 @@ def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
 
 
 def schedule_issue(task: Outline) -> str | None:
-    """Returns why Dagster rejects the task's cron, e.g. a day or an hour that does not exist; None when it is valid."""
+    """Returns why Dagster rejects the task's cron expression, or None if it is valid."""
     try:
         task_schedule(task)
     except dg.DagsterInvalidDefinitionError:
         cron = task.schedule.cron if task.schedule else ""
-        return f"schedule.cron is {cron!r}: expected a cron expression with days and times that exist; the task has no schedule until then."
+        return f"The task has no schedule, because Dagster rejects its `schedule.cron` {cron!r}; expected days and times that exist."
     return None
 
 
@@ -92,10 +93,15 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
         partitions_def=DAYS,
         deps=gated_by(task),
         check_specs=[
-            dg.AssetCheckSpec(metadata.GATE, asset=key, blocking=True, description="Few enough rows were rejected.")
+            dg.AssetCheckSpec(
+                metadata.GATE,
+                asset=key,
+                blocking=True,
+                description="The share of rejected rows is at most the task's maximum.",
+            )
         ],
     )
-    # Dagster reads a return annotation as "no value" where a check is returned beside the value.
+    # Not annotated, because Dagster would interpret a return annotation as "no value" if a check is returned too.
     def records(context: dg.AssetExecutionContext, config: RunConfig, assay: AssayResource):  # type: ignore[no-untyped-def]
         project, options = assay.project(), config.options(context.partition_key)
         try:
@@ -112,7 +118,7 @@ def _scores(task: Outline) -> dg.AssetsDefinition:
         key=dg.AssetKey([task.name, "scores"]),
         group_name=task.name,
         owners=_owners(task),
-        description=task.issues or "Every prediction scored by every scorer; finishes the run.",
+        description=task.issues or "The scores of every prediction by every scorer; finishes the run.",
         kinds={"bigquery"},
         partitions_def=DAYS,
         ins={"run_id": dg.AssetIn(key=dg.AssetKey([task.name, "records"]))},

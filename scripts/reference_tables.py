@@ -1,9 +1,9 @@
-"""Writes docs/reference/tables.md from the schema files and the descriptions of the reporting views.
+"""Generates docs/reference/tables.md from the schema files and the descriptions of the reporting views.
 
     python scripts/reference_tables.py           # writes the page
-    python scripts/reference_tables.py --check   # exit 1 when the page is out of date
+    python scripts/reference_tables.py --check   # exits with 1 if the page is out of date
 
-Descriptions come from `assay/warehouse/schemas` and from the yml of each model in `dbt_project`.
+Descriptions are read from `assay/warehouse/schemas` and from the yml file of each reporting view in `dbt_project`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ query them.
 
 
 def page() -> str:
-    """Returns the page's text, ending with a line break."""
+    """Returns the text of the page."""
     lines = [HEAD, "## Landing tables", ""]
     for table in landing_tables().values():
         lines += _landing(table)
@@ -73,7 +73,7 @@ def _reporting(view: dict[str, Any], blocks: dict[str, str]) -> Iterator[str]:
 
 
 def _blocks() -> dict[str, str]:
-    """Returns every description of the dbt project by name."""
+    """Returns every docs block of the dbt project by name."""
     texts = (path.read_text("utf-8") for path in sorted(MODELS.rglob("*.md")))
     return {name: text for page in texts for name, text in BLOCK.findall(page)}
 
@@ -87,7 +87,7 @@ def _cell(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the page, or with `--check` compares it; returns the exit code."""
+    """Writes the page or, with `--check`, compares it; returns the exit code."""
     wanted = page()
     if "--check" not in arguments:
         PAGE.write_text(wanted, "utf-8")

@@ -1,6 +1,6 @@
-"""The commands. Each reads its options, calls the engine and shows the result; nothing is computed here.
+"""The command-line interface. Each command parses its options, calls the engine and prints the result.
 
-Heavy packages are imported inside the command that needs them, so that `assay --help` responds at once.
+Heavy packages are imported inside the commands that need them, so that `assay --help` responds immediately.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ INTERRUPTED = 130
 
 
 class AssayGroup(click.Group):
-    """Turns every error of a command into one message and the documented exit code."""
+    """Converts every error of a command into a message and the documented exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; an `AssayError` becomes a line on stderr and its exit code, any other error exits 3."""
+        """Runs the command; an `AssayError` exits with its own code, any other error with 3, both with a message."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()  # a closed pipe is noticed here, not when the interpreter ends
+            sys.stdout.flush()  # so that a closed pipe raises here, not at interpreter shutdown
             return result
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
@@ -42,7 +42,7 @@ class AssayGroup(click.Group):
         except KeyboardInterrupt:
             _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
             ctx.exit(INTERRUPTED)
-        except BaseException as error:  # noqa: BLE001 - Python would exit 1, which means a failed gate
+        except BaseException as error:  # noqa: BLE001 - otherwise Python exits 1, the code of a failed gate
             ctx.exit(_exit_code(error, ctx))
 
 
@@ -54,13 +54,13 @@ def main() -> None:
     except (OSError, ValueError) as error:
         ended = _exit_code(error, None)
         code = code or ended
-        _discard(sys.stdout)  # else the interpreter tries once more as it ends, and exits 120
+        _discard(sys.stdout)  # otherwise the interpreter flushes again at shutdown and exits 120
     sys.exit(code)
 
 
 def _ended() -> int:
     try:
-        # Outside its standalone mode click returns the code that a command exited with; commands return nothing else.
+        # With `standalone_mode=False`, click returns the exit code of the command; commands return no other value.
         return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
         _write_to_stderr(error.show)
@@ -68,12 +68,12 @@ def _ended() -> int:
     except (click.Abort, KeyboardInterrupt):
         _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
         return INTERRUPTED
-    except BaseException as error:  # noqa: BLE001 - as above; click itself exits 1 on a closed pipe of `--help`
+    except BaseException as error:  # noqa: BLE001 - as above; if the pipe of `--help` is closed, click exits 1
         return _exit_code(error, None)
 
 
 def _exit_code(error: BaseException, context: click.Context | None) -> int:
-    """0 where the reader closed the pipe early, e.g. `| head`; else the code of an error, which was reported."""
+    """Returns 0 if the reader closed the pipe early, e.g. `| head`; otherwise reports the error and returns 3."""
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
     _write_to_stderr(partial(_report, error, context))
@@ -85,15 +85,15 @@ def _report(error: BaseException, context: click.Context | None) -> None:
         from assay.cli.crash import report_crash
 
         report_crash(error, context)
-    except Exception:  # noqa: BLE001 - where no file can be opened, neither can a module or the version be read
+    except Exception:  # noqa: BLE001 - if no file can be opened, importing the module or reading the version fails
         click.echo(f"assay: unexpected {type(error).__name__}; no traceback could be written.", err=True)
 
 
 def _write_to_stderr(write: Callable[[], None]) -> None:
-    """Writes the message; if stderr is closed, the exit code is the only report."""
+    """Writes the message; if stderr is closed, only the exit code reports the error."""
     try:
         write()
-    except Exception:  # noqa: BLE001 - whatever it is, Python would exit 1 or 120
+    except Exception:  # noqa: BLE001 - otherwise Python exits 1 or 120
         _discard(sys.stderr)
 
 
@@ -120,7 +120,7 @@ def _discard(stream: TextIO) -> None:
 )
 @click.version_option(package_name="assay")
 def cli() -> None:
-    """Run LLM batch jobs from your warehouse, and know with error bars whether the answers are good enough."""
+    """Run LLM batch jobs from your warehouse, and measure with confidence intervals whether predictions are correct."""
 
 
 for command in (

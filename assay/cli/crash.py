@@ -1,6 +1,6 @@
-"""Reports an unexpected exception: one message, and a log with the traceback.
+"""Reports an unexpected exception: a message on stderr, and a log file with the traceback.
 
-Neither holds a value: the text of an exception and local variables may be a key or personal data.
+Neither contains the exception's text or local variables, because they may include a key or personal data.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ SAFE_FIELDS: dict[type[BaseException], tuple[str, ...]] = {
     OSError: ("errno", "strerror", "filename"),
     UnicodeError: ("encoding", "start"),
 }
-"""Attributes of an exception that are shown beside its type: names in code, and the system's error for a file."""
+"""Attributes that are shown with an exception's type: names in code, and operating system errors about files."""
 
 
 def report_crash(error: BaseException, context: click.Context | None = None) -> None:
-    """Writes the message to stderr and the traceback to a log; where no log can be written it follows the message."""
+    """Writes the message to stderr and the traceback to a log file, or to stderr if no log file can be written."""
     now = datetime.now(UTC)
     command = f"assay {(context and context.invoked_subcommand) or ''}".rstrip()
     versions = f"Assay {code_version()}, Python {platform.python_version()}"
     text = f"{command}, {versions}, {now:%Y-%m-%d %H:%M:%S} UTC\n{''.join(_chain(error, set()))}"
     log = _written(f"crash-{now:%Y%m%dT%H%M%S.%f}-{os.getpid()}.log", text)
-    traceback_is = f"its traceback is in {log}." if log else "no log could be written, its traceback follows."
+    traceback_is = f"the traceback is in {log}." if log else "no log file could be written; the traceback follows."
     lines = [f"assay: {_headline(error)}; {traceback_is}"]
     if context is not None and CONTINUE in context.meta:
         lines.append(context.meta[CONTINUE])
@@ -49,13 +49,13 @@ def report_crash(error: BaseException, context: click.Context | None = None) -> 
 
 def _headline(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        advice = "free space" if error.errno in NO_SPACE else "see its permissions"
+        advice = "free disk space" if error.errno in NO_SPACE else "check the path and its permissions"
         return f"{error.filename or 'system'}: {error.strerror}; {advice}"
-    return f"unexpected {type(error).__name__}{_place(error)}: this is an error in Assay, report it with its traceback"
+    return f"unexpected {type(error).__name__}{_place(error)}: this is a bug in Assay; report it with the traceback"
 
 
 def _place(error: BaseException) -> str:
-    """Returns the last line of Assay's own code in the traceback."""
+    """Returns the innermost file and line of Assay's own code in the traceback."""
     package = Path(__file__).parents[1]
     places = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [(file.relative_to(package.parent), line) for file, line in places if file.is_relative_to(package)]
@@ -63,7 +63,7 @@ def _place(error: BaseException) -> str:
 
 
 def _chain(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """Yields the tracebacks of the exception, of its causes, and of the members of a group."""
+    """Yields the tracebacks of the exception, its causes, and the exceptions in a group."""
     if id(error) in seen:
         return
     seen.add(id(error))
@@ -86,7 +86,7 @@ def _facts(error: BaseException) -> str:
 
 
 def _written(name: str, text: str) -> Path | None:
-    """A new file that its owner alone may read, with the project's logs or else among temporary files."""
+    """Writes a log file, readable only by its owner, to the project's logs or the temporary folder; None if neither."""
     for folder in (_project_logs(), _temporary_files()):
         if folder is not None and _is_written(folder / name, text):
             return folder / name
@@ -102,7 +102,7 @@ def _is_written(path: Path, text: str) -> bool:
     try:
         with os.fdopen(file, "w", encoding="utf-8", errors="backslashreplace") as log:
             log.write(text)
-    except OSError:  # the disk is full; half a log would only mislead
+    except OSError:  # the disk is full, and an incomplete log would mislead
         path.unlink()
         return False
     return True
@@ -118,5 +118,5 @@ def _project_logs() -> Path | None:
 def _temporary_files() -> Path | None:
     try:
         return Path(tempfile.gettempdir())
-    except OSError:  # it looks for a folder that takes a file
+    except OSError:  # no temporary folder is writable
         return None

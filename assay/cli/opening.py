@@ -1,4 +1,4 @@
-"""Shared by several commands: the project, and the types of their options."""
+"""Helpers shared by several commands: opening the project, and option types."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DAY = click.DateTime(formats=["%Y-%m-%d"])
 STYLES = click.Choice(["table", "json"])
 STAGES = click.Choice(["shadow", "beta", "ga"])
 CONTINUE = "assay.continue"
-"""Key of `click.Context.meta` under which a command stores how to resume its work, for the report of a crash."""
+"""Key of `click.Context.meta` under which a command stores how to resume its work, for the crash report."""
 
 
 def open_settings() -> Settings:
@@ -25,7 +25,7 @@ def open_settings() -> Settings:
 
 
 def opened_project() -> Project:
-    """Returns the project around the working folder; nothing is connected yet."""
+    """Returns the project that contains the working directory; no connection is opened yet."""
     from assay.project import open_project
 
     return open_project(open_settings())

@@ -1,1 +1,1 @@
-"""`assay review` and `assay labels`: what people label, and how labels land."""
+"""Human labels: sampling, the labeling queue and page (`assay review`), and CSV files (`assay labels`)."""

@@ -1,4 +1,4 @@
-"""Writes labels to a CSV file that spreadsheets and `import_labels` can read."""
+"""Exports labels to a CSV file that spreadsheets and `import_labels` can read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ COLUMNS = (
     "run_id", "labelled_at",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Prefixes that make a spreadsheet read a text as a formula."""
+"""Prefixes with which a spreadsheet interprets text as a formula."""
 
 
 def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | None) -> int:
-    """Writes the current labels without the withdrawn ones; returns their number.
+    """Writes the current labels, except withdrawn ones, and returns their number.
 
     Raises:
         UsageError: the file cannot be written.
@@ -35,13 +35,13 @@ def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | 
         partial.replace(path)
     except OSError as error:
         raise UsageError(
-            f"The labels cannot be written to {path}: {error.strerror}", next_step="name another file."
+            f"Labels cannot be written to {path}: {error.strerror}", next_step="choose a different file."
         ) from error
     return len(lines)
 
 
 def unquoted(text: str) -> str:
-    """Returns the text without the apostrophe that the export puts before formula prefixes."""
+    """Returns the text without the apostrophe that the export inserts before formula prefixes."""
     return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA) else text
 
 

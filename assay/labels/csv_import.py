@@ -1,6 +1,6 @@
-"""Lands the labels of a CSV file: every row is validated, and either all are landed or none.
+"""Imports the labels of a CSV file: all rows are validated first, and either all labels are landed or none.
 
-Importing a file again lands nothing new; a changed label replaces the earlier one of the same person.
+Importing the same file again lands no rows; a changed label replaces the previous label of the same person.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MAX_ERRORS_SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """Row counts of an imported file; `remarks` are notes for the user."""
+    """Row counts of an imported file, and remarks for the user."""
 
     rows: int
     new: int
@@ -54,7 +54,7 @@ class ImportSummary:
 
 @dataclass
 class _Known:
-    """The predictions that a file can refer to."""
+    """The predictions to which the rows of a file can refer."""
 
     task: str
     run_id: str | None
@@ -76,36 +76,37 @@ class _Known:
         """Returns the prediction of a row.
 
         Raises:
-            LabelRowError: there is none or several, it has no output, or two columns contradict each other.
+            LabelRowError: none or several match, the prediction has no output, or two columns contradict each other.
         """
         found = self._by_prediction(row) if row.get("prediction_id") else self._by_record(row)
         if found.prediction_id in self.without_output:
-            raise LabelRowError(f"record {found.record_id!r} has no output: expected a prediction with an output")
+            raise LabelRowError(f"the prediction for record {found.record_id!r} has no output, so it cannot be labeled")
         return found
 
     def _by_prediction(self, row: FileRow) -> ScoredPrediction:
         found = self.by_id.get(row.get("prediction_id"))
         if found is None:
-            raise LabelRowError(f"prediction_id {row.get('prediction_id')!r}: expected a prediction of this task")
+            raise LabelRowError(f"prediction_id {row.get('prediction_id')!r} is not a prediction of this task")
         if row.get("record_id") not in ("", found.record_id):
             raise LabelRowError(
-                f"record_id {row.get('record_id')!r}: expected {found.record_id!r}, the record of this prediction_id"
+                f"record_id {row.get('record_id')!r} contradicts prediction_id, which belongs to record "
+                f"{found.record_id!r}"
             )
         return found
 
     def _by_record(self, row: FileRow) -> ScoredPrediction:
         record, epoch = row.get("record_id"), row_epoch(row)
         if not record:
-            raise LabelRowError("record_id and prediction_id are empty: expected one of them")
+            raise LabelRowError("record_id and prediction_id are empty; set one of them")
         if self.run_id is None:
-            raise LabelRowError(f"record_id {record!r}: expected a completed run of the task, found none")
+            raise LabelRowError(f"record_id {record!r} cannot be found, because the task has no completed run")
         found = [prediction for prediction in self.by_record.get(record, ()) if epoch in (None, prediction.epoch)]
         if not found:
             what = f"record_id {record!r}" + (f" epoch {epoch}" if epoch is not None else "")
-            raise LabelRowError(f"{what}: expected a record of run {self.run_id}; name another run with --run")
+            raise LabelRowError(f"{what} is not in run {self.run_id}; pass a different run with --run")
         if len(found) > 1:
             raise LabelRowError(
-                f"record_id {record!r} has {len(found)} predictions in run {self.run_id}: expected its epoch or prediction_id"
+                f"record_id {record!r} has {len(found)} predictions in run {self.run_id}; set epoch or prediction_id"
             )
         return found[0]
 
@@ -113,10 +114,10 @@ class _Known:
 def import_labels(
     warehouse: Warehouse, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
 ) -> ImportSummary:
-    """Lands the labels of the file.
+    """Lands the labels of the file and returns the row counts.
 
     Raises:
-        UsageError: the file or a row is invalid; the message lists the errors, and nothing was landed.
+        UsageError: the file or a row is invalid; the message lists the errors, and no label was landed.
     """
     default = annotator_name(annotator) if annotator else None
     file = read_file(path)
@@ -132,7 +133,7 @@ def import_labels(
         writer.append(chunk)
     replaced = sum(score.score_id in landed for score in changed)
     if file.unread:
-        remarks = [*remarks, f"columns that were not read: {', '.join(file.unread)}"]
+        remarks = [*remarks, f"ignored columns: {', '.join(file.unread)}"]
     return ImportSummary(
         rows=len(file.rows),
         new=len(changed) - replaced,
@@ -145,7 +146,7 @@ def import_labels(
 def _known(warehouse: Warehouse, task: Task, file: LabelFile, run_id: str | None) -> _Known:
     runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if run_id and not runs:
-        raise UsageError(f"--run {run_id}: expected a completed run of task '{task.name}', found none.")
+        raise UsageError(f"--run {run_id} is not a completed run of task '{task.name}'", next_step="check the run id.")
     known = _Known(task.name, runs[0]["run_id"] if runs else None)
     named = sorted({row.get("prediction_id") for row in file.rows if row.get("prediction_id")})
     by_record = any(not row.get("prediction_id") for row in file.rows)
@@ -166,7 +167,7 @@ def _scores(
     scrub: Callable[[str], str],
     path: Path,
 ) -> tuple[list[Score], list[str]]:
-    """Returns the rows as scores, each once, and remarks on repeated rows."""
+    """Returns the rows as scores without duplicates, and a remark for each duplicate row."""
     questions = {question.scorer: question for question in questions_of(task)}
     scrub, now = lru_cache(maxsize=CHUNK_ROWS)(scrub), datetime.now(UTC)
     first: dict[str, tuple[int, Score]] = {}
@@ -185,11 +186,11 @@ def _scores(
         if earlier is not score:
             about = f"record {score.record_id!r}, {score.scorer}, {score.annotator}"
             if (earlier.label, earlier.explanation) == (score.label, score.explanation):
-                remarks.append(f"row {row.number}: the same as row {number} ({about}); counted once")
+                remarks.append(f"row {row.number}: duplicate of row {number} ({about}); counted once")
             else:
                 errors.append(
-                    f"row {row.number}: expected one label for {about}, found another in row {number} "
-                    f"({earlier.label}, here {score.label}); keep one of them"
+                    f"row {row.number}: label {score.label} for {about} contradicts label {earlier.label} in row "
+                    f"{number}; keep one of them"
                 )
     _refuse(path, errors, len(file.rows))
     return [score for _, score in first.values()], remarks
@@ -197,11 +198,9 @@ def _scores(
 
 def _refuse(path: Path, errors: Sequence[str], rows: int) -> None:
     if not rows:
-        raise UsageError(f"{path}: expected rows below the header, found none.")
+        raise UsageError(f"{path} contains no rows below the header", next_step="add the labels.")
     if errors:
         shown = [*errors[:MAX_ERRORS_SHOWN]]
         if len(errors) > len(shown):
-            shown.append(f"… and {len(errors) - len(shown):,} more rows")
-        raise UsageError(
-            f"{path}: {len(errors):,} of {rows:,} rows are invalid, so none was landed.\n" + "\n".join(shown)
-        )
+            shown.append(f"… invalid rows not shown: {len(errors) - len(shown):,}")
+        raise UsageError(f"{path}: no label was landed; invalid rows: {len(errors):,} of {rows:,}\n" + "\n".join(shown))

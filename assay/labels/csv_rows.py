@@ -1,4 +1,4 @@
-"""Rows of a CSV file of labels, validated one by one; `csv_import` looks up their predictions."""
+"""Reads and validates the rows of a CSV file with labels; `csv_import` looks up their predictions."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ MAX_CELL_CHARACTERS = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One row that is not empty: its number in a spreadsheet, and its stripped cells by column."""
+    """A non-empty row: its number as in a spreadsheet, and its cells by column, without surrounding spaces."""
 
     number: int
     cells: Mapping[str, str]
 
     def get(self, column: str) -> str:
-        """Returns the cell, or the empty string if the row has none."""
+        """Returns the cell in the column, or an empty string if there is none."""
         return self.cells.get(column, "")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """The rows of a file; `unread` are columns that Assay does not use."""
+    """The non-empty rows of a file; `unread` lists the columns that are ignored."""
 
     rows: tuple[FileRow, ...]
     unread: tuple[str, ...]
 
 
 class LabelRowError(Exception):
-    """One row is invalid; the text is the reason."""
+    """A row is invalid; the message is the reason."""
 
 
 def read_file(path: Path) -> LabelFile:
     """Returns the rows of the file.
 
     Raises:
-        UsageError: it cannot be read, is not CSV in UTF-8, or lacks a required column.
+        UsageError: the file cannot be read, is not UTF-8 CSV, or lacks a required column.
     """
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
@@ -56,15 +56,13 @@ def read_file(path: Path) -> LabelFile:
             table = list(csv.reader(file, strict=True))
     except OSError as error:
         raise UsageError(
-            f"{path}: expected a file that can be read ({error.strerror})", next_step="correct the path."
+            f"{path} cannot be read: {error.strerror}", next_step="check the path and its permissions."
         ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path}: expected UTF-8, found an invalid byte ({error.reason})", next_step="save it as CSV UTF-8."
-        ) from error
+        raise UsageError(f"{path} is not UTF-8 text: {error.reason}", next_step="save it as CSV UTF-8.") from error
     except csv.Error as error:
         raise UsageError(
-            f"{path}: expected CSV with commas, found invalid CSV ({error})", next_step="export it again."
+            f"{path} is not valid CSV: {error}", next_step="export it again, with commas as separators."
         ) from error
     header = [" ".join(name.split()).casefold().replace(" ", "_") for name in table[0]] if table else []
     _refuse_header(path, header)
@@ -78,7 +76,7 @@ def _rows(path: Path, header: list[str], table: list[list[str]]) -> Iterator[Fil
     for number, cells in enumerate(table, start=2):
         if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
             raise UsageError(
-                f"{path}: row {number} has {len(cells)} cells: expected {len(header)} as in the header",
+                f"{path}: row {number} has {len(cells)} cells, but the header has {len(header)}",
                 next_step="quote cells that contain commas.",
             )
         found = {name: unquoted(cell.strip()) for name, cell in zip(header, cells, strict=False) if name}
@@ -90,31 +88,33 @@ def _refuse_header(path: Path, header: list[str]) -> None:
     named = [name for name in header if name]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        raise UsageError(f"{path}: the header has {', '.join(twice)} twice: expected each column once.")
+        raise UsageError(
+            f"{path}: duplicate column names in the header: {', '.join(twice)}", next_step="rename or remove one."
+        )
     if not {"record_id", "prediction_id"} & set(named) or not set(LABEL_COLUMNS) & set(named):
         raise UsageError(
-            f"{path}: expected a header with record_id or prediction_id, and with label, passed or value; "
-            f"found {', '.join(named) or 'nothing'}."
+            f"{path}: required columns are missing; the header has {', '.join(named) or 'no columns'}",
+            next_step="add record_id or prediction_id, and at least one of label, passed and value.",
         )
 
 
 def row_question(row: FileRow, questions: Mapping[str, LabelingQuestion]) -> LabelingQuestion:
-    """Returns the question of the row: the one it names, or the only one.
+    """Returns the question that the row names, or the only question of the task.
 
     Raises:
-        LabelRowError: there is no such question, or its wording has changed since the label was given.
+        LabelRowError: there is no such question, or it has been reworded since the label was given.
     """
     name = row.get("scorer")
     if not name and len(questions) > 1:
-        raise LabelRowError(f"scorer is empty: expected one of {', '.join(questions)}")
+        raise LabelRowError(f"scorer is empty; expected one of {', '.join(questions)}")
     question = questions.get(name) if name else next(iter(questions.values()))
     if question is None:
-        raise LabelRowError(f"scorer {name!r}: expected {' or '.join(questions)}")
+        raise LabelRowError(f"unknown scorer {name!r}; expected one of {', '.join(questions)}")
     version = row.get("scorer_version")
     if version and version != question.version:
         raise LabelRowError(
-            f"scorer_version {version}: expected {question.version}, because the question was reworded since; "
-            "leave the cell empty if the label is still valid"
+            f"scorer_version {version} is outdated, because the question has been reworded (now {question.version}); "
+            "if the label is still valid, clear the cell"
         )
     return question
 
@@ -123,11 +123,11 @@ def row_annotator(row: FileRow, default: str | None) -> str:
     """Returns the annotator of the row.
 
     Raises:
-        LabelRowError: there is no name, or it is invalid.
+        LabelRowError: the name is missing or invalid.
     """
     name = row.get("annotator") or default
     if not name:
-        raise LabelRowError("annotator is empty: expected a name, or --annotator NAME for all such rows")
+        raise LabelRowError("annotator is empty; set a name, or pass --annotator NAME for all such rows")
     try:
         return annotator_name(name)
     except UsageError as error:
@@ -135,10 +135,10 @@ def row_annotator(row: FileRow, default: str | None) -> str:
 
 
 def row_choice(row: FileRow, question: LabelingQuestion) -> str:
-    """Returns the label of the level that label, passed and value name together, or `cannot_tell`.
+    """Returns the label that the columns label, passed and value specify, or `cannot_tell`.
 
     Raises:
-        LabelRowError: they name no level, several, or different ones.
+        LabelRowError: the columns specify no level, several levels, or different ones.
     """
     label = row.get("label").casefold().replace(" ", "_")
     if label == CANNOT_TELL:
@@ -146,19 +146,19 @@ def row_choice(row: FileRow, question: LabelingQuestion) -> str:
     levels = list(question.levels)
     stated = {name: row.get(name) for name in LABEL_COLUMNS if row.get(name)}
     if not stated:
-        raise LabelRowError(f"label, passed and value are empty: expected one of {_label_list(question)}")
+        raise LabelRowError(f"label, passed and value are empty; expected one of {_label_list(question)}")
     for name, text in stated.items():
         cell = label if name == "label" else text
         matching = [level for level in levels if _matches(level, name, cell)]
         if not matching and not any(_matches(level, name, cell) for level in question.levels):
-            raise LabelRowError(f"{name} {text!r}: expected {_expected(question, name)}")
+            raise LabelRowError(f"invalid {name} {text!r}; expected {_expected(question, name)}")
         if not matching:
             cells = " and ".join(f"{column} {content!r}" for column, content in stated.items())
-            raise LabelRowError(f"{cells} do not name the same level: expected one of {_label_list(question)}")
+            raise LabelRowError(f"{cells} contradict each other; expected one of {_label_list(question)}")
         levels = matching
     if len(levels) > 1:
         raise LabelRowError(
-            f"{question.scorer} has {len(levels)} matching levels: expected a label, one of {_label_list(question)}"
+            f"{len(levels)} levels of {question.scorer} match; set label to one of {_label_list(question)}"
         )
     return levels[0].label
 
@@ -167,11 +167,11 @@ def row_note(row: FileRow) -> str | None:
     """Returns the note, or None.
 
     Raises:
-        LabelRowError: it is too long.
+        LabelRowError: the note is too long.
     """
     note = row.get("note")
     if len(note) > MAX_NOTE_CHARACTERS:
-        raise LabelRowError(f"note has {len(note):,} characters: expected at most {MAX_NOTE_CHARACTERS:,}")
+        raise LabelRowError(f"note has {len(note):,} characters; expected at most {MAX_NOTE_CHARACTERS:,}")
     return note or None
 
 
@@ -179,14 +179,14 @@ def row_epoch(row: FileRow) -> int | None:
     """Returns the epoch, or None.
 
     Raises:
-        LabelRowError: it is not an integer from 0.
+        LabelRowError: the epoch is not a non-negative integer.
     """
     text = row.get("epoch")
     if not text:
         return None
     number = _number(text)
     if number is None or number != int(number) or number < 0:
-        raise LabelRowError(f"epoch {text!r}: expected an integer from 0, or an empty cell")
+        raise LabelRowError(f"invalid epoch {text!r}; expected a non-negative integer, or an empty cell")
     return int(number)
 
 
@@ -212,7 +212,7 @@ def _label_list(question: LabelingQuestion) -> str:
 
 
 def _number(text: str) -> float | None:
-    """Returns the number, or None; a decimal comma is accepted, because spreadsheets write it in many locales."""
+    """Returns the number, or None; accepts a decimal comma, which spreadsheets write in many locales."""
     try:
         number = float(text.replace(",", "."))
     except ValueError:

@@ -1,6 +1,6 @@
-"""Fills the labeling queue of a task: reads a frame from a run, draws a sample, and assigns its items to people.
+"""Fills the labeling queue of a task: draws a sample from the predictions of a run, and assigns its items to people.
 
-Filling again with the same options yields the same assignments, so that no item is queued twice.
+Filling the queue again with the same options yields the same assignments, so that no item is queued twice.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from assay.warehouse.landing import LandingWriter
 
 UNSCORED = ScoreStatus.UNSCORED
 ANTICIPATED_ERRORS = {PASS: 0.1, FAIL: 0.3, UNSCORED: 0.5}
-"""Anticipated error rate of each verdict, for Neyman allocation only; a wrong value costs precision, not bias."""
+"""Anticipated error rate by verdict, for Neyman allocation only; a wrong value reduces precision but adds no bias."""
 MAX_STRATA_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillOptions:
-    """The sample to draw and its annotators; without annotators, anyone can take the next item.
+    """The sample to draw and its annotators; without annotators, anyone can label the next item.
 
-    `by` names the slices that form strata, None for all.
+    `by` lists the slices that form strata; None means all slices.
     """
 
     purpose: SamplePurpose
@@ -62,7 +62,7 @@ class FillOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillSummary:
-    """One sample in the queue: its frame, its number of items, and its number of assignments, of which `new` are new."""
+    """One sample in the queue: its frame and its counts; `new` of its assignments were not in the queue before."""
 
     scorer: str
     run_id: str
@@ -77,7 +77,10 @@ class FillSummary:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The predictions of a run that have an output, by id, with their scores; `description` lands in the queue."""
+    """The sampling frame: predictions of a run that have an output, by id, with their scores.
+
+    `description` is landed with each assignment.
+    """
 
     run_id: str
     data_date: date
@@ -91,7 +94,7 @@ class _Frame:
         return content_hash(*sorted(self.rows))
 
     def verdict(self, row: Mapping[str, Any]) -> str:
-        """Returns the joint verdict of all scorers: PASS if all pass, UNSCORED if one has no score."""
+        """Returns the combined verdict of all scorers: PASS if all pass, UNSCORED if any has no score, else FAIL."""
         if row["n_scorers"] < self.scorers or not row["is_scored"] or not self.scorers:
             return UNSCORED
         return PASS if row["is_passed"] else FAIL
@@ -99,7 +102,7 @@ class _Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class _Sample:
-    """A drawn sample with its question and its annotators."""
+    """A drawn sample, with its question and annotators."""
 
     task: str
     question: LabelingQuestion
@@ -126,10 +129,10 @@ class _Sample:
 
 
 def fill_queue(context: StageContext, task: Task, options: FillOptions) -> list[FillSummary]:
-    """Puts the samples that the options describe into the queue, one for each question.
+    """Draws one sample for each question and adds it to the queue.
 
     Raises:
-        UsageError: there is no such run or scorer, or the sample cannot be drawn with these options.
+        UsageError: the run or scorer does not exist, or the sample cannot be drawn with these options.
     """
     people = tuple(dict.fromkeys(annotator_name(name) for name in options.annotators))
     questions = select_questions(task, options.scorers)
@@ -137,14 +140,16 @@ def fill_queue(context: StageContext, task: Task, options: FillOptions) -> list[
 
 
 def select_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuestion, ...]:
-    """Returns the questions of these scorers; the default questions if `scorers` is empty.
+    """Returns the questions of the scorers, or the default questions if `scorers` is empty.
 
     Raises:
-        UsageError: the task has no such question.
+        UsageError: the task has no question for a scorer.
     """
     known = {question.scorer: question for question in questions_of(task)}
     if unknown := [name for name in scorers if name not in known]:
-        raise UsageError(f"Task '{task.name}' has no labeling question {unknown[0]!r}: expected {', '.join(known)}")
+        raise UsageError(
+            f"Task '{task.name}' has no labeling question for scorer {unknown[0]!r}: expected one of {', '.join(known)}"
+        )
     return tuple(known[name] for name in scorers) or default_questions(task)
 
 
@@ -155,8 +160,9 @@ def _fill_one(
     drawn = _draw(frame, options)
     if not drawn:
         raise UsageError(
-            f"Nothing to put into the queue: run {frame.run_id} has no prediction to {options.purpose} for {question.scorer}; "
-            "expected disputed, near-threshold or failed ones for a triage."
+            f"No items to queue: run {frame.run_id} has no prediction that is disputed, near the threshold or failed "
+            f"according to {question.scorer}",
+            next_step="choose a different run with --run, or use --fill calibration.",
         )
     sample = _Sample(
         task=task.name,
@@ -187,15 +193,16 @@ def _fill_one(
 def _read_frame(warehouse: Warehouse, task: Task, question: LabelingQuestion, run_id: str | None) -> _Frame:
     runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
-        what = f"no completed run {run_id} of it" if run_id else "no completed run of it"
-        raise UsageError(
-            f"Nothing to label in task '{task.name}': found {what}", next_step=f"run `assay run {task.name}` first."
-        )
+        what = f"no completed run {run_id}" if run_id else "no completed run"
+        raise UsageError(f"Task '{task.name}' has {what}", next_step=f"run `assay run {task.name}` first.")
     run = runs[0]
     parameters = {"run_id": run["run_id"], "data_date": run["data_date"], "scorers": list(question.judged_by)}
     rows = {row["prediction_id"]: row for row in warehouse.stream(LABEL_FRAME.sql, parameters)}
     if not rows:
-        raise UsageError(f"Nothing to label in run {run['run_id']}: none of its predictions has an output.")
+        raise UsageError(
+            f"Run {run['run_id']} has no prediction with an output to label",
+            next_step="choose a different run with --run.",
+        )
     description = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
     return _Frame(run["run_id"], run["data_date"], run["inference_version"], description, rows, len(question.judged_by))
 
@@ -214,8 +221,8 @@ def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:
     except ValueError as error:
         examples = sorted(set(strata.values()))[:MAX_STRATA_SHOWN]
         raise UsageError(
-            f"--size {options.size} --design stratified: {error} (strata such as {'; '.join(examples)})",
-            next_step="take a larger --size, or fewer slices with --by NAME.",
+            f"--size {options.size} is too small for --design stratified: {error} (strata such as {'; '.join(examples)})",
+            next_step="choose a larger --size, or stratify by fewer slices with --by NAME.",
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""A person's label as a row of `scores`.
+"""Converts a person's label to a row of `scores`.
 
-A later label of the same person on the same item has the same id, and so replaces the earlier one.
+If the same person labels an item again, the new row has the same id and replaces the previous label.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_NOTE_CHARACTERS = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """A person's choice: a level of the question, `cannot_tell` or `withdrawn`; the note is not masked yet."""
+    """A person's choice (a level of the question, `cannot_tell` or `withdrawn`) and their note, not yet masked."""
 
     annotator: str
     choice: str
@@ -29,7 +29,7 @@ class Label:
 
 
 def label_id(prediction_id: str, scorer: str, scorer_version: str, annotator: str) -> str:
-    """Returns the id of a person's label: a later label of the same item replaces it."""
+    """Returns the id of a person's label, which stays the same if the person labels the item again."""
     return content_hash(prediction_id, scorer, scorer_version, HUMAN, annotator)
 
 
@@ -41,7 +41,7 @@ def label_row(
     at: datetime,
     scrub: Callable[[str], str],
 ) -> Score:
-    """Returns the `scores` row of a label; a choice that is not a level is `unscored` and has no value.
+    """Returns the `scores` row of a label; without a level, its status is `unscored` and it has no value.
 
     Raises:
         ValueError: the choice is neither a level of the question, nor `cannot_tell`, nor `withdrawn`.

@@ -1,4 +1,4 @@
-"""Statements that read sampling frames, the labeling queue and labels."""
+"""SQL statements that read sampling frames, the labeling queue and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labeling questions: their text and levels, versioned by their wording."""
+"""Labeling questions: their text and levels, with a version that changes with the wording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITHDRAWN = "withdrawn"
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One level of a question: its stored label, its value, whether it passes, and the text that describes it."""
+    """One level of a question: its label and value as stored, whether it passes, and its description (`anchor`)."""
 
     label: str
     value: float
@@ -29,8 +29,8 @@ class Level:
 class LabelingQuestion:
     """The question of one scorer; its labels calibrate the verdicts of the scorers in `judged_by`.
 
-    `shows_expected` is true if the judge sees the expected value, because people must then see it, too. `sources` are
-    the input fields that must support the output.
+    `shows_expected` is True if the judge sees the expected value, because people must then see it too. `sources` are the
+    input fields that must support the output.
     """
 
     scorer: str
@@ -48,14 +48,14 @@ class LabelingQuestion:
 
 
 def versioned(question: LabelingQuestion) -> LabelingQuestion:
-    """Returns the question with its version: a hash of everything that a person sees, without `judged_by`."""
+    """Returns the question with its version set: a hash of everything that people see, excluding `judged_by`."""
     levels = [[level.label, level.value, level.passed, level.anchor] for level in question.levels]
     seen = [question.scorer, question.text, question.guidance, levels, question.sources, question.shows_expected]
     return replace(question, version=digest(seen))
 
 
 def correct_question(task: Task) -> LabelingQuestion:
-    """Returns the question whether the output is right given the input; the default of a task without judges."""
+    """Returns the question of whether the output is correct; it is the default for a task without judges."""
     fields = ", ".join(task.output_schema.get("properties", {})) or "the output"
     wrong = f"At least one of its parts ({fields}) is wrong, missing, or not borne out by the input."
     right = "Every part of it is right. A careful person would send it as it is."
@@ -71,7 +71,7 @@ def correct_question(task: Task) -> LabelingQuestion:
 
 
 def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
-    """Returns a judge's rubric as a question for people, with the labels and values of the judge's verdicts."""
+    """Returns a judge's rubric as a question for people, with the same labels and values as the judge's verdicts."""
     return versioned(
         LabelingQuestion(
             scorer=judge.name,
@@ -87,14 +87,14 @@ def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
 
 
 def questions_of(task: Task) -> tuple[LabelingQuestion, ...]:
-    """Returns every question about the task's predictions: each judge's rubric, and whether the output is right."""
+    """Returns all questions of the task: each judge's rubric, and whether the output is correct."""
     rubrics = [rubric_question(judge, task.rubrics[judge.name]) for judge in task.spec.judges]
     taken = {question.scorer for question in rubrics}
     return (*rubrics, *([] if CORRECT in taken else [correct_question(task)]))
 
 
 def default_questions(task: Task) -> tuple[LabelingQuestion, ...]:
-    """Returns the questions used when none is named: the rubrics, or without any, whether the output is right."""
+    """Returns the default questions: the rubrics or, without judges, whether the output is correct."""
     return questions_of(task)[: max(1, len(task.spec.judges))]
 
 

@@ -1,4 +1,4 @@
-"""The labeling queue in memory: balanced assignments, adjudication of conflicts, and the next items of each person."""
+"""The in-memory labeling queue: balanced assignments, adjudication of conflicts, and the next items for each person."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = re.compile(r"[^\W_][\w.@+ -]{0,63}")
 
 
 class ItemKey(NamedTuple):
-    """Identifies what is labeled: a prediction and a version of a question."""
+    """Identifies an item to label: a prediction and a version of a question."""
 
     prediction_id: str
     scorer: str
@@ -30,29 +30,32 @@ class ItemKey(NamedTuple):
 
 
 def annotator_name(text: str) -> str:
-    """Returns the name as stored: equal for spellings that differ only in case and spaces.
+    """Returns the normalized name, which is the same for spellings that differ only in case or spaces.
 
     Raises:
-        UsageError: it is not a valid name.
+        UsageError: the name is invalid.
     """
     name = " ".join(unicodedata.normalize("NFC", text).split()).casefold()
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"Annotator {text!r}: expected a name of 1 to 64 letters, digits, spaces or . @ + - _ that begins with a letter or digit."
+            f"Invalid annotator name {text!r}: expected 1 to 64 letters, digits, spaces or . @ + - _, starting with a "
+            "letter or digit"
         )
     return name
 
 
 def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, seed: int) -> dict[str, tuple[str, ...]]:
-    """Returns distinct annotators for each unit; loads differ by at most one, and pairs of people are mixed.
+    """Returns `per_item` distinct annotators for each unit, in varying combinations.
+
+    The numbers of items per annotator differ by at most one.
 
     Raises:
-        UsageError: there are fewer annotators than each item needs.
+        UsageError: there are fewer annotators than `per_item`.
     """
     if per_item > len(annotators):
         raise UsageError(
-            f"--per-item {per_item} with {len(annotators)} annotators: expected at least {per_item} annotators",
-            next_step="name more with --annotators, or omit it so that anyone can take the next item.",
+            f"--per-item {per_item} requires at least {per_item} annotators, found {len(annotators)}",
+            next_step="name more with --annotators, or omit it so that anyone can label the next item.",
         )
     load = dict.fromkeys(annotators, 0)
     chosen: dict[str, tuple[str, ...]] = {}
@@ -66,7 +69,7 @@ def assign(units: Sequence[str], annotators: Sequence[str], *, per_item: int, se
 
 @dataclass(frozen=True, slots=True)
 class SubmittedLabel:
-    """A person's current label of an item: a level, `cannot_tell` or `withdrawn`; `at` orders the labels of one person."""
+    """A person's current label of an item: a level, `cannot_tell` or `withdrawn`; `at` is its Unix time in seconds."""
 
     label: str
     note: str | None
@@ -74,13 +77,13 @@ class SubmittedLabel:
 
     @property
     def counts(self) -> bool:
-        """True unless it was withdrawn."""
+        """True unless the label was withdrawn."""
         return self.label != WITHDRAWN
 
 
 @dataclass(frozen=True, slots=True)
 class LabelingProgress:
-    """One person's number of labeled items, of assigned items left, and of open items that anyone can take."""
+    """Numbers of items of one person: labeled, assigned and not labeled, and open to anyone."""
 
     annotator: str
     done: int
@@ -92,8 +95,8 @@ class LabelingProgress:
 class LabelQueue:
     """The assignments and labels of one task.
 
-    `versions` maps each scorer to the current version of its question; assignments of other versions are only counted,
-    in `outdated`.
+    `versions` maps each scorer to the current version of its question; `outdated` counts the assignments of other
+    versions, which are ignored.
     """
 
     versions: Mapping[str, str]
@@ -103,7 +106,7 @@ class LabelQueue:
     _of_item: dict[ItemKey, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def put(self, assignment: Assignment) -> None:
-        """Adds the assignment, or replaces its earlier state."""
+        """Adds the assignment or replaces its previous state; only counts it if its question was reworded."""
         if self.versions.get(assignment.scorer) != assignment.scorer_version:
             self.outdated += 1
             return
@@ -116,19 +119,19 @@ class LabelQueue:
         return [self.assignments[assignment_id] for assignment_id in self._of_item[key]]
 
     def given(self, key: ItemKey, person: str) -> SubmittedLabel | None:
-        """Returns the person's label of the item, or None without one or after a withdrawal."""
+        """Returns the person's label of the item, or None if there is none or it was withdrawn."""
         label = self.labels[key].get(person) if key in self.labels else None
         return label if label is not None and label.counts else None
 
     def counted(self, key: ItemKey) -> dict[str, SubmittedLabel]:
-        """Returns the labels of an item that are not withdrawn, by person."""
+        """Returns the labels of the item by person, except withdrawn ones."""
         return {person: given for person, given in self.labels.get(key, {}).items() if given.counts}
 
     def waiting_for(self, person: str, *, held: Iterable[ItemKey] = ()) -> Iterator[Assignment]:
-        """Yields the items that the person can label: first those assigned to them, then open ones, in queue order.
+        """Yields one assignment for each item that the person can label: first their own, then open ones.
 
-        `held` contains an item once for each other person who has it on screen; the same number of its open assignments
-        is reserved for them.
+        `held` contains an item once for each other person who has it on screen; one open assignment is reserved for each
+        of them.
         """
         own: list[Assignment] = []
         others: list[Assignment] = []
@@ -149,7 +152,7 @@ class LabelQueue:
                 yield assignment
 
     def may_label(self, assignment: Assignment, person: str) -> bool:
-        """True if the assignment is the person's, or open to this person."""
+        """True if the assignment belongs to the person or is open to them."""
         if assignment.annotator is not None:
             return assignment.annotator == person
         key = key_of(assignment)
@@ -158,7 +161,7 @@ class LabelQueue:
         return assignment.role == LABEL or (self.in_conflict(key) and self.given(key, person) is None)
 
     def in_conflict(self, key: ItemKey) -> bool:
-        """True if all assigned labels of the item exist and differ."""
+        """True if all assigned annotators have labeled the item and their labels differ."""
         people = {a.annotator for a in self.of_item(key) if a.role == LABEL}
         given = [self.given(key, person) if person is not None else None for person in people]
         if None in given or len(given) < 2:
@@ -166,14 +169,14 @@ class LabelQueue:
         return len({label.label for label in given if label is not None}) > 1
 
     def extra(self, assignment: Assignment) -> Assignment:
-        """Returns one more open assignment of the item, for a label that arrives after another person took the item."""
+        """Returns an additional open assignment of the item, for a label that arrives after it was assigned to others."""
         taken = [other.slot for other in self.of_item(key_of(assignment)) if other.role == assignment.role]
         slot = max(taken, default=-1) + 1
         made = assignment_id(assignment.sample_id, assignment.prediction_id, role=assignment.role, slot=slot)
         return replace(assignment, assignment_id=made, event=OPEN, annotator=None, slot=slot)
 
     def adjudication(self, key: ItemKey) -> Assignment | None:
-        """Returns the open adjudication that an item in conflict lacks; None if it has one or has no conflict."""
+        """Returns a new adjudication assignment for the item; None if it has no conflict or is being adjudicated."""
         assignments = self.of_item(key)
         if not self.in_conflict(key) or any(assignment.role == ADJUDICATE for assignment in assignments):
             return None
@@ -182,7 +185,7 @@ class LabelQueue:
         return replace(first, assignment_id=made, event=OPEN, annotator=None, role=ADJUDICATE, slot=0)
 
     def progress(self, people: Iterable[str] = ()) -> list[LabelingProgress]:
-        """Returns the progress of each person who has assignments or labels, or is in `people`."""
+        """Returns the progress of everyone who has assignments or labels or is listed in `people`."""
         assigned = {a.annotator for a in self.assignments.values() if a.annotator is not None}
         labeled = {person for key in self._of_item for person in self.counted(key)}
         return [self.progress_of(person) for person in sorted(assigned | labeled | set(people))]
@@ -202,7 +205,7 @@ class LabelQueue:
         return [self.shown_to(person, key) for _, key in labeled]
 
     def shown_to(self, person: str, key: ItemKey) -> Assignment:
-        """Returns the assignment under which the person sees an item: their own, else the first."""
+        """Returns the assignment through which the person sees the item: their own or, without one, the first."""
         assignments = self.of_item(key)
         return next((assignment for assignment in assignments if assignment.annotator == person), assignments[0])
 
@@ -227,12 +230,12 @@ class LabelQueue:
 
 
 def assignment_id(sample_id: str, prediction_id: str, *, role: AssignmentRole, slot: int) -> str:
-    """Returns the id of an assignment; filling the queue again with the same sample yields the same ids."""
+    """Returns the id of an assignment, which is the same if the queue is filled again with the same sample."""
     return content_hash(sample_id, prediction_id, role, slot)
 
 
 def key_of(assignment: Assignment) -> ItemKey:
-    """Returns the item of the assignment."""
+    """Returns the key of the item that is assigned."""
     return ItemKey(assignment.prediction_id, assignment.scorer, assignment.scorer_version)
 
 

@@ -1,6 +1,6 @@
 """Samples of predictions to label: probability samples for calibration, and triage for error analysis.
 
-A design takes ids and strata and returns a sample with exact inclusion probabilities.
+Each design takes unit ids (and strata) and returns a sample with exact inclusion probabilities.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 FEWEST_IN_STRATUM = 2
-"""The variance of a stratum cannot be estimated from one item."""
+"""Two, because the variance within a stratum cannot be estimated from one item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampledItem:
-    """One unit of a sample; `inclusion_probability` and `stratum_size` are None in a triage."""
+    """One unit of a sample; `inclusion_probability` and `stratum_size` are None in triage."""
 
     unit: str
     position: int
@@ -31,7 +31,7 @@ class SampledItem:
 def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[SampledItem]:
     """Returns a simple random sample without replacement, in random order; all units if there are at most `size`.
 
-    The same units and seed give the same sample, independent of the order of the units.
+    The sample depends only on the set of units and the seed, not on the order of the units.
     """
     ranked = _shuffled(units, seed)
     chosen = ranked[:size]
@@ -45,10 +45,10 @@ def draw_random(units: Iterable[str], size: int, *, seed: int) -> list[SampledIt
 def draw_stratified(
     strata: Mapping[str, str], size: int, *, seed: int, spreads: Mapping[str, float] | None = None
 ) -> list[SampledItem]:
-    """Returns simple random samples within strata, in one random order; `strata` maps each unit to its stratum.
+    """Returns a stratified random sample in random order; `strata` maps each unit to its stratum.
 
-    Every stratum contributes at least two units, or its only one. The rest is allocated by the size of a stratum, times
-    its anticipated standard deviation if `spreads` has one.
+    Every stratum contributes at least two units, or its only one. The remaining units are allocated in proportion to
+    the size of the stratum times its anticipated standard deviation in `spreads` (default: 1).
 
     Raises:
         ValueError: `size` is too small for the strata.
@@ -81,7 +81,7 @@ def allocate(sizes: Mapping[str, int], size: int, *, spreads: Mapping[str, float
     """
     counts = {name: min(n, FEWEST_IN_STRATUM) for name, n in sizes.items()}
     if (fewest := sum(counts.values())) > size:
-        raise ValueError(f"{len(sizes)} strata need at least {fewest} items, found a size of {size}")
+        raise ValueError(f"{len(sizes)} strata require at least {fewest} items")
     weights = {name: n * spreads.get(name, 1.0) for name, n in sizes.items()}
     waiting = [(-_priority(weights[name], counts[name]), name) for name in sorted(sizes) if counts[name] < sizes[name]]
     heapq.heapify(waiting)
@@ -99,7 +99,7 @@ def allocate(sizes: Mapping[str, int], size: int, *, spreads: Mapping[str, float
 class JudgedItem:
     """The scores of one prediction that triage uses.
 
-    `is_disputed` is true if the votes of a judge differ; `recency` is higher for later predictions.
+    `is_disputed` is True if the votes of a judge differ; `recency` is higher for later predictions.
     """
 
     unit: str
@@ -110,7 +110,7 @@ class JudgedItem:
 
 
 def pick_triage(items: Sequence[JudgedItem], size: int) -> list[SampledItem]:
-    """Returns disputed, near-threshold and recently failed predictions in turn; not a sample for estimates."""
+    """Returns disputed, near-threshold and recently failed predictions, alternating; not a sample for estimates."""
     reasons = {
         "judge_disagreement": [item.unit for item in _recent_first(items) if item.is_disputed],
         "near_threshold": _nearest_first(items),
@@ -127,7 +127,7 @@ def pick_triage(items: Sequence[JudgedItem], size: int) -> list[SampledItem]:
 
 
 def _nearest_first(items: Sequence[JudgedItem]) -> list[str]:
-    """Returns units by the distance of their value from the pass threshold; none on a binary scale."""
+    """Returns units in order of the distance of their value from the pass threshold; none on a binary scale."""
     valued = [(item.value, item) for item in items if item.value is not None]
     passing = [value for value, item in valued if item.passed is True]
     failing = [value for value, item in valued if item.passed is False]
@@ -147,6 +147,6 @@ def _priority(weight: float, count: int) -> float:
 
 
 def _shuffled(units: Iterable[str], *salt: object) -> list[str]:
-    """Returns the units ordered by a hash of salt and unit, a random order that is the same on every machine."""
+    """Returns the units in a random order that is the same on every machine: by a hash of salt and unit."""
     prefix = "\x1f".join(str(part) for part in salt)
     return sorted(units, key=lambda unit: (hashlib.sha256(f"{prefix}\x1f{unit}".encode()).digest(), unit))

@@ -1,4 +1,4 @@
-"""The labeling session of one task: the next item of each person, and labels that land before they are confirmed."""
+"""The labeling session of one task: serves the next item for each person, and lands labels before confirming them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
 HELD_S = 600.0
-"""Seconds for which an open item on a person's screen is not offered to others."""
+"""Seconds for which an open item that is on one person's screen is not offered to others."""
 
 
 class NotInQueue(AssayError):
-    """The item is not in the queue, or was removed from it."""
+    """The item is not, or no longer, in the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingItem:
-    """What a person sees: one question about one prediction, masked as landed, without the labels of others."""
+    """One question about one prediction as shown to a person: masked, and without the labels of others."""
 
     assignment_id: str
     record_id: str
@@ -49,7 +49,7 @@ class LabelingItem:
 
     @property
     def input_without_sources(self) -> Mapping[str, Any]:
-        """The input fields that are not sources."""
+        """The input fields that are not in `question.sources`."""
         return {name: value for name, value in self.input.items() if name not in self.question.sources}
 
     @property
@@ -64,9 +64,9 @@ class LabelingItem:
 
 
 class LabelingSession:
-    """The queue of a task with its labels; safe to share between threads.
+    """The queue and labels of a task; thread-safe.
 
-    Every change lands before it is kept in memory, so that everything the page confirms is in the warehouse.
+    Every change is landed before it is applied in memory, so that everything the page confirms is in the warehouse.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LabelingSession:
 
     @property
     def outdated(self) -> int:
-        """Number of assignments for an earlier wording of a question; filling the queue again replaces them."""
+        """Number of assignments for a previous wording of a question; filling the queue again replaces them."""
         return self._queue.outdated
 
     @property
@@ -101,24 +101,24 @@ class LabelingSession:
         return len(self._queue.assignments)
 
     def warm(self) -> None:
-        """Loads the libraries that land rows and mask notes, so that the first label does not wait for them."""
+        """Loads the libraries for landing rows and masking notes, so that saving the first label is fast."""
         _ = self._context.warehouse.write_client
         self._scrub("")
 
     def refresh(self, *, after_s: float = 0.0) -> None:
-        """Reads the queue and the labels from the warehouse, unless they were read less than `after_s` seconds ago."""
+        """Reads the queue and labels from the warehouse, unless they were read less than `after_s` seconds ago."""
         with self._lock:
             if self._clock() - self._read_at >= after_s:
                 self._queue, self._contents = self._read()
                 self._read_at = self._clock()
 
     def progress(self, *people: str) -> list[LabelingProgress]:
-        """Returns the progress of each person who has assignments or labels, or is in `people`."""
+        """Returns the progress of everyone who has assignments or labels or is listed in `people`."""
         with self._lock:
             return self._queue.progress(people)
 
     def next_item(self, person: str) -> LabelingItem | None:
-        """Returns the next item of the person; None when nothing is left."""
+        """Returns the next item for the person, or None if there are no more."""
         with self._lock:
             assignment = next(self._queue.waiting_for(person, held=self._held_by_others(person)), None)
             if assignment is None:
@@ -126,8 +126,11 @@ class LabelingSession:
                 return None
             return self._shown(assignment, person)
 
-    def beside(self, person: str, assignment_id: str, *, step: int) -> LabelingItem | None:
-        """Returns the item before (-1) or after (+1) this one in the person's history; after the last, the next item."""
+    def adjacent_item(self, person: str, assignment_id: str, *, step: int) -> LabelingItem | None:
+        """Returns the item before (-1) or after (+1) this one in the person's history.
+
+        After the last item of the history comes the next unlabeled item.
+        """
         with self._lock:
             trail = self._queue.trail(person)
             current = self._queue.assignments.get(assignment_id)
@@ -150,12 +153,12 @@ class LabelingSession:
             return self._shown(self._assignment_for(person, assignment_id), person)
 
     def save(self, person: str, assignment_id: str, choice: str, note: str | None) -> None:
-        """Lands the label; it replaces the person's earlier label of the item.
+        """Lands the label, which replaces the person's previous label of the item.
 
         Raises:
             NotInQueue: the item is not in the queue.
             ValueError: the question has no such level.
-            ServiceUnreachable: the label could not be landed; the session is unchanged, and saving again is safe.
+            ServiceUnreachable: the label could not be landed; the label is unchanged in memory, and can be saved again.
         """
         with self._lock:
             assignment = self._assignment_for(person, assignment_id)
@@ -179,7 +182,7 @@ class LabelingSession:
             self._request_adjudication(key)
 
     def undo(self, person: str) -> LabelingItem | None:
-        """Withdraws the person's last label and returns its item; None if there is none.
+        """Withdraws the person's last label and returns its item, or None if there is no label.
 
         Raises:
             ServiceUnreachable: the withdrawal could not be landed; the label is unchanged.
@@ -198,7 +201,7 @@ class LabelingSession:
         return taken
 
     def _request_adjudication(self, key: ItemKey) -> None:
-        """Lands an adjudication assignment if the labels of the item are in conflict."""
+        """Lands an adjudication assignment if the labels of the item conflict."""
         adjudication = self._queue.adjudication(key)
         if adjudication is not None:
             self._land(replace(adjudication, occurred_at=self._now()))
@@ -209,10 +212,10 @@ class LabelingSession:
         self._queue.put(assignment)
 
     def _assignment_for(self, person: str, assignment_id: str) -> Assignment:
-        """Returns the person's own assignment of the item, an open one, or an additional one, so that no label is lost."""
+        """Returns the person's own assignment of the item, an open one, or a new one, so that no label is lost."""
         assignment = self._queue.assignments.get(assignment_id)
         if assignment is None:
-            raise NotInQueue("This item is no longer in the queue", next_step="reload the page for the next one.")
+            raise NotInQueue("This item is no longer in the queue", next_step="reload the page to get the next item.")
         own = self._queue.shown_to(person, key_of(assignment))
         if own.annotator == person:
             return own
@@ -241,7 +244,7 @@ class LabelingSession:
         return [
             key
             for holder, (key, until) in self._held.items()
-            # A holder who has already labeled the item, and looks at it again, does not reserve it.
+            # Someone who has already labeled the item and views it again does not reserve it.
             if holder != person and until > now and self._queue.given(key, holder) is None
         ]
 

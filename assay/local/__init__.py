@@ -1,1 +1,1 @@
-"""The local stack: warehouse, model server and Dagster on this machine."""
+"""The local stack: warehouse emulator, model server and Dagster, as processes on this machine."""

@@ -1,4 +1,4 @@
-"""Dagster in the local stack: its web server and its daemon, state in `<state_dir>/dagster`."""
+"""Dagster in the local stack: its web server and its daemon, with their state in `<state_dir>/dagster`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assay.settings import Settings
 
 DEFINITIONS_MODULE = "orchestration.definitions"
 DAEMON_MODULE = "dagster._daemon"
-"""Internal to Dagster, as `dagster dev` starts it: the daemon of this environment, independent of the PATH."""
+"""Internal module that `dagster dev` also starts; unlike the script `dagster-daemon`, it does not depend on PATH."""
 INSTANCE_FILE = """\
 telemetry:
   enabled: false
@@ -35,7 +35,7 @@ LOAD_ERRORS = """
 
 
 def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
-    """Dagster's web server and API; ready once the definitions are loaded."""
+    """Dagster's web server and API; it is ready once the definitions are loaded."""
     port = settings.ports.dagster
     return Part(
         name="dagster-webserver",
@@ -52,9 +52,9 @@ def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODUL
 
 
 def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
-    """Dagster's daemon (schedules, sensors, queue); ready once it has reported to its storage.
+    """Dagster's daemon (schedules, sensors, run queue); it is ready once its storage contains a heartbeat.
 
-    It starts after the web server, because two processes that create the same tables at once conflict.
+    It starts after the web server, because two processes that create the same tables concurrently conflict.
     """
     home = settings.state_dir / "dagster"
     return Part(
@@ -70,7 +70,7 @@ def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) 
 
 
 def write_instance(home: Path) -> None:
-    """Ensures that the folder has a dagster.yaml; an existing file is not changed."""
+    """Writes a dagster.yaml to the folder unless it exists already."""
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
     if not path.exists():
@@ -78,10 +78,10 @@ def write_instance(home: Path) -> None:
 
 
 def definitions_loaded(port: int, module: str) -> bool:
-    """True when the module is loaded, False while it is being loaded.
+    """True if the module has been loaded, False while it is loading.
 
     Raises:
-        UsageError: it cannot be loaded; the message has the reason in one line.
+        UsageError: the module cannot be loaded; the message includes the reason.
     """
     answer = post_json(port, "/graphql", {"query": LOAD_ERRORS})
     entries = ((answer or {}).get("data") or {}).get("workspaceOrError", {}).get("locationEntries")
@@ -91,14 +91,14 @@ def definitions_loaded(port: int, module: str) -> bool:
         found = entry["locationOrLoadError"]
         if found["__typename"] == "PythonError":
             raise UsageError(
-                f"dagster-webserver runs on port {port}, but cannot load {module}: {_cause(found)}",
-                next_step="correct the module, then reload it on Dagster's Deployment page or run `assay down` and `assay up`.",
+                f"dagster-webserver is running on port {port}, but cannot load {module}: {_cause(found)}",
+                next_step="fix the module; then reload it on Dagster's Deployment page, or run `assay down` and `assay up`.",
             )
     return True
 
 
 def has_heartbeat(home: Path, *, since: float) -> bool:
-    """True when a daemon has reported after `since` (Unix seconds); always True with another storage."""
+    """True if a daemon has written a heartbeat since `since` (Unix seconds), or if dagster.yaml was changed."""
     if (home / "dagster.yaml").read_text(encoding="utf-8") != INSTANCE_FILE:
         return True
     path = home / "history" / "runs.db"
@@ -107,7 +107,7 @@ def has_heartbeat(home: Path, *, since: float) -> bool:
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as storage:
             latest = storage.execute("select max(timestamp) from daemon_heartbeats").fetchone()[0]
-    except sqlite3.OperationalError:  # the table is being created, or is locked for a moment
+    except sqlite3.OperationalError:  # the table is being created or is temporarily locked
         return False
     return latest is not None and datetime.fromisoformat(latest).replace(tzinfo=UTC).timestamp() >= since - 1
 
@@ -117,7 +117,7 @@ def _code(settings: Settings, module: str) -> tuple[str, ...]:
 
 
 def _cause(error: dict[str, Any]) -> str:
-    # The outer error only repeats the module name; the innermost has the cause.
+    # The outer error only repeats the module name; the innermost one states the cause.
     innermost = error["causes"][-1] if error["causes"] else error
     lines = [line.strip() for line in str(innermost["message"]).splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+    return lines[-1] if lines else "Dagster states no reason"

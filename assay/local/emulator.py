@@ -1,4 +1,4 @@
-"""The warehouse of the local stack: the BigQuery emulator, its data in `<state_dir>/bigquery`."""
+"""The warehouse of the local stack: a BigQuery emulator, with its data in `<state_dir>/bigquery`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SERVER_MODULE = "assay.local.emulator_server"
 
 
 def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
-    """The emulator as a part: persistent, both its APIs on this machine only."""
+    """The emulator as a part of the stack: its data is persistent, its two APIs listen on this machine only."""
     ports = settings.ports
     folder = settings.state_dir / "bigquery"
     return Part(
@@ -34,15 +34,15 @@ def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
         answers=lambda _: get_json(ports.bigquery_rest, "/readyz") is not None and is_open(ports.bigquery_grpc),
         prepare=install_spatial,
         explain=explain_lock,
-        grace_seconds=30.0,  # at the end it writes its log into the data file
+        grace_seconds=30.0,  # on shutdown it merges its write-ahead log into the data file
     )
 
 
 def install_spatial() -> None:
-    """Installs DuckDB's spatial extension into the user's folder, from the installed package, not the network.
+    """Installs DuckDB's spatial extension in the user's DuckDB folder, from a Python package instead of the network.
 
     Raises:
-        UsageError: the package has none for this DuckDB, or the folder cannot be written.
+        UsageError: the package contains no extension for this DuckDB version, or the folder cannot be written.
     """
     import duckdb
     from duckdb_extensions import import_extension
@@ -54,16 +54,16 @@ def install_spatial() -> None:
             raise UsageError(
                 f"warehouse cannot start: DuckDB {duckdb.__version__} cannot install its spatial extension "
                 f"({foreign_text(error)})",
-                next_step="run `uv sync --group local`, and see that ~/.duckdb can be written.",
+                next_step="run `uv sync --group local`, and make sure that ~/.duckdb is writable.",
             ) from error
 
 
 def explain_lock(log_text: str) -> Explanation | None:
-    """Returns the process that holds the data file, when the log names one."""
+    """Returns an explanation if the log says that another process has locked the data file, otherwise None."""
     if not (found := LOCKED.search(log_text)):
         return None
     path, pid = found.groups()
     return Explanation(
         f"its data file {Path(path)} is in use by process {pid}",
-        next_step="end that process (another emulator on the same data)",
+        next_step="stop that process, which is a second emulator for the same data",
     )

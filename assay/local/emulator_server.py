@@ -1,9 +1,9 @@
-"""Runs the BigQuery emulator with a DuckDB connection for each of its threads, used one at a time.
+"""Runs the BigQuery emulator with one DuckDB connection per thread, and one statement at a time.
 
-Version 1.4.0 runs queries in one thread and appends in others, all on one connection. A statement of one thread can
-then receive the result of another's, and DuckDB's `unregister` waits for a running query while it holds Python's global
-lock, which that query needs in order to end: a deadlock. The emulator also serves appends in six threads, and each
-client that is killed during an append blocks one forever. This module fixes both and changes nothing else.
+Version 1.4.0 runs queries in one thread and appends in others, all on the same connection. This causes two errors: a
+statement can receive the result of a statement in another thread, and DuckDB's `unregister` can deadlock, because it
+holds Python's global interpreter lock while it waits for a query that needs this lock to finish. In addition, the
+emulator serves appends with six threads, and each client that is killed during an append blocks one of them forever.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 APPEND_THREADS = 1000
-"""Clients that may be killed during an append before the emulator accepts no more; unused threads cost nothing."""
+"""Maximum number of append threads, each of which a killed client may block; threads are created only when needed."""
 
 
 def allow_for_lost_clients() -> None:
-    """Gives the append server of this process spare threads."""
+    """Raises the number of append threads, so that blocked ones do not stop the emulator."""
     import grpc.aio
 
     pool = ThreadPoolExecutor(APPEND_THREADS, thread_name_prefix="append")
@@ -28,7 +28,7 @@ def allow_for_lost_clients() -> None:
 
 
 def separate_threads() -> None:
-    """Gives each thread of the emulator in this process its own connection, and runs statements one at a time."""
+    """Patches the emulator so that each thread has its own connection and only one statement runs at a time."""
     from bqemulator.grpc_api.write_servicer import BigQueryWriteHandler
     from bqemulator.storage.engine import DuckDBEngine
 
@@ -40,7 +40,7 @@ def separate_threads() -> None:
             return engine._connection
         if not hasattr(own, "connection"):
             own.connection = engine._connection.cursor()
-            own.connection.execute("SET TimeZone = 'UTC'")  # as the emulator sets it on its own
+            own.connection.execute("SET TimeZone = 'UTC'")  # as the emulator does on its own connection
         return own.connection
 
     turn = threading.RLock()
@@ -64,7 +64,7 @@ def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> C
 
 
 def main() -> None:
-    """The emulator's own command line, with separate connections per thread and spare append threads."""
+    """Runs the emulator's own command line after applying both patches."""
     from bqemulator.cli import main as emulator
 
     separate_threads()

@@ -1,4 +1,4 @@
-"""The model of the local stack: SmolLM2-135M behind an OpenAI-compatible port, on the CPU."""
+"""The model server of the local stack: SmolLM2-135M on the CPU, with an OpenAI-compatible API."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SLOT_TOKENS = 2048
 THREADS = 2
 PROMPT_CACHE_MIB = 256
 SPECULATIONS = ("none", "ngram_simple", "ngram_map_k", "ngram_mod", "ngram_cache")
-"""Speculative decoding methods by llama.cpp's names: earlier tokens predict the next. All give the same responses."""
-# Threads that wait for each other must sleep, not spin: on two busy cores spinning made it a hundred times slower.
+"""Speculative decoding methods of llama.cpp, which predict tokens from earlier ones; responses do not depend on them."""
+# Waiting threads must sleep, because busy-waiting made the server a hundred times slower on two busy cores.
 PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str = WEIGHTS_PACKAGE) -> Part:
-    """The model server as a part; ready once the weights are loaded."""
+    """The model server as a part of the stack; it is ready once the weights are loaded."""
     port = settings.ports.model_server
     return Part(
         name="model",
@@ -43,10 +43,10 @@ def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str
 
 
 def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
-    """Returns the one .gguf file in the package, which is not imported, because its dependencies are not installed.
+    """Returns the only .gguf file in the package, without importing it, because its dependencies are not installed.
 
     Raises:
-        UsageError: the package is not installed, or does not have exactly one such file.
+        UsageError: the package is not installed, or it does not contain exactly one .gguf file.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
@@ -55,15 +55,16 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
     found = sorted(folder.glob("*.gguf"))
     if len(found) != 1:
         raise UsageError(
-            f"{folder} has {len(found)} .gguf files: expected one", next_step="run `uv sync --group local --reinstall`."
+            f"{folder} must contain exactly one .gguf file, but contains {len(found)}",
+            next_step="run `uv sync --group local --reinstall`.",
         )
     return found[0]
 
 
 def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation: str = "none") -> CommonParams:
-    """Returns the server's parameters: `SLOTS` requests at a time, each with a context of `SLOT_TOKENS`.
+    """Returns the server's parameters: `SLOTS` concurrent requests, each with a context of `SLOT_TOKENS` tokens.
 
-    A prompt that does not fit is rejected with HTTP 400; no part of it is dropped.
+    A prompt that exceeds the context is rejected with HTTP 400 instead of being truncated.
     """
     from xllamacpp import CommonParams, common_speculative_type
 
@@ -77,18 +78,18 @@ def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation:
     params.n_ctx = SLOTS * SLOT_TOKENS
     params.cont_batching = True
     params.cache_prompt = True
-    params.cache_ram_mib = PROMPT_CACHE_MIB  # the default would let old prompts grow to 8 GiB
+    params.cache_ram_mib = PROMPT_CACHE_MIB  # by default, cached prompts may use 8 GiB
     params.ctx_shift = False
-    params.use_jinja = True  # the chat template in the weights file
+    params.use_jinja = True  # apply the chat template of the weights file
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.ui = False
-    params.cors_origins = f"http://{HOST}:{port}"  # no page of another site may use the model
+    params.cors_origins = f"http://{HOST}:{port}"  # so that pages of other sites cannot call the model
     return params
 
 
 def serve(params: CommonParams) -> None:
-    """Serves until the process is ended; there is no state to save."""
+    """Serves until the process is killed; there is no state to save."""
     from xllamacpp import Server
 
     server = Server(params)
@@ -98,12 +99,12 @@ def serve(params: CommonParams) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command `python -m assay.local.model_server`."""
+    """Entry point of `python -m assay.local.model_server`."""
     parser = argparse.ArgumentParser(prog="python -m assay.local.model_server", description="Serves SmolLM2-135M.")
     parser.add_argument("--port", type=int, required=True, help=f"TCP port on {HOST}")
     parser.add_argument("--threads", type=int, default=THREADS, help="CPU threads (default: %(default)s)")
     parser.add_argument(
-        "--weights", default=WEIGHTS_PACKAGE, help="package that holds the .gguf (default: %(default)s)"
+        "--weights", default=WEIGHTS_PACKAGE, help="Python package that contains the .gguf file (default: %(default)s)"
     )
     parser.add_argument(
         "--speculation",

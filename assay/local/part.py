@@ -1,4 +1,4 @@
-"""A part of the stack: its command, its ports, and the probes that show whether it is ready."""
+"""A part of the local stack: its command, its ports, and the probe that checks whether it is ready."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROBE_SECONDS = 2.0
 
 
 def _nothing() -> None:
-    """The preparation of most parts: none."""
+    """Default of `Part.prepare`: no preparation."""
 
 
 def _no_explanation(_: str) -> Explanation | None:
@@ -26,7 +26,7 @@ def _no_explanation(_: str) -> Explanation | None:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a part cannot start, according to its log, and how to fix it."""
+    """The reason in a log why a part cannot start, and how to fix it."""
 
     cause: str
     next_step: str
@@ -36,9 +36,10 @@ class Explanation:
 class Part:
     """One service of the local stack.
 
-    `ports` maps the environment variable that sets each port to the port. `answers` takes the Unix time of the launch
-    and is True once the part is ready. `explain` finds the cause of a failure in a log's text. `modules` must be
-    importable before the command can run. `after` must be ready first. `environment` is added to its own.
+    `ports` maps the environment variable that configures a port to its number. `answers` takes the Unix time of the
+    launch and returns True once the part is ready. `explain` finds the cause of a failed start in the text of the log.
+    `modules` are Python modules that the command needs. `after` names a part that must be ready first. `environment` is
+    added to the inherited environment.
     """
 
     name: str
@@ -55,17 +56,17 @@ class Part:
 
     @property
     def port_numbers(self) -> tuple[int, ...]:
-        """The ports it listens on, in the order of their declaration."""
+        """The ports that the part listens on, in the order of `ports`."""
         return tuple(self.ports.values())
 
     @property
     def remedy(self) -> str:
-        """How to change its ports, for messages; empty for a part without ports."""
+        """The variables that configure the ports with their current values, for messages; empty without ports."""
         return ", ".join(f"{variable} (now {port})" for variable, port in self.ports.items())
 
 
 def require_modules(part: Part) -> None:
-    """Returns when every module that the part needs is installed.
+    """Checks that every module that the part needs is installed.
 
     Raises:
         UsageError: a module is not installed.
@@ -79,21 +80,21 @@ def require_modules(part: Part) -> None:
 
 
 def require_free_ports(part: Part) -> None:
-    """Returns when no other program listens on the part's ports.
+    """Checks that no other program listens on the part's ports.
 
     Raises:
-        UsageError: another program does; the message names the port and the variable that sets it.
+        UsageError: a port is in use; the message names it and the environment variable that configures it.
     """
     for variable, port in part.ports.items():
         if not _is_free(port):
             raise UsageError(
                 f"{part.name} cannot start: port {port} on {HOST} is in use by another program",
-                next_step=f"end that program, or set {variable} to a free port.",
+                next_step=f"stop that program, or set {variable} to a free port.",
             )
 
 
 def is_open(port: int) -> bool:
-    """True when something listens on the port."""
+    """True if a program listens on the port."""
     try:
         socket.create_connection((HOST, port), timeout=PROBE_SECONDS).close()
     except OSError:
@@ -102,12 +103,12 @@ def is_open(port: int) -> bool:
 
 
 def get_json(port: int, path: str) -> Any:
-    """Returns the document at the path, or None while there is no valid response."""
+    """Returns the JSON document at the path, or None if there is no valid response."""
     return _exchange(port, "GET", path, None)
 
 
 def post_json(port: int, path: str, document: object) -> Any:
-    """Posts the document and returns the response, or None while there is no valid response."""
+    """Posts a JSON document and returns the response, or None if there is no valid response."""
     return _exchange(port, "POST", path, json.dumps(document))
 
 
@@ -127,7 +128,7 @@ def _exchange(port: int, method: str, path: str, body: str | None) -> Any:
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # A port whose last connections have just been closed is free.
+        # With this option, a port with recently closed connections counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""Starts, identifies and ends processes with all their descendants."""
+"""Starts, identifies and stops processes including all their descendants."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MARKER_VARIABLE = "ASSAY_STACK_PART"
 PROC = Path("/proc")
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.1
-ENDED_STATES = frozenset("ZX")  # a zombie does not run, even while its exit code is unread
+ENDED_STATES = frozenset("ZX")  # zombie and dead: the process has exited, even if its exit code was not read
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One living process; `started` distinguishes two processes that had the same pid in succession."""
+    """A running process; `started` distinguishes it from later processes with the same pid."""
 
     pid: int
     session: int
@@ -31,10 +31,10 @@ class Process:
 
 
 def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str, log: Path, cwd: Path) -> Process:
-    """Starts the command in its own session; it writes to `log` and outlives this process.
+    """Starts the command in a new session; it writes to `log` and keeps running after this process exits.
 
     Raises:
-        ServiceUnreachable: it ended before it could be identified.
+        ServiceUnreachable: the process exited before it could be identified.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -48,37 +48,37 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
             start_new_session=True,
         )
     found = find(child.pid)
-    # Without a waiter an ended child stays a zombie during the lifetime of this process.
+    # Reaps the child; otherwise it would remain a zombie until this process exits.
     threading.Thread(target=child.wait, daemon=True).start()
     if found is None:
         raise ServiceUnreachable(
-            f"{command[0]} (pid {child.pid}) ended as soon as it was started", next_step=f"read {log}."
+            f"{command[0]} (pid {child.pid}) exited immediately after it was started", next_step=f"see the log {log}."
         )
     return found
 
 
 def find(pid: int) -> Process | None:
-    """Returns the living process of that id, or None."""
+    """Returns the running process with that pid, or None."""
     return _from_proc(pid) if _has_proc() else _from_ps("-p", str(pid)).get(pid)
 
 
 def is_alive(process: Process) -> bool:
-    """True while this very process lives; a later one of the same pid does not count."""
+    """True while this process is running; a later process with the same pid does not count."""
     return (found := find(process.pid)) is not None and found.started == process.started
 
 
 def members(marker: str, leader: Process | None) -> list[Process]:
-    """Returns every living process that was started under the marker, directly or by a descendant.
+    """Returns every running process that was started with the marker, including descendants.
 
-    Linux identifies them by the inherited environment, including those that left the session or lost their parent.
-    Other systems identify them by the leader's session, unless its pid belongs to another process now.
+    On Linux, processes are identified by the marker in their inherited environment, even if they left the session or
+    their parent exited. On other systems they are identified by the leader's session, unless its pid has been reused.
     """
     table = _living()
     holder = table.get(leader.pid) if leader else None
     session = leader.pid if leader and (holder is None or holder.started == leader.started) else None
     if _has_proc():
         belongs = {pid for pid in table if _carries(pid, marker)}
-        # With the leader gone its session's number proves nothing: the marker alone decides.
+        # If the leader has exited, its session number may have been reused, so only the marker counts.
         session = session if holder else None
     else:
         belongs = set()
@@ -87,12 +87,12 @@ def members(marker: str, leader: Process | None) -> list[Process]:
 
 
 def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
-    """Ends every process of the marker; returns their number.
+    """Stops every process with the marker and returns their number.
 
-    Each gets SIGTERM, and SIGKILL after the grace period.
+    Each process receives SIGTERM and, after the grace period, SIGKILL.
 
     Raises:
-        ServiceUnreachable: a process cannot be ended.
+        ServiceUnreachable: a process cannot be stopped.
     """
     seen: set[int] = set()
     for sent, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, KILL_SECONDS)):
@@ -108,7 +108,7 @@ def stop(marker: str, leader: Process | None, *, grace_seconds: float) -> int:
     if left:
         pids = ", ".join(str(process.pid) for process in left)
         raise ServiceUnreachable(
-            f"Process {pids} does not end, even after SIGKILL", next_step="end it by hand and run `assay down` again."
+            f"Still running after SIGKILL: pid {pids}", next_step="check these processes and run `assay down` again."
         )
     return len(seen)
 
@@ -136,7 +136,7 @@ def _from_proc(pid: int) -> Process | None:
         text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    # The name, in brackets, may hold spaces and brackets; the fields after it never do.
+    # The process name, in parentheses, may contain spaces and parentheses; the fields after it never do.
     fields = text.rpartition(")")[2].split()
     if fields[0] in ENDED_STATES:
         return None
@@ -154,6 +154,6 @@ def _from_ps(*which: str) -> dict[int, Process]:
 def _carries(pid: int, marker: str) -> bool:
     try:
         variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # it ended, or belongs to another user
+    except OSError:  # the process has exited or belongs to another user
         return False
     return f"{MARKER_VARIABLE}={marker}".encode() in variables

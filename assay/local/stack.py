@@ -1,4 +1,4 @@
-"""Starts, stops and reports the local stack; repeating a command changes nothing."""
+"""Starts, stops and shows the status of the local stack; all operations are idempotent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Report = Callable[[str], None]
 
 
 class PartState(StrEnum):
-    """`dead` was started and ended by itself; `starting` lives but is not ready yet."""
+    """State of a part: `dead` means that it exited without being stopped, `starting` that it is not ready yet."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -33,7 +33,7 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """State of one part; `pid` is None unless it lives."""
+    """Status of one part; `pid` is None unless the part is running or starting."""
 
     name: str
     state: PartState
@@ -44,7 +44,7 @@ class PartStatus:
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """The parts and timeouts of the stack; the defaults fit a user."""
+    """Modules and timeout of the stack; only tests change the defaults."""
 
     definitions_module: str = dagster_parts.DEFINITIONS_MODULE
     emulator_module: str = emulator.SERVER_MODULE
@@ -56,51 +56,51 @@ class StackOptions:
 def up(
     settings: Settings, *, parts: Sequence[str] = PARTS, report: Report, options: StackOptions | None = None
 ) -> tuple[PartStatus, ...]:
-    """Starts the named parts, waits until they are ready, and returns the status of all; running parts are not changed.
+    """Starts the named parts unless they are running, waits until they are ready, and returns the status of all parts.
 
     Raises:
-        UsageError: a part is unknown, a package is missing, a port or the data is in use by another program.
-        ServiceUnreachable: a part ended during its start, or was not ready in time.
+        UsageError: a part is unknown, a package is missing, or another program uses a port or the data.
+        ServiceUnreachable: a part exited during its start, or was not ready in time.
     """
     if unknown := [name for name in parts if name not in PARTS]:
-        raise UsageError(f"No part of the local stack is called {unknown[0]!r}: expected one of {', '.join(PARTS)}.")
+        raise UsageError(f"Unknown part of the local stack {unknown[0]!r}: expected one of {', '.join(PARTS)}")
     options = options or StackOptions()
     stack = _Stack(settings, options, report)
     wanted = [part for part in stack.parts if part.name in parts]
     with state.lock(stack.run_dir, report=report):
-        due = [part for part in wanted if not stack.left_alone(part)]
+        due = [part for part in wanted if not stack.is_running(part)]
         for part in due:
-            stack.make_ready(part)
+            stack.prepare(part)
         for wave in (
             [part for part in wanted if part.after is None],
             [part for part in wanted if part.after is not None],
         ):
-            stack.bring_up(wave, due)
+            stack.start_and_wait(wave, due)
     return status(settings)
 
 
 def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
-    """Ends every process of the stack; its data stay. Returns the status of all parts.
+    """Stops every process of the stack and returns the status of all parts; data is kept.
 
     Raises:
-        ServiceUnreachable: a process cannot be ended.
+        ServiceUnreachable: a process cannot be stopped.
     """
     stack = _Stack(settings, StackOptions(), report)
     with state.lock(stack.run_dir, report=report):
-        for part in reversed(stack.parts):  # processes that write to the warehouse end before it
+        for part in reversed(stack.parts):  # the warehouse is stopped after the processes that write to it
             ended = stack.clear(part)
             report(f"{part.name}: stopped" if ended else f"{part.name}: was not running")
     return status(settings)
 
 
 def status(settings: Settings) -> tuple[PartStatus, ...]:
-    """The present status of each part, in the order of `PARTS`; changes nothing and waits a few seconds at most."""
+    """The current status of each part, in the order of `PARTS`; probes ports for a few seconds at most."""
     stack = _Stack(settings, StackOptions(), report=lambda _: None)
     return tuple(stack.status(part) for part in stack.parts)
 
 
 class _Stack:
-    """The parts of one project folder, and the files with their state."""
+    """The parts of one project's stack, and the files that store their state."""
 
     def __init__(self, settings: Settings, options: StackOptions, report: Report) -> None:
         self.settings = settings
@@ -126,33 +126,33 @@ class _Stack:
             return PartStatus(part.name, PartState.STOPPED, None, None, self.log(part))
         if not processes.is_alive(launch.process):
             return PartStatus(part.name, PartState.DEAD, None, None, self.log(part))
-        # A busy part may respond to a probe slowly: once it was ready, an open port is enough.
+        # A busy part may respond slowly to a probe; once it has been ready, open ports are sufficient.
         at_work = launch.ready and all(is_open(port) for port in launch.ports)
         now = PartState.RUNNING if at_work else PartState.STARTING
         return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
 
-    def left_alone(self, part: Part) -> bool:
-        """True when the part lives on its configured ports."""
+    def is_running(self, part: Part) -> bool:
+        """True if the part is already running on its configured ports."""
         launch = state.read(self.file(part))
         return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
 
     def clear(self, part: Part) -> int:
-        """Ends every process of the part and deletes its state; returns the number of processes."""
+        """Stops every process of the part, deletes its state file, and returns the number of processes."""
         launch = state.read(self.file(part))
         leader = launch.process if launch else None
         ended = processes.stop(str(self.file(part)), leader, grace_seconds=part.grace_seconds)
         self.file(part).unlink(missing_ok=True)
         return ended
 
-    def make_ready(self, part: Part) -> None:
-        """Prepares the part's start: leftover processes ended, packages installed, ports free."""
+    def prepare(self, part: Part) -> None:
+        """Prepares the start: stops leftover processes, and checks that packages are installed and ports are free."""
         self.clear(part)
         require_modules(part)
         require_free_ports(part)
         part.prepare()
 
-    def bring_up(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
-        """Starts the parts that are due, then waits for all; a failure is raised after the others had time to start."""
+    def start_and_wait(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
+        """Starts the parts in `due` and waits for all parts of the wave; raises the first failure at the end."""
         for part in wave:
             if part in due:
                 self.launch(part)
@@ -181,11 +181,12 @@ class _Stack:
         state.write(self.file(part), launch)
 
     def wait(self, part: Part, *, already: bool) -> None:
-        """Returns when the part is ready."""
+        """Waits until the part is ready."""
         launch = state.read(self.file(part))
         if launch is None:
             raise ServiceUnreachable(
-                f"{part.name} has no file {self.file(part)} any more", next_step="run `assay up` again."
+                f"The state file {self.file(part)} of {part.name} was deleted during the start",
+                next_step="run `assay up` again.",
             )
         begin = reported_at = time.monotonic()
         while not part.answers(launch.launched_at):
@@ -193,35 +194,36 @@ class _Stack:
             if not processes.is_alive(launch.process):
                 raise self.ended(part)
             if now - begin > self.wait_seconds:
-                raise self.silent(part)
+                raise self.not_ready(part)
             if now - reported_at >= REPORT_EVERY_SECONDS:
-                self.report(f"{part.name}: starting for {now - begin:.0f} s, log {self.log(part)}")
+                self.report(f"{part.name}: not ready after {now - begin:.0f} s, still waiting; log: {self.log(part)}")
                 reported_at = now
             time.sleep(POLL_SECONDS)
         if not processes.is_alive(launch.process):
-            raise self.ended(part)  # another program responded
+            raise self.ended(part)  # the response came from another program
         state.write(self.file(part), replace(launch, ready=True))
         how = "already running" if already else f"ready after {time.time() - launch.launched_at:.1f} s"
         self.report(f"{part.name}: {how}{f' at {part.url}' if part.url else ''}")
 
     def ended(self, part: Part) -> AssayError:
-        """Returns the error for a part that ended during its start, with its last log lines."""
+        """Returns the error for a part that exited during its start, including its last log line."""
         log = self.log(part)
         text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else ""
         if known := part.explain(text):
             return UsageError(f"{part.name} cannot start: {known.cause}", next_step=f"{known.next_step}. Log: {log}")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
-        reason = lines[-1][:REASON_CHARACTERS] if lines else "it wrote nothing"
-        move = f"; if the port is the cause set {part.remedy}" if part.ports else ""
+        reason = lines[-1][:REASON_CHARACTERS] if lines else "its log is empty"
+        move = f"; if the port is the cause, set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
-            f"{part.name} ended while starting ({reason})", next_step=f"read {log} and run `assay up` again{move}."
+            f"{part.name} exited while starting ({reason})",
+            next_step=f"see the log {log} and run `assay up` again{move}.",
         )
 
-    def silent(self, part: Part) -> AssayError:
-        """Returns the error for a part that lives but is not ready in time."""
+    def not_ready(self, part: Part) -> AssayError:
+        """Returns the error for a part that is running but was not ready in time."""
         where = f" at {part.url}" if part.url else ""
-        move = f"; to use another port set {part.remedy}" if part.ports else ""
+        move = f"; to use another port, set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(
             f"{part.name} is not ready{where} after {self.wait_seconds:.0f} s",
-            next_step=f"read {self.log(part)}, then run `assay up` again to wait longer or `assay down` to give up{move}.",
+            next_step=f"see the log {self.log(part)}; run `assay up` again to wait longer, or `assay down` to stop{move}.",
         )

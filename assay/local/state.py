@@ -1,4 +1,4 @@
-"""State between two commands: the process of each part, and a lock on changes."""
+"""State that persists between commands: the process of each part, and a lock against concurrent changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LOCK_POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a part was started: its process, its ports, and whether it has been ready since.
+    """The launch of a part: its process, its ports, and whether it has become ready.
 
-    `started` is the process's start as the operating system reports it, `launched_at` Unix seconds.
+    `started` is the start time of the process as reported by the operating system; `launched_at` is in Unix seconds.
     """
 
     pid: int
@@ -34,12 +34,12 @@ class Launch:
 
     @property
     def process(self) -> Process:
-        """The first process of the part, which leads its session."""
+        """The first process of the part, which is its session leader."""
         return Process(pid=self.pid, session=self.pid, started=self.started)
 
 
 def read(path: Path) -> Launch | None:
-    """Returns the launch stored in the file; None when the file is missing or not valid."""
+    """Returns the launch stored in the file, or None if the file is missing or invalid."""
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
         return Launch(**{**fields, "ports": tuple(fields["ports"])})
@@ -57,10 +57,10 @@ def write(path: Path, launch: Launch) -> None:
 
 @contextmanager
 def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Locks the folder for one process at a time; the lock ends with its process.
+    """Locks the folder for one process at a time; the lock is released when its process exits.
 
     Raises:
-        UsageError: another process held the lock for `seconds`.
+        UsageError: the lock was not released within `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + seconds
@@ -69,8 +69,8 @@ def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_S
         while not _taken(file.fileno()):
             if time.monotonic() > deadline:
                 raise UsageError(
-                    f"Another `assay up` or `assay down` has held {folder / 'lock'} for {seconds:.0f} s",
-                    next_step="wait for it, or end it.",
+                    f"The local stack is locked: another `assay up` or `assay down` has been running for {seconds:.0f} s",
+                    next_step="wait for that command, or stop it.",
                 )
             if not reported:
                 report("waiting for another `assay up` or `assay down` to finish")

@@ -1,1 +1,1 @@
-"""Loads task folders: each becomes one frozen, validated `Task` with its version hashes, or a list of issues."""
+"""Loads task folders: each is either a frozen, validated `Task` with its version hashes, or a list of issues."""

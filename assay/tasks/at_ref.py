@@ -1,4 +1,4 @@
-"""A task folder as it was at a git ref."""
+"""Checks out a task folder as of a git ref."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ GIT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class FolderAtRef:
-    """The files of one commit's task folder, written to disk; read-only for every user."""
+    """A task folder of one commit, written to disk; never changed once written."""
 
     folder: Path
     git_sha: str
 
 
 def task_folder_at_ref(tasks_dir: Path, name: str, ref: str, *, kept_in: Path) -> FolderAtRef:
-    """Returns the task folder at the ref, stored below `kept_in` under its commit.
+    """Returns the task folder as of the ref, written to `kept_in`/commit/name.
 
     Raises:
-        UsageError: git or the repository is missing, or the ref or the task does not exist there.
+        UsageError: git or the repository is missing, the ref does not exist, or the task did not exist at that ref.
     """
     sha = _git(tasks_dir, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"])
     if sha is None:
         raise UsageError(
-            f"@{ref}: expected a branch, tag or commit of the git repository around {tasks_dir}, found none of that name",
+            f"@{ref}: no branch, tag or commit of that name in the git repository that contains {tasks_dir}",
             next_step="run `git fetch` (a shallow clone in CI has one commit), or correct the name.",
         )
     commit = sha.decode().strip()
@@ -47,8 +47,8 @@ def _write_out(tasks_dir: Path, name: str, commit: str, folder: Path) -> None:
     archive = _git(tasks_dir, ["archive", "--format=tar", commit, "--", name])
     if archive is None:
         raise UsageError(
-            f"Task '{name}' did not exist at commit {commit[:12]}: expected {tasks_dir.name}/{name} there",
-            next_step="name a later ref, or omit --champion: a new task has no champion.",
+            f"Task '{name}' did not exist at commit {commit[:12]}: that commit has no {tasks_dir.name}/{name}",
+            next_step="choose a later ref, or omit --champion, because a new task has no champion.",
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
@@ -57,7 +57,7 @@ def _write_out(tasks_dir: Path, name: str, commit: str, folder: Path) -> None:
         try:
             (Path(beside) / name).rename(folder)
         except OSError:
-            if not folder.is_dir():  # else another process has written it
+            if not folder.is_dir():  # if it exists, another process has written it
                 raise
             shutil.rmtree(Path(beside) / name)
 
@@ -76,7 +76,7 @@ def _git(folder: Path, arguments: list[str]) -> bytes | None:
             check=False,
         )
     except FileNotFoundError as error:
-        raise UsageError("A variant @ref is read with git: expected it to be installed, found none.") from error
+        raise UsageError("git is not installed; a variant @ref needs it", next_step="install git.") from error
     except subprocess.TimeoutExpired as error:
         raise UsageError(
             f"git {arguments[0]} did not respond within {GIT_SECONDS} s",

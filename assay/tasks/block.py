@@ -1,4 +1,4 @@
-"""Base class of the blocks of `task.yml`, and the types of single values."""
+"""Base class of the blocks of `task.yml`, and the types of scalar values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SECONDS_IN = {"minutes": 60.0, "hours": 3600.0, "days": 86_400.0}
 
 
 class Block(BaseModel):
-    """A block of `task.yml`: immutable, and an unknown key is an issue."""
+    """A block of `task.yml`: immutable; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def lifetime_s(lifetime: str) -> float:
-    """Seconds of a lifetime such as `12 hours`."""
+    """A lifetime such as `12 hours`, in seconds."""
     count, unit = lifetime.split()
     return int(count) * SECONDS_IN[unit]

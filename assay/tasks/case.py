@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assay.records.statuses import GoldenSplit
 from assay.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +27,6 @@ class Case:
 
 
 def few_shot_cases(spec: TaskSpec, cases: tuple[Case, ...]) -> tuple[Case, ...]:
-    """The cases that the prompts name, in the order of `prompts.few_shot`."""
+    """The cases listed in `prompts.few_shot`, in that order."""
     by_id = {case.case_id: case for case in cases}
     return tuple(by_id[case_id] for case_id in spec.prompts.few_shot if case_id in by_id)

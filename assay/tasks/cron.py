@@ -1,4 +1,4 @@
-"""Validates the five fields of a cron expression; `cronsim` parses it."""
+"""Validates cron expressions of five fields; `cronsim` parses them."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ FIELDS = (
 )
 EVERY = ["*"] * len(FIELDS)
 START = datetime(2000, 1, 1, tzinfo=UTC)
-"""Start time that `CronSim` requires; only its parsing is used."""
+"""An arbitrary start time: `CronSim` requires one, but only its parser is used."""
 
 
 def cron_issue(text: str) -> str | None:
-    """Returns the expected value, or None when the expression is valid."""
+    """Returns what was expected, or None if the expression is valid."""
     parts = text.split()
     if len(parts) != len(FIELDS):
         return "expected five fields: minute hour day month weekday"
     for place, (field, part) in enumerate(zip(FIELDS, parts, strict=True)):
         if _is_extension(field, part) or not _parses([*EVERY[:place], part, *EVERY[place + 1 :]]):
-            return f"expected {field.name} from {field.low} to {field.high} as in 5, 1-5, */2 or 1,3; {part!r} is none"
+            return f"expected {field.name} from {field.low} to {field.high}, as in 5, 1-5, */2 or 1,3, not {part!r}"
     if not _parses([*parts[:4], "*"]):
-        return f"expected a day that the month has; day {parts[2]} of month {parts[3]} never comes"
+        return f"expected a day that exists in the month, not day {parts[2]} of month {parts[3]}"
     return None
 
 
 def _is_extension(field: _Field, part: str) -> bool:
-    """True for last days (L, LW, 5L) and nth weekdays (1#2): they parse, but Dagster accepts only some of them."""
+    """True for last days (L, LW, 5L) and nth weekdays (1#2): cronsim parses them, Dagster accepts only some."""
     return "#" in part or (field.name in ("day", "weekday") and "L" in part.upper())
 
 

@@ -1,4 +1,4 @@
-"""The shape of `gate` in `task.yml`: the rules that a candidate must meet, and waivers with their owners."""
+"""The schema of `gate` in `task.yml`: the rules that a candidate must meet, and waivers with their owners."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from assay.tasks.block import Block, Name, Share
 RELIABILITY = "reliability"
 OVERALL = "overall"
 GATE_SPLIT = Population.GOLDEN_GATE
-"""The population that a gate decides on: cases that were not used to write the prompts."""
+"""The population on which a gate decides: cases that were not used to write the prompts."""
 Slice = Annotated[str, Field(pattern=r"^(overall|[^=]+=.*)$")]
 Count = Annotated[int, Field(ge=1)]
 
 
 class LowerBoundRule(Block):
-    """The lower bound of the rate is at least `at_least`: `reliability`, or the share that passes a check or a judge.
+    """The lower bound of a rate is at least `at_least`.
 
-    A slice with fewer than `n_min` records is reported, not gated.
+    `metric` is `reliability`, or a check or judge whose pass rate it is. A slice with fewer than `n_min` records is
+    reported, not gated.
     """
 
     name: Name
@@ -33,7 +34,7 @@ class LowerBoundRule(Block):
 
 
 class NoRegressionRule(Block):
-    """The rate is not more than `margin` below the champion's."""
+    """The rate is at most `margin` below the champion's."""
 
     name: Name
     type: Literal["no_regression"]
@@ -44,7 +45,7 @@ class NoRegressionRule(Block):
 
 
 class CostRule(Block):
-    """A correct prediction costs at most `at_most_usd`, with all calls of all predictions counted."""
+    """The cost of all calls, divided by the number of correct predictions, is at most `at_most_usd`."""
 
     name: Name
     type: Literal["cost_per_correct"]
@@ -54,7 +55,7 @@ class CostRule(Block):
 
 
 class LatencyRule(Block):
-    """At least this share of the predictions is final within `sla.latency_ms`; without `at_least` it is `sla.share`."""
+    """At least the share `at_least` (default: `sla.share`) of predictions is final within `sla.latency_ms`."""
 
     name: Name
     type: Literal["latency"]
@@ -64,7 +65,7 @@ class LatencyRule(Block):
 
 
 class CalibrationRule(Block):
-    """The judge agrees with people: Cohen's kappa of at least `kappa` on at least `labels` labeled predictions."""
+    """The judge agrees with experts: Cohen's kappa is at least `kappa` on at least `labels` labeled predictions."""
 
     name: Name
     type: Literal["judge_calibrated"]
@@ -74,7 +75,7 @@ class CalibrationRule(Block):
 
 
 class GoldenCasesRule(Block):
-    """The golden set of the run has at least `at_least` cases, and each slice of `covering` at least `each`."""
+    """The golden set of the run has at least `at_least` cases, and at least `each` in every slice of `covering`."""
 
     name: Name
     type: Literal["golden_cases"]
@@ -90,7 +91,7 @@ AnyRule = Annotated[
 
 
 class WaiverSpec(Block):
-    """A named owner sets a rule aside, up to and including a day."""
+    """A rule that a named owner sets aside, up to and including the day `expires`."""
 
     rule: Name
     owner: Annotated[str, Field(min_length=1)]
@@ -99,19 +100,19 @@ class WaiverSpec(Block):
 
 
 class GateSpec(Block):
-    """Rules that must all be met, and the effect of an inconclusive decision at each stage."""
+    """Rules, all of which must be met, and the effect of an inconclusive verdict at each stage."""
 
     rules: Annotated[tuple[AnyRule, ...], Field(min_length=1)]
     on_inconclusive: dict[Stage, OnInconclusive] = {}
     waivers: tuple[WaiverSpec, ...] = ()
 
     @model_validator(mode="after")
-    def _rules_are_named_once(self) -> GateSpec:
+    def _rule_names_are_unique(self) -> GateSpec:
         names = [rule.name for rule in self.rules]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"rules has {', '.join(twice)} twice: expected each name once")
+            raise ValueError(f"duplicate rule name: {', '.join(twice)}")
         return self
 
     def inconclusive_at(self, stage: Stage) -> OnInconclusive:
-        """Returns block or warn; the default is warn in shadow, where predictions are not used, and block elsewhere."""
+        """Returns `block` or `warn`; by default `warn` in shadow, where predictions are not used, otherwise `block`."""
         return self.on_inconclusive.get(stage, OnInconclusive.WARN if stage == Stage.SHADOW else OnInconclusive.BLOCK)

@@ -1,4 +1,4 @@
-"""Reads `cases.jsonl`, the golden set of a task."""
+"""Reads and validates `cases.jsonl`, the golden set of a task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
-from assay.tasks.issues import ValidationIssue, shown
+from assay.tasks.issues import ValidationIssue, pydantic_issue, shown
 from assay.tasks.spec import TaskSpec
 
 
@@ -32,7 +32,7 @@ class _CaseLine(BaseModel):
 
 
 def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
-    """Returns the cases and the line of each; errors are appended to `issues`. A missing file has no cases."""
+    """Returns the cases and their line numbers; appends errors to `issues`. Without the file, there are no cases."""
     if not path.exists():
         return (), ()
     cases: list[Case] = []
@@ -47,7 +47,9 @@ def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> t
         if case.case_id in first_seen:
             issues.append(
                 ValidationIssue(
-                    shown_as, number, "each case_id once", f"{case.case_id!r}, first on line {first_seen[case.case_id]}"
+                    shown_as,
+                    number,
+                    problem=f"duplicate case_id {case.case_id!r}, first used on line {first_seen[case.case_id]}",
                 )
             )
             continue
@@ -58,35 +60,34 @@ def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> t
 
 
 def turn_issues(cases: Sequence[Case], lines: Sequence[int], *, spec: TaskSpec, file: str) -> Iterator[ValidationIssue]:
-    """Yields an issue for each turn of a task without conversations, repeated turn, and incomplete turn position."""
+    """Yields an issue for each incomplete turn, duplicate turn, and turn in a task without conversations."""
     first: dict[tuple[str, int | None], int] = {}
     for case, line in zip(cases, lines, strict=True):
         if (case.conversation is None) != (case.turn is None):
             alone = "`conversation`" if case.turn is None else "`turn`"
-            yield ValidationIssue(file, line, "`conversation` and `turn`, or neither", f"{alone} alone")
+            yield ValidationIssue(file, line, "both `conversation` and `turn`, or neither", f"only {alone}")
         if case.conversation is None:
             continue
         if spec.input.conversation is None:
             yield ValidationIssue(
-                file, line, "no `conversation`, because task.yml has no `input.conversation`", shown(case.turn)
+                file, line, "no `conversation`, because task.yml has no `input.conversation`", shown(case.conversation)
             )
         place = (case.conversation, case.turn)
         if first.setdefault(place, line) != line:
-            yield ValidationIssue(
-                file, line, "each turn of a conversation once", f"turn {case.turn} of line {first[place]}"
-            )
+            duplicate = f"turn {case.turn} of conversation {case.conversation!r}"
+            yield ValidationIssue(file, line, problem=f"duplicate {duplicate}, first on line {first[place]}")
 
 
 def _parse(raw: bytes, *, file: str, line: int, issues: list[ValidationIssue]) -> Case | None:
     try:
         content = _CaseLine.model_validate(orjson.loads(raw))
     except orjson.JSONDecodeError as error:
-        issues.append(ValidationIssue(file, line, "one JSON object", f"{error.msg} at column {error.colno}"))
+        issues.append(ValidationIssue(file, line, problem=f"invalid JSON: {error.msg} at column {error.colno}"))
         return None
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            place = ".".join(str(step) for step in detail["loc"])
-            issues.append(ValidationIssue(file, line, f"`{place}`: {detail['msg']}", shown(detail["input"])))
+            key = f"`{'.'.join(str(step) for step in detail['loc'])}`" if detail["loc"] else ""
+            issues.append(pydantic_issue(file, line, key, detail))
         return None
     return Case(
         case_id=content.case_id,

@@ -1,4 +1,4 @@
-"""Issues in a task folder: each with file, line, expected and found, all reported at once."""
+"""Validation issues of a task folder: each has its file and line, and all of them are reported at once."""
 
 from __future__ import annotations
 
@@ -20,17 +20,23 @@ SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True, order=True)
 class ValidationIssue:
-    """One issue in a task folder; `file` is relative to the project, `line` counts from 1."""
+    """One issue in a task folder; `file` is relative to the project, `line` counts from 1.
+
+    The message states either `expected` or `problem`, a statement of its own; an empty part is omitted.
+    """
 
     file: str
     line: int
-    expected: str
-    found: str
+    expected: str = ""
+    found: str = ""
     next_step: str = ""
+    problem: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}: expected {self.expected}; found {self.found}"
-        return f"{text}; {self.next_step}" if self.next_step else text
+        expected = f"expected {self.expected}" if self.expected else ""
+        found = f"found {self.found}" if self.found else ""
+        parts = [part for part in (self.problem, expected, found, self.next_step) if part]
+        return f"{self.file}:{self.line}: {'; '.join(parts)}"
 
 
 class TaskValidationError(UsageError):
@@ -41,14 +47,36 @@ class TaskValidationError(UsageError):
         super().__init__("\n".join(str(issue) for issue in self.issues))
 
 
+def pydantic_issue(file: str, line: int, key: str, detail: ErrorDetails) -> ValidationIssue:
+    """Returns the issue for one Pydantic error in the value of `key`; an empty key means the whole file."""
+    next_step = {"missing": "add it", "extra_forbidden": "remove it or correct its name"}.get(detail["type"], "")
+    is_quoted = not next_step and not isinstance(detail["input"], dict)
+    found = shown(detail["input"]) if is_quoted else ""
+    return ValidationIssue(file, line, problem=stated(detail, key), found=found, next_step=next_step)
+
+
+def stated(detail: ErrorDetails, key: str) -> str:
+    """Returns what a Pydantic error states about `key`, without the value."""
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    if detail["type"] == "extra_forbidden":
+        return f"{key} is not a known key"
+    # `msg` would add "Value error, " to the message of a validator.
+    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
+    requirement = message.removeprefix("Input should be ")
+    if requirement != message:
+        return f"{key or 'the value'} must be {requirement}"
+    return f"{key}: {message}" if key else message
+
+
 def shown(value: object) -> str:
-    """Returns the value as readable text, cut to one short line."""
+    """Returns the value as text, truncated to one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"
 
 
 class YamlDocument:
-    """A YAML file with the line of each of its values."""
+    """A parsed YAML file that knows the line of each value."""
 
     def __init__(self, path: Path, *, shown_as: str) -> None:
         self.file = shown_as
@@ -60,29 +88,27 @@ class YamlDocument:
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             self.value = yaml.safe_load(text)
         except FileNotFoundError:
-            self.issues.append(
-                ValidationIssue(self.file, 1, "the file", "nothing there", "`assay init TASK` writes one")
-            )
+            self._report(1, "no such file", "`assay init TASK` creates a task folder")
         except OSError as error:
-            self.issues.append(ValidationIssue(self.file, 1, "a readable file", error.strerror or type(error).__name__))
+            self._report(1, f"the file cannot be read: {error.strerror or type(error).__name__}")
         except RecursionError:
-            self.issues.append(ValidationIssue(self.file, 1, "YAML of a few levels", "levels without end"))
+            self._report(1, "YAML is nested too deeply")
         except UnicodeDecodeError as error:
-            self.issues.append(
-                ValidationIssue(
-                    self.file, 1, "UTF-8 text", f"byte {error.object[error.start]:#04x} at offset {error.start}"
-                )
-            )
+            byte = f"byte {error.object[error.start]:#04x} at offset {error.start}"
+            self._report(1, f"the file is not UTF-8 text: invalid {byte}", "save it as UTF-8")
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            self.issues.append(ValidationIssue(self.file, line, "valid YAML", error.problem or "a syntax error"))
+            self._report(line, f"invalid YAML: {error.problem or 'syntax error'}")
         except yaml.YAMLError as error:
-            self.issues.append(ValidationIssue(self.file, 1, "valid YAML", foreign_text(error)))
+            self._report(1, f"invalid YAML: {foreign_text(error)}")
         if self._root is not None:
             self._collect_repeated_keys(self._root, seen_nodes=set())
 
+    def _report(self, line: int, problem: str, next_step: str = "") -> None:
+        self.issues.append(ValidationIssue(self.file, line, problem=problem, next_step=next_step))
+
     def line(self, path: Sequence[str | int]) -> int:
-        """The line of the value at `path`, or of the deepest part of it that exists."""
+        """The line of the value at `path`, or of its deepest ancestor in the file."""
         node = self._root
         line = 1
         for step in path:
@@ -99,24 +125,12 @@ class YamlDocument:
             if _is_consequence(detail):
                 continue
             steps = self._untagged([*under, *detail["loc"]])
-            place = ".".join(str(step) for step in steps) or "the file"
-            line = self.line(steps)
-            if detail["type"] == "missing":
-                found.append(ValidationIssue(self.file, line, f"`{place}`", "nothing", "add it"))
-            elif detail["type"] == "extra_forbidden":
-                found.append(
-                    ValidationIssue(self.file, line, "a known key", f"`{place}`", "remove it or correct its name")
-                )
-            else:
-                # Pydantic puts "Value error, " before the message of a validator.
-                message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-                wanted = f"`{place}` to be right: {message.removeprefix('Input should be ')}"
-                value = "see there" if isinstance(detail["input"], dict) else shown(detail["input"])
-                found.append(ValidationIssue(self.file, line, wanted, value))
+            key = f"`{'.'.join(str(step) for step in steps)}`" if steps else ""
+            found.append(pydantic_issue(self.file, self.line(steps), key, detail))
         return found
 
     def _untagged(self, path: Sequence[str | int]) -> list[str | int]:
-        """Returns the path without the type names that Pydantic inserts for blocks whose `type` selects their keys."""
+        """Returns the path without the type names that Pydantic inserts for blocks with a `type` discriminator."""
         node, found = self._root, list[str | int]()
         for step in path:
             kind = _child(node, "type")[1]
@@ -134,9 +148,7 @@ class YamlDocument:
             seen: set[str] = set()
             for key, value in node.value:
                 if str(key.value) in seen:
-                    self.issues.append(
-                        ValidationIssue(self.file, key.start_mark.line + 1, "each key once", f"`{key.value}` again")
-                    )
+                    self._report(key.start_mark.line + 1, f"duplicate key `{key.value}`", "remove one of the two")
                 seen.add(str(key.value))
                 self._collect_repeated_keys(value, seen_nodes=seen_nodes)
         elif isinstance(node, yaml.SequenceNode):
@@ -145,7 +157,7 @@ class YamlDocument:
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:
-    """True for a list reported as too short only because its items are invalid; each item has its own issue."""
+    """True if a list counts as too short only because its items are invalid; each item has its own issue."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 

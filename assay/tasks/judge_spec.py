@@ -1,4 +1,4 @@
-"""The shape of a judge in `task.yml`: a model, or a jury of several, that scores predictions by one rubric."""
+"""The schema of a judge in `task.yml`: a model, or a jury of several, that scores predictions by a rubric."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Fields = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
 ]
-"""Names of fields; one may be written without a list."""
+"""Names of fields; a single name may be written without a list."""
 Sample = Annotated[StrictInt, Field(ge=1)] | Annotated[StrictFloat, Field(gt=0, le=1)]
 
 
 class SeesSpec(Block):
-    """The fields that a judge sees: of the input, of the prediction and of the expected value.
+    """The fields of the input, the prediction and the expected value that a judge sees.
 
-    Without `input` and `output`, all of them. `sources` are input fields that must support the prediction;
-    `reference` are fields of the expected value.
+    If `input` or `output` is not set, the judge sees all fields of it. `sources` are the input fields that must support
+    the prediction; `reference` lists fields of the expected value.
     """
 
     input: Fields | None = None
@@ -48,10 +48,10 @@ class JurorSpec(Block):
 
 
 class JudgeSpec(Block):
-    """A scorer that calls one or several models, each `epochs` times, and makes one verdict of their ratings.
+    """A scorer that calls one or more models, each `epochs` times, and combines their ratings into one verdict.
 
-    `passes` is the lowest level of an ordinal rubric that passes. `sample` is the share of a run's records that is
-    judged, or their number; golden cases are always judged.
+    `passes` is the lowest passing level of an ordinal rubric. `sample` is the share (a float) or number (an integer) of
+    a run's records that are judged; golden cases are always judged.
     """
 
     name: Name
@@ -66,19 +66,19 @@ class JudgeSpec(Block):
 
     @property
     def votes(self) -> int:
-        """The number of votes in a verdict."""
+        """The number of votes that make up a verdict."""
         return len(self.routes) * self.epochs
 
     @field_validator("parameters")
     @classmethod
-    def _parameters_of_ours_stay_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _reserved_parameters_are_not_set(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := sorted(value.keys() & SET_BY_ASSAY):
-            raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
+            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
         return value
 
     @model_validator(mode="after")
-    def _jurors_are_named_once(self) -> JudgeSpec:
+    def _route_names_are_unique(self) -> JudgeSpec:
         names = [juror.name for juror in self.routes]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"routes has {', '.join(twice)} twice: expected each name once")
+            raise ValueError(f"duplicate route name: {', '.join(twice)}")
         return self

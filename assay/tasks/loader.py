@@ -1,4 +1,4 @@
-"""Reads a task folder into one frozen `Task`, or reports every issue in it at once."""
+"""Loads a task folder into a frozen `Task`, or reports every issue in the folder at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from assay.errors import UsageError
 from assay.records.statuses import GoldenSplit, Stage
 from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.golden import read_cases, turn_issues
-from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
+from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, pydantic_issue, shown, stated
 from assay.tasks.output_model import load_output_model, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
@@ -30,7 +30,7 @@ CASES_FILE = "cases.jsonl"
 
 
 def task_names(tasks_dir: Path) -> tuple[str, ...]:
-    """Names of the folders under `tasks_dir` that hold a `task.yml`, sorted."""
+    """Names of the folders under `tasks_dir` that contain a `task.yml`, sorted."""
     return tuple(sorted(path.parent.name for path in tasks_dir.glob(f"*/{SPEC_FILE}")))
 
 
@@ -38,19 +38,21 @@ def find_task(tasks_dir: Path, name: str) -> Path:
     """Returns the folder of the task.
 
     Raises:
-        UsageError: the task does not exist; the message names the nearest tasks.
+        UsageError: the task does not exist; the message lists all tasks and suggests the closest name.
     """
     names = task_names(tasks_dir)
     if name in names:
         return tasks_dir / name
     if (tasks_dir / name).is_dir():
         raise UsageError(
-            f"Task '{name}': expected {tasks_dir.name}/{name}/{SPEC_FILE}, found a folder without it",
-            next_step="`assay init` writes one.",
+            f"Task '{name}': the folder {tasks_dir.name}/{name} has no {SPEC_FILE}",
+            next_step="add it, or run `assay init TASK` to create a complete task folder.",
         )
     near = difflib.get_close_matches(name, names, n=1)
     if not names:
-        raise UsageError(f"Unknown task '{name}': there is no task yet", next_step="`assay init TASK` writes one.")
+        raise UsageError(
+            f"Unknown task '{name}': the project has no tasks", next_step="run `assay init TASK` to create one."
+        )
     raise UsageError(
         f"Unknown task '{name}': expected one of {', '.join(names)}",
         next_step=f"did you mean '{near[0]}'?" if near else "",
@@ -61,18 +63,18 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
     """Returns the task in `folder` with `variant` applied.
 
     Raises:
-        TaskValidationError: the folder has issues; the message has all of them.
+        TaskValidationError: the folder has issues; the message lists all of them.
         UsageError: the task has no such variant.
     """
     reading = _Reading(folder, catalog)
     spec = reading.spec()
     if spec is None:
-        reading.check_the_rest()
+        reading.check_other_files()
         raise TaskValidationError(reading.issues)
     reading.check_variants(spec)
     if variant != DEFAULT_VARIANT and variant not in spec.variants:
         raise UsageError(
-            f"Task '{spec.name}' has no variant '{variant}': expected default{''.join(f', {name}' for name in spec.variants)}"
+            f"Task '{spec.name}' has no variant '{variant}': expected one of {', '.join([DEFAULT_VARIANT, *spec.variants])}"
         )
     spec = reading.with_variant(spec, variant) or spec
     task = reading.whole(spec, variant)
@@ -98,6 +100,9 @@ class _Reading:
     def report(self, path: list[str | int], expected: str, found: str) -> None:
         self.issues.append(ValidationIssue(self.document.file, self.document.line(path), expected, found))
 
+    def report_problem(self, path: list[str | int], problem: str) -> None:
+        self.issues.append(ValidationIssue(self.document.file, self.document.line(path), problem=problem))
+
     def spec(self) -> TaskSpec | None:
         if self.document.issues:
             return None
@@ -110,16 +115,16 @@ class _Reading:
             self.issues += self.document.issues_of(error)
             return None
 
-    def check_the_rest(self) -> None:
+    def check_other_files(self) -> None:
         """Validates the files that can be read although task.yml has issues."""
-        sound = self._sound_spec()
-        if sound is None:
+        valid = self._valid_spec()
+        if valid is None:
             read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), issues=self.issues)
         else:
-            self.whole(sound, DEFAULT_VARIANT)
+            self.whole(valid, DEFAULT_VARIANT)
 
-    def _sound_spec(self) -> TaskSpec | None:
-        """Returns the spec with each invalid block omitted or replaced; None where other blocks depend on it."""
+    def _valid_spec(self) -> TaskSpec | None:
+        """Returns the spec with each invalid block omitted or replaced; None if the result is still invalid."""
         if self.document.issues or not isinstance(self.document.value, dict):
             return None
         provider = min(self.catalog.providers, default="none")
@@ -143,7 +148,10 @@ class _Reading:
 
     def check_variants(self, spec: TaskSpec) -> None:
         if DEFAULT_VARIANT in spec.variants:
-            self.report(["variants", DEFAULT_VARIANT], "another name", "`default`, which is the task without overrides")
+            self.report_problem(
+                ["variants", DEFAULT_VARIANT],
+                "`default` is reserved for the task without overrides; choose a different variant name",
+            )
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
                 self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
@@ -160,11 +168,9 @@ class _Reading:
         except ValidationError as error:
             for detail in error.errors(include_url=False):
                 place = ".".join(str(step) for step in detail["loc"])
-                self.report(
-                    ["variants", variant, *detail["loc"]],
-                    f"variant '{variant}' to be right at `{place}`: {detail['msg']}",
-                    shown(detail["input"]),
-                )
+                key = f"variant '{variant}', `{place}`" if place else f"variant '{variant}'"
+                line = self.document.line(["variants", variant, *detail["loc"]])
+                self.issues.append(pydantic_issue(self.document.file, line, key, detail))
             return None
 
     def whole(self, spec: TaskSpec, variant: str) -> Task | None:
@@ -245,9 +251,12 @@ class _Reading:
             )
         for index, check in enumerate(spec.checks):
             for issue in self.catalog.check_issues(check, self.folder):
-                self.report(["checks", index], f"check '{check.name}' to be right", issue)
+                self.report_problem(["checks", index], f"check '{check.name}': {issue}")
         if EXAMPLES_VARIABLE in spec.input.fields:
-            self.report(["input", "fields", EXAMPLES_VARIABLE], "another name", "that of the examples in templates")
+            self.report_problem(
+                ["input", "fields", EXAMPLES_VARIABLE],
+                f"`{EXAMPLES_VARIABLE}` is reserved for the examples in templates; choose a different field name",
+            )
 
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
@@ -274,7 +283,7 @@ class _Reading:
                 place = ".".join(str(step) for step in detail["loc"])
                 self.report(
                     ["output", "fallback"],
-                    f"a value that {model.__name__} accepts ({place}: {detail['msg']})",
+                    f"a value that {model.__name__} accepts ({stated(detail, f'`{place}`')})",
                     shown(detail["input"]),
                 )
         for name in spec.input.expected.keys() - model.model_fields.keys():
@@ -297,7 +306,7 @@ class _Reading:
             elif by_id[case_id].split != GoldenSplit.DEV:
                 self.report(
                     place,
-                    "a case of the dev split, so that the gate split stays unseen",
+                    "a case of the dev split, so that the model never sees the gate split",
                     f"{case_id!r} of split {by_id[case_id].split.value!r}",
                 )
         return cases
@@ -308,14 +317,14 @@ class _Reading:
             wanted = ", ".join(spec.input.fields)
             self.issues.append(
                 ValidationIssue(
-                    file, line, f"input with exactly the fields of task.yml ({wanted})", shown(sorted(case.input))
+                    file, line, f"`input` with exactly the fields of task.yml ({wanted})", shown(sorted(case.input))
                 )
             )
         if model is None:
             return
         for name, value in (case.expected or {}).items():
             if issue := value_issue(model, name, value):
-                self.issues.append(ValidationIssue(file, line, f"expected.{name} {issue}", shown(value)))
+                self.issues.append(ValidationIssue(file, line, problem=issue, found=shown(value)))
 
 
 def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -328,9 +337,9 @@ def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The settings that a scheduler needs before a task runs; `issues` has the text of the folder's issues, or None.
+    """The settings that a scheduler needs before a task runs; `issues` is the text of the folder's issues, or None.
 
-    A folder whose stage cannot be read because of its issues counts as shadow; it runs nothing at any stage.
+    If issues make the stage unreadable, it is `shadow`; a folder with issues does not run at any stage.
     """
 
     name: str
@@ -342,7 +351,7 @@ class Outline:
 
 
 def outline(folder: Path) -> Outline:
-    """Returns the outline of the task, also of a broken one, so that other tasks still load."""
+    """Returns the outline of the task, even if its folder has issues, so that the other tasks still load."""
     reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
     spec = reading.spec()
     if spec is None:

@@ -1,4 +1,4 @@
-"""Writes a new task folder that passes validation and runs unchanged."""
+"""Creates a new task folder that passes validation and runs without changes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ PLACE_OF_NAME = "__TASK__"
 
 
 def scaffold_task(tasks_dir: Path, name: str) -> Path:
-    """Returns the new folder `tasks/<name>/`, complete: it appears when every file is written.
+    """Creates the folder `tasks/<name>/` atomically and returns its path.
 
     Raises:
-        UsageError: the name is not valid for a task, or the folder exists.
+        UsageError: the name is not a valid task name, or the folder exists already.
     """
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"Task name {name!r}: expected lower-case letters, digits and underscores, a letter first, e.g. bank_intents."
+            f"Invalid task name {name!r}: expected lowercase letters, digits and underscores, starting with a letter, "
+            "for example bank_intents"
         )
     folder = tasks_dir / name
     if folder.exists():
-        raise UsageError(
-            f"tasks/{name} is there already: expected a new name", next_step="edit that folder, or choose another name."
-        )
+        raise UsageError(f"tasks/{name} already exists", next_step="edit that folder, or choose a different name.")
     tasks_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=tasks_dir, prefix=".new-") as partial:
         whole = Path(partial) / name

@@ -1,4 +1,4 @@
-"""The output schema of a task: a Pydantic model in the task folder, and its JSON schema for providers."""
+"""The output schema of a task: a Pydantic class in the task folder, and its JSON schema for providers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from assay.errors import foreign_text
 from assay.tasks.digest import digest
-from assay.tasks.issues import ValidationIssue, shown
+from assay.tasks.issues import ValidationIssue, shown, stated
 
 
 def load_output_model(
     folder: Path, reference: str, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> type[BaseModel] | None:
-    """Returns the class that `file.py:Class` names, or None with the error appended to `issues`."""
+    """Returns the class that `file.py:Class` names; on an error, appends it to `issues` and returns None."""
     file, _, name = reference.partition(":")
     path = folder / file
     if not path.is_file():
-        issues.append(ValidationIssue(shown_as(file), 1, "the file that output.model names", "nothing there"))
+        issues.append(
+            ValidationIssue(
+                shown_as(file), 1, problem="no such file", next_step="create it, or correct `output.model` in task.yml"
+            )
+        )
         return None
     module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
     module = sys.modules.get(module_name)
@@ -39,34 +43,32 @@ def load_output_model(
             spec.loader.exec_module(module)
         except Exception as error:  # noqa: BLE001 - user code may raise any error; it becomes an issue
             del sys.modules[module_name]
-            issues.append(
-                ValidationIssue(
-                    shown_as(file), _line_of(error, path), "code that imports", f"{type(error).__name__}: {error}"
-                )
-            )
+            problem = f"importing the file failed: {type(error).__name__}: {error}"
+            issues.append(ValidationIssue(shown_as(file), _line_of(error, path), problem=problem))
             return None
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        issues.append(ValidationIssue(shown_as(file), 1, f"a Pydantic model named {name}", shown(model)))
+        found = "no such name" if model is None else shown(model)
+        issues.append(ValidationIssue(shown_as(file), 1, f"a Pydantic class named {name}", found))
         return None
     try:
         model.model_json_schema()
     except PydanticUserError as error:
-        stated = foreign_text(error.message)
-        issues.append(ValidationIssue(shown_as(file), 1, f"{name} to have a JSON schema", stated))
+        reason = foreign_text(error.message)
+        issues.append(ValidationIssue(shown_as(file), 1, problem=f"{name} has no JSON schema: {reason}"))
         return None
     return model
 
 
 def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Returns the model's JSON schema with `additionalProperties: false` on every object."""
+    """Returns the JSON schema of the class, with `additionalProperties: false` on every object."""
     schema = copy.deepcopy(model.model_json_schema())
     _close(schema)
     return schema
 
 
 def is_strict(schema: Any) -> bool:
-    """True when every object requires all its properties, as providers' strict mode demands."""
+    """True if every object requires all its properties, as the strict mode of providers demands."""
     if isinstance(schema, list):
         return all(is_strict(item) for item in schema)
     if not isinstance(schema, dict):
@@ -78,7 +80,7 @@ def is_strict(schema: Any) -> bool:
 
 
 def is_closed(schema: Any) -> bool:
-    """True when no object with named properties accepts other properties."""
+    """True if no object with named properties accepts additional ones."""
     if isinstance(schema, list):
         return all(is_closed(item) for item in schema)
     if not isinstance(schema, dict):
@@ -89,15 +91,16 @@ def is_closed(schema: Any) -> bool:
 
 
 def value_issue(model: type[BaseModel], name: str, value: Any) -> str | None:
-    """Returns the error of an expected value of one field, or None."""
+    """Returns why `value` is not a valid expected value of the field `name`, or None if it is valid."""
+    key = f"`expected.{name}`"
     if name not in model.model_fields:
-        return f"to be a field of {model.__name__} ({', '.join(model.model_fields)})"
+        return f"{key} is not a field of {model.__name__} ({', '.join(model.model_fields)})"
     info = model.model_fields[name]
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated[info.annotation, info]))
         adapter.validate_python(value)
     except ValidationError as error:
-        return f"to be right: {error.errors(include_url=False)[0]['msg']}"
+        return stated(error.errors(include_url=False)[0], key)
     return None
 
 

@@ -10,7 +10,7 @@ class Pattern(Protocol):
     """A compiled pattern."""
 
     def search(self, text: str) -> object | None:
-        """Returns a match anywhere in the text, or None."""
+        """Returns the first match anywhere in the text, or None."""
         ...
 
 
@@ -19,7 +19,7 @@ def compiled_pattern(pattern: str) -> Pattern:
     """Returns the compiled pattern.
 
     Raises:
-        ValueError: RE2 rejects it (look-around and back-references are not supported); the message has the reason.
+        ValueError: RE2 rejects it (lookaround and backreferences are not supported); the message is the reason.
     """
     import re2
 
@@ -34,7 +34,7 @@ def compiled_pattern(pattern: str) -> Pattern:
 
 
 def pattern_issue(pattern: str) -> str | None:
-    """Returns the error in the pattern, or None."""
+    """Returns the error in the pattern, or None if it is valid."""
     try:
         compiled_pattern(pattern)
     except ValueError as error:

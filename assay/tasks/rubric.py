@@ -1,4 +1,4 @@
-"""Rubrics: the criteria and the scale of a judge, one file each, in the task folder or shipped with Assay."""
+"""Rubrics: the criterion and the scale of a judge, one file each, in the task folder or shipped with Assay."""
 
 from __future__ import annotations
 
@@ -20,33 +20,34 @@ DEFAULT_PROMPT, MATERIAL, PAIR_PROMPT = "prompt.j2", "material.j2", "pair_prompt
 PROMPT_VARIABLES = frozenset({"criterion", "question", "guidance", "anchors"})
 FEWEST_LEVELS, MOST_LEVELS = 2, 10
 CODE_VERSION = 1
-"""Increase it when code changes the prompt of a judge, or how its ratings are combined."""
+"""Increase this number when code changes the prompt of a judge or the way its ratings are combined."""
 
 Text = Annotated[str, Field(min_length=1)]
 
 
 class BinaryLabel(StrEnum):
-    """Labels of a binary scale: in rubric files, answers of judges and rows."""
+    """Labels of a binary scale, in rubric files, judge responses and landed rows."""
 
     PASS = "pass"
     FAIL = "fail"
 
 
 PASS, FAIL = BinaryLabel.PASS.value, BinaryLabel.FAIL.value
-"""Plain text, because these are also keys in JSON."""
+"""Plain strings, because they are also JSON keys."""
 
 
 class BinaryScale(Block):
-    """Two verdicts, each with its description."""
+    """The descriptions of the two verdicts."""
 
     passes: Annotated[Text, Field(alias=PASS)]
     fails: Annotated[Text, Field(alias=FAIL)]
 
 
 class Rubric(Block):
-    """One criterion with a binary scale or with levels, each of which has its description.
+    """One criterion with either a binary scale or numbered levels; each verdict or level has a description.
 
-    `needs` names the fields that a judge must see; `prompt` is a Jinja template that replaces the default instructions.
+    `needs` names the keys of `sees` that a judge must set; `prompt` is a Jinja template that replaces the default
+    instructions.
     """
 
     criterion: Text
@@ -60,12 +61,12 @@ class Rubric(Block):
     @model_validator(mode="after")
     def _has_one_scale(self) -> Rubric:
         if (self.binary is None) == (self.levels is None):
-            raise ValueError("either `binary` or `levels`, so that each verdict has its description")
+            raise ValueError("set exactly one of `binary` and `levels`")
         return self
 
     @property
     def anchors(self) -> str:
-        """Returns each verdict with its description, one per line."""
+        """Each verdict or level with its description, one per line."""
         if self.levels is not None:
             return "\n".join(f"level {level}: {text.strip()}" for level, text in sorted(self.levels.items()))
         assert self.binary is not None  # the validator guarantees one of the two
@@ -92,12 +93,12 @@ def vote_model(rubric: Rubric) -> type[JudgeVote]:
 def _integer(value: object) -> object:
     """Returns the value, and rejects booleans, which Python treats as integers."""
     if isinstance(value, bool):
-        raise ValueError("a level, found true or false")
+        raise ValueError("expected a level, not true or false")
     return value
 
 
 def is_builtin(name: str) -> bool:
-    """True for the name of a rubric that Assay ships; others are files of the task folder."""
+    """True if the name refers to a rubric shipped with Assay, not to a file in the task folder."""
     return "." not in name
 
 
@@ -108,14 +109,14 @@ def builtin_names() -> tuple[str, ...]:
 
 @cache
 def shipped_text(name: str) -> str:
-    """Returns the text of a file in the folder of shipped rubrics."""
+    """Returns the text of a file in the folder of the shipped rubrics."""
     return (BUILTIN_DIR / name).read_text("utf-8")
 
 
 def read_rubric(
     name: str, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> Rubric | None:
-    """Returns the rubric, or None with its errors appended to `issues`; see `rubric_missing` for a missing file."""
+    """Returns the rubric; on errors, appends them to `issues` and returns None. Requires that the file exists."""
     builtin = is_builtin(name)
     path = BUILTIN_DIR / f"{name}.yml" if builtin else folder / name
     document = YamlDocument(path, shown_as=f"rubric {name}" if builtin else shown_as(name))
@@ -136,7 +137,7 @@ def read_rubric(
 
 
 def rubric_missing(name: str, folder: Path) -> bool:
-    """True when no file exists for the name."""
+    """True if no rubric file exists for the name."""
     if is_builtin(name):
         return name not in builtin_names()
     path = (folder / name).resolve()
@@ -144,7 +145,7 @@ def rubric_missing(name: str, folder: Path) -> bool:
 
 
 def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
-    """Returns all that determines a judge's scores: they are comparable only where this is equal."""
+    """Returns everything that determines a judge's scores; scores are comparable only if it is equal."""
     return {
         "code": CODE_VERSION,
         "rubric": rubric.model_dump(mode="json", by_alias=True, exclude={"prompt"}),
@@ -169,11 +170,13 @@ def _prompt_issues(prompt: str, document: YamlDocument) -> list[ValidationIssue]
     try:
         unknown = reads(prompt) - PROMPT_VARIABLES
     except TemplateSyntaxError as error:
-        return [ValidationIssue(document.file, line, "a valid Jinja template", error.message or "a syntax error")]
+        problem = f"`prompt` is not a valid Jinja template: {error.message or 'syntax error'}"
+        return [ValidationIssue(document.file, line, problem=problem)]
     found = [
-        ValidationIssue(document.file, line, f"a variable of a rubric ({wanted})", f"`{name}`")
+        ValidationIssue(document.file, line, problem=f"unknown variable `{name}` in `prompt`; expected one of {wanted}")
         for name in sorted(unknown)
     ]
     if "anchors" not in reads(prompt):
-        found.append(ValidationIssue(document.file, line, "a prompt that shows {{ anchors }}", "one without"))
+        problem = "`prompt` does not use {{ anchors }}, the descriptions of the verdicts; add it"
+        found.append(ValidationIssue(document.file, line, problem=problem))
     return found

@@ -1,4 +1,4 @@
-"""The shape of `task.yml`, one Pydantic model per block."""
+"""The schema of `task.yml`: one Pydantic class for each block."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from assay.records.statuses import Stage
 from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
 from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec
-from assay.tasks.judge_spec import JudgeSpec
+from assay.tasks.judge_spec import SET_BY_ASSAY, JudgeSpec
 from assay.tasks.patterns import pattern_issue
 
 LOGPROB = "logprob"
-"""The confidence that comes from token probabilities, not from an output field."""
+"""Name of the confidence that is computed from token probabilities instead of read from an output field."""
 
 
 class ConversationSpec(Block):
-    """Rows that are turns of conversations: `id` and `turn` are columns, a turn is an integer from 0.
+    """Each row is one turn of a conversation; `id` and `turn` name columns, and turns count from 0.
 
-    A turn is requested with at most `keep` turns before it, of those that were answered within `ttl`.
+    The request for a turn includes at most `keep` earlier turns, each answered within the last `ttl`.
     """
 
     id: str
@@ -39,9 +39,9 @@ class ConversationSpec(Block):
 class InputSpec(Block):
     """The source of records and the meaning of its columns.
 
-    `fields` maps a prompt variable to a column; `expected` maps an output field to the column with its expected value,
-    where the data have one; `slices` maps a slice name to a column. `record_id` is a column, or several columns whose
-    values together identify a row: the id is then their keyed hash.
+    `fields` maps a prompt variable to a column; `expected` maps an output field to the column that contains its expected
+    value, if the data include one; `slices` maps a slice name to a column. `record_id` is a column, or several columns
+    that together identify a row: the id is then a keyed hash of their values.
     """
 
     source: str | None = None
@@ -60,12 +60,12 @@ class InputSpec(Block):
 
     @property
     def id_columns(self) -> tuple[str, ...]:
-        """The column or columns that identify a row."""
+        """The columns that identify a row."""
         return (self.record_id,) if isinstance(self.record_id, str) else self.record_id
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Every column the task reads, each once, in a stable order."""
+        """Every column that the task reads, without duplicates, in a stable order."""
         turns = (self.conversation.id, self.conversation.turn) if self.conversation else ()
         optional = [column for column in (self.cluster_id, *turns, self.subject, self.tenant) if column]
         named = [*self.id_columns, *self.fields.values(), *self.expected.values(), *optional, *self.slices.values()]
@@ -73,17 +73,17 @@ class InputSpec(Block):
 
 
 class OutputSpec(Block):
-    """The output: `model` is `file.py:Class`; `fallback` becomes the prediction when every route failed."""
+    """The output: `model` is `file.py:Class`; `fallback` becomes the prediction if every route fails."""
 
     model: Annotated[str, Field(pattern=r"^[\w/]+\.py:\w+$")]
     fallback: dict[str, Any] | None = None
 
 
 class PromptSpec(Block):
-    """Templates relative to the task folder, and the dev cases that are shown as examples.
+    """Template paths relative to the task folder, and the dev cases that are shown as examples.
 
-    `prediction` renders the expected output where most of it is known beforehand (a text to be edited):
-    a provider with predicted outputs then responds faster.
+    `prediction` is the template of the predicted output, for tasks in which most of the output is known in advance, such
+    as editing a text: providers that support predicted outputs then respond faster.
     """
 
     system: str | None = None
@@ -93,15 +93,16 @@ class PromptSpec(Block):
 
     @property
     def files(self) -> dict[str, str]:
-        """Template files by their purpose."""
+        """Template files by role: `system`, `user`, `prediction`."""
         named = {"system": self.system, "user": self.user, "prediction": self.prediction}
         return {use: name for use, name in named.items() if name is not None}
 
 
 class Condition(Block):
-    """The condition on one field of a record for a route to apply: every stated part must hold.
+    """The condition that one field of a record must meet for a route to apply; all keys that are set must hold.
 
-    Texts are compared exactly, lengths count characters; `matches` is RE2 syntax, found anywhere in the text.
+    Text is compared exactly; lengths are in characters; `matches` is a regular expression in RE2 syntax that may match
+    anywhere in the text.
     """
 
     equals: str | None = None
@@ -112,24 +113,24 @@ class Condition(Block):
     shorter_than: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> Condition:
+    def _is_not_empty(self) -> Condition:
         if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError(f"at least one of {', '.join(type(self).model_fields)}")
+            raise ValueError(f"the condition is empty; set at least one of {', '.join(type(self).model_fields)}")
         return self
 
     @field_validator("matches")
     @classmethod
     def _is_pattern(cls, value: str | None) -> str | None:
         if value is not None and (issue := pattern_issue(value)):
-            raise ValueError(f"a regular expression in RE2 syntax ({issue})")
+            raise ValueError(f"invalid regular expression (RE2 syntax): {issue}")
         return value
 
 
 class ConfidenceSpec(Block):
-    """A response with a confidence below `below` escalates.
+    """A response whose confidence is less than `below` escalates to the next route.
 
-    `source` (`from` in the file) is `logprob`, the probability of the response's least certain token, or the output
-    field in which the model states its confidence from 0 to 1.
+    `source` (`from` in the file) is `logprob`, the probability of the response's least certain token, or the name of the
+    output field in which the LLM states its confidence, from 0 to 1.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -139,9 +140,9 @@ class ConfidenceSpec(Block):
 
 
 class EscalateSpec(Block):
-    """When a response of a route is discarded and the next route is called: any of these conditions is enough.
+    """Conditions under which a response is discarded and the next route is tried; any one of them is enough.
 
-    `checks` are checks of the task that need no expected value.
+    `checks` names checks of the task that need no expected value; a failed check escalates.
     """
 
     on_invalid: bool = True
@@ -150,10 +151,10 @@ class EscalateSpec(Block):
 
 
 class RouteSpec(Block):
-    """One route of a request: the next is tried when this one gives no acceptable response.
+    """One route of a request; the next one is tried if this route returns no acceptable response.
 
-    `when` maps a field of the record to its condition; a route is skipped where a condition does not hold.
-    `predicted_output: false` omits `prompts.prediction` for a provider that does not accept it.
+    `when` maps a field of the record to its condition; the route is skipped if any condition does not hold.
+    `predicted_output: false` omits `prompts.prediction`, for a provider that does not accept it.
     """
 
     name: Name
@@ -173,7 +174,7 @@ class RouteSpec(Block):
 
     @property
     def needs_logprobs(self) -> bool:
-        """True when the request must include the tokens' log probabilities."""
+        """True if the request must include `logprobs`, the log probabilities of the response's tokens."""
         return self.escalate.confidence is not None and self.escalate.confidence.source == LOGPROB
 
 
@@ -187,26 +188,26 @@ class CheckSpec(BaseModel):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of the type, without name and type."""
+        """The parameters of the check type, without `name` and `type`."""
         return dict(self.model_extra or {})
 
 
 class ThresholdSpec(Block):
-    """Thresholds of the metrics: lower bound of reliability, upper bound of cost per correct prediction."""
+    """Thresholds: the lowest acceptable reliability, and the highest acceptable cost per correct prediction."""
 
     reliability: Share | None = None
     cost_per_correct_usd: Annotated[float, Field(gt=0)] | None = None
 
 
 class SlaSpec(Block):
-    """`share` of the predictions must be final within `latency_ms`."""
+    """At least the share `share` of predictions must be final within `latency_ms`."""
 
     latency_ms: Annotated[int, Field(gt=0)]
     share: Share = 0.95
 
 
 class ScheduleSpec(Block):
-    """When the task runs; the schedule is stopped until it is turned on."""
+    """When the task runs; the schedule is off until it is turned on in Dagster."""
 
     cron: str
     timezone: str = "UTC"
@@ -224,27 +225,27 @@ class ScheduleSpec(Block):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder of zones
-            raise ValueError("an IANA time zone such as UTC or Europe/Berlin") from error
+            raise ValueError("expected an IANA time zone such as UTC or Europe/Berlin") from error
         return value
 
 
 class MaskingSpec(Block):
-    """Entities that are replaced before a call; on by default."""
+    """Types of personal data that are masked before a call; masking is on by default."""
 
     enabled: bool = True
     entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
 
 
 class BudgetSpec(Block):
-    """Budget of one run, and of the task in a calendar month (UTC); requests beyond it land as `skipped_budget`."""
+    """Budget of one run and of the task in a calendar month (UTC); requests beyond it land as `skipped_budget`."""
 
     run_usd: Annotated[float, Field(ge=0)] | None = None
-    # Omitted where it is not set, so that a policy without it keeps its version.
+    # Omitted if not set, so that adding this key did not change the version of existing policies.
     task_usd: Annotated[float | None, Field(ge=0, exclude_if=lambda value: value is None)] = None
 
 
 class ExactCacheSpec(Block):
-    """Responses are reused for the identical request for `ttl`."""
+    """A response is reused for identical requests for up to `ttl`."""
 
     ttl: Lifetime
 
@@ -255,11 +256,11 @@ class ExactCacheSpec(Block):
 
 
 class SemanticCacheSpec(Block):
-    """Responses are reused for requests with the same meaning for `ttl`; off until `threshold` is set.
+    """A response is reused for requests with the same meaning for up to `ttl`; off until `threshold` is set.
 
-    `provider` and `model` compute the embeddings. `threshold` is the minimum cosine similarity of a hit, and `margin`
-    how much more similar it must be than the nearest question with a different output; `assay cache tune` measures
-    both. Outputs differ when they differ in the fields `compare`, or in any field if none is named.
+    `provider` and `model` compute the embeddings. `threshold` is the minimum cosine similarity of a hit; `margin` is how
+    much more similar the hit must be than the nearest question with a different output. `assay cache tune` measures
+    both. Outputs are compared on the fields in `compare`, or on all fields if it is empty.
     """
 
     provider: str
@@ -276,7 +277,7 @@ class SemanticCacheSpec(Block):
 
 
 class CacheSpec(Block):
-    """Which caches the task uses; a cache that is not named is off."""
+    """The caches that the task uses; a cache without a block is off."""
 
     exact: ExactCacheSpec | None = None
     semantic: SemanticCacheSpec | None = None
@@ -311,16 +312,16 @@ class TaskSpec(Block):
 
     @field_validator("parameters")
     @classmethod
-    def _parameters_of_ours_stay_ours(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & {"messages", "model", "response_format", "stream", "n", "prediction"}):
-            raise ValueError(f"{', '.join(taken)} is set by Assay; remove it from parameters")
+    def _parameters_are_valid(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(value.keys() & SET_BY_ASSAY):
+            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
         for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
             if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"{name} to be an integer of at least 1, found {value[name]!r}")
+                raise ValueError(f"{name} must be an integer of at least 1, not {value[name]!r}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"values that JSON can represent, found one that it cannot ({error})") from error
+            raise ValueError(f"a value cannot be represented in JSON: {error}") from error
         return value
 
     @model_validator(mode="after")
@@ -328,16 +329,16 @@ class TaskSpec(Block):
         scorers = [check.name for check in self.checks] + [judge.name for judge in self.judges]
         if unknown := [name for name in self.correct if name not in scorers]:
             raise ValueError(
-                f"correct names {', '.join(unknown)}: expected names of checks or judges "
+                f"`correct` names an unknown scorer: {', '.join(unknown)}; expected names of checks or judges "
                 f"({', '.join(scorers) or 'none declared'})"
             )
         for what, names in (("checks and judges", scorers), ("routes", [route.name for route in self.routes])):
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{what} has {', '.join(twice)} twice: expected each name once")
+                raise ValueError(f"duplicate name among {what}: {', '.join(twice)}")
         return self
 
 
 VARIABLE_BLOCKS = ("prompts", "parameters", "routes", "output", "masking")
-"""Blocks that a variant may override: those that determine the request sent to a provider."""
+"""Blocks that a variant may override: those that determine the requests sent to providers."""
 REQUEST_BLOCKS = (*VARIABLE_BLOCKS, "deadline_s", "cache")
-"""Blocks that determine how a record is requested, not how its prediction is scored."""
+"""Blocks that determine how a prediction is requested, not how it is scored."""

@@ -1,4 +1,4 @@
-"""The frozen `Task` and its four version hashes."""
+"""The frozen `Task` and its version hashes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DEFAULT_VARIANT = "default"
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Names and versions from other packages that the loader needs: providers, scorer types, masking rules.
+    """Names and version functions that the loader needs from other packages: providers, scorers, masking.
 
-    `check_issues` returns one line for each error in a check's parameters; `scorer_version` hashes a scorer with its
-    code; `masking_version` identifies the rules that mask content.
+    `check_issues` returns one line for each error in a check's parameters; `scorer_version` hashes a scorer including
+    its code; `masking_version` identifies the masking rules.
     """
 
     providers: frozenset[str]
@@ -36,7 +36,7 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The four hashes of a task; `scorers` has one for each scorer by name."""
+    """The name of the task and its version hashes; `scorers` maps each scorer to its version."""
 
     task: str
     inference: str
@@ -46,7 +46,7 @@ class Versions:
 
     @property
     def task_version_id(self) -> str:
-        """One hash over the four and the task's name, because two tasks may send the same requests."""
+        """Hash of all versions and the task's name; the name is included because two tasks may send equal requests."""
         return digest([self.task, self.inference, dict(self.scorers), self.golden_set, self.policy])
 
 
@@ -63,13 +63,13 @@ class Task:
     output_schema: Mapping[str, Any]
     cases: tuple[Case, ...]
     few_shot: tuple[Case, ...]
-    """The dev cases shown to the model, in the order of `task.yml`."""
+    """The dev cases shown to the LLM as examples, in the order of `task.yml`."""
     masking_version: str
     versions: Versions
     rubrics: Mapping[str, Rubric] = field(default_factory=dict)
-    """The rubric of each judge, by the judge's name."""
+    """Rubrics by judge name."""
     git_sha: str | None = None
-    """The commit from which prompts, routes and output were read; None for the working folder."""
+    """The commit from which prompts, routes and output were read; None for the working tree."""
 
 
 def versions_of(
@@ -82,9 +82,9 @@ def versions_of(
     catalog: Catalog,
     judges: Mapping[str, Mapping[str, Any]],
 ) -> Versions:
-    """Returns the four hashes of a task; each changes only with the content it names.
+    """Returns the version hashes of a task; each changes only with its own content.
 
-    `judges` holds the content that determines the verdicts.
+    `judges` maps each judge to the content that determines its verdicts.
     """
     content: dict[str, Any] = {
         "templates": dict(templates),
@@ -112,19 +112,19 @@ def policy_version(spec: TaskSpec) -> str:
 
 
 def with_variant_of(task: Task, other: Task, *, label: str) -> Task:
-    """Returns the task with the prompts, examples, routes, output and masking of `other`.
+    """Returns the task with the blocks of `other` that determine requests: prompts, examples, routes, output, masking.
 
-    Cases, scorers and policy remain the task's own, so that both variants are scored alike on the same records.
+    Cases and scorers stay the same, so that both variants are scored alike on the same records.
 
     Raises:
-        UsageError: the two read different input fields, so that one's prompts do not fit the other's records.
+        UsageError: the two tasks read different input fields, so that they cannot run on the same records.
     """
     fields, others = set(task.spec.input.fields), set(other.spec.input.fields)
     if fields != others:
         raise UsageError(
-            f"Task '{task.name}' and {label} read different fields of the input ({', '.join(sorted(fields))}; "
-            f"{', '.join(sorted(others))}): expected the same, because both run on the same records",
-            next_step="compare with a version that reads these fields.",
+            f"Task '{task.name}' and {label} cannot run on the same records, because they read different input fields: "
+            f"{', '.join(sorted(fields))}; {label}: {', '.join(sorted(others))}",
+            next_step="compare with a version that reads the same input fields.",
         )
     spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in REQUEST_BLOCKS})
     return replace(
@@ -142,7 +142,7 @@ def with_variant_of(task: Task, other: Task, *, label: str) -> Task:
 
 
 def _policy(spec: TaskSpec) -> dict[str, Any]:
-    """Content of the policy version; a value that is not set is omitted, so that it does not change the hash."""
+    """Content of the policy version; values that are not set are omitted, so that they do not change the hash."""
     policy = spec.model_dump(
         mode="json", include={"thresholds", "sla", "schedule", "budget", "correct", "fallback_counts", "stage", "reuse"}
     )
@@ -161,12 +161,12 @@ def _policy(spec: TaskSpec) -> dict[str, Any]:
 
 
 def _inference_of(route: RouteSpec) -> list[str]:
-    """Part of a route that changes the request; log probabilities are included only where a confidence needs them."""
+    """The part of a route that changes the request; includes `logprobs` only if its confidence needs them."""
     return [route.provider, route.model, *(["logprobs"] if route.needs_logprobs else [])]
 
 
 def _policy_of(route: RouteSpec) -> list[Any]:
-    """Part of a route that decides which route serves; rules that are not set are omitted from the hash."""
+    """The part of a route that determines which route is used; rules that are not set are omitted from the hash."""
     rules = route.model_dump(mode="json", include={"when", "escalate", "predicted_output"}, exclude_defaults=True)
     return [route.timeout_s, route.max_attempts, route.repair, *([rules] if rules else [])]
 

@@ -1,4 +1,4 @@
-"""Prompt templates: sandboxed Jinja in which an unknown variable is an error."""
+"""Prompt templates: sandboxed Jinja; an undefined variable is an error."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 EXAMPLES_VARIABLE = "few_shot"
 PREDICTION = "prediction"
-"""The template of the predicted output, beside the templates of the messages."""
+"""Role of the template that renders the predicted output; the other roles are messages."""
 
 
 @lru_cache(maxsize=1)
 def environment() -> ImmutableSandboxedEnvironment:
-    """Returns the environment that all templates share: sandboxed, strict, without escaping or a loader."""
+    """Returns the Jinja environment of all templates: sandboxed, strict, without HTML escaping or a loader."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -35,12 +35,12 @@ def environment() -> ImmutableSandboxedEnvironment:
 
 
 def _json_text(value: object) -> str:
-    """Returns plain JSON; Jinja's own filter escapes `<`, `>`, `&` and `'` for HTML, which is wrong in a prompt."""
+    """Returns plain JSON; Jinja's own filter escapes `<`, `>`, `&` and `'` for HTML, which prompts must not contain."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def compiled(text: str) -> Template:
-    """Returns the template of `text`, which is already validated."""
+    """Returns the compiled template; `text` must already be validated."""
     return environment().from_string(text)
 
 
@@ -48,10 +48,10 @@ Render = Callable[[Mapping[str, object]], str]
 
 
 def renderer(text: str) -> Render:
-    """Returns a function that renders the template of `text`, which is already validated.
+    """Returns a function that renders the template `text`, which must already be validated.
 
-    A template of only text and variables is joined without Jinja: Jinja would take ten times longer than the rest of
-    the work for a record. The result is the same.
+    A template of only text and variables is rendered without Jinja, with the same result: Jinja would take ten times
+    as long as all other work for a record.
     """
     from jinja2 import StrictUndefined, nodes
 
@@ -76,21 +76,21 @@ def renderer(text: str) -> Render:
 
 
 def reads(text: str) -> frozenset[str]:
-    """Returns the variables that the template of `text` reads."""
+    """Returns the names of the variables that the template `text` uses."""
     from jinja2 import meta
 
     return frozenset(meta.find_undeclared_variables(environment().parse(text)))
 
 
 def examples_of(cases: Sequence[Case]) -> list[dict[str, object]]:
-    """Returns the cases as templates see them under `few_shot`."""
+    """Returns the value of the variable `few_shot` in templates."""
     return [{"input": dict(case.input), "expected": case.expected} for case in cases]
 
 
 def rendering_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, cases: tuple[Case, ...], shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
-    """Yields the first golden case that each template cannot be rendered with, and the reason."""
+    """Returns, for each template that cannot be rendered for every golden case, the first such case and the reason."""
     files = spec.prompts.files
     examples = examples_of(few_shot_cases(spec, cases))
     found: list[ValidationIssue] = []
@@ -100,9 +100,8 @@ def rendering_issues(
             try:
                 template.render({**case.input, EXAMPLES_VARIABLE: examples})
             except Exception as error:  # noqa: BLE001 - a template is the user's code and may raise anything
-                error_text = f"{type(error).__name__}: {error}"
-                wanted = f"a template that renders case {case.case_id!r}"
-                found.append(ValidationIssue(shown(files[role] or role), _line_of(error), wanted, error_text))
+                problem = f"rendering case {case.case_id!r} failed: {type(error).__name__}: {error}"
+                found.append(ValidationIssue(shown(files[role] or role), _line_of(error), problem=problem))
                 break
     return found
 
@@ -115,7 +114,7 @@ def _line_of(error: Exception) -> int:
 def template_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
-    """Yields syntax errors and variables without an input field, each with its line."""
+    """Returns syntax errors, and variables that match no input field, each with its line."""
     from jinja2 import TemplateSyntaxError, meta, nodes
 
     known = {*spec.input.fields, EXAMPLES_VARIABLE}
@@ -127,15 +126,16 @@ def template_issues(
             tree = environment().parse(text)
             environment().compile(text)  # finds unknown filters and tests, which parsing does not
         except TemplateSyntaxError as error:
-            found.append(
-                ValidationIssue(file, error.lineno, "a valid Jinja template", error.message or "a syntax error")
-            )
+            problem = f"not a valid Jinja template: {error.message or 'syntax error'}"
+            found.append(ValidationIssue(file, error.lineno, problem=problem))
             continue
         unknown = meta.find_undeclared_variables(tree) - known
         lines = {name.name: name.lineno for name in reversed(list(tree.find_all(nodes.Name)))}
         wanted = ", ".join(sorted(known))
         found += [
-            ValidationIssue(file, lines.get(name, 1), f"a variable of input.fields ({wanted})", f"`{name}`")
+            ValidationIssue(
+                file, lines.get(name, 1), problem=f"unknown variable `{name}`; `input.fields` defines {wanted}"
+            )
             for name in sorted(unknown)
         ]
     return found

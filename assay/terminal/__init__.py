@@ -1,1 +1,1 @@
-"""Output in a terminal."""
+"""Terminal output of the commands."""

@@ -1,6 +1,6 @@
 """Output of the commands: progress on stderr, results on stdout.
 
-rich is imported where it is needed, so that `assay --help` responds at once.
+rich is imported inside functions, so that `assay --help` responds immediately.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def console_on(*, stderr: bool) -> Console:
-    """Returns a console on stderr or stdout; plain lines of a fixed width where that is no terminal."""
+    """Returns a console on stderr or stdout; if that is not a terminal, lines are plain and of a fixed width."""
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False)
@@ -46,7 +46,7 @@ def note(text: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Converts a value for JSON and CSV: money exact as text, times in ISO 8601, bytes in base64."""
+    """Converts a value for JSON and CSV: decimals to exact text, times to ISO 8601, bytes to base64."""
     if isinstance(value, Decimal):
         return format(value.normalize(), "f")
     if isinstance(value, datetime | date | time):
@@ -64,7 +64,7 @@ def write_json(value: Any) -> None:
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: str) -> None:
-    """Prints a result as table, csv or json."""
+    """Prints a result as a table, CSV or JSON."""
     if style == "json":
         write_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
@@ -80,7 +80,7 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Prints a table for people."""
+    """Prints a human-readable table."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold")
@@ -92,7 +92,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
 
 
 def write_summary(summary: RunSummary, *, style: str) -> None:
-    """Prints the outcome of a run."""
+    """Prints the summary of a run."""
     if style == "json":
         write_json(asdict(summary))
         return
@@ -107,7 +107,7 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
         ("records", f"{summary.records:,}"),
         ("predictions", f"{summary.predictions:,} of {summary.expected_predictions:,}"),
         ("by status", _counts(summary.statuses)),
-        ("reused, not requested again", f"{summary.reused:,}"),
+        ("reused predictions", f"{summary.reused:,}"),
         ("errors", _counts(summary.errors)),
         ("calls", f"{summary.calls:,}"),
         ("tokens in / out", f"{summary.input_tokens:,} / {summary.output_tokens:,}"),
@@ -115,7 +115,7 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
             "cost",
             cost
             + (
-                f" ({summary.unknown_billing_calls} calls with unknown billing)"
+                f" (calls with unknown billing: {summary.unknown_billing_calls})"
                 if summary.unknown_billing_calls
                 else ""
             ),
@@ -123,7 +123,7 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
     ]
     if summary.judge_calls:
         judge_cost = "unpriced" if summary.judge_cost_usd is None else f"${summary.judge_cost_usd:.6f}"
-        rows.append(("judges", f"{summary.judge_calls:,} calls, {judge_cost}"))
+        rows.append(("judge calls", f"{summary.judge_calls:,}, cost {judge_cost}"))
     write_table((summary.task, ""), rows)
 
 
@@ -132,7 +132,7 @@ def _counts(counts: dict[str, int]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Formats a value for people: floats to six digits."""
+    """Formats a value as text, with floats rounded to six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else _exact(value)
 
 
@@ -145,14 +145,14 @@ def _exact(value: Any) -> str:
 
 
 def _literal(text: str) -> Text:
-    """Returns the literal text: markup is not interpreted, and no control character reaches the terminal."""
+    """Returns literal text for rich: markup is not interpreted, and control characters are replaced."""
     from rich.text import Text
 
     return Text(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def write_scorecard(card: Scorecard) -> None:
-    """Prints the scorecard for people."""
+    """Prints the scorecard as tables."""
     from assay.report.render import facts, sections
 
     write_table((card.task, ""), facts(card))

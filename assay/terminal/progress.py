@@ -1,4 +1,4 @@
-"""Progress of a run: a live display in a terminal, a periodic line elsewhere."""
+"""Progress of a run: a live display in a terminal, otherwise periodic lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 @contextmanager
 def run_progress(total: int) -> Iterator[RunProgress]:
-    """Shows the progress of a run on stderr: live on a terminal, else a line every ten seconds, as in a log."""
+    """Shows the progress of a run on stderr: live in a terminal, otherwise as a line every ten seconds."""
     from assay.runs.progress import RunProgress, run_line, sampling
 
     progress, console = RunProgress(total), console_on(stderr=True)
@@ -31,7 +31,7 @@ def run_progress(total: int) -> Iterator[RunProgress]:
 
 
 def _live(console: Console, progress: RunProgress) -> Live:
-    """Returns a display that samples the run four times a second, and keeps its last state."""
+    """Returns a display that refreshes four times per second and keeps its last state on the screen."""
     from rich.live import Live
 
     return Live(
@@ -43,7 +43,7 @@ def _live(console: Console, progress: RunProgress) -> Live:
 
 
 def run_view(snapshot: ProgressSnapshot) -> Group:
-    """Renders a progress bar with the run's counts, and a line for each lane of the limiter."""
+    """Renders a progress bar with the run's counts, and a line for each lane."""
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -58,7 +58,7 @@ def run_view(snapshot: ProgressSnapshot) -> Group:
 
 
 def counter(what: str, *, every: int) -> Callable[[int], None]:
-    """Returns a callback that prints a count to stderr, each `every` items."""
+    """Returns a callback that prints the count to stderr after every `every` items."""
     last = 0
 
     def report(count: int) -> None:

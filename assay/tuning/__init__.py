@@ -1,1 +1,1 @@
-"""`assay route fit` and `assay cache`: settings chosen from landed runs."""
+"""Chooses settings of routes and caches from data: `assay route fit`, `assay cache`."""

@@ -1,4 +1,4 @@
-"""Statements that read runs, predictions and costs for `assay route fit` and `assay cache`."""
+"""SQL statements for `assay route fit` and `assay cache`: runs, predictions and costs."""
 
 from __future__ import annotations
 

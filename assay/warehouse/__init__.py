@@ -1,1 +1,1 @@
-"""Access to BigQuery: schema files, client, landing writer, migrations and shared statements."""
+"""Access to BigQuery: table schemas, client, landing writer, migrations and shared SQL statements."""

@@ -1,4 +1,4 @@
-"""The BigQuery client: queries with parameters, streamed results, timeouts on every call."""
+"""The BigQuery client: parameterized queries, streamed results, and a timeout on every call."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ CALL_SECONDS = 60.0
 QUERY_SECONDS = 1800.0
 RETRY_SECONDS = 30.0
 PAGE_ROWS = 5000
+CHECK_STATUS = "for the local stack, run `assay status`; otherwise try again later."
 
 
 class Warehouse:
-    """A connection to one project and one environment of it."""
+    """A connection to one environment of a BigQuery project."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -39,14 +40,14 @@ class Warehouse:
 
     @property
     def landing(self) -> str:
-        """The landing dataset of this environment."""
+        """Name of the landing dataset in this environment."""
         return self.settings.dataset(LANDING)
 
     def check(self) -> None:
-        """Returns when the warehouse's port accepts connections.
+        """Checks that the local warehouse accepts connections; does nothing for BigQuery itself.
 
         Raises:
-            ServiceUnreachable: nothing listens there.
+            ServiceUnreachable: no connection can be opened.
         """
         endpoint = self.settings.bigquery_endpoint
         if endpoint is None:
@@ -62,7 +63,7 @@ class Warehouse:
 
     @property
     def client(self) -> bigquery.Client:
-        """The client library's object, connected on first use."""
+        """The client of the BigQuery library, created on first use."""
         if self._client is None:
             self.check()
             self._client = _connect(self.settings)
@@ -70,7 +71,7 @@ class Warehouse:
 
     @property
     def write_client(self) -> BigQueryWriteClient:
-        """The client of the Storage Write API, made on first use; one connection serves every writer."""
+        """The client of the Storage Write API, created on first use and shared by all writers."""
         if self._write_client is None:
             self._write_client = _connect_writer(self.settings)
         return self._write_client
@@ -78,11 +79,11 @@ class Warehouse:
     def stream(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> Iterator[dict[str, Any]]:
-        """The rows of the query, page by page; table names without a dataset are in `dataset` of this environment.
+        """Yields the rows of the query, fetched page by page; unqualified table names refer to `dataset`.
 
         Raises:
             ServiceUnreachable: the warehouse does not respond.
-            UsageError: BigQuery rejects the statement; the message is BigQuery's own.
+            UsageError: BigQuery rejected the statement; the message includes BigQuery's own.
         """
         rows = self.query(sql, parameters, dataset=dataset)
         with reachable(self.settings):
@@ -90,13 +91,13 @@ class Warehouse:
                 yield dict(row.items())
 
     def begin(self, sql: str, parameters: Mapping[str, object] | None = None) -> Iterator[dict[str, Any]]:
-        """Yields the same rows as `stream`; the query starts at once and runs while the caller continues.
+        """As `stream`, but the query starts immediately and runs in the background until the first row is read.
 
         Raises:
-            ServiceUnreachable: nothing listens there; other errors of `stream` are raised at the first row.
+            ServiceUnreachable: the warehouse does not respond; other errors of `stream` are raised at the first row.
         """
         with reachable(self.settings):
-            _ = self.client  # made by one thread, though several may wait for rows
+            _ = self.client  # created here, so that only one thread creates it
         rows = self.stream(sql, parameters)
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="query")
         first = pool.submit(next, rows, None)
@@ -106,14 +107,14 @@ class Warehouse:
     def query(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
     ) -> bigquery.table.RowIterator:
-        """Returns the result of the query with its schema; see `stream`."""
+        """Returns the result of the query, including its schema; see `stream`."""
         with reachable(self.settings):
             return self._start(sql, parameters, dataset).result(
                 page_size=PAGE_ROWS, timeout=QUERY_SECONDS, retry=short_retry()
             )
 
     def statement_type(self, sql: str, *, dataset: str = LANDING) -> str | None:
-        """BigQuery's type of the statement (SELECT, SCRIPT, …), from a dry run without cost; None if it has none."""
+        """Returns BigQuery's type of the statement (SELECT, SCRIPT, …) from a free dry run, or None if not reported."""
         with reachable(self.settings):
             return self._start(sql, None, dataset, dry_run=True).statement_type or None
 
@@ -141,7 +142,7 @@ def _from_first(first: Future[T | None], rows: Iterator[T]) -> Iterator[T]:
 
 @contextmanager
 def reachable(settings: Settings) -> Iterator[None]:
-    """Raises failures of the client library in the block as `ServiceUnreachable` or `UsageError`."""
+    """Converts errors of the client library within the block to `ServiceUnreachable` or `UsageError`."""
     load_queries()
     import requests
     from google.api_core import exceptions
@@ -158,11 +159,11 @@ def reachable(settings: Settings) -> Iterator[None]:
         TransportError,
     ) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} stopped responding: {foreign_text(error)}", next_step="see `assay status`."
+            f"The warehouse at {where} stopped responding: {foreign_text(error)}", next_step=CHECK_STATUS
         ) from error
     except (requests.ConnectionError, requests.Timeout, TimeoutError, ConnectionError) as error:
         raise ServiceUnreachable(
-            f"The warehouse at {where} does not respond: {type(error).__name__}", next_step="see `assay status`."
+            f"The warehouse at {where} does not respond: {type(error).__name__}", next_step=CHECK_STATUS
         ) from error
     except GoogleAuthError as error:
         raise UsageError(
@@ -174,7 +175,7 @@ def reachable(settings: Settings) -> Iterator[None]:
 
 
 def short_retry() -> Retry:
-    """Retries transient errors for 30 seconds instead of the library's ten minutes."""
+    """Retries transient errors for at most 30 seconds instead of the library's ten minutes."""
     from google.cloud.bigquery.retry import DEFAULT_RETRY
 
     return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
@@ -231,7 +232,7 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
 
 
 def _refused(error: GoogleAPICallError, where: str) -> UsageError:
-    """The warehouse's own message: not `error.message`, which adds the request's URL and the job id."""
+    """Returns an error with the warehouse's own message, without the URL and job id that `error.message` adds."""
     from google.api_core.exceptions import NotFound
 
     first = next(iter(error.errors), None)

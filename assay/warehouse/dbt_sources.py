@@ -1,10 +1,10 @@
-"""Renders the generated files of `dbt_project/models/staging/landing/` from the schema files of the landing tables.
+"""Generates the files in `dbt_project/models/staging/landing/` from the schema files of the landing tables.
 
-    python -m assay.warehouse.dbt_sources           # exit 1 when a generated file is out of date
-    python -m assay.warehouse.dbt_sources --write   # writes them
+    python -m assay.warehouse.dbt_sources           # exits with 1 if a generated file is out of date
+    python -m assay.warehouse.dbt_sources --write   # writes the files
 
-For each table it renders a staging model with its yml; for all tables together, the dbt source and the docs blocks of
-their columns. The unit tests of a staging model are written by hand at the end of its yml; rendering keeps them.
+Each table has a staging model with a yml file; all tables share the dbt source and the docs blocks of their columns.
+Unit tests of a staging model are written manually at the end of its yml file, and are preserved.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ def load_tables(schemas_dir: Path = SCHEMAS_DIR) -> list[TableSchema]:
     """Returns the landing tables in alphabetical order.
 
     Raises:
-        UsageError: the folder holds no schema file.
+        UsageError: the folder contains no schema file.
     """
     tables = [read_schema(path) for path in sorted(schemas_dir.glob("*.json"))]
     if not tables:
-        raise UsageError(f"No schema file in {schemas_dir}: expected one <table>.json for each landing table.")
+        raise UsageError(f"{schemas_dir} contains no schema file: expected one <table>.json for each landing table")
     return tables
 
 
 def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path, str]:
-    """Returns the path of every generated file below `folder`, the staging folder, with its text."""
+    """Returns the text of every generated file by its path; `folder` is the folder of the staging models."""
     tables = load_tables(schemas_dir)
     files = {folder / "_landing__sources.yml": render_source(tables), folder / "_landing__docs.md": render_docs(tables)}
     for table in tables:
@@ -75,7 +75,7 @@ def generated_files(folder: Path, schemas_dir: Path = SCHEMAS_DIR) -> dict[Path,
 
 
 def render_source(tables: Sequence[TableSchema]) -> str:
-    """Renders the YAML of the source `landing`: tables and their descriptions; the staging models have the columns."""
+    """Renders the YAML of the source `landing`: table names and descriptions; staging models describe the columns."""
     lines = [
         f"# {NOTICE}; do not edit.",
         "version: 2",
@@ -96,7 +96,7 @@ def render_source(tables: Sequence[TableSchema]) -> str:
 
 
 def render_model(table: TableSchema) -> str:
-    """Renders the SQL of a staging model: one row per key by the table's rule, columns in the schema file's order."""
+    """Renders the SQL of a staging model: one row per key, with the columns in the order of the schema file."""
     return MODEL.format(
         table=table.name,
         key=", ".join(f"'{column}'" for column in table.key),
@@ -106,7 +106,7 @@ def render_model(table: TableSchema) -> str:
 
 
 def render_properties(table: TableSchema) -> str:
-    """Renders the YAML of a staging model without unit tests: grain, key test, column descriptions by `doc()`."""
+    """Renders the YAML of a staging model without unit tests: grain, key test, and column descriptions via `doc()`."""
     lines = [
         f"# {NOTICE}, except unit_tests.",
         "version: 2",
@@ -129,7 +129,7 @@ def render_properties(table: TableSchema) -> str:
 
 
 def unit_tests_in(properties: Path) -> str:
-    """Returns the part of a model's yml from `unit_tests:` on, unchanged; empty where the file has none."""
+    """Returns the part of a model's yml file from `unit_tests:` to the end, or an empty string if there is none."""
     if not properties.exists():
         return ""
     _, heading, tests = properties.read_text(encoding="utf-8").partition(UNIT_TESTS)
@@ -137,7 +137,7 @@ def unit_tests_in(properties: Path) -> str:
 
 
 def render_docs(tables: Sequence[TableSchema]) -> str:
-    """Renders the Markdown of one docs block for each landing column, named `landing__<table>__<column>`."""
+    """Renders the Markdown file with one docs block, `landing__<table>__<column>`, for each landing column."""
     blocks = [f"<!-- {NOTICE}; do not edit. -->"]
     blocks += [
         f"{{% docs landing__{table.name}__{column.name} %}}\n{column.description}\n{{% enddocs %}}"
@@ -148,13 +148,13 @@ def render_docs(tables: Sequence[TableSchema]) -> str:
 
 
 def data_type(column: Column) -> str:
-    """Returns the column's GoogleSQL type in lower case, e.g. int64 or array<string>."""
+    """Returns the column's GoogleSQL type in lowercase, for example int64 or array<string>."""
     name = SQL_TYPES.get(column.type, column.type.lower())
     return f"array<{name}>" if column.mode == "REPEATED" else name
 
 
 def main(arguments: Sequence[str], *, root: Path) -> int:
-    """Writes the generated files with `--write`, else compares them; returns 0, or 1 when one is out of date."""
+    """Writes the generated files (`--write`) or compares them; returns 1 if a compared file is out of date, else 0."""
     files = generated_files(root / STAGING)
     if "--write" in arguments:
         for path, text in files.items():
@@ -182,7 +182,7 @@ def _column_tests(table: TableSchema, column: Column) -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """`text` as a double-quoted YAML scalar."""
+    """Returns the text as a double-quoted YAML scalar."""
     return json.dumps(text, ensure_ascii=False)
 
 

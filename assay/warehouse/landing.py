@@ -1,4 +1,4 @@
-"""Appends landing rows through the Storage Write API, as Arrow, at least once."""
+"""Appends rows to landing tables through the Storage Write API in Arrow format, with at-least-once delivery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import orjson
 from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_writes
 from assay.records.row import Row
-from assay.warehouse.client import CALL_SECONDS, Warehouse, reachable
+from assay.warehouse.client import CALL_SECONDS, CHECK_STATUS, Warehouse, reachable
 from assay.warehouse.schema import TableSchema, landing_tables
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from google.cloud.bigquery_storage_v1 import types
 
 REQUEST_BYTES = 4_000_000
-"""Well below the API's limit of 10 MB per request, and below the limit of one gRPC message."""
+"""Well below the API limit of 10 MB per request, and below the size limit of a gRPC message."""
 ROW_BYTES = 9_500_000
-"""Maximum size of one row, so that it fits into a request with its schema."""
+"""Maximum size of one row, so that a request can contain it together with the schema."""
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 STAMPS = ("landed_at", "row_hash")
-"""Columns that records do not have: the writer fills them."""
+"""Columns that the writer fills in; records do not have them."""
 
 
 class LandingWriter:
@@ -46,13 +46,13 @@ class LandingWriter:
         self._sleep = sleep
 
     def append(self, rows: Sequence[Row]) -> int:
-        """Lands the rows, all of one table; returns their number.
+        """Lands the rows, which must belong to one table, and returns their number.
 
-        A repeat after a broken connection may land a row twice; staging removes it by the table's key.
+        A retry after a broken connection may land a row twice; staging removes duplicates by the key of the table.
 
         Raises:
-            ServiceUnreachable: the warehouse did not accept them after several attempts.
-            UsageError: the warehouse rejects the rows, e.g. because a column is missing there, or a row is too big.
+            ServiceUnreachable: the warehouse did not accept the rows after several attempts.
+            UsageError: the warehouse rejected the rows, for example because of a missing column, or a row is too large.
         """
         if not rows:
             return 0
@@ -78,9 +78,9 @@ class LandingWriter:
                 if attempt == ATTEMPTS:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
                     raise ServiceUnreachable(
-                        f"The warehouse at {where} accepted no rows for {schema.name} after {ATTEMPTS} attempts "
+                        f"Appending rows to {schema.name} in the warehouse at {where} failed after {ATTEMPTS} attempts "
                         f"({type(error).__name__})",
-                        next_step="see `assay status`.",
+                        next_step=CHECK_STATUS,
                     ) from error
                 self._sleep(wait)
                 wait *= 2
@@ -91,15 +91,15 @@ class LandingWriter:
         from google.api_core import exceptions
 
         try:
-            # The library's own retry lasts a day; `_send` limits the attempts.
+            # The library would retry for a day; `_send` limits the number of attempts.
             client = self._warehouse.write_client
             answers = list(client.append_rows(iter([request]), retry=None, timeout=CALL_SECONDS))
         except exceptions.ResourceExhausted:
             raise
         except exceptions.ClientError as error:
             raise UsageError(
-                f"Landing table {schema.name}: {foreign_text(error.message)}",
-                next_step="compare with `assay warehouse diff`.",
+                f"Landing table {schema.name} rejected the request: {foreign_text(error.message)}",
+                next_step="compare the table with its schema: `assay warehouse diff`.",
             ) from error
         if not answers:
             raise exceptions.ServiceUnavailable("the stream closed without a response")
@@ -108,7 +108,7 @@ class LandingWriter:
                 detail = answer.row_errors[0].message if answer.row_errors else answer.error.message
                 raise UsageError(
                     f"Landing table {schema.name} rejected a row: {foreign_text(detail)}",
-                    next_step="compare with `assay warehouse diff`.",
+                    next_step="compare the table with its schema: `assay warehouse diff`.",
                 )
 
     def _request(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> types.AppendRowsRequest:
@@ -129,7 +129,7 @@ class LandingWriter:
 def batches(
     rows: Sequence[Row], schema: TableSchema, arrow: pa.Schema, *, landed_at: datetime
 ) -> Iterator[pa.RecordBatch]:
-    """Yields the rows as Arrow batches, none larger than a request may be; one huge row is a batch by itself."""
+    """Yields the rows as Arrow batches that each fit in a request; a row that is too large is a batch of its own."""
     import pyarrow as pa
 
     columns = column_values(rows, schema, landed_at=landed_at)
@@ -148,9 +148,9 @@ def _refuse_oversize(batch: pa.RecordBatch, schema: TableSchema) -> None:
     name = ", ".join(f"{column} {row[column]}" for column in schema.key)
     largest = max(batch.schema.names, key=lambda column: batch.column(column).nbytes)
     raise UsageError(
-        f"A row for landing table {schema.name} ({name}) has {batch.nbytes:,} bytes, most of them in {largest}: "
-        f"expected at most {ROW_BYTES:,}",
-        next_step="lower the task's input.max_cell_bytes.",
+        f"A row for landing table {schema.name} ({name}) is too large: {batch.nbytes:,} bytes, expected at most "
+        f"{ROW_BYTES:,}; its largest column is {largest}",
+        next_step="lower `input.max_cell_bytes` in task.yml.",
     )
 
 
@@ -164,7 +164,7 @@ def _fitting(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def column_values(rows: Sequence[Row], schema: TableSchema, *, landed_at: datetime) -> list[Sequence[Any]]:
-    """Returns the rows' values by column in the order of the schema, with `landed_at` and `row_hash` filled in."""
+    """Returns the values of each column in schema order, including `landed_at` and `row_hash`."""
     names = [column.name for column in schema.columns]
     pick = attrgetter(*(name for name in names if name not in STAMPS))
     values = [pick(row) for row in rows]

@@ -1,4 +1,4 @@
-"""Builds the marts: runs dbt on the project's models with the settings of this process."""
+"""Builds the marts: runs dbt on the project's models, with the settings of this process."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ DBT_PROJECT = "dbt_project"
 BUILD_SECONDS = 1800
 LINES_SHOWN = 15
 BUILD = ("build", "--exclude-resource-type", "unit_test")
-"""dbt's build arguments: unit tests check the formulas when the project changes, not when its data do."""
+"""Arguments of `dbt build`; unit tests are excluded, because they test the models and not the data."""
 
 
 class MartsNotBuilt(AssayError):
-    """dbt ended with an error; the message has its last lines and the path of its log."""
+    """dbt failed; the message contains the last lines of its output and the path of its log."""
 
 
 def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
     """Builds every model and runs its tests.
 
     Raises:
-        MartsNotBuilt: dbt failed or a test did.
+        MartsNotBuilt: a model or a test failed.
         ServiceUnreachable: the warehouse does not respond.
     """
     Warehouse(settings).check()
     if not (settings.root / DBT_PROJECT / "dbt_project.yml").is_file():
-        raise UsageError(f"No {DBT_PROJECT}/dbt_project.yml in {settings.root}: expected the project's models there.")
+        raise UsageError(
+            f"{settings.root} contains no {DBT_PROJECT}/dbt_project.yml",
+            next_step=f"run the command in a project with a {DBT_PROJECT}/ folder.",
+        )
     chosen = ("--select", *select) if select else ()
     ended = run_dbt(settings, *BUILD, *chosen, target=settings.state_dir / "dbt", timeout_s=BUILD_SECONDS)
     if ended.returncode:
-        raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_words(ended)}")
+        raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_lines(ended)}")
 
 
 def run_dbt(
     settings: Settings, verb: str, *options: str, target: Path, timeout_s: float
 ) -> subprocess.CompletedProcess[str]:
-    """Runs dbt on the project's models with this process's settings until it ends; dbt writes to `target`."""
+    """Runs a dbt command on the project's models with the settings of this process; dbt writes to `target`."""
     project = settings.root / DBT_PROJECT
     return subprocess.run(
         [
@@ -58,8 +61,8 @@ def run_dbt(
     )
 
 
-def last_words(ended: subprocess.CompletedProcess[str]) -> str:
-    """Returns the end of dbt's output, which has the error."""
+def last_lines(ended: subprocess.CompletedProcess[str]) -> str:
+    """Returns the last lines of dbt's output, which contain the error."""
     return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-LINES_SHOWN:])
 
 

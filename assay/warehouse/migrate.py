@@ -1,7 +1,8 @@
-"""Compares the live tables with the schema files, and updates them.
+"""Compares the landing tables with the schema files, and updates the tables.
 
-A missing table is created and a missing nullable column added; any other change needs a numbered migration:
-`migrations/0001_what_it_does.sql`, applied in order, with the last number stored as a label of the landing dataset.
+Missing tables and missing nullable columns are added. Any other change needs a numbered migration, such as
+`migrations/0001_what_it_does.sql`; migrations are applied in order, and the landing dataset stores the last number in a
+label.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ STANDARD_TYPES = {legacy: standard for standard, legacy in SAME_TYPES.items()}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference of a live table; `migrate` resolves the `additive` ones."""
+    """A difference between a landing table and its schema file; `migrate` can resolve it if it is additive."""
 
     table: str
     what: str
@@ -47,7 +48,7 @@ class Difference:
 
 
 def diff(warehouse: Warehouse, *, tables: dict[str, TableSchema] | None = None) -> list[Difference]:
-    """Returns the differences of the live landing tables from the schema files; empty when they are equal."""
+    """Returns the differences between the landing tables and the schema files."""
     wanted = tables or landing_tables()
     with reachable(warehouse.settings):
         return [difference for schema in wanted.values() for difference in _differences(warehouse, schema)]
@@ -60,10 +61,10 @@ def migrate(
     tables: dict[str, TableSchema] | None = None,
     migrations_dir: Path = MIGRATIONS_DIR,
 ) -> None:
-    """Updates the live tables to the schema files.
+    """Updates the landing tables to match the schema files.
 
     Raises:
-        UsageError: a difference remains that needs a numbered migration; additions are applied.
+        UsageError: a difference remains that needs a numbered migration; additive changes were applied.
     """
     wanted = tables or landing_tables()
     with reachable(warehouse.settings):
@@ -77,19 +78,19 @@ def migrate(
         lines = "\n".join(f"  {difference}" for difference in left)
         raise UsageError(
             f"The landing tables still differ from the schema files:\n{lines}",
-            next_step=f"write a numbered migration in {migrations_dir.name}/.",
+            next_step=f"add a numbered migration to {migrations_dir.name}/.",
         )
 
 
 def table_sizes(warehouse: Warehouse) -> dict[str, int]:
-    """Returns the number of rows of each landing table, from the tables' own metadata; costs no query."""
+    """Returns the number of rows of each landing table, from table metadata and without a query."""
     with reachable(warehouse.settings):
         live = {name: _live(warehouse, schema) for name, schema in landing_tables().items()}
     return {name: int(table.num_rows or 0) for name, table in live.items() if table is not None}
 
 
 def table_id(warehouse: Warehouse, schema: TableSchema) -> str:
-    """Returns `project.dataset.table` of a landing table in this environment."""
+    """Returns the full id `project.dataset.table` of a landing table in this environment."""
     return f"{warehouse.settings.project}.{warehouse.landing}.{schema.name}"
 
 
@@ -121,10 +122,7 @@ def _differences(warehouse: Warehouse, schema: TableSchema) -> list[Difference]:
         for column in schema.columns
         if (difference := _column_difference(schema.name, column, columns.pop(column.name, None))) is not None
     ]
-    found += [
-        Difference(schema.name, f"column {name} is in the table and in no schema file", additive=False)
-        for name in columns
-    ]
+    found += [Difference(schema.name, f"column {name} is not in the schema file", additive=False) for name in columns]
     return found + _layout_differences(live, schema)
 
 
@@ -170,7 +168,7 @@ def _add(warehouse: Warehouse, schema: TableSchema, report: Callable[[str], None
 
 
 def _add_column(schema: TableSchema, column: Column) -> str:
-    # Names and types of a definition cannot be parameters; they come from the schema files of this repository.
+    # Identifiers and types cannot be query parameters; they come from the schema files of this repository.
     kind = STANDARD_TYPES.get(column.type, column.type)
     whole = f"array<{kind}>" if column.mode == "REPEATED" else kind
     described = f"options (description = {json.dumps(column.description)})"
@@ -178,7 +176,7 @@ def _add_column(schema: TableSchema, column: Column) -> str:
 
 
 def _state_columns(warehouse: Warehouse, schema: TableSchema, added: set[str]) -> None:
-    """Updates the columns in the table's metadata: the emulator's do not follow its `alter table`, BigQuery's do."""
+    """Adds the columns to the table's metadata if missing, because the emulator's `alter table` does not update it."""
     live = _live(warehouse, schema)
     if live is None or not (unstated := added - {field.name for field in live.schema}):
         return
@@ -210,15 +208,18 @@ def _apply_numbered(warehouse: Warehouse, folder: Path, report: Callable[[str], 
 
 
 def numbered(folder: Path) -> list[tuple[int, Path]]:
-    """Returns the migrations of the folder in order.
+    """Returns the migrations in the folder, in order of their numbers.
 
     Raises:
-        UsageError: a file's name has no number, or two have the same.
+        UsageError: a file name does not start with a four-digit number, or two files have the same number.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.glob("*.sql")):
         match = re.match(r"(\d{4})_\w+\.sql$", path.name)
         if not match or int(match[1]) in found:
-            raise UsageError(f"Migration {path.name}: expected a name like 0001_what_it_does.sql with a unique number.")
+            raise UsageError(
+                f"Invalid migration file name {path.name}: expected a unique number and a name, such as "
+                "0001_what_it_does.sql"
+            )
         found[int(match[1])] = path
     return sorted(found.items())

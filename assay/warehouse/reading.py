@@ -1,4 +1,4 @@
-"""Read-only queries: one SELECT; any other statement is rejected."""
+"""Read-only queries: a single SELECT statement; any other statement is rejected."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ NOT_CODE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Column names, and rows as they arrive."""
+    """Column names and an iterator over the rows of a query."""
 
     columns: tuple[str, ...]
     rows: Iterator[tuple[Any, ...]]
 
 
 def read_only(warehouse: Warehouse, sql: str) -> Result:
-    """Returns the result of the query; table names without a dataset are in the reporting dataset.
+    """Returns the result of the query; unqualified table names refer to the reporting dataset.
 
     Raises:
-        UsageError: the statement is no SELECT, or BigQuery rejects it.
+        UsageError: the statement is not a single SELECT, or BigQuery rejected it.
     """
     kind = _kind_by_words(sql)
     if kind == READING:
         kind = warehouse.statement_type(sql, dataset=REPORTING) or READING
     if kind != READING:
         raise UsageError(
-            f"assay query only reads: expected a SELECT, found {kind}", next_step="change data with another tool."
+            f"assay query runs only a single SELECT statement, found {kind}",
+            next_step="use a different tool to change data.",
         )
     found = warehouse.query(sql, dataset=REPORTING)
     return Result(tuple(field.name for field in found.schema), _rows(warehouse, found))
 
 
 def _kind_by_words(sql: str) -> str:
-    """Returns the kind of a statement by its first word: SELECT only for exactly one query.
+    """Returns the kind of a statement according to its first word, or SCRIPT if it contains a semicolon.
 
-    This runs before the dry run, because an emulator's dry run of a script executes it; ambiguous text counts as a
-    script.
+    This check precedes the dry run, because the emulator executes scripts in a dry run.
     """
     words = NOT_CODE.sub(" ", sql).strip().rstrip(";").strip()
     if not words:

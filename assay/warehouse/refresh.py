@@ -1,4 +1,4 @@
-"""Updates the marts to the latest completed run of a task before they are read."""
+"""Ensures that the marts include the latest completed run of a task before they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from assay.warehouse.statement import LATEST_RUN, MARTS, REPORTING, RUN_IN_MARTS
 
 
 def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], None]) -> str:
-    """Ensures that the marts hold the task's latest completed run, and returns its id; builds them when they do not.
+    """Builds the marts unless they include the task's latest completed run, and returns the id of that run.
 
     Raises:
         UsageError: the task has no completed run.
@@ -19,8 +19,8 @@ def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], No
     latest = next(warehouse.stream(LATEST_RUN.sql, {"task": task}), None)
     if latest is None:
         raise UsageError(
-            f"Task '{task}' has no completed run in {warehouse.landing}: expected one",
-            next_step=f"start it with `assay run {task}`.",
+            f"Task '{task}' has no completed run in {warehouse.landing}",
+            next_step=f"run it with `assay run {task}`.",
         )
     if not _in_marts(warehouse, latest["run_id"]) or _views_missing(warehouse):
         report("building the marts (dbt build) …")
@@ -34,13 +34,13 @@ def _in_marts(warehouse: Warehouse, run_id: str) -> bool:
     try:
         return any(row["found"] for row in warehouse.stream(RUN_IN_MARTS.sql, {"run_id": run_id}, dataset=MARTS))
     except UsageError as error:
-        if isinstance(error.__cause__, NotFound):  # the marts were never built here
+        if isinstance(error.__cause__, NotFound):  # the marts have not been built in this environment
             return False
         raise
 
 
 def _views_missing(warehouse: Warehouse) -> bool:
-    """True where a reporting view of the models is not built yet, as after an upgrade."""
+    """True if a reporting view has not been built yet, for example after an upgrade."""
     models = warehouse.settings.root / DBT_PROJECT / "models" / REPORTING
     dataset = f"{warehouse.settings.project}.{warehouse.settings.dataset(REPORTING)}"
     with reachable(warehouse.settings):

@@ -1,4 +1,4 @@
-"""The landing tables as the schema files define them."""
+"""Reads the definitions of the landing tables from the schema files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LANDING = "landing"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: BigQuery's type and mode names, and its meaning."""
+    """One column; `type` and `mode` are BigQuery's names."""
 
     name: str
     type: str
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One landing table; `key` and `keep` define how staging removes duplicates."""
+    """One landing table; `key` and `keep` define which duplicates staging removes."""
 
     name: str
     description: str
@@ -41,13 +41,13 @@ class TableSchema:
     columns: tuple[Column, ...]
 
     def bigquery_fields(self) -> list[bigquery.SchemaField]:
-        """Returns the columns as objects of the client library."""
+        """Returns the columns as BigQuery schema fields."""
         from google.cloud import bigquery
 
         return [bigquery.SchemaField(c.name, c.type, mode=c.mode, description=c.description) for c in self.columns]
 
     def arrow_schema(self) -> pa.Schema:
-        """Returns the columns as Arrow fields, in the order of the file; JSON is sent as text."""
+        """Returns the columns as an Arrow schema, in the order of the file; JSON columns are strings."""
         import pyarrow as pa
 
         types = {
@@ -66,7 +66,7 @@ class TableSchema:
 
 
 def read_schema(path: Path) -> TableSchema:
-    """Returns the table that one schema file defines."""
+    """Returns the table that the schema file defines."""
     content = orjson.loads(path.read_bytes())
     return TableSchema(
         name=content["table"],

@@ -1,4 +1,4 @@
-"""A SQL statement with its parameters and dataset; two statements that more than one package needs."""
+"""SQL statements with their parameters and dataset, and the statements that several packages share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LANDING, REPORTING, MARTS = "landing", "reporting", "marts"
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A named statement and its parameters' types."""
+    """A SQL statement; `parameters` lists the name and type of each query parameter."""
 
     sql: str
     parameters: tuple[tuple[str, str], ...] = ()

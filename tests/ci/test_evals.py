@@ -33,7 +33,7 @@ def test_a_prompt_made_worse_fails_and_is_told_in_one_comment(branch: Branch, na
     assert done.returncode == 1, done.stderr
     [body] = branch.gh.bodies
     assert body.startswith(f"{MARKER}\n")
-    assert f"evaluated against `{branch.start[:12]}`" in body
+    assert f"evaluated against the merge base `{branch.start[:12]}`" in body
     assert f"### Assay: {name} FAIL" in body
     assert "| not_worse | reliability at most 3 points below the champion |" in body
     assert f"@{branch.start}" in body
@@ -65,7 +65,7 @@ def test_a_branch_that_changes_no_task_evaluates_nothing(branch: Branch, model: 
 
     assert done.returncode == 0, done.stderr
     assert (model.asked, branch.gh.bodies) == ([], [])
-    assert "there is nothing to evaluate" in branch.summary.read_text("utf-8")
+    assert "Nothing to evaluate: no task differs" in branch.summary.read_text("utf-8")
 
 
 def test_what_others_merged_meanwhile_is_not_the_branch_s_doing(
@@ -185,7 +185,7 @@ def test_a_comment_is_no_longer_than_github_takes(branch: Branch, name: str) -> 
 
     [body] = branch.gh.bodies
     assert 50_000 < len(body) < 65_536
-    assert body.endswith("| a | line |\n\nCut here; the summary of the job has the whole.\n")
+    assert body.endswith("| a | line |\n\nTruncated; see the job summary for the full text.\n")
     assert branch.summary.read_text("utf-8").count("| a | line |") == 9000
 
 
@@ -203,7 +203,7 @@ def test_an_error_of_the_script_itself_is_no_failed_gate(branch: Branch, name: s
     done = branch.judged("--assay", str(branch.gh.folder))
 
     assert done.returncode == 3
-    assert done.stderr.endswith("ci_evals: unexpected PermissionError, see above: this says nothing of a gate\n")
+    assert done.stderr.endswith("ci_evals: unexpected PermissionError (traceback above); no gate was decided\n")
 
 
 def test_an_option_that_does_not_exist_is_no_gate_that_cannot_decide(branch: Branch) -> None:

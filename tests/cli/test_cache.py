@@ -74,7 +74,7 @@ def test_tune_says_in_one_message_what_is_wrong_with_what_it_was_given(place: Wo
     assert "row 1: `same` is 'perhaps': expected 1 or 0" in done(place, "tune", task, "--pairs", "bad.csv", code=3)
     assert "missing.csv" in done(place, "tune", task, "--pairs", "missing.csv", code=3)
     off = done(place, "tune", place.task(name), "--pairs", pairs(place, 5), code=3)
-    assert "has no cache.semantic" in off
+    assert "has no `cache.semantic`" in off
 
 
 def test_tune_ends_with_5_when_there_are_no_embeddings(
@@ -96,5 +96,5 @@ def test_explain_says_hit_after_a_run_and_names_what_changed_after_an_edit(place
 
 def test_explain_refuses_a_record_and_a_task_that_it_does_not_know(place: Workplace, name: str) -> None:
     task = place.task(name, cache=EXACT)
-    assert "No record 'nobody'" in done(place, "explain", task, "nobody", code=3)
+    assert "Record 'nobody'" in done(place, "explain", task, "nobody", code=3)
     done(place, "explain", "no_such_task", "r00001", code=3)

@@ -94,7 +94,7 @@ def test_query_of_nothing_prints_an_empty_result(place: Workplace) -> None:
 
 @pytest.mark.parametrize("sql", ["drop table dev_landing.runs", "select 1; drop table dev_landing.runs", ""])
 def test_query_refuses_what_is_no_select_and_does_not_do_it(place: Workplace, sql: str) -> None:
-    assert "assay query only reads: expected a SELECT" in result(place, "query", sql, code=3)
+    assert "assay query runs only a single SELECT statement" in result(place, "query", sql, code=3)
     assert place.query("select count(*) as n from runs")[0]["n"] >= 0
 
 
@@ -136,7 +136,7 @@ def test_check_prints_json_for_machines(place: Workplace, name: str) -> None:
 
 
 def test_check_without_a_task_says_how_to_begin(place: Workplace) -> None:
-    assert "`assay init TASK` writes one" in result(place, "check", code=3)
+    assert "run `assay init TASK` to create one" in result(place, "check", code=3)
 
 
 def test_a_new_task_passes_its_check_and_runs_as_it_is(place: Workplace, model: ModelEndpoint, name: str) -> None:
@@ -145,11 +145,11 @@ def test_a_new_task_passes_its_check_and_runs_as_it_is(place: Workplace, model: 
     result(place, "check", name)
     summary = place.run(name)
     assert (summary["status"], summary["statuses"]) == ("completed", {"ok": 6})
-    assert "is there already" in result(place, "init", name, code=3)
+    assert "already exists" in result(place, "init", name, code=3)
 
 
 def test_a_task_s_name_that_is_none_is_refused(place: Workplace) -> None:
-    assert "expected lower-case letters" in result(place, "init", "../Up", code=3)
+    assert "expected lowercase letters" in result(place, "init", "../Up", code=3)
 
 
 def test_a_run_prints_its_counts_for_people_and_its_next_step(place: Workplace, name: str) -> None:
@@ -170,7 +170,7 @@ def test_diff_exits_1_until_migrate_made_the_tables(place: Workplace) -> None:
     missing = json.loads(result(place, "warehouse", "diff", "--format", "json", code=1, **staging))
     assert {difference["what"] for difference in missing} == {"the table is missing"}
     assert "created predictions" in result(place, "warehouse", "migrate", **staging)
-    assert "equal the schema files" in result(place, "warehouse", "diff", **staging)
+    assert "match the schema files" in result(place, "warehouse", "diff", **staging)
     place.warehouse().query("drop table staging_landing.scores")
     assert result(place, "warehouse", "diff", code=1, **staging) == "scores: the table is missing\n"
 

@@ -45,7 +45,7 @@ def test_an_exception_that_nobody_expects_exits_3_and_names_a_log_without_values
     [line] = done.stderr.splitlines()
     [log] = planted.logs()
     assert line.startswith("assay: ")
-    assert line.endswith(f"; its traceback is in {log}.")
+    assert line.endswith(f"; the traceback is in {log}.")
     text = log.read_text("utf-8")
     assert text.startswith("assay planted, Assay ")
     assert "Traceback (most recent call last)" in text
@@ -56,7 +56,7 @@ def test_an_exception_that_nobody_expects_exits_3_and_names_a_log_without_values
 def test_the_message_says_where_it_was_and_that_it_is_no_error_of_the_user(planted: Planted) -> None:
     done = planted.run("from assay.inputs.turns import place_of\n    place_of(None, None)")
     assert "assay: unexpected AttributeError in assay/inputs/turns.py, line " in done.stderr
-    assert "this is an error in Assay, report it with its traceback" in done.stderr
+    assert "this is a bug in Assay; report it with the traceback" in done.stderr
 
 
 def test_the_log_has_the_members_of_a_group_and_what_led_to_an_exception(planted: Planted) -> None:
@@ -70,7 +70,10 @@ def test_the_log_has_the_members_of_a_group_and_what_led_to_an_exception(planted
 def test_what_the_system_says_of_a_file_is_told_with_the_file(planted: Planted) -> None:
     done = planted.run("open('/no/such/folder/file')")
     assert done.returncode == 3
-    assert "assay: /no/such/folder/file: No such file or directory; see its permissions; its traceback" in done.stderr
+    assert (
+        "assay: /no/such/folder/file: No such file or directory; check the path and its permissions; the traceback"
+        in done.stderr
+    )
 
 
 def test_an_error_that_was_expected_leaves_no_log(planted: Planted) -> None:
@@ -91,7 +94,7 @@ def test_a_project_that_takes_no_log_leaves_it_among_temporary_files(planted: Pl
     done = planted.run("shout(secret)")
     [log] = planted.temporary.glob("crash-*.log")
     assert (done.returncode, log.stat().st_mode & 0o777) == (3, 0o600)
-    assert f"its traceback is in {log}." in done.stderr
+    assert f"the traceback is in {log}." in done.stderr
 
 
 def test_a_crash_outside_a_project_leaves_its_log_among_temporary_files(planted: Planted) -> None:
@@ -103,7 +106,7 @@ def test_a_crash_outside_a_project_leaves_its_log_among_temporary_files(planted:
 def test_on_a_full_disk_the_traceback_follows_the_message(planted: Planted) -> None:
     done = planted.run("shout(secret)", full_disk=True)
     assert done.returncode == 3
-    assert "no log could be written, its traceback follows.\n" in done.stderr
+    assert "no log file could be written; the traceback follows.\n" in done.stderr
     assert "in shout" in done.stderr
     assert SECRET not in done.stderr
     assert planted.logs() == list(planted.temporary.glob("crash-*.log")) == []
@@ -150,7 +153,7 @@ def test_a_full_disk_under_stdout_exits_3(arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([str(ASSAY), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 3
-    assert done.stderr.startswith("assay: system: No space left on device; free space; its traceback is in ")
+    assert done.stderr.startswith("assay: system: No space left on device; free disk space; the traceback is in ")
 
 
 def test_a_run_that_crashes_says_how_it_goes_on(place: Workplace, name: str) -> None:

@@ -34,10 +34,10 @@ def test_fill_says_what_is_in_the_queue(place: Workplace, task: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "5"], "--size without --fill"),
-        (["--fill", "triage", "--design", "random"], "--design beside --fill triage"),
-        (["--fill", "calibration", "--by", "channel"], "--by without --design stratified"),
-        (["--fill", "calibration", "--port", "1"], "--port beside --fill"),
+        (["--size", "5"], "--size has no effect without --fill"),
+        (["--fill", "triage", "--design", "random"], "--design has no effect with --fill triage"),
+        (["--fill", "calibration", "--by", "channel"], "--by has no effect without --design stratified"),
+        (["--fill", "calibration", "--port", "1"], "--port has no effect with --fill"),
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(place: Workplace, task: str, options: list[str], message: str) -> None:  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_port_that_is_taken_is_said(place: Workplace, task: str) -> None:
         done = place.command("review", task, "--port", str(other.getsockname()[1]))
     assert done.returncode == 3
     assert "choose another with --port" in done.stderr
-    assert "nothing is waiting; fill the queue with" in done.stderr
+    assert "the queue is empty; fill it with" in done.stderr
 
 
 def test_labels_go_out_and_come_in(place: Workplace, task: str) -> None:

@@ -117,7 +117,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "output_folder": (["--output", "no/such/folder/out.jsonl"], "expected a file in an existing, writable folder"),
     "resume_empty": (["--resume", ""], "Run '' does not exist"),
     "resume_unknown": (["--resume", "nope"], "Run 'nope' does not exist in dev_landing.runs"),
-    "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs beside --resume"),
+    "resume_epochs": (["--resume", "nope", "--epochs", "2"], "--epochs cannot be combined with --resume"),
     "unknown": (["--nonsense"], "No such option '--nonsense'"),
 }
 

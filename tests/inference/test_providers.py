@@ -31,7 +31,7 @@ def test_issues_of_all_providers_are_reported_with_their_lines(tmp_path: Path) -
     with pytest.raises(TaskValidationError) as error:
         load_providers(given)
 
-    places = [(issue.line, issue.expected) for issue in error.value.issues]
+    places = [(issue.line, issue.problem) for issue in error.value.issues]
     assert [line for line, _ in places] == [2, 5, 6, 7]
     assert "`a.base_url`" in places[0][1]
 

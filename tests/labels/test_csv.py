@@ -38,7 +38,7 @@ def test_labels_of_a_sheet_land_as_human_scores(staged: Staged) -> None:
         ",,,,,\r\n",
     )
     assert (done.rows, done.new, done.replaced, done.unchanged) == (2, 2, 0, 0)
-    assert done.remarks == ("columns that were not read: reviewed_text",)
+    assert done.remarks == ("ignored columns: reviewed_text",)
     assert [(row["record_id"], row["annotator"], row["label"], row["passed"], row["explanation"]) for row in stage.labels()] == [
         ("r0000", "ana", "right", True, "fine, really"), ("r0001", "ana", "wrong", False, None),
     ]  # fmt: skip
@@ -111,27 +111,27 @@ def test_withdrawn_labels_are_not_exported(staged: Staged, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("r9999,,,right,,,ana", "row 3: record_id 'r9999': expected a record of run run-"),
-        (",nothing,,right,,,ana", "row 3: prediction_id 'nothing': expected a prediction of this task"),
-        (",,,right,,,ana", "row 3: record_id and prediction_id are empty: expected one of them"),
-        ("r0001,,tone,right,,,ana", "row 3: scorer 'tone': expected correct"),
-        ("r0001,,,maybe,,,ana", "row 3: label 'maybe': expected one of wrong, right, cannot_tell"),
-        ("r0001,,,,perhaps,,ana", "row 3: passed 'perhaps': expected true or false"),
-        ("r0001,,,,,0.5,ana", "row 3: value '0.5': expected one of 0, 1"),
-        ("r0001,,,,,nan,ana", "row 3: value 'nan': expected one of 0, 1"),
-        ("r0001,,,right,false,,ana", "row 3: label 'right' and passed 'false' do not name the same level"),
-        ("r0001,,,,,,ana", "row 3: label, passed and value are empty: expected one of wrong, right, cannot_tell"),
-        ("r0001,,,right,,,", "row 3: annotator is empty: expected a name, or --annotator NAME"),
-        ("r0001,,,right,,,a/b", "row 3: Annotator 'a/b': expected a name"),
-        ("r0000,,,wrong,,,Ana", "row 3: expected one label for record 'r0000', correct, ana, found another in row 2 (right, here wrong)"),
-        ("failed,,,right,,,ana", "row 3: record 'failed' has no output: expected a prediction with an output"),
+        ("r9999,,,right,,,ana", "row 3: record_id 'r9999' is not in run run-"),
+        (",nothing,,right,,,ana", "row 3: prediction_id 'nothing' is not a prediction of this task"),
+        (",,,right,,,ana", "row 3: record_id and prediction_id are empty; set one of them"),
+        ("r0001,,tone,right,,,ana", "row 3: unknown scorer 'tone'; expected one of correct"),
+        ("r0001,,,maybe,,,ana", "row 3: invalid label 'maybe'; expected one of wrong, right, cannot_tell"),
+        ("r0001,,,,perhaps,,ana", "row 3: invalid passed 'perhaps'; expected true or false"),
+        ("r0001,,,,,0.5,ana", "row 3: invalid value '0.5'; expected one of 0, 1"),
+        ("r0001,,,,,nan,ana", "row 3: invalid value 'nan'; expected one of 0, 1"),
+        ("r0001,,,right,false,,ana", "row 3: label 'right' and passed 'false' contradict each other"),
+        ("r0001,,,,,,ana", "row 3: label, passed and value are empty; expected one of wrong, right, cannot_tell"),
+        ("r0001,,,right,,,", "row 3: annotator is empty; set a name, or pass --annotator NAME"),
+        ("r0001,,,right,,,a/b", "row 3: Invalid annotator name 'a/b': expected"),
+        ("r0000,,,wrong,,,Ana", "row 3: label wrong for record 'r0000', correct, ana contradicts label right in row 2; keep one of them"),
+        ("failed,,,right,,,ana", "row 3: the prediction for record 'failed' has no output, so it cannot be labeled"),
     ],
 )  # fmt: skip
 def test_each_fault_has_its_row_and_nothing_lands(staged: Staged, row: str, fault: str) -> None:
     stage = staged([*answers(2), Answer(record_id="failed", input={"text": "x"}, output=None, passed=None)])
     header = "record_id,prediction_id,scorer,label,passed,value,annotator"
     message = refusal(stage, f"{header}\nr0000,,,right,,,ana\n{row}\n")
-    assert "1 of 2 rows are invalid, so none was landed." in message
+    assert "no label was landed; invalid rows: 1 of 2" in message
     assert fault in message
 
 
@@ -139,7 +139,7 @@ def test_every_fault_is_told_at_once_up_to_fifty(staged: Staged) -> None:
     rows = "".join(f"no{n},true,ana\n" for n in range(60))
     message = refusal(staged(1), f"record_id,passed,annotator\n{rows}")
     assert message.count("\nrow ") == 50
-    assert message.endswith("… and 10 more rows")
+    assert message.endswith("… invalid rows not shown: 10")
 
 
 def test_rows_are_counted_as_a_spreadsheet_counts_them(staged: Staged) -> None:
@@ -150,7 +150,7 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them(staged: Staged) -> None:
 def test_the_same_row_twice_is_counted_once_and_said(staged: Staged) -> None:
     done = taken(staged(1), "record_id,passed,annotator\nr0000,true,ana\nr0000,TRUE,ANA\n")
     assert (done.rows, done.new) == (2, 1)
-    assert done.remarks == ("row 3: the same as row 2 (record 'r0000', correct, ana); counted once",)
+    assert done.remarks == ("row 3: duplicate of row 2 (record 'r0000', correct, ana); counted once",)
 
 
 def test_a_record_with_several_epochs_needs_its_epoch(staged: Staged) -> None:
@@ -160,7 +160,7 @@ def test_a_record_with_several_epochs_needs_its_epoch(staged: Staged) -> None:
     stage = staged(given)
     message = refusal(stage, "record_id,passed,annotator\na,true,ana\n")
     assert "record_id 'a' has 2 predictions in run" in message
-    assert "expected its epoch or prediction_id" in message
+    assert "set epoch or prediction_id" in message
     assert taken(stage, "record_id,epoch,passed,annotator\na,1,true,ana\n").new == 1
 
 
@@ -173,8 +173,8 @@ def test_another_run_is_named_and_predictions_of_any_run_are_known(staged: Stage
 
 def test_a_label_of_an_earlier_wording_is_refused(staged: Staged) -> None:
     message = refusal(staged(1), "record_id,passed,annotator,scorer_version\nr0000,true,ana,abc\n")
-    assert "scorer_version abc: expected" in message
-    assert "the question was reworded since" in message
+    assert "scorer_version abc is outdated" in message
+    assert "the question has been reworded" in message
 
 
 def test_one_name_for_all_rows_that_have_none(staged: Staged) -> None:
@@ -186,13 +186,16 @@ def test_one_name_for_all_rows_that_have_none(staged: Staged) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "expected a header with record_id or prediction_id"),
-        ("record_id,annotator\nr0000,ana\n", "and with label, passed or value; found record_id, annotator"),
-        ("record_id,passed,passed\n", "the header has passed twice"),
-        ("record_id,passed\n", "expected rows below the header, found none"),
-        ("record_id,passed\nr0000,true,too,many\n", "row 2 has 4 cells: expected 2 as in the header"),
-        ('record_id,passed\n"r0000,true\n', "expected CSV with commas"),
-        ("record_id;passed\nr0000;true\n", "found record_id;passed"),
+        ("", "the header has no columns; add record_id or prediction_id"),
+        (
+            "record_id,annotator\nr0000,ana\n",
+            "the header has record_id, annotator; add record_id or prediction_id, and at least one of label, passed and value",
+        ),
+        ("record_id,passed,passed\n", "duplicate column names in the header: passed"),
+        ("record_id,passed\n", "contains no rows below the header"),
+        ("record_id,passed\nr0000,true,too,many\n", "row 2 has 4 cells, but the header has 2"),
+        ('record_id,passed\n"r0000,true\n', "is not valid CSV"),
+        ("record_id;passed\nr0000;true\n", "the header has record_id;passed"),
     ],
 )
 def test_a_file_that_is_no_sheet_of_labels_is_refused(staged: Staged, content: str, message: str) -> None:
@@ -202,11 +205,11 @@ def test_a_file_that_is_no_sheet_of_labels_is_refused(staged: Staged, content: s
 def test_a_file_that_is_not_utf8_is_refused(staged: Staged) -> None:
     stage = staged(1)
     path = stage.place.write("labels.csv", "record_id,passed\nr\xe9,true\n".encode("latin-1"))
-    with pytest.raises(UsageError, match="expected UTF-8"):
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
         import_labels(stage.project.warehouse, stage.task, path)
 
 
 def test_a_file_that_is_not_there_is_said(staged: Staged) -> None:
     stage = staged(1)
-    with pytest.raises(UsageError, match="expected a file that can be read"):
+    with pytest.raises(UsageError, match="cannot be read: No such file or directory"):
         import_labels(stage.project.warehouse, stage.task, stage.place.root / "none.csv")

@@ -107,11 +107,11 @@ def test_the_latest_run_is_taken_unless_one_is_named(staged: Staged, name: str) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"run_id": "no-such-run"}, "no completed run no-such-run of it"),
-        ({"scorers": ("tone",)}, "has no labeling question 'tone': expected correct"),
-        ({"size": 3, "design": "stratified"}, "4 strata need at least 8 items"),
-        ({"annotators": ("ana",), "per_item": 2}, "--per-item 2 with 1 annotators"),
-        ({"annotators": ("../x",)}, "expected a name"),
+        ({"run_id": "no-such-run"}, "has no completed run no-such-run"),
+        ({"scorers": ("tone",)}, "has no labeling question for scorer 'tone': expected one of correct"),
+        ({"size": 3, "design": "stratified"}, "4 strata require at least 8 items"),
+        ({"annotators": ("ana",), "per_item": 2}, "--per-item 2 requires at least 2 annotators, found 1"),
+        ({"annotators": ("../x",)}, "Invalid annotator name"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_and_nothing_lands(
@@ -124,7 +124,7 @@ def test_what_cannot_be_drawn_is_refused_and_nothing_lands(
 
 
 def test_a_triage_of_answers_that_all_passed_has_nothing_to_read(staged: Staged) -> None:
-    with pytest.raises(UsageError, match="Nothing to put into the queue"):
+    with pytest.raises(UsageError, match="No items to queue"):
         staged([answer for answer in answers(8) if answer.passed]).fill(purpose="triage")
 
 

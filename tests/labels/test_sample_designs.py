@@ -92,7 +92,7 @@ def test_every_stratum_has_two_units_or_all_it_has() -> None:
 
 
 def test_too_small_a_sample_for_its_strata_is_refused() -> None:
-    with pytest.raises(ValueError, match="4 strata need at least 7 items, found a size of 6"):
+    with pytest.raises(ValueError, match="4 strata require at least 7 items"):
         draw_stratified(STRATA, 6, seed=0)
 
 

@@ -92,7 +92,7 @@ def test_looking_back_and_forward_goes_through_what_was_labelled(staged: Staged)
     here, seen = desk.next_item("ana"), []
     for step in (-1, -1, -1, -1, 1, 1, 1):
         assert here is not None
-        here = desk.beside("ana", here.assignment_id, step=step)
+        here = desk.adjacent_item("ana", here.assignment_id, step=step)
         assert here is not None
         seen.append(here.record_id)
     assert seen[:6] == [labelled[2], labelled[1], labelled[0], labelled[0], labelled[1], labelled[2]]

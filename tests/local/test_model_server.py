@@ -77,5 +77,5 @@ def test_a_weights_package_that_is_missing_is_named_with_the_remedy() -> None:
 
 
 def test_a_package_without_weights_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"has 0 \.gguf files: expected one"):
+    with pytest.raises(UsageError, match=r"must contain exactly one \.gguf file, but contains 0"):
         weights_file("assay")

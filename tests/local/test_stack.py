@@ -45,7 +45,7 @@ def test_a_part_that_ends_while_starting_is_told_with_its_last_words(settings: S
     with pytest.raises(ServiceUnreachable) as stopped:
         up("warehouse", emulator_module="json.tool")
     message = str(stopped.value)
-    assert message.startswith("warehouse ended while starting (")
+    assert message.startswith("warehouse exited while starting (")
     assert str(settings.state_dir / "logs" / "warehouse.log") in message
     assert "ASSAY_PORT_BIGQUERY_REST" in message
     assert "\n" not in message

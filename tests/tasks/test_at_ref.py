@@ -72,9 +72,9 @@ def test_a_commit_is_written_out_once(folder: TaskFolder, kept: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "ref", "said"),
     [
-        ("sorting", "nowhere", "@nowhere: expected a branch, tag or commit"),
-        ("sorting", "--help", "@--help: expected a branch, tag or commit"),
-        ("sorting", "main:tasks", "expected a branch, tag or commit"),
+        ("sorting", "nowhere", "@nowhere: no branch, tag or commit"),
+        ("sorting", "--help", "@--help: no branch, tag or commit"),
+        ("sorting", "main:tasks", "no branch, tag or commit"),
         ("unknown", "main", "Task 'unknown' did not exist at commit"),
     ],
 )
@@ -92,7 +92,7 @@ def test_without_a_repository_there_is_no_ref(
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
-    with pytest.raises(UsageError, match="of the git repository around"):
+    with pytest.raises(UsageError, match="in the git repository that contains"):
         task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)
 
 
@@ -101,5 +101,5 @@ def test_without_git_it_is_said(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(UsageError, match="expected it to be installed"):
+    with pytest.raises(UsageError, match="git is not installed; a variant @ref needs it"):
         task_folder_at_ref(folder.root / "tasks", "sorting", "main", kept_in=kept)

@@ -27,7 +27,7 @@ def test_a_wrong_expression_says_what_was_expected(text: str) -> None:
 
 
 def test_a_wrong_field_is_named() -> None:
-    assert cron_issue("0 26 * * *") == "expected hour from 0 to 23 as in 5, 1-5, */2 or 1,3; '26' is none"
+    assert cron_issue("0 26 * * *") == "expected hour from 0 to 23, as in 5, 1-5, */2 or 1,3, not '26'"
 
 
 @pytest.mark.parametrize("text", RIGHT)

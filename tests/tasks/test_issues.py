@@ -16,45 +16,51 @@ def test_the_folder_as_it_stands_has_no_issue(folder: TaskFolder) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "expected", "found"),
     [
-        ("owner: data-team", "owner: data-team\nownr: x", 4, "a known key", "`ownr`"),
-        ("owner: data-team\n", "", 1, "`owner`", "nothing; add it"),
+        (
+            "owner: data-team",
+            "owner: data-team\nownr: x",
+            4,
+            "`ownr` is not a known key",
+            "remove it or correct its name",
+        ),
+        ("owner: data-team\n", "", 1, "`owner` is missing", "add it"),
         (
             "  max_tokens: 60",
             "  max_tokens: many",
             19,
-            "`parameters` to be right: max_tokens to be an integer",
-            "see there",
+            "`parameters`: max_tokens must be an integer of at least 1, not 'many'",
+            "",
         ),
-        ("  max_tokens: 60", "  max_tokens: .nan", 19, "max_tokens to be an integer", "see there"),
-        ("  temperature: 0", "  temperature: 2026-01-01", 19, "values that JSON can represent", "see there"),
-        ("  temperature: 0", "  temperature: .inf", 19, "values that JSON can represent", "see there"),
-        ("  temperature: 0", "  model: x", 19, "model is set by Assay", "see there"),
-        ("  source: sorting.csv", "  source: [1]", 5, "`input.source` to be right: a valid string", "[1]"),
-        ("owner: data-team", "owner: data-team\nowner: again", 4, "each key once", "`owner` again"),
-        ("owner: data-team", "owner: [data-team", 4, "valid YAML", "expected ',' or ']'"),
-        ("owner: data-team", "owner: &a [*a]", 3, "`owner` to be right: a valid string", "[[...]]"),
+        ("  max_tokens: 60", "  max_tokens: .nan", 19, "max_tokens must be an integer", ""),
+        ("  temperature: 0", "  temperature: 2026-01-01", 19, "a value cannot be represented in JSON", ""),
+        ("  temperature: 0", "  temperature: .inf", 19, "a value cannot be represented in JSON", ""),
+        ("  temperature: 0", "  model: x", 19, "`parameters`: Assay sets model; remove it", ""),
+        ("  source: sorting.csv", "  source: [1]", 5, "`input.source` must be a valid string", "[1]"),
+        ("owner: data-team", "owner: data-team\nowner: again", 4, "duplicate key `owner`", "remove one of the two"),
+        ("owner: data-team", "owner: [data-team", 4, "invalid YAML: expected ',' or ']'", ""),
+        ("owner: data-team", "owner: &a [*a]", 3, "`owner` must be a valid string", "[[...]]"),
         ("    provider: cheap", "    provider: cheep", 24, "a provider of providers.yml (cheap, dear)", "'cheep'"),
-        ("    type: exact_match", "    type: exact_mach", 27, "'label_right'", "did you mean 'exact_match'"),
-        ("checks.py:is_short", "checks.py:is_long", 30, "check 'mine' to be right", "is_long"),
-        ("correct: [label_right]", "correct: [label_wrong]", 1, "correct names label_wrong", "see there"),
+        ("    type: exact_match", "    type: exact_mach", 27, "did you mean 'exact_match'", ""),
+        ("checks.py:is_short", "checks.py:is_long", 30, "check 'mine': ", ""),
+        ("correct: [label_right]", "correct: [label_wrong]", 1, "`correct` names an unknown scorer: label_wrong", ""),
         ('"0 6 * * *"', '"0 6 * *"', 37, "five fields", "'0 6 * *'"),
         ('"0 6 * * *"', '"0 26 * * *"', 37, "hour from 0 to 23", "'0 26 * * *'"),
         ("timezone: UTC", "timezone: Europe", 38, "an IANA time zone", "'Europe'"),
         ("timezone: UTC", "timezone: ../../etc/passwd", 38, "an IANA time zone", "'../../etc/passwd'"),
         ("few_shot: [dev-1]", "few_shot: [dev-9]", 18, "a case of cases.jsonl", "'dev-9'"),
         ("few_shot: [dev-1]", "few_shot: [gate-1]", 18, "a case of the dev split", "'gate-1' of split 'gate'"),
-        ("    label: other", "    label: nonsense", 13, "a value that Answer accepts (label:", "'nonsense'"),
+        ("    label: other", "    label: nonsense", 13, "a value that Answer accepts (`label` must be", "'nonsense'"),
         ("    label: label", "    lable: label", 10, "a field of Answer (label)", "`lable`"),
-        ("output.py:Answer", "answer.py:Answer", 1, "the file that output.model names", "nothing there"),
-        ("output.py:Answer", "output.py:Question", 1, "a Pydantic model named Question", "None"),
-        ("output.py:Answer", "output.py:NOT_A_MODEL", 1, "a Pydantic model named NOT_A_MODEL", "3"),
+        ("output.py:Answer", "answer.py:Answer", 1, "no such file", "correct `output.model`"),
+        ("output.py:Answer", "output.py:Question", 1, "a Pydantic class named Question", "no such name"),
+        ("output.py:Answer", "output.py:NOT_A_MODEL", 1, "a Pydantic class named NOT_A_MODEL", "3"),
         ("system: system.j2", "system: nothing.j2", 16, "a readable template file", "'nothing.j2'"),
         ("system: system.j2", "system: ../../providers.yml", 16, "in the task folder", "'../../providers.yml'"),
         ("name: sorting", "name: sifting", 1, "the folder's name, 'sorting'", "'sifting'"),
         ("    parameters:\n", "    owner:\n", 41, "one of prompts, parameters, routes", "`owner`"),
-        ("      temperature: 1", "      messages: 1", 41, "variant 'warm' to be right", "'messages': 1"),
-        ("  warm:", "  default:", 40, "another name", "`default`"),
-        ("    message: body", "    message: body\n    few_shot: x", 9, "another name", "examples in templates"),
+        ("      temperature: 1", "      messages: 1", 41, "variant 'warm', `parameters`: Assay sets messages", ""),
+        ("  warm:", "  default:", 40, "`default` is reserved", ""),
+        ("    message: body", "    message: body\n    few_shot: x", 9, "`few_shot` is reserved for the examples", ""),
     ],
 )
 def test_an_issue_in_the_spec_names_line_expected_and_found(
@@ -65,55 +71,56 @@ def test_an_issue_in_the_spec_names_line_expected_and_found(
     hits = [
         issue
         for issue in folder.issues()
-        if issue.line == line and expected in issue.expected and found in f"{issue.found}; {issue.next_step}"
+        if issue.line == line
+        and expected in f"{issue.problem}{issue.expected}"
+        and found in f"{issue.found}; {issue.next_step}"
     ]
 
     assert hits, [str(issue) for issue in folder.issues()]
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "line", "expected", "found"),
+    ("file", "text", "line", "problem"),
     [
-        ("output.py", "class Answer(:\n", 1, "code that imports", "SyntaxError"),
-        ("output.py", "\nimport no_such_module\n", 2, "code that imports", "ModuleNotFoundError"),
-        ("user.j2", "one\n{% for x in %}\n", 2, "a valid Jinja template", "Expected an expression"),
-        ("user.j2", "one\n{{ message | shorten }}\n", 2, "a valid Jinja template", "No filter named 'shorten'"),
-        ("user.j2", "one\n\n{{ mesage }}\n", 3, "a variable of input.fields (few_shot, message)", "`mesage`"),
-        ("user.j2", "one\n{{ message.subject }}\n", 2, "a template that renders case 'dev-1'", "UndefinedError"),
-        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "a template that renders case 'dev-1'", "SecurityError"),
-        ("user.j2", "{% include 'secret' %}\n", 1, "a template that renders case 'dev-1'", "no loader"),
+        ("output.py", "class Answer(:\n", 1, "importing the file failed: SyntaxError"),
+        ("output.py", "\nimport no_such_module\n", 2, "importing the file failed: ModuleNotFoundError"),
+        ("user.j2", "one\n{% for x in %}\n", 2, "not a valid Jinja template: Expected an expression"),
+        ("user.j2", "one\n{{ message | shorten }}\n", 2, "not a valid Jinja template: No filter named 'shorten'"),
+        ("user.j2", "one\n\n{{ mesage }}\n", 3, "unknown variable `mesage`; `input.fields` defines few_shot, message"),
+        ("user.j2", "one\n{{ message.subject }}\n", 2, "rendering case 'dev-1' failed: UndefinedError"),
+        ("user.j2", "one\n{{ message.__class__ }}\n", 2, "rendering case 'dev-1' failed: SecurityError"),
+        ("user.j2", "{% include 'secret' %}\n", 1, "rendering case 'dev-1' failed: TypeError: no loader"),
     ],
 )
-def test_an_issue_in_a_file_names_line_expected_and_found(
-    folder: TaskFolder, file: str, text: str, line: int, expected: str, found: str
+def test_an_issue_in_a_file_names_its_line_and_problem(
+    folder: TaskFolder, file: str, text: str, line: int, problem: str
 ) -> None:
     folder.write(file, text)
 
     (issue,) = folder.issues()
 
     assert (issue.file, issue.line) == (f"tasks/sorting/{file}", line)
-    assert expected in issue.expected
-    assert found in issue.found
+    assert problem in issue.problem
 
 
 @pytest.mark.parametrize(
     ("wrong", "expected", "found"),
     [
-        ("{", "one JSON object", "at column 2"),
-        ("[" * 5000, "one JSON object", "at column"),
-        (case("gate-1"), "each case_id once", "'gate-1', first on line 2"),
-        (case("gate-2", "train"), "`split`: Input should be 'dev' or 'gate'", "'train'"),
-        (case("gate-2", note="x"), "`note`: Extra inputs are not permitted", "'x'"),
-        (case("gate-2", turn=1), "`conversation` and `turn`, or neither", "`turn` alone"),
-        (case("gate-2", conversation="c", turn=-1), "`turn`: Input should be greater than or equal to 0", "-1"),
+        ("{", "invalid JSON: ", ""),
+        ("[" * 5000, "invalid JSON: ", ""),
+        (case("gate-1"), "duplicate case_id 'gate-1', first used on line 2", ""),
+        (case("gate-2", "train"), "`split` must be 'dev' or 'gate'", "'train'"),
+        (case("gate-2", note="x"), "`note` is not a known key", ""),
+        (case("gate-2", turn=1), "both `conversation` and `turn`, or neither", "only `turn`"),
+        (case("gate-2", conversation="c", turn=-1), "`turn` must be greater than or equal to 0", "-1"),
         (
             case("gate-2", conversation="c", turn=1),
             "no `conversation`, because task.yml has no `input.conversation`",
-            "1",
+            "'c'",
         ),
-        (case("gate-2", input={"text": "x"}), "input with exactly the fields of task.yml (message)", "['text']"),
-        (case("gate-2", expected={"label": "refund"}), "expected.label to be right", "'refund'"),
-        (case("gate-2", expected={"lable": "other"}), "expected.lable to be a field of Answer (label)", "'other'"),
+        (case("gate-2", input={"text": "x"}), "`input` with exactly the fields of task.yml (message)", "['text']"),
+        (case("gate-2", expected={"label": "refund"}), "`expected.label` must be ", "'refund'"),
+        (case("gate-2", expected={"lable": "other"}), "`expected.lable` is not a field of Answer (label)", "'other'"),
     ],
 )
 def test_a_wrong_case_names_its_line_expected_and_found(
@@ -124,7 +131,7 @@ def test_a_wrong_case_names_its_line_expected_and_found(
     (issue,) = folder.issues()
 
     assert (issue.file, issue.line) == ("tasks/sorting/cases.jsonl", 3)
-    assert expected in issue.expected
+    assert expected in f"{issue.problem}{issue.expected}"
     assert found in issue.found
 
 
@@ -134,9 +141,7 @@ def test_a_turn_that_stands_twice_names_the_line_of_the_first(folder: TaskFolder
 
     (issue,) = folder.issues()
 
-    assert (issue.line, issue.expected, issue.found) == (
-        2, "each turn of a conversation once", "turn 1 of line 1",
-    )  # fmt: skip
+    assert (issue.line, issue.problem) == (2, "duplicate turn 1 of conversation 'c', first on line 1")
 
 
 def test_issues_of_all_files_are_reported_at_once(folder: TaskFolder) -> None:
@@ -173,24 +178,74 @@ def test_the_message_has_one_line_for_each_issue(folder: TaskFolder) -> None:
     with pytest.raises(TaskValidationError) as error:
         folder.load()
 
-    assert [line.split(": expected")[0] for line in str(error.value).splitlines()] == [
+    assert [line.split(": `")[0] for line in str(error.value).splitlines()] == [
         "tasks/sorting/task.yml:37",
         "tasks/sorting/task.yml:38",
     ]
 
 
 def test_an_unknown_variant_names_those_there_are(folder: TaskFolder) -> None:
-    with pytest.raises(UsageError, match="no variant 'cold': expected default, warm"):
+    with pytest.raises(UsageError, match="no variant 'cold': expected one of default, warm"):
         folder.load("cold")
 
 
 def test_yaml_of_endless_depth_is_an_issue_and_no_crash(folder: TaskFolder) -> None:
     folder.write("task.yml", "[" * 20_000)
 
-    assert [issue.expected for issue in folder.issues()] == ["YAML of a few levels"]
+    assert [issue.problem for issue in folder.issues()] == ["YAML is nested too deeply"]
 
 
 def test_a_missing_spec_says_how_to_get_one(folder: TaskFolder) -> None:
     (folder.path / "task.yml").unlink()
 
     assert "assay init TASK" in folder.issues()[0].next_step
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("owner: data-team\n", "", "task.yml:1: `owner` is missing; add it"),
+        (
+            "owner: data-team",
+            "owner: data-team\nownr: x",
+            "task.yml:4: `ownr` is not a known key; remove it or correct its name",
+        ),
+        ("owner: data-team", "owner: x\nowner: y", "task.yml:4: duplicate key `owner`; remove one of the two"),
+        ("  source: sorting.csv", "  source: [1]", "task.yml:5: `input.source` must be a valid string; found [1]"),
+        ("  temperature: 0", "  model: x", "task.yml:19: `parameters`: Assay sets model; remove it"),
+        (
+            "timezone: UTC",
+            "timezone: Mars",
+            "task.yml:38: `schedule.timezone`: expected an IANA time zone such as UTC or Europe/Berlin; found 'Mars'",
+        ),
+        (
+            "correct: [label_right]",
+            "correct: [x]",
+            "task.yml:1: `correct` names an unknown scorer: x; expected names of checks or judges (label_right, mine)",
+        ),
+        ("  - name: mine", "  - name: label_right", "task.yml:1: duplicate name among checks and judges: label_right"),
+        (
+            "    provider: cheap",
+            "    provider: cheep",
+            "task.yml:24: expected a provider of providers.yml (cheap, dear); found 'cheep'",
+        ),
+        (
+            "      temperature: 1",
+            "      messages: 1",
+            "task.yml:41: variant 'warm', `parameters`: Assay sets messages; remove it",
+        ),
+        ("owner: data-team", "owner: [x", "task.yml:4: invalid YAML: expected ',' or ']', but got ':'"),
+    ],
+)
+def test_each_kind_of_issue_has_its_own_message(folder: TaskFolder, old: str, new: str, message: str) -> None:
+    folder.edit(old, new)
+
+    assert f"tasks/sorting/{message}" in [str(issue) for issue in folder.issues()]
+
+
+def test_an_invalid_file_of_the_folder_is_described_in_a_sentence(folder: TaskFolder) -> None:
+    (folder.path / "output.py").unlink()
+
+    (issue,) = folder.issues()
+
+    assert str(issue) == ("tasks/sorting/output.py:1: no such file; create it, or correct `output.model` in task.yml")

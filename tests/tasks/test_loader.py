@@ -55,7 +55,7 @@ def test_an_unknown_task_names_the_nearest(folder: TaskFolder) -> None:
 def test_a_folder_without_a_spec_is_told_from_an_unknown_task(folder: TaskFolder) -> None:
     (folder.path.parent / "drafts").mkdir()
 
-    with pytest.raises(UsageError, match=r"found a folder without it; `assay init` writes one"):
+    with pytest.raises(UsageError, match=r"the folder tasks/.* has no task.yml; add it, or run `assay init TASK`"):
         find_task(folder.path.parent, "drafts")
 
 

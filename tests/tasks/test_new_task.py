@@ -42,7 +42,7 @@ def test_nothing_but_the_folder_is_left(tmp_path: Path) -> None:
     "name", ["", "Bank", "bank-intents", "1st", "_x", "bank/intents", "..", "bank intents", "bank\n", "é", "a" * 64]
 )
 def test_a_name_that_is_none_is_refused_and_nothing_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="expected lower-case letters, digits and underscores"):
+    with pytest.raises(UsageError, match="expected lowercase letters, digits and underscores"):
         scaffold_task(tmp_path, name)
 
     assert list(tmp_path.iterdir()) == []
@@ -53,7 +53,7 @@ def test_a_folder_that_is_there_is_refused_and_left_alone(tmp_path: Path) -> Non
     mine.parent.mkdir()
     mine.write_text("mine")
 
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         scaffold_task(tmp_path, "bank_intents")
 
     assert [path.name for path in mine.parent.iterdir()] == ["notes.txt"]

@@ -131,7 +131,10 @@ def test_no_rows_are_no_request(bare: Warehouse) -> None:
 
 
 def test_a_missing_table_is_named_with_what_to_do(bare: Warehouse) -> None:
-    with pytest.raises(UsageError, match=r"Landing table responses: .*; compare with `assay warehouse diff`"):
+    with pytest.raises(
+        UsageError,
+        match=r"Landing table responses rejected the request: .*; compare the table with its schema: `assay warehouse diff`",
+    ):
         LandingWriter(bare).append([full("responses")])
 
 
@@ -140,6 +143,8 @@ def test_a_warehouse_that_went_away_is_given_up_after_a_few_attempts(warehouse: 
         unused.bind(("127.0.0.1", 0))
         gone = replace(warehouse.settings, bigquery_grpc_endpoint=f"127.0.0.1:{unused.getsockname()[1]}")
         waits: list[float] = []
-        with pytest.raises(ServiceUnreachable, match="accepted no rows for runs after 4 attempts"):
+        with pytest.raises(
+            ServiceUnreachable, match=r"Appending rows to runs in the warehouse at .* failed after 4 attempts"
+        ):
             LandingWriter(Warehouse(gone), sleep=waits.append).append([full("runs")])
     assert waits == [0.5, 1.0, 2.0]

@@ -94,7 +94,7 @@ def test_rows_that_were_there_survive_a_new_column(warehouse: Warehouse, told: l
 @pytest.mark.parametrize(
     ("name", "changed", "said"),
     [
-        ("loses", small("loses"), "column added_later is in the table and in no schema file"),
+        ("loses", small("loses"), "column added_later is not in the schema file"),
         (
             "retypes",
             small("retypes", replace(NEW, type="INTEGER")),
@@ -149,7 +149,7 @@ def test_numbered_migrations_run_once_in_the_order_of_their_numbers(
 def test_a_migration_with_a_bad_name_is_refused(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("select 1")
-    with pytest.raises(UsageError, match=r"expected a name like 0001_what_it_does\.sql with a unique number"):
+    with pytest.raises(UsageError, match=r"expected a unique number and a name, such as 0001_what_it_does\.sql"):
         numbered(tmp_path)
 
 

@@ -48,7 +48,7 @@ def test_one_query_is_answered(warehouse: Warehouse, sql: str) -> None:
 @pytest.mark.parametrize("sql", CHANGES)
 def test_anything_else_is_refused_by_its_kind_and_not_run(warehouse: Warehouse, sql: str) -> None:
     before = tables(warehouse)
-    with pytest.raises(UsageError, match=rf"only reads: expected a SELECT, found {CHANGES[sql]}"):
+    with pytest.raises(UsageError, match=rf"runs only a single SELECT statement, found {CHANGES[sql]}"):
         read_only(warehouse, sql)
     assert tables(warehouse) == before
 

@@ -1,1 +1,1 @@
-"""Commands that read tasks and the warehouse."""
+"""Commands for task folders and the warehouse."""

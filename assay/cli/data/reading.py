@@ -1,4 +1,4 @@
-"""Commands that read: report, query."""
+"""Read-only commands: report, query."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from assay.cli.opening import opened_project
     help="Also write the scorecard as a web page.",
 )
 def report(task: str, style: str, html_file: Path | None) -> None:
-    """Show the scorecard: reliability with its interval, cost, latency, failures."""
+    """Show the scorecard: reliability with its confidence interval, cost, latency, failures."""
     from assay.report.render import html, markdown
     from assay.report.scorecard import read_scorecard
     from assay.tasks.loader import find_task
@@ -32,7 +32,7 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     card = read_scorecard(project.warehouse, task)
     if html_file is not None:
         html_file.write_text(html(card), "utf-8")
-        note(f"scorecard in {html_file}")
+        note(f"wrote the scorecard to {html_file}")
     if style == "json":
         write_json(card.as_dict())
     elif style == "markdown":
@@ -41,11 +41,11 @@ def report(task: str, style: str, html_file: Path | None) -> None:
         write_scorecard(card)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})  # a statement may start with a comment: -- …
+@click.command(context_settings={"ignore_unknown_options": True})  # because SQL may start with a comment: -- …
 @click.argument("sql")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def query(sql: str, style: str) -> None:
-    """Run a SELECT; names without a dataset are reporting views, others include it: dev_landing.runs."""
+    """Run a SELECT. Unqualified names are reporting views; qualify other tables with the dataset: dev_landing.runs."""
     from assay.terminal.output import write_rows
     from assay.warehouse.reading import read_only
 

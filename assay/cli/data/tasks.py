@@ -1,4 +1,4 @@
-"""Commands about task folders: init, check."""
+"""Task folder commands: init, check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def init(task: str) -> None:
 
     folder = scaffold_task(open_settings().tasks_dir, task)
     click.echo(
-        f"tasks/{folder.name}: edit task.yml, output.py, prompts/ and cases.jsonl; then: assay check {task} && assay run {task}"
+        f"created tasks/{folder.name}; edit task.yml, output.py, prompts/ and cases.jsonl; next: assay check {task} && assay run {task}"
     )
 
 
@@ -24,7 +24,7 @@ def init(task: str) -> None:
 @click.argument("task", required=False)
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def check(task: str | None, style: str) -> None:
-    """Validate task folders; each issue has its file and line, expected and found value."""
+    """Validate task folders; each issue is printed with its file and line."""
     from assay.project import check_tasks
     from assay.tasks.loader import find_task, task_names
     from assay.terminal.output import write_json, write_table
@@ -42,5 +42,6 @@ def check(task: str | None, style: str) -> None:
         raise AssayError("\n".join(str(issue) for issue in issues))
     if not names:
         raise AssayError(
-            "No task in tasks/: expected a folder with task.yml", next_step="`assay init TASK` writes one."
+            "tasks/ contains no task: expected a folder with a task.yml",
+            next_step="run `assay init TASK` to create one.",
         )

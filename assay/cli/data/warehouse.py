@@ -1,4 +1,4 @@
-"""Commands about the landing tables: warehouse diff, warehouse migrate."""
+"""Landing table commands: warehouse diff, warehouse migrate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def warehouse() -> None:
 @warehouse.command()
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def diff(style: str) -> None:
-    """List how the live tables differ from the schema files; exit 1 when they differ."""
+    """List differences between the landing tables and the schema files; exit 1 if there are any."""
     from dataclasses import asdict
 
     from assay.terminal.output import write_json
@@ -30,13 +30,13 @@ def diff(style: str) -> None:
     if differences:
         click.get_current_context().exit(1)
     if style == "table":
-        click.echo("The landing tables equal the schema files.")
+        click.echo("The landing tables match the schema files.")
 
 
 @warehouse.command(name="migrate")
 def migrate_tables() -> None:
-    """Create missing tables, add missing nullable columns, apply numbered migrations."""
+    """Create missing tables, add missing nullable columns and apply numbered migrations."""
     from assay.warehouse.migrate import migrate
 
     migrate(opened_project().warehouse, report=click.echo)
-    click.echo("The landing tables equal the schema files.")
+    click.echo("The landing tables match the schema files.")

@@ -1,1 +1,1 @@
-"""Commands that evaluate, label, calibrate and tune."""
+"""Commands for evaluation, labeling, calibration and tuning."""

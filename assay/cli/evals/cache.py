@@ -1,4 +1,4 @@
-"""Commands about reused responses: cache tune, cache explain."""
+"""Cache commands: cache tune, cache explain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def cache() -> None:
-    """Work with the caches of a task."""
+    """Tune and inspect the caches of a task."""
 
 
 @cache.command("tune")
@@ -31,7 +31,7 @@ def cache() -> None:
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def tune(task: str, pairs: str, style: str) -> None:
-    """Choose the semantic cache's threshold from labeled pairs, with a bound on false hits."""
+    """Choose the threshold of the semantic cache from labeled pairs, with a bound on the rate of false hits."""
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cache.pairs import read_pairs
     from assay.tuning.cache.render import rows, task_yml
@@ -54,11 +54,11 @@ def tune(task: str, pairs: str, style: str) -> None:
 @cache.command("explain")
 @click.argument("task")
 @click.argument("record")
-@click.option("--epoch", type=int, default=0, show_default=True, help="Repeat of the record.")
+@click.option("--epoch", type=int, default=0, show_default=True, help="Which repeat of the record, counted from 0.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def explain(task: str, record: str, epoch: int, variant: str, style: str) -> None:
-    """Show whether the exact cache has a response for a record, and if not, what changed."""
+    """Show whether the exact cache contains a response for a record and, if not, what changed."""
     from assay.terminal.output import note, write_json, write_table
     from assay.tuning.cache.explain import explain as explained
 
@@ -76,4 +76,4 @@ def _more(found: RouteExplanation) -> Iterator[tuple[str, str]]:
     if found.call_id is not None:
         yield "paid call", found.call_id
     if found.changed_before:
-        yield "changed when it was paid for", ", ".join(found.changed_before)
+        yield "changed from the previous call", ", ".join(found.changed_before)

@@ -1,4 +1,4 @@
-"""The command that compares judges with human labels: calibrate."""
+"""The calibrate command: compares judges with human labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from assay.cli.opening import opened_project
 
 @click.command()
 @click.argument("task")
-@click.option("--run", "run_id", metavar="RUN", help="Run to calibrate in; default: the run labeled last.")
+@click.option("--run", "run_id", metavar="RUN", help="Run whose labels are used; default: the run labeled last.")
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def calibrate(task: str, run_id: str | None, style: str) -> None:
     """Compare the task's judges with human labels, and land agreement and corrected rates."""

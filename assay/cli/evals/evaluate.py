@@ -1,4 +1,4 @@
-"""The command that compares a candidate with a champion: eval."""
+"""The eval command: compares a candidate with a champion."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ INTERRUPTED = 130
     default="default",
     show_default=True,
     metavar="V",
-    help="A variant of task.yml, @git-ref or @stage:ga.",
+    help="Version to evaluate: a variant of task.yml, @git-ref or @stage:ga.",
 )
 @click.option(
     "--champion",
     metavar="V",
     help="Version to compare with, in the same notation; default: the version that serves ga, if any.",
 )
-@click.option("--gate", "is_gate", is_flag=True, help="Record the decision in `gates`; CI and promotion use it.")
+@click.option("--gate", "is_gate", is_flag=True, help="Record the decision in `gates`, for CI and promotion.")
 @click.option(
     "--input",
     "input",
     default="golden:gate",
     show_default=True,
     metavar="FILE|TABLE|SQL",
-    help="Records for both versions; golden:dev does not use the gate split.",
+    help="Records to run both versions on; golden:dev leaves the gate split unused.",
 )
 @click.option("--prefer", metavar="JUDGE", help="Also let this judge compare both predictions, in both orders.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
 @click.option("--limit", type=int, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Maximum spend of each of the two runs.")
 @click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")
-@click.option("--stage", type=STAGES, help="Stage whose rule for inconclusive applies.")
+@click.option("--stage", type=STAGES, help="Stage whose `on_inconclusive` setting applies.")
 @click.option("--data-date", type=DAY, help="Logical day of the runs; default: today (UTC).")
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 def evaluate(
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
-    """Returns the evaluation; after an error the message says how to resume."""
+    """Returns the evaluation; an error or interruption prints how to resume."""
     from assay.evaluation.evaluate import evaluate
     from assay.evaluation.sides import REPEAT_TO_RESUME, EvaluationReporter
     from assay.terminal.output import note
@@ -117,5 +117,6 @@ def _write(found: Evaluation, *, style: str) -> None:
         write_table(columns, rows, title=title)
     if count := hidden(found):
         note(
-            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records: see the table comparisons"
+            f"not shown: {count} comparison{'s' * (count != 1)} of slices with fewer than {FEWEST_COMPARED_SHOWN} "
+            "records; see the table `comparisons`"
         )

@@ -1,4 +1,4 @@
-"""Commands about labels: review, labels import, labels export."""
+"""Label commands: review, labels import, labels export."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SERVING = ("annotator", "host", "port")
 
 @click.command()
 @click.argument("task")
-@click.option("--annotator", metavar="NAME", help="Open the page with the items of this person.")
+@click.option("--annotator", metavar="NAME", help="Open the page with this person's items.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 selects any free one.")
 @click.option("--fill", type=click.Choice(["calibration", "triage"]), help="Add items to the queue; no page is opened.")
 @click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: number of items.")
-@click.option("--design", type=click.Choice(["random", "stratified"]), default="random", show_default=True, help="With --fill calibration.")  # fmt: skip
-@click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified.")  # fmt: skip
+@click.option("--design", type=click.Choice(["random", "stratified"]), default="random", show_default=True, help="With --fill calibration: how items are sampled.")  # fmt: skip
+@click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified: how items are allocated to strata.")  # fmt: skip
 @click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: stratify only by these slices.")
 @click.option(
     "--annotators", metavar="A,B", help="With --fill: people to whom the items are assigned; default: any annotator."
@@ -43,7 +43,7 @@ SERVING = ("annotator", "host", "port")
     "scorers",
     multiple=True,
     metavar="NAME",
-    help="With --fill: question to label; default: the judges, else `correct`.",
+    help="With --fill: scorer to label; default: all judges or, without judges, `correct`.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def review(
@@ -63,7 +63,7 @@ def review(
     scorers: tuple[str, ...],
     style: str,
 ) -> None:
-    """Open the page on which people label predictions, or fill its queue."""
+    """Open the labeling page or, with --fill, add items to its queue."""
     if fill is None:
         _serve(task, annotator=annotator, host=host, port=port)
         return
@@ -94,11 +94,11 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     from assay.statistics.labeled_sample import SamplingDesign
     from assay.terminal.output import note, write_json, write_table
 
-    _refuse(SERVING, "beside --fill")
+    _refuse(SERVING, "with --fill")
     project = opened_project()
     task = project.task(name)
     if options.purpose == SamplePurpose.TRIAGE:
-        _refuse(("design", "allocation", "by"), "beside --fill triage")
+        _refuse(("design", "allocation", "by"), "with --fill triage")
     if options.design == SamplingDesign.RANDOM:
         _refuse(("allocation", "by"), "without --design stratified")
     filled = fill_queue(project, task, options)
@@ -128,9 +128,12 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
     person = annotator_name(annotator) if annotator else None
     session = LabelingSession(project, task)
     if not session.size:
-        note(f"nothing is waiting; fill the queue with: assay review {task.name} --fill calibration --size 100")
+        note(f"the queue is empty; fill it with: assay review {task.name} --fill calibration --size 100")
     if session.outdated:
-        note(f"{session.outdated:,} assignments are omitted: their question was reworded since; fill the queue again")
+        note(
+            f"assignments not shown, because their question was reworded: {session.outdated:,}; fill the queue again "
+            "with --fill"
+        )
     serve(
         session,
         host=host,
@@ -143,17 +146,19 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
 
 @click.group()
 def labels() -> None:
-    """Labels in files: import, export."""
+    """Import and export labels as CSV files."""
 
 
 @labels.command("import")
 @click.argument("task")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--run", "run_id", metavar="RUN", help="Run of the record ids; default: the latest completed one.")
-@click.option("--annotator", metavar="NAME", help="Annotator of rows that do not name one.")
+@click.option(
+    "--run", "run_id", metavar="RUN", help="Run that the record ids refer to; default: the latest completed one."
+)
+@click.option("--annotator", metavar="NAME", help="Annotator of rows without one.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def import_file(task: str, file: Path, run_id: str | None, annotator: str | None, style: str) -> None:
-    """Land the labels of a CSV file, all of them or none."""
+    """Import the labels of a CSV file, either all of them or none."""
     from dataclasses import asdict
 
     from assay.labels.csv_import import import_labels
@@ -181,7 +186,7 @@ def export_file(task: str, file: Path, run_id: str | None) -> None:
 
     project = opened_project()
     find_task(project.settings.tasks_dir, task)
-    note(f"{export_labels(project.warehouse, task, file, run_id=run_id):,} labels in {file}")
+    note(f"labels written to {file}: {export_labels(project.warehouse, task, file, run_id=run_id):,}")
 
 
 def _refuse(names: tuple[str, ...], where: str) -> None:
@@ -190,6 +195,4 @@ def _refuse(names: tuple[str, ...], where: str) -> None:
     if given:
         option = {"run_id": "--run", "scorers": "--scorer", "style": "--format"}.get(given[0])
         option = option or f"--{given[0].replace('_', '-')}"
-        raise AssayError(
-            f"{option} {where}: expected no {option}, because it has no effect there", next_step=f"omit {option}."
-        )
+        raise AssayError(f"{option} has no effect {where}", next_step=f"omit {option}.")

@@ -1,4 +1,4 @@
-"""The command that plans a gate before it is run: power."""
+"""The power command: plans a gate before it is run."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ MOST = 10_000_000
 
 @click.command()
 @click.argument("task")
-@click.option("--n", type=click.IntRange(1, MOST), help="Records for each rule, instead of the gate split's cases.")
+@click.option(
+    "--n", type=click.IntRange(1, MOST), help="Number of records for each rule; default: the cases of the gate split."
+)
 @click.option(
     "--discordance",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="Share of records on which the variants differ; default: the latest comparison, else 0.10.",
+    help="Share of records on which the variants differ; default: from the latest comparison or, without one, 0.10.",
 )
 @click.option(
     "--difference",
     type=click.FloatRange(-1, 1),
     metavar="D",
-    help="True difference, candidate minus champion, for which verdicts are also shown: -0.05 is 5 points worse.",
+    help="True difference (candidate minus champion) for which to show verdict probabilities; -0.05: 5 points worse.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="True rate for rules on a rate; default: the latest estimate.",
+    help="True rate to assume for rules on a rate; default: the latest estimate.",
 )
 @click.option(
     "--clusters",
     type=click.IntRange(2, MOST),
     metavar="G",
-    help="Number of clusters of the records, such as customers.",
+    help="Number of clusters (such as customers) among the records.",
 )
 @click.option(
     "--design-effect",
@@ -55,7 +57,7 @@ def power(
     design_effect: float,
     style: str,
 ) -> None:
-    """Compute the minimum detectable effect of each rule with n records, and the records it needs."""
+    """Compute the minimum detectable effect of each rule, and the number of records that it needs."""
     from assay.evaluation.power.plan_gate import PowerOptions, plan_gate
     from assay.evaluation.power.render import PLAIN_COLUMNS, facts, plain_rows, tables
     from assay.terminal.output import note, write_rows, write_table

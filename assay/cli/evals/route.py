@@ -1,4 +1,4 @@
-"""Commands about routes: route fit."""
+"""Route commands: route fit."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from assay.statistics.conventions import CASCADE_MARGIN, ERROR
 
 @click.group()
 def route() -> None:
-    """Work with the routes of a task."""
+    """Tune the routes of a task."""
 
 
 @route.command("fit")
 @click.argument("task")
-@click.option("--cheap", required=True, metavar="VARIANT|RUN", help="Predictions of the first route.")
-@click.option("--better", required=True, metavar="VARIANT|RUN", help="Predictions of the route to escalate to.")
+@click.option("--cheap", required=True, metavar="VARIANT|RUN", help="Variant or run of the first, cheap route.")
+@click.option("--better", required=True, metavar="VARIANT|RUN", help="Variant or run of the route to escalate to.")
 @click.option(
-    "--from", "source", metavar="logprob|FIELD", help="Source of the confidence; default: that of the cheap route."
+    "--from", "source", metavar="logprob|FIELD", help="Source of the confidence; default: the cheap route's setting."
 )
 @click.option("--quality", type=click.FloatRange(0, 1, max_open=True), help="Minimum quality of the cascade.")
 @click.option(
@@ -33,7 +33,7 @@ def route() -> None:
     show_default=True,
     help="Maximum probability that the fitted threshold misses the goal.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Determines the split of the records into halves.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for splitting the records into two halves.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def fit(
     task: str,
@@ -46,7 +46,7 @@ def fit(
     seed: int,
     style: str,
 ) -> None:
-    """Fit the confidence below which a response of the cheap route escalates, from two landed runs."""
+    """Fit, from two landed runs, the confidence threshold below which a response of the cheap route escalates."""
     from assay.terminal.output import write_json, write_table
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml

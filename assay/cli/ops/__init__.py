@@ -1,1 +1,1 @@
-"""Commands of the local stack."""
+"""Local stack commands."""

@@ -1,4 +1,4 @@
-"""Commands of the local stack: up, down, status, demo."""
+"""Local stack commands: up, down, status, demo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 def up() -> None:
-    """Start the local stack: warehouse, model server, Dagster."""
+    """Start the local stack: warehouse emulator, model server, Dagster."""
     from assay.local import stack
     from assay.terminal.output import note
     from assay.warehouse.client import Warehouse
@@ -30,7 +30,7 @@ def up() -> None:
 
 @click.command()
 def down() -> None:
-    """Stop the local stack; data stay in .assay/."""
+    """Stop the local stack; data is kept in .assay/."""
     from assay.local import stack
     from assay.terminal.output import note
 
@@ -40,7 +40,7 @@ def down() -> None:
 @click.command()
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def status(style: str) -> None:
-    """Show the parts of the local stack with state, address and log file."""
+    """Show the state, address and log file of each part of the local stack."""
     from assay.local import stack
 
     _show_parts(stack.status(open_settings()), style=style)

@@ -1,1 +1,1 @@
-"""Commands that run a task."""
+"""The run command."""

@@ -1,4 +1,4 @@
-"""Batch runs of `assay run`: send, collect, and print how to resume. It registers no command."""
+"""Batch runs of `assay run`: submits and collects batches, and prints how to resume."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, style: str) -> int | None:
-    """The number of requests left for online when no batch of the run is open; else prints how to collect, and None.
+    """Returns how many requests remain to be sent online, or None while batches are open; prints how to collect them.
 
     Raises:
-        AssayError: the warehouse or a provider failed; the message says how to resume.
+        AssayError: the warehouse or a provider failed; the message includes how to resume.
     """
     from assay.records.statuses import UnfinishedRunStatus
     from assay.runs.batches.batch_run import advance_batches, wait_for_batches
@@ -35,7 +35,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     except BatchesInUse:
         raise
     except AssayError as error:
-        error.then = f"No batch is sent twice; resume with: {resume_command}"
+        error.then = f"No batch is submitted twice; resume with: {resume_command}"
         raise
     note(_line(stand))
     if stand.open == 0:
@@ -44,13 +44,13 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
         write_json(
             {"run_id": run.run_id, "task": run.task.name, "status": UnfinishedRunStatus.SUBMITTED, **asdict(stand)}
         )
-    note(f"providers take up to a day; collect with: {resume_command}")
+    note(f"providers may take up to a day to complete a batch; collect the results with: {resume_command}")
     return None
 
 
 def _line(stand: BatchStatus) -> str:
     done = stand.batches - stand.open
-    collected = f"; {stand.answered:,} answered" if done else ""
+    collected = f"; responses: {stand.answered:,}" if done else ""
     unanswered = stand.failed + stand.missing
-    rest = f", {unanswered:,} not" if unanswered else ""
-    return f"batches: {done} of {stand.batches} landed, {stand.open_requests:,} requests still open{collected}{rest}"
+    rest = f", failed or missing: {unanswered:,}" if unanswered else ""
+    return f"batches: {done} of {stand.batches} landed; open requests: {stand.open_requests:,}{collected}{rest}"

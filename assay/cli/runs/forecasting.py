@@ -1,4 +1,4 @@
-"""The cost forecast of `assay run` before its first call, and `--dry-run`. It registers no command."""
+"""The cost forecast that `assay run` prints before its first call, and `--dry-run`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report_forecast(context: StageContext, run: Run) -> None:
-    """Prints the cost forecast of the run to stderr, and whether a cap will stop it."""
+    """Prints the cost forecast of the run to stderr, including whether a budget is expected to stop it."""
     from assay.runs.forecast.forecast import forecast
     from assay.runs.forecast.render import forecast_lines
     from assay.terminal.output import note
@@ -24,7 +24,7 @@ def report_forecast(context: StageContext, run: Run) -> None:
 
 
 def forecast_of_new(project: Project, task: str, options: RunOptions, *, style: str) -> None:
-    """Prints the cost forecast of a new run; nothing is sent or landed."""
+    """Prints the cost forecast of a new run, without any model call or landed row."""
     from assay.runs.admission import previewed
     from assay.runs.batches.session import refuse_unbatchable
     from assay.runs.forecast.forecast import forecast

@@ -1,4 +1,4 @@
-"""The command that calls a model for every row of an input: run."""
+"""The run command: calls a model for every row of an input."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ INTERRUPTED = 130
     "--input",
     "input_spec",
     metavar="FILE|TABLE|SQL",
-    help="Source instead of the task's own, files relative to the project folder; golden, golden:dev, golden:gate for its cases.",
+    help="Input to use instead of the task's source; golden, golden:dev or golden:gate for the task's cases.",
 )
-@click.option("--limit", type=int, help="Only the first N rows, counted before any is rejected.")
+@click.option("--limit", type=int, help="Only the first N rows, including rows that are rejected.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
 @click.option(
@@ -49,15 +49,15 @@ INTERRUPTED = 130
 @click.option(
     "--batch",
     is_flag=True,
-    help="Use the provider's Batch API: slower, cheaper. With --resume: send again what a batch did not complete.",
+    help="Use the provider's Batch API: slower, cheaper. With --resume: submit requests that a batch did not complete again.",
 )
-@click.option("--wait", is_flag=True, help="With --batch: wait until every batch is landed.")
+@click.option("--wait", is_flag=True, help="With --batch: wait until all batches have landed.")
 @click.option("--dry-run", is_flag=True, help="Only print the cost forecast; nothing is sent or landed.")
 @click.option("--resume", "resume_id", metavar="RUN", help="Resume an interrupted run.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the predictions to this JSONL file, personal details restored.",
+    help="Also write the predictions to this JSONL file, with masked values restored.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def run(
@@ -77,7 +77,7 @@ def run(
     output: Path | None,
     style: str,
 ) -> None:
-    """Call the model for every row of an input, and land everything."""
+    """Call the model for every row of an input, and land all predictions."""
     given = _Arguments(
         task=task,
         input_spec=input_spec,
@@ -104,7 +104,7 @@ def run(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arguments:
-    """Argument and options of the command, as given."""
+    """The parsed argument and options of the command."""
 
     task: str
     input_spec: str | None
@@ -123,7 +123,7 @@ class _Arguments:
 
     @property
     def sends_again(self) -> bool:
-        """True when requests without a response from their batch are sent in another batch."""
+        """True if requests that a batch did not complete are submitted in a new batch."""
         return self.batch and self.resume_id is not None
 
     def for_new_run(self) -> RunOptions:
@@ -162,12 +162,12 @@ def _run(project: Project, given: _Arguments) -> None:
         requests = left
     summary = _answered(project, current, requests)
     if given.output is not None:
-        note(f"{write_predictions(project, current, given.output):,} answers in {given.output}")
+        note(f"predictions written to {given.output}: {write_predictions(project, current, given.output):,}")
     write_summary(summary, style=given.style)
     if summary.status != RunStatus.COMPLETED:
         raise AssayError(
-            f"Run {current.run_id} is not complete: {summary.predictions:,} of {summary.expected_predictions:,} "
-            "predictions landed",
+            f"Run {current.run_id} is incomplete: {summary.predictions:,} of {summary.expected_predictions:,} "
+            "predictions have landed",
             next_step=_resume_hint(current),
         )
     if given.style == "table":
@@ -185,8 +185,8 @@ def _forecast_only(project: Project, given: _Arguments) -> None:
 
 
 def _seen_from_here(spec: str | None, root: Path) -> str | None:
-    """Returns a path in the working folder, because names are otherwise read from the project folder."""
-    # os.path and not Path: a long SQL text is no file name, and Path raises an error for it.
+    """Makes a file path in the working directory absolute; other paths are relative to the project folder."""
+    # os.path, because Path raises an error for SQL text that is too long for a file name.
     if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):  # noqa: PTH113 - see above
         return spec
     return os.path.abspath(spec)  # noqa: PTH100 - see above
@@ -196,8 +196,8 @@ def _opened(project: Project, given: _Arguments) -> tuple[Run, int]:
     """Returns the run, new or reopened, and the number of its open requests."""
     if given.resume_id is None and given.wait and not given.batch:
         raise AssayError(
-            "--wait without --batch: expected both, because a run without --batch always waits",
-            next_step="add --batch.",
+            "--wait has no effect without --batch, because a run without --batch always waits",
+            next_step="add --batch or omit --wait.",
         )
     if given.resume_id is None:
         return _admitted(project, given)
@@ -223,7 +223,7 @@ def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
 
 
 def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
-    """Sends the requests and scores the run; after an error the message says how to resume."""
+    """Sends the requests and scores the run; an error or interruption prints how to resume."""
     from assay.pipeline import answer, finish
     from assay.runs.requests.request_stage import Interrupted
     from assay.terminal.progress import counter, run_progress
@@ -235,10 +235,10 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     except Interrupted:
         raise
     except AssayError as error:
-        error.then = f"Predictions so far are landed; {_resume_hint(current)}"
+        error.then = f"All predictions so far have landed; {_resume_hint(current)}"
         raise
     except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; predictions so far are landed, {_resume_hint(current)}", err=True)
+        click.echo(f"assay: interrupted; all predictions so far have landed; {_resume_hint(current)}", err=True)
         click.get_current_context().exit(INTERRUPTED)
 
 
@@ -253,7 +253,7 @@ def _refuse_options_of_a_resume() -> None:
     if given:
         option = f"--{given[0].removesuffix('_usd').replace('_', '-')}"
         raise AssayError(
-            f"{option} beside --resume: expected no {option}, because a resumed run keeps its original options",
+            f"{option} cannot be combined with --resume, because a resumed run keeps its original options",
             next_step=f"omit {option}, or start a new run.",
         )
 
@@ -262,7 +262,7 @@ def _refuse_options_of_a_batch(current: Run, *, again: bool, wait: bool) -> None
     option = "--batch" if again else "--wait" if wait else None
     if option is not None and not current.options.batch:
         raise AssayError(
-            f"{option} for run {current.run_id}: expected a run that was started with --batch",
+            f"{option} cannot be used with run {current.run_id}, because it was started without --batch",
             next_step=f"omit {option}.",
         )
 

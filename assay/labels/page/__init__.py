@@ -1,1 +1,1 @@
-"""The labeling page: what a browser shows and sends."""
+"""The labeling page: a web application for the browser."""

@@ -1,6 +1,6 @@
-"""The routes of the labeling page: home, the next item, saving a label, undo.
+"""The web application of the labeling page: home, next item, saving a label, undo.
 
-A response to a change is sent after the change has landed.
+The response to a change is sent only after the change has landed.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class LabelingPage:
-    """The route handlers of one session."""
+    """The route handlers of one labeling session."""
 
     session: LabelingSession
     templates: jinja2.Environment
 
     def home(self, request: Request) -> Response:
-        """Shows the form for the annotator's name, and everyone's progress."""
+        """Shows the form for the annotator's name, and the progress of all annotators."""
         self.session.refresh(after_s=REFRESH_AFTER_S)
         return self._home(None, 200)
 
     def enter(self, request: Request) -> Response:
-        """Redirects to the page of the given annotator."""
+        """Redirects to the page of the annotator whose name was entered."""
         try:
             person = annotator_name(request.query_params.get("name", ""))
         except UsageError as error:
@@ -52,7 +52,7 @@ class LabelingPage:
         return RedirectResponse(f"/label/{quote(person, safe='')}", 303)
 
     def label(self, request: Request) -> Response:
-        """Shows the page of one person with their next item."""
+        """Shows the page of one annotator with their next item."""
         try:
             person = annotator_name(request.path_params["person"])
         except UsageError as error:
@@ -68,7 +68,9 @@ class LabelingPage:
         """Returns the previous or next item as an HTML fragment."""
         person = annotator_name(request.path_params["person"])
         step = -1 if request.query_params.get("step") == "back" else 1
-        return self._fragment(person, self.session.beside(person, request.query_params.get("from", ""), step=step))
+        return self._fragment(
+            person, self.session.adjacent_item(person, request.query_params.get("from", ""), step=step)
+        )
 
     async def save(self, request: Request) -> Response:
         """Lands the label and returns the next item."""
@@ -112,7 +114,7 @@ class LabelingPage:
 
 
 def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> Guard:
-    """Returns the web application of a session; `hosts` are the accepted Host headers."""
+    """Returns the web application of a session; `hosts` lists the accepted host names."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
     page = LabelingPage(session, environment)
     routes = [
@@ -131,7 +133,7 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> G
 
 
 def _error_response(status: int) -> Callable[[Request, Exception], Response]:
-    """Returns a handler that sends an error as JSON; a transient one as 503, so that the page retries."""
+    """Returns a handler that sends errors as JSON; a transient error has status 503, so that the page retries."""
 
     def respond(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the signature is Starlette's
         code = 503 if isinstance(error, ServiceUnreachable) else status
@@ -141,7 +143,7 @@ def _error_response(status: int) -> Callable[[Request, Exception], Response]:
 
 
 def _parse_label(body: bytes) -> dict[str, Any]:
-    """Returns the label in a request of the page.
+    """Returns the label in a request body sent by the page.
 
     Raises:
         ValueError: a field is missing or has the wrong type.

@@ -1,4 +1,4 @@
-"""Renders an item for the page: every value as plain text with a heading; the templates escape it."""
+"""Prepares an item for the templates of the page: each value becomes a heading and plain text; templates escape it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LONG_CHARACTERS, LONG_LINES, SHORT_CHARACTERS = 600, 10, 32
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """One value with its name; a long one scrolls, `is_code` preserves whitespace."""
+    """A named value as text; `is_code` means that whitespace is preserved."""
 
     name: str
     text: str
@@ -26,7 +26,7 @@ class TextBlock:
 
     @property
     def is_long(self) -> bool:
-        """True if the text is too long to show in full."""
+        """True if the text is too long to show in full, so that it scrolls."""
         return len(self.text) > LONG_CHARACTERS or self.text.count("\n") > LONG_LINES
 
     @property
@@ -37,7 +37,7 @@ class TextBlock:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One level of the question with its key; `is_given` marks the person's current label."""
+    """One level of the question with its keyboard key; `is_given` is True for the person's current label."""
 
     key: str
     label: str
@@ -47,14 +47,14 @@ class Choice:
 
 
 def blocks(value: Any) -> list[TextBlock]:
-    """Returns the fields of an object as blocks, and any other value as one block."""
+    """Returns one block for each field of an object, or a single block for any other value."""
     if isinstance(value, Mapping):
         return [_block(str(name), item) for name, item in value.items()]
     return [_block("", value)] if value is not None else []
 
 
 def choices(item: LabelingItem) -> list[Choice]:
-    """Returns the levels with their keys, and `cannot_tell` last."""
+    """Returns the levels with their keys, followed by `cannot_tell`."""
     keys, unsure_key = level_keys([level.label for level in item.question.levels])
     given = item.given.label if item.given else None
     found = [
@@ -66,7 +66,7 @@ def choices(item: LabelingItem) -> list[Choice]:
 
 
 def level_keys(labels: Sequence[str]) -> tuple[list[str], str]:
-    """Returns the key of each level, its own digit if levels are numbers (0 for 10), and the key of `cannot_tell`."""
+    """Returns the key of each level and the key of `cannot_tell`; numeric levels use their last digit (0 for 10)."""
     own = [label[-1] for label in labels]
     if all(label.isdecimal() for label in labels) and len(set(own)) == len(own):
         return own, "x" if "0" in own else "0"
@@ -74,7 +74,7 @@ def level_keys(labels: Sequence[str]) -> tuple[list[str], str]:
 
 
 def reflowed(text: str) -> str:
-    """Returns the text with one line per paragraph or list item, independent of how its file was wrapped."""
+    """Returns the text with one line per paragraph or list item, regardless of the line breaks in its file."""
     return WRAPPED.sub(" ", text)
 
 

@@ -18,10 +18,10 @@ BACKLOG = 128
 def serve(
     session: LabelingSession, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]
 ) -> None:
-    """Serves the page until the process is interrupted; `ready` gets its address.
+    """Serves the page until the process is interrupted; `ready` is called with the page's address.
 
     Raises:
-        UsageError: the port is in use, or the host is not an address of this machine.
+        UsageError: the port is in use, or `host` is not an address of this machine.
     """
     import uvicorn
 
@@ -51,18 +51,18 @@ def _bound(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        listening.listen(BACKLOG)  # a connection before the server has started waits instead of being refused
+        listening.listen(BACKLOG)  # so that connections wait, instead of being refused, until the server has started
     except OSError as error:
         listening.close()
         raise UsageError(
-            f"The labeling page cannot listen on {host}:{port} ({error.strerror}): expected a free port",
-            next_step="choose another with --port.",
+            f"The labeling page cannot listen on {host}:{port}: {error.strerror}",
+            next_step="choose a free port with --port, or 0 for any.",
         ) from error
     return listening
 
 
 def _addresses(host: str) -> tuple[str, ...]:
-    """Returns the machine's addresses if `host` means all of them."""
+    """Returns all addresses of the machine if `host` is a wildcard address, otherwise none."""
     if host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         return ()
     try:

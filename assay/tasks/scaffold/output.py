@@ -1,4 +1,4 @@
-"""The answer: the model is made to keep this schema, and its answer is checked against it."""
+"""The output schema: it is sent with each request, and each response is validated against it."""
 
 from typing import Literal
 

@@ -1,1 +1,1 @@
-"""Validates a task folder; each issue is reported with file and line."""
+"""Validates the blocks of a task folder that refer to one another: gate, judges, routes."""

@@ -1,4 +1,4 @@
-"""Validates the scorers, slices and rules that a gate names, and builds the default gate of a task without one."""
+"""Validates that the scorers, slices and rules of a gate exist, and builds the default gate."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:
-    """Returns the task's gate; by default a rule per metric of its thresholds and SLA, and one against regressions."""
+    """Returns the task's gate; by default, one rule for each threshold, one for the SLA and one against regressions."""
     if spec.gate is not None:
         return spec.gate
     rules: list[AnyRule] = [NoRegressionRule(name="no_regression", type="no_regression", margin=DEFAULT_MARGIN)]
@@ -44,12 +44,12 @@ def gate_of(spec: TaskSpec) -> GateSpec:
 
 
 def preferred_by(judge: str) -> str:
-    """Returns the name of the metric for how often a judge prefers each of two variants, shown both predictions."""
+    """Returns the name of the metric for how often a judge prefers a variant when it sees both predictions."""
     return f"preferred_by_{judge}"
 
 
 def gate_issues(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateIssue]:
-    """Yields every issue in the rules and waivers, by its path within the block."""
+    """Yields every issue in the rules and waivers, with its path in the block `gate`."""
     if spec.gate is None:
         return
     gate_cases = [case for case in cases if case.split == GoldenSplit.GATE]
@@ -70,19 +70,20 @@ def _rule_issues(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]
         if isinstance(rule, NoRegressionRule):
             known += [preferred_by(judge.name) for judge in spec.judges]
         if rule.metric not in known:
-            yield "metric", f"one of {', '.join(known) or 'nothing: the task declares no scorer'}", shown(rule.metric)
+            expected = f"one of {', '.join(known)}" if known else "a scorer, but the task declares none"
+            yield "metric", expected, shown(rule.metric)
     if isinstance(rule, CostRule) and not spec.correct:
-        yield "type", "a task that defines a correct prediction; add `correct`", "a rule on correct predictions"
+        yield "type", "`correct` in task.yml, which defines a correct prediction", "a cost rule without it"
     if isinstance(rule, LatencyRule) and spec.sla is None:
-        yield "type", "`sla` in task.yml, which sets the maximum latency", "a rule on latency without it"
+        yield "type", "`sla` in task.yml, which sets the maximum latency", "a latency rule without it"
     if isinstance(rule, CalibrationRule) and rule.judge not in [judge.name for judge in spec.judges]:
         judges = ", ".join(judge.name for judge in spec.judges) or "none declared"
         yield "judge", f"a judge of the task ({judges})", shown(rule.judge)
 
 
 def _slice_issues(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
-    """Yields slices that no case of the gate split has: their rule would silently not count toward the decision."""
-    near = ", ".join(sorted(known)) or "none has one"
+    """Yields slices without cases in the gate split: their rules would silently not count toward the decision."""
+    near = ", ".join(sorted(known)) or "no case has a slice"
     if isinstance(rule, GoldenCasesRule):
         for name in rule.covering:
             if name not in known:

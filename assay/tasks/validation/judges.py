@@ -1,4 +1,4 @@
-"""Validates the rubrics, providers, fields and levels that judges name."""
+"""Validates that the rubrics, providers, fields and levels to which judges refer exist."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, r
 from assay.tasks.spec import TaskSpec
 
 JudgeIssue = tuple[list[str | int], str, str]
-"""Path within the spec, expected, found."""
+"""Path in `task.yml`, expected, found."""
 
 
 def read_rubrics(
     spec: TaskSpec, folder: Path, *, shown_as: Callable[[str], str], issues: list[ValidationIssue]
 ) -> dict[str, Rubric]:
-    """Returns the rubric of each judge by the judge's name, and appends errors of its file to `issues`."""
+    """Returns rubrics by judge name, and appends errors in their files to `issues`."""
     rubrics: dict[str, Rubric] = {}
     for judge in spec.judges:
         if rubric_missing(judge.rubric, folder):
-            continue  # reported by `judge_issues`, at the line of task.yml
+            continue  # `judge_issues` reports it with its line of task.yml
         rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, issues=issues)
         if rubric is not None:
             rubrics[judge.name] = rubric
@@ -39,7 +39,7 @@ def judge_issues(
     folder: Path,
     providers: Collection[str],
 ) -> Iterator[JudgeIssue]:
-    """Yields every issue in `judges`; output fields are validated where the model is known."""
+    """Yields every issue in `judges`; output fields are validated if the output model could be loaded."""
     for index, judge in enumerate(spec.judges):
         place: list[str | int] = ["judges", index]
         if rubric_missing(judge.rubric, folder):
@@ -79,13 +79,13 @@ def _field_issues(
 def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool) -> Iterator[JudgeIssue]:
     for need in rubric.needs:
         if not getattr(judge.sees, need):
-            yield [*place, "sees"], f"`{need}`, which rubric {judge.rubric!r} needs", "none"
+            yield [*place, "sees"], f"`sees.{need}`, which rubric {judge.rubric!r} needs", ""
     if rubric.levels is None:
         if judge.passes is not None:
-            yield [*place, "passes"], "none, because the rubric is binary", shown(judge.passes)
+            yield [*place, "passes"], "no `passes`, because the rubric is binary", shown(judge.passes)
         return
     levels = ", ".join(map(str, sorted(rubric.levels)))
     if judge.passes is None and decides:
-        yield place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge", "none"
+        yield place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge", ""
     elif judge.passes is not None and judge.passes not in rubric.levels:
         yield [*place, "passes"], f"a level of the rubric ({levels})", shown(judge.passes)

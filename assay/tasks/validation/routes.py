@@ -1,4 +1,4 @@
-"""Validates the fields, checks and outputs that the rules of routes name."""
+"""Validates that the fields, checks and outputs to which routes refer exist."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from assay.tasks.output_model import value_issue
 from assay.tasks.spec import LOGPROB, RouteSpec, TaskSpec
 
 RouteIssue = tuple[list[str | int], str, str]
-"""Path within the spec, expected, found."""
+"""Path in `task.yml`, expected, found."""
 
 NOT_WITH_A_PREDICTION = frozenset({"logprobs", "max_completion_tokens", "tools", "audio"})
 NEED_LABELS = frozenset({"exact_match"})
-"""Types of checks that need an expected value, which is not available while a request is in progress."""
+"""Check types that need an expected value, which a route does not have when it decides whether to escalate."""
 
 
 def route_issues(spec: TaskSpec, model: type[BaseModel] | None) -> Iterator[RouteIssue]:
-    """Yields every issue in `when` and `escalate`; output fields are validated where the model is known."""
+    """Yields every issue in `when` and `escalate`; output fields are validated if the output model could be loaded."""
     if all(route.when for route in spec.routes):
-        yield ["routes"], "a route without `when`, so that every record has a route", "conditions on all of them"
+        yield ["routes"], "at least one route without `when`, so that every record has a route", "`when` on every route"
     for index, route in enumerate(spec.routes):
         place: list[str | int] = ["routes", index]
         for name in route.when.keys() - spec.input.fields.keys():
@@ -38,17 +38,17 @@ def _check_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> I
     expected = f"a check of the task that needs no expected value ({', '.join(usable) or 'none declared'})"
     for position, name in enumerate(route.escalate.checks):
         if name not in usable:
-            found = f"{name!r}, which needs one" if name in types else shown(name)
+            found = f"{name!r}, which needs an expected value" if name in types else shown(name)
             yield [*place, "escalate", "checks", position], expected, found
 
 
 def _prediction_issues(spec: TaskSpec, route: RouteSpec, place: list[str | int]) -> Iterator[RouteIssue]:
-    """Yields parameters that providers reject with a predicted output, by the API reference of `prediction`."""
+    """Yields parameters that providers reject in combination with `prediction`, according to its API reference."""
     if spec.prompts.prediction is None or not route.predicted_output:
         return
     used = {*spec.parameters, *(["logprobs"] if route.needs_logprobs else [])}
     if taken := sorted(used & NOT_WITH_A_PREDICTION):
-        wanted = f"false, because providers reject prompts.prediction beside {', '.join(taken)}"
+        wanted = f"`predicted_output: false`, because providers reject `prompts.prediction` with {', '.join(taken)}"
         yield [*place, "predicted_output"], wanted, "true (the default)"
 
 
@@ -61,4 +61,4 @@ def _confidence_issues(route: RouteSpec, place: list[str | int], model: type[Bas
         fields = ", ".join(model.model_fields)
         yield path, f"{LOGPROB} or a field of {model.__name__} ({fields})", shown(rule.source)
     elif value_issue(model, rule.source, 0.5):
-        yield path, f"a field of {model.__name__} that holds a number from 0 to 1", shown(rule.source)
+        yield path, f"a field of {model.__name__} whose value is a number from 0 to 1", shown(rule.source)

@@ -1,1 +1,1 @@
-"""`assay cache`: the threshold of the semantic cache, and why a request hits or misses."""
+"""`assay cache`: chooses the threshold of the semantic cache, and explains cache hits and misses."""

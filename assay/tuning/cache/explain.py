@@ -1,6 +1,6 @@
-"""Explains why the request of a record would hit or miss the exact cache now.
+"""Explains why the request for a record would hit or miss the exact cache if it were sent now.
 
-The request is rendered as in a run, from the record's latest landed input, and compared with the last cached one.
+The request is rendered from the record's latest landed input, as in a run, and compared with the last cached request.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class CacheVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteExplanation:
-    """The lookup result of one route; `reason` is a sentence.
+    """The lookup result of one route, with its reason as a sentence.
 
-    `changed` names the parts of the key that differ from the record's latest cached response; `changed_before` those in
-    which that response differed from the one before it, which is why it was paid for.
+    `changed` lists the parts of the key in which the request differs from the record's latest cached request.
+    `changed_before` lists those in which that request differed from its predecessor, so that it was a paid call.
     """
 
     route: str
@@ -53,22 +53,22 @@ class RouteExplanation:
 def explain(
     context: StageContext, task: Task, record_id: str, *, epoch: int, warn: Callable[[str], None]
 ) -> list[RouteExplanation]:
-    """Returns one explanation per route of the task.
+    """Returns one explanation for each route of the task.
 
     Raises:
-        UsageError: the task has no exact cache, or no run has landed the record.
+        UsageError: the task has no exact cache, its records are turns of conversations, or the record was never landed.
     """
     spec = task.spec.cache.exact
     if task.spec.input.conversation is not None:
         raise UsageError(
-            f"The records of task '{task.name}' are turns of conversations: expected records whose request does not "
-            "depend on the predictions of a run",
-            next_step="the messages of each call are in the table contents.",
+            f"The cache of task '{task.name}' cannot be explained: its records are turns of conversations, whose requests "
+            "depend on earlier predictions of the run",
+            next_step="see the table `contents` for the messages of each call.",
         )
     if spec is None:
         raise UsageError(
-            f"tasks/{task.name}/task.yml has no cache.exact: expected e.g. `cache: {{exact: {{ttl: 7 days}}}}`; "
-            "without it nothing is cached."
+            f"tasks/{task.name}/task.yml has no `cache.exact`, so no response is cached",
+            next_step="add it, for example `cache: {exact: {ttl: 7 days}}`.",
         )
     request = _request(context.warehouse, task, record_id, epoch=epoch)
     cache = exact_cache(context.settings, task.name, spec, warn=warn)
@@ -91,7 +91,7 @@ async def _explained(context: StageContext, task: Task, request: Request, cache:
 
 
 async def explain_route(cache: ExactCache, request: Request, body: bytes, *, route: str, lane: str) -> RouteExplanation:
-    """Returns the lookup result of this request body, with its reason."""
+    """Returns the lookup result for this request body, with its reason."""
     found = await cache.find(request, body, lane=lane)
     trace = await cache.trace(request, lane)
     before = tuple(sorted(trace.before or ())) if trace is not None else ()
@@ -121,15 +121,17 @@ async def explain_route(cache: ExactCache, request: Request, body: bytes, *, rou
 
 def _why_missed(trace: Trace | None, changed: tuple[str, ...], *, model: str | None) -> str:
     if trace is None:
-        return "no response of this record is cached: none was stored, it expired long ago, or it used another record's response"
+        return "no response for this record is cached: none was stored, it expired long ago, or the response of another record was reused"
     stored = f"the response of {datetime.fromtimestamp(trace.stored_at, UTC):%Y-%m-%d %H:%M} UTC"
     if changed:
-        return f"since {stored} these parts of the request changed: {', '.join(changed)}"
+        return f"these parts of the request have changed since {stored}: {', '.join(changed)}"
     if trace.has_expired:
         return f"{stored} expired at {datetime.fromtimestamp(trace.expires_at, UTC):%Y-%m-%d %H:%M} UTC"
     if trace.response_model != model:
-        return f"the response came from {trace.response_model}; the same model name is now served by {model}"
-    return f"{stored} is gone: its TTL was shortened, it was erased, or the cache file was recreated"
+        return (
+            f"the response came from {trace.response_model}, but the provider now serves this model name with {model}"
+        )
+    return f"{stored} is no longer stored: its TTL was shortened, it was erased, or the cache file was recreated"
 
 
 def _differing(trace: Trace, parts: dict[str, str]) -> Iterator[str]:
@@ -143,9 +145,8 @@ def _request(warehouse: Warehouse, task: Task, record_id: str, *, epoch: int) ->
     row = next(iter(warehouse.stream(LATEST_RECORD.sql, parameters)), None)
     if row is None:
         raise UsageError(
-            f"No record '{record_id}' of task '{task.name}' in {warehouse.landing}.records: expected the id of a "
-            "record of an earlier run",
-            next_step="check the id.",
+            f"Record '{record_id}' of task '{task.name}' is not in {warehouse.landing}.records",
+            next_step="check the id; it must be that of a record from an earlier run.",
         )
     fields: dict[str, Any] = row["input"] if isinstance(row["input"], dict) else orjson.loads(row["input"])
     key = request_key(

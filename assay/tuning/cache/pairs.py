@@ -1,4 +1,4 @@
-"""Reads labeled pairs of questions; the label states whether one answer is right for both."""
+"""Reads labeled pairs of questions; the label states whether the same answer is correct for both."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ NO = frozenset({"0", "false", "no"})
 
 @dataclass(frozen=True, slots=True)
 class QuestionPair:
-    """A new question `a` and a cached one `b`, by the task's fields; `same` if the answer to `b` is right for `a`.
+    """A new question `a` and a cached question `b`, each as a mapping from input field to text.
 
-    `answer` identifies the answer to `b`, e.g. by its label; None if the file does not have it.
+    `same` is True if the answer to `b` is also correct for `a`. `answer` identifies the answer to `b`, for example by
+    its label; None if the file does not contain it.
     """
 
     a: dict[str, str]
@@ -34,11 +35,11 @@ class QuestionPair:
 def read_pairs(file: str, *, root: Path, fields: tuple[str, ...]) -> list[QuestionPair]:
     """Returns every pair of the file.
 
-    Columns are `same`, optionally `answer`, and `a.FIELD` and `b.FIELD` for each field of the task, or `a` and `b` if it
-    has one field; in JSON lines `a` and `b` can be objects.
+    The columns are `same`, `answer` (optional), and `a.FIELD` and `b.FIELD` for each input field of the task. A task with
+    one input field can use `a` and `b` instead; in JSON Lines, `a` and `b` can be objects.
 
     Raises:
-        UsageError: the file cannot be read, or a row lacks a side or a label; the message names the row.
+        UsageError: the file cannot be read, or a row lacks a question or a label; the message names the row.
     """
     source = open_source(file, root=root, query=None, data_date=datetime.now(UTC).date())
     return list(_pairs(source.rows(), file, fields))
@@ -48,7 +49,7 @@ def _pairs(rows: Any, file: str, fields: tuple[str, ...]) -> Iterator[QuestionPa
     for row in rows:
         where = f"{file}, row {row.position + 1}"
         if row.reason is not None or row.cells is None:
-            raise UsageError(f"{where}: {row.explanation or row.reason}", next_step="correct the row.")
+            raise UsageError(f"{where}: {row.explanation or row.reason}", next_step="correct or remove the row.")
         a, b = (_side(row.cells, side, fields, where=where) for side in SIDES)
         answer = row.cells.get(ANSWER)
         yield QuestionPair(a, b, _label(row.cells, where=where), None if answer is None else as_text(answer) or None)
@@ -66,7 +67,8 @@ def _side(cells: Mapping[str, object], side: str, fields: tuple[str, ...], *, wh
         names = " and ".join(f"`{side}.{name}`" for name in missing)
         short = f" (or `{side}`)" if len(fields) == 1 else ""
         raise UsageError(
-            f"{where}: no {names}{short}: expected both questions of the pair; found columns {', '.join(cells)}."
+            f"{where} has no value for {names}{short}; its columns are {', '.join(cells)}",
+            next_step="add it, because each row needs both questions of the pair.",
         )
     return {name: as_text(value) for name, value in found.items()}
 
@@ -75,6 +77,7 @@ def _label(cells: Mapping[str, object], *, where: str) -> bool:
     text = as_text(cells.get(LABEL)).strip().lower()
     if text not in YES | NO:
         raise UsageError(
-            f"{where}: `{LABEL}` is {text!r}: expected 1 or 0 (true/false, yes/no)", next_step="label the pair."
+            f"{where}: expected `{LABEL}` to be 1 or 0 (or true/false, yes/no), found {text!r}",
+            next_step="label the pair.",
         )
     return text in YES

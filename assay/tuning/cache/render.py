@@ -1,4 +1,4 @@
-"""Renders a tuning of the semantic cache as a table and as a block for `task.yml`."""
+"""Renders the tuned semantic cache as a table and as a block for `task.yml`."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from assay.tuning.cache.tune import Tuning
 
 VERDICTS = {
     ThresholdStatus.OK: "qualifies",
-    ThresholdStatus.TOO_FEW: "none qualifies yet: too few questions",
-    ThresholdStatus.TOO_MANY_FALSE: "none qualifies: too many hits are false under every rule",
+    ThresholdStatus.TOO_FEW: "no rule qualifies yet: too few questions",
+    ThresholdStatus.TOO_MANY_FALSE: "no rule qualifies: too many hits are false under every rule",
 }
 
 
 def rows(tuning: Tuning) -> list[tuple[str, str]]:
-    """Returns the tuning as a table of names and values."""
+    """Returns the table rows: name and value of each result."""
     choice = tuning.choice
     facts = [
         ("goal", f"at most {MAX_FALSE_HIT_SHARE:.1%} false hits, with {1 - ERROR:.0%} confidence"),
         ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats omitted"),
-        ("questions", f"{tuning.questions:,}, each with its neighbors; half to choose on, half held out"),
+        ("questions", f"{tuning.questions:,}, each with its neighbors; one half to choose the rule, one half held out"),
         ("verdict", VERDICTS[choice.status]),
         ("rule" if choice.rule is not None else "most promising rule", _rule(choice.looked_at)),
-        ("chosen on", _counts(choice.chosen)),
-        ("held out", _counts(choice.held_out)),
+        ("first half", _counts(choice.chosen)),
+        ("held-out half", _counts(choice.held_out)),
     ]
     if choice.rule is None:
         return [*facts, ("needed", _advice(tuning))]
@@ -40,14 +40,14 @@ def rows(tuning: Tuning) -> list[tuple[str, str]]:
 
 
 def task_yml(spec: SemanticCacheSpec, rule: ThresholdRule) -> str:
-    """Returns the block for `task.yml`."""
+    """Returns the `cache` block for `task.yml`."""
     stated = spec.model_dump(exclude_defaults=True, mode="json")
     block = {"cache": {"semantic": {**stated, **_stated(rule)}}}
     return yaml.safe_dump(block, sort_keys=False)
 
 
 def _rule(rule: ThresholdRule) -> str:
-    margin = f", and {rule.margin:.4f} more than that of the nearest other answer" if rule.margin else ""
+    margin = f", and {rule.margin:.4f} above the nearest question with a different answer" if rule.margin else ""
     return f"similarity of at least {rule.threshold:.4f}{margin}"
 
 
@@ -57,18 +57,18 @@ def _stated(rule: ThresholdRule) -> dict[str, float]:
 
 def _counts(counts: HitCounts) -> str:
     if not counts.hits:
-        return f"no hit in {counts.questions:,} questions"
+        return f"no hits in {counts.questions:,} questions"
     return (
-        f"{counts.hits:,} hits in {counts.questions:,} questions, {counts.false_hits:,} false: "
-        f"{counts.precision:.2%} right, false-hit rate at most {counts.most_false:.2%}"
+        f"hits: {counts.hits:,} of {counts.questions:,} questions; false hits: {counts.false_hits:,}; "
+        f"precision {counts.precision:.2%}, false-hit rate at most {counts.most_false:.2%}"
     )
 
 
 def _advice(tuning: Tuning) -> str:
     needed = tuning.choice.questions_needed
     if needed is None:
-        return "another embedding model: more questions like these would not be enough"
-    return f"about {needed:,} different questions, if hits and false hits stay as frequent as here"
+        return "a different embedding model: more questions like these would not be enough"
+    return f"about {needed:,} distinct questions, if the rates of hits and false hits stay the same"
 
 
 def _saving(tuning: Tuning) -> str:
@@ -78,7 +78,8 @@ def _saving(tuning: Tuning) -> str:
         return f"unknown: the embeddings have no price; a call costs {_usd(tuning.answer_usd)} on average"
     saving = tuning.saving_usd_per_1000 or Decimal(0)
     cost = 1000 * tuning.answer_usd
-    return f"{_usd(saving)} of {_usd(cost)} per 1,000 questions, embeddings of {_usd(1000 * tuning.embedding_usd)} paid"
+    embeddings = _usd(1000 * tuning.embedding_usd)
+    return f"{_usd(saving)} of {_usd(cost)} per 1,000 questions, after the cost of embeddings ({embeddings})"
 
 
 def _usd(amount: Decimal) -> str:

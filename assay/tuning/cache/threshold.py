@@ -1,12 +1,12 @@
 """Chooses the threshold of the semantic cache from questions with labeled neighbors.
 
-A rule requires a minimum similarity of the nearest neighbor, and optionally a margin over the nearest neighbor with
-another answer; otherwise the model is called. A hit is false if the cached answer is not right for the question.
+A rule requires a minimum similarity of the nearest neighbor, and optionally a margin over the nearest neighbor with a
+different answer; if it is not met, the model is called. A hit is false if the cached answer is wrong for the question.
 
-The questions are split in halves. The first half orders the rules that look good enough; on the held-out half they are
-tested in that order until one fails (fixed-sequence testing, so that each test has the full level: Angelopoulos et al.,
-"Learn then Test", 2021). A rule passes if the exact one-sided upper bound (Clopper and Pearson, Biometrika 1934) of its
-false-hit rate is at most `most_false`.
+The questions are split into two halves. The first half selects and orders promising rules; on the held-out half they
+are tested in that order until one fails (fixed-sequence testing, so that each test has the full level: Angelopoulos et
+al., "Learn then Test", 2021). A rule passes if the exact one-sided upper bound (Clopper and Pearson, Biometrika 1934) of
+its false-hit rate is at most `most_false`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ DIGITS = 4
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A cached question: its cosine similarity, and whether its answer is also right for the new question.
+    """A cached question: its cosine similarity to the new question, and whether its answer is correct for that one too.
 
-    `answer` identifies its answer; None if only `same` is known.
+    `answer` identifies the answer; None if only `same` is known.
     """
 
     similarity: float
@@ -36,9 +36,9 @@ class Neighbor:
     answer: str | None = None
 
     def differs(self, other: Neighbor) -> bool:
-        """True if the two have different answers.
+        """True if the two neighbors have different answers.
 
-        Without known answers, two wrong ones count as equal, so that a hit is counted as false rather than omitted.
+        If the answers are unknown, two wrong ones count as equal, so that a hit is counted as false instead of omitted.
         """
         if self.answer is None or other.answer is None:
             return self.same != other.same
@@ -51,7 +51,10 @@ CachedQuestion = tuple[Neighbor, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class ThresholdRule:
-    """A hit requires a similarity of at least `threshold`, and `margin` more than the nearest neighbor with another answer."""
+    """A hit requires a similarity of at least `threshold`, which exceeds that of the next answer by at least `margin`.
+
+    The next answer is that of the nearest neighbor with a different answer.
+    """
 
     margin: float
     threshold: float
@@ -63,9 +66,9 @@ class ThresholdRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitCounts:
-    """Counts of a rule on one half: of `questions`, `hits` hit the cache, `false_hits` of them with a wrong answer.
+    """Counts of one rule on one half: questions, hits, and hits with a wrong answer.
 
-    `most_false` is the upper bound of the false-hit rate at the level of the test, 1 without hits.
+    `most_false` is the upper bound of the false-hit rate at the level of the test; 1 without hits.
     """
 
     questions: int
@@ -80,14 +83,14 @@ class HitCounts:
 
     @property
     def precision(self) -> float | None:
-        """Share of hits with a right answer; None without hits."""
+        """Share of hits with a correct answer; None without hits."""
         return 1 - self.false_hits / self.hits if self.hits else None
 
 
 class ThresholdStatus(StrEnum):
     """Whether a rule qualifies.
 
-    `too_few`: more questions may be enough. `too_many_false`: no number of questions like these would be enough.
+    `too_few`: a rule may qualify with more questions. `too_many_false`: no rule would, however large the number.
     """
 
     OK = "ok"
@@ -100,11 +103,11 @@ EXIT_CODES = {ThresholdStatus.OK: 0, ThresholdStatus.TOO_MANY_FALSE: 1, Threshol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdChoice:
-    """The rule with the most hits that qualifies on the held-out half, or the reason that there is none.
+    """The most lenient rule that qualifies on the held-out half, or the reason why none does.
 
-    `questions_needed` is the total that would be enough at the observed rates, set if there are too few. `rule` is None
-    if none qualifies; `looked_at` is the rule or else the most promising one, with its counts on the first half
-    (`chosen`) and on the held-out half.
+    `rule` is None if no rule qualifies. `looked_at` is `rule` or, without one, the most promising rule; `chosen` and
+    `held_out` are its counts on the two halves. `questions_needed` is the total number of questions that would be enough
+    at the observed rates, set if there are too few.
     """
 
     status: ThresholdStatus
@@ -122,15 +125,15 @@ def choose_threshold(
     most_false: float = MAX_FALSE_HIT_SHARE,
     delta: float = ERROR,
 ) -> ThresholdChoice:
-    """Returns the choice; with probability 1 - `delta` the false-hit rate of its rule is at most `most_false`.
+    """Returns the choice; with probability 1 - `delta`, the false-hit rate of its rule is at most `most_false`.
 
-    This holds for new questions drawn like these, and a cache filled like theirs.
+    This holds for new questions from the same distribution, and for a cache filled in the same way.
 
     Raises:
         ValueError: there are fewer than two questions, or a similarity is not a number.
     """
     if len(questions) < 2 or any(math.isnan(near.similarity) for question in questions for near in question):
-        raise ValueError(f"{len(questions)} questions: expected at least two, and similarities that are numbers")
+        raise ValueError(f"expected at least two questions and no similarity that is NaN; {len(questions)} questions")
     shuffled = list(questions)
     rng.shuffle(shuffled)
     first, second = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
@@ -156,7 +159,7 @@ def choose_threshold(
 
 
 def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta: float = ERROR) -> HitCounts:
-    """Returns the counts of the rule on these questions."""
+    """Returns the counts of the rule on the questions."""
     hits = [question for question in questions if rule.hits(question)]
     false_hits = sum(not question[0].same for question in hits)
     return HitCounts(
@@ -168,9 +171,9 @@ def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta
 
 
 def lead(question: CachedQuestion) -> float:
-    """Returns the lead of the nearest neighbor: its similarity minus that of the first neighbor with another answer.
+    """Returns the similarity of the nearest neighbor minus that of the nearest neighbor with a different answer.
 
-    Without another answer, the last known neighbor is used.
+    If all neighbors have the same answer, the last one is subtracted.
     """
     nearest = question[0]
     rival = next((near for near in question if near.differs(nearest)), question[-1])
@@ -183,7 +186,7 @@ def upper_bound(events: int, trials: int, *, delta: float) -> float:
 
 
 def hits_needed(rate: float, *, most_false: float, delta: float) -> int | None:
-    """Returns the minimum number of hits whose bound is at most `most_false` at this false-hit rate; None if none is."""
+    """Returns how many hits it takes for the bound to be at most `most_false` at this false-hit rate; None if none do."""
     if rate >= most_false:
         return None
 
@@ -191,23 +194,23 @@ def hits_needed(rate: float, *, most_false: float, delta: float) -> int | None:
         """Returns the minimum number of hits whose bound qualifies with `false_hits` false ones."""
         return _first(lambda hits: hits > false_hits and upper_bound(false_hits, hits, delta=delta) <= most_false)
 
-    # Each additional false hit needs more hits, but fewer than the one before it.
+    # Each additional false hit requires additional hits, but fewer than the previous false hit.
     false_hits = _first(lambda count: (hits := enough(count)) is None or rate * hits <= count)
     return None if false_hits is None else enough(false_hits)
 
 
 def questions_needed(chosen: HitCounts, held_out: HitCounts, *, most_false: float, delta: float) -> int | None:
-    """Returns the number of questions for both halves at the observed rates; None if no number would be enough."""
+    """Returns the total number of questions needed at the observed rates; None if no number would be enough."""
     hits, questions = chosen.hits + held_out.hits, chosen.questions + held_out.questions
     if not hits:
         return None
     wanted = hits_needed((chosen.false_hits + held_out.false_hits) / hits, most_false=most_false, delta=delta)
-    # At least one more than there are, because these were not enough.
+    # At least one more than the present number, which was not enough.
     return None if wanted is None else max(questions + 1, math.ceil(2 * wanted * questions / hits))
 
 
 def _first(holds: Callable[[int], bool]) -> int | None:
-    """Returns the smallest integer from 0 for which the monotone condition holds; None beyond `MOST_RECORDS`."""
+    """Returns the smallest integer >= 0 that meets the monotone condition; None if it exceeds `MOST_RECORDS`."""
     last, number = -1, 0
     while not holds(number):
         last, number = number, max(1, 2 * number)
@@ -220,10 +223,10 @@ def _first(holds: Callable[[int], bool]) -> int | None:
 
 
 def _in_order(bounds: Mapping[ThresholdRule, HitCounts], *, most_false: float) -> list[ThresholdRule]:
-    """Returns the rules of one family in the order of the tests: the safest first, then more lenient ones.
+    """Returns the rules to test on the held-out half, in test order: the safest first, then more lenient ones.
 
-    A family varies either the threshold or the margin; the one whose qualifying rule has the most hits is taken. If no
-    rule qualifies on this half, the most promising one is tested alone.
+    They vary either the threshold or the margin, depending on which qualifying rule has the most hits. If no rule
+    qualifies on the first half, only the most promising one is returned.
     """
     holding = {rule: counts for rule, counts in bounds.items() if counts.most_false <= most_false}
     if not holding:
@@ -239,7 +242,7 @@ def _most_promising(bounds: Mapping[ThresholdRule, HitCounts]) -> ThresholdRule:
 
 
 def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
-    """Returns candidate rules that vary the threshold, and others that vary the margin above a minimum similarity."""
+    """Returns candidate rules: some vary the threshold, others vary the margin at a fixed minimum similarity."""
     known = [question for question in questions if question]
     similarities = sorted((question[0].similarity for question in known), reverse=True)
     thresholds = _spread(similarities) or [1.0]
@@ -252,7 +255,7 @@ def _rules(questions: Sequence[CachedQuestion]) -> list[ThresholdRule]:
 
 
 def _spread(ranked: Sequence[float]) -> list[float]:
-    """Returns positive values at evenly spaced ranks, the last included, ascending and rounded down to `DIGITS` digits."""
+    """Returns positive values at evenly spaced ranks, including the last, rounded down to `DIGITS` digits, ascending."""
     step, scale = max(1, len(ranked) // CANDIDATES), 10**DIGITS
     values = [*ranked[step - 1 :: step], *ranked[-1:]]
     return sorted({floored for value in values if (floored := math.floor(value * scale) / scale) > 0})

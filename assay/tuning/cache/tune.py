@@ -1,4 +1,4 @@
-"""Tunes the semantic cache of a task on labeled pairs: masks and embeds them as in a run, then chooses the threshold."""
+"""Tunes the semantic cache of a task: masks and embeds labeled pairs as in a run, then chooses the threshold."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from assay.inference.caches.embeddings import Vector
 
 SEED = 1
-"""A fixed seed, because halves that can be redrawn until a rule qualifies would invalidate the test."""
+"""The seed is fixed, because redrawing the halves until a rule qualifies would invalidate the test."""
 MIN_QUESTIONS = 2
 TEXTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """The result of a tuning; of `pairs` in the file, `identical` are exact repeats.
+    """The result of tuning; `identical` of the `pairs` in the file are exact repeats.
 
-    `answer_usd` is the mean cost of the task's calls, `embedding_usd` the cost of one question's embedding; None without
-    a price or a call.
+    `answer_usd` is the mean cost of a call of the task, None without a priced call; `embedding_usd` is the cost of
+    embedding one question, None without a price.
     """
 
     pairs: int
@@ -50,12 +50,12 @@ class Tuning:
 
     @property
     def questions(self) -> int:
-        """Number of questions in both halves."""
+        """Total number of questions in both halves."""
         return self.choice.chosen.questions + self.choice.held_out.questions
 
     @property
     def saving_usd_per_1000(self) -> Decimal | None:
-        """Saving on a thousand questions like these: cost of the avoided calls minus embeddings; None if unknown."""
+        """Saving on 1,000 questions like these: cost of avoided calls minus cost of embeddings; None if unknown."""
         if self.choice.rule is None or self.answer_usd is None or self.embedding_usd is None:
             return None
         hits = Decimal(str(self.choice.held_out.hit_rate))
@@ -63,27 +63,27 @@ class Tuning:
 
 
 def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tuning:
-    """Returns the threshold that the pairs support, or the reason that there is none.
+    """Returns the threshold that the labeled pairs support, or the reason why no threshold qualifies.
 
     Raises:
-        UsageError: the task declares no embeddings, or there are too few different questions.
+        UsageError: the task has no `cache.semantic`, or there are too few distinct questions.
         ServiceUnreachable: the endpoint returned no embeddings.
     """
     spec = task.spec.cache.semantic
     if spec is None:
         raise UsageError(
-            f"tasks/{task.name}/task.yml has no cache.semantic: expected the provider and model of its embeddings, e.g. "
-            "`cache: {semantic: {provider: openai, model: text-embedding-3-small}}`",
-            next_step="add it, without a threshold.",
+            f"tasks/{task.name}/task.yml has no `cache.semantic`, which sets the provider and model of the embeddings",
+            next_step="add it without a threshold, for example "
+            "`cache: {semantic: {provider: openai, model: text-embedding-3-small}}`.",
         )
     calls: list[EmbeddingCall] = []
     task_embedder = embedder(context, spec, note=calls.append)
     measured, identical = asyncio.run(_measured(task, pairs, task_embedder))
     if len(measured) < MIN_QUESTIONS:
         raise UsageError(
-            f"{len(measured)} different questions in {len(pairs)} pairs ({identical} exact repeats): expected at least "
-            f"{MIN_QUESTIONS}, and some hundreds for a threshold",
-            next_step="label more pairs.",
+            f"Too few distinct questions: the {len(pairs)} pairs contain {len(measured)} (exact repeats: {identical}), "
+            f"expected at least {MIN_QUESTIONS}",
+            next_step="label more pairs; a threshold usually requires several hundred.",
         )
     choice = choose_threshold(measured, rng=random.Random(SEED))
     tokens = [call.input_tokens for call in calls]
@@ -102,7 +102,7 @@ def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tu
 async def _measured(
     task: Task, pairs: Sequence[QuestionPair], task_embedder: Embedder
 ) -> tuple[list[CachedQuestion], int]:
-    """Returns each different question with its neighbors among the pairs, and the number of exact repeats."""
+    """Returns each distinct question with its neighbors among the pairs, and the number of exact repeats."""
     guard = masker(task)
     masked = [(question(guard.mask(pair.a).texts), question(guard.mask(pair.b).texts), pair) for pair in pairs]
     different = [(a, b, pair) for a, b, pair in masked if a != b]
@@ -110,7 +110,8 @@ async def _measured(
         vectors = await embed_all({text for a, b, _ in different for text in (a, b)}, task_embedder)
     except EmbeddingFailed as error:
         raise ServiceUnreachable(
-            f"No embeddings for task '{task.name}': {error}", next_step="see providers.yml and `assay status`."
+            f"Computing embeddings for task '{task.name}' failed: {error}",
+            next_step="check the provider in providers.yml; for the local one, run `assay status`.",
         ) from error
     finally:
         await task_embedder.close()
@@ -118,10 +119,10 @@ async def _measured(
 
 
 async def embed_all(texts: Iterable[str], task_embedder: Embedder) -> dict[str, Vector]:
-    """Returns the vector of each text, with at most `TEXTS_AT_ONCE` requests at a time.
+    """Returns the embedding of each text, with at most `TEXTS_AT_ONCE` concurrent requests.
 
     Raises:
-        EmbeddingFailed: the endpoint returned none for a text.
+        EmbeddingFailed: the endpoint returned no embedding for a text.
     """
     ordered, vectors = sorted(texts), dict[str, "Vector"]()
     for start in range(0, len(ordered), TEXTS_AT_ONCE):
@@ -131,14 +132,14 @@ async def embed_all(texts: Iterable[str], task_embedder: Embedder) -> dict[str, 
 
 
 def neighborhoods(masked: Iterable[tuple[str, str, QuestionPair]], vectors: dict[str, Vector]) -> list[CachedQuestion]:
-    """Returns each different question with its neighbors, nearest first, as a cache would find them.
+    """Returns each distinct question with its neighbors, nearest first, as a cache would find them.
 
-    Every question counts once, because pairs that share a question are not independent.
+    Every question counts only once, because pairs that share a question are not independent.
     """
     found: dict[str, dict[str, Neighbor]] = {}
     for a, b, pair in masked:
         known = found.setdefault(a, {})
-        # A pair can be labeled both ways, e.g. because masking made two pairs equal; it then counts as a false hit.
+        # A pair can have contradicting labels, for example because masking made two pairs equal; it is then a false hit.
         same = pair.same and (b not in known or known[b].same)
         known[b] = Neighbor(min(1.0, float(vectors[a] @ vectors[b])), same, pair.answer)
     return [

@@ -1,1 +1,1 @@
-"""`assay route fit`: the confidence below which a record goes to the better model."""
+"""`assay route fit`: fits the confidence threshold below which a record escalates to the better route."""

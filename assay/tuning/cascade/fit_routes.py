@@ -1,4 +1,4 @@
-"""Fits a cascade from two landed runs: reads and pairs them, fits the threshold, and prices the result."""
+"""Fits a cascade from two landed runs: pairs their predictions, fits the threshold, and computes the cost."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitOptions:
-    """Options of a fit: `cheap` and `better` are variants or run ids; see `Goal` for the others.
+    """Options of a fit; `cheap` and `better` are variants or run ids. See `Goal` for `quality`, `within`, `error`.
 
-    `source` names the confidence, None for the one that the cheap route declares.
+    `source` is the source of the confidence; None means the one that the cheap route declares.
     """
 
     task: str
@@ -32,20 +32,23 @@ class FitOptions:
     seed: int = 0
 
     def goal(self) -> Goal:
-        """Returns the goal; the default is at most 0.01 below the better route.
+        """Returns the goal; by default, a quality at most 0.01 below that of the better route.
 
         Raises:
-            UsageError: both kinds of goal are given.
+            UsageError: both `quality` and `within` are set.
         """
         if self.quality is not None and self.within is not None:
-            raise UsageError("assay route fit: expected --quality or --within, found both", next_step="omit one.")
+            raise UsageError("--quality and --within cannot be combined", next_step="omit one of them.")
         within = CASCADE_MARGIN if self.quality is None and self.within is None else self.within
         return Goal(quality=self.quality, within=within, error=self.error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedCascade:
-    """A fit with its runs; `price` is that of the held-out half, None without a threshold."""
+    """A fit and its two runs; `price` is estimated on the held-out half and None without a threshold.
+
+    `left_out` counts the records that were not used, by reason.
+    """
 
     task: str
     cheap: RouteRun
@@ -57,7 +60,7 @@ class FittedCascade:
 
 
 def fit_cascade(warehouse: Warehouse, options: FitOptions, *, load: Callable[[str], Task]) -> FittedCascade:
-    """Returns the cascade of the two runs; `load` returns the task with a variant applied.
+    """Returns the cascade fitted from two runs; `load` returns the task with a given variant applied.
 
     Raises:
         UsageError: a run is missing or unsuitable, no confidence is declared, or there are too few records.
@@ -66,15 +69,17 @@ def fit_cascade(warehouse: Warehouse, options: FitOptions, *, load: Callable[[st
     cheap = read_route_run(warehouse, options.cheap, name=options.task, load=load)
     better = read_route_run(warehouse, options.better, name=options.task, load=load)
     if cheap.run_id == better.run_id:
-        raise UsageError(f"assay route fit: --cheap and --better are both run {cheap.run_id}; expected two runs.")
+        raise UsageError(
+            f"--cheap and --better both refer to run {cheap.run_id}", next_step="choose two different runs."
+        )
     source = _source(options, cheap)
     records = paired(cheap, better, confidence_from=source)
     if len(records.pairs) < FEWEST_PAIRED_RECORDS:
-        left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none omitted"
+        left_out = ", ".join(f"{count} {reason}" for reason, count in records.left_out.items()) or "none"
         raise UsageError(
-            f"Runs {cheap.run_id} and {better.run_id}: expected at least {FEWEST_PAIRED_RECORDS} records that both runs have "
-            f"and that are scored, found {len(records.pairs)} ({left_out})",
-            next_step="label more records and run both again.",
+            f"Too few scored records are common to runs {cheap.run_id} and {better.run_id}: {len(records.pairs)}, expected at "
+            f"least {FEWEST_PAIRED_RECORDS}; omitted: {left_out}",
+            next_step="label more records and run both variants again.",
         )
     fitted = fit(records.pairs, goal, seed=options.seed)
     fresh = halves(records.pairs, seed=options.seed)[1]
@@ -93,24 +98,24 @@ def _source(options: FitOptions, cheap: RouteRun) -> str:
     """Returns the source of the cheap route's confidence: `logprob` or an output field.
 
     Raises:
-        UsageError: none is declared, or the run has no such confidence.
+        UsageError: no source is declared, or the run has no such confidence.
     """
     rule = cheap.route.escalate.confidence
     source = options.source or (rule.source if rule is not None else None)
     if source is None:
         raise UsageError(
-            f"Route '{cheap.route.name}' of variant '{cheap.task.variant}': expected `escalate.confidence` in task.yml, or "
-            "--from with the output field that states it; found neither."
+            f"Route '{cheap.route.name}' of variant '{cheap.task.variant}' declares no confidence",
+            next_step="set `escalate.confidence` in task.yml, or pass --from with the output field that contains it.",
         )
     if source == LOGPROB and not cheap.route.needs_logprobs:
         raise UsageError(
             f"Run {cheap.run_id} did not request log probabilities",
             next_step=(
-                f"give route '{cheap.route.name}' "
-                "`escalate: {confidence: {from: logprob, below: 0.5}}` and run it again."
+                f"add `escalate: {{confidence: {{from: logprob, below: 0.5}}}}` to route '{cheap.route.name}' "
+                "and run it again."
             ),
         )
     if source != LOGPROB and source not in cheap.task.output_model.model_fields:
         fields = ", ".join(cheap.task.output_model.model_fields)
-        raise UsageError(f"--from {source!r}: expected {LOGPROB} or an output field ({fields}).")
+        raise UsageError(f"--from: expected {LOGPROB} or an output field ({fields}), found {source!r}")
     return source

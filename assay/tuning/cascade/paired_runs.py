@@ -1,4 +1,4 @@
-"""Reads two runs of one task as paired outcomes of two routes: correctness, confidence and cost."""
+"""Reads two runs of a task and pairs the outcomes of their routes: correctness, confidence and cost."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ GOLDEN = "golden"
 
 @dataclass(frozen=True, slots=True)
 class RoutedPrediction:
-    """A landed prediction with its verdicts by scorer."""
+    """The columns of a landed prediction, and its verdicts by scorer."""
 
     columns: Mapping[str, Any]
     scores: Mapping[str, LandedVerdict]
 
     def is_correct(self, task: Task) -> bool | None:
-        """See `estimates.is_correct`; also None if a scorer of `correct:` has no row yet."""
+        """As `estimates.is_correct`, but also None if a scorer of `correct` has not landed a score yet."""
         if any(name not in self.scores for name in task.spec.correct):
             return None
         return is_correct(task, self.columns["status"], self.scores)
@@ -52,28 +52,30 @@ class RouteRun:
 
 @dataclass(frozen=True, slots=True)
 class PairedRuns:
-    """Records that both runs have and that are scored; `left_out` counts the others by reason."""
+    """Scored records that both runs have in common; `left_out` counts all others by reason."""
 
     pairs: tuple[RoutePair, ...]
     left_out: Mapping[str, int]
 
 
 def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callable[[str], Task]) -> RouteRun:
-    """Returns a run by its id, or the latest completed one of a variant; `load` returns the task with a variant applied.
+    """Returns the run with the id `which`, or the latest completed run of the variant `which`.
+
+    `load` returns the task with a given variant applied.
 
     Raises:
-        UsageError: there is no such run, the task has changed since, or the run used several routes.
+        UsageError: there is no such run, the task has changed since the run, or the run used several routes.
     """
     run = next(warehouse.stream(ROUTE_RUN.sql, {"task": name, "which": which}), None)
     if run is None:
         raise UsageError(
-            f"Task '{name}': expected a variant with a completed run, or a run's id, found {which!r}",
-            next_step=f"run it with `assay run {name} --variant {which}`.",
+            f"Task '{name}' has no completed run {which!r}: expected a run id, or a variant with a completed run",
+            next_step=f"if it is a variant, run `assay run {name} --variant {which}`.",
         )
     task = load(run["variant"])
     if task.versions.inference != run["inference_version"]:
         raise UsageError(
-            f"Run {run['run_id']} has another inference version than tasks/{name} has now",
+            f"Run {run['run_id']} has a different inference version from the current tasks/{name}",
             next_step=f"run `assay run {name} --variant {run['variant']}` again.",
         )
     window = {"run_id": run["run_id"], "data_date": run["data_date"]}
@@ -89,12 +91,12 @@ def read_route_run(warehouse: Warehouse, which: str, *, name: str, load: Callabl
 
 
 def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> PairedRuns:
-    """Returns the outcomes of both routes on shared records: one record per cluster, without few-shot examples.
+    """Returns the outcomes of both routes on their common records, one record per cluster, without few-shot examples.
 
-    If any record has an expected value, only records that have one are used.
+    If any record has an expected value, only records with an expected value are used.
 
     Raises:
-        UsageError: the runs were scored by different scorer versions, or more than 1% of the records are unscored.
+        UsageError: the runs were scored with different scorer versions, or more than 1% of the records are unscored.
     """
     _refuse_other_scorers(cheap, better)
     left_out: Counter[str] = Counter()
@@ -112,9 +114,9 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     left_out["could not be judged"] = len(pairs) - len(scored)
     if len(pairs) - len(scored) > MAX_UNSCORED_SHARE * len(pairs):
         raise UsageError(
-            f"{len(pairs) - len(scored)} of {len(pairs)} records are not scored in both runs: expected at most "
+            f"Too many records are not scored in both runs: {len(pairs) - len(scored)} of {len(pairs)}, expected at most "
             f"{MAX_UNSCORED_SHARE:.0%}",
-            next_step="declare `correct:` in task.yml, and give the records expected values.",
+            next_step="declare `correct` in task.yml, and add expected values to the records.",
         )
     return PairedRuns(scored, {reason: count for reason, count in left_out.items() if count})
 
@@ -135,7 +137,7 @@ def _pair(key: InputKey, cheap: RouteRun, better: RouteRun, confidence_from: str
 
 
 def _confidence(prediction: RoutedPrediction, route: RouteSpec, source: str) -> float:
-    """Returns the confidence of a prediction; `NEVER_KEPT` if the router escalates it at every threshold."""
+    """Returns the confidence of a prediction; `NEVER_KEPT` if it escalates at every threshold."""
     columns, verdicts = prediction.columns, [prediction.scores.get(name) for name in route.escalate.checks]
     if columns["status"] not in ANSWERED or any(verdict is None or not verdict.passed for verdict in verdicts):
         return NEVER_KEPT
@@ -161,7 +163,7 @@ def _is_golden(prediction: RoutedPrediction) -> bool:
 
 
 def _one_of_each_cluster(keys: Iterable[InputKey], predictions: Mapping[InputKey, RoutedPrediction]) -> list[InputKey]:
-    """Returns the record with the lowest hash per cluster, because the tests require independent records."""
+    """Returns the record with the lowest hash of each cluster, because the tests assume independent records."""
     chosen: dict[str | RecordKey, InputKey] = {}
     for key in sorted(keys, key=lambda key: hashlib.sha256(key.record.text.encode()).digest()):
         cluster: str | None = predictions[key].columns["cluster_id"]
@@ -175,8 +177,8 @@ def _only_route(run_id: str, task: Task, predictions: Mapping[InputKey, RoutedPr
     found = [route for route in task.spec.routes if route.name in names]
     if len(names) != 1 or not found:
         raise UsageError(
-            f"Run {run_id}: expected predictions of one route, found those of {', '.join(names) or 'none'}",
-            next_step="run a variant whose `routes` has only that route.",
+            f"Run {run_id} must contain predictions of exactly one route; it contains those of {', '.join(names) or 'none'}",
+            next_step="run a variant whose `routes` contains only that route.",
         )
     return found[0]
 
@@ -191,7 +193,6 @@ def _refuse_other_scorers(cheap: RouteRun, better: RouteRun) -> None:
         }
         if len(versions) > 1:
             raise UsageError(
-                f"Scorer '{name}' scored run {cheap.run_id} and run {better.run_id} with different versions: "
-                "expected one version",
+                f"Runs {cheap.run_id} and {better.run_id} were scored with different versions of scorer '{name}'",
                 next_step=f"run both variants of '{cheap.task.name}' again.",
             )

@@ -1,4 +1,4 @@
-"""Cost of a fitted cascade on held-out records, with intervals."""
+"""Estimates the cost of a fitted cascade on held-out records, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assay.tuning.cascade.threshold import RoutePair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceEstimate:
-    """An estimate with its 95% interval."""
+    """An estimate with its 95% confidence interval."""
 
     value: float
     low: float
@@ -23,9 +23,9 @@ class PriceEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CascadePrice:
-    """Cost per record in USD of the cascade and of either route alone, and the saving relative to the better route.
+    """Cost per record in USD of the cascade and of each route alone, and the saving relative to the better route.
 
-    Costs are None if a record's calls have no known price.
+    `escalated` is the share of records that escalate. Costs are None if the calls of any record are unpriced.
     """
 
     escalated: PriceEstimate
@@ -36,13 +36,13 @@ class CascadePrice:
 
 
 def cascade_price(pairs: Sequence[RoutePair], threshold: float) -> CascadePrice:
-    """Returns the cost of the cascade at this threshold: the cheap call of every record, and the better one if escalated.
+    """Returns the cost of the cascade: the cheap call for every record, plus the better call if the record escalates.
 
-    The interval of the mean is Student's t, that of the saving uses the delta method for a ratio of means (Cochran,
+    The interval of the mean uses Student's t; that of the saving uses the delta method for a ratio of means (Cochran,
     Sampling Techniques, 3rd ed., ch. 6).
 
     Raises:
-        ValueError: no records.
+        ValueError: `pairs` is empty.
     """
     escalated = [pair.confidence < threshold for pair in pairs]
     share = _of_share(sum(escalated), len(pairs))
@@ -71,7 +71,7 @@ def _of_mean(values: Sequence[float]) -> PriceEstimate:
 
 
 def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate | None:
-    """Returns 1 minus the ratio of the cascade's cost to the better route's; None if the better route costs nothing."""
+    """Returns 1 minus the cost of the cascade divided by that of the better route; None if the latter costs nothing."""
     total = sum(better)
     if total <= 0:
         return None
@@ -81,7 +81,7 @@ def _of_saving(paid: Sequence[float], better: Sequence[float]) -> PriceEstimate 
 
 
 def _half_width(values: Sequence[float]) -> float:
-    """Returns the half width of the t interval of the mean; infinite for fewer than two values."""
+    """Returns the half-width of the t interval of the mean; infinite for fewer than two values."""
     from scipy.special import stdtrit
 
     n = len(values)

@@ -16,7 +16,7 @@ from assay.tuning.cascade.threshold import GRID, KEEP_ALL, CascadeCounts, Fit, G
 
 
 def as_values(fitted: FittedCascade) -> dict[str, Any]:
-    """Returns JSON values; bounds are one-sided, each with an error probability of at most `error`."""
+    """Returns values for JSON; bounds are one-sided, each at the error rate `error`."""
     fit, chosen = fitted.fit, fitted.fit.chosen
     return {
         "task": fitted.task,
@@ -38,14 +38,14 @@ def as_values(fitted: FittedCascade) -> dict[str, Any]:
 
 
 def rows(fitted: FittedCascade) -> list[tuple[str, str]]:
-    """Returns the fit as a table of names and values."""
+    """Returns the table rows: name and value of each result."""
     fit = fitted.fit
     facts = [
         ("goal", _goal(fit.goal)),
         ("cheap route", f"{fitted.cheap.route.name} ({fitted.cheap.route.model}), run {fitted.cheap.run_id}"),
         ("better route", f"{fitted.better.route.name} ({fitted.better.route.model}), run {fitted.better.run_id}"),
         ("confidence", f"from {fitted.confidence_from}"),
-        ("records", f"{fit.calibrated_on:,} to fit on, {fit.held_out_n:,} to check on"),
+        ("records", f"{fit.calibrated_on:,} for fitting, {fit.held_out_n:,} held out"),
         *((f"omitted: {reason}", f"{count:,}") for reason, count in fitted.left_out.items()),
     ]
     if fit.chosen is None or fit.held_out is None:
@@ -102,9 +102,9 @@ def _goal(goal: Goal) -> str:
     target = (
         f"quality of at least {goal.quality:g}"
         if goal.quality is not None
-        else f"quality at most {goal.within:g} below the better route's"
+        else f"quality at most {goal.within:g} below that of the better route"
     )
-    return f"{target}, missed with a probability of at most {goal.error:g}"
+    return f"{target}; probability of missing it at most {goal.error:g}"
 
 
 def _threshold(counts: CascadeCounts) -> str:
@@ -139,11 +139,11 @@ def _money(price: CascadePrice | None) -> list[tuple[str, str]]:
 
 def _labels(fit: Fit) -> tuple[str, str]:
     if fit.stopped_at is None:
-        return "more labels", "would change nothing: every threshold that keeps more qualifies"
+        return "more labels", "not needed: every lower threshold qualifies"
     what = "for a first threshold" if fit.chosen is None else f"to lower the threshold to {fit.stopped_at.threshold:g}"
     if fit.more_labels is None:
-        return "more labels", f"{what}: more would not help at the observed rates"
-    return "more labels", f"{what}: about {fit.more_labels:,} more records with an expected value"
+        return "more labels", f"{what}: would not help at the observed rates"
+    return "more labels", f"{what}: about {fit.more_labels:,} additional records with an expected value"
 
 
 def _share(estimate: PriceEstimate) -> str:

@@ -3,11 +3,11 @@
 The input is a sequence of paired outcomes of two routes on the same labeled records.
 
 Method: Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, arXiv 2110.01052) with fixed-sequence testing. The
-thresholds are fixed in advance and tested from the one that escalates every record toward the one that keeps every
-record, each at the full error. Testing stops at the first threshold that is not shown to reach the goal, and the one
-before it is chosen. The probability that its true quality misses the goal is at most `error`, independent of the number
-of thresholds. The p-values are exact: outcomes are binary, so the binomial test and its paired form replace the paper's
-bound.
+thresholds are fixed in advance. They are tested in order, each at the full error rate, from the one that escalates every
+record to the one that keeps every record. Testing stops at the first threshold that is not shown to reach the goal; the
+threshold before it is chosen. The probability that its true quality misses the goal is at most `error`, regardless of
+the number of thresholds. The p-values are exact: because outcomes are binary, the binomial test and its paired form
+replace the bound of the paper.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ NEVER_KEPT = -math.inf
 """Confidence of a prediction that escalates at every threshold: invalid, without a confidence, or with a failed check."""
 LOGITS = [step / 4 for step in range(48, -25, -1)]
 GRID = (ESCALATE_ALL, *(round(1 / (1 + math.exp(-logit)), 7) for logit in LOGITS), KEEP_ALL)
-"""Thresholds in the order of the test, evenly spaced in log odds, because token probabilities lie close to 1."""
+"""Thresholds in test order, evenly spaced in log odds, because token probabilities are close to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutePair:
-    """Outcomes of both routes on one labeled record; costs in USD, None if a call has no known price."""
+    """Outcomes of both routes on one labeled record; costs are in USD, None if a call is unpriced."""
 
     record_id: str
     confidence: float
@@ -48,12 +48,12 @@ class RoutePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """The target of a cascade: `quality` as a share of all records, or at most `within` below the better route.
+    """The target of a cascade: a minimum `quality`, or a quality at most `within` below that of the better route.
 
-    `error` is the maximum probability that a fitted threshold misses it.
+    Quality is the share of correct records. `error` is the maximum probability that a fitted threshold misses the goal.
 
     Raises:
-        ValueError: not exactly one of the two is given, or a value is out of its range.
+        ValueError: not exactly one of `quality` and `within` is set, or a value is out of range.
     """
 
     quality: float | None = None
@@ -63,14 +63,14 @@ class Goal:
     def __post_init__(self) -> None:
         stated = [share for share in (self.quality, self.within) if share is not None]
         if len(stated) != 1 or not 0 <= stated[0] < 1 or not 0 < self.error < 0.5:
-            raise ValueError("a goal has either quality or within, from 0 to below 1, and an error between 0 and 0.5")
+            raise ValueError("expected exactly one of quality and within, in [0, 1), and an error between 0 and 0.5")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CascadeCounts:
-    """Counts of a threshold on n records.
+    """Counts at one threshold on n records.
 
-    A gain is a kept record on which only the cheap route is correct, a loss one on which only the better route is.
+    A gain is a kept record for which only the cheap route is correct; a loss is one for which only the better route is.
     """
 
     threshold: float
@@ -83,7 +83,7 @@ class CascadeCounts:
 
     @property
     def escalated(self) -> int:
-        """Number of records that go to the better route."""
+        """Number of records that escalate to the better route."""
         return self.n - self.kept
 
     @property
@@ -93,7 +93,7 @@ class CascadeCounts:
 
 
 class CascadeVerdict(StrEnum):
-    """The result of a fitted threshold on held-out records: the goal is shown, shown to be missed, or neither."""
+    """What the held-out records show for a fitted threshold: that it reaches the goal, that it misses it, or neither."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -101,16 +101,16 @@ class CascadeVerdict(StrEnum):
 
 
 EXIT_CODES = {CascadeVerdict.CONFIRMED: 0, CascadeVerdict.REFUTED: 1, CascadeVerdict.INCONCLUSIVE: 2, None: 2}
-"""Exit codes of the command; the verdict is None without a threshold."""
+"""Exit codes by verdict; the verdict is None if no threshold was chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The result of a fit; `chosen` and `held_out` are None if no threshold qualifies, with the `reason`.
+    """The result of a fit; if no threshold qualifies, `chosen` and `held_out` are None and `reason` says why.
 
-    `stopped_at` is the first threshold that was not shown to reach the goal, and `more_labels` the number of further
-    labeled records that would probably show it, None if none would at the observed rates. `verdict` is the result on
-    the held-out records.
+    `stopped_at` is the first threshold that was not shown to reach the goal. `more_labels` is the number of additional
+    labeled records that would show it with a power of 0.8; None if no number would at the observed rates. `verdict` is
+    the result on the held-out records.
     """
 
     goal: Goal
@@ -125,7 +125,7 @@ class Fit:
 
 
 class CascadeOutcomes:
-    """Paired outcomes as columns."""
+    """Paired outcomes as NumPy arrays."""
 
     def __init__(self, pairs: Sequence[RoutePair]) -> None:
         import numpy as np
@@ -136,7 +136,7 @@ class CascadeOutcomes:
         self.better: NDArray[np.bool_] = np.array([pair.better_correct for pair in pairs], dtype=bool)
 
     def at(self, threshold: float) -> CascadeCounts:
-        """Returns the counts of a cascade that keeps cheap predictions with a confidence of at least `threshold`."""
+        """Returns the counts for a cascade that keeps cheap predictions with a confidence of at least `threshold`."""
         kept = self.confidence >= threshold
         gains = int((kept & self.cheap & ~self.better).sum())
         losses = int((kept & ~self.cheap & self.better).sum())
@@ -153,13 +153,13 @@ class CascadeOutcomes:
 
 
 def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
-    """Returns the threshold fitted on one half of the records and checked on the other, held-out half.
+    """Returns the threshold that is fitted on one half of the records and tested on the other, held-out half.
 
     Raises:
-        ValueError: fewer than two records.
+        ValueError: there are fewer than two records.
     """
     if len(pairs) < 2:
-        raise ValueError(f"{len(pairs)} labeled records of both routes: expected at least 2")
+        raise ValueError(f"expected at least 2 labeled records of both routes, found {len(pairs)}")
     calibration, fresh = halves(pairs, seed=seed)
     chosen, stopped_at = _test_in_order(CascadeOutcomes(calibration), goal)
     found = chosen if chosen is not None and chosen.kept else None
@@ -178,7 +178,7 @@ def fit(pairs: Sequence[RoutePair], goal: Goal, *, seed: int = 0) -> Fit:
 
 
 def halves(pairs: Sequence[RoutePair], *, seed: int) -> tuple[list[RoutePair], list[RoutePair]]:
-    """Returns two halves by a hash of seed and record id, independent of the order of the records."""
+    """Splits the records into two halves according to a hash of seed and record id, regardless of their order."""
 
     def rank(pair: RoutePair) -> bytes:
         return hashlib.sha256(f"{seed}:{pair.record_id}".encode()).digest()
@@ -189,7 +189,7 @@ def halves(pairs: Sequence[RoutePair], *, seed: int) -> tuple[list[RoutePair], l
 
 
 def p_value(counts: CascadeCounts, goal: Goal) -> float:
-    """Returns the p-value of the hypothesis that the true quality misses the goal."""
+    """Returns the p-value of the null hypothesis that the true quality misses the goal."""
     if goal.quality is not None:
         return rate_above_p(counts.correct, counts.n, rate=goal.quality)
     difference = -(goal.within or 0.0)
@@ -197,7 +197,7 @@ def p_value(counts: CascadeCounts, goal: Goal) -> float:
 
 
 def verdict(counts: CascadeCounts, goal: Goal) -> CascadeVerdict:
-    """Returns what the counts show at the stated error."""
+    """Returns the verdict that the counts support at the error rate of the goal."""
     if p_value(counts, goal) <= goal.error:
         return CascadeVerdict.CONFIRMED
     if goal.quality is not None:
@@ -209,7 +209,7 @@ def verdict(counts: CascadeCounts, goal: Goal) -> CascadeVerdict:
 
 
 def _test_in_order(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts | None, CascadeCounts | None]:
-    """Returns the last threshold that passes before the first failure, and the one that failed."""
+    """Returns the counts at the last threshold before the first failed test, and at the one that failed."""
     last: CascadeCounts | None = None
     for counts in _distinct(outcomes):
         if p_value(counts, goal) > goal.error:
@@ -219,7 +219,7 @@ def _test_in_order(outcomes: CascadeOutcomes, goal: Goal) -> tuple[CascadeCounts
 
 
 def _distinct(outcomes: CascadeOutcomes) -> Iterator[CascadeCounts]:
-    """Yields the lowest of consecutive thresholds that keep the same records, because their tests are identical."""
+    """Yields one threshold, the lowest, from each group that keeps the same records, because their tests are identical."""
     before: CascadeCounts | None = None
     for threshold in GRID:
         counts = outcomes.at(threshold)
@@ -236,10 +236,12 @@ def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
     quality, difference = stopped_at.reached
     if stopped_at.kept:
         kept = (
-            f"keeping {stopped_at.kept} of {stopped_at.n} cheap predictions (confidence from {stopped_at.threshold:g})"
+            f"keeping {stopped_at.kept} of {stopped_at.n} cheap predictions (confidence of at least "
+            f"{stopped_at.threshold:g})"
         )
-        result = f"a quality of {quality:.4f}" if goal.quality is not None else f"{difference:+.4f} to the better route"
-        return f"{kept} gave {result}, which does not show the goal at an error of {goal.error:g}"
+        against = f"a difference of {difference:+.4f} from the better route"
+        result = f"a quality of {quality:.4f}" if goal.quality is not None else against
+        return f"{kept} results in {result}, which does not show the goal at an error of {goal.error:g}"
     return (
         f"the better route alone has a quality of {quality:.4f} on {stopped_at.n} records, "
         f"which does not show {goal.quality:g} at an error of {goal.error:g}"
@@ -249,10 +251,10 @@ def _why_none(stopped_at: CascadeCounts | None, goal: Goal) -> str:
 
 
 def _more_labels(stopped_at: CascadeCounts, goal: Goal, have: int) -> int | None:
-    """Returns the number of further labeled records, both halves, at which the threshold passes with a power of 0.8.
+    """Returns how many more labeled records (both halves) it takes for the threshold to pass with a power of 0.8.
 
     Normal approximation of the sample size (Fleiss, Levin & Paik, Statistical Methods for Rates and Proportions, 3rd
-    ed., ch. 4) at the observed rates; None if they do not reach the goal.
+    ed., ch. 4) at the observed rates; None if these do not reach the goal.
     """
     from scipy.special import ndtri
 

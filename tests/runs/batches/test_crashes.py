@@ -206,8 +206,8 @@ def test_the_command_submits_says_how_to_collect_and_collects(bench: BatchBench,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--wait"], "--wait without --batch"),
-        (["--resume", "RUN", "--batch"], "expected a run that was started with --batch"),
+        (["--wait"], "--wait has no effect without --batch"),
+        (["--resume", "RUN", "--batch"], "because it was started without --batch"),
     ],
 )
 def test_options_of_a_batch_are_refused_where_there_is_none(

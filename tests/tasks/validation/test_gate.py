@@ -56,20 +56,20 @@ def test_a_gate_with_every_kind_of_rule_is_read_in_its_order(folder: TaskFolder)
         (NOT_WORSE + "      metric: safe\n", 5, "one of reliability, label_right, mine", "'safe'"),
         (FLOOR + "      slice: kind=rare\n", 5, "overall, or a slice of gate cases (kind=odd, kind=plain)", "'kind=rare'"),
         (FLOOR + "      slice: kind=shown\n", 5, "overall, or a slice of gate cases", "'kind=shown'"),
-        (FLOOR + "      slice: rare\n", 5, "`gate.rules.0.slice` to be right", "'rare'"),
+        (FLOOR + "      slice: rare\n", 5, "`gate.rules.0.slice`: ", "'rare'"),
         (CASES + "      covering: [kind=odd, kind=rare]\n", 5, "slices of gate cases (kind=odd, kind=plain)", "'kind=rare'"),
-        (LATENCY, 3, "`sla` in task.yml", "a rule on latency without it"),
+        (LATENCY, 3, "`sla` in task.yml", "a latency rule without it"),
         (CALIBRATED, 4, "a judge of the task (none declared)", "'safe'"),
         (FLOOR + WAIVER.replace("floor", "flor"), 6, "the name of a rule (floor)", "'flor'"),
-        (FLOOR + FLOOR, 0, "rules has floor twice", "see there"),
+        (FLOOR + FLOOR, 0, "duplicate rule name: floor", ""),
         (FLOOR.replace("0.8", "80"), 4, "less than or equal to 1", "80"),
         (NOT_WORSE.replace("0.05", "0"), 4, "greater than 0", "0"),
         (NOT_WORSE + "      n_min: 0\n", 5, "greater than or equal to 1", "0"),
         (COST.replace("0.01", "-1"), 4, "greater than 0", "-1"),
         (CALIBRATED.replace("0.6", "1"), 5, "less than 1", "1"),
-        (FLOOR + "      at_most: 1\n", 5, "a known key", "at_most"),
-        (FLOOR.replace("lower_bound", "lower"), 2, "'lower_bound', 'no_regression'", "see there"),
-        (FLOOR + WAIVER.replace(", expires: 2026-01-31", ""), 6, "`gate.waivers.0.expires`", "nothing; add it"),
+        (FLOOR + "      at_most: 1\n", 5, "at_most` is not a known key", ""),
+        (FLOOR.replace("lower_bound", "lower"), 2, "'lower_bound', 'no_regression'", ""),
+        (FLOOR + WAIVER.replace(", expires: 2026-01-31", ""), 6, "`gate.waivers.0.expires` is missing", "add it"),
         (FLOOR + WAIVER.replace("2026-01-31", "soon"), 6, "date", "'soon'"),
         (FLOOR + "  on_inconclusive: {beta: stop}\n", 5, "'block' or 'warn'", "'stop'"),
         (FLOOR + "  on_inconclusive: {live: warn}\n", 5, "'shadow', 'beta' or 'ga'", "'live'"),
@@ -83,7 +83,7 @@ def test_an_issue_in_a_gate_names_file_line_expected_and_found(
     issues = folder.issues()
 
     assert [(issue.file, issue.line - start) for issue in issues] == [("tasks/sorting/task.yml", line)]
-    assert expected in issues[0].expected
+    assert expected in f"{issues[0].problem}{issues[0].expected}"
     assert found in f"{issues[0].found}; {issues[0].next_step}"
 
 
@@ -96,7 +96,7 @@ def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder
 
     assert found == [
         (1, "one of label_right, mine"),
-        (5, "a task that defines a correct prediction; add `correct`"),
+        (5, "`correct` in task.yml, which defines a correct prediction"),
     ]
 
 

@@ -47,22 +47,22 @@ def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
     [
         (JUDGE.replace("safety", "safty"), 2, "did you mean 'safety'?", "'safty'"),
         (JUDGE.replace("safety", "rubrics/none.yml"), 2, "a rubric file in the task folder", "'rubrics/none.yml'"),
-        (JUDGE.replace("safety", "../../providers.yml"), 2, "`judges.0.rubric` to be right", "'../../providers.yml'"),
+        (JUDGE.replace("safety", "../../providers.yml"), 2, "`judges.0.rubric`: ", "'../../providers.yml'"),
         (JUDGE.replace("provider: cheap", "provider: chaep"), 3, "a provider of providers.yml (cheap, dear)", "'chaep'"),
-        (JUDGE.replace("safety", "groundedness"), 1, "`sources`, which rubric 'groundedness' needs", "none"),
-        (JUDGE.replace("safety", "correctness"), 1, "`reference`, which rubric 'correctness' needs", "none"),
-        (JUDGE + "    passes: 3\n", 4, "none, because the rubric is binary", "3"),
+        (JUDGE.replace("safety", "groundedness"), 1, "`sees.sources`, which rubric 'groundedness' needs", ""),
+        (JUDGE.replace("safety", "correctness"), 1, "`sees.reference`, which rubric 'correctness' needs", ""),
+        (JUDGE + "    passes: 3\n", 4, "no `passes`, because the rubric is binary", "3"),
         (JUDGE + "    sees: {input: [massage]}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {sources: massage}\n", 4, "a field of the input (message)", "'massage'"),
         (JUDGE + "    sees: {output: [lable]}\n", 4, "a field of Answer (label)", "'lable'"),
         (JUDGE + "    sees: {reference: lable}\n", 4, "a field of Answer (label)", "'lable'"),
-        (JUDGE + "    sees: {outputs: label}\n", 4, "a known key", "`judges.0.sees.outputs`"),
+        (JUDGE + "    sees: {outputs: label}\n", 4, "`judges.0.sees.outputs` is not a known key", ""),
         (JUDGE + "    epochs: 0\n", 4, "greater than or equal to 1", "0"),
         (JUDGE + "    jury: median\n", 4, "'majority' or 'mean'", "'median'"),
         (JUDGE + "    sample: 0\n", 4, "greater than or equal to 1", "0"),
         (JUDGE + "    sample: 1.5\n", 4, "less than or equal to 1", "1.5"),
-        (JUDGE + "    parameters: {model: x}\n", 4, "model is set by Assay", "see there"),
-        (JUDGE.replace("routes: [", "routes: [{name: one, provider: cheap, model: m}, "), 1, "routes has one twice", "see there"),
+        (JUDGE + "    parameters: {model: x}\n", 4, "Assay sets model; remove it", ""),
+        (JUDGE.replace("routes: [", "routes: [{name: one, provider: cheap, model: m}, "), 1, "duplicate route name: one", ""),
         (BRIEF.replace("passes: 2", "passes: 3"), 3, "a level of the rubric (1, 2)", "3"),
     ],
 )  # fmt: skip
@@ -75,7 +75,8 @@ def test_an_issue_in_a_judge_names_line_expected_and_found(
     issues = folder.issues()
 
     assert any(
-        issue.line == start + line and expected in issue.expected and found in issue.found for issue in issues
+        issue.line == start + line and expected in f"{issue.problem}{issue.expected}" and found in issue.found
+        for issue in issues
     ), issues
 
 
@@ -88,13 +89,13 @@ def test_an_ordinal_judge_that_decides_must_say_from_where_it_passes(folder: Tas
 def test_a_judge_cannot_have_the_name_of_a_check(folder: TaskFolder) -> None:
     with_judges(folder, JUDGE.replace("name: safe", "name: mine"))
 
-    assert "checks and judges has mine twice" in only(folder).expected
+    assert "duplicate name among checks and judges: mine" in only(folder).problem
 
 
 def test_correct_names_checks_and_judges_and_nothing_else(folder: TaskFolder) -> None:
     with_judges(folder, JUDGE, correct="saef")
 
-    assert "expected names of checks or judges (label_right, mine, safe)" in only(folder).expected
+    assert "expected names of checks or judges (label_right, mine, safe)" in only(folder).problem
 
 
 @pytest.mark.parametrize(
@@ -102,14 +103,14 @@ def test_correct_names_checks_and_judges_and_nothing_else(folder: TaskFolder) ->
     [
         ("question: Is the answer short?\n", "", 1, "`question`"),
         ("  2: Short.\n", "", 3, "at least 2 items"),
-        ("levels:\n", "binary: {pass: x, fail: y}\nlevels:\n", 1, "either `binary` or `levels`"),
-        ("levels:\n  1: Long.\n  2: Short.\n", "", 1, "either `binary` or `levels`"),
+        ("levels:\n", "binary: {pass: x, fail: y}\nlevels:\n", 1, "set exactly one of `binary` and `levels`"),
+        ("levels:\n  1: Long.\n  2: Short.\n", "", 1, "set exactly one of `binary` and `levels`"),
         ("  2: Short.\n", "  2: ''\n", 5, "at least 1 character"),
-        ("criterion: Brevity\n", "criterion: Brevity\nprompt: Judge {{ answer }} by {{ anchors }}\n", 2, "a variable of a rubric"),
-        ("criterion: Brevity\n", "criterion: Brevity\nprompt: Judge it.\n", 2, "a prompt that shows {{ anchors }}"),
-        ("criterion: Brevity\n", "criterion: Brevity\nprompt: '{% if %}'\n", 2, "a valid Jinja template"),
-        ("criterion: Brevity\n", "criterion: Brevity\ncriteria: two\n", 2, "a known key"),
-        ("levels:\n", "- levels:\n", 3, "valid YAML"),
+        ("criterion: Brevity\n", "criterion: Brevity\nprompt: Judge {{ answer }} by {{ anchors }}\n", 2, "unknown variable `answer` in `prompt`"),
+        ("criterion: Brevity\n", "criterion: Brevity\nprompt: Judge it.\n", 2, "`prompt` does not use {{ anchors }}"),
+        ("criterion: Brevity\n", "criterion: Brevity\nprompt: '{% if %}'\n", 2, "`prompt` is not a valid Jinja template"),
+        ("criterion: Brevity\n", "criterion: Brevity\ncriteria: two\n", 2, "`criteria` is not a known key"),
+        ("levels:\n", "- levels:\n", 3, "invalid YAML"),
     ],
 )  # fmt: skip
 def test_an_issue_in_a_rubric_names_the_file_and_line_of_the_rubric(
@@ -121,7 +122,7 @@ def test_an_issue_in_a_rubric_names_the_file_and_line_of_the_rubric(
     issues = folder.issues()
 
     assert {issue.file for issue in issues} == {"tasks/sorting/rubrics/brief.yml"}
-    assert any(issue.line == line and expected in issue.expected for issue in issues), issues
+    assert any(issue.line == line and expected in f"{issue.problem}{issue.expected}" for issue in issues), issues
 
 
 @pytest.mark.parametrize(

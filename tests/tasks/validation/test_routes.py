@@ -35,18 +35,18 @@ def test_right_rules_load(folder: TaskFolder, rules: str) -> None:
     ("rules", "expected", "found"),
     [
         ("    when: {massage: {equals: x}}\n", "a field of the input (message)", "'massage'"),
-        ("    when: {message: {}}\n", "at least one of equals, one_of", "see there"),
-        ("    when: {message: {longer: 3}}\n", "a known key", "`routes.0.when.message.longer`"),
+        ("    when: {message: {}}\n", "at least one of equals, one_of", ""),
+        ("    when: {message: {longer: 3}}\n", "`routes.0.when.message.longer` is not a known key", ""),
         ("    when: {message: {longer_than: -1}}\n", "greater than or equal to 0", "-1"),
         ("    when: {message: {one_of: []}}\n", "at least 1 item", "[]"),
-        ("    when: {message: {matches: '(?=a)'}}\n", "a regular expression in RE2 syntax", "'(?=a)'"),
+        ("    when: {message: {matches: '(?=a)'}}\n", "invalid regular expression (RE2 syntax)", "'(?=a)'"),
         (f"    when: {{message: {{matches: '{'a' * 501}'}}}}\n", "at most 500 characters", "aaa"),
         ("    escalate: {checks: [minne]}\n", "a check of the task that needs no expected value (mine)", "'minne'"),
-        ("    escalate: {checks: [label_right]}\n", "a check of the task that needs no expected value (mine)", "which needs one"),
+        ("    escalate: {checks: [label_right]}\n", "a check of the task that needs no expected value (mine)", "which needs an expected value"),
         ("    escalate: {confidence: {from: sure, below: 0.8}}\n", "logprob or a field of Answer (label)", "'sure'"),
-        ("    escalate: {confidence: {from: label, below: 0.8}}\n", "holds a number from 0 to 1", "'label'"),
+        ("    escalate: {confidence: {from: label, below: 0.8}}\n", "whose value is a number from 0 to 1", "'label'"),
         ("    escalate: {confidence: {from: logprob, below: 80}}\n", "less than or equal to 1", "80"),
-        ("    escalate: {confidence: {source: logprob, below: 0.8}}\n", "`routes.0.escalate.confidence.from`", "nothing; add it"),
+        ("    escalate: {confidence: {source: logprob, below: 0.8}}\n", "`routes.0.escalate.confidence.from` is missing", "add it"),
     ],
 )  # fmt: skip
 def test_an_issue_in_a_rule_names_line_expected_and_found(
@@ -57,14 +57,17 @@ def test_an_issue_in_a_rule_names_line_expected_and_found(
     issues = folder.issues()
 
     assert {issue.line for issue in issues} == {LINE}
-    assert any(expected in issue.expected and found in f"{issue.found}; {issue.next_step}" for issue in issues), issues
+    assert any(
+        expected in f"{issue.problem}{issue.expected}" and found in f"{issue.found}; {issue.next_step}"
+        for issue in issues
+    ), issues
 
 
 def test_a_record_must_have_a_route(folder: TaskFolder) -> None:
     add(folder, "    when: {message: {equals: x}}\n", second=False)
 
     [issue] = folder.issues()
-    assert "a route without `when`" in issue.expected
+    assert "one route without `when`" in issue.expected
 
 
 def test_an_issue_in_the_routes_of_a_variant_is_found_there(folder: TaskFolder) -> None:
@@ -128,4 +131,4 @@ def test_a_predicted_output_beside_what_providers_do_not_take_with_it_is_an_issu
     folder.edit("  max_tokens: 60\n", f"  {parameters}\n")
     add(folder, rules, second=bool(rules))
 
-    assert any(f"beside {beside}" in issue.expected for issue in folder.issues())
+    assert any(f"`prompts.prediction` with {beside}" in issue.expected for issue in folder.issues())

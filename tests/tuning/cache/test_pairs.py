@@ -56,11 +56,11 @@ def test_an_empty_answer_is_no_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a,b,same\nx,y,1\nx,z,maybe\n", r"pairs\.csv, row 2: `same` is 'maybe': expected 1 or 0"),
-        ("a,b,same\nx,y,\n", r"row 1: `same` is '': expected 1 or 0"),
-        ("a,b\nx,y\n", r"row 1: `same` is '': expected 1 or 0"),
-        ("a,same\nx,1\n", r"row 1: no `b\.text` \(or `b`\): expected both questions .* found columns a, same"),
-        ("q1,q2,same\nx,y,1\n", r"no `a\.text` \(or `a`\): .* found columns q1, q2, same"),
+        ("a,b,same\nx,y,1\nx,z,maybe\n", r"pairs\.csv, row 2: expected `same` to be 1 or 0 .* found 'maybe'"),
+        ("a,b,same\nx,y,\n", r"row 1: expected `same` to be 1 or 0 .* found ''"),
+        ("a,b\nx,y\n", r"row 1: expected `same` to be 1 or 0 .* found ''"),
+        ("a,same\nx,1\n", r"row 1 has no value for `b\.text` \(or `b`\); its columns are a, same; .* both questions"),
+        ("q1,q2,same\nx,y,1\n", r"no value for `a\.text` \(or `a`\); its columns are q1, q2, same"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named_with_what_was_expected(tmp_path: Path, content: str, message: str) -> None:
@@ -69,12 +69,12 @@ def test_a_row_that_cannot_be_used_is_named_with_what_was_expected(tmp_path: Pat
 
 
 def test_a_side_that_lacks_a_field_is_named_with_every_field_it_lacks(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"row 1: no `a\.title` and `a\.text`: expected both questions"):
+    with pytest.raises(UsageError, match=r"row 1 has no value for `a\.title` and `a\.text`; .* both questions"):
         read(tmp_path, "b.title,b.text,same\nT,x,1\n", fields=TWO)
 
 
 def test_a_row_that_is_no_row_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"pairs\.jsonl, row 2: .*correct the row"):
+    with pytest.raises(UsageError, match=r"pairs\.jsonl, row 2: .*correct or remove the row"):
         read(tmp_path, lines({"a": "x", "b": "y", "same": 1}) + "{broken\n", name="pairs.jsonl")
 
 

@@ -131,7 +131,9 @@ def test_what_a_call_has_cost_comes_from_landed_answers(bench: Bench, name: str)
 
 
 def test_a_task_without_embeddings_is_told_what_to_add(bench: Bench, name: str) -> None:
-    with pytest.raises(UsageError, match=r"has no cache\.semantic: expected the provider and model .* add it, without"):
+    with pytest.raises(
+        UsageError, match=r"has no `cache\.semantic`, which sets the provider and model .* add it without"
+    ):
         measured(bench, bench.place.task(name), pairs(5))
 
 
@@ -141,7 +143,9 @@ def test_a_task_without_embeddings_is_told_what_to_add(bench: Bench, name: str) 
 def test_too_few_questions_are_refused_with_what_is_needed(
     bench: Bench, name: str, labelled: list[QuestionPair]
 ) -> None:
-    with pytest.raises(UsageError, match=r"different questions in \d pairs .* expected at least 2, and some hundreds"):
+    with pytest.raises(
+        UsageError, match=r"Too few distinct questions: the \d pairs contain .* expected at least 2; .* several hundred"
+    ):
         measured(bench, bench.place.task(name, cache=NOT_TUNED), labelled)
 
 
@@ -150,7 +154,8 @@ def test_an_endpoint_that_gives_no_embeddings_is_told_of(
 ) -> None:
     model.has_embeddings = False
     with pytest.raises(
-        ServiceUnreachable, match=r"No embeddings for task .*: HTTP 503 from openai; see providers\.yml"
+        ServiceUnreachable,
+        match=r"Computing embeddings for task .* failed: HTTP 503 from openai; check the provider in providers\.yml",
     ):
         measured(bench, bench.place.task(name, cache=NOT_TUNED), pairs(100))
     assert len(model.embeddings.texts) == 1
@@ -191,14 +196,18 @@ def test_no_more_neighbors_count_than_the_cache_looks_at() -> None:
 def test_a_saving_is_calls_not_made_less_what_embeddings_cost() -> None:
     found = tuning(choice("ok", rule=ThresholdRule(0.0, 0.9)))
     assert found.saving_usd_per_1000 == 1000 * (Decimal("0.4") * Decimal("0.01") - Decimal("0.0001"))
-    assert told(found)["saving"] == "$3.90 of $10.00 per 1,000 questions, embeddings of $0.100000 paid"
+    assert told(found)["saving"] == "$3.90 of $10.00 per 1,000 questions, after the cost of embeddings ($0.100000)"
 
 
 def test_a_rule_is_told_with_its_evidence_and_the_hit_rate_of_questions_held_out() -> None:
     found = told(tuning(choice("ok", rule=ThresholdRule(0.05, 0.91))))
     assert found["verdict"] == "qualifies"
-    assert found["rule"] == "similarity of at least 0.9100, and 0.0500 more than that of the nearest other answer"
-    assert found["held out"] == "400 hits in 1,000 questions, 0 false: 100.00% right, false-hit rate at most 0.75%"
+    assert found["rule"] == (
+        "similarity of at least 0.9100, and 0.0500 above the nearest question with a different answer"
+    )
+    assert found["held-out half"] == (
+        "hits: 400 of 1,000 questions; false hits: 0; precision 100.00%, false-hit rate at most 0.75%"
+    )
     assert found["hit rate"].startswith("40.0% of questions like these")
 
 
@@ -215,14 +224,14 @@ def test_a_saving_that_cannot_be_known_says_why(changes: dict[str, Any], said: s
 
 def test_without_a_rule_it_says_what_would_help() -> None:
     few = told(tuning(choice("too_few", needed=2392)))
-    assert "too few questions" in few["verdict"] and "about 2,392 different questions" in few["needed"]
+    assert "too few questions" in few["verdict"] and "about 2,392 distinct questions" in few["needed"]
     hopeless = told(tuning(choice("too_many_false")))
-    assert "another embedding model" in hopeless["needed"]
+    assert "a different embedding model" in hopeless["needed"]
     assert not {"rule", "saving", "hit rate"} & (few.keys() | hopeless.keys())
 
 
 def test_no_hit_is_said_to_be_no_hit() -> None:
-    assert told(tuning(choice("too_many_false", hits=0)))["held out"] == "no hit in 1,000 questions"
+    assert told(tuning(choice("too_many_false", hits=0)))["held-out half"] == "no hits in 1,000 questions"
 
 
 def test_the_block_for_task_yml_is_one_that_the_task_takes(bench: Bench, name: str) -> None:

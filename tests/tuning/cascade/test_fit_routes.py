@@ -231,12 +231,12 @@ def test_a_field_of_the_answer_may_state_the_confidence(place: Place) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"cheap": "no_such"}, "expected a variant with a completed run, or a run's id, found 'no_such'"),
-        ({"better": "cheap-run"}, "are both run cheap-run"),
-        ({"cheap": "dear-run", "better": "cheap-run"}, "expected `escalate.confidence` in task.yml, or --from"),
+        ({"cheap": "no_such"}, "has no completed run 'no_such': expected a run id, or a variant with a completed run"),
+        ({"better": "cheap-run"}, "both refer to run cheap-run"),
+        ({"cheap": "dear-run", "better": "cheap-run"}, "set `escalate.confidence` in task.yml, or pass --from"),
         ({"cheap": "dear-run", "better": "cheap-run", "source": "logprob"}, "did not request log probabilities"),
         ({"source": "sureness"}, r"expected logprob or an output field \(label\)"),
-        ({"quality": 0.9, "within": 0.1}, "expected --quality or --within, found both"),
+        ({"quality": 0.9, "within": 0.1}, "--quality and --within cannot be combined"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_with_a_reason(place: Place, asked: dict[str, Any], message: str) -> None:
@@ -247,14 +247,14 @@ def test_what_cannot_be_fitted_is_refused_with_a_reason(place: Place, asked: dic
 def test_too_few_records_are_refused(place: Place) -> None:
     land(place, "short", "first_alone", "first", [cheap_word(number) for number in range(30)])
 
-    with pytest.raises(UsageError, match="at least 40 records"):
+    with pytest.raises(UsageError, match=r"Too few scored records .* 30, expected at least 40"):
         place.fitted("short")
 
 
 def test_a_run_of_another_question_is_refused(place: Place) -> None:
     place.folder.edit("model: gpt-5-nano, escalate", "model: gpt-6-nano, escalate")
     try:
-        with pytest.raises(UsageError, match="has another inference version than tasks/sorting has now"):
+        with pytest.raises(UsageError, match="has a different inference version from the current tasks/sorting"):
             place.fitted()
     finally:
         place.folder.edit("model: gpt-6-nano, escalate", "model: gpt-5-nano, escalate")
@@ -264,7 +264,8 @@ def test_scores_of_other_scorers_are_refused(place: Place) -> None:
     land(place, "scored-otherwise", "first_alone", "first", [replace(cheap_word(number), scorer_version="v2") for number in range(60)])  # fmt: skip
 
     with pytest.raises(
-        UsageError, match="'label_right' scored run scored-otherwise and run dear-run with different versions"
+        UsageError,
+        match="Runs scored-otherwise and dear-run were scored with different versions of scorer 'label_right'",
     ):
         place.fitted("scored-otherwise", "dear-run")
 

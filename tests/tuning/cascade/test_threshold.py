@@ -209,7 +209,7 @@ def test_fresh_records_confirm_refute_or_leave_it_open(seen: CascadeCounts, goal
 
 @pytest.mark.parametrize("stated", [{}, {"quality": 0.9, "within": 0.1}, {"quality": 1.0}, {"within": -0.1}, {"within": 0.1, "error": 0.5}])  # fmt: skip
 def test_a_goal_that_makes_no_sense_is_refused(stated: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="either quality or within"):
+    with pytest.raises(ValueError, match="exactly one of quality and within"):
         Goal(**stated)
 
 

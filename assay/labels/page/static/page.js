@@ -1,5 +1,5 @@
-// One label at a time: a key press sends the label, the server lands it and returns the next item as an HTML fragment.
-// A label that could not be sent is kept in this browser and retried until the server has landed it.
+// Sends one label at a time; the server lands it and returns the next item as an HTML fragment.
+// A label that could not be sent is stored in the browser and retried until the server has landed it.
 "use strict";
 
 const place = document.getElementById("item");
@@ -30,12 +30,12 @@ function showError(text) {
 async function request(path, body) {
   const post = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
   const response = await fetch(base + path, body === undefined ? {} : post);
-  if (response.status >= 500) throw new TypeError((await response.json().catch(() => ({}))).message || "The server had an error.");
+  if (response.status >= 500) throw new TypeError((await response.json().catch(() => ({}))).message || "The server reported an error.");
   const content = response.headers.get("content-type")?.startsWith("application/json") ? await response.json() : { message: await response.text() };
   return { ok: response.ok, ...content };
 }
 
-// Retries until the server responds; a refused request is shown as an error and not retried.
+// Retries until the server responds; a rejected request is shown as an error and not retried.
 async function requestWithRetry(path, body) {
   for (let attempt = 0; ; attempt += 1) {
     try {
@@ -43,7 +43,7 @@ async function requestWithRetry(path, body) {
       showError(result.ok ? "" : result.message);
       return result;
     } catch (error) {
-      const reason = error.message === "Failed to fetch" ? "The page's server does not respond." : error.message;
+      const reason = error.message === "Failed to fetch" ? "The server does not respond." : error.message;
       showError(body && body.choice ? `Not saved yet, retrying. ${reason}` : `Retrying. ${reason}`);
       await pause(retryDelaysMs[Math.min(attempt, retryDelaysMs.length - 1)]);
     }
