@@ -15,14 +15,17 @@ DEAR = {"tests/dbt": "tests/dbt", "tests/oracles_assay": "tests/dbt"}
 """Folders that stay in one process: two minutes of built marts, and one start of the GoogleSQL analyzer for both."""
 FIRST = (
     "tests/dbt",
-    "tests/orchestration/test_scale_out.py",
     "tests/orchestration/test_marts.py",
-    "tests/end_to_end/test_crashes.py",
-    "tests/end_to_end/test_canaries.py",
-    "tests/runs/batches/test_crashes.py",
+    "tests/orchestration/test_scale_out.py",
     "tests/labels/page/test_page.py",
+    "tests/end_to_end/test_crashes.py",
+    "tests/runs/batches/test_crashes.py",
+    "tests/ci/test_evals.py",
+    "tests/evaluation/test_evaluate.py",
+    "tests/scoring/judges/test_judge_stage.py",
+    "tests/cli/test_crash.py",
 )
-"""The units of a minute and more: begun last, one of them would be waited for."""
+"""The units of a quarter of a minute and more: begun last, one of them would be waited for."""
 
 
 def unit_of(nodeid: str) -> str:

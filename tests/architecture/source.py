@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ def functions(module: Module) -> Iterator[Function]:
             yield Function(f"{module.name}:{node.lineno} {node.name}", node, _lines(node), _nesting(node.body))
 
 
+@functools.cache
 def _module(path: Path) -> Module:
     text = path.read_text(encoding="utf-8")
     return Module(path.relative_to(ROOT).as_posix(), text, ast.parse(text))

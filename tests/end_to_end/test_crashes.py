@@ -64,8 +64,17 @@ def finished(place: Workplace, task: str) -> list[str]:
     return [row["status"] for row in place.query(sql, task=task)]
 
 
-@pytest.mark.parametrize("same_machine", [True, False], ids=["here", "elsewhere"])
-@pytest.mark.parametrize("sent", [3, 250, ROWS], ids=["at_the_start", "in_the_middle", "at_the_end"])
+@pytest.mark.parametrize(
+    ("sent", "same_machine"),
+    [
+        pytest.param(3, True, id="at_the_start-here", marks=pytest.mark.verify),
+        pytest.param(3, False, id="at_the_start-elsewhere"),
+        pytest.param(250, True, id="in_the_middle-here"),
+        pytest.param(250, False, id="in_the_middle-elsewhere", marks=pytest.mark.verify),
+        pytest.param(ROWS, True, id="at_the_end-here", marks=pytest.mark.verify),
+        pytest.param(ROWS, False, id="at_the_end-elsewhere"),
+    ],
+)
 def test_a_killed_run_ends_whole(
     place: Workplace, model: ModelEndpoint, name: str, sent: int, same_machine: bool
 ) -> None:

@@ -31,6 +31,7 @@ def test_the_chance_is_that_of_the_gate_over_every_outcome(n: int, share: float,
     assert probability_of_clearing(n, rate=share, threshold=bar) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.verify
 def test_the_chance_is_that_of_simulated_runs() -> None:
     drawn = np.random.default_rng(0).binomial(200, 0.86, 4_000)
     passes = np.mean([rate([1.0] * k + [0.0] * (200 - k), level=0.9).low >= 0.8 for k in drawn])  # type: ignore[operator]
