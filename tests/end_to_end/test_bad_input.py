@@ -105,7 +105,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "limit_0": (["--limit", "0"], "--limit is 0: expected at least 1"),
     "limit_x": (["--limit", "x"], "'x' is not a valid integer"),
     "budget_nan": (["--budget", "nan"], "--budget is nan: expected at least 0"),
-    "reuse": (["--reuse", "sometimes"], "reuse is 'sometimes': expected always, never, or `within"),
+    "reuse": (["--reuse", "sometimes"], "reuse is 'sometimes': expected one of `always`, `never`, `within"),
     "data_date": (["--data-date", "2024-02-30"], "'2024-02-30' does not match the format"),
     "stage": (["--stage", "prod"], "'prod' is not one of 'shadow', 'beta', 'ga'"),
     "format": (["--format", "xml"], "'xml' is not one of 'table', 'json'"),

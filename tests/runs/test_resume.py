@@ -129,7 +129,7 @@ def test_a_snapshot_of_another_run_is_refused(bench: Bench, name: str) -> None:
     [
         ({"prompt": "Now: {{ text }}"}, "inference version"),
         ({"parameters": {"temperature": 1, "max_tokens": 60}}, "inference version"),
-        ({"cases": [{"case_id": "c", "split": "dev", "input": {"text": "t"}}]}, "the golden set"),
+        ({"cases": [{"case_id": "c", "split": "dev", "input": {"text": "t"}}]}, "golden set"),
     ],
 )
 def test_a_changed_task_is_refused_with_what_changed(bench: Bench, name: str, edits: dict[str, Any], what: str) -> None:
