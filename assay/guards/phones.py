@@ -108,7 +108,7 @@ class PhoneFinder:
         self._american = PhoneRecognizer(supported_regions=("US",), leniency=1)
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents of phone numbers in order of position, without overlaps."""
+        """Start and end of each phone number, in order of position, without overlaps."""
         for run in _RUN.finditer(text):
             if run.end() - run.start() < _FEWEST_DIGITS:
                 continue

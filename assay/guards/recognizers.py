@@ -46,7 +46,7 @@ class Recognizers:
     def __init__(self) -> None:
         from presidio_analyzer.predefined_recognizers import CreditCardRecognizer, IbanRecognizer, UsSsnRecognizer
 
-        # Strongest evidence first: an extent that one finder claims is hidden from the next, so a card is never a phone.
+        # Strongest evidence first: a match of one finder is hidden from the next, so a card is never a phone.
         self._finders: tuple[tuple[str, Callable[[str], Iterator[Extent]]], ...] = (
             ("EMAIL_ADDRESS", _emails),
             ("IBAN_CODE", IbanFinder(IbanRecognizer(exact_match=True))),
@@ -90,7 +90,7 @@ _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}\Z")
 
 
 def _emails(text: str) -> Iterator[Extent]:
-    """Extents of email addresses under any domain with a dot, public or not."""
+    """Start and end of each email address, under any domain with a dot, public or not."""
     claimed = 0
     for at in _AT.finditer(text):
         if at.start() < claimed:
@@ -124,7 +124,7 @@ class IbanFinder:
         self._formats = {country: re.compile(pattern) for country, pattern in regex_per_country.items()}
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of position, without overlaps."""
+        """Start and end of each match, in order of position, without overlaps."""
         claimed = 0
         for start in _IBAN_START.finditer(text):
             if start.start(1) < claimed:
@@ -169,7 +169,7 @@ class CardFinder:
         self._recognizer = recognizer
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of position, without overlaps."""
+        """Start and end of each match, in order of position, without overlaps."""
         for run in _CARD_RUN.finditer(text):
             groups = [match.span() for match in _DIGITS.finditer(text, *run.span())]
             first = 0
@@ -210,7 +210,7 @@ class SsnFinder:
         self._context = re.compile(rf"\b(?:{'|'.join(map(re.escape, recognizer.context or ()))})\b", re.IGNORECASE)
 
     def __call__(self, text: str) -> Iterator[Extent]:
-        """Extents in order of position, without overlaps."""
+        """Start and end of each match, in order of position, without overlaps."""
         extents = {match.span() for match in _SSN_SHAPE.finditer(text) if not _ends_a_phone(match)}
         for pattern, score in self._patterns:
             extents |= {match.span() for match in pattern.finditer(text) if self._holds(match, score)}

@@ -175,7 +175,7 @@ class CallMaker:
 
 
 def paid(responses: Sequence[Response]) -> Decimal:
-    """Total cost in USD of the calls; a call with unknown billing counts with its upper bound."""
+    """Total cost in USD of the calls; a call with unknown billing counts at its upper bound."""
     costs = (row.cost_usd if row.cost_usd is not None else row.cost_upper_usd for row in responses)
     return sum((cost for cost in costs if cost is not None), Decimal(0))
 

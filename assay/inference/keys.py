@@ -63,5 +63,5 @@ def new_id() -> str:
 
 
 def content_hash(*parts: str | int) -> str:
-    """A hash of the parts that depends on their order and on where each one ends."""
+    """A hash of the parts that depends on their order and boundaries."""
     return hashlib.sha256(orjson.dumps(parts)).hexdigest()[:KEY_CHARACTERS]

@@ -116,7 +116,7 @@ def described_rules(rules: InputRules) -> dict[str, object]:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file's bytes as hexadecimal digits."""
+    """SHA-256 of the file's bytes as a hex digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

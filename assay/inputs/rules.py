@@ -98,9 +98,7 @@ def require_columns(found: tuple[str, ...], rules: InputRules, *, label: str) ->
         f"; the closest match for {column!r} is {near!r}" for column, near in zip(missing, nearest, strict=True) if near
     )
     if len(found) == 1 and (delimiter := next((mark for mark in (";", "\t", "|") if mark in found[0]), None)):
-        hints += (
-            f"; the header contains {delimiter!r}, so save the file with the delimiter that its extension stands for"
-        )
+        hints += f"; the header contains {delimiter!r}, so save the file with the delimiter of its extension"
     raise UsageError(
         f"{label} has no column {', '.join(map(repr, missing))}: found {', '.join(map(repr, found[:50]))}{hints}",
         next_step="rename the column in the input, or change the column name in task.yml.",

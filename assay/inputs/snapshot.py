@@ -92,7 +92,7 @@ def spool(
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """Rules and tools that validate a row."""
+    """Inputs of row validation: rules, columns, expectation suite and hash key."""
 
     rules: InputRules
     columns: tuple[str, ...]
@@ -116,7 +116,7 @@ class _CheckedRow:
 
     @property
     def place(self) -> str | None:
-        """Turn and conversation as one text, which must be unique among the rows; None outside conversations."""
+        """Turn and conversation as one string, which must be unique among the rows; None outside conversations."""
         return None if self.turn is None else f"{self.turn} {self.conversation}"
 
 

@@ -26,7 +26,7 @@ def _no_explanation(_: str) -> Explanation | None:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The reason in a log why a part cannot start, and how to fix it."""
+    """Why a service failed to start, according to its log, and how to fix it."""
 
     cause: str
     next_step: str

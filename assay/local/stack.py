@@ -152,7 +152,7 @@ class _Stack:
         part.prepare()
 
     def start_and_wait(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
-        """Starts the parts in `due` and waits for all parts of the wave; raises the first failure at the end."""
+        """Starts the parts of `wave` that are `due` and waits for the whole wave; then raises the first failure."""
         for part in wave:
             if part in due:
                 self.launch(part)

@@ -69,7 +69,7 @@ def lock(folder: Path, *, report: Callable[[str], None], seconds: float = LOCK_S
         while not _taken(file.fileno()):
             if time.monotonic() > deadline:
                 raise UsageError(
-                    f"The local stack is locked: another `assay up` or `assay down` has been running for {seconds:.0f} s",
+                    f"Another `assay up` or `assay down` did not release {folder / 'lock'} within {seconds:.0f} s",
                     next_step="wait for that command, or stop it.",
                 )
             if not reported:

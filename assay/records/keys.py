@@ -17,7 +17,7 @@ class RecordKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Both as one text."""
+        """Both fields as one string."""
         return "\0".join(self)
 
 
@@ -29,7 +29,7 @@ class ClusterKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Both as one text."""
+        """Both fields as one string."""
         return "\0".join(self)
 
 

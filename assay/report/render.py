@@ -38,7 +38,7 @@ FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
 
 class Summary(Protocol):
-    """The counts from a run's summary that its Markdown shows."""
+    """Counts of a run that `run_markdown` shows."""
 
     @property
     def run_id(self) -> str: ...  # noqa: D102

@@ -77,7 +77,7 @@ def _share(count: int, of: int) -> str:
 
 
 def _signed(value: Any) -> str:
-    """Returns an amount that may be negative."""
+    """Formats an amount that may be negative."""
     if value is not None and value < 0:
         return f"-{usd(-value)}"
     return usd(value)

@@ -201,7 +201,7 @@ def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
 
 
 def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:
-    """Returns the variance components of one score; None if neither records nor predictions are scored repeatedly."""
+    """Returns the variance components of the metric; None if neither records nor predictions are scored repeatedly."""
     import numpy as np
 
     if cell.votes is not None:

@@ -177,7 +177,7 @@ def _restore(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
 def _tallied(
     run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, votes: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
-    """Returns the tally's entry; a prediction outside a deciding judge's sample counts in no correctness rate."""
+    """Returns the tally's entry; `is_counted` is False outside the sample of a judge in `correct`."""
     record, status = item.record, item.prediction["status"]
     return Tallied(
         position=record.position,

@@ -63,7 +63,7 @@ class ScoreVerdict(Protocol):
 class Tallied:
     """One prediction with the columns that rates need.
 
-    `is_counted` is False if the record is outside the sample of a deciding judge; `votes` are the votes of the judges.
+    `is_counted` is False outside the sample of a judge in `correct`; `votes` are the votes of the judges.
     """
 
     position: int

@@ -20,7 +20,7 @@ def rate_above_p(successes: int, n: int, *, rate: float) -> float:
     from scipy.special import bdtrc
 
     if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"{successes} successes of {n}: expected 0 to n, and n of at least 1")
+        raise ValueError(f"successes {successes}, n {n}: expected 0 <= successes <= n and n >= 1")
     return float(bdtrc(successes - 1, n, rate)) if successes else 1.0
 
 
@@ -45,7 +45,7 @@ def difference_above_p(gains: int, losses: int, n: int, *, difference: float, er
 
     differing = gains + losses
     if min(gains, losses) < 0 or differing > n or n < 1:
-        raise ValueError(f"{gains} gains and {losses} losses of {n} pairs: expected 0 to n, and n of at least 1")
+        raise ValueError(f"gains {gains}, losses {losses}, n {n}: expected 0 or more, gains + losses <= n, and n >= 1")
     spent = NUISANCE_SHARE * error
     highest = rate_bounds(differing, n, error=spent)[1]
     lowest = max(abs(difference), 1e-9)

@@ -64,14 +64,16 @@ def test_tune_ends_with_2_when_there_are_too_few_questions_and_with_1_when_no_nu
     place: Workplace, name: str
 ) -> None:
     task = place.task(name, cache=SEMANTIC)
-    assert "different questions, if hits" in done(place, "tune", task, "--pairs", pairs(place, 40), code=2)
-    assert "another embedding model" in done(place, "tune", task, "--pairs", pairs(place, 40, same=0), code=1)
+    assert "distinct questions, if the rates of hits" in done(place, "tune", task, "--pairs", pairs(place, 40), code=2)
+    assert "a different embedding model" in done(place, "tune", task, "--pairs", pairs(place, 40, same=0), code=1)
 
 
 def test_tune_says_in_one_message_what_is_wrong_with_what_it_was_given(place: Workplace, name: str) -> None:
     task = place.task(name, cache=SEMANTIC)
     place.write("bad.csv", "a,b,same\nx,y,perhaps\n")
-    assert "row 1: `same` is 'perhaps': expected 1 or 0" in done(place, "tune", task, "--pairs", "bad.csv", code=3)
+    assert "row 1: expected `same` to be 1 or 0 (or true/false, yes/no), found 'perhaps'" in done(
+        place, "tune", task, "--pairs", "bad.csv", code=3
+    )
     assert "missing.csv" in done(place, "tune", task, "--pairs", "missing.csv", code=3)
     off = done(place, "tune", place.task(name), "--pairs", pairs(place, 5), code=3)
     assert "has no `cache.semantic`" in off

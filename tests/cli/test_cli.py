@@ -162,7 +162,7 @@ def test_a_run_prints_its_counts_for_people_and_its_next_step(place: Workplace, 
 
 
 def test_report_without_a_completed_run_says_what_to_start(place: Workplace, name: str) -> None:
-    assert f"start it with `assay run {place.task(name)}`" in result(place, "report", name, code=3)
+    assert f"run it with `assay run {place.task(name)}`" in result(place, "report", name, code=3)
 
 
 def test_diff_exits_1_until_migrate_made_the_tables(place: Workplace) -> None:

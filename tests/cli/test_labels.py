@@ -54,7 +54,7 @@ def test_a_port_that_is_taken_is_said(place: Workplace, task: str) -> None:
         other.listen()
         done = place.command("review", task, "--port", str(other.getsockname()[1]))
     assert done.returncode == 3
-    assert "choose another with --port" in done.stderr
+    assert "choose a free port with --port" in done.stderr
     assert "the queue is empty; fill it with" in done.stderr
 
 

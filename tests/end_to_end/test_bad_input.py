@@ -109,7 +109,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "data_date": (["--data-date", "2024-02-30"], "'2024-02-30' does not match the format"),
     "stage": (["--stage", "prod"], "'prod' is not one of 'shadow', 'beta', 'ga'"),
     "format": (["--format", "xml"], "'xml' is not one of 'table', 'json'"),
-    "variant": (["--variant", "nope"], "has no variant 'nope': expected default"),
+    "variant": (["--variant", "nope"], "has no variant 'nope': expected one of default"),
     "input_empty": (["--input", ""], "--input is empty"),
     "input_missing": (["--input", "nope.csv"], "Input file 'nope.csv' does not exist"),
     "input_words": (["--input", "whatever"], "Input 'whatever' is not recognized"),

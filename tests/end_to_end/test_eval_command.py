@@ -88,7 +88,7 @@ def test_outside_git_a_ref_is_refused(place: Workplace, name: str) -> None:
     done = place.command("eval", task, "--champion", "@main", timeout_s=60)
 
     assert done.returncode == 3
-    assert "@main: expected a branch, tag or commit of the git repository" in done.stderr
+    assert "@main: no branch, tag or commit of that name in the git repository" in done.stderr
 
 
 def test_an_interrupted_evaluation_goes_on_with_what_is_landed(

@@ -215,9 +215,9 @@ def test_the_gate_split_remembers_how_often_it_was_asked(bench: Bench, name: str
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"candidate": "nobody"}, "has no variant 'nobody': expected default, worse"),
+        ({"candidate": "nobody"}, "has no variant 'nobody': expected one of default, worse"),
         ({"champion": "@stage:gold"}, "expected one of shadow, beta, ga"),
-        ({"champion": "@nowhere"}, "@nowhere: expected a branch, tag or commit"),
+        ({"champion": "@nowhere"}, "@nowhere: no branch, tag or commit"),
         ({"candidate": "@stage:ga"}, "serves @stage:ga"),
         ({"input": "golden"}, "expected one split"),
         ({"epochs": 0}, "--epochs is 0"),

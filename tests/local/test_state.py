@@ -28,7 +28,7 @@ def test_a_second_holder_of_the_lock_is_told_to_wait_and_then_refused(tmp_path: 
     told: list[str] = []
     with (
         state.lock(tmp_path, report=told.append),
-        pytest.raises(UsageError, match=r"held .*lock for 0 s"),
+        pytest.raises(UsageError, match=r"did not release .*lock within 0 s"),
         state.lock(tmp_path, report=told.append, seconds=0.3),
     ):
         pytest.fail("two were inside at once")

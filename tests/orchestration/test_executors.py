@@ -65,7 +65,7 @@ def test_step_is_taken_off_the_queue_when_it_has_ended(away: Workplace) -> None:
 def test_missing_extra_is_named_with_what_installs_it(module: str, extra: str) -> None:
     command = [sys.executable, "-c", WITHOUT_EXTRA, module, extra]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert f"install it with `pip install 'assay[{extra}]'`" in done.stdout, done.stderr[-2000:]
+    assert f"install the extra '{extra}': `pip install 'assay[{extra}]'`" in done.stdout, done.stderr[-2000:]
 
 
 def test_kubernetes_jobs_take_what_the_launcher_has(away: Workplace) -> None:

@@ -18,7 +18,7 @@ class SubstringCheck(OutputCheck):
         """Returns the values that the text contains.
 
         Raises:
-            Unscorable: the field is not a text.
+            Unscorable: the field is not a string.
         """
         text = text_at(output, self.field)
         if not self.ignore_case:

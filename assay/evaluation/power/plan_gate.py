@@ -136,7 +136,7 @@ def _compared(warehouse: Warehouse, name: str) -> Landed:
 
 
 def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Landed, list[str]]:
-    """Landed rates; none, but a note, if the warehouse does not respond and nothing else needs it."""
+    """Landed rates. If the warehouse is unreachable and only rates need it, none, and a note that says so."""
     try:
         return _by_metric_slice(warehouse, LATEST_RATES.sql, name), []
     except ServiceUnreachable:

@@ -177,7 +177,7 @@ def _vectors(answer: CreateEmbeddingResponse, wanted: int) -> list[Vector]:
     try:
         matrix: Any = np.asarray([embedding for _, embedding in entries], dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise EmbeddingFailed("the endpoint returned embeddings that contain values other than numbers") from error
+        raise EmbeddingFailed("the endpoint returned embeddings with non-numeric values") from error
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not np.all(np.isfinite(lengths)) or not np.all(lengths > 0):
         raise EmbeddingFailed("the endpoint returned an embedding whose length is 0 or not finite")

@@ -25,7 +25,7 @@ FRAMES_NOTED = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExactPolicy:
-    """Lifetime of responses; a run reuses only responses stored at or after `not_before`, in seconds since 1970."""
+    """Lifetime of responses; a run reuses only responses stored at or after `not_before`, in Unix seconds."""
 
     task: str
     ttl_s: float
@@ -51,7 +51,7 @@ class Trace:
 
 
 class ExactCache:
-    """Cached responses of one task to identical requests; `now` returns seconds since 1970."""
+    """Cached responses of one task to identical requests; `now` returns Unix seconds."""
 
     def __init__(
         self, store: KeyValue, keys: CacheKeys, *, policy: ExactPolicy, now: Callable[[], float] = time.time
@@ -153,7 +153,7 @@ class ExactCache:
         self._put(self._lane_key(lane), {"m": model}, expires_at=now + FOR_EVER_S)
 
     def _note(self, request: Request, body: bytes, answer: PaidAnswer, key: bytes, now: float) -> CacheNote:
-        """The note that explains a later miss of the record."""
+        """Builds the note that explains a later cache miss for this record."""
         hashes, place = self._keys.parts(body), self._trace_key(request, answer.lane)
         self._note_frame(hashes.frame, body, now)
         kept = {
@@ -168,7 +168,7 @@ class ExactCache:
         return CacheNote(place, self._sealed(place, kept), now + TRACES_OUTLIVE * self._policy.ttl_s)
 
     def _note_frame(self, frame: str, body: bytes, now: float) -> None:
-        """Stores the hashes of the parts that many records share once, under their own key."""
+        """Stores the hashes of the shared parts under their own key, once instead of per record."""
         if frame in self._noted_frames:
             return
         if len(self._noted_frames) >= FRAMES_NOTED:

@@ -22,7 +22,7 @@ NOTES = 2
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CacheNote:
-    """A note that is stored with an entry and read by `place`, which several entries may share.
+    """A note that is stored with an entry and looked up by `place`, which several entries may share.
 
     The note may outlive the entry's value.
     """
@@ -35,7 +35,7 @@ class CacheNote:
 @quick_init
 @dataclass(frozen=True, slots=True)
 class CacheItem:
-    """One entry; `expires_at` is in seconds since 1970 UTC, `tag` identifies the person whose data is erased with it."""
+    """One entry; `expires_at` is in Unix seconds, `tag` identifies the person whose data is erased with it."""
 
     key: bytes
     value: bytes

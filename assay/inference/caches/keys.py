@@ -57,7 +57,7 @@ class CacheKeys:
         return key
 
     def named(self, *parts: str | int) -> bytes:
-        """A key computed from these parts; it depends on their order and on where each one ends."""
+        """A key computed from these parts; it depends on their order and boundaries."""
         digest = self._start.copy()
         digest.update(orjson.dumps(["named", *parts]))
         return digest.digest()[:KEY_BYTES]

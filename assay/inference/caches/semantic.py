@@ -51,7 +51,7 @@ class SemanticPolicy:
 
     The cosine similarity to the cached question must be at least `threshold`, and must exceed that of the nearest
     question with a different response by at least `margin`. Responses differ if any of the fields in `compare` differ,
-    or any field if `compare` is empty. Only responses stored at or after `not_before`, in seconds since 1970, are
+    or any field if `compare` is empty. Only responses stored at or after `not_before`, in Unix seconds, are
     reused. The newest `most_entries` of each scope are kept.
     """
 

@@ -22,7 +22,7 @@ class ConversationId:
 class PastTurn:
     """An earlier turn: `question` is the user message as sent; `answer` is the output as JSON, empty if not valid.
 
-    `answered_at` is the time of the prediction, in seconds since 1970 UTC.
+    `answered_at` is the time of the prediction, in Unix seconds.
     """
 
     number: int

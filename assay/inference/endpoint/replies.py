@@ -62,7 +62,7 @@ def never_connected() -> CallFailure:
 
 def broken_off() -> CallFailure:
     """The failure of a call whose connection ended after the request was sent; it may be billed."""
-    return CallFailure(FailureKind.CONNECT, "the connection broke off before the response was complete", broke_off=True)
+    return CallFailure(FailureKind.CONNECT, "the connection was lost before the response was complete", broke_off=True)
 
 
 def unreadable(message: str, limits: RateHeaders | None) -> CallFailure:

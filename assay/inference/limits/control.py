@@ -1,10 +1,10 @@
-"""Adapts the rate of a lane to stated limits, response headers and rate-limit refusals (HTTP 429).
+"""Adapts the rate of a lane to stated limits, response headers and rate-limit errors (HTTP 429).
 
 If a limit is stated or learned from headers, calls are paced slightly below it, and slower if the provider reports less
-remaining quota. Without a limit, the number of calls in flight grows exponentially (slow start) until a refusal; the
-rate reached then is the first estimate of the limit. The estimate decreases by a factor on each later refusal and
-increases slightly every second. Providers that are busy also refuse calls occasionally, whatever the rate: as long as
-the share of refused calls is small, a lane is not slowed below `LEAST`, and an estimate that would fall far below the
+remaining quota. Without a limit, the number of calls in flight grows exponentially (slow start) until a 429; the
+rate reached then is the first estimate of the limit. The estimate decreases by a factor on each later 429 and
+increases slightly every second. Busy providers also return a 429 occasionally, whatever the rate: as long as
+the share of 429s is small, a lane is not slowed below `LEAST`, and an estimate that would fall far below the
 previous one is raised instead. Other failures change nothing.
 """
 
@@ -61,7 +61,7 @@ class Observed429s:
 class SharedLimits:
     """Limits of a lane for all workers together, and this worker's share of them.
 
-    Limits are per second (`rpd` per day) and None if unknown; `found` is True if refusals determined the rate.
+    Limits are per second (`rpd` per day) and None if unknown; `found` is True if 429s determined the rate.
     """
 
     share: float
@@ -189,7 +189,7 @@ class Controller:
             self._recover(now)
 
     def refused(self, flight: Flight, headers: RateHeaders | None, *, retry_after_s: float | None, now: float) -> None:
-        """Records a rate-limit refusal (429); refusals of calls sent before the last decrease do not decrease the rate."""
+        """Records a 429; a 429 for a call sent before the last decrease does not decrease the rate again."""
         self.refused_share = 1.0 - (1.0 - self.refused_share) * SHARE_KEPT
         if headers is not None:
             self._read(flight, headers, now)
@@ -280,7 +280,7 @@ class Controller:
             _bound(bucket, 0.0, lowest=0.0, now=now)
 
     def _slowed(self, found_rps: float) -> float:
-        """The rate after another refusal; `lease.lua` computes it in the same way for all workers together."""
+        """The rate after another 429; `lease.lua` computes it in the same way for all workers together."""
         slower = found_rps * FIRST_DECREASE
         if self.refused_share >= FEW:
             self._ceiling_rps = found_rps

@@ -141,7 +141,7 @@ class Lane:
         self.control.quota.put_back(tokens)
 
     def _set_timer(self, wait_s: float) -> None:
-        """Ensures that the queue is checked after `wait_s`; an earlier timer is kept, and sets the next one."""
+        """Ensures a queue check within `wait_s`; keeps a timer that fires sooner, which then sets the next one."""
         due = self._clock() + wait_s
         if due < self._rings_at - TICK_S:
             self.stop()

@@ -88,7 +88,7 @@ class LeaseRequest:
 class LimitLease:
     """Quota that a worker may spend, and the limits of the lane for all workers together.
 
-    `found` is True if refusals determined the rate.
+    `found` is True if 429s determined the rate.
     """
 
     requests: float

@@ -50,7 +50,7 @@ class Bucket:
         self.capacity = capacity
 
     def bound(self, level: float) -> None:
-        """Limits the content to `level`; call `wait_s` for the same time first."""
+        """Lowers the level to at most `level`; requires a preceding call of `wait_s` with the current time."""
         if level < self.level:
             self.level = level
 

@@ -79,7 +79,7 @@ class ExportShutdown:
     def __call__(self) -> Delivery:
         """Waits at most `patience_s` plus half a second, and returns the numbers of exported and lost spans.
 
-        A thread that still hangs then ends with the process.
+        A thread that is still hanging by then ends with the process.
         """
         ending = threading.Thread(target=self.provider.shutdown, name="assay-spans-ending", daemon=True)
         ending.start()

@@ -1,8 +1,8 @@
-"""Budget of batches: the maximum cost of a batch is reserved under every cap from before it is sent until it is landed.
+"""Budget of batches: a batch's maximum cost is reserved under every cap until it has landed.
 
 A batch outlives the process that sends it, so it has its own lease on the accounts that all runs share, named after its
 chunk hash. The process that lands the batch settles the lease with the cost of its calls. While a file is being filled,
-its budget is in an ordinary worker's lease, which expires if the process dies, because nothing was sent. A ledger that
+its budget is in an ordinary worker's lease, which may expire if the process dies: nothing was sent yet. A ledger that
 lost its state reads the table `batches`, whose open rows list the reserved amounts.
 """
 

@@ -37,7 +37,7 @@ BUDGET_USED_UP = "the budget no longer covers it"
 
 
 def adopt(session: BatchSession) -> None:
-    """Marks batches as submitted that a process sent before it died without recording it."""
+    """Marks an intended batch as submitted if the provider has it: a process sent it but died before recording it."""
     for batch in _intended(session):
         if found := session.wait_for(session.api(batch.provider).find(batch.chunk_hash)):
             session.ledger.submitted(batch, found)

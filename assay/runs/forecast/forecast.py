@@ -276,7 +276,7 @@ class _Forecaster:
         return past
 
     def _repriced(self, call: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
-        """The cost of the call's input and output at present prices; an interrupted call counts with its upper estimate."""
+        """The cost of the call's input and output at present prices; an interrupted call counts at its upper estimate."""
         if call["input_tokens"] is None:
             return Decimal(0), Decimal(call["cost_usd"] or 0)
         whole = TokenUsage(

@@ -32,7 +32,7 @@ class AnswerJournal(Protocol):
         ...
 
     def turn_page(self) -> int:
-        """Starts a new page; returns the number of the full one."""
+        """Closes the current page and starts a new one; returns the number of the closed page."""
         ...
 
     def forget(self, page: int) -> None:
@@ -71,7 +71,7 @@ class AnswerBuffer:
                 await self.flush()
 
     def note(self, row: SemanticCacheEntry | Response) -> None:
-        """Adds a row without a result to the next flush."""
+        """Adds a row that belongs to no `RequestResult` to the next flush."""
         if isinstance(
             row, SemanticCacheEntry
         ):  # losing it in a crash does no harm: the prediction it repeats is stored

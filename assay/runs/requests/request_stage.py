@@ -116,7 +116,7 @@ class RequestStage:
             )
 
     async def _open(self, closing: AsyncExitStack, buffer: AnswerBuffer, guard: RecordMasker) -> EngineComponents:
-        """Opens the parts of the engine and registers them with `closing`; rows that closing adds are flushed later."""
+        """Opens the parts of the engine and registers them with `closing`; rows added on close are flushed."""
         closing.push_async_callback(buffer.flush)
         sinks = CacheSinks(land=buffer.note, warn=LOG.warning)
         cache = await asyncio.to_thread(open_cache, self.context, self.run, sinks)

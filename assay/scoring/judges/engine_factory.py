@@ -123,7 +123,7 @@ class JudgeEngineFactory:
 async def open_judge_components(
     closing: AsyncExitStack, buffer: AnswerBuffer, judges: Iterable[JudgeSpec], components: JudgeComponents
 ) -> JudgeEngineFactory:
-    """Opens the components that judges share; `closing` closes them, and then flushes the rows that closing wrote."""
+    """Opens the components that judges share; `closing` closes them, then flushes the rows added on close."""
     context, run = components.context, components.run
     closing.push_async_callback(buffer.flush)
     cache = open_judge_cache(context.settings, run, CacheSinks(land=buffer.note, warn=LOG.warning))

@@ -133,7 +133,7 @@ def choose_threshold(
         ValueError: there are fewer than two questions, or a similarity is not a number.
     """
     if len(questions) < 2 or any(math.isnan(near.similarity) for question in questions for near in question):
-        raise ValueError(f"expected at least two questions and no similarity that is NaN; {len(questions)} questions")
+        raise ValueError(f"expected at least two questions and no NaN similarity; found {len(questions)} question(s)")
     shuffled = list(questions)
     rng.shuffle(shuffled)
     first, second = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
@@ -173,7 +173,7 @@ def counts_at(questions: Sequence[CachedQuestion], rule: ThresholdRule, *, delta
 def lead(question: CachedQuestion) -> float:
     """Returns the similarity of the nearest neighbor minus that of the nearest neighbor with a different answer.
 
-    If all neighbors have the same answer, the last one is subtracted.
+    If all neighbors have the same answer, the similarity of the last one is subtracted.
     """
     nearest = question[0]
     rival = next((near for near in question if near.differs(nearest)), question[-1])

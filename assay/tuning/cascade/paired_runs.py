@@ -163,7 +163,7 @@ def _is_golden(prediction: RoutedPrediction) -> bool:
 
 
 def _one_of_each_cluster(keys: Iterable[InputKey], predictions: Mapping[InputKey, RoutedPrediction]) -> list[InputKey]:
-    """Returns the record with the lowest hash of each cluster, because the tests assume independent records."""
+    """Returns one record per cluster, the one with the lowest hash, because the tests assume independent records."""
     chosen: dict[str | RecordKey, InputKey] = {}
     for key in sorted(keys, key=lambda key: hashlib.sha256(key.record.text.encode()).digest()):
         cluster: str | None = predictions[key].columns["cluster_id"]

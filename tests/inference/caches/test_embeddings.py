@@ -89,7 +89,7 @@ FAULTS: dict[str, tuple[Alter, str]] = {
     "an infinity": (data(lambda rows: rows[0]["embedding"].__setitem__(3, float("inf"))), "0 or not finite"),
     "a null": (data(lambda rows: rows[0]["embedding"].__setitem__(3, None)), "0 or not finite"),
     "a vector of zeros": (data(lambda rows: rows[1].update(embedding=[0.0] * 1024)), "0 or not finite"),
-    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "values other than numbers"),
+    "a text for a number": (data(lambda rows: rows[0]["embedding"].__setitem__(3, "one")), "non-numeric values"),
     "no vector": (data(lambda rows: rows[0].pop("embedding")), "contains no list of embeddings"),
     "null for a vector": (data(lambda rows: rows[0].update(embedding=None)), "contains no list of embeddings"),
     "no index": (data(lambda rows: [row.pop("index") for row in rows]), "contains no list of embeddings"),

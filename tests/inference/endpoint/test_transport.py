@@ -291,7 +291,7 @@ def test_a_redirect_is_not_followed_and_says_where_it_leads(status: int) -> None
     }.values(),
 )
 def test_an_answer_that_is_not_whole_is_a_connection_that_broke_off(played: Played) -> None:
-    message = "the connection broke off before the response was complete"
+    message = "the connection was lost before the response was complete"
 
     assert outcome_of(played) == CallFailure(FailureKind.CONNECT, message, broke_off=True)
 

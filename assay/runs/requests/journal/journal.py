@@ -105,7 +105,7 @@ class Journal:
             self._under_way.pop(response.call_id, None)
 
     def turn_page(self) -> int:
-        """Starts a new page; returns the number of the last full one."""
+        """Closes the current page and starts a new one; returns the number of the closed page."""
         full = self._pages[-1].number if self._pages else self._last
         self._begin_page(b"".join(self._under_way.values()))
         return full

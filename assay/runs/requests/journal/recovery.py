@@ -15,7 +15,7 @@ from assay.ports import RowSink
 from assay.runs.requests.answer_buffer import AnswerBuffer, land_answers
 from assay.runs.requests.journal.journal import Journal
 
-KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was under way", broke_off=True)
+KILLED = CallFailure(FailureKind.CONNECT, "the process ended while the call was in progress", broke_off=True)
 
 
 @asynccontextmanager
