@@ -40,8 +40,8 @@ def test_the_folder_as_it_stands_has_no_issue(folder: TaskFolder) -> None:
         ("owner: data-team", "owner: [data-team", 4, "invalid YAML: expected ',' or ']'", ""),
         ("owner: data-team", "owner: &a [*a]", 3, "`owner` must be a valid string", "[[...]]"),
         ("    provider: cheap", "    provider: cheep", 24, "a provider of providers.yml (cheap, dear)", "'cheep'"),
-        ("    type: exact_match", "    type: exact_mach", 27, "did you mean 'exact_match'", ""),
-        ("checks.py:is_short", "checks.py:is_long", 30, "check 'mine': ", ""),
+        ("    type: exact_match", "    type: exact_mach", 27, "check 'label_right': ", "did you mean 'exact_match'"),
+        ("checks.py:is_short", "checks.py:is_long", 30, "check 'mine': ", "is_long"),
         ("correct: [label_right]", "correct: [label_wrong]", 1, "`correct` names an unknown scorer: label_wrong", ""),
         ('"0 6 * * *"', '"0 6 * *"', 37, "five fields", "'0 6 * *'"),
         ('"0 6 * * *"', '"0 26 * * *"', 37, "hour from 0 to 23", "'0 26 * * *'"),
@@ -58,9 +58,21 @@ def test_the_folder_as_it_stands_has_no_issue(folder: TaskFolder) -> None:
         ("system: system.j2", "system: ../../providers.yml", 16, "in the task folder", "'../../providers.yml'"),
         ("name: sorting", "name: sifting", 1, "the folder's name, 'sorting'", "'sifting'"),
         ("    parameters:\n", "    owner:\n", 41, "one of prompts, parameters, routes", "`owner`"),
-        ("      temperature: 1", "      messages: 1", 41, "variant 'warm', `parameters`: Assay sets messages", ""),
+        (
+            "      temperature: 1",
+            "      messages: 1",
+            41,
+            "variant 'warm', `parameters`: ",
+            "Assay sets messages; remove it",
+        ),
         ("  warm:", "  default:", 40, "`default` is reserved", ""),
-        ("    message: body", "    message: body\n    few_shot: x", 9, "`few_shot` is reserved for the examples", ""),
+        (
+            "    message: body",
+            "    message: body\n    few_shot: x",
+            9,
+            "`few_shot` is reserved",
+            "the examples in templates",
+        ),
     ],
 )
 def test_an_issue_in_the_spec_names_line_expected_and_found(
@@ -73,7 +85,7 @@ def test_an_issue_in_the_spec_names_line_expected_and_found(
         for issue in folder.issues()
         if issue.line == line
         and expected in f"{issue.problem}{issue.expected}"
-        and found in f"{issue.found}; {issue.next_step}"
+        and found in f"{issue.problem}; {issue.found}; {issue.next_step}"
     ]
 
     assert hits, [str(issue) for issue in folder.issues()]
@@ -106,8 +118,8 @@ def test_an_issue_in_a_file_names_its_line_and_problem(
 @pytest.mark.parametrize(
     ("wrong", "expected", "found"),
     [
-        ("{", "invalid JSON: ", ""),
-        ("[" * 5000, "invalid JSON: ", ""),
+        ("{", "invalid JSON: ", "at column 2"),
+        ("[" * 5000, "invalid JSON: ", "at column"),
         (case("gate-1"), "duplicate case_id 'gate-1', first used on line 2", ""),
         (case("gate-2", "train"), "`split` must be 'dev' or 'gate'", "'train'"),
         (case("gate-2", note="x"), "`note` is not a known key", ""),
@@ -132,7 +144,7 @@ def test_a_wrong_case_names_its_line_expected_and_found(
 
     assert (issue.file, issue.line) == ("tasks/sorting/cases.jsonl", 3)
     assert expected in f"{issue.problem}{issue.expected}"
-    assert found in issue.found
+    assert found in f"{issue.problem}; {issue.found}"
 
 
 def test_a_turn_that_stands_twice_names_the_line_of_the_first(folder: TaskFolder) -> None:
