@@ -46,13 +46,17 @@ class Asked:
 
 
 class WireEndpoint:
-    """Plays one answer after the other, the last again and again; `asked` has every request that came whole."""
+    """Plays one answer after the other, the last again and again; `asked` has every request that came whole.
+
+    `played` counts the answers that were sent to their end.
+    """
 
     def __init__(self, *answers: Played, head_only: bool = False) -> None:
         self.asked: list[Asked] = []
         self.url = ""
         self.connections = 0
         self.ended = 0
+        self.played = 0
         self._answers = answers
         self._head_only = head_only
         self._open: set[asyncio.Task[None]] = set()
@@ -92,6 +96,7 @@ class WireEndpoint:
         self.asked.append(Asked(line, headers, body, number))
         played = self._answers[min(len(self.asked), len(self._answers)) - 1]
         await _play(writer, played.pieces)
+        self.played += 1
         if played.end is End.SILENT:
             await asyncio.Event().wait()
         if played.end is End.RESET:
