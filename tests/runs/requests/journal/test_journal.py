@@ -212,6 +212,35 @@ def test_a_page_that_is_used_again_holds_nothing_of_before(folder: Path) -> None
     assert names(left_by(folder, write)) == (["new"], [])
 
 
+def test_pages_that_are_used_again_hold_several_results_that_are_not_landed(folder: Path) -> None:
+    def write(journal: Journal) -> None:
+        for number in range(6):
+            journal.answered(answer(str(number)))
+            journal.forget(journal.turn_page())
+        for name in "abc":
+            journal.answered(answer(name))
+            journal.turn_page()
+
+    assert names(left_by(folder, write)) == (["a", "b", "c"], [])
+
+
+@pytest.mark.parametrize("beyond", [0, 1, HEAD.size, HEAD.size + 1])
+def test_a_line_that_a_used_page_has_no_room_for_is_written_to_another(
+    folder: Path, tmp_path: Path, beyond: int
+) -> None:
+    killed(tmp_path / "one", lambda journal: journal.answered(answer("a", explanation="x")))
+    [page] = (tmp_path / "one").glob("*.journal")
+    _, end, _ = HEAD.unpack_from(page.read_bytes())
+    filling = answer("a", explanation="x" * (1 + PAGE_BYTES - end + beyond))
+
+    def write(journal: Journal) -> None:
+        journal.answered(answer("b"))
+        journal.forget(journal.turn_page())
+        journal.answered(filling)
+
+    assert left_by(folder, write).answers == (filling,)
+
+
 @pytest.mark.parametrize("size", [PAGE_BYTES - 5_000, PAGE_BYTES, 2 * PAGE_BYTES])
 def test_a_line_longer_than_a_page_has_a_page_of_its_own(folder: Path, size: int) -> None:
     huge = answer("huge", explanation="é" * (size // 2))
@@ -276,6 +305,13 @@ def test_a_journal_of_another_version_is_named_and_kept(folder: Path) -> None:
         journal.recover()
     journal.close(everything_landed=False)
     assert page.exists()
+
+
+def test_an_empty_page_of_another_version_is_no_obstacle(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "1.journal").write_bytes(HEAD.pack(0, HEAD.size, EARLIER_LAYOUT + 1))
+
+    assert opened(folder).recover() == Recovered((), ())
 
 
 def test_a_second_process_is_refused_while_the_first_is_there(folder: Path) -> None:
