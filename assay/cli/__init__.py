@@ -48,6 +48,7 @@ class AssayGroup(click.Group):
 
 def main() -> None:
     """Entry point of `assay`; usage errors and unexpected errors exit 3."""
+    _open_closed_streams()
     code = _ended()
     try:
         sys.stdout.flush()
@@ -56,6 +57,14 @@ def main() -> None:
         code = code or ended
         _discard(sys.stdout)  # otherwise the interpreter flushes again at shutdown and exits 120
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Opens the null device in place of closed standard streams, so that no file is opened under their numbers."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
 
 
 def _ended() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -15,6 +17,13 @@ STYLES = click.Choice(["table", "json"])
 STAGES = click.Choice(["shadow", "beta", "ga"])
 CONTINUE = "assay.continue"
 """Key of `click.Context.meta` under which a command stores how to resume its work, for the crash report."""
+
+
+def write_and_exit(write: Callable[[], None], *, code: int) -> NoReturn:
+    """Writes a result and exits with the code of its decision, even if the reader closed the pipe early."""
+    with suppress(BrokenPipeError):
+        write()
+    click.get_current_context().exit(code)
 
 
 def open_settings() -> Settings:

@@ -177,8 +177,11 @@ def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutco
     if adjusted_p <= ERROR:
         missed = f"{shown[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
         return _outcome(rule, found, RuleState.FAIL, missed, adjusted_p)
-    within = f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
-    return _outcome(rule, found, RuleState.INCONCLUSIVE, within, adjusted_p)
+    if (lower > rule.limit) if rule.kind in AT_MOST else (upper < rule.limit):
+        reason = f"{shown[1]} misses {rule.limit:.4g}, but not for this number of rules: adjusted p = {adjusted_p:.2g}"
+    else:
+        reason = f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
+    return _outcome(rule, found, RuleState.INCONCLUSIVE, reason, adjusted_p)
 
 
 def _bounds(found: RuleEvidence) -> tuple[float, float]:

@@ -31,9 +31,9 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def console_on(*, stderr: bool) -> Console:
     """Returns a console on stderr or stdout; if that is not a terminal, lines are plain and of a fixed width."""
-    from rich.console import Console
+    from assay.terminal.console import PipedConsole
 
-    console = Console(stderr=stderr, highlight=False)
+    console = PipedConsole(stderr=stderr, highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
     return console

@@ -49,6 +49,7 @@ from assay.errors import UsageError
         ),
         ("contains", {"field": "a", "values": "x"}, "expected a list of strings, found 'x'"),
         ("regex", {"field": "a", "pattern": "("}, "found '(' (missing ), unterminated subpattern at position 0)"),
+        ("regex", {"field": "a", "pattern": "a{99999999999}"}, "the repetition number is too large"),
         ("numeric_range", {"field": "a"}, "numeric_range: expected at least one of min and max, found neither"),
         ("numeric_range", {"field": "a", "min": True}, "parameter 'min': expected a number, found True"),
         ("length", {"field": "a", "min": 5, "max": 2}, "length: expected min to be at most max, found min 5 and max 2"),

@@ -143,6 +143,25 @@ def test_a_reader_who_left_before_the_end_has_enough(planted: Planted) -> None:
     assert planted.run_unread("click.echo('x' * 100_000)\n    shout(secret)") == (0, False)
 
 
+def test_a_reader_who_left_a_table_before_the_end_has_enough(planted: Planted) -> None:
+    table = "from assay.terminal.output import write_table\n    write_table(('a',), [('x' * 100,)] * 5_000)"
+    assert planted.run_unread(f"{table}\n    shout(secret)") == (0, False)
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_a_reader_who_left_changes_no_decision(planted: Planted, code: int) -> None:
+    table = "write_table(('a',), [('x' * 100,)] * 5_000)"
+    decision = f"write_and_exit(lambda: {table}, code={code})"
+    imports = "from assay.terminal.output import write_table\n    from assay.cli.opening import write_and_exit"
+    assert planted.run_unread(f"{imports}\n    {decision}") == (code, False)
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 0), ("2>&-", 0), ("<&-", 0), (">&- 2>&-", 0)])
+def test_a_stream_that_is_closed_from_the_start_changes_no_exit_code(closed: str, code: int) -> None:
+    done = subprocess.run(["bash", "-c", f"{ASSAY} --version {closed}"], timeout=60, check=False)
+    assert done.returncode == code
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
 def test_help_that_nobody_reads_is_no_failed_gate(arguments: list[str]) -> None:
     assert unread([str(ASSAY), *arguments]) == (0, "")

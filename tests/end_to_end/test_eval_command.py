@@ -68,7 +68,7 @@ def test_markdown_is_a_comment_for_a_pull_request(place: Workplace, name: str, m
     assert done.stdout.startswith(f"### Assay: {task} PASS\n")
     assert len(model.asked) == 150
     assert "| not_worse | reliability at most 3 points below the champion |" in done.stdout
-    assert "candidate and champion ask the same" in done.stdout
+    assert "candidate and champion are the same version" in done.stdout
 
 
 def test_a_task_that_is_new_on_the_branch_says_that_it_has_no_champion(place: Workplace, name: str) -> None:

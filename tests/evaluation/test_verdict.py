@@ -86,6 +86,20 @@ def test_reasons_name_the_bound_and_the_limit() -> None:
     assert state(RELIABLE, None) == (RuleState.INCONCLUSIVE, "no evidence")
 
 
+@pytest.mark.parametrize("kind", [RuleKind.LOWER_BOUND, RuleKind.COST_PER_CORRECT])
+def test_a_limit_outside_the_bounds_is_not_said_to_be_within_them(kind: RuleKind) -> None:
+    sign = 1 if kind is RuleKind.COST_PER_CORRECT else -1
+    missed = replace(RELIABLE, kind=kind)
+    met = {f"other {number}": normal(0.9 - sign * 0.05) for number in range(4)}
+    rules = [missed, *(replace(missed, name=name) for name in met)]
+
+    outcome = verdict(rules, {"reliable": normal(0.9 + sign * 0.018), **met}).outcomes[0]
+
+    assert outcome.state is RuleState.INCONCLUSIVE
+    assert "within" not in outcome.reason
+    assert "misses 0.9, but not for this number of rules: adjusted p = 0.18" in outcome.reason
+
+
 def test_a_p_value_read_off_the_bounds_is_the_normal_one() -> None:
     for value in (0.80, 0.88, 0.89, 0.93):
         read, given = (verdict([RELIABLE], {"reliable": normal(value, limit=limit)}) for limit in (None, 0.9))

@@ -214,10 +214,10 @@ def test_few_labeled_failures_make_bounds_conservative() -> None:
 
 
 def test_few_labels_that_dissent_from_the_verdict_make_bounds_conservative() -> None:
-    few, enough = (yes_no((1, 1, 199 - n), (1, 0, n), (0, 0, 10), (0, 1, 1), unlabelled=(900, 30)) for n in (2, 3))
+    few, enough = (yes_no((1, 1, 199 - n), (1, 0, n), (0, 0, 10), (0, 1, 1), unlabeled=(900, 30)) for n in (2, 3))
 
     assert ppi_rate(few).measured.reason == (
-        "2 labels dissent where most is decided, fewer than 3: conservative bounds"
+        "2 labels of the rarer outcome in a verdict, fewer than 3: conservative bounds"
     )
     assert (ppi_rate(few).measured.method, ppi_rate(enough).measured.method) == (
         "ppi_mover_exact",
@@ -231,11 +231,11 @@ def test_a_judge_that_passes_an_impossible_share_is_not_corrected_by_its_errors(
     """Half of the passes are found, but nearly all rows pass; and the mirror image."""
     cells = [(verdict, verdict, 30), (1 - verdict, verdict, 30), (1 - verdict, 1 - verdict, 40)]
 
-    found = rogan_gladen_rate(yes_no(*cells, unlabelled=(900, 0) if verdict else (0, 900)))
+    found = rogan_gladen_rate(yes_no(*cells, unlabeled=(900, 0) if verdict else (0, 900)))
 
     assert found.measured.value is None
     assert found.measured.reason == (
-        "the judge passes a share that its sensitivity and specificity on the labels rule out"
+        "the judge's pass rate is impossible given its sensitivity and specificity on the labels"
     )
 
 
@@ -296,7 +296,7 @@ def test_clusters_widen_the_interval_and_few_of_them_decide_nothing() -> None:
 
 
 def test_labels_that_are_all_the_same_count_once_for_each_cluster() -> None:
-    judged = yes_no((1, 1, 200), unlabelled=(800, 0))
+    judged = yes_no((1, 1, 200), unlabeled=(800, 0))
 
     found = ppi_rate(replace(judged, clusters=(np.arange(1000) % 40).tolist()))
 

@@ -15,7 +15,7 @@ from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, sh
 def _compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(str(error)) from error
     return pattern
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from assay.cli.opening import STYLES, opened_project
+from assay.cli.opening import STYLES, opened_project, write_and_exit
 
 
 @click.group()
@@ -22,15 +22,15 @@ def diff(style: str) -> None:
     from assay.warehouse.migrate import diff as differences_of
 
     differences = differences_of(opened_project().warehouse)
-    if style == "json":
-        write_json([asdict(difference) for difference in differences])
-    else:
-        for difference in differences:
-            click.echo(str(difference))
-    if differences:
-        click.get_current_context().exit(1)
-    if style == "table":
-        click.echo("The landing tables match the schema files.")
+
+    def write() -> None:
+        if style == "json":
+            write_json([asdict(difference) for difference in differences])
+            return
+        for line in [*map(str, differences)] or ["The landing tables match the schema files."]:
+            click.echo(line)
+
+    write_and_exit(write, code=int(bool(differences)))
 
 
 @warehouse.command(name="migrate")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.opening import STYLES, opened_project
+from assay.cli.opening import STYLES, opened_project, write_and_exit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,13 +42,16 @@ def tune(task: str, pairs: str, style: str) -> None:
     loaded = project.task(task)
     labeled = read_pairs(os.path.abspath(pairs), root=project.settings.root, fields=tuple(loaded.spec.input.fields))  # noqa: PTH100 - `Path.resolve` would follow links
     tuning = measure(project, loaded, labeled)
-    if style == "json":
-        write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})
-    else:
+
+    def write() -> None:
+        if style == "json":
+            write_json({**asdict(tuning), "saving_usd_per_1000": tuning.saving_usd_per_1000})
+            return
         write_table((task, ""), rows(tuning))
         if tuning.choice.rule is not None and loaded.spec.cache.semantic is not None:
             click.echo(task_yml(loaded.spec.cache.semantic, tuning.choice.rule), nl=False)
-    click.get_current_context().exit(EXIT_CODES[tuning.choice.status])
+
+    write_and_exit(write, code=EXIT_CODES[tuning.choice.status])
 
 
 @cache.command("explain")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project
+from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project, write_and_exit
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
@@ -81,8 +82,7 @@ def evaluate(
         prefer=prefer,
     )
     found = _evaluated(opened_project(), task, options)
-    _write(found, style=style)
-    click.get_current_context().exit(found.exit_code)
+    write_and_exit(partial(_write, found, style=style), code=found.exit_code)
 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from assay.cli.opening import STYLES, opened_project
+from assay.cli.opening import STYLES, opened_project, write_and_exit
 from assay.statistics.conventions import CASCADE_MARGIN, ERROR
 
 
@@ -64,10 +64,13 @@ def fit(
     )
     project = opened_project()
     fitted = fit_cascade(project.warehouse, options, load=lambda variant: project.task(task, variant=variant))
-    if style == "json":
-        write_json(as_values(fitted))
-    else:
+
+    def write() -> None:
+        if style == "json":
+            write_json(as_values(fitted))
+            return
         write_table((task, ""), rows(fitted))
         if fitted.fit.chosen is not None:
             click.echo(task_yml(fitted), nl=False)
-    click.get_current_context().exit(EXIT_CODES[fitted.fit.verdict])
+
+    write_and_exit(write, code=EXIT_CODES[fitted.fit.verdict])

@@ -195,7 +195,7 @@ def test_the_command_submits_says_how_to_collect_and_collects(bench: BatchBench,
     assert sent.returncode == 0, sent.stderr
     told = json.loads(sent.stdout)
     assert (told["status"], told["batches"], told["open_requests"]) == ("submitted", BATCHES, ROWS)
-    assert f"collect with: assay run {task} --resume {told['run_id']}" in sent.stderr
+    assert f"collect the results with: assay run {task} --resume {told['run_id']}" in sent.stderr
     again = place.command("run", task, "--resume", told["run_id"], "--format", "json")
     assert json.loads(again.stdout)["status"] == "submitted"
     bench.endpoint.finish_all()
