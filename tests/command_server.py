@@ -12,6 +12,7 @@ import functools
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from typing import IO, NoReturn
 from tests.paths import ROOT
 
 ASSAY = Path(sys.executable).with_name("assay")
+READY_WITHIN_S = 120.0
 PRELOADED = (
     *("assay.cli", "assay.pipeline", "assay.report.scorecard", "assay.evaluation.evaluate", "assay.labels.session"),
     *("duckdb", "genai_prices.data", "grpc", "httptools", "jinja2", "numpy", "openai", "pandas", "pyarrow.parquet"),
@@ -48,17 +50,17 @@ class Server:
 
         Raises:
             subprocess.TimeoutExpired: it took longer; it was killed.
+            RuntimeError: the server does not work; the message ends with its log.
         """
         place = Path(tempfile.mkdtemp(dir=self.folder))
         request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "place": str(place)}
         self.stdin.write(json.dumps(request).encode() + b"\n")
         self.stdin.flush()
-        deadline = time.monotonic() + timeout_s
-        while not (place / "code").exists():
-            if time.monotonic() > deadline:
-                os.kill(int((place / "pid").read_text(encoding="ascii")), signal.SIGKILL)
-                raise subprocess.TimeoutExpired([str(ASSAY), *arguments], timeout_s)
-            time.sleep(0.005)
+        if not _appears(place / "pid", within_s=READY_WITHIN_S):
+            raise RuntimeError(f"no command was started:\n{(self.folder / 'log').read_text(encoding='utf-8')[-2000:]}")
+        if not _appears(place / "code", within_s=timeout_s):
+            os.kill(int((place / "pid").read_text(encoding="ascii")), signal.SIGKILL)
+            raise subprocess.TimeoutExpired([str(ASSAY), *arguments], timeout_s)
         code = int((place / "code").read_text(encoding="ascii"))
         out, err = ((place / name).read_text(encoding="utf-8") for name in ("out", "err"))
         return subprocess.CompletedProcess([str(ASSAY), *arguments], code, out, err)
@@ -68,12 +70,22 @@ class Server:
 def command_server() -> Server:
     """The server of this process, started on first use."""
     folder = Path(tempfile.mkdtemp(prefix="commands-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with (folder / "log").open("wb") as log:
         command = [sys.executable, "-m", "tests.command_server"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT)
     assert process.stdin is not None
     atexit.register(_end, process)
     return Server(process, process.stdin, folder)
+
+
+def _appears(path: Path, *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while not path.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -125,11 +137,16 @@ def _become(request: Mapping[str, object]) -> None:
 
 
 def _wait(command: int, place: Path) -> NoReturn:
-    (place / "pid").write_text(str(command), encoding="ascii")
+    _write(place / "pid", command)
     _, status = os.waitpid(command, 0)
-    (place / "code.draft").write_text(str(os.waitstatus_to_exitcode(status)), encoding="ascii")
-    (place / "code.draft").rename(place / "code")
+    _write(place / "code", os.waitstatus_to_exitcode(status))
     os._exit(0)
+
+
+def _write(path: Path, number: int) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_text(str(number), encoding="ascii")
+    draft.rename(path)
 
 
 def main() -> None:

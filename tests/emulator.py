@@ -6,6 +6,7 @@ import atexit
 import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -97,6 +98,7 @@ class _Server:
 @functools.cache
 def _server() -> _Server:
     folder = Path(tempfile.mkdtemp(prefix="emulators-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [sys.executable, "-m", "tests.emulator_server"]
     log = folder / "emulator.log"
     with log.open("wb") as out:
