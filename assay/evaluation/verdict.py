@@ -157,10 +157,9 @@ def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
 
     if found.p_failing is not None:
         return found.p_failing
-    lower, upper = _bounds(found)
-    bound, beyond = (lower, lower > rule.limit) if rule.kind in AT_MOST else (upper, upper < rule.limit)
+    bound, is_missed = _failing_bound(rule, found)
     if found.value is None or found.value == bound:
-        return found.error if beyond else 1.0
+        return found.error if is_missed else 1.0
     return float(ndtr(-float(ndtri(1 - found.error)) * (rule.limit - found.value) / (bound - found.value)))
 
 
@@ -177,11 +176,17 @@ def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutco
     if adjusted_p <= ERROR:
         missed = f"{shown[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
         return _outcome(rule, found, RuleState.FAIL, missed, adjusted_p)
-    if (lower > rule.limit) if rule.kind in AT_MOST else (upper < rule.limit):
+    if _failing_bound(rule, found)[1]:
         reason = f"{shown[1]} misses {rule.limit:.4g}, but not for this number of rules: adjusted p = {adjusted_p:.2g}"
     else:
         reason = f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
     return _outcome(rule, found, RuleState.INCONCLUSIVE, reason, adjusted_p)
+
+
+def _failing_bound(rule: GateRule, found: RuleEvidence) -> tuple[float, bool]:
+    """The bound that shows that the rule is not met, and whether it misses the limit."""
+    lower, upper = _bounds(found)
+    return (lower, lower > rule.limit) if rule.kind in AT_MOST else (upper, upper < rule.limit)
 
 
 def _bounds(found: RuleEvidence) -> tuple[float, float]:

@@ -1,7 +1,6 @@
-"""What an answer of the grounded_answer task looks like, and which texts are refused as one.
+"""Output schema of the grounded_answer task, with the texts that it rejects.
 
-Belongs here: the answer's fields, their limits and their meaning. When an answer is right is written in LABELLING.md; whether
-it rests on its passages and is safe is for the judges to say, which `task.yml` names.
+LABELING.md states when an answer is correct; the judges in `task.yml` rate whether it is grounded and safe.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class GroundedAnswer(BaseModel):
     @field_validator("summary")
     @classmethod
     def _is_safe(cls, summary: str) -> str:
-        # Refused here, an answer is asked for once more and then replaced by the fallback: it never reaches a reader.
+        # An answer rejected here is requested once more and then replaced by the fallback: it never reaches a reader.
         for what, pattern in UNSAFE.items():
             if pattern.search(summary):
                 raise ValueError(f"summary holds {what}: expected plain words about the question; leave it out.")

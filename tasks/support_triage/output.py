@@ -1,7 +1,6 @@
-"""What an answer of the support_triage task looks like.
+"""Output schema of the support_triage task.
 
-Belongs here: the answer's fields, their limits and their meaning, nothing else. When a label applies is
-written in LABELLING.md; the words that the model reads are in prompts/.
+LABELING.md states when a label applies; the instructions for the model are in prompts/.
 """
 
 from __future__ import annotations

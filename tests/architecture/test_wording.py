@@ -17,7 +17,7 @@ import pytest
 from tests.architecture.source import ROOT
 
 TABLE = Path(__file__).with_name("wording.toml")
-PYTHON = ("assay", "orchestration", "scripts")
+PYTHON = ("assay", "orchestration", "scripts", "tasks")
 PROSE = ("README.md", "docs", "dbt_project", "terraform", "tasks", "assay", ".github", "notebooks")
 SUFFIXES = {".md", ".yml", ".yaml", ".sql", ".json", ".tf", ".j2", ".html", ".toml", ".js", ".ipynb"}
 GENERATED = {"target", "logs", "dbt_packages", ".terraform", "node_modules"}

@@ -1,4 +1,4 @@
-"""The shipped task grounded_answer: its cases are what LABELLING.md says, and no answer of it can be unsafe in form."""
+"""The shipped task grounded_answer: its cases are what LABELING.md says, and no answer of it can be unsafe in form."""
 
 from __future__ import annotations
 
