@@ -12,7 +12,6 @@ import functools
 import gc
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,9 +21,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
-from tests.paths import ROOT
+from tests.line_server import LineServer, start_line_server
 
 ASSAY = Path(sys.executable).with_name("assay")
 READY_WITHIN_S = 120.0
@@ -37,11 +36,9 @@ PRELOADED = (
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The process that forks; it ends with its stdin."""
+    """Runs commands by the process that forks."""
 
-    process: subprocess.Popen[bytes]
-    stdin: IO[bytes]
-    folder: Path
+    lines: LineServer
 
     def run(
         self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout_s: float
@@ -52,12 +49,10 @@ class Server:
             subprocess.TimeoutExpired: it took longer; it was killed.
             RuntimeError: the server does not work; the message ends with its log.
         """
-        place = Path(tempfile.mkdtemp(dir=self.folder))
-        request = {"arguments": list(arguments), "cwd": str(cwd), "env": dict(env), "place": str(place)}
-        self.stdin.write(json.dumps(request).encode() + b"\n")
-        self.stdin.flush()
+        place = Path(tempfile.mkdtemp(dir=self.lines.folder))
+        self.lines.send(arguments=list(arguments), cwd=str(cwd), env=dict(env), place=str(place))
         if not _appears(place / "pid", within_s=READY_WITHIN_S):
-            raise RuntimeError(f"no command was started:\n{(self.folder / 'log').read_text(encoding='utf-8')[-2000:]}")
+            raise RuntimeError(f"no command was started:\n{self.lines.log.read_text(encoding='utf-8')[-2000:]}")
         if not _appears(place / "code", within_s=timeout_s):
             os.kill(int((place / "pid").read_text(encoding="ascii")), signal.SIGKILL)
             raise subprocess.TimeoutExpired([str(ASSAY), *arguments], timeout_s)
@@ -69,14 +64,7 @@ class Server:
 @functools.cache
 def command_server() -> Server:
     """The server of this process, started on first use."""
-    folder = Path(tempfile.mkdtemp(prefix="commands-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, "-m", "tests.command_server"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT)
-    assert process.stdin is not None
-    atexit.register(_end, process)
-    return Server(process, process.stdin, folder)
+    return Server(start_line_server("tests.command_server"))
 
 
 def _appears(path: Path, *, within_s: float) -> bool:
@@ -86,13 +74,6 @@ def _appears(path: Path, *, within_s: float) -> bool:
             return False
         time.sleep(0.005)
     return True
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait(timeout=10)
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def serve() -> None:

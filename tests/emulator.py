@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
-from tests.paths import ROOT
+from tests.line_server import LineServer, end, start_line_server
 
 READY_WITHIN_S = 60.0
 PROJECT = "assay-local"
@@ -68,7 +63,7 @@ def _shipped(folder: Path, project: str) -> Iterator[Endpoints]:
     try:
         yield _endpoints(process, log, rest_port, grpc_port, project)
     finally:
-        _end(process)
+        end(process)  # asked to end, it may take ten seconds to save what nobody reads again
 
 
 @contextmanager
@@ -82,30 +77,9 @@ def _quick(project: str) -> Iterator[Endpoints]:
         server.send(start=False, rest=rest_port)
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """The process of the quick emulators; it ends with its stdin, so with this process at the latest."""
-
-    process: subprocess.Popen[bytes]
-    stdin: IO[bytes]
-    log: Path
-
-    def send(self, **command: object) -> None:
-        self.stdin.write(json.dumps(command).encode() + b"\n")
-        self.stdin.flush()
-
-
 @functools.cache
-def _server() -> _Server:
-    folder = Path(tempfile.mkdtemp(prefix="emulators-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    command = [sys.executable, "-m", "tests.emulator_server"]
-    log = folder / "emulator.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
-    assert process.stdin is not None
-    atexit.register(_end, process)
-    return _Server(process, process.stdin, log)
+def _server() -> LineServer:
+    return start_line_server("tests.emulator_server")
 
 
 def _endpoints(process: subprocess.Popen[bytes], log: Path, rest_port: int, grpc_port: int, project: str) -> Endpoints:
@@ -131,13 +105,6 @@ def _answers(url: str) -> bool:
             return bool(response.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()  # asked to end, it may take ten seconds to save what nobody reads again
-    process.wait(timeout=10)
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _free_ports(count: int) -> list[int]:

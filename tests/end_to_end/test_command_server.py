@@ -39,5 +39,5 @@ def test_forked_command_has_its_own_environment(place: Workplace) -> None:
 def test_forked_command_that_takes_too_long_is_killed(place: Workplace) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         place.command("review", place.task("waiting"), timeout_s=0.2)
-    assert command_server().process.poll() is None
+    assert command_server().lines.process.poll() is None
     assert place.command("--version").returncode == 0
