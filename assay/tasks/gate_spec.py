@@ -21,8 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 class LowerBoundRule(Block):
     """The lower bound of a rate is at least `at_least`.
 
-    `metric` is `reliability`, or a check or judge whose pass rate it is. A slice with fewer than `n_min` records is
-    reported, not gated.
+    `metric` is `reliability`, or a check or judge whose pass rate it is. A rule for a slice with fewer than `n_min`
+    records is only reported and does not count toward the decision.
     """
 
     name: Name

@@ -20,7 +20,7 @@ LOGPROB = "logprob"
 
 
 class ConversationSpec(Block):
-    """Each row is one turn of a conversation; `id` and `turn` name columns, and turns count from 0.
+    """Each row is one turn of a conversation; `id` and `turn` name columns; turns are non-negative integers.
 
     The request for a turn includes at most `keep` earlier turns, each answered within the last `ttl`.
     """
@@ -317,7 +317,7 @@ class TaskSpec(Block):
             raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
         for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
             if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value[name]!r}")
+                raise ValueError(f"{name} must be a positive integer, not {value[name]!r}")
         try:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:

@@ -117,13 +117,13 @@ def with_variant_of(task: Task, other: Task, *, label: str) -> Task:
     Cases and scorers stay the same, so that both variants are scored alike on the same records.
 
     Raises:
-        UsageError: the two tasks read different input fields, so that they cannot run on the same records.
+        UsageError: the input fields of the two tasks differ, so that they cannot run on the same records.
     """
     fields, others = set(task.spec.input.fields), set(other.spec.input.fields)
     if fields != others:
         raise UsageError(
-            f"Task '{task.name}' and {label} cannot run on the same records, because they read different input fields: "
-            f"{', '.join(sorted(fields))}; {label}: {', '.join(sorted(others))}",
+            f"Task '{task.name}' and {label} cannot run on the same records, because their input fields "
+            f"differ: '{task.name}' reads {', '.join(sorted(fields))}; {label} reads {', '.join(sorted(others))}",
             next_step="compare with a version that reads the same input fields.",
         )
     spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in REQUEST_BLOCKS})

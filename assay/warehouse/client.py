@@ -167,7 +167,7 @@ def reachable(settings: Settings) -> Iterator[None]:
         ) from error
     except GoogleAuthError as error:
         raise UsageError(
-            f"No credentials for {where}: {foreign_text(error)}",
+            f"Cannot authenticate to {where}: {foreign_text(error)}",
             next_step="run `gcloud auth application-default login`.",
         ) from error
     except exceptions.GoogleAPICallError as error:

@@ -10,7 +10,7 @@ from pydantic import Field
 from assay.checks.builtin.bounds import BoundedCheck
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, text_at
 
-Count = Annotated[int, Field(ge=0, description="an integer from 0")]
+Count = Annotated[int, Field(ge=0, description="a non-negative integer")]
 
 
 class Length(BoundedCheck):

@@ -81,7 +81,8 @@ def _place(plan: RegressionPlan | RatePlan) -> str:
 
 
 def _few(plan: RegressionPlan | RatePlan) -> str:
-    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is reported only"
+    outcome = "INCONCLUSIVE" if plan.rule.slice == OVERALL else "only reported"
+    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is {outcome}"
     return "" if plan.is_gated else few
 
 

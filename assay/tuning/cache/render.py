@@ -23,7 +23,7 @@ def rows(tuning: Tuning) -> list[tuple[str, str]]:
     choice = tuning.choice
     facts = [
         ("goal", f"at most {MAX_FALSE_HIT_SHARE:.1%} false hits, with {1 - ERROR:.0%} confidence"),
-        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats omitted"),
+        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} with identical questions not used"),
         ("questions", f"{tuning.questions:,}, each with its neighbors; one half to choose the rule, one half held out"),
         ("verdict", VERDICTS[choice.status]),
         ("rule" if choice.rule is not None else "most promising rule", _rule(choice.looked_at)),
