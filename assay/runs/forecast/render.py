@@ -49,7 +49,7 @@ def _cost(forecast: Forecast) -> list[str]:
     if forecast.basis == LANDED and forecast.expected_usd is not None:
         return [
             f"${money(forecast.expected_usd)} for {requests} (95%: {between}){reused}",
-            f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} earlier requests",
+            f"based on {forecast.sampled:,} sampled inputs and {forecast.past_requests:,} earlier requests",
         ]
     assert forecast.basis == BOUND
     most = forecast.most_output_tokens or 0
