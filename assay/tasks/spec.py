@@ -230,7 +230,7 @@ class ScheduleSpec(Block):
 
 
 class MaskingSpec(Block):
-    """Types of personal data that are masked before a call; masking is on by default."""
+    """Types of personal values that are masked before a call; masking is on by default."""
 
     enabled: bool = True
     entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
