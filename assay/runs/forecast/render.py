@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from assay.inference.prices import ADD_PRICE
 from assay.runs.forecast.forecast import BOUND, LANDED, NOTHING, UNPRICED, Forecast
 
 FINE = Decimal("0.01")
@@ -44,7 +45,7 @@ def _cost(forecast: Forecast) -> list[str]:
     if forecast.basis == NOTHING:
         return [f"$0.00, because no request is left{reused}"]
     if forecast.basis == UNPRICED or forecast.low_usd is None or forecast.high_usd is None:
-        return [f"unknown for {requests}, because a model of the task has no price{reused}"]
+        return [f"unknown for {requests}, because a model of the task has no price ({ADD_PRICE}){reused}"]
     between = f"${money(forecast.low_usd)} to ${money(forecast.high_usd)}"
     if forecast.basis == LANDED and forecast.expected_usd is not None:
         return [

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import yaml
 
+from assay.inference.prices import ADD_PRICE
 from assay.statistics.conventions import ERROR, MAX_FALSE_HIT_SHARE
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tuning.cache.threshold import HitCounts, ThresholdRule, ThresholdStatus
@@ -75,7 +76,7 @@ def _saving(tuning: Tuning) -> str:
     if tuning.answer_usd is None:
         return "unknown: no priced call of this task has landed yet"
     if tuning.embedding_usd is None:
-        return f"unknown: the embeddings have no price; a call costs {_usd(tuning.answer_usd)} on average"
+        return f"unknown: the embeddings have no price ({ADD_PRICE}); a call costs {_usd(tuning.answer_usd)} on average"
     saving = tuning.saving_usd_per_1000 or Decimal(0)
     cost = 1000 * tuning.answer_usd
     embeddings = _usd(1000 * tuning.embedding_usd)
