@@ -25,9 +25,7 @@ from assay.warehouse.migrate import migrate
 DEMO_TASK = "support_triage"
 DEFINITIONS = "orchestration.definitions"
 PREDICTIONS = re.compile(r"- (predictions: .+)$")
-FINISHED_NODE = re.compile(r"\b\d+ of (?P<total>\d+) (?P<result>OK|PASS|WARN|ERROR|FAIL|SKIP)\b(?P<name>[^.]*\S*)")
-FAILED = frozenset({"ERROR", "FAIL"})
-"""dbt's words for a model or test that failed."""
+FINISHED_NODE = re.compile(r"\b\d+ of (?P<total>\d+) (?:OK|PASS|WARN|SKIP|(?P<failed>ERROR|FAIL))\b(?P<name>[^.]*\S*)")
 SECONDS_BETWEEN_LINES = 5.0
 LINES_SHOWN = 20
 
@@ -102,9 +100,9 @@ class DemoProgress:
 
     def _count(self, node: re.Match[str]) -> None:
         self.finished, self.total = self.finished + 1, int(node["total"])
-        if node["result"] in FAILED:
+        if node["failed"]:
             self.failed += 1
-            self.show(f"{node['result']}{node['name']}")
+            self.show(f"{node['failed']}{node['name']}")
         if self.finished == self.total or self.clock() - self.shown_at >= SECONDS_BETWEEN_LINES:
             self.shown_at = self.clock()
             failed = f", {self.failed} failed" if self.failed else ""

@@ -10,8 +10,8 @@ from assay.evaluation.evaluation import Evaluation, rule_content
 from assay.evaluation.sides import EvaluatedVariant
 from assay.evaluation.verdict import GateOutcome
 from assay.formatting import NOTHING, percent, points
-from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, value_in_unit
-from assay.records.statuses import OnInconclusive, RuleDecision, RuleState
+from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, state_text, value_in_unit
+from assay.records.statuses import OnInconclusive, RuleDecision
 from assay.statistics.conventions import BOUNDS_TITLE, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
@@ -28,7 +28,6 @@ COMPARISON_COLUMNS = (
     "n",
     "MDE",
 )
-MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDecision.FAIL.value}
 MEANING = {
     RuleDecision.PASS: "every rule is met",
     RuleDecision.FAIL: "a rule is not met",
@@ -69,6 +68,14 @@ def hidden(evaluation: Evaluation) -> int:
     return len(evaluation.compared) - len(_shown(evaluation.compared))
 
 
+def hidden_text(count: int) -> str:
+    """Returns which comparisons the tables leave out; a rule's own comparison is always in the table."""
+    return (
+        f"{count} comparison{'s' * (count != 1)} of slices without a rule and with fewer than {FEWEST_COMPARED_SHOWN} "
+        f"records {'is' if count == 1 else 'are'} landed but not in the table"
+    )
+
+
 def markdown(evaluation: Evaluation) -> str:
     """The evaluation as a Markdown comment for a pull request."""
     lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
@@ -78,7 +85,7 @@ def markdown(evaluation: Evaluation) -> str:
     if count := hidden(evaluation):
         lines += [
             "",
-            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records are not shown: see `comparisons`.",
+            f"{hidden_text(count)}: see `comparisons`.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -131,7 +138,7 @@ def _rule(outcome: GateOutcome) -> tuple[str, ...]:
     value = value_in_unit(rule.kind, found.value if found else None)
     bounds = bounds_in_unit(rule.kind, found.lower, found.upper) if found else NOTHING
     count = f"{found.n:,}" if found else "0"
-    return rule.name, requirement(terms), value, bounds, count, MARKS[outcome.state], outcome.reason
+    return rule.name, requirement(terms), value, bounds, count, state_text(outcome.state), outcome.reason
 
 
 def _comparison(one: MetricComparison) -> tuple[str, ...]:

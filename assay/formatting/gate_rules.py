@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from math import isfinite
 
 from assay.formatting import NOTHING, percent, points, usd
-from assay.records.statuses import RuleKind
+from assay.records.statuses import RuleDecision, RuleKind, RuleState
 from assay.tasks.gate_spec import OVERALL
 
+ONLY_REPORTED = "only reported"
+"""State of a rule that does not count toward the decision."""
 COUNTED = frozenset({RuleKind.JUDGE_CALIBRATED, RuleKind.GOLDEN_CASES})
 """Rules on a coefficient or a count, which has no unit."""
 
@@ -24,6 +26,11 @@ class RuleTerms:
     threshold: float
     n_min: int | None = None
     covering: Sequence[str] = ()
+
+
+def state_text(state: RuleState) -> str:
+    """Returns the state of a rule as tables show it: FAIL stands out, and a rule that does not count says so."""
+    return {RuleState.FAIL: RuleDecision.FAIL.value, RuleState.REPORTED: ONLY_REPORTED}.get(state, state.value)
 
 
 def requirement(rule: RuleTerms) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from assay.formatting import NOTHING
-from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, value_in_unit
-from assay.records.statuses import RuleDecision, RuleKind, RuleState
+from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, state_text, value_in_unit
+from assay.records.statuses import RuleKind, RuleState
 from assay.statistics.conventions import BOUNDS_TITLE
 
 TITLE = "Gate"
 COLUMNS = ("rule", "requirement", "found", BOUNDS_TITLE, "n", "state", "reason")
-STATES = {RuleState.FAIL: RuleDecision.FAIL}
 MartRow = Mapping[str, Any]
 
 
@@ -49,6 +48,6 @@ def _rule_row(rule: MartRow, kind: RuleKind) -> tuple[str, ...]:
         value_in_unit(kind, rule["value"]),
         bounds_in_unit(kind, rule["lower"], rule["upper"]),
         f"{rule['n']:,}",
-        str(STATES.get(rule["state"], rule["state"])),
+        state_text(RuleState(rule["state"])),
         str(rule["reason"] or NOTHING),
     )

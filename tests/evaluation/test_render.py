@@ -59,7 +59,7 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
     shown = {row[1] for row in comparisons}
     assert shown == {"overall", "channel=phone", "channel=web"}
     assert hidden(found) == len(found.compared) - len(comparisons) > 0
-    assert f"{hidden(found)} comparisons of slices with fewer than 20 records" in markdown(found)
+    assert f"{hidden(found)} comparisons of slices without a rule and with fewer than 20 records" in markdown(found)
 
 
 @pytest.mark.parametrize(
