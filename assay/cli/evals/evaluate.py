@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from assay.evaluation.sides import EvaluationOptions
     from assay.project import Project
 
-INTERRUPTED = 130
-
 
 @click.command("eval")
 @click.argument("task")
@@ -86,7 +84,7 @@ def evaluate(
 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
-    """Returns the evaluation; an error or interruption prints how to resume."""
+    """Returns the evaluation; an interruption prints how to resume."""
     from assay.evaluation.evaluate import evaluate
     from assay.evaluation.sides import REPEAT_TO_RESUME, EvaluationReporter
     from assay.terminal.output import note
@@ -94,11 +92,7 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 
     click.get_current_context().meta[CONTINUE] = REPEAT_TO_RESUME
     reporter = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
-    try:
-        return evaluate(project, task, options, reporter)
-    except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; {REPEAT_TO_RESUME}", err=True)
-        click.get_current_context().exit(INTERRUPTED)
+    return evaluate(project, task, options, reporter)
 
 
 def _write(found: Evaluation, *, style: str) -> None:

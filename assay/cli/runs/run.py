@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from assay.runs.run import Run, RunOptions
     from assay.runs.summary import RunSummary
 
-INTERRUPTED = 130
-
 
 @click.command()
 @click.argument("task")
@@ -223,7 +221,7 @@ def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
 
 
 def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
-    """Sends the requests and scores the run; an error or interruption prints how to resume."""
+    """Sends the requests and scores the run; an error states how to resume."""
     from assay.pipeline import answer, finish
     from assay.runs.requests.request_stage import Interrupted
     from assay.terminal.progress import counter, run_progress
@@ -237,9 +235,6 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     except AssayError as error:
         error.then = f"All predictions so far have landed; {_resume_hint(current)}"
         raise
-    except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; all predictions so far have landed; {_resume_hint(current)}", err=True)
-        click.get_current_context().exit(INTERRUPTED)
 
 
 def _resume_hint(current: Run) -> str:
