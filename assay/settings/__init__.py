@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from assay.bounds import INTEGER_DIGITS
 from assay.errors import UsageError
 from assay.settings.hash_key import hash_key
 from assay.settings.traces import TraceSettings, trace_settings
@@ -24,6 +25,7 @@ EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 LOCAL_PROJECT = "assay-local"
 MOST_DAYS = 3650
 DAY_SECONDS = 86_400
+SHOWN_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,8 +305,8 @@ def _days(env: Mapping[str, str], name: str, default: int) -> int:
 
 def _integer(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
-    if not re.fullmatch(r"\d+", value):
-        raise UsageError(f"{name} is {value!r}: expected an integer.")
+    if not re.fullmatch(r"\d+", value, re.ASCII) or len(value) >= INTEGER_DIGITS:
+        raise UsageError(f"{name} is {value[:SHOWN_CHARACTERS]!r}: expected an integer.")
     return int(value)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assay.bounds import MOST_INTEGER
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
 from assay.tasks.issues import ValidationIssue, pydantic_issue, shown
@@ -28,7 +29,7 @@ class _CaseLine(BaseModel):
     author: str | None = None
     authored_on: date | None = None
     conversation: Annotated[str, Field(min_length=1)] | None = None
-    turn: Annotated[int, Field(ge=0)] | None = None
+    turn: Annotated[int, Field(ge=0, le=MOST_INTEGER)] | None = None
 
 
 def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:

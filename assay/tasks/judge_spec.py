@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, field_validator, model_validator
 
+from assay.bounds import MOST_TOKENS
 from assay.tasks.block import Block, Name
+from assay.tasks.issues import shown
 
 RUBRIC_FILE = r"^([a-z][a-z0-9_]*|[\w-]+(/[\w-]+)*\.ya?ml)$"
 SET_BY_ASSAY = frozenset({"messages", "model", "response_format", "stream", "n", "prediction"})
@@ -29,6 +32,24 @@ class SeesSpec(Block):
     output: Fields | None = None
     sources: Fields = ()
     reference: Fields = ()
+
+
+def valid_parameters(value: dict[str, Any]) -> dict[str, Any]:
+    """Returns the parameters of a call.
+
+    Raises:
+        ValueError: Assay sets one of them itself, a number of tokens is out of range, or a value has no JSON.
+    """
+    if taken := sorted(value.keys() & SET_BY_ASSAY):
+        raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
+    for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
+        if type(value[name]) is not int or not 1 <= value[name] <= MOST_TOKENS:
+            raise ValueError(f"{name} must be a positive integer, not {shown(value[name])}; at most {MOST_TOKENS:,}")
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"a value cannot be represented in JSON: {error}") from error
+    return value
 
 
 class JurorSpec(Block):
@@ -71,10 +92,8 @@ class JudgeSpec(Block):
 
     @field_validator("parameters")
     @classmethod
-    def _reserved_parameters_are_not_set(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & SET_BY_ASSAY):
-            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
-        return value
+    def _parameters_are_valid(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return valid_parameters(value)
 
     @model_validator(mode="after")
     def _route_names_are_unique(self) -> JudgeSpec:

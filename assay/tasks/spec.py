@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from assay.bounds import MOST_USD
 from assay.records.statuses import Stage
-from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
+from assay.tasks.block import Block, Lifetime, Name, PositiveUsd, Share, Usd, lifetime_s
 from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec
-from assay.tasks.judge_spec import SET_BY_ASSAY, JudgeSpec
+from assay.tasks.judge_spec import JudgeSpec, valid_parameters
 from assay.tasks.patterns import pattern_issue
 
 LOGPROB = "logprob"
@@ -196,7 +196,7 @@ class ThresholdSpec(Block):
     """Thresholds: the lowest acceptable reliability, and the highest acceptable cost per correct prediction."""
 
     reliability: Share | None = None
-    cost_per_correct_usd: Annotated[float, Field(gt=0)] | None = None
+    cost_per_correct_usd: PositiveUsd | None = None
 
 
 class SlaSpec(Block):
@@ -239,9 +239,9 @@ class MaskingSpec(Block):
 class BudgetSpec(Block):
     """Budget of one run and of the task in a calendar month (UTC); requests beyond it land as `skipped_budget`."""
 
-    run_usd: Annotated[float, Field(ge=0)] | None = None
+    run_usd: Usd | None = None
     # Omitted if not set, so that adding this key did not change the version of existing policies.
-    task_usd: Annotated[float | None, Field(ge=0, exclude_if=lambda value: value is None)] = None
+    task_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, exclude_if=lambda value: value is None)] = None
 
 
 class ExactCacheSpec(Block):
@@ -307,22 +307,13 @@ class TaskSpec(Block):
     budget: BudgetSpec = BudgetSpec()
     cache: CacheSpec = CacheSpec()
     masking: MaskingSpec = MaskingSpec()
-    reuse: Annotated[str, Field(pattern=r"^(always|never|within \d+ (hours|days))$")] = "always"
+    reuse: Annotated[str, Field(pattern=r"^(always|never|within [0-9]{1,5} (hours|days))$")] = "always"
     variants: dict[str, dict[str, Any]] = {}
 
     @field_validator("parameters")
     @classmethod
     def _parameters_are_valid(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & SET_BY_ASSAY):
-            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
-        for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
-            if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value[name]!r}")
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"a value cannot be represented in JSON: {error}") from error
-        return value
+        return valid_parameters(value)
 
     @model_validator(mode="after")
     def _names_are_known_and_unique(self) -> TaskSpec:

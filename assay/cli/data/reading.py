@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from assay.cli.opening import opened_project
+from assay.cli.option_types import OUTPUT_FILE
+from assay.errors import UsageError
 
 
 @click.command()
@@ -15,7 +17,7 @@ from assay.cli.opening import opened_project
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     help="Also write the scorecard as a web page.",
 )
 def report(task: str, style: str, html_file: Path | None) -> None:
@@ -31,7 +33,7 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     refresh_marts(project.warehouse, task, report=note)
     card = read_scorecard(project.warehouse, task)
     if html_file is not None:
-        html_file.write_text(html(card), "utf-8")
+        _write_page(html_file, html(card))
         note(f"wrote the scorecard to {html_file}")
     if style == "json":
         write_json(card.as_dict())
@@ -39,6 +41,15 @@ def report(task: str, style: str, html_file: Path | None) -> None:
         click.echo(markdown(card))
     else:
         write_scorecard(card)
+
+
+def _write_page(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The scorecard cannot be written to {path}: {error.strerror}", next_step="choose another file."
+        ) from error
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # because SQL may start with a comment: -- …

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import STYLES, opened_project, write_and_exit
+from assay.cli.option_types import BoundedInteger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +59,13 @@ def tune(task: str, pairs: str, style: str) -> None:
 @cache.command("explain")
 @click.argument("task")
 @click.argument("record")
-@click.option("--epoch", type=int, default=0, show_default=True, help="Which repeat of the record, counted from 0.")
+@click.option(
+    "--epoch",
+    type=BoundedInteger(0, MOST_EPOCHS - 1),
+    default=0,
+    show_default=True,
+    help="Which repeat of the record, counted from 0.",
+)
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def explain(task: str, record: str, epoch: int, variant: str, style: str) -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project, write_and_exit
+from assay.cli.option_types import INTEGER
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
@@ -40,8 +42,14 @@ if TYPE_CHECKING:
     help="Records to run both versions on; golden:dev leaves the gate split unused.",
 )
 @click.option("--prefer", metavar="JUDGE", help="Also let this judge compare both predictions, in both orders.")
-@click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
-@click.option("--limit", type=int, help="Only the first N rows.")
+@click.option(
+    "--epochs",
+    type=INTEGER,
+    default=1,
+    show_default=True,
+    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
+)
+@click.option("--limit", type=INTEGER, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Maximum spend of each of the two runs.")
 @click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")
 @click.option("--stage", type=STAGES, help="Stage whose `on_inconclusive` setting applies.")
