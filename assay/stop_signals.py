@@ -72,6 +72,11 @@ def stopped_code() -> int:
     return SHELL_OFFSET + (_STATE.received or signal.SIGINT)
 
 
+def is_stop(error: BaseException) -> bool:
+    """True if the exception ends the process on a signal. Elsewhere than in a command, Ctrl-C is a `KeyboardInterrupt`."""
+    return isinstance(error, StopRequested) or (isinstance(error, KeyboardInterrupt) and not _STATE.installed)
+
+
 def raise_if_stopped() -> None:
     """Ends a stage before its start if a signal was received.
 

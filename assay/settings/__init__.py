@@ -25,7 +25,7 @@ EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 LOCAL_PROJECT = "assay-local"
 MOST_DAYS = 3650
 DAY_SECONDS = 86_400
-SHOWN_CHARACTERS = 40
+SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +206,9 @@ def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
     """The project folder: ASSAY_ROOT, or the nearest folder from `cwd` upward with `tasks/` and `providers.yml`."""
     if stated := environ.get("ASSAY_ROOT"):
         if not _is_project(Path(stated)):
+            why = _why_unreadable(stated)
             raise UsageError(
-                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml",
+                f"ASSAY_ROOT is {_shown(stated)}: expected a folder with tasks/ and providers.yml{why}",
                 next_step="set it to a project folder, or unset it.",
             )
         return Path(stated).resolve()
@@ -221,7 +222,24 @@ def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
 
 
 def _is_project(folder: Path) -> bool:
-    return (folder / "tasks").is_dir() and (folder / "providers.yml").is_file()
+    # os.path, because Path raises an error for a folder without permission and for a name that is too long.
+    return os.path.isdir(folder / "tasks") and os.path.isfile(folder / "providers.yml")  # noqa: PTH112, PTH113 - see above
+
+
+def _why_unreadable(folder: str) -> str:
+    """Returns the reason if the folder exists and cannot be read, or if its name is invalid."""
+    try:
+        os.stat(os.path.join(folder, "tasks"))  # noqa: PTH116, PTH118 - see `_is_project`
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f" ({getattr(error, 'strerror', None) or error})"
+    return ""
+
+
+def _shown(value: str) -> str:
+    """Returns the value of a variable for a message, truncated."""
+    return repr(value) if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]!r}…"
 
 
 def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
@@ -306,7 +324,7 @@ def _days(env: Mapping[str, str], name: str, default: int) -> int:
 def _integer(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
     if not re.fullmatch(r"\d+", value, re.ASCII) or len(value) >= INTEGER_DIGITS:
-        raise UsageError(f"{name} is {value[:SHOWN_CHARACTERS]!r}: expected an integer.")
+        raise UsageError(f"{name} is {_shown(value)}: expected an integer of at most {INTEGER_DIGITS - 1} digits.")
     return int(value)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from assay.bounds import MOST_INTEGER
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
+from assay.tasks.files import is_present, read_file, reason
 from assay.tasks.issues import ValidationIssue, pydantic_issue, shown
 from assay.tasks.spec import TaskSpec
 
@@ -34,12 +35,17 @@ class _CaseLine(BaseModel):
 
 def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
     """Returns the cases and their line numbers; appends errors to `issues`. Without the file, there are no cases."""
-    if not path.exists():
+    if not is_present(path):
+        return (), ()
+    try:
+        content = read_file(path)
+    except OSError as error:
+        issues.append(ValidationIssue(shown_as, 1, problem=f"the file cannot be read: {reason(error)}"))
         return (), ()
     cases: list[Case] = []
     lines: list[int] = []
     first_seen: dict[str, int] = {}
-    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, raw in enumerate(content.splitlines(), start=1):
         if not raw.strip():
             continue
         case = _parse(raw, file=shown_as, line=number, issues=issues)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from assay.bounds import LEAST_INTEGER, MOST_INTEGER
 from assay.errors import UsageError, foreign_text
+from assay.tasks.files import read_text, reason
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -94,14 +95,14 @@ class YamlDocument:
         self._root: yaml.Node | None = None
         self.value: object = None
         try:
-            text = path.read_text("utf-8")
+            text = read_text(path)
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
             if self._root is None or not self._collect_invalid_scalars(self._root, seen_nodes=set()):
                 self.value = yaml.safe_load(text)
         except FileNotFoundError:
             self._report(1, "no such file", "`assay init TASK` creates a task folder")
         except OSError as error:
-            self._report(1, f"the file cannot be read: {error.strerror or type(error).__name__}")
+            self._report(1, f"the file cannot be read: {reason(error)}")
         except RecursionError:
             self._report(1, "YAML is nested too deeply")
         except UnicodeDecodeError as error:

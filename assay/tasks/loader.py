@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +16,15 @@ from pydantic import BaseModel, ValidationError
 from assay.errors import UsageError
 from assay.records.statuses import GoldenSplit, Stage
 from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.files import is_inside, is_present, read_text, reason
 from assay.tasks.golden import read_cases, turn_issues
 from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, pydantic_issue, shown, stated
-from assay.tasks.output_model import load_output_model, strict_schema, value_issue
+from assay.tasks.output_model import load_output_model, source_of, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_issues, template_issues
+from assay.tasks.user_code import UserCodeError, user_code
 from assay.tasks.validation.gate import gate_issues
 from assay.tasks.validation.judges import judge_issues, read_rubrics
 from assay.tasks.validation.routes import route_issues
@@ -30,8 +34,20 @@ CASES_FILE = "cases.jsonl"
 
 
 def task_names(tasks_dir: Path) -> tuple[str, ...]:
-    """Names of the folders under `tasks_dir` that contain a `task.yml`, sorted."""
-    return tuple(sorted(path.parent.name for path in tasks_dir.glob(f"*/{SPEC_FILE}")))
+    """Names of the folders under `tasks_dir` that contain a `task.yml`, sorted; also of those that cannot be read.
+
+    Raises:
+        UsageError: `tasks_dir` cannot be read.
+    """
+    try:
+        entries = [entry for entry in tasks_dir.iterdir() if is_present(entry / SPEC_FILE)]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(
+            f"{tasks_dir} cannot be read: {reason(error)}", next_step="correct its permissions."
+        ) from error
+    return tuple(sorted(entry.name for entry in entries))
 
 
 def find_task(tasks_dir: Path, name: str) -> Path:
@@ -43,7 +59,7 @@ def find_task(tasks_dir: Path, name: str) -> Path:
     names = task_names(tasks_dir)
     if name in names:
         return tasks_dir / name
-    if (tasks_dir / name).is_dir():
+    if os.path.isdir(tasks_dir / name):  # noqa: PTH112 - a name that is too long is no folder
         raise UsageError(
             f"Task '{name}': the folder {tasks_dir.name}/{name} has no {SPEC_FILE}",
             next_step="add it, or run `assay init TASK` to create a complete task folder.",
@@ -261,23 +277,24 @@ class _Reading:
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
         for role, name in spec.prompts.files.items():
-            path = (self.folder / name).resolve()
+            path = self.folder / name
             try:
-                if not path.is_relative_to(self.folder.resolve()):
-                    raise FileNotFoundError(name)
-                texts[role] = path.read_text("utf-8")
+                if not is_inside(path, self.folder):
+                    raise FileNotFoundError(errno.ENOENT, "the path leads out of the task folder")
+                texts[role] = read_text(path)
             except (OSError, ValueError) as error:
-                self.report(
-                    ["prompts", role],
-                    "a readable template file in the task folder",
-                    f"{name!r}: {type(error).__name__}",
-                )
+                why = reason(error) if isinstance(error, OSError) else type(error).__name__
+                self.report(["prompts", role], "a readable template file in the task folder", f"{name!r}: {why}")
         return texts
 
     def check_output(self, spec: TaskSpec, model: type[BaseModel]) -> None:
         if spec.output.fallback is not None:
             try:
-                model.model_validate(spec.output.fallback)
+                with user_code(source_of(model), expected=ValidationError):
+                    model.model_validate(spec.output.fallback)
+            except UserCodeError as error:
+                raised = f"{error} in line {error.line or 'unknown'}"
+                self.report_problem(["output", "fallback"], f"the output model {model.__name__} raised {raised}")
             except ValidationError as error:
                 detail = error.errors(include_url=False)[0]
                 place = ".".join(str(step) for step in detail["loc"])

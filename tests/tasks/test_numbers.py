@@ -56,4 +56,6 @@ def test_a_day_that_no_calendar_has_is_an_issue(folder: TaskFolder) -> None:
 @pytest.mark.parametrize("tokens", ["0", "10000001", "1.5", "true"])
 def test_output_tokens_are_bounded(folder: TaskFolder, tokens: str) -> None:
     folder.edit("max_tokens: 60", f"max_tokens: {tokens}")
-    assert f"max_tokens must be a positive integer, not {yaml.safe_load(tokens)}; at most 10,000,000" in str(folder.issues()[0])
+    assert f"max_tokens must be a positive integer, not {yaml.safe_load(tokens)}; at most 10,000,000" in str(
+        folder.issues()[0]
+    )
