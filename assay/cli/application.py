@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import sys
@@ -18,7 +19,7 @@ from assay.cli.evals import labels as review
 from assay.cli.opening import CONTINUE
 from assay.cli.ops import stack
 from assay.cli.runs import run
-from assay.errors import AssayError
+from assay.errors import AssayError, printable
 from assay.stop_signals import ignore_stop_signals, received_signal, stopped_code
 
 
@@ -35,7 +36,7 @@ class AssayGroup(click.Group):
             raise
         except AssayError as error:
             ignore_stop_signals()
-            _write_to_stderr(partial(click.echo, f"assay: {error}", err=True))
+            _write_to_stderr(partial(click.echo, printable(f"assay: {error}"), err=True))
             ctx.exit(error.exit_code)
         except BaseException as error:  # noqa: BLE001 - otherwise Python exits 1, the code of a failed gate
             ctx.exit(_exit_code(error, ctx))
@@ -44,6 +45,7 @@ class AssayGroup(click.Group):
 def run_command() -> int:
     """Returns the exit code of the command that the process was started with; every error has been reported."""
     _open_closed_streams()
+    _escape_unknown_characters()
     code = _ended()
     try:
         sys.stdout.flush()
@@ -62,12 +64,21 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
 
 
+def _escape_unknown_characters() -> None:
+    """Makes the output streams escape what their encoding lacks, e.g. in the locale C, or in invalid arguments."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _ended() -> int:
     try:
         # With `standalone_mode=False`, click returns the exit code of the command; commands return no other value.
         return cli.main(standalone_mode=False) or 0
     except click.ClickException as error:
-        _write_to_stderr(error.show)
+        usage = io.StringIO()
+        error.show(usage)
+        _write_to_stderr(partial(click.echo, printable(usage.getvalue()), err=True, nl=False))
         return AssayError.exit_code
     except BaseException as error:  # noqa: BLE001 - as above; if the pipe of `--help` is closed, click exits 1
         return _exit_code(error, None)
@@ -88,7 +99,7 @@ def _interrupted(context: click.Context | None) -> int:
     """Reports a stop signal, and how to resume if there is a run."""
     ignore_stop_signals()
     hint = f"; {context.meta[CONTINUE]}" if context is not None and CONTINUE in context.meta else ""
-    _write_to_stderr(partial(click.echo, f"assay: interrupted{hint}", err=True))
+    _write_to_stderr(partial(click.echo, printable(f"assay: interrupted{hint}"), err=True))
     return stopped_code()
 
 

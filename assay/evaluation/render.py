@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from assay.errors import printable
 from assay.evaluation.comparisons import MetricComparison
 from assay.evaluation.evaluation import Evaluation, rule_content
 from assay.evaluation.sides import EvaluatedVariant
@@ -232,4 +233,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(printable(text).split())

@@ -25,7 +25,7 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     from assay.report.render import html, markdown
     from assay.report.scorecard import read_scorecard
     from assay.tasks.loader import find_task
-    from assay.terminal.output import note, write_json, write_scorecard
+    from assay.terminal.output import note, write_json, write_scorecard, write_text
     from assay.warehouse.refresh import refresh_marts
 
     project = opened_project()
@@ -38,7 +38,7 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     if style == "json":
         write_json(card.as_dict())
     elif style == "markdown":
-        click.echo(markdown(card))
+        write_text(markdown(card))
     else:
         write_scorecard(card)
 

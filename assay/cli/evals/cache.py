@@ -34,7 +34,7 @@ def cache() -> None:
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def tune(task: str, pairs: str, style: str) -> None:
     """Choose the threshold of the semantic cache from labeled pairs, with a bound on the rate of false hits."""
-    from assay.terminal.output import write_json, write_table
+    from assay.terminal.output import write_json, write_table, write_text
     from assay.tuning.cache.pairs import read_pairs
     from assay.tuning.cache.render import rows, task_yml
     from assay.tuning.cache.threshold import EXIT_CODES
@@ -51,7 +51,7 @@ def tune(task: str, pairs: str, style: str) -> None:
             return
         write_table((task, ""), rows(tuning))
         if tuning.choice.rule is not None and loaded.spec.cache.semantic is not None:
-            click.echo(task_yml(loaded.spec.cache.semantic, tuning.choice.rule), nl=False)
+            write_text(task_yml(loaded.spec.cache.semantic, tuning.choice.rule))
 
     write_and_exit(write, code=EXIT_CODES[tuning.choice.status])
 

@@ -106,13 +106,13 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 def _write(found: Evaluation, *, style: str) -> None:
     from assay.evaluation.render import as_values, facts, hidden, markdown, tables
     from assay.statistics.conventions import FEWEST_COMPARED_SHOWN
-    from assay.terminal.output import note, write_json, write_table
+    from assay.terminal.output import note, write_json, write_table, write_text
 
     if style == "json":
         write_json(as_values(found))
         return
     if style == "markdown":
-        click.echo(markdown(found), nl=False)
+        write_text(markdown(found))
         return
     write_table((found.candidate.task.name, ""), facts(found))
     for title, columns, rows in tables(found):

@@ -124,7 +124,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
-    from assay.terminal.output import note
+    from assay.terminal.output import note, write_text
 
     _refuse(FILLING, "without --fill")
     project = opened_project()
@@ -144,7 +144,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
         port=port,
         secret=project.settings.hash_key,
         person=person,
-        ready=lambda address: click.echo(f"labeling page: {address}"),
+        ready=lambda address: write_text(f"labeling page: {address}"),
     )
 
 

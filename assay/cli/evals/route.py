@@ -50,7 +50,7 @@ def fit(
     style: str,
 ) -> None:
     """Fit, from two landed runs, the confidence threshold below which a response of the cheap route escalates."""
-    from assay.terminal.output import write_json, write_table
+    from assay.terminal.output import write_json, write_table, write_text
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml
     from assay.tuning.cascade.threshold import EXIT_CODES
@@ -74,6 +74,6 @@ def fit(
             return
         write_table((task, ""), rows(fitted))
         if fitted.fit.chosen is not None:
-            click.echo(task_yml(fitted), nl=False)
+            write_text(task_yml(fitted))
 
     write_and_exit(write, code=EXIT_CODES[fitted.fit.verdict])
