@@ -13,6 +13,7 @@ from assay.bounds import LEAST_INTEGER, MOST_EPOCHS, MOST_INTEGER
 from assay.errors import UsageError
 
 SHOWN_CHARACTERS = 40
+EFFECTIVE = os.access in os.supports_effective_ids
 
 
 class BoundedInteger(click.IntRange):
@@ -71,7 +72,7 @@ def _is_writable(path: Path) -> bool:
         if path.is_dir() or not path.name or not path.parent.is_dir():
             return False
         if path.exists() and not path.is_file():  # /dev/stdout
-            return os.access(path, os.W_OK)
-        return os.access(path.parent, os.W_OK | os.X_OK)
+            return os.access(path, os.W_OK, effective_ids=EFFECTIVE)
+        return os.access(path.parent, os.W_OK | os.X_OK, effective_ids=EFFECTIVE)
     except (OSError, ValueError):  # a name that is too long, or with a null character
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import re
@@ -14,6 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from assay.bounds import INTEGER_DIGITS
 from assay.errors import UsageError
+from assay.settings.endpoints import host_issue, url_issue
 from assay.settings.hash_key import hash_key
 from assay.settings.traces import TraceSettings, trace_settings
 
@@ -183,6 +185,24 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
     )
 
 
+def require_writable_state(settings: Settings) -> None:
+    """Ensures that the folder of the machine's state exists and can be written, before a command's work.
+
+    Raises:
+        UsageError: it cannot be created or written.
+    """
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror}; it holds snapshots, journals and logs",
+            next_step="correct its permissions, or move away what is not a folder.",
+        ) from error
+
+
 def process_environment(settings: Settings) -> dict[str, str]:
     """This process's environment with all settings set explicitly, for a child process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -246,20 +266,23 @@ def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[st
     """Both endpoints of the warehouse, or None twice for Google's; a mix would split reads and writes."""
     names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
     rest, grpc = (env.get(name) or None for name in names)
-    if local:
-        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
-    if (rest is None) != (grpc is None):
+    if not local and (rest is None) != (grpc is None):
         raise UsageError(
             f"Only one of {' and '.join(names)} is set",
             next_step="set both to use an emulator, or unset both to use BigQuery.",
         )
+    for name, value, issue_of in ((names[0], rest, url_issue), (names[1], grpc, host_issue)):
+        if value is not None and (issue := issue_of(value)):
+            raise UsageError(f"{name} is {_shown(value)}: expected {issue}.")
+    if local:
+        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
     return rest, grpc
 
 
 def _redis_url(env: Mapping[str, str]) -> str | None:
     for name in ("ASSAY_REDIS_URL", "REDIS_URL"):
         if url := env.get(name):
-            if not url.startswith(("redis://", "rediss://", "unix://")):
+            if not url.startswith(("redis://", "rediss://", "unix://")) or not _has_valid_port(url):
                 # The value is not shown, because it may contain a password.
                 raise UsageError(
                     f"{name} is not a Redis URL: expected redis://HOST:PORT/DB, rediss://… or unix://…",
@@ -267,6 +290,14 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
                 )
             return url
     return None
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        urlsplit(url).port  # noqa: B018 - read for the ValueError it raises
+    except ValueError:
+        return False
+    return True
 
 
 def _workers(env: Mapping[str, str]) -> WorkerSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -109,3 +110,14 @@ def test_a_new_task_where_nothing_can_be_written_is_a_message(root: Path) -> Non
     done = invoked(root, "init", "fresh")
     assert done.exit_code == 3
     assert f"tasks/fresh cannot be created: {DENIED}" in done.output
+
+
+@pytest.mark.parametrize("arguments", [["run", "sorting"], ["eval", "sorting"], ["up"], ["down"], ["demo"]])
+def test_a_state_folder_that_cannot_be_written_is_a_message_at_once(root: Path, arguments: list[str]) -> None:
+    for name in ("assay.demo", "assay.evaluation.evaluate", "assay.local.stack"):
+        importlib.import_module(name)  # the user without rights cannot
+    (root / ".assay").mkdir(exist_ok=True)
+    (root / ".assay").chmod(0o500)
+    done = invoked(root, *arguments)
+    assert done.exit_code == 3
+    assert f"{root}/.assay cannot be written: {DENIED}" in done.output

@@ -87,7 +87,7 @@ def evaluate(
         is_gate=is_gate,
         prefer=prefer,
     )
-    found = _evaluated(opened_project(), task, options)
+    found = _evaluated(opened_project(writes=True), task, options)
     write_and_exit(partial(_write, found, style=style), code=found.exit_code)
 
 

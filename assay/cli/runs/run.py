@@ -100,7 +100,7 @@ def run(
         output=output,
         style=style,
     )
-    project = opened_project()
+    project = opened_project(writes=True)
     given = replace(given, input_spec=_seen_from_here(input_spec, project.settings.root))
     if dry_run:
         _forecast_only(project, given)
