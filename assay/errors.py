@@ -5,7 +5,11 @@ The failure of a single row is not an error: the row is stored with its status.
 
 from __future__ import annotations
 
+import re
+
 LONGEST_FOREIGN_TEXT = 2000
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters of ASCII, except tab and newline, and of ISO 8859 (C1)."""
 
 
 class AssayError(Exception):
@@ -53,6 +57,11 @@ class ServiceUnreachable(AssayError):
     """A service does not respond (exit code 5)."""
 
     exit_code = 5
+
+
+def printable(text: str) -> str:
+    """The text for a terminal or a page: control characters, which could move its cursor or change its title, replaced."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def foreign_text(message: str | BaseException) -> str:

@@ -6,8 +6,8 @@ Used by `assay run` and by the Dagster assets, which run one stage per step.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
+from functools import partial
 
 from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.performance.process import fast_loop, settled_memory
@@ -19,10 +19,9 @@ from assay.runs.run import Run
 from assay.runs.run_rows import find_run, finished_row, row_of
 from assay.runs.shards import WHOLE, Shard
 from assay.runs.summary import RunSummary, run_counts, summary_of
+from assay.stop_signals import on_stop_signal, raise_if_stopped, stopped_code
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def answer(
@@ -47,7 +46,12 @@ def answer(
 
 
 def finish(context: StageContext, run: Run, *, report: Callable[[int], None]) -> RunSummary:
-    """Scores the run and lands its `finished` row: completed if every request has a prediction, otherwise failed."""
+    """Scores the run and lands its `finished` row: completed if every request has a prediction, otherwise failed.
+
+    Raises:
+        StopRequested: a stop signal was received; the run can be resumed.
+    """
+    raise_if_stopped()
     with observe_run(context, run.facts, "score") as seen:
         return _finish(context, run, seen, report)
 
@@ -72,16 +76,17 @@ def _finish(context: StageContext, run: Run, seen: RunObserver, report: Callable
 
 
 async def _answer(answering: RequestStage, *, handle_signals: bool) -> None:
-    loop = asyncio.get_running_loop()
-    if handle_signals:
-        for name in STOP_SIGNALS:
-            loop.add_signal_handler(name, answering.stop.set)
-    try:
+    if not handle_signals:
         await answering.answer_all()
-    finally:
-        if handle_signals:
-            for name in STOP_SIGNALS:
-                loop.remove_signal_handler(name)
+        return
+    loop = asyncio.get_running_loop()
+    with on_stop_signal(partial(loop.call_soon_threadsafe, answering.stop.set), install=True):
+        await asyncio.sleep(0)  # a signal that was received earlier sets `stop` now, before the first request
+        try:
+            await answering.answer_all()
+        except Interrupted as error:
+            error.exit_code = stopped_code()
+            raise
 
 
 def _record_stop(warehouse: Warehouse, run: Run, error: AssayError, seen: RunObserver) -> None:

@@ -28,7 +28,13 @@ from tests.line_server import LineServer, start_line_server
 ASSAY = Path(sys.executable).with_name("assay")
 READY_WITHIN_S = 120.0
 PRELOADED = (
-    *("assay.cli", "assay.pipeline", "assay.report.scorecard", "assay.evaluation.evaluate", "assay.labels.session"),
+    *(
+        "assay.cli.application",
+        "assay.pipeline",
+        "assay.report.scorecard",
+        "assay.evaluation.evaluate",
+        "assay.labels.session",
+    ),
     *("duckdb", "genai_prices.data", "grpc", "httptools", "jinja2", "numpy", "openai", "pandas", "pyarrow.parquet"),
     *("rich.console", "scipy.stats", "sqlite3", "uvloop"),
 )

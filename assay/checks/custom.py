@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import inspect
+import os
 import sys
-import traceback
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -18,6 +18,8 @@ from pydantic import Field
 from assay.checks.check import Check
 from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, shown
 from assay.errors import UsageError
+from assay.tasks.files import read_file, reason
+from assay.tasks.user_code import UserCodeError, user_code
 
 
 class CustomFunction(Check):
@@ -41,10 +43,11 @@ class CustomFunction(Check):
 
         def score(item: ScoredItem) -> CheckResult:
             try:
-                return _result(function(item), stated)
-            # User code can raise any exception. It must not end the run, and its message may contain personal data.
-            except Exception as error:  # noqa: BLE001
-                return failed(f"{stated} raised {type(error).__name__} in line {_line_of(error, task_dir)}")
+                with user_code(task_dir):
+                    return _result(function(item), stated)
+            # It must not end the run, and its message may contain personal data.
+            except UserCodeError as error:
+                return failed(f"{stated} raised {type(error.cause).__name__} in line {error.line or 'unknown'}")
 
         return score
 
@@ -61,10 +64,10 @@ def _source_of(stated: str, task_dir: Path) -> bytes:
     """
     path = task_dir / stated.partition(":")[0]
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise UsageError(
-            f"Scorer {stated!r}: {path} cannot be read: {error.strerror}",
+            f"Scorer {stated!r}: {path} cannot be read: {reason(error)}",
             next_step="add this file to the task folder, or correct `function` in task.yml.",
         ) from error
 
@@ -91,7 +94,7 @@ def _load(stated: str, task_dir: Path) -> Callable[[ScoredItem], object]:
 
 def _module(path: Path, source: bytes) -> ModuleType:
     """Returns the file's module, executed once per content; cached bytecode is not used."""
-    digest = hashlib.sha256(str(path.resolve()).encode() + b"\0" + source).hexdigest()[:16]
+    digest = hashlib.sha256(os.path.realpath(path).encode() + b"\0" + source).hexdigest()[:16]
     name = f"assay_task_scorers_{digest}"
     if name in sys.modules:
         return sys.modules[name]
@@ -104,13 +107,12 @@ def _module(path: Path, source: bytes) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # Dataclasses in the file look up their module here.
     try:
-        exec(loader.source_to_code(source, str(path)), module.__dict__)  # noqa: S102 - the user's own scorer, as an import would run it
-    # Module-level user code can raise any exception; the message names the file and the line.
-    except Exception as error:
+        with user_code(path.parent):
+            exec(loader.source_to_code(source, str(path)), module.__dict__)  # noqa: S102 - the user's own scorer, as an import would run it
+    except UserCodeError as error:
         del sys.modules[name]
-        line = error.lineno if isinstance(error, SyntaxError) else _line_of(error, path.parent)
         raise UsageError(
-            f"Scorer file {path}, line {line}: {type(error).__name__}: {error}; the file cannot be imported",
+            f"Scorer file {path}, line {error.line or 'unknown'}: {error}; the file cannot be imported",
             next_step="fix the error in this file.",
         ) from error
     return module
@@ -124,13 +126,6 @@ def _result(value: object, stated: str) -> CheckResult:
     if isinstance(value, int | float):
         return measured(value, f"{stated} returned {value}")
     return failed(f"{stated} returned {shown(value)}: expected a CheckResult, a bool or a number")
-
-
-def _line_of(error: Exception, folder: Path) -> int | str:
-    """Returns the last line of the traceback that is in the folder's code."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
-    line = frames[-1].lineno if frames else None
-    return "unknown" if line is None else line
 
 
 def _functions(module: ModuleType) -> str:

@@ -5,142 +5,33 @@ Heavy packages are imported inside the commands that need them, so that `assay -
 
 from __future__ import annotations
 
-import os
-import select
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from typing import Any, TextIO
 
-import click
-
-from assay.cli.data import reading, tasks, warehouse
-from assay.cli.evals import cache, calibrate, evaluate, power, route
-from assay.cli.evals import labels as review
-from assay.cli.ops import stack
-from assay.cli.runs import run
-from assay.errors import AssayError
-
-INTERRUPTED = 130
-
-
-class AssayGroup(click.Group):
-    """Converts every error of a command into a message and the documented exit code."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; an `AssayError` exits with its own code, any other error with 3, both with a message."""
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()  # so that a closed pipe raises here, not at interpreter shutdown
-            return result
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except AssayError as error:
-            _write_to_stderr(partial(click.echo, f"assay: {error}", err=True))
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
-            ctx.exit(INTERRUPTED)
-        except BaseException as error:  # noqa: BLE001 - otherwise Python exits 1, the code of a failed gate
-            ctx.exit(_exit_code(error, ctx))
+from assay.stop_signals import (
+    exit_on_stop_signals,
+    handle_stop_signals,
+    ignore_stop_signals,
+    stopped_code,
+)
 
 
 def main() -> None:
-    """Entry point of `assay`; usage errors and unexpected errors exit 3."""
-    _open_closed_streams()
-    code = _ended()
+    """Entry point of `assay`; usage errors and unexpected errors exit 3. Stop signals are handled before the imports."""
+    handle_stop_signals()
     try:
-        sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        ended = _exit_code(error, None)
-        code = code or ended
-        _discard(sys.stdout)  # otherwise the interpreter flushes again at shutdown and exits 120
+        code = _ended()
+    except KeyboardInterrupt:  # one more signal arrived while the first was handled
+        ignore_stop_signals()
+        code = stopped_code()
+    exit_on_stop_signals(code)
     sys.exit(code)
-
-
-def _open_closed_streams() -> None:
-    """Opens the null device in place of closed standard streams, so that no file is opened under their numbers."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8", closefd=False))
 
 
 def _ended() -> int:
     try:
-        # With `standalone_mode=False`, click returns the exit code of the command; commands return no other value.
-        return cli.main(standalone_mode=False) or 0
-    except click.ClickException as error:
-        _write_to_stderr(error.show)
-        return AssayError.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _write_to_stderr(partial(click.echo, "assay: interrupted", err=True))
-        return INTERRUPTED
-    except BaseException as error:  # noqa: BLE001 - as above; if the pipe of `--help` is closed, click exits 1
-        return _exit_code(error, None)
-
-
-def _exit_code(error: BaseException, context: click.Context | None) -> int:
-    """Returns 0 if the reader closed the pipe early, e.g. `| head`; otherwise reports the error and returns 3."""
-    if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
-        return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
-    _write_to_stderr(partial(_report, error, context))
-    return AssayError.exit_code
-
-
-def _report(error: BaseException, context: click.Context | None) -> None:
-    try:
-        from assay.cli.crash import report_crash
-
-        report_crash(error, context)
-    except Exception:  # noqa: BLE001 - if no file can be opened, importing the module or reading the version fails
-        click.echo(f"assay: unexpected {type(error).__name__}; no traceback could be written.", err=True)
-
-
-def _write_to_stderr(write: Callable[[], None]) -> None:
-    """Writes the message; if stderr is closed, only the exit code reports the error."""
-    try:
-        write()
-    except Exception:  # noqa: BLE001 - otherwise Python exits 1 or 120
-        _discard(sys.stderr)
-
-
-def _has_no_reader(stream: TextIO) -> bool:
-    """True for a pipe without a reader."""
-    watched = select.poll()
-    try:
-        watched.register(stream.fileno(), 0)
-    except (OSError, ValueError):  # closed, or not a file
-        return False
-    return bool(watched.poll(0))
-
-
-def _discard(stream: TextIO) -> None:
-    """Discards the stream's buffer and all further output."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-@click.group(
-    cls=AssayGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: docs/reference/exit-codes.md",
-)
-@click.version_option(package_name="assay")
-def cli() -> None:
-    """Run LLM batch jobs from your warehouse, and measure with confidence intervals whether predictions are correct."""
-
-
-for command in (
-    *(stack.up, stack.down, stack.status, stack.demo),
-    *(tasks.init, tasks.check),
-    run.run,
-    *(evaluate.evaluate, power.power),
-    *(review.review, review.labels, calibrate.calibrate),
-    *(reading.report, reading.query),
-    route.route,
-    cache.cache,
-    warehouse.warehouse,
-):
-    cli.add_command(command)
+        from assay.cli.application import run_command
+    except KeyboardInterrupt:
+        ignore_stop_signals()
+        sys.stderr.write("assay: interrupted\n")
+        return stopped_code()
+    return run_command()

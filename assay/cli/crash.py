@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from assay.cli.opening import CONTINUE, open_settings
+from assay.errors import printable
 from assay.version import code_version
 
 OWNER_ONLY = 0o600
@@ -44,7 +45,7 @@ def report_crash(error: BaseException, context: click.Context | None = None) -> 
         lines.append(context.meta[CONTINUE])
     if log is None:
         lines.append(text)
-    click.echo("\n".join(lines), err=True)
+    click.echo(printable("\n".join(lines)), err=True)
 
 
 def _headline(error: BaseException) -> str:

@@ -26,15 +26,18 @@ def write_and_exit(write: Callable[[], None], *, code: int) -> NoReturn:
     click.get_current_context().exit(code)
 
 
-def open_settings() -> Settings:
-    """Returns the settings of this process."""
-    from assay.settings import load_settings
+def open_settings(*, writes: bool = False) -> Settings:
+    """Returns the settings of this process; a command that `writes` to the project's state needs the right to do so."""
+    from assay.settings import load_settings, require_writable_state
 
-    return load_settings()
+    settings = load_settings()
+    if writes:
+        require_writable_state(settings)
+    return settings
 
 
-def opened_project() -> Project:
+def opened_project(*, writes: bool = False) -> Project:
     """Returns the project that contains the working directory; no connection is opened yet."""
     from assay.project import open_project
 
-    return open_project(open_settings())
+    return open_project(open_settings(writes=writes))

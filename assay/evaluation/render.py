@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from assay.errors import printable
 from assay.evaluation.comparisons import MetricComparison
 from assay.evaluation.evaluation import Evaluation, rule_content
 from assay.evaluation.sides import EvaluatedVariant
@@ -209,4 +210,4 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(printable(text).split())

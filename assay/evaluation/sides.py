@@ -334,7 +334,7 @@ def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: E
             answer(context, run, progress, handle_signals=reporter.handle_signals)
         summary = finish(context, run, report=reporter.counting("scored"))
     except Interrupted as error:
-        raise Interrupted(error.message, next_step=REPEAT_TO_RESUME) from error
+        raise Interrupted(error.message, next_step=REPEAT_TO_RESUME, exit_code=error.exit_code) from error
     if summary.status != RunStatus.COMPLETED:
         raise AssayError(
             f"Run {run.run_id} of {task.variant} is not complete: {summary.predictions:,} of "

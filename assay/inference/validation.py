@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from assay.inference.rescue import completed, unwrapped
 from assay.performance.fast_init import quick_init
+from assay.stop_signals import is_stop
 from assay.tasks.output_model import is_closed, strict_schema
 
 ISSUES_SHOWN = 3
@@ -82,7 +83,9 @@ def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invali
         stated = "; ".join(f"{'.'.join(map(str, issue['loc'])) or REPAIR_NAME}: {issue['msg']}" for issue in issues)
         return Invalid(stated[:ISSUE_CHARACTERS])
     # The task's own validators may raise any exception, and a value that is nested too deeply cannot be serialized.
-    except Exception as error:  # noqa: BLE001
+    except BaseException as error:
+        if is_stop(error):
+            raise
         return Invalid(f"the output model {model.__name__} rejects it ({type(error).__name__})")
     return Valid(output, written)
 

@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol
 
+from assay.errors import printable
 from assay.formatting import NOTHING, milliseconds, percent, usd
 from assay.records.statuses import Population, RunPurpose
 from assay.report.gate import COLUMNS as GATE_COLUMNS
@@ -291,7 +292,7 @@ def _is_shown(row: Mapping[str, Any]) -> bool:
 
 def _markdown_text(text: str) -> str:
     """Returns the text on one line, with Markdown and HTML escaped."""
-    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(text.split()), quote=False))
+    return MARKDOWN_SIGNS.sub(r"\\\1", escape(" ".join(printable(text).split()), quote=False))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -37,6 +37,7 @@ from assay.runs.run import (
 from assay.runs.run_rows import finished_row, started_row
 from assay.runs.task_version_rows import land_versions
 from assay.settings import Settings
+from assay.stop_signals import raise_if_stopped
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
@@ -81,6 +82,7 @@ def _admit(
         _refuse_batch_of_turns(task)
     run = _spooled(context, task, options, facts=facts, report=admitting.report)
     try:
+        raise_if_stopped()
         return _land(context, run, decide(run.snapshot, run.rules), admitting.seen)
     except InputRejected:
         raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from assay.bounds import MOST_EPOCHS, MOST_INTEGER, MOST_USD
 from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
@@ -20,7 +20,7 @@ from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
+REUSE = re.compile(r"within (\d{1,5}) (hours|days)", re.ASCII)
 FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LATENCY})
 
 
@@ -41,14 +41,15 @@ class RunOptions:
     shards: int = 1
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("limit", self.limit, 1),
-            ("epochs", self.epochs, 1),
-            ("shards", self.shards, 1),
-            ("budget", self.budget_usd, 0),
+        for name, value, least, most in (
+            ("limit", self.limit, 1, MOST_INTEGER),
+            ("epochs", self.epochs, 1, MOST_EPOCHS),
+            ("shards", self.shards, 1, MOST_INTEGER),
+            ("budget", self.budget_usd, 0, MOST_USD),
         ):
-            if value is not None and not least <= value < math.inf:
-                raise UsageError(f"--{name} is {value}: expected at least {least}.")
+            if value is not None and not least <= value <= most:
+                at_most = f" and at most {most:,}" if value > most and most != MOST_INTEGER else ""
+                raise UsageError(f"--{name} is {value}: expected at least {least}{at_most}.")
         if self.input is not None and not self.input.strip():
             raise UsageError(
                 "--input is empty: expected a file, a table or a SQL query",

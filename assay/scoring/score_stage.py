@@ -104,19 +104,6 @@ def write_predictions(context: StageContext, run: Run, path: Path) -> int:
         ) from error
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Checks that `path` can be written, as far as this is possible before there are outputs.
-
-    Raises:
-        UsageError: its folder does not exist or is not writable, or the path is a folder.
-    """
-    folder = path.parent
-    if path.is_dir() or not path.name or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"--output {str(path)!r}: expected a file in an existing, writable folder", next_step="choose another path."
-        )
-
-
 def _write_predictions(context: StageContext, run: Run, path: Path) -> int:
     guard, lines = RecordMasker(run, context), 0
     partial = path.with_name(f"{path.name}.partial")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import re
@@ -12,7 +13,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from assay.bounds import INTEGER_DIGITS
 from assay.errors import UsageError
+from assay.settings.endpoints import host_issue, url_issue
 from assay.settings.hash_key import hash_key
 from assay.settings.traces import TraceSettings, trace_settings
 
@@ -24,6 +27,7 @@ EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 LOCAL_PROJECT = "assay-local"
 MOST_DAYS = 3650
 DAY_SECONDS = 86_400
+SHOWN_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,24 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
     )
 
 
+def require_writable_state(settings: Settings) -> None:
+    """Ensures that the folder of the machine's state exists and can be written, before a command's work.
+
+    Raises:
+        UsageError: it cannot be created or written.
+    """
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror}; it holds snapshots, journals and logs",
+            next_step="correct its permissions, or move away what is not a folder.",
+        ) from error
+
+
 def process_environment(settings: Settings) -> dict[str, str]:
     """This process's environment with all settings set explicitly, for a child process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -204,8 +226,9 @@ def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
     """The project folder: ASSAY_ROOT, or the nearest folder from `cwd` upward with `tasks/` and `providers.yml`."""
     if stated := environ.get("ASSAY_ROOT"):
         if not _is_project(Path(stated)):
+            why = _why_unreadable(stated)
             raise UsageError(
-                f"ASSAY_ROOT is {stated!r}: expected a folder with tasks/ and providers.yml",
+                f"ASSAY_ROOT is {_shown(stated)}: expected a folder with tasks/ and providers.yml{why}",
                 next_step="set it to a project folder, or unset it.",
             )
         return Path(stated).resolve()
@@ -219,27 +242,47 @@ def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:
 
 
 def _is_project(folder: Path) -> bool:
-    return (folder / "tasks").is_dir() and (folder / "providers.yml").is_file()
+    # os.path, because Path raises an error for a folder without permission and for a name that is too long.
+    return os.path.isdir(folder / "tasks") and os.path.isfile(folder / "providers.yml")  # noqa: PTH112, PTH113 - see above
+
+
+def _why_unreadable(folder: str) -> str:
+    """Returns the reason if the folder exists and cannot be read, or if its name is invalid."""
+    try:
+        os.stat(os.path.join(folder, "tasks"))  # noqa: PTH116, PTH118 - see `_is_project`
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:
+        return f" ({getattr(error, 'strerror', None) or error})"
+    return ""
+
+
+def _shown(value: str) -> str:
+    """Returns the value of a variable for a message, truncated."""
+    return repr(value) if len(value) <= SHOWN_CHARACTERS else f"{value[:SHOWN_CHARACTERS]!r}…"
 
 
 def _endpoints(env: Mapping[str, str], ports: Ports, *, local: bool) -> tuple[str | None, str | None]:
     """Both endpoints of the warehouse, or None twice for Google's; a mix would split reads and writes."""
     names = ("ASSAY_BIGQUERY_ENDPOINT", "ASSAY_BIGQUERY_GRPC_ENDPOINT")
     rest, grpc = (env.get(name) or None for name in names)
-    if local:
-        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
-    if (rest is None) != (grpc is None):
+    if not local and (rest is None) != (grpc is None):
         raise UsageError(
             f"Only one of {' and '.join(names)} is set",
             next_step="set both to use an emulator, or unset both to use BigQuery.",
         )
+    for name, value, issue_of in ((names[0], rest, url_issue), (names[1], grpc, host_issue)):
+        if value is not None and (issue := issue_of(value)):
+            raise UsageError(f"{name} is {_shown(value)}: expected {issue}.")
+    if local:
+        return rest or f"http://127.0.0.1:{ports.bigquery_rest}", grpc or f"127.0.0.1:{ports.bigquery_grpc}"
     return rest, grpc
 
 
 def _redis_url(env: Mapping[str, str]) -> str | None:
     for name in ("ASSAY_REDIS_URL", "REDIS_URL"):
         if url := env.get(name):
-            if not url.startswith(("redis://", "rediss://", "unix://")):
+            if not url.startswith(("redis://", "rediss://", "unix://")) or not _has_valid_port(url):
                 # The value is not shown, because it may contain a password.
                 raise UsageError(
                     f"{name} is not a Redis URL: expected redis://HOST:PORT/DB, rediss://… or unix://…",
@@ -247,6 +290,14 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
                 )
             return url
     return None
+
+
+def _has_valid_port(url: str) -> bool:
+    try:
+        urlsplit(url).port  # noqa: B018 - read for the ValueError it raises
+    except ValueError:
+        return False
+    return True
 
 
 def _workers(env: Mapping[str, str]) -> WorkerSettings:
@@ -303,8 +354,8 @@ def _days(env: Mapping[str, str], name: str, default: int) -> int:
 
 def _integer(env: Mapping[str, str], name: str, default: int) -> int:
     value = env.get(name) or str(default)
-    if not re.fullmatch(r"\d+", value):
-        raise UsageError(f"{name} is {value!r}: expected an integer.")
+    if not re.fullmatch(r"\d+", value, re.ASCII) or len(value) >= INTEGER_DIGITS:
+        raise UsageError(f"{name} is {_shown(value)}: expected an integer of at most {INTEGER_DIGITS - 1} digits.")
     return int(value)
 
 

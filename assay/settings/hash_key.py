@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read or created: {error.strerror}",
-            next_step="fix its permissions, or set ASSAY_HASH_KEY.",
+            next_step=f"{_fix(path, error)}, or set ASSAY_HASH_KEY.",
         ) from error
     if len(key) < KEY_BYTES:
         raise UsageError(
@@ -45,6 +46,12 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
             next_step="restore it from a backup, or remove it (new hashes will not match those of earlier runs).",
         )
     return key
+
+
+def _fix(path: Path, error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
+        return f"a folder is expected at {path.parent} and a file in it: move away what is there"
+    return "fix its permissions"
 
 
 def _new_hash_key(path: Path) -> bytes:

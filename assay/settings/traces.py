@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from assay.errors import UsageError
+from assay.settings.endpoints import url_issue
 
 SAMPLERS = (
     "parentbased_always_on",
@@ -55,7 +56,7 @@ def trace_settings(env: Mapping[str, str]) -> TraceSettings:
         or env.get("OTEL_TRACES_EXPORTER") == "none"
     ):
         return TraceSettings()
-    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", endpoint):
+    if url_issue(endpoint):
         raise UsageError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is not a URL: expected http://HOST:PORT or https://…",
             next_step="change it, or unset it to turn tracing off.",
@@ -91,6 +92,6 @@ def _traceparent(text: str) -> TraceParent | None:
 
 def _share(env: Mapping[str, str], name: str) -> float:
     value = env.get(name) or "1"
-    if not re.fullmatch(r"(0|1)(\.\d+)?|\.\d+", value) or float(value) > 1:
+    if not re.fullmatch(r"(0|1)(\.\d+)?|\.\d+", value, re.ASCII) or float(value) > 1:
         raise UsageError(f"{name} is {value!r}: expected a share from 0 to 1.")
     return float(value)

@@ -36,7 +36,9 @@ def cron_issue(text: str) -> str | None:
         if _is_extension(field, part) or not _parses([*EVERY[:place], part, *EVERY[place + 1 :]]):
             return f"expected {field.name} from {field.low} to {field.high}, as in 5, 1-5, */2 or 1,3, not {part!r}"
     if not _parses([*parts[:4], "*"]):
-        return f"expected a day that exists in the month, not day {parts[2]} of month {parts[3]}"
+        # With a weekday, cron runs on that weekday; Dagster's parser finds no date, or refuses the schedule.
+        instead = "" if parts[4] == "*" else "; to run on the weekday alone, write * for the day"
+        return f"expected a day that exists in the month, not day {parts[2]} of month {parts[3]}{instead}"
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assay.records.statuses import OnInconclusive, Population, Stage
-from assay.tasks.block import Block, Name, Share, refuse_repeated
+from assay.tasks.block import Block, Name, PositiveUsd, Share, refuse_repeated
 
 RELIABILITY = "reliability"
 OVERALL = "overall"
@@ -50,7 +50,7 @@ class CostRule(Block):
     name: Name
     type: Literal["cost_per_correct"]
     slice: Slice = OVERALL
-    at_most_usd: Annotated[float, Field(gt=0)]
+    at_most_usd: PositiveUsd
     n_min: Count = 1
 
 

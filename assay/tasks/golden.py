@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assay.bounds import MOST_INTEGER
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
+from assay.tasks.files import is_present, read_file, reason
 from assay.tasks.issues import ValidationIssue, pydantic_issue, shown
 from assay.tasks.spec import TaskSpec
 
@@ -28,17 +30,22 @@ class _CaseLine(BaseModel):
     author: str | None = None
     authored_on: date | None = None
     conversation: Annotated[str, Field(min_length=1)] | None = None
-    turn: Annotated[int, Field(ge=0)] | None = None
+    turn: Annotated[int, Field(ge=0, le=MOST_INTEGER)] | None = None
 
 
 def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> tuple[tuple[Case, ...], tuple[int, ...]]:
     """Returns the cases and their line numbers; appends errors to `issues`. Without the file, there are no cases."""
-    if not path.exists():
+    if not is_present(path):
+        return (), ()
+    try:
+        content = read_file(path)
+    except OSError as error:
+        issues.append(ValidationIssue(shown_as, 1, problem=f"the file cannot be read: {reason(error)}"))
         return (), ()
     cases: list[Case] = []
     lines: list[int] = []
     first_seen: dict[str, int] = {}
-    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, raw in enumerate(content.splitlines(), start=1):
         if not raw.strip():
             continue
         case = _parse(raw, file=shown_as, line=number, issues=issues)

@@ -10,16 +10,27 @@ from typing import TYPE_CHECKING
 import yaml
 from pydantic import ValidationError
 
+from assay.bounds import LEAST_INTEGER, MOST_INTEGER
 from assay.errors import UsageError, foreign_text
 from assay.tasks.block import LocatedError
+from assay.tasks.files import read_text, reason
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN_CHARACTERS = 80
-MERGE = "tag:yaml.org,2002:merge"
 REQUIRED = "Input should be "
 """Start of Pydantic's messages about a value of the wrong type or size."""
+YAML_TAG = "tag:yaml.org,2002:"
+MERGE = f"{YAML_TAG}merge"
+SCALARS = {
+    "int": f"expected an integer from {LEAST_INTEGER} to {MOST_INTEGER}",
+    "float": "expected a number",
+    "timestamp": "expected a date or time of the calendar",
+}
+"""What is expected of a scalar of the type, which may look like one and have no value: day 99 of a month."""
+LONGEST_SCALAR = 100
+"""Characters of a number or date; an integer of 64 bits has at most 66, in base 2."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -109,13 +120,14 @@ class YamlDocument:
         self._root: yaml.Node | None = None
         self.value: object = None
         try:
-            text = path.read_text("utf-8")
+            text = read_text(path)
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.value = yaml.safe_load(text)
+            if self._root is None or not self._collect_invalid_scalars(self._root, seen_nodes=set()):
+                self.value = yaml.safe_load(text)
         except FileNotFoundError:
             self._report(1, "no such file", "`assay init TASK` creates a task folder")
         except OSError as error:
-            self._report(1, f"the file cannot be read: {error.strerror or type(error).__name__}")
+            self._report(1, f"the file cannot be read: {reason(error)}")
         except RecursionError:
             self._report(1, "YAML is nested too deeply")
         except UnicodeDecodeError as error:
@@ -199,6 +211,20 @@ class YamlDocument:
             node = _child(node, step)[1]
         return found
 
+    def _collect_invalid_scalars(self, node: yaml.Node, *, seen_nodes: set[int]) -> bool:
+        """Reports each number and date that no column can hold, which Python would refuse without its line."""
+        if id(node) in seen_nodes:
+            return False
+        seen_nodes.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            problem = _scalar_problem(node)
+            if problem:
+                self._report(node.start_mark.line + 1, f"{problem}, found {shown(node.value)}")
+            return bool(problem)
+        inner = [part for pair in node.value for part in (pair if isinstance(node, yaml.MappingNode) else (pair,))]
+        found = [self._collect_invalid_scalars(part, seen_nodes=seen_nodes) for part in inner]
+        return any(found)
+
     def _collect_repeated_keys(self, node: yaml.Node, *, seen_nodes: set[int]) -> None:
         if id(node) in seen_nodes:  # an alias leads to a node that was visited
             return
@@ -218,6 +244,20 @@ class YamlDocument:
 def located_paths(error: ValidationError) -> list[tuple[str | int, ...]]:
     """Returns the path of the value of each Pydantic error."""
     return [(*detail["loc"], *path) for detail, path in _located(error.errors(include_url=False))]
+
+
+def _scalar_problem(node: yaml.ScalarNode) -> str:
+    """Returns why the scalar has no usable value; empty if it has one."""
+    kind = node.tag.removeprefix(YAML_TAG)
+    if kind not in SCALARS:
+        return ""
+    try:
+        value = yaml.SafeLoader("").construct_object(node) if len(node.value) <= LONGEST_SCALAR else None
+    except (ValueError, OverflowError):
+        value = None
+    if value is None or (isinstance(value, int) and not LEAST_INTEGER <= value <= MOST_INTEGER):
+        return SCALARS[kind]
+    return ""
 
 
 def _is_consequence(detail: ErrorDetails) -> bool:

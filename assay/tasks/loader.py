@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
+import errno
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from assay.errors import UsageError
 from assay.records.statuses import Stage
 from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.files import is_inside, is_present, read_text, reason
 from assay.tasks.golden import read_cases, turn_issues
 from assay.tasks.issues import (
     TaskFinding,
@@ -24,11 +27,12 @@ from assay.tasks.issues import (
     shown,
     stated,
 )
-from assay.tasks.output_model import load_output_model, output_schema, strict_schema, value_issue
+from assay.tasks.output_model import load_output_model, output_schema, source_of, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import rendering_issues, template_issues
+from assay.tasks.user_code import UserCodeError, user_code
 from assay.tasks.validation.consequences import CASES, follows
 from assay.tasks.validation.gate import gate_findings
 from assay.tasks.validation.judges import judge_findings, read_rubrics
@@ -40,8 +44,20 @@ CASES_FILE = CASES
 
 
 def task_names(tasks_dir: Path) -> tuple[str, ...]:
-    """Names of the folders under `tasks_dir` that contain a `task.yml`, sorted."""
-    return tuple(sorted(path.parent.name for path in tasks_dir.glob(f"*/{SPEC_FILE}")))
+    """Names of the folders under `tasks_dir` that contain a `task.yml`, sorted; also of those that cannot be read.
+
+    Raises:
+        UsageError: `tasks_dir` cannot be read.
+    """
+    try:
+        entries = [entry for entry in tasks_dir.iterdir() if is_present(entry / SPEC_FILE)]
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(
+            f"{tasks_dir} cannot be read: {reason(error)}", next_step="correct its permissions."
+        ) from error
+    return tuple(sorted(entry.name for entry in entries))
 
 
 def find_task(tasks_dir: Path, name: str) -> Path:
@@ -53,7 +69,7 @@ def find_task(tasks_dir: Path, name: str) -> Path:
     names = task_names(tasks_dir)
     if name in names:
         return tasks_dir / name
-    if (tasks_dir / name).is_dir():
+    if os.path.isdir(tasks_dir / name):  # noqa: PTH112 - a name that is too long is no folder
         raise UsageError(
             f"Task '{name}': the folder {tasks_dir.name}/{name} has no {SPEC_FILE}",
             next_step="add it, or run `assay init TASK` to create a complete task folder.",
@@ -261,25 +277,31 @@ class _Reading(_SpecFile):
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
         for role, name in spec.prompts.files.items():
-            path = (self.folder / name).resolve()
+            path = self.folder / name
             try:
-                if not path.is_relative_to(self.folder.resolve()):
-                    raise FileNotFoundError(name)
-                texts[role] = path.read_text("utf-8")
+                if not is_inside(path, self.folder):
+                    raise FileNotFoundError(errno.ENOENT, "the path leads out of the task folder")
+                texts[role] = read_text(path)
             except (OSError, ValueError) as error:
+                why = reason(error) if isinstance(error, OSError) else type(error).__name__
                 expected = "a readable template file in the task folder"
-                self.report(TaskFinding(("prompts", role), expected, f"{name!r}: {type(error).__name__}"))
+                self.report(TaskFinding(("prompts", role), expected, f"{name!r}: {why}"))
         return texts
 
     def fallback_findings(self, spec: TaskSpec, model: type[BaseModel]) -> Iterator[TaskFinding]:
         if spec.output.fallback is None:
             return
         try:
-            model.model_validate(spec.output.fallback)
+            with user_code(source_of(model), expected=ValidationError):
+                model.model_validate(spec.output.fallback)
+        except UserCodeError as error:
+            raised = f"{error} in line {error.line or 'unknown'}"
+            problem = f"the output model {model.__name__} raised {raised}"
+            yield TaskFinding(("output", "fallback"), problem=problem)
         except ValidationError as error:
             for detail in error.errors(include_url=False):
-                reason = stated(detail, f"`{'.'.join(str(step) for step in detail['loc'])}`")
-                expected = f"a value that {model.__name__} accepts ({reason})"
+                why = stated(detail, f"`{'.'.join(str(step) for step in detail['loc'])}`")
+                expected = f"a value that {model.__name__} accepts ({why})"
                 yield TaskFinding(("output", "fallback", *detail["loc"]), expected, shown(detail["input"]))
 
     def cases(self, spec: TaskSpec, model: type[BaseModel] | None) -> tuple[Case, ...]:

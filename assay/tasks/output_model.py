@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import importlib.util
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -14,7 +13,9 @@ from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from assay.errors import foreign_text
 from assay.tasks.digest import digest
+from assay.tasks.files import ABSENT, read_file, reason
 from assay.tasks.issues import ValidationIssue, shown, stated
+from assay.tasks.user_code import UserCodeError, user_code
 
 
 def load_output_model(
@@ -23,14 +24,15 @@ def load_output_model(
     """Returns the class that `file.py:Class` names; on an error, appends it to `issues` and returns None."""
     file, _, name = reference.partition(":")
     path = folder / file
-    if not path.is_file():
-        issues.append(
-            ValidationIssue(
-                shown_as(file), 1, problem="no such file", next_step="create it, or correct `output.model` in task.yml"
-            )
-        )
+    try:
+        source = read_file(path)
+    except OSError as error:
+        is_absent = error.errno in ABSENT
+        problem = "no such file" if is_absent else f"the file cannot be read: {reason(error)}"
+        next_step = "create it, or correct `output.model` in task.yml" if is_absent else ""
+        issues.append(ValidationIssue(shown_as(file), 1, problem=problem, next_step=next_step))
         return None
-    module_name = f"assay_task_{folder.name}_{digest([str(path), path.read_bytes().hex()])}"
+    module_name = f"assay_task_{folder.name}_{digest([str(path), source.hex()])}"
     module = sys.modules.get(module_name)
     if module is None:
         spec = importlib.util.spec_from_file_location(module_name, path)
@@ -40,11 +42,12 @@ def load_output_model(
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # Pydantic resolves annotations through it
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - user code may raise any error; it becomes an issue
+            with user_code(path):
+                spec.loader.exec_module(module)
+        except UserCodeError as error:
             del sys.modules[module_name]
-            problem = f"importing the file failed: {type(error).__name__}: {error}"
-            issues.append(ValidationIssue(shown_as(file), _line_of(error, path), problem=problem))
+            problem = f"importing the file failed: {error}"
+            issues.append(ValidationIssue(shown_as(file), error.line or 1, problem=problem))
             return None
     model = getattr(module, name, None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
@@ -52,10 +55,11 @@ def load_output_model(
         issues.append(ValidationIssue(shown_as(file), 1, f"a Pydantic class named {name}", found))
         return None
     try:
-        model.model_json_schema()
-    except PydanticUserError as error:
-        reason = foreign_text(error.message)
-        issues.append(ValidationIssue(shown_as(file), 1, problem=f"{name} has no JSON schema: {reason}"))
+        with user_code(path):
+            model.model_json_schema()
+    except UserCodeError as error:
+        why = foreign_text(error.cause.message if isinstance(error.cause, PydanticUserError) else error)
+        issues.append(ValidationIssue(shown_as(file), error.line or 1, problem=f"{name} has no JSON schema: {why}"))
         return None
     return model
 
@@ -102,12 +106,20 @@ def value_issue(model: type[BaseModel], name: str, value: Any) -> str | None:
     if name not in model.model_fields:
         return f"{key} is not a field of {model.__name__} ({', '.join(model.model_fields)})"
     info = model.model_fields[name]
+    adapter: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated[info.annotation, info]))
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated[info.annotation, info]))
-        adapter.validate_python(value)
+        with user_code(source_of(model), expected=ValidationError):
+            adapter.validate_python(value)
+    except UserCodeError as error:
+        return f"{key}: the output model {model.__name__} raised {error} in line {error.line or 'unknown'}"
     except ValidationError as error:
         return stated(error.errors(include_url=False)[0], key)
     return None
+
+
+def source_of(model: type[BaseModel]) -> Path:
+    """Returns the file in which the class is defined."""
+    return Path(getattr(sys.modules.get(model.__module__), "__file__", None) or "unknown")
 
 
 def _close(node: Any) -> None:
@@ -119,10 +131,3 @@ def _close(node: Any) -> None:
     elif isinstance(node, list):
         for value in node:
             _close(value)
-
-
-def _line_of(error: BaseException, path: Path) -> int:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return error.lineno
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return frames[-1].lineno or 1 if frames else 1

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from assay.tasks.block import Block, LocatedError
+from assay.tasks.files import is_inside, is_present
 from assay.tasks.issues import ValidationIssue, YamlDocument, shown
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.output_model import strict_schema
@@ -140,8 +141,7 @@ def rubric_missing(name: str, folder: Path) -> bool:
     """True if no rubric file exists for the name."""
     if is_builtin(name):
         return name not in builtin_names()
-    path = (folder / name).resolve()
-    return not (path.is_relative_to(folder.resolve()) and path.is_file())
+    return not (is_inside(folder / name, folder) and is_present(folder / name))
 
 
 def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:

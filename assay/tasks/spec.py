@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from assay.bounds import MOST_USD
 from assay.records.statuses import Stage
-from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s, refuse_repeated
+from assay.tasks.block import Block, Lifetime, Name, PositiveUsd, Share, Usd, lifetime_s, refuse_repeated
 from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.judge_spec import JudgeSpec
@@ -199,7 +200,7 @@ class ThresholdSpec(Block):
     """Thresholds: the lowest acceptable reliability, and the highest acceptable cost per correct prediction."""
 
     reliability: Share | None = None
-    cost_per_correct_usd: Annotated[float, Field(gt=0)] | None = None
+    cost_per_correct_usd: PositiveUsd | None = None
 
 
 class SlaSpec(Block):
@@ -242,9 +243,9 @@ class MaskingSpec(Block):
 class BudgetSpec(Block):
     """Budget of one run and of the task in a calendar month (UTC); requests beyond it land as `skipped_budget`."""
 
-    run_usd: Annotated[float, Field(ge=0)] | None = None
+    run_usd: Usd | None = None
     # Omitted if not set, so that adding this key did not change the version of existing policies.
-    task_usd: Annotated[float | None, Field(ge=0, exclude_if=lambda value: value is None)] = None
+    task_usd: Annotated[float | None, Field(ge=0, le=MOST_USD, exclude_if=lambda value: value is None)] = None
 
 
 class ExactCacheSpec(Block):
@@ -310,7 +311,7 @@ class TaskSpec(Block):
     budget: BudgetSpec = BudgetSpec()
     cache: CacheSpec = CacheSpec()
     masking: MaskingSpec = MaskingSpec()
-    reuse: Annotated[str, Field(pattern=r"^(always|never|within \d+ (hours|days))$")] = "always"
+    reuse: Annotated[str, Field(pattern=r"^(always|never|within [0-9]{1,5} (hours|days))$")] = "always"
     variants: dict[str, dict[str, Any]] = {}
 
     @field_validator("parameters")

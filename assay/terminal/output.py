@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from assay.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from assay.runs.summary import RunSummary
 
 PIPED_WIDTH = 120
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+NEWLINE = "\n"
+BEYOND_ASCII = re.compile(r"[\x7f-\U0010ffff]")
+C1 = re.compile(r"[\x7f-\x9f]")
 
 
 def console_on(*, stderr: bool) -> Console:
@@ -41,8 +45,14 @@ def console_on(*, stderr: bool) -> Console:
 
 def note(text: str) -> None:
     """Prints one line to stderr."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
+
+
+def write_text(text: str) -> None:
+    """Prints lines of text to stdout, e.g. Markdown."""
+    sys.stdout.write(f"{printable(text.removesuffix(NEWLINE))}\n")
+    sys.stdout.flush()
 
 
 def plain(value: Any) -> Any:
@@ -60,7 +70,10 @@ def plain(value: Any) -> Any:
 
 def write_json(value: Any) -> None:
     """Prints the value as indented JSON."""
-    sys.stdout.write(orjson.dumps(value, default=plain, option=orjson.OPT_INDENT_2).decode() + "\n")
+    text = orjson.dumps(value, default=plain, option=orjson.OPT_INDENT_2).decode()
+    is_unicode = "utf" in (sys.stdout.encoding or "utf-8").lower()
+    # These characters are inside strings, where JSON allows an escape for each.
+    sys.stdout.write((C1 if is_unicode else BEYOND_ASCII).sub(_json_escape, text) + "\n")
 
 
 def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: str) -> None:
@@ -74,7 +87,8 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
         writer.writerow(columns)
         for row in rows:
             writer.writerow(["" if value is None else _exact(value) for value in row])
-        sys.stdout.write(text.getvalue())
+        shown = text.getvalue()
+        sys.stdout.write(printable(shown) if sys.stdout.isatty() else shown)  # a file gets the exact values
         return
     write_table(columns, rows)
 
@@ -127,6 +141,11 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
     write_table((summary.task, ""), rows)
 
 
+def _json_escape(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+
+
 def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
 
@@ -148,7 +167,7 @@ def _literal(text: str) -> Text:
     """Returns literal text for rich: markup is not interpreted, and control characters are replaced."""
     from rich.text import Text
 
-    return Text(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+    return Text(printable(text))
 
 
 def write_scorecard(card: Scorecard) -> None:

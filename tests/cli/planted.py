@@ -14,7 +14,8 @@ SECRET = "sk-0123456789-ada@example.org"
 CODE = """
 import asyncio, os, sys
 import click
-from assay.cli import cli, main
+from assay.cli import main
+from assay.cli.application import cli
 from assay.errors import ServiceUnreachable
 
 

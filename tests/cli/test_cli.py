@@ -21,7 +21,7 @@ COMMANDS = ("check", "demo", "down", "init", "labels", "query", "report", "revie
 LOADED = """
 import sys
 before = set(sys.modules)  # some packages put themselves there when any interpreter starts
-from assay.cli import cli
+from assay.cli.application import cli
 cli.main(args={arguments!r}, standalone_mode=False)
 print("loaded:", *sorted({heavy!r} & {{name.partition(".")[0] for name in set(sys.modules) - before}}))
 """

@@ -175,13 +175,19 @@ def test_a_full_disk_under_stdout_exits_3(arguments: list[str]) -> None:
     assert done.stderr.startswith("assay: system: No space left on device; free disk space; the traceback is in ")
 
 
-def test_a_run_that_crashes_says_how_it_goes_on(place: Workplace, name: str) -> None:
+def test_a_run_that_crashes_says_how_it_goes_on(planted: Planted) -> None:
+    body = "click.get_current_context().meta['assay.continue'] = 'resume with: assay run x'\n    shout(secret)"
+    done = planted.run(body)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1] == "resume with: assay run x"
+
+
+def test_a_check_that_ends_the_process_fails_and_the_run_goes_on(place: Workplace, name: str) -> None:
     place.rows("in.csv", numbered_rows(2))
     checks = [{"name": "ends", "type": "custom", "function": "ends.py:ends"}]
     place.task(name, checks=checks, correct=["ends"])
     place.write(f"tasks/{name}/ends.py", "import sys\n\n\ndef ends(subject):\n    sys.exit(0)\n")
-    done = place.command("run", name, "--input", "in.csv")
-    assert done.returncode == 3, done.stderr
-    run = place.query("select run_id from runs where task = @task", task=name)[0]
-    assert "assay: unexpected SystemExit in assay/" in done.stderr
-    assert done.stderr.splitlines()[-1] == f"resume with: assay run {name} --resume {run['run_id']}"
+    place.run(name, "--input", "in.csv")
+    scores = place.query("select status, explanation from scores where task = @task", task=name)
+    assert [row["status"] for row in scores] == ["failed"] * 2
+    assert scores[0]["explanation"] == "ends.py:ends raised SystemExit in line 5"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from assay.cli import cli
+from assay.cli.application import cli
 from tests.docs.pages import ROOT, CommandLine, command_lines
 
 REFERENCE = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")

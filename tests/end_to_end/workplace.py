@@ -23,6 +23,7 @@ from assay.warehouse.client import Warehouse
 from tests.command_server import ASSAY, command_server
 from tests.emulator import Endpoints
 from tests.fakes.model_endpoint import ModelEndpoint
+from tests.paths import ROOT
 
 CONCURRENCY = 16
 PRICED_MODEL = "gpt-4.1-nano"
@@ -114,7 +115,8 @@ class Workplace:
         return subprocess.Popen(
             [str(ASSAY), *arguments],
             cwd=self.root,
-            env=self.variables(**variables),
+            # Of this checkout, which need not be the one that the interpreter has installed.
+            env={"PYTHONPATH": str(ROOT), **self.variables(**variables)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

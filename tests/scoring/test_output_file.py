@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.scoring.score_stage import refuse_unwritable, write_predictions
+from assay.scoring.score_stage import write_predictions
 from tests.end_to_end.workplace import numbered_rows
 from tests.fakes.model_endpoint import ModelEndpoint, failing
 from tests.runs.bench import Bench
@@ -65,9 +65,3 @@ def test_a_file_that_cannot_be_written_is_told_with_how_to_get_the_answers(
     folder.rmdir()
     with pytest.raises(UsageError, match=rf"--resume {run.run_id} --output FILE`; no request is sent again"):
         write_predictions(bench.project, run, folder / "out.jsonl")
-
-
-@pytest.mark.parametrize("name_of_file", ["", ".", "missing/out.jsonl"])
-def test_a_place_that_takes_no_file_is_refused_beforehand(folder: Path, name_of_file: str) -> None:
-    with pytest.raises(UsageError, match="expected a file in an existing, writable folder"):
-        refuse_unwritable(folder / name_of_file)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.settings import Ports, Settings, load_settings
+from assay.settings import Ports, Settings, load_settings, require_writable_state
 
 KEY = "k" * 32
 
@@ -105,7 +105,15 @@ def test_a_damaged_hash_key_is_told_and_not_replaced(root: Path) -> None:
 
 def test_a_hash_key_that_cannot_be_made_is_told(root: Path) -> None:
     (root / ".assay").write_text("a file where the folder should be")
-    with pytest.raises(UsageError, match="cannot be read or created"):
+    with pytest.raises(
+        UsageError, match=r"cannot be read or created.*a folder is expected at .*: move away what is there"
+    ):
+        loaded(root)
+
+
+def test_a_hash_key_behind_a_link_to_nowhere_is_told(root: Path) -> None:
+    (root / ".assay").symlink_to("nowhere/at/all")
+    with pytest.raises(UsageError, match="move away what is there"):
         loaded(root)
 
 
@@ -124,13 +132,40 @@ def test_secrets_are_not_shown(root: Path) -> None:
         ("ASSAY_PORT_DAGSTER", "65536", "expected a port from 1 to 65535"),
         ("ASSAY_PORT_DAGSTER", "-1", "expected an integer"),
         ("ASSAY_PORT_DAGSTER", "8e3", "expected an integer"),
+        ("ASSAY_PORT_DAGSTER", "٣٠", "expected an integer"),
+        ("ASSAY_PORT_DAGSTER", "9" * 5000, "expected an integer"),
+        ("ASSAY_SNAPSHOT_DAYS", "9" * 5000, "expected an integer"),
+        ("ASSAY_CELERY_LOST_AFTER", "9" * 5000, "expected an integer"),
+        ("ASSAY_BIGQUERY_ENDPOINT", "http://127.0.0.1:99999", "expected a valid host and a port from 1 to 65535"),
+        ("ASSAY_BIGQUERY_ENDPOINT", "http://[", "expected a valid host"),
+        ("ASSAY_BIGQUERY_ENDPOINT", "http://:9050", "expected a host"),
+        ("ASSAY_BIGQUERY_ENDPOINT", "127.0.0.1:9050", "expected http://HOST:PORT"),
+        ("ASSAY_BIGQUERY_ENDPOINT", "http://127.0.0.1:٣٠x", "expected a valid host"),
+        ("ASSAY_BIGQUERY_GRPC_ENDPOINT", "127.0.0.1", "expected HOST:PORT"),
+        ("ASSAY_BIGQUERY_GRPC_ENDPOINT", "127.0.0.1:99999", "expected a valid host"),
         ("ASSAY_SNAPSHOT_DAYS", "0", "expected 1 to 3650 days"),
         ("ASSAY_SNAPSHOT_DAYS", "999999999999", "expected 1 to 3650 days"),
     ],
 )
 def test_a_value_that_cannot_be_right_is_refused_by_name(root: Path, name: str, value: str, words: str) -> None:
-    with pytest.raises(UsageError, match=rf"{name} is .*{words}"):
+    with pytest.raises(UsageError, match=rf"{name} is .*{words}") as refused:
         loaded(root, **{name: value})
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["ASSAY_REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+def test_a_port_out_of_range_is_refused_in_every_address(root: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is not a"):
+        loaded(root, **{name: f"{'redis' if 'REDIS' in name else 'http'}://127.0.0.1:99999/0"})
+
+
+def test_a_state_folder_that_cannot_be_written_is_refused_before_the_work(root: Path) -> None:
+    settings = loaded(root, ASSAY_HASH_KEY=KEY)
+    require_writable_state(settings)
+    settings.state_dir.rmdir()
+    settings.state_dir.symlink_to("nowhere/at/all")
+    with pytest.raises(UsageError, match=r"\.assay cannot be written: .*; it holds snapshots"):
+        require_writable_state(settings)
 
 
 def test_the_project_is_the_nearest_folder_upwards(root: Path) -> None:

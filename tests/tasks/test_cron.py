@@ -35,3 +35,8 @@ def test_the_scheduler_takes_every_right_expression(text: str) -> None:
     from dagster import ScheduleDefinition
 
     assert ScheduleDefinition(name="s", cron_schedule=text, job_name="j").cron_schedule == text
+
+
+@pytest.mark.parametrize("text", ["0 0 31 4 1", "0 0 31 2 1"])
+def test_a_day_that_never_comes_beside_a_weekday_says_what_to_write(text: str) -> None:
+    assert (cron_issue(text) or "").endswith("; to run on the weekday alone, write * for the day")

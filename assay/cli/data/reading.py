@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from assay.cli.opening import opened_project
+from assay.cli.option_types import OUTPUT_FILE
+from assay.errors import UsageError
 
 
 @click.command()
@@ -15,7 +17,7 @@ from assay.cli.opening import opened_project
 @click.option(
     "--html",
     "html_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     help="Also write the scorecard as a web page.",
 )
 def report(task: str, style: str, html_file: Path | None) -> None:
@@ -23,7 +25,7 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     from assay.report.render import html, markdown
     from assay.report.scorecard import read_scorecard
     from assay.tasks.loader import find_task
-    from assay.terminal.output import note, write_json, write_scorecard
+    from assay.terminal.output import note, write_json, write_scorecard, write_text
     from assay.warehouse.refresh import refresh_marts
 
     project = opened_project()
@@ -31,14 +33,23 @@ def report(task: str, style: str, html_file: Path | None) -> None:
     refresh_marts(project.warehouse, task, report=note)
     card = read_scorecard(project.warehouse, task)
     if html_file is not None:
-        html_file.write_text(html(card), "utf-8")
+        _write_page(html_file, html(card))
         note(f"wrote the scorecard to {html_file}")
     if style == "json":
         write_json(card.as_dict())
     elif style == "markdown":
-        click.echo(markdown(card))
+        write_text(markdown(card))
     else:
         write_scorecard(card)
+
+
+def _write_page(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"The scorecard cannot be written to {path}: {error.strerror}", next_step="choose another file."
+        ) from error
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # because SQL may start with a comment: -- …

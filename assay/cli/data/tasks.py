@@ -13,9 +13,10 @@ from assay.errors import AssayError
 def init(task: str) -> None:
     """Create a new task folder that runs without changes."""
     from assay.tasks.new_task import scaffold_task
+    from assay.terminal.output import write_text
 
     folder = scaffold_task(open_settings().tasks_dir, task)
-    click.echo(
+    write_text(
         f"created tasks/{folder.name}; edit task.yml, output.py, prompts/ and cases.jsonl; next: assay check {task} && assay run {task}"
     )
 

@@ -18,7 +18,7 @@ def diff(style: str) -> None:
     """List differences between the landing tables and the schema files; exit 1 if there are any."""
     from dataclasses import asdict
 
-    from assay.terminal.output import write_json
+    from assay.terminal.output import write_json, write_text
     from assay.warehouse.migrate import diff as differences_of
 
     differences = differences_of(opened_project().warehouse)
@@ -28,7 +28,7 @@ def diff(style: str) -> None:
             write_json([asdict(difference) for difference in differences])
             return
         for line in [*map(str, differences)] or ["The landing tables match the schema files."]:
-            click.echo(line)
+            write_text(line)
 
     write_and_exit(write, code=int(bool(differences)))
 
@@ -36,7 +36,8 @@ def diff(style: str) -> None:
 @warehouse.command(name="migrate")
 def migrate_tables() -> None:
     """Create missing tables, add missing nullable columns and apply numbered migrations."""
+    from assay.terminal.output import write_text
     from assay.warehouse.migrate import migrate
 
-    migrate(opened_project().warehouse, report=click.echo)
-    click.echo("The landing tables match the schema files.")
+    migrate(opened_project().warehouse, report=write_text)
+    write_text("The landing tables match the schema files.")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import STYLES, opened_project, write_and_exit
+from assay.cli.option_types import BoundedInteger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,7 @@ def cache() -> None:
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def tune(task: str, pairs: str, style: str) -> None:
     """Choose the threshold of the semantic cache from labeled pairs, with a bound on the rate of false hits."""
-    from assay.terminal.output import write_json, write_table
+    from assay.terminal.output import write_json, write_table, write_text
     from assay.tuning.cache.pairs import read_pairs
     from assay.tuning.cache.render import rows, task_yml
     from assay.tuning.cache.threshold import EXIT_CODES
@@ -49,7 +51,7 @@ def tune(task: str, pairs: str, style: str) -> None:
             return
         write_table((task, ""), rows(tuning))
         if tuning.choice.rule is not None and loaded.spec.cache.semantic is not None:
-            click.echo(task_yml(loaded.spec.cache.semantic, tuning.choice.rule), nl=False)
+            write_text(task_yml(loaded.spec.cache.semantic, tuning.choice.rule))
 
     write_and_exit(write, code=EXIT_CODES[tuning.choice.status])
 
@@ -57,7 +59,13 @@ def tune(task: str, pairs: str, style: str) -> None:
 @cache.command("explain")
 @click.argument("task")
 @click.argument("record")
-@click.option("--epoch", type=int, default=0, show_default=True, help="Which repeat of the record, counted from 0.")
+@click.option(
+    "--epoch",
+    type=BoundedInteger(0, MOST_EPOCHS - 1),
+    default=0,
+    show_default=True,
+    help="Which repeat of the record, counted from 0.",
+)
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def explain(task: str, record: str, epoch: int, variant: str, style: str) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project, write_and_exit
+from assay.cli.option_types import INTEGER
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
     from assay.evaluation.sides import EvaluationOptions
     from assay.project import Project
-
-INTERRUPTED = 130
 
 
 @click.command("eval")
@@ -42,8 +42,14 @@ INTERRUPTED = 130
     help="Records to run both versions on; golden:dev leaves the gate split unused.",
 )
 @click.option("--prefer", metavar="JUDGE", help="Also let this judge compare both predictions, in both orders.")
-@click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
-@click.option("--limit", type=int, help="Only the first N rows.")
+@click.option(
+    "--epochs",
+    type=INTEGER,
+    default=1,
+    show_default=True,
+    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
+)
+@click.option("--limit", type=INTEGER, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Maximum spend of each of the two runs.")
 @click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")
 @click.option("--stage", type=STAGES, help="Stage whose `on_inconclusive` setting applies.")
@@ -81,12 +87,12 @@ def evaluate(
         is_gate=is_gate,
         prefer=prefer,
     )
-    found = _evaluated(opened_project(), task, options)
+    found = _evaluated(opened_project(writes=True), task, options)
     write_and_exit(partial(_write, found, style=style), code=found.exit_code)
 
 
 def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evaluation:
-    """Returns the evaluation; an error or interruption prints how to resume."""
+    """Returns the evaluation; an interruption prints how to resume."""
     from assay.evaluation.evaluate import evaluate
     from assay.evaluation.sides import REPEAT_TO_RESUME, EvaluationReporter
     from assay.terminal.output import note
@@ -94,22 +100,18 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 
     click.get_current_context().meta[CONTINUE] = REPEAT_TO_RESUME
     reporter = EvaluationReporter(answering=run_progress, counting=lambda what: counter(what, every=20_000), note=note)
-    try:
-        return evaluate(project, task, options, reporter)
-    except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; {REPEAT_TO_RESUME}", err=True)
-        click.get_current_context().exit(INTERRUPTED)
+    return evaluate(project, task, options, reporter)
 
 
 def _write(found: Evaluation, *, style: str) -> None:
     from assay.evaluation.render import as_values, facts, hidden, hidden_text, markdown, tables
-    from assay.terminal.output import note, write_json, write_table
+    from assay.terminal.output import note, write_json, write_table, write_text
 
     if style == "json":
         write_json(as_values(found))
         return
     if style == "markdown":
-        click.echo(markdown(found), nl=False)
+        write_text(markdown(found))
         return
     write_table((found.candidate.task.name, ""), facts(found))
     for title, columns, rows in tables(found):

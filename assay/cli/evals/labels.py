@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from assay.bounds import MOST_SAMPLED
 from assay.cli.opening import STYLES, opened_project
+from assay.cli.option_types import INTEGER, OUTPUT_FILE, BoundedInteger
 from assay.errors import AssayError
 
 if TYPE_CHECKING:
@@ -24,18 +26,20 @@ SERVING = ("annotator", "host", "port")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 selects any free one.")
+@click.option("--port", type=BoundedInteger(0, 65535), default=8765, show_default=True, help="0 selects any free one.")
 @click.option("--fill", type=click.Choice(["calibration", "triage"]), help="Add items to the queue; no page is opened.")
-@click.option("--size", type=click.IntRange(1), default=100, show_default=True, help="With --fill: number of items.")
+@click.option(
+    "--size", type=BoundedInteger(1, MOST_SAMPLED), default=100, show_default=True, help="With --fill: number of items."
+)
 @click.option("--design", type=click.Choice(["random", "stratified"]), default="random", show_default=True, help="With --fill calibration: how items are sampled.")  # fmt: skip
 @click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified: how items are allocated to strata.")  # fmt: skip
 @click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: stratify only by these slices.")
 @click.option(
     "--annotators", metavar="A,B", help="With --fill: people to whom the items are assigned; default: any annotator."
 )
-@click.option("--per-item", type=click.IntRange(1, 20), default=1, show_default=True, help="With --fill: number of people who label each item.")  # fmt: skip
+@click.option("--per-item", type=BoundedInteger(1, 20), default=1, show_default=True, help="With --fill: number of people who label each item.")  # fmt: skip
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="With --fill: the same seed draws the same sample."
+    "--seed", type=INTEGER, default=0, show_default=True, help="With --fill: the same seed draws the same sample."
 )
 @click.option("--run", "run_id", metavar="RUN", help="With --fill: the run; default: the latest completed one.")
 @click.option(
@@ -120,7 +124,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
-    from assay.terminal.output import note
+    from assay.terminal.output import note, write_text
 
     _refuse(FILLING, "without --fill")
     project = opened_project()
@@ -140,7 +144,7 @@ def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
         port=port,
         secret=project.settings.hash_key,
         person=person,
-        ready=lambda address: click.echo(f"labeling page: {address}"),
+        ready=lambda address: write_text(f"labeling page: {address}"),
     )
 
 
@@ -176,7 +180,7 @@ def import_file(task: str, file: Path, run_id: str | None, annotator: str | None
 
 @labels.command("export")
 @click.argument("task")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=OUTPUT_FILE)
 @click.option("--run", "run_id", metavar="RUN", help="Only labels of this run.")
 def export_file(task: str, file: Path, run_id: str | None) -> None:
     """Write all labels of a task to a CSV file that `labels import` accepts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from assay.cli.opening import opened_project
+from assay.cli.option_types import BoundedInteger, FiniteNumber
 
 MOST = 10_000_000
 
@@ -12,35 +13,35 @@ MOST = 10_000_000
 @click.command()
 @click.argument("task")
 @click.option(
-    "--n", type=click.IntRange(1, MOST), help="Number of records for each rule; default: the cases of the gate split."
+    "--n", type=BoundedInteger(1, MOST), help="Number of records for each rule; default: the cases of the gate split."
 )
 @click.option(
     "--discordance",
-    type=click.FloatRange(0, 1),
+    type=FiniteNumber(0, 1),
     metavar="SHARE",
     help="Share of records on which the variants differ; default: from the latest comparison or, without one, 0.10.",
 )
 @click.option(
     "--difference",
-    type=click.FloatRange(-1, 1),
+    type=FiniteNumber(-1, 1),
     metavar="D",
     help="True difference (candidate minus champion) for which to show verdict probabilities; -0.05: 5 points worse.",
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(0, 1),
+    type=FiniteNumber(0, 1),
     metavar="SHARE",
     help="True rate to assume for rules on a rate; default: the latest estimate.",
 )
 @click.option(
     "--clusters",
-    type=click.IntRange(2, MOST),
+    type=BoundedInteger(2, MOST),
     metavar="G",
     help="Number of clusters (such as customers) among the records.",
 )
 @click.option(
     "--design-effect",
-    type=click.FloatRange(1),
+    type=FiniteNumber(1, MOST),
     default=1.0,
     show_default=True,
     metavar="X",

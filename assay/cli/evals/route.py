@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from assay.cli.opening import STYLES, opened_project, write_and_exit
+from assay.cli.option_types import INTEGER, FiniteNumber
 from assay.statistics.conventions import CASCADE_MARGIN, ERROR
 
 
@@ -20,20 +21,22 @@ def route() -> None:
 @click.option(
     "--from", "source", metavar="logprob|FIELD", help="Source of the confidence; default: the cheap route's setting."
 )
-@click.option("--quality", type=click.FloatRange(0, 1, max_open=True), help="Minimum quality of the cascade.")
+@click.option("--quality", type=FiniteNumber(0, 1, max_open=True), help="Minimum quality of the cascade.")
 @click.option(
     "--within",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteNumber(0, 1, max_open=True),
     help=f"Maximum loss of quality compared with the better route; default {CASCADE_MARGIN:g}.",
 )
 @click.option(
     "--error",
-    type=click.FloatRange(0, 0.5, min_open=True, max_open=True),
+    type=FiniteNumber(0, 0.5, min_open=True, max_open=True),
     default=ERROR,
     show_default=True,
     help="Maximum probability that the fitted threshold misses the goal.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for splitting the records into two halves.")
+@click.option(
+    "--seed", type=INTEGER, default=0, show_default=True, help="Seed for splitting the records into two halves."
+)
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def fit(
     task: str,
@@ -47,7 +50,7 @@ def fit(
     style: str,
 ) -> None:
     """Fit, from two landed runs, the confidence threshold below which a response of the cheap route escalates."""
-    from assay.terminal.output import write_json, write_table
+    from assay.terminal.output import write_json, write_table, write_text
     from assay.tuning.cascade.fit_routes import FitOptions, fit_cascade
     from assay.tuning.cascade.render import as_values, rows, task_yml
     from assay.tuning.cascade.threshold import EXIT_CODES
@@ -71,6 +74,6 @@ def fit(
             return
         write_table((task, ""), rows(fitted))
         if fitted.fit.chosen is not None:
-            click.echo(task_yml(fitted), nl=False)
+            write_text(task_yml(fitted))
 
     write_and_exit(write, code=EXIT_CODES[fitted.fit.verdict])

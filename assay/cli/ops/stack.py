@@ -21,7 +21,7 @@ def up() -> None:
     from assay.warehouse.client import Warehouse
     from assay.warehouse.migrate import migrate
 
-    settings = open_settings()
+    settings = open_settings(writes=True)
     wanted = stack.PARTS if settings.is_local else [part for part in stack.PARTS if part != "warehouse"]
     parts = stack.up(settings, parts=wanted, report=note)
     migrate(Warehouse(settings), report=note)
@@ -34,7 +34,7 @@ def down() -> None:
     from assay.local import stack
     from assay.terminal.output import note
 
-    _show_parts(stack.down(open_settings(), report=note))
+    _show_parts(stack.down(open_settings(writes=True), report=note))
 
 
 @click.command()
@@ -51,7 +51,7 @@ def demo() -> None:
     """Run the shipped task end to end on this machine: local stack, Dagster, marts, scorecard."""
     from assay.demo import run_demo
 
-    run_demo(open_settings())
+    run_demo(open_settings(writes=True))
 
 
 def _show_parts(parts: Sequence[PartStatus], *, style: str = "table") -> None:

@@ -40,12 +40,10 @@ def forecast_of_new(project: Project, task: str, options: RunOptions, *, style: 
 def write_forecast(forecast: Forecast, *, style: str) -> None:
     """Prints the forecast to stdout."""
     from assay.runs.forecast.render import forecast_lines
-    from assay.terminal.output import write_json
+    from assay.terminal.output import write_json, write_text
 
     if style == "json":
         write_json(asdict(forecast))
         return
-    import click
-
     for line in forecast_lines(forecast):
-        click.echo(line)
+        write_text(line)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project
+from assay.cli.option_types import INTEGER, OUTPUT_FILE
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
 from assay.errors import AssayError
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from assay.runs.run import Run, RunOptions
     from assay.runs.summary import RunSummary
 
-INTERRUPTED = 130
-
 
 @click.command()
 @click.argument("task")
@@ -33,9 +33,15 @@ INTERRUPTED = 130
     metavar="FILE|TABLE|SQL",
     help="Input to use instead of the task's source; golden, golden:dev or golden:gate for the task's cases.",
 )
-@click.option("--limit", type=int, help="Only the first N rows, including rows that are rejected.")
+@click.option("--limit", type=INTEGER, help="Only the first N rows, including rows that are rejected.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
-@click.option("--epochs", type=int, default=1, show_default=True, help="Number of predictions per record.")
+@click.option(
+    "--epochs",
+    type=INTEGER,
+    default=1,
+    show_default=True,
+    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
+)
 @click.option(
     "--budget",
     "budget_usd",
@@ -56,7 +62,7 @@ INTERRUPTED = 130
 @click.option("--resume", "resume_id", metavar="RUN", help="Resume an interrupted run.")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     help="Also write the predictions to this JSONL file, with masked values restored.",
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
@@ -94,7 +100,7 @@ def run(
         output=output,
         style=style,
     )
-    project = opened_project()
+    project = opened_project(writes=True)
     given = replace(given, input_spec=_seen_from_here(input_spec, project.settings.root))
     if dry_run:
         _forecast_only(project, given)
@@ -146,11 +152,9 @@ class _Arguments:
 
 def _run(project: Project, given: _Arguments) -> None:
     from assay.records.statuses import RunStatus
-    from assay.scoring.score_stage import refuse_unwritable, write_predictions
+    from assay.scoring.score_stage import write_predictions
     from assay.terminal.output import note, write_summary
 
-    if given.output is not None:
-        refuse_unwritable(given.output)
     current, requests = _opened(project, given)
     click.get_current_context().meta[CONTINUE] = _resume_hint(current)
     note(f"run {current.run_id}: {requests:,} requests")
@@ -223,7 +227,7 @@ def _admitted(project: Project, given: _Arguments) -> tuple[Run, int]:
 
 
 def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
-    """Sends the requests and scores the run; an error or interruption prints how to resume."""
+    """Sends the requests and scores the run; an error states how to resume."""
     from assay.pipeline import answer, finish
     from assay.runs.requests.request_stage import Interrupted
     from assay.terminal.progress import counter, run_progress
@@ -237,9 +241,6 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
     except AssayError as error:
         error.then = f"All predictions so far have landed; {_resume_hint(current)}"
         raise
-    except KeyboardInterrupt:
-        click.echo(f"assay: interrupted; all predictions so far have landed; {_resume_hint(current)}", err=True)
-        click.get_current_context().exit(INTERRUPTED)
 
 
 def _resume_hint(current: Run) -> str:

@@ -106,14 +106,14 @@ class _LogFile(RotatingFileHandler):
         if not self._is_reported:
             self._is_reported = True
             sys.stderr.write(
-                f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); the run continues.\n"
+                f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); events of the run are not logged.\n"
             )
 
 
 def open_log(folder: Path, run_id: str, *, shard: int | None = None, keep_days: int = 30) -> RunLog:
     """Opens the log of the run in `folder`, one file per shard, and removes logs that are older than `keep_days` days.
 
-    If the folder cannot be created or read, writing the first line reports the error; the run continues.
+    If the folder cannot be created or read, writing the first line reports the error.
     """
     part = "" if shard is None else f".shard-{shard}"
     oldest = time.time() - keep_days * SECONDS_PER_DAY

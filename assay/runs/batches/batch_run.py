@@ -27,6 +27,7 @@ from assay.runs.batches.session import (
 )
 from assay.runs.batches.submission import Sender, adopt, settle_intents
 from assay.runs.run import Run
+from assay.stop_signals import raise_if_stopped
 
 POLL_SECONDS = 60.0
 POLL_FIRST_SECONDS = 5.0
@@ -40,9 +41,11 @@ def submit_batches(context: StageContext, run: Run, *, again: bool = False, tool
     fit into a file.
 
     Raises:
+        StopRequested: a stop signal was received.
         ServiceUnreachable: the warehouse or a provider does not respond; resume later, nothing is sent twice.
         UsageError: a provider rejects a batch, or another process is working on the run's batches.
     """
+    raise_if_stopped()
     with open_batch_session(context, run, tools) as session:
         settle_intents(session)
         Sender(session, again=again).send_all()

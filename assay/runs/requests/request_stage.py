@@ -95,6 +95,7 @@ class RequestStage:
             UsageError: the API key is rejected, the quota is used up, or another process is working on the run.
             Interrupted: `stop` was set.
         """
+        self._raise_if_stopped()
         guard = RecordMasker(self.run, self.context)
         sink = self.sink or LandingWriter(self.context.warehouse)
         journal = Journal(self.context.journal_dir(self.run.run_id) / str(self.shard))
@@ -109,6 +110,9 @@ class RequestStage:
             await self._pass(parts, journal, buffer, conversations or requests)
         if self._failure is not None:
             raise self._failure
+        self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
         if self.stop.is_set():
             raise Interrupted(
                 "Stopped. All predictions so far are landed",

@@ -10,6 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Generic, TypeVar
 
 from assay.errors import AssayError
@@ -27,6 +28,7 @@ from assay.runs.requests.request_stage import GRACE_SECONDS
 from assay.runs.requests.worker_pool import PrefetchQueue, run_workers
 from assay.runs.run import Run
 from assay.scoring.judges.engine_factory import JudgeComponents, JudgeEngineFactory, in_flight_of, open_judge_components
+from assay.stop_signals import on_stop_signal, raise_if_stopped
 from assay.tasks.judge_spec import JudgeSpec
 from assay.warehouse.landing import LandingWriter
 
@@ -70,11 +72,18 @@ class JudgePass(ABC, Generic[PassRequest]):
 
         Raises:
             AssayError: the judges cannot be called; the results so far are landed.
+            StopRequested: a stop signal was received; the results so far are landed.
         """
+        raise_if_stopped()
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
-            runner.run(self._run())
+            runner.run(self._run_until_stopped())
         if self._failure is not None:
             raise self._failure
+        raise_if_stopped()
+
+    async def _run_until_stopped(self) -> None:
+        with on_stop_signal(partial(asyncio.get_running_loop().call_soon_threadsafe, self._halt.set)):
+            await self._run()
 
     async def _run(self) -> None:
         journal = Journal(self.context.journal_dir(self.run.run_id) / self.journal)

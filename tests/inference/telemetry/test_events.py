@@ -142,7 +142,7 @@ def test_a_log_that_cannot_be_written_is_told_once_and_stops_nothing(
     events.close()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("assay: ")
-    assert line.endswith("the run continues.")
+    assert line.endswith("events of the run are not logged.")
 
 
 def test_an_empty_log_takes_everything_and_keeps_nothing() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from assay.cli import cli
+from assay.cli.application import cli
 from assay.errors import UsageError
 from assay.records.row import Row
 from assay.settings import Settings
