@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -17,11 +17,11 @@ from assay.statistics.paired_bounds import (
     ScoreBounds,
     SignBounds,
     StudentBounds,
+    WidestBounds,
     bca_interval,
-    mcnemar_p,
 )
 from assay.statistics.power import mde_of_plan, records_for
-from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, spread_of
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ class Sortable(Protocol):
 
 
 Key = TypeVar("Key", bound=Sortable)
-OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
+OneCase = ExactBounds | ScoreBounds | SignBounds | WidestBounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,9 +244,25 @@ class _Differences:
         return self.yes_no and not self.clustered and not self.groups.weighted
 
     @cached_property
+    def center(self) -> float:
+        """The difference that more than half of the records have; 0 if there is none."""
+        import numpy as np
+
+        median = float(np.sort(self.values)[len(self.values) // 2])
+        return median if 2 * int((np.abs(self.values - median) <= ROUNDING).sum()) > len(self.values) else 0.0
+
+    @cached_property
+    def off_center(self) -> Floats:
+        """Differences from `center`; exactly 0 for rounding errors."""
+        import numpy as np
+
+        off = self.values - self.center
+        return np.where(np.abs(off) <= ROUNDING, 0.0, off)
+
+    @cached_property
     def deciding(self) -> int:
-        """Number of groups whose differences do not sum to 0."""
-        return int((self.groups.total(self.groups.weights * self.values) != 0).sum())
+        """Number of groups whose records differ from `center` on balance."""
+        return int((self.groups.net(self.off_center) != 0).sum())
 
 
 def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
@@ -260,7 +276,7 @@ def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
         high=high,
         lower=bounds.lower(ERROR),
         upper=bounds.upper(ERROR),
-        p_value=_p_value(data, bounds),
+        p_value=bounds.p_value,
         n=n,
         clusters=data.groups.count if data.clustered else None,
         gains=data.gains,
@@ -280,32 +296,58 @@ def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
 def _bounds(data: _Differences) -> tuple[OneCase, str]:
     """The bounds that are valid for the data, and the name of the method."""
     if data.counts_suffice:
-        if data.discordant >= FEWEST_DISCORDANT:
-            return ScoreBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "tango"
-        return ExactBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "exact_unconditional"
-    mean = data.groups.mean(data.values)
-    spread = spread_of(data.groups, data.values - mean)
-    if _too_sparse(data) or not 0 < spread.variance < math.inf:
+        return _counted(data)
+    spread = spread_of(data.groups, centered(data.values, data.groups.mean(data.values)))
+    if _too_sparse(data) or spread.groups < 2:
         return _sign_bounds(data), "sign_bounds"
-    student = StudentBounds(
-        mean=mean,
-        standard_error=math.sqrt(spread.variance),
-        df=spread.df,
-        skewness=spread.skewness / math.sqrt(spread.groups),
+    parts = [*_between_groups(data, spread), _as_if_independent(data, spread)]
+    return WidestBounds(tuple(parts)), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
+
+
+def _counted(data: _Differences) -> tuple[ScoreBounds | ExactBounds, str]:
+    """The bounds of independent binary pairs."""
+    if data.discordant >= FEWEST_DISCORDANT:
+        return ScoreBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "tango"
+    return ExactBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "exact_unconditional"
+
+
+def _between_groups(data: _Differences, spread: Spread) -> Iterator[PairedBounds]:
+    """Student's bounds on the variance between groups; none if all groups have the same mean."""
+    if 0 < spread.variance < math.inf:
+        yield StudentBounds(
+            mean=data.groups.mean(data.values),
+            standard_error=math.sqrt(spread.variance),
+            df=spread.df,
+            skewness=spread.skewness / math.sqrt(spread.groups),
+        )
+
+
+def _as_if_independent(data: _Differences, spread: Spread) -> PairedBounds:
+    """The bounds if rows were independent, because groups that are alike by chance are no evidence of precision.
+
+    The standard error of fractions is at least that of one differing pair.
+    """
+    if data.yes_no and not data.groups.weighted:
+        return _counted(data)[0]
+    return StudentBounds(
+        mean=data.groups.mean(data.values),
+        standard_error=max(math.sqrt(spread.independent_variance), 1 / (data.groups.n + 2)),
+        df=data.groups.n - 1.0,
+        skewness=0.0,
     )
-    return student, "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
 
 
 def _sign_bounds(data: _Differences) -> SignBounds:
     """Sign bounds with one outcome per effective group: the worst case, in which all records of a group are equal."""
-    n = max(1, int(data.groups.equal_groups))
-    gains, losses = (data.groups.mean((sign * data.values > 0).astype(float)) for sign in (1, -1))
-    return SignBounds(gains=n * gains, losses=n * losses, n=n)
+    n, off = max(1, int(data.groups.equal_groups)), data.off_center
+    above, below = (n * data.groups.mean((sign * off > 0).astype(float)) for sign in (1, -1))
+    return SignBounds(above=above, below=below, n=n, center=data.center)
 
 
 def _too_sparse(data: _Differences) -> bool:
-    """True if too few records or groups differ to estimate a variance."""
-    return data.discordant < FEWEST_DISCORDANT or data.deciding < min(FEWEST_DISCORDANT, data.groups.count / 2)
+    """True if too few records or groups differ from the usual difference to estimate a variance."""
+    differing = int((data.off_center != 0).sum())
+    return differing < FEWEST_DISCORDANT or data.deciding < min(FEWEST_DISCORDANT, data.groups.count / 2)
 
 
 def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
@@ -322,17 +364,8 @@ def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
     return Status.OK, None
 
 
-def _p_value(data: _Differences, bounds: OneCase) -> float:
-    """Two-sided p-value for the null hypothesis of no difference."""
-    if data.counts_suffice:
-        return mcnemar_p(data.gains, data.losses, exact=data.discordant < FEWEST_DISCORDANT)
-    if isinstance(bounds, StudentBounds):
-        return bounds.p_value
-    return min(1.0, 2 * min(bounds.p_above(0.0), bounds.p_below(0.0)))
-
-
 def _resampled(data: _Differences, options: _CompareOptions) -> tuple[float, float] | None:
-    if not options.resamples or not data.deciding or data.groups.count < 2:
+    if not options.resamples:
         return None
     return bca_interval(data.values, data.groups, resamples=options.resamples, seed=options.seed)
 
@@ -360,7 +393,7 @@ def _differences(
     scored = ~np.isnan(means[0]) & ~np.isnan(means[1])
     first, second = means[0][scored], means[1][scored]
     return _Differences(
-        values=first - second,
+        values=np.where(np.abs(first - second) <= ROUNDING, 0.0, first - second),
         groups=groups.only(scored),
         yes_no=bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()),
     )

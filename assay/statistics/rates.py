@@ -26,7 +26,7 @@ from assay.statistics.measured import (
     unmeasured,
     wilson_bounds,
 )
-from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, Spread, spread_of
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MEAN = "hall_t"
-ROUNDING = 1e-12
-"""Relative differences below this value are rounding errors."""
-
 
 def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
     """The mean over predictions of scores between 0 and 1; its interval is within 0 and 1 and has a positive width.
@@ -272,11 +269,8 @@ def too_much_unscored(unscored: int, n: int) -> str:
 
 
 def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:
-    import numpy as np
-
     value = groups.mean(values)
-    left = values - value
-    spread = spread_of(groups, np.where(np.abs(left) < ROUNDING * abs(value), 0.0, left))
+    spread = spread_of(groups, centered(values, value))
     found = Measured(
         value=value,
         low=None,

@@ -179,7 +179,7 @@ def test_the_p_value_of_yes_no_pairs_is_mcnemars() -> None:
 
 
 def test_signs_test_a_bar_by_the_binomial_tail_of_what_speaks_against_it() -> None:
-    signs = SignBounds(gains=0, losses=2, n=100)
+    signs = SignBounds(above=0, below=2, n=100)
 
     assert signs.p_above(-0.1) == pytest.approx(binom.cdf(2, 100, 0.1))
     assert signs.p_below(0.1) == pytest.approx(binom.cdf(0, 100, 0.1))
