@@ -17,6 +17,7 @@ from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import StageContext
 from assay.records.evaluation import Estimate
+from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
@@ -236,10 +237,10 @@ def _answer(row: Mapping[str, Any]) -> JudgedAnswer:
     is_scored = row["status"] == ScoreStatus.SCORED
     return JudgedAnswer(
         prediction_id=row["prediction_id"],
-        record_id=row["record_id"],
+        record=RecordKey(row["tenant_id"], row["record_id"]),
         population=row["population"],
         slices=tuple(row["slices"]),
-        cluster_id=row["cluster_id"],
+        cluster=ClusterKey.of(row["tenant_id"], row["cluster_id"]),
         output_length=row["output_length"],
         status=row["status"],
         value=row["value"] if is_scored else None,

@@ -11,7 +11,7 @@ from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.sides import EvaluationOptions, EvaluationReporter, Sides
 from assay.inference.keys import content_hash
 from assay.project import StageContext
-from assay.records.keys import PredictionKey, RecordKey
+from assay.records.keys import ClusterKey, PredictionKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.preferences import Preferences, judge_named, prefer
 from assay.statistics.conventions import RESAMPLES
@@ -148,7 +148,7 @@ def _comparison(
     name: str,
     outcomes: tuple[Mapping[RecordKey, Sequence[float]], Mapping[RecordKey, Sequence[float]]],
     *,
-    clusters: Mapping[RecordKey, str | None],
+    clusters: Mapping[RecordKey, ClusterKey | None],
     margins: Margins,
     seed: int,
 ) -> Iterator[MetricComparison]:

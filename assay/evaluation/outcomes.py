@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from assay.evaluation.queries import EVALUATED_ANSWERS
-from assay.records.keys import RecordKey
+from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import PredictionStatus
 from assay.scoring.estimates import counts_as_answered, decided, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
@@ -44,7 +44,7 @@ class PredictionOutcome:
     status: PredictionStatus
     population: str
     slices: tuple[str, ...] = ()
-    cluster_id: str | None = None
+    cluster: ClusterKey | None = None
     cost_usd: float | None = None
     latency_ms: float | None = None
     is_correct: bool | None = None
@@ -104,9 +104,9 @@ class Outcomes:
             found.setdefault(row.record, []).append(float("nan") if outcome is None else float(outcome))
         return found
 
-    def clusters(self) -> dict[RecordKey, str | None]:
+    def clusters(self) -> dict[RecordKey, ClusterKey | None]:
         """The cluster of each record, or None."""
-        return {row.record: row.cluster_id for row in self.rows}
+        return {row.record: row.cluster for row in self.rows}
 
     def rate(self, metric: str, name: str, *, level: float) -> Measured:
         """The rate of the metric in the slice."""
@@ -130,11 +130,11 @@ class Outcomes:
 
 def _sampling(rows: list[PredictionOutcome]) -> Sampling:
     """Records and clusters of the rows; each is set only if rows share one."""
-    clustered = any(row.cluster_id is not None for row in rows)
+    clustered = any(row.cluster is not None for row in rows)
     several = len({row.record for row in rows}) < len(rows)
     return Sampling(
         records=[row.record for row in rows] if several or clustered else None,
-        clusters=[row.cluster_id for row in rows] if clustered else None,
+        clusters=[row.cluster for row in rows] if clustered else None,
     )
 
 
@@ -148,7 +148,7 @@ def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVe
         status=status,
         population=row["population"],
         slices=tuple(row["slices"] or ()),
-        cluster_id=row["cluster_id"],
+        cluster=ClusterKey.of(row["tenant_id"], row["cluster_id"]),
         cost_usd=None if row["cost_usd"] is None else float(row["cost_usd"]),
         latency_ms=row["latency_ms"],
         is_correct=is_correct(task, status, verdicts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -93,13 +93,13 @@ def pair(
     candidate: Mapping[Key, Sequence[float]],
     champion: Mapping[Key, Sequence[float]],
     *,
-    clusters: Mapping[Key, str | None] | None = None,
+    clusters: Mapping[Key, Hashable] | None = None,
     weights: Mapping[Key, float] | None = None,
 ) -> Pairs:
     """The outcomes of the records that both variants have, in the order of the keys.
 
-    Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record without
-    a cluster forms a cluster of its own.
+    Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record
+    without a cluster (None) forms a cluster of its own.
 
     Raises:
         UsageError: the variants have no record in common.

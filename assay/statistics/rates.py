@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MEAN = "hall_t"
 
+
 def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
     """The mean over predictions of scores between 0 and 1; its interval is within 0 and 1 and has a positive width.
 

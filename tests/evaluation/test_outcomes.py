@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from assay.evaluation.comparisons import compared
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
-from assay.records.keys import RecordKey
+from assay.records.keys import ClusterKey, RecordKey
 
 
 def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
@@ -54,13 +55,31 @@ def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> N
 def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> None:
     alone = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0) for i in range(40))
     twice = Outcomes.of(answer(f"r{i % 20}", epoch=i // 20, is_correct=i % 4 > 0) for i in range(40))
-    grouped = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0, cluster_id=f"c{i % 12}") for i in range(40))
+    grouped = Outcomes.of(
+        answer(f"r{i}", is_correct=i % 4 > 0, cluster=ClusterKey("default", f"c{i % 12}")) for i in range(40)
+    )
 
     methods = [found.rate("reliability", "overall", level=0.9).method for found in (alone, twice, grouped)]
 
     assert methods[0] == "wilson" and all(method.startswith("effective_n") for method in methods[1:])
     assert grouped.rate("reliability", "overall", level=0.9).clusters == 12
-    assert grouped.clusters()[RecordKey("default", "r0")] == "c0"
+    assert grouped.clusters()[RecordKey("default", "r0")] == ("default", "c0")
+
+
+def test_clusters_of_two_tenants_with_one_id_are_two_clusters() -> None:
+    """In a rate and in a comparison; both tenants also use the same record ids."""
+    sides = [
+        Outcomes.of(
+            answer(f"r{i}", tenant=tenant, is_correct=(i + shift) % 4 > 0, cluster=ClusterKey(tenant, f"c{i % 12}"))
+            for i in range(40)
+            for tenant in ("north", "south")
+        )
+        for shift in (0, 1)
+    ]
+    (found,) = compared(*sides, metrics=["reliability"], margins={}, seed=0)
+
+    assert sides[0].rate("reliability", "overall", level=0.9).clusters == 24
+    assert (found.comparison.n, found.comparison.clusters) == (80, 24)
 
 
 def test_latency_is_of_answers_whose_time_is_known() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from assay.inference.request import RunFacts
 from assay.records.evaluation import Estimate, Score
+from assay.records.keys import ClusterKey
 from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.tally import Tallied, Tally
 from assay.statistics.measured import Measured
@@ -44,7 +45,7 @@ def tallied(position: int, correct: bool | None, **columns: Any) -> Tallied:
     """One answer that its only check judged alike."""
     status = "unscored" if correct is None else "scored"
     given = {
-        "population": "input", "slices": (), "tenant_id": "default", "cluster_id": None, "status": "ok",
+        "population": "input", "slices": (), "cluster": None, "status": "ok",
         "correct": correct, "is_counted": True, "verdicts": {"label_right": score("label_right", correct, status)},
         "votes": {}, **columns,
     }  # fmt: skip
@@ -132,7 +133,7 @@ def test_each_rate_is_that_of_its_rows(task: Task, epochs: int, records_of_a_clu
     rows = landed(
         task,
         [
-            tallied(record, correct, cluster_id=cluster)
+            tallied(record, correct, cluster=ClusterKey.of("default", cluster))
             for record, correct, cluster in zip(records, outcomes, clusters, strict=True)
         ],
         epochs=epochs,
@@ -148,7 +149,7 @@ def test_several_epochs_have_pass_at_k_and_pass_hat_k_for_each_k(task: Task) -> 
     rows = landed(
         task,
         [
-            tallied(record, correct, cluster_id=cluster)
+            tallied(record, correct, cluster=ClusterKey.of("default", cluster))
             for record, correct, cluster in zip(records, OUTCOMES, clusters, strict=True)
         ],
         epochs=3,
@@ -266,7 +267,7 @@ def test_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> Non
 
 
 def test_a_cluster_belongs_to_its_tenant(task: Task) -> None:
-    rows = landed(task, [tallied(number, True, tenant_id=f"t{number % 2}", cluster_id="c") for number in range(4)])
+    rows = landed(task, [tallied(number, True, cluster=ClusterKey(f"t{number % 2}", "c")) for number in range(4)])
 
     assert one(rows).clusters == 2
 

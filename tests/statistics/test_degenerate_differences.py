@@ -17,7 +17,7 @@ from assay.statistics.sampling import Sampling
 SIZES = (2, 3, 10, 12, 60, 1000)
 GROUPS = (1, 2, 5, 10, 12, 40)
 VALUES = {
-    "all gain": lambda n: np.ones(n),
+    "all gain": np.ones,
     "all lose": lambda n: -np.ones(n),
     "none differs": np.zeros,
     "one gains": lambda n: np.eye(1, n)[0],
@@ -111,9 +111,7 @@ def test_a_constant_difference_is_bounded_by_the_outcomes_that_none_of_n_records
 def test_bounds_of_a_usual_difference_keep_their_error_rate() -> None:
     """Records of which a share p falls from 1/2 to -1, enumerated: the true mean is below the bound in at most 5%."""
     n = 60
-    lowers = []
-    for fallen in range(10):
-        lowers.append(compared(np.array([-1.0] * fallen + [0.5] * (n - fallen))).lower)
+    lowers = [compared(np.array([-1.0] * fallen + [0.5] * (n - fallen))).lower for fallen in range(10)]
     for share in (0.001, 0.01, 0.03, 0.05, 0.08, 0.12):
         mean = 0.5 - 1.5 * share
         wrong = sum(binom.pmf(k, n, share) for k, lower in enumerate(lowers) if lower > mean)
