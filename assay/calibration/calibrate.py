@@ -193,7 +193,7 @@ def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, r
 def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str) -> EstimateFacts:
     """The facts of the estimates; the evaluation id is a hash of all verdicts and labels."""
     judge = (found.question.scorer, version, found.question.version)
-    content: list[Any] = [[asdict(answer) for answer in found.answers], [asdict(label) for label in found.labels]]
+    content: list[Any] = [[_content(answer) for answer in found.answers], [asdict(label) for label in found.labels]]
     content += [asdict(found.source), found.judge_mismatch]
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
     return EstimateFacts(
@@ -201,6 +201,13 @@ def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str
         task=task,
         **asdict(run),
     )
+
+
+def _content(answer: JudgedAnswer) -> dict[str, Any]:
+    """The fields that enter the hash; the tenant follows from the prediction."""
+    cluster = None if answer.cluster is None else answer.cluster.cluster_id
+    fields = {name: value for name, value in asdict(answer).items() if name not in {"record", "cluster"}}
+    return {**fields, "record_id": answer.record.record_id, "cluster_id": cluster}
 
 
 def _estimate(finding: Finding, facts: EstimateFacts, scorer: str, *, version: str) -> Estimate:

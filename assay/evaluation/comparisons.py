@@ -41,8 +41,6 @@ class MetricComparison:
     metric: str
     slice: str
     comparison: PairedComparison
-    candidate_rate: float
-    champion_rate: float
     margin: float | None = None
     seed: int = 0
     """Seed of the bootstrap."""
@@ -153,29 +151,20 @@ def _comparison(
     seed: int,
 ) -> Iterator[MetricComparison]:
     """The comparison of outcomes by record; empty for a slice without a record that is scored for both variants."""
-    rates = _rates(*outcomes)
-    if rates is None and name != OVERALL:
+    if name != OVERALL and not _is_comparable(*outcomes):
         return
     margin = margins.get(MetricSlice(metric, name))
     pairs = pair(*outcomes, clusters=clusters if any(clusters.values()) else None)
     found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
-    yield MetricComparison(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
+    yield MetricComparison(metric, name, found, margin=margin, seed=seed)
 
 
-def _rates(
+def _is_comparable(
     candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
-) -> tuple[float, float] | None:
-    """Both rates on the records that are scored for both variants, each record counting once; None without any."""
-    sides = [
-        (first, second)
-        for record in candidate.keys() & champion.keys()
-        if (first := _mean(candidate[record])) is not None and (second := _mean(champion[record])) is not None
-    ]
-    if not sides:
-        return None
-    return sum(first for first, _ in sides) / len(sides), sum(second for _, second in sides) / len(sides)
+) -> bool:
+    """True if at least one record is scored for both variants."""
+    return any(_is_scored(candidate[record]) and _is_scored(champion[record]) for record in candidate.keys() & champion)
 
 
-def _mean(outcomes: Sequence[float]) -> float | None:
-    scored = [value for value in outcomes if not math.isnan(value)]
-    return sum(scored) / len(scored) if scored else None
+def _is_scored(outcomes: Sequence[float]) -> bool:
+    return not all(math.isnan(value) for value in outcomes)

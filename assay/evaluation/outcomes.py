@@ -13,7 +13,7 @@ from assay.records.statuses import PredictionStatus
 from assay.scoring.estimates import counts_as_answered, decided, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.statistics.measured import Measured
-from assay.statistics.rates import cost_per_correct, rate
+from assay.statistics.rates import GateRate, cost_per_correct, gate_rate
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 from assay.tasks.task import Task
@@ -108,15 +108,15 @@ class Outcomes:
         """The cluster of each record, or None."""
         return {row.record: row.cluster for row in self.rows}
 
-    def rate(self, metric: str, name: str, *, level: float) -> Measured:
+    def rate(self, metric: str, name: str) -> GateRate:
         """The rate of the metric in the slice."""
         rows = list(self._of(metric, name))
-        return rate([row.outcome(metric) for row in rows], _sampling(rows), level=level)
+        return gate_rate([row.outcome(metric) for row in rows], _sampling(rows))
 
-    def within(self, latency_ms: float, name: str, *, level: float) -> Measured:
+    def within(self, latency_ms: float, name: str) -> GateRate:
         """The share of the slice's predictions within this latency, among those whose latency is known."""
         rows = [row for row in self.rows if row.is_in_slice(name) and row.latency_ms is not None]
-        return rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows), level=level)
+        return gate_rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows))
 
     def cost_per_correct(self, name: str, *, level: float) -> Measured:
         """USD per correct prediction of the slice."""

@@ -153,7 +153,7 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
     return (
         one.metric,
         one.slice,
-        f"{_percent(one.candidate_rate)}, {_percent(one.champion_rate)}",
+        f"{_percent(found.candidate_rate)}, {_percent(found.champion_rate)}",
         f"{_points(found.difference)}, {_points(found.low)} to {_points(found.high)}",
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
@@ -173,8 +173,8 @@ def _comparison_values(one: MetricComparison) -> dict[str, Any]:
     return {
         "metric": one.metric,
         "slice": one.slice,
-        "candidate_rate": one.candidate_rate,
-        "champion_rate": one.champion_rate,
+        "candidate_rate": found.candidate_rate,
+        "champion_rate": found.champion_rate,
         "margin": one.margin,
         "status": found.status.value,
         **{name: getattr(found, name) for name in names},

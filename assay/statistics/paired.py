@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import UsageError
-from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MAX_UNSCORED_SHARE
+from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT
 from assay.statistics.measured import Status
 from assay.statistics.paired_bounds import (
     ExactBounds,
@@ -65,7 +65,7 @@ class PairedComparison:
     p-values at any other error rate. `p_value` is two-sided, for the null hypothesis of no difference. `mde` is the
     minimum detectable effect of this comparison, and `needed` the number of similar records with which the MDE would
     equal the wanted difference. `unscored` counts records with an unscored outcome, `left_out` records that only one
-    variant has. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
+    variant has. `candidate_rate` and `champion_rate` are the rates of the compared records. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
     """
 
     difference: float
@@ -86,6 +86,8 @@ class PairedComparison:
     unscored: int
     left_out: int
     bounds: PairedBounds
+    candidate_rate: float = math.nan
+    champion_rate: float = math.nan
     resampled: tuple[float, float] | None = None
 
 
@@ -126,8 +128,8 @@ def pair(
 def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
     """The difference, computed by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
 
-    If at most 1% of the records have an unscored outcome, these records are omitted. If more have one, the bounds are
-    those of the worst and the best case.
+    An unscored outcome counts as a failure in the difference. The bounds extend from the case that all unscored
+    outcomes are losses to the case that all are gains.
 
     Raises:
         UsageError: an outcome is outside 0 to 1, the shapes differ, or no record is scored for both variants.
@@ -136,8 +138,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     for name, outcomes in (("candidate", pairs.candidate), ("champion", pairs.champion)):
         _validate(name, outcomes, records=len(pairs.candidate))
     groups = Groups.of(len(pairs.candidate), pairs.sampling)
-    scored = _differences(pairs, groups)
-    if not len(scored.values):
+    if not len(_differences(pairs, groups).values):
         raise UsageError(
             f"None of the {groups.n} records in common is scored for both variants", next_step="score both runs."
         )
@@ -145,15 +146,20 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
         wanted=wanted, resamples=resamples, seed=seed, left_out=pairs.only_candidate + pairs.only_champion
     )
     unscored = int((_unscored(pairs.candidate) | _unscored(pairs.champion)).sum())
-    found = replace(_compared(scored, options), unscored=unscored)
-    if unscored <= MAX_UNSCORED_SHARE * groups.n:
+    found = replace(
+        _compared(_differences(pairs, groups, candidate=0.0, champion=0.0), options),
+        candidate_rate=_rate(pairs, groups, pairs.candidate),
+        champion_rate=_rate(pairs, groups, pairs.champion),
+        unscored=unscored,
+    )
+    if not unscored:
         return found
     worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)
 
 
 def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:
-    """The comparison of the scored records, with worst-case bounds for the unscored ones."""
+    """The comparison with worst-case bounds for the unscored records."""
     low, high = bounds.interval()
     return replace(
         found,
@@ -161,16 +167,20 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
         high=high,
         lower=bounds.lower(ERROR),
         upper=bounds.upper(ERROR),
+        p_value=bounds.p_value,
         bounds=bounds,
         method=f"{found.method}+worst_case",
         status=found.status if found.status is Status.INCONCLUSIVE else Status.UNSCORED,
-        reason=_joined(f"{found.unscored} of {records} records unscored: worst-case bounds", found.reason),
+        reason=_joined(
+            f"{found.unscored} of {records} records unscored: counted as failures, within bounds of the worst and the best case",
+            found.reason,
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseBounds:
-    """Bounds if many outcomes are unscored: lower if all of them are losses, upper if all of them are gains."""
+    """Bounds with unscored outcomes: lower if all of them are losses, upper if all of them are gains."""
 
     worst: OneCase
     best: OneCase
@@ -184,6 +194,11 @@ class WorstCaseBounds:
     def df(self) -> float:
         """The smaller number of degrees of freedom of the two cases."""
         return min(self.worst.df, self.best.df)
+
+    @property
+    def p_value(self) -> float:
+        """Twice the smaller one-sided p-value, at most 1."""
+        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
@@ -397,6 +412,16 @@ def _differences(
         groups=groups.only(scored),
         yes_no=bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()),
     )
+
+
+def _rate(pairs: Pairs, groups: Groups, outcomes: Floats) -> float:
+    """The rate of one variant on the compared records, with unscored outcomes as failures."""
+    import numpy as np
+
+    both = ~np.isnan(_record_means(pairs.candidate, unscored=0.0)) & ~np.isnan(
+        _record_means(pairs.champion, unscored=0.0)
+    )
+    return groups.only(both).mean(_record_means(outcomes, unscored=0.0)[both])
 
 
 def _record_means(outcomes: Floats, *, unscored: float) -> Floats:

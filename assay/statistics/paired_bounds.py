@@ -294,12 +294,12 @@ class StudentBounds:
     def lower(self, error: float) -> float:
         """The lower bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return max(-1.0, self.mean - max(quantile, _hall(quantile, self.skewness)) * self.standard_error)
+        return max(-1.0, self.mean - max(quantile, hall(quantile, self.skewness)) * self.standard_error)
 
     def upper(self, error: float) -> float:
         """The upper bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return min(1.0, self.mean + max(quantile, _hall(quantile, -self.skewness)) * self.standard_error)
+        return min(1.0, self.mean + max(quantile, hall(quantile, -self.skewness)) * self.standard_error)
 
     @property
     def p_value(self) -> float:
@@ -376,8 +376,8 @@ class WidestBounds:
         return max(part.p_below(threshold) for part in self.parts)
 
 
-def _hall(quantile: float, skewness: float) -> float:
-    """The inverse of Hall's transformation at the quantile."""
+def hall(quantile: float, skewness: float) -> float:
+    """The inverse of Hall's transformation at the quantile: J. R. Stat. Soc. B 54 (1992) 221."""
     if abs(skewness) <= NO_SKEWNESS:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / 6)) - 1)

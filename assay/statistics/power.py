@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assay.statistics.conventions import ERROR, FEWEST_DISCORDANT, FEWEST_OUTCOMES, MOST_RECORDS, POWER
+from assay.statistics.conventions import ERROR, FEWEST_DISCORDANT, MOST_RECORDS, POWER
 from assay.statistics.exact_tests import difference_above_p
 
 if TYPE_CHECKING:
@@ -261,15 +261,8 @@ def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) ->
 
 
 def lower_bounds(successes: Counts, n: int) -> Floats:
-    """Vectorized lower bounds of `proportion_interval` at a two-sided level of 90%."""
+    """Exact one-sided 95% lower bounds (Clopper & Pearson), as `BinomialBounds.lower`, for an array of successes."""
     import numpy as np
-    from scipy.special import betaincinv, ndtri
+    from scipy.special import betaincinv
 
-    z = float(ndtri(1 - ERROR))
-    share = successes / n
-    spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    wilson = (share + z**2 / (2 * n) - spread) / (1 + z**2 / n)
-    exact = np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)
-    few = np.minimum(successes, n - successes) < FEWEST_OUTCOMES
-    bounds: Floats = np.where(few, exact, np.maximum(wilson, 0.0))
-    return bounds
+    return np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)

