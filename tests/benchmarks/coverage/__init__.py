@@ -16,5 +16,6 @@ FAMILIES: tuple[str, ...] = (
     "paired",
     "corrected",
     "gate",
+    "one_sided",
 )
 """Modules of this folder, in the order in which they run."""

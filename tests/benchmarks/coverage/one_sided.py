@@ -7,7 +7,6 @@ cluster has half of the rows). Naive: the bounds of the reported interval (Wilso
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -20,6 +19,7 @@ from assay.statistics.rate_bounds import bounds_of
 from assay.statistics.rates import scored_rate
 from assay.statistics.sampling import Groups
 from tests.benchmarks.coverage.cells import Cell, Figure, generator
+from tests.benchmarks.coverage.clustered import Case, answers, cluster_codes
 from tests.benchmarks.coverage.gate import right
 
 RECORDS = (10, 20, 30, 50, 100, 200, 500, 1000, 2000)
@@ -28,9 +28,6 @@ CLUSTERS = (10, 15, 20, 30, 50, 100)
 CORRELATIONS = (0.0, 0.1, 0.3, 0.5)
 RATES = (0.5, 0.8, 0.9, 0.95)
 SIZES = ("even", "uneven", "half")
-SIZE = 10
-UNEVEN = (2.0, 0.8)
-"""Of the log-normal cluster sizes: mean about 10, a few clusters hold half of the rows."""
 AT_MOST_5 = (1 - ERROR, 1.0)
 
 
@@ -43,16 +40,6 @@ def cells(samples: int) -> Iterator[Cell]:
         key = f"one_sided/G={clusters} {sizes} rate={rate} icc={correlation}"
         case = Case(clusters=clusters, sizes=sizes, rate=rate, correlation=correlation)
         yield Cell(key, partial(simulated, key, case, 2 * samples))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """How many clusters, of which sizes, the true rate, and how alike the rows of one cluster are."""
-
-    clusters: int
-    sizes: str
-    rate: float
-    correlation: float
 
 
 def enumerated(key: str, n: int) -> list[Figure]:
@@ -100,22 +87,3 @@ def simulated(key: str, case: Case, samples: int) -> list[Figure]:
         right(key, name, settings, 1 - float(share), samples=samples, wanted=AT_MOST_5 if place < 2 else None)
         for place, (name, share) in enumerate(zip(names, wrong / samples, strict=True))
     ]
-
-
-def cluster_codes(random: np.random.Generator, case: Case) -> np.ndarray:
-    """The cluster of each row."""
-    sizes = np.full(case.clusters, SIZE)
-    if case.sizes == "uneven":
-        sizes = np.maximum(1, random.lognormal(*UNEVEN, case.clusters).astype(int))
-    elif case.sizes == "half":
-        sizes[0] = SIZE * (case.clusters - 1)
-    return np.repeat(np.arange(case.clusters), sizes)
-
-
-def answers(random: np.random.Generator, case: Case, codes: np.ndarray) -> np.ndarray:
-    """0 or 1 for each row; two rows of a cluster correlate so."""
-    own = np.full(case.clusters, case.rate)
-    if case.correlation > 0:
-        room = (1 - case.correlation) / case.correlation
-        own = random.beta(case.rate * room, (1 - case.rate) * room, case.clusters)
-    return (random.random(len(codes)) < own[codes]).astype(np.float64)
