@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import UsageError
 from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT
+from assay.statistics.effects import mde_of_plan, records_for
 from assay.statistics.measured import Status
 from assay.statistics.paired_bounds import (
     ExactBounds,
@@ -20,7 +21,6 @@ from assay.statistics.paired_bounds import (
     WidestBounds,
     bca_interval,
 )
-from assay.statistics.power import mde_of_plan, records_for
 from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
         return found
     worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)
+
+
+def binary_bounds(differences: Floats, groups: Groups) -> tuple[OneCase, Status]:
+    """The bounds that `compare` uses for binary pairs with these differences (-1, 0 or 1), and the status."""
+    data = _Differences(values=differences, groups=groups, yes_no=True)
+    bounds = _bounds(data)[0]
+    return bounds, _status(data, bounds)[0]
 
 
 def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:

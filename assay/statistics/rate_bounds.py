@@ -136,7 +136,9 @@ def _inverted(excess: Callable[[float], float]) -> float:
         return 1.0
     if excess(SMALLEST_ERROR) >= 0:
         return SMALLEST_ERROR
-    return math.exp(brentq(lambda log: excess(math.exp(log)), math.log(SMALLEST_ERROR), math.log(LARGEST_ERROR), xtol=1e-10))
+    return math.exp(
+        brentq(lambda log: excess(math.exp(log)), math.log(SMALLEST_ERROR), math.log(LARGEST_ERROR), xtol=1e-10)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def test_the_chance_is_that_of_the_gate_over_every_outcome(n: int, share: float,
 @pytest.mark.verify
 def test_the_chance_is_that_of_simulated_runs() -> None:
     drawn = np.random.default_rng(0).binomial(200, 0.86, 4_000)
-    passes = np.mean([rate([1.0] * k + [0.0] * (200 - k), level=0.9).low >= 0.8 for k in drawn])  # type: ignore[operator]
+    passes = np.mean([gate_rate([1.0] * k + [0.0] * (200 - k)).measured.low >= 0.8 for k in drawn])  # type: ignore[operator]
 
     assert probability_of_clearing(200, rate=0.86, threshold=0.8) == pytest.approx(passes, abs=0.025)
 

@@ -17,5 +17,6 @@ FAMILIES: tuple[str, ...] = (
     "corrected",
     "gate",
     "one_sided",
+    "power",
 )
 """Modules of this folder, in the order in which they run."""
