@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import UsageError
-from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT
+from assay.statistics.bootstrap import bca_interval
+from assay.statistics.conventions import ERROR
+from assay.statistics.differences import DifferenceBounds, Differences, difference_bounds_of, status_of
 from assay.statistics.effects import mde_of_plan, records_for
 from assay.statistics.measured import Status
-from assay.statistics.paired_bounds import (
-    ExactBounds,
-    PairedBounds,
-    ScoreBounds,
-    SignBounds,
-    StudentBounds,
-    WidestBounds,
-    bca_interval,
-)
-from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
+from assay.statistics.paired_bounds import PairedBounds
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +30,6 @@ class Sortable(Protocol):
 
 
 Key = TypeVar("Key", bound=Sortable)
-OneCase = ExactBounds | ScoreBounds | SignBounds | WidestBounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,15 +146,10 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     )
     if not unscored:
         return found
-    worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
+    worst, best = (
+        difference_bounds_of(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0)
+    )
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)
-
-
-def binary_bounds(differences: Floats, groups: Groups) -> tuple[OneCase, Status]:
-    """The bounds that `compare` uses for binary pairs with these differences (-1, 0 or 1), and the status."""
-    data = _Differences(values=differences, groups=groups, yes_no=True)
-    bounds = _bounds(data)[0]
-    return bounds, _status(data, bounds)[0]
 
 
 def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:
@@ -189,8 +176,8 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
 class WorstCaseBounds:
     """Bounds with unscored outcomes: lower if all of them are losses, upper if all of them are gains."""
 
-    worst: OneCase
-    best: OneCase
+    worst: DifferenceBounds
+    best: DifferenceBounds
 
     @property
     def standard_error(self) -> float:
@@ -236,60 +223,9 @@ class _CompareOptions:
     left_out: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Differences:
-    """One difference per record that is scored for both variants."""
-
-    values: Floats
-    groups: Groups
-    yes_no: bool
-
-    @cached_property
-    def gains(self) -> int:
-        return int((self.values > 0).sum())
-
-    @cached_property
-    def losses(self) -> int:
-        return int((self.values < 0).sum())
-
-    @property
-    def discordant(self) -> int:
-        return self.gains + self.losses
-
-    @property
-    def clustered(self) -> bool:
-        return self.groups.are_clusters
-
-    @property
-    def counts_suffice(self) -> bool:
-        """True for one binary outcome per record without clusters or weights: the counts contain all information."""
-        return self.yes_no and not self.clustered and not self.groups.weighted
-
-    @cached_property
-    def center(self) -> float:
-        """The difference that more than half of the records have; 0 if there is none."""
-        import numpy as np
-
-        median = float(np.sort(self.values)[len(self.values) // 2])
-        return median if 2 * int((np.abs(self.values - median) <= ROUNDING).sum()) > len(self.values) else 0.0
-
-    @cached_property
-    def off_center(self) -> Floats:
-        """Differences from `center`; exactly 0 for rounding errors."""
-        import numpy as np
-
-        off = self.values - self.center
-        return np.where(np.abs(off) <= ROUNDING, 0.0, off)
-
-    @cached_property
-    def deciding(self) -> int:
-        """Number of groups whose records differ from `center` on balance."""
-        return int((self.groups.net(self.off_center) != 0).sum())
-
-
-def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
-    bounds, method = _bounds(data)
-    status, reason = _status(data, bounds)
+def _compared(data: Differences, options: _CompareOptions) -> PairedComparison:
+    bounds, method = difference_bounds_of(data)
+    status, reason = status_of(data, bounds)
     low, high = bounds.interval()
     n, mde = len(data.values), mde_of_plan(bounds.standard_error, df=bounds.df)
     return PairedComparison(
@@ -315,78 +251,7 @@ def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
     )
 
 
-def _bounds(data: _Differences) -> tuple[OneCase, str]:
-    """The bounds that are valid for the data, and the name of the method."""
-    if data.counts_suffice:
-        return _counted(data)
-    spread = spread_of(data.groups, centered(data.values, data.groups.mean(data.values)))
-    if _too_sparse(data) or spread.groups < 2:
-        return _sign_bounds(data), "sign_bounds"
-    parts = [*_between_groups(data, spread), _as_if_independent(data, spread)]
-    return WidestBounds(tuple(parts)), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
-
-
-def _counted(data: _Differences) -> tuple[ScoreBounds | ExactBounds, str]:
-    """The bounds of independent binary pairs."""
-    if data.discordant >= FEWEST_DISCORDANT:
-        return ScoreBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "tango"
-    return ExactBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "exact_unconditional"
-
-
-def _between_groups(data: _Differences, spread: Spread) -> Iterator[PairedBounds]:
-    """Student's bounds on the variance between groups; none if all groups have the same mean."""
-    if 0 < spread.variance < math.inf:
-        yield StudentBounds(
-            mean=data.groups.mean(data.values),
-            standard_error=math.sqrt(spread.variance),
-            df=spread.df,
-            skewness=spread.skewness / math.sqrt(spread.groups),
-        )
-
-
-def _as_if_independent(data: _Differences, spread: Spread) -> PairedBounds:
-    """The bounds if rows were independent, because groups that are alike by chance are no evidence of precision.
-
-    The standard error of fractions is at least that of one differing pair.
-    """
-    if data.yes_no and not data.groups.weighted:
-        return _counted(data)[0]
-    return StudentBounds(
-        mean=data.groups.mean(data.values),
-        standard_error=max(math.sqrt(spread.independent_variance), 1 / (data.groups.n + 2)),
-        df=data.groups.n - 1.0,
-        skewness=0.0,
-    )
-
-
-def _sign_bounds(data: _Differences) -> SignBounds:
-    """Sign bounds with one outcome per effective group: the worst case, in which all records of a group are equal."""
-    n, off = max(1, int(data.groups.equal_groups)), data.off_center
-    above, below = (n * data.groups.mean((sign * off > 0).astype(float)) for sign in (1, -1))
-    return SignBounds(above=above, below=below, n=n, center=data.center)
-
-
-def _too_sparse(data: _Differences) -> bool:
-    """True if too few records or groups differ from the usual difference to estimate a variance."""
-    differing = int((data.off_center != 0).sum())
-    return differing < FEWEST_DISCORDANT or data.deciding < min(FEWEST_DISCORDANT, data.groups.count / 2)
-
-
-def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
-    """The status of the comparison, with the reason if it is not ok."""
-    groups = data.groups.count
-    if data.clustered and groups < FEWEST_CLUSTERS:
-        return Status.INCONCLUSIVE, f"{groups} clusters, fewer than {FEWEST_CLUSTERS}"
-    if data.discordant < FEWEST_DISCORDANT:
-        return Status.TOO_FEW, f"{data.discordant} records differ, fewer than {FEWEST_DISCORDANT}: conservative bounds"
-    if isinstance(bounds, SignBounds):
-        return Status.TOO_FEW, f"records of {data.deciding} of {groups} clusters differ: conservative bounds"
-    if data.clustered and groups < FEW_CLUSTERS:
-        return Status.WARNING, f"{groups} clusters, fewer than {FEW_CLUSTERS}"
-    return Status.OK, None
-
-
-def _resampled(data: _Differences, options: _CompareOptions) -> tuple[float, float] | None:
+def _resampled(data: Differences, options: _CompareOptions) -> tuple[float, float] | None:
     if not options.resamples:
         return None
     return bca_interval(data.values, data.groups, resamples=options.resamples, seed=options.seed)
@@ -404,7 +269,7 @@ def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
 
 def _differences(
     pairs: Pairs, groups: Groups, *, candidate: float = math.nan, champion: float = math.nan
-) -> _Differences:
+) -> Differences:
     """Differences of the record means, with the given values in place of unscored outcomes.
 
     A record that lacks outcomes of one variant is omitted.
@@ -414,7 +279,7 @@ def _differences(
     means = _record_means(pairs.candidate, unscored=candidate), _record_means(pairs.champion, unscored=champion)
     scored = ~np.isnan(means[0]) & ~np.isnan(means[1])
     first, second = means[0][scored], means[1][scored]
-    return _Differences(
+    return Differences(
         values=np.where(np.abs(first - second) <= ROUNDING, 0.0, first - second),
         groups=groups.only(scored),
         yes_no=bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()),

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from assay.statistics.conventions import ERROR, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MOST_RECORDS, POWER
+from assay.statistics.differences import binary_bounds
 from assay.statistics.exact_tests import difference_above_p
 from assay.statistics.measured import Status
-from assay.statistics.paired import binary_bounds
 from assay.statistics.sampling import Groups
 
 if TYPE_CHECKING:
@@ -170,7 +170,8 @@ def _varying(random: np.random.Generator, shares: Floats, codes: Counts, correla
     place = random.random(len(codes))
     gained = place < own[codes, 0]
     lost = ~gained & (place < own[codes, 0] + own[codes, 1])
-    return gained.astype(np.float64) - lost
+    drawn: Floats = gained.astype(np.float64) - lost
+    return drawn
 
 
 def _in_common(random: np.random.Generator, shares: Floats, codes: Counts, correlation: float) -> Floats:
@@ -178,7 +179,8 @@ def _in_common(random: np.random.Generator, shares: Floats, codes: Counts, corre
     import numpy as np
 
     of_cluster, own = (random.choice([1.0, -1.0, 0.0], n, p=shares) for n in (int(codes[-1]) + 1, len(codes)))
-    return np.where(random.random(len(codes)) < math.sqrt(correlation), of_cluster[codes], own)
+    drawn: Floats = np.where(random.random(len(codes)) < math.sqrt(correlation), of_cluster[codes], own)
+    return drawn
 
 
 def _enumerated(plan: Plan) -> tuple[float, float]:

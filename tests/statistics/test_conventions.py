@@ -20,10 +20,11 @@ PRECISION = 1e-6
 """Smaller literals are the rounding noise of the arithmetic."""
 NO_THRESHOLDS = {
     "agreement.py": {"MOST_VALUES"},
+    "bootstrap.py": {"DRAWN_AT_ONCE"},
     "calibrate.py": {"CHUNK_ROWS"},
     "exact_tests.py": {"NUISANCE_POINTS", "SPREAD", "BISECTIONS"},
     "judge_bias.py": {"PREFERS"},
-    "paired_bounds.py": {"NO_SKEWNESS", "DRAWN_AT_ONCE"},
+    "paired_bounds.py": {"NO_SKEWNESS"},
     "power.py": {"SPREAD", "SAMPLES", "SEED", "TINY", "MOST_SIMULATED"},
     "prompts.py": {"FENCE_CHARACTERS"},
     "rate_bounds.py": {"SMALLEST_ERROR", "LARGEST_ERROR"},

@@ -164,10 +164,10 @@ def _is_golden(prediction: RoutedPrediction) -> bool:
 
 def _one_of_each_cluster(keys: Iterable[InputKey], predictions: Mapping[InputKey, RoutedPrediction]) -> list[InputKey]:
     """Returns one record per cluster, the one with the lowest hash, because the tests assume independent records."""
-    chosen: dict[tuple[str, ...], InputKey] = {}
+    chosen: dict[str, InputKey] = {}
     for key in sorted(keys, key=lambda key: hashlib.sha256(key.record.text.encode()).digest()):
         cluster = ClusterKey.of(key.tenant_id, predictions[key].columns["cluster_id"])
-        chosen.setdefault(("record", *key.record) if cluster is None else ("cluster", *cluster), key)
+        chosen.setdefault(f"record {key.record.text}" if cluster is None else f"cluster {cluster.text}", key)
     return list(chosen.values())
 
 
