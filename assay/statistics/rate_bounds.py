@@ -76,7 +76,7 @@ class EffectiveBounds:
 
     The equivalent n is p(1-p) z² / h², as in `rates.score_at_effective_n`, with h from Student's t or, if wider, from
     Hall's transformation with `RATE_SKEWNESS_SHARE` of the skewness; h is at least that of independent rows. If one
-    outcome is rare, the equivalent n is at most the effective number of groups, as if all rows of a group were equal.
+    outcome is rare, the equivalent n is closer to the number of groups (`few_outcomes_n`).
     """
 
     value: float
@@ -111,10 +111,19 @@ class EffectiveBounds:
         skewness = RATE_SKEWNESS_SHARE * sign * spread.skewness / math.sqrt(spread.groups)
         reach = max(quantile, hall(quantile, skewness)) * math.sqrt(spread.variance)
         count = min(self.n, variance * (z / max(reach, z * math.sqrt(spread.independent_variance))) ** 2)
-        rare = min(self.value, 1 - self.value)
-        if max(count, self.n / spread.design_effect) * rare < FEWEST_OUTCOMES:
-            return min(count, self.equal_groups)
-        return count
+        outcomes = self.n / spread.design_effect * min(self.value, 1 - self.value)
+        return few_outcomes_n(count, self.equal_groups, outcomes=outcomes)
+
+
+def few_outcomes_n(count: float, equal_groups: float, *, outcomes: float) -> float:
+    """The equivalent n if one outcome occurs in about `outcomes` of the independent rows.
+
+    Without any, rows of a group may all be equal, and the effective number of groups is used. From `FEWEST_OUTCOMES` on,
+    the variance between groups gives `count`. In between, the geometric mean, weighted by the number of outcomes, so
+    that one outcome more or less changes an interval little.
+    """
+    known = min(1.0, outcomes / FEWEST_OUTCOMES)
+    return float(equal_groups ** (1 - known) * count**known)
 
 
 def bounds_of(values: Floats, groups: Groups) -> BinomialBounds | EffectiveBounds:

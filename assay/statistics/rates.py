@@ -28,7 +28,7 @@ from assay.statistics.measured import (
     unmeasured,
     wilson_bounds,
 )
-from assay.statistics.rate_bounds import RateBounds, SpanningBounds, bounds_of
+from assay.statistics.rate_bounds import RateBounds, SpanningBounds, bounds_of, few_outcomes_n
 from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
@@ -124,8 +124,9 @@ def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, lev
 
     n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`). The interval is Wilson's at n*, or
     Clopper & Pearson's if one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998)
-    193, with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. If one outcome occurs fewer
-    than 5 times at the effective n, or scores do not vary, each group counts as one outcome, which is conservative.
+    193, with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. If scores do not vary, each
+    group counts as one outcome, which is conservative. If one outcome occurs fewer than 5 times at the effective n, n* is
+    between the two (`few_outcomes_n`).
     `influence` has one value per row, with mean 0.
     """
     import numpy as np
@@ -258,15 +259,13 @@ def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float)
         return groups.equal_groups, groups.equal_groups * rare < FEWEST_OUTCOMES, True
     count = variance * (z / spread.half(error)) ** 2
     several = groups.count >= FEWEST_CLUSTERS
+    outcomes = max(count, groups.n / spread.design_effect) * rare
+    if not several:
+        count = min(groups.n, variance * (z / spread.half(error, conservative=True)) ** 2)
+    if outcomes < FEWEST_OUTCOMES:
+        return few_outcomes_n(count, groups.equal_groups, outcomes=outcomes), True, True
     skewed = 1 - 2 * rare > WILSON_SKEWNESS * math.sqrt(count * variance) and not spread.negligible
-    if count * rare >= FEWEST_OUTCOMES and several and not skewed:
-        return count, False, False
-    if max(count, groups.n / spread.design_effect) * rare >= FEWEST_OUTCOMES and several:
-        return count, False, True
-    count = variance * (z / spread.half(error, conservative=True)) ** 2
-    if max(count, groups.n / spread.design_effect) * rare < FEWEST_OUTCOMES:
-        return min(count, groups.equal_groups), True, True
-    return min(count, groups.n), False, True
+    return count, False, skewed or not several or count * rare < FEWEST_OUTCOMES
 
 
 def _error(spread: Spread) -> float | None:

@@ -458,3 +458,21 @@ def test_the_same_influence_gives_the_same_interval_whatever_its_scale_of_weight
     ]
 
     assert (found[0].low, found[0].high) == pytest.approx((found[1].low, found[1].high))
+
+
+@pytest.mark.parametrize(("clusters", "size"), [(12, 25), (30, 10), (40, 25)])
+def test_one_failure_more_changes_an_interval_in_clusters_little(
+    clusters: int, size: int, random: np.random.Generator
+) -> None:
+    """From none on: it never doubles or halves, as it did where the method changed at 5 failures (0.29 to 0.03)."""
+    n, codes = clusters * size, [row // size for row in range(clusters * size)]
+    failing = random.permutation(n)
+    widths = []
+    for failures in range(16):
+        values = np.ones(n)
+        values[failing[:failures]] = 0.0
+        found = rate(values.tolist(), Sampling(clusters=codes))
+        assert found.low is not None and found.high is not None
+        widths.append(found.high - found.low)
+
+    assert all(0.5 < after / before < 2 for before, after in zip(widths, widths[1:], strict=False))
