@@ -88,8 +88,9 @@ def difference_bounds_of(data: Differences) -> tuple[DifferenceBounds, str]:
     spread = spread_of(data.groups, centered(data.values, data.groups.mean(data.values)))
     if _too_sparse(data) or spread.groups < 2:
         return _sign_bounds(data), "sign_bounds"
-    parts = [*_between_groups(data, spread), _as_if_independent(data, spread)]
-    return WidestBounds(tuple(parts)), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
+    independent = _as_if_independent(data, spread)
+    enough = independent if spread.negligible else None
+    return WidestBounds((*_between_groups(data, spread), independent), enough), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
 
 
 def _counted(data: Differences) -> tuple[ScoreBounds | ExactBounds, str]:

@@ -329,9 +329,14 @@ class StudentBounds:
 
 @dataclass(frozen=True, slots=True)
 class WidestBounds:
-    """The widest of several bounds."""
+    """The widest of several bounds.
+
+    `enough`, if given, are the bounds from which the two-sided interval and p-value are taken instead; the interval then
+    still contains both one-sided bounds.
+    """
 
     parts: tuple[PairedBounds, ...]
+    enough: PairedBounds | None = None
 
     @property
     def standard_error(self) -> float:
@@ -345,11 +350,16 @@ class WidestBounds:
 
     @property
     def p_value(self) -> float:
-        """The largest two-sided p-value."""
+        """The two-sided p-value; at most 5% only if the interval does not contain 0."""
+        if self.enough is not None:
+            return max(self.enough.p_value, min(self.p_above(0.0), self.p_below(0.0)))
         return max(part.p_value for part in self.parts)
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
+        if self.enough is not None:
+            low, high = self.enough.interval()
+            return min(low, self.lower(ERROR)), max(high, self.upper(ERROR))
         intervals = [part.interval() for part in self.parts]
         return min(low for low, _ in intervals), max(high for _, high in intervals)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import pairwise, product
 from math import comb
 
 import numpy as np
@@ -475,4 +475,4 @@ def test_one_failure_more_changes_an_interval_in_clusters_little(
         assert found.low is not None and found.high is not None
         widths.append(found.high - found.low)
 
-    assert all(0.5 < after / before < 2 for before, after in zip(widths, widths[1:], strict=False))
+    assert all(0.5 < after / before < 2 for before, after in pairwise(widths))
