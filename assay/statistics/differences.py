@@ -90,7 +90,9 @@ def difference_bounds_of(data: Differences) -> tuple[DifferenceBounds, str]:
         return _sign_bounds(data), "sign_bounds"
     independent = _as_if_independent(data, spread)
     enough = independent if spread.negligible else None
-    return WidestBounds((*_between_groups(data, spread), independent), enough), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
+    return WidestBounds(
+        (*_between_groups(data, spread), independent), enough
+    ), "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
 
 
 def _counted(data: Differences) -> tuple[ScoreBounds | ExactBounds, str]:

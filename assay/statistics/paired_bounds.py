@@ -351,9 +351,10 @@ class WidestBounds:
     @property
     def p_value(self) -> float:
         """The two-sided p-value; at most 5% only if the interval does not contain 0."""
-        if self.enough is not None:
-            return max(self.enough.p_value, min(self.p_above(0.0), self.p_below(0.0)))
-        return max(part.p_value for part in self.parts)
+        if self.enough is None:
+            return max(part.p_value for part in self.parts)
+        one_sided = [min(part.p_above(0.0), part.p_below(0.0)) for part in self.parts if part is not self.enough]
+        return max([self.enough.p_value, *one_sided])
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
