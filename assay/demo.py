@@ -6,7 +6,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -23,7 +24,9 @@ from assay.warehouse.migrate import migrate
 
 DEMO_TASK = "support_triage"
 DEFINITIONS = "orchestration.definitions"
-PROGRESS_LINE = re.compile(r"- (\d+ (?:answered|rows))$|(?:START sql .*?model|ERROR) \S+")
+PREDICTIONS = re.compile(r"- (predictions: .+)$")
+FINISHED_NODE = re.compile(r"\b\d+ of (?P<total>\d+) (?:OK|PASS|WARN|SKIP|(?P<failed>ERROR|FAIL))\b(?P<name>[^.]*\S*)")
+SECONDS_BETWEEN_LINES = 5.0
 LINES_SHOWN = 20
 
 
@@ -39,7 +42,9 @@ def run_demo(settings: Settings) -> None:
     warehouse = Warehouse(settings)
     migrate(warehouse, report=lambda line: note(f"    {line}"))
     day = datetime.now(UTC).date().isoformat()
-    note(f"2/4 {DEMO_TASK}: run and score its golden set through Dagster, partition {day}")
+    note(
+        f"2/4 {DEMO_TASK}: run and score its golden set through Dagster, partition {day}; the first prediction waits until the model is loaded"
+    )
     config = orjson.dumps({"ops": {f"{DEMO_TASK}__records": {"config": {"input": "golden"}}}}).decode()
     selection = f"+key:{DEMO_TASK}/scores"
     _dagster(
@@ -75,12 +80,41 @@ def _dagster(settings: Settings, name: str, *command: str) -> None:
         raise AssayError(f"The Dagster step '{name}' failed (full log: {log}):\n{tail}")
 
 
+@dataclass
+class DemoProgress:
+    """Shows the progress of a Dagster step from its log: predictions as they are counted, and finished dbt nodes."""
+
+    show: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    finished: int = 0
+    failed: int = 0
+    total: int = 0
+    shown_at: float = 0.0
+
+    def line(self, text: str) -> None:
+        """Reads one line of the log."""
+        if found := PREDICTIONS.search(text):
+            self.show(found[1])
+        elif node := FINISHED_NODE.search(text):
+            self._count(node)
+
+    def _count(self, node: re.Match[str]) -> None:
+        self.finished, self.total = self.finished + 1, int(node["total"])
+        if node["failed"]:
+            self.failed += 1
+            self.show(f"{node['failed']}{node['name']}")
+        if self.finished == self.total or self.clock() - self.shown_at >= SECONDS_BETWEEN_LINES:
+            self.shown_at = self.clock()
+            failed = f", {self.failed} failed" if self.failed else ""
+            self.show(f"models and tests: {self.finished} of {self.total} finished{failed}")
+
+
 def _follow(lines: Iterable[str], log: TextIO) -> None:
+    progress = DemoProgress(lambda text: note(f"    {text}"))
     for line in lines:
         log.write(line)
         log.flush()
-        if found := PROGRESS_LINE.search(line.rstrip()):
-            note(f"    {found[1] or found[0]}")
+        progress.line(line.rstrip())
 
 
 def _where(settings: Settings) -> str:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from assay.checks import build_scorer, parameter_errors, scorer_version
+from assay.checks import build_scorer, output_errors, parameter_errors, scorer_version
 from assay.errors import UsageError
-from assay.guards.masking import Masker, MaskingRules
+from assay.guards.masking import PLACEHOLDER_NAMES, Masker, MaskingRules
 from assay.inference.prices import PriceBook
 from assay.inference.providers import Provider, load_providers
+from assay.inputs.sources import source_issue
+from assay.inputs.supported_expectations import expectation_findings
 from assay.settings import Settings
 from assay.tasks.at_ref import task_folder_at_ref
-from assay.tasks.issues import TaskValidationError, ValidationIssue
+from assay.tasks.issues import TaskFinding, TaskValidationError, ValidationIssue
 from assay.tasks.loader import find_task, load_task
 from assay.tasks.spec import CheckSpec, MaskingSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, with_variant_of
@@ -58,7 +60,10 @@ class Project(StageContext):
         """Names and versions against which the task loader validates a task."""
         return Catalog(
             providers=frozenset(self.providers),
-            check_issues=_check_issues,
+            masking_entities=frozenset(PLACEHOLDER_NAMES),
+            check_findings=_check_findings,
+            expectation_findings=expectation_findings,
+            source_issue=source_issue,
             scorer_version=_scorer_version,
             masking_version=lambda masking: masking_rules(masking).version,
         )
@@ -91,12 +96,16 @@ def open_project(settings: Settings) -> Project:
 
 
 def check_tasks(project: Project, names: Iterable[str]) -> tuple[list[dict[str, Any]], list[ValidationIssue]]:
-    """Returns the valid tasks with their version hashes, and all issues of the invalid tasks."""
+    """Returns the valid tasks with their version hashes, and all issues of the invalid tasks and of their variants."""
     good: list[dict[str, Any]] = []
     issues: list[ValidationIssue] = []
     for name in names:
+        folder = find_task(project.settings.tasks_dir, name)
         try:
-            good.append(_overview(project.task(name)))
+            task = load_task(folder, catalog=project.catalog())
+            for variant in task.spec.variants:
+                load_task(folder, catalog=project.catalog(), variant=variant)
+            good.append(_overview(task))
         except TaskValidationError as error:
             issues += error.issues
     return good, issues
@@ -123,14 +132,20 @@ def masker(task: Task) -> Masker:
     return Masker(masking_rules(task.spec.masking))
 
 
-def _check_issues(check: CheckSpec, folder: Path) -> list[str]:
-    if errors := parameter_errors(check.type, check.parameters):
-        return errors
+def _check_findings(check: CheckSpec, folder: Path, schema: Mapping[str, Any] | None) -> Iterator[TaskFinding]:
+    """Yields every error of a check; its output fields are validated if the output schema is known."""
+    errors = parameter_errors(check.type, check.parameters)
+    if not errors and schema is not None:
+        errors = output_errors(check.type, check.parameters, schema=schema)
+    for error in errors:
+        path = () if error.parameter is None else (error.parameter,)
+        yield TaskFinding(path, problem=f"check '{check.name}': {error}")
+    if errors:
+        return
     try:
         build_scorer(check.type, check.parameters, task_dir=folder)
     except UsageError as error:
-        return [str(error)]
-    return []
+        yield TaskFinding(("function",), problem=f"check '{check.name}': {error}")
 
 
 def _scorer_version(check: CheckSpec, folder: Path) -> str:

@@ -32,7 +32,7 @@ def answering(log: Callable[[str], None], total: int, *, every_s: float = EVERY_
     progress = RunProgress(total)
 
     def show(snapshot: ProgressSnapshot) -> None:
-        log("\n".join(["answered " + run_line(snapshot), *lane_lines(snapshot)]))
+        log("\n".join([f"predictions: {run_line(snapshot)}", *lane_lines(snapshot)]))
 
     with sampling(progress, show, every_s=every_s):
         yield progress

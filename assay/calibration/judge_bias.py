@@ -79,7 +79,10 @@ class _Ranks:
         return cls(left, places, groups.mean(left**2))
 
     def influence(self, against: Floats, groups: Groups) -> Floats:
-        """Influence of each item on Σ rank x `against`, through the ranks of the items above it and half its ties."""
+        """Influence of each item on Σ rank × `against`.
+
+        An item shifts the ranks of all items above it, and by half as much those of tied items.
+        """
         import numpy as np
 
         sums = np.bincount(self.places, weights=groups.weights * against) / groups.n

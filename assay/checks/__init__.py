@@ -1,6 +1,6 @@
 """Checks: deterministic scorers that compute one result from a prediction and its record, without I/O or LLMs."""
 
-from assay.checks.registry import build_scorer, parameter_errors, scorer_version
+from assay.checks.registry import build_scorer, output_errors, parameter_errors, scorer_version
 from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, unscored
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "build_scorer",
     "failed",
     "measured",
+    "output_errors",
     "parameter_errors",
     "passed",
     "scorer_version",

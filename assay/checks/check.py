@@ -6,13 +6,14 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from assay.checks.output_schema import ANY_TYPE, field_issue, nearest
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, Scorer, on_output, shown
 
 VERSION_CHARACTERS = 16
@@ -27,6 +28,17 @@ Texts = Annotated[
     list[Annotated[str, Field(min_length=1)]],
     Field(min_length=1, description="a list of strings"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckError:
+    """An error in the declaration of a check; `parameter` is None if it concerns several parameters."""
+
+    message: str
+    parameter: str | None = None
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Check(BaseModel, ABC):
@@ -50,6 +62,10 @@ class Check(BaseModel, ABC):
         Raises:
             UsageError: a required file of the task folder cannot be loaded.
         """
+
+    def output_errors(self, _: Mapping[str, Any], /) -> list[CheckError]:
+        """Returns why the check scores no output of this JSON schema; empty if it can score one."""
+        return []
 
     def source(self, _: Path, /) -> bytes | None:
         """Returns the task's code that determines the result; None if there is no such code.
@@ -77,32 +93,35 @@ class Check(BaseModel, ABC):
         return digest.hexdigest()[:VERSION_CHARACTERS]
 
     @classmethod
-    def parameter_errors(cls, given: Mapping[str, Any]) -> list[str]:
-        """Returns one line per error with the expected and the found value; empty if the parameters are valid."""
+    def parameter_errors(cls, given: Mapping[str, Any]) -> list[CheckError]:
+        """Returns the errors, each with the expected and the found value; empty if the parameters are valid."""
         try:
             cls.model_validate(given)
         except ValidationError as error:
             found = {str(one["loc"][:1]): one for one in reversed(error.errors(include_url=False))}
-            lines = [cls._error_line(one, given) for one in reversed(found.values())]
+            errors = [cls._error(one, given) for one in reversed(found.values())]
             # Pydantic validates parameters jointly only if each is valid by itself.
             if cls._lacks_any_of(given) and JOINT not in {one["type"] for one in found.values()}:
-                lines.append(f"{cls.type}: {cls._neither()}")
-            return lines
+                errors.append(CheckError(f"{cls.type}: {cls._neither()}"))
+            return errors
         return []
 
     @classmethod
-    def _error_line(cls, error: ErrorDetails, given: Mapping[str, Any]) -> str:
+    def _error(cls, error: ErrorDetails, given: Mapping[str, Any]) -> CheckError:
         if error["type"] == JOINT:
-            return f"{cls.type}: {error['msg']}"
-        name = error["loc"][0]
+            return CheckError(f"{cls.type}: {error['msg']}")
+        name = str(error["loc"][0])
         if error["type"] in UNKNOWN:
             names = cls.model_fields
-            return f"{cls.type}: parameter {shown(name)} is unknown; expected {', '.join(names) or 'no parameters'}{nearest(name, names)}"
-        expected = cls.model_fields[str(name)].description
+            known = f"expected {', '.join(names) or 'no parameters'}{nearest(name, names)}"
+            return CheckError(f"{cls.type}: parameter {shown(error['loc'][0])} is unknown; {known}", name)
+        expected = cls.model_fields[name].description
         if error["type"] == "missing":
-            return f"{cls.type}: parameter {name!r} is missing; expected {expected}"
+            return CheckError(f"{cls.type}: parameter {name!r} is missing; expected {expected}")
         reason = f" ({error['ctx']['error']})" if error["type"] == "value_error" else ""
-        return f"{cls.type}: parameter {name!r}: expected {expected}, found {shown(given[str(name)])}{reason}"
+        return CheckError(
+            f"{cls.type}: parameter {name!r}: expected {expected}, found {shown(given[name])}{reason}", name
+        )
 
     @classmethod
     def _lacks_any_of(cls, given: Iterable[str]) -> bool:
@@ -122,6 +141,9 @@ class Check(BaseModel, ABC):
 class OutputCheck(Check):
     """A check of one field of the output; unscored if there is no output."""
 
+    scored_types: ClassVar[frozenset[str]] = ANY_TYPE
+    """JSON types of the values that the check can score; a value of another type is unscored."""
+
     field: FieldPath
 
     @abstractmethod
@@ -136,13 +158,12 @@ class OutputCheck(Check):
         """See `Check.scorer`."""
         return on_output(self.judge)
 
+    def output_errors(self, schema: Mapping[str, Any], /) -> list[CheckError]:
+        """See `Check.output_errors`."""
+        issue = field_issue(schema, self.field, self.scored_types)
+        return [CheckError(f"{self.type}: parameter 'field': {issue}", "field")] if issue else []
+
 
 def joint_error(message: str) -> PydanticCustomError:
     """Returns an error for a validator of several parameters."""
     return PydanticCustomError(JOINT, "{message}", {"message": message})
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Returns a suggestion of the closest known name, to append to a message, or an empty string."""
-    close = get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

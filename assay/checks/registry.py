@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from assay.checks.builtin.allowed_value import AllowedValue
 from assay.checks.builtin.contains import Contains, NotContains
@@ -13,8 +14,9 @@ from assay.checks.builtin.numeric_range import NumericRange
 from assay.checks.builtin.regex import Regex
 from assay.checks.builtin.valid_json import ValidJson
 from assay.checks.builtin.valid_schema import ValidSchema
-from assay.checks.check import Check, nearest
+from assay.checks.check import Check, CheckError
 from assay.checks.custom import CustomFunction
+from assay.checks.output_schema import nearest
 from assay.checks.scoring import Scorer, shown
 from assay.errors import UsageError
 
@@ -44,13 +46,17 @@ def build_scorer(type: str, parameters: Mapping[str, object], *, task_dir: Path)
     return _check(type, parameters).scorer(task_dir)
 
 
-def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[str]:
-    """Returns one line per error with the expected and the found value; empty if the check is valid."""
+def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[CheckError]:
+    """Returns the errors, each with the expected and the found value; empty if the check is valid."""
     if type not in CHECK_TYPES:
-        return [
-            f"check type {shown(type)} is unknown; expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"
-        ]
+        known = f"expected one of {', '.join(CHECK_TYPES)}{nearest(type, CHECK_TYPES)}"
+        return [CheckError(f"check type {shown(type)} is unknown; {known}", "type")]
     return CHECK_TYPES[type].parameter_errors(parameters)
+
+
+def output_errors(type: str, parameters: Mapping[str, object], *, schema: Mapping[str, Any]) -> list[CheckError]:
+    """Returns why a valid check scores no output of this JSON schema; empty if it can score one."""
+    return _check(type, parameters).output_errors(schema)
 
 
 def scorer_version(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> str:
@@ -64,5 +70,5 @@ def scorer_version(type: str, parameters: Mapping[str, object], *, task_dir: Pat
 
 def _check(type: str, parameters: Mapping[str, object]) -> Check:
     if errors := parameter_errors(type, parameters):
-        raise UsageError("; ".join(errors))
+        raise UsageError("; ".join(map(str, errors)))
     return CHECK_TYPES[type].model_validate(parameters)

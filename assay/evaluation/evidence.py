@@ -38,7 +38,10 @@ CASES = RuleKind.GOLDEN_CASES.value
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateRule:
-    """One requirement of a gate, with a unique name. A slice with fewer than `n_min` records is reported only."""
+    """One requirement of a gate, with a unique name.
+
+    A rule for a slice with fewer than `n_min` records is only reported and does not count toward the decision.
+    """
 
     name: str
     kind: RuleKind

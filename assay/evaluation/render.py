@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,7 +9,9 @@ from assay.evaluation.comparisons import MetricComparison
 from assay.evaluation.evaluation import Evaluation, rule_content
 from assay.evaluation.sides import EvaluatedVariant
 from assay.evaluation.verdict import GateOutcome
-from assay.records.statuses import OnInconclusive, RuleDecision, RuleKind, RuleState
+from assay.formatting import NOTHING, percent, points
+from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, state_text, value_in_unit
+from assay.records.statuses import OnInconclusive, RuleDecision
 from assay.statistics.conventions import BOUNDS_TITLE, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
@@ -27,7 +28,6 @@ COMPARISON_COLUMNS = (
     "n",
     "MDE",
 )
-MARKS = {**{state: state.value for state in RuleState}, RuleState.FAIL: RuleDecision.FAIL.value}
 MEANING = {
     RuleDecision.PASS: "every rule is met",
     RuleDecision.FAIL: "a rule is not met",
@@ -68,6 +68,14 @@ def hidden(evaluation: Evaluation) -> int:
     return len(evaluation.compared) - len(_shown(evaluation.compared))
 
 
+def hidden_text(count: int) -> str:
+    """Returns which comparisons the tables leave out; a rule's own comparison is always in the table."""
+    return (
+        f"{count} comparison{'s' * (count != 1)} of slices without a rule and with fewer than {FEWEST_COMPARED_SHOWN} "
+        f"records {'is' if count == 1 else 'are'} landed but not in the table"
+    )
+
+
 def markdown(evaluation: Evaluation) -> str:
     """The evaluation as a Markdown comment for a pull request."""
     lines = [f"### Assay: {evaluation.candidate.task.name} {evaluation.verdict.decision}", ""]
@@ -77,7 +85,7 @@ def markdown(evaluation: Evaluation) -> str:
     if count := hidden(evaluation):
         lines += [
             "",
-            f"{count} comparisons of slices with fewer than {FEWEST_COMPARED_SHOWN} records are not shown: see `comparisons`.",
+            f"{hidden_text(count)}: see `comparisons`.",
         ]
     return "\n".join(lines) + "\n"
 
@@ -119,33 +127,18 @@ def _shown(compared: Sequence[MetricComparison]) -> list[MetricComparison]:
 
 def _rule(outcome: GateOutcome) -> tuple[str, ...]:
     rule, found = outcome.rule, outcome.evidence
-    shown = _amount if rule.kind is RuleKind.COST_PER_CORRECT else _percent
-    if rule.kind in {RuleKind.GOLDEN_CASES, RuleKind.JUDGE_CALIBRATED}:
-        shown = _number
-    bounds = "–"
-    if found is not None and found.lower is not None and found.upper is not None:
-        bounds = f"{shown(found.lower)} to {shown(found.upper)}"
-    value = shown(found.value) if found else "–"
+    terms = RuleTerms(
+        kind=rule.kind,
+        metric=rule.metric,
+        slice=rule.slice,
+        threshold=rule.threshold,
+        n_min=rule.n_min,
+        covering=rule.covering,
+    )
+    value = value_in_unit(rule.kind, found.value if found else None)
+    bounds = bounds_in_unit(rule.kind, found.lower, found.upper) if found else NOTHING
     count = f"{found.n:,}" if found else "0"
-    return rule.name, _requirement(outcome), value, bounds, count, MARKS[outcome.state], outcome.reason
-
-
-def _requirement(outcome: GateOutcome) -> str:
-    rule = outcome.rule
-    place = "" if rule.slice == OVERALL else f" in {rule.slice}"
-    texts = {
-        RuleKind.LOWER_BOUND: f"{rule.metric}{place} at least {_percent(rule.threshold)}",
-        RuleKind.NO_REGRESSION: f"{rule.metric}{place} at most {100 * rule.threshold:g} points below the champion",
-        RuleKind.COST_PER_CORRECT: f"cost per correct prediction{place} at most {_amount(rule.threshold)}",
-        RuleKind.LATENCY: f"{_percent(rule.threshold)} of predictions{place} within the SLA",
-        RuleKind.JUDGE_CALIBRATED: f"κ of judge {rule.metric} at least {rule.threshold:g} on {rule.n_min} labels",
-        RuleKind.GOLDEN_CASES: f"at least {rule.threshold:g} cases" + _covering(rule.covering, rule.n_min),
-    }
-    return texts[rule.kind]
-
-
-def _covering(slices: Sequence[str], each: int) -> str:
-    return f", {each} in each of {', '.join(slices)}" if slices else ""
+    return rule.name, requirement(terms), value, bounds, count, state_text(outcome.state), outcome.reason
 
 
 def _comparison(one: MetricComparison) -> tuple[str, ...]:
@@ -153,12 +146,12 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
     return (
         one.metric,
         one.slice,
-        f"{_percent(found.candidate_rate)}, {_percent(found.champion_rate)}",
-        f"{_points(found.difference)}, {_points(found.low)} to {_points(found.high)}",
+        f"{percent(found.candidate_rate)}, {percent(found.champion_rate)}",
+        f"{points(found.difference)}, {points(found.low)} to {points(found.high)}",
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
         f"{found.n:,}" + _status_note(found),
-        _points(found.mde).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
+        points(found.mde).lstrip("+") + (f", needs {found.needed:,}" if found.needed else ""),
     )
 
 
@@ -209,22 +202,6 @@ def _uses(runs: int, versions: int) -> str:
 
 def _does(on_inconclusive: OnInconclusive) -> str:
     return "blocks" if on_inconclusive == OnInconclusive.BLOCK else "only warns"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{100 * value:.1f}%"
-
-
-def _points(value: float) -> str:
-    return "–" if not math.isfinite(value) else f"{100 * value:+.1f}"
-
-
-def _amount(value: float | None) -> str:
-    return "–" if value is None else f"${value:.6f}"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
 
 
 def _line(cells: Sequence[str]) -> str:

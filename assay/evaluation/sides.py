@@ -16,6 +16,7 @@ from assay.errors import AssayError, UsageError
 from assay.evaluation.outcomes import Outcomes, read_outcomes
 from assay.evaluation.queries import EVALUATED_BEFORE, STAGE_SERVED
 from assay.inference.keys import content_hash
+from assay.inputs.sources import GOLDEN
 from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
 from assay.project import REF, Project, StageContext
@@ -23,7 +24,6 @@ from assay.records.statuses import GoldenSplit, Population, RunPurpose, RunStatu
 from assay.runs.admission import admit
 from assay.runs.requests.request_stage import Interrupted, RequestProgress
 from assay.runs.run import (
-    GOLDEN,
     Run,
     RunOptions,
     facts_of,

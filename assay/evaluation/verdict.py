@@ -79,10 +79,11 @@ def decide(
     waivers: Sequence[Waiver] = (),
     champion: bool = True,
 ) -> GateVerdict:
-    """FAIL if any rule fails, PASS if all gated rules pass and there is at least one, else INCONCLUSIVE.
+    """FAIL if any rule fails; PASS if all rules that count toward the decision pass and there is at least one.
 
-    `evidence` is keyed by rule name; a rule without evidence is inconclusive. Without a champion, no-regression rules
-    are reported only. Waived rules do not count toward the decision, but remain in the family of Holm's adjustment.
+    Otherwise, the decision is INCONCLUSIVE. `evidence` is keyed by rule name; a rule without evidence is inconclusive.
+    Without a champion, no-regression rules are only reported. Waived and reported rules do not count toward the
+    decision; waived rules remain in the family of Holm's adjustment.
 
     Raises:
         ValueError: two rules have the same name, or a waiver names an unknown rule.

@@ -45,7 +45,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallRows:
-    """Builds the rows of one run's calls; `scrub` masks personal data in error messages."""
+    """Builds the rows of one run's calls; `scrub` masks personal values in error messages."""
 
     facts: RunFacts
     prices: PriceBook

@@ -122,7 +122,7 @@ class CallMaker:
         return rate[0] * (len(turn.body) // BYTES_PER_TOKEN) + rate[1]
 
     def _rate(self, provider: str, model: str) -> tuple[Decimal, Decimal]:
-        """USD per input token, and USD for the maximum output."""
+        """USD per input token, and the cost in USD of the maximum number of output tokens."""
         day, most = self.now().date(), self.prompts.max_tokens or OUTPUT_TOKENS_UNSTATED
         input_cost = self.rows.prices.price(TokenUsage(MANY, 0, 0, 0, 0), provider=provider, model=model, on=day)
         output_cost = self.rows.prices.price(TokenUsage(0, 0, 0, most, 0), provider=provider, model=model, on=day)

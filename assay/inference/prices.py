@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, PriceCalculation
 
 PRICES_FILE = Path(__file__).parent / "prices.yml"
+ADD_PRICE = "add one to assay/inference/prices.yml"
+"""What to do about a model without a price."""
 MILLION = 1_000_000
 MILLIONTH = Decimal("0.000001")
 PLACES = Decimal("0.000000001")

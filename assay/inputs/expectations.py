@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import UsageError, foreign_text
-from assay.inputs.rules import expectation_columns
+from assay.inputs.supported_expectations import expectation_columns
 
 CHUNK_ROWS = 20_000
 

@@ -22,10 +22,10 @@ UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 class RawRow:
     """One row of the input as read.
 
-    `position` is the number of the row, from 0, not counting the header. For an invalid row, `reason` is the reason in
+    `position` is the zero-based index of the row, excluding the header. For an invalid row, `reason` is the reason in
     `rejected_records`, `cells` contains the readable cells or is None, `column` is the invalid column, if any, and
-    `explanation` contains no cell content. `raw` is the row's bytes, or `sha256:<hex>` of them if the row was too large
-    for memory.
+    `explanation` contains no cell content. `raw` is the row's bytes, or their hash as `sha256:<hex>` if the row was too
+    large for memory.
     """
 
     position: int
@@ -55,7 +55,7 @@ class Source(ABC):
 
     @abstractmethod
     def _read(self, max_cell_bytes: int) -> Iterator[RawRow]:
-        """Every row in order, positions from 0."""
+        """Every row in order, with zero-based positions."""
 
     def rows(self, *, max_cell_bytes: int = MAX_CELL_BYTES) -> Iterator[RawRow]:
         """Every row in order, exactly once; an invalid row has its reason. Memory use is bounded.

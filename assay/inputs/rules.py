@@ -9,32 +9,8 @@ from typing import Literal
 
 from assay.errors import UsageError
 from assay.inputs.raw_rows import MAX_CELL_BYTES
+from assay.inputs.supported_expectations import expectation_columns, expectation_findings
 from assay.inputs.turns import TurnColumns
-
-COLUMN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "expect_column_pair_values_a_to_be_greater_than_b": ("column_A", "column_B"),
-    "expect_column_pair_values_to_be_equal": ("column_A", "column_B"),
-    "expect_column_pair_values_to_be_in_set": ("column_A", "column_B"),
-    "expect_column_value_lengths_to_be_between": ("column",),
-    "expect_column_value_lengths_to_equal": ("column",),
-    "expect_column_values_to_be_between": ("column",),
-    "expect_column_values_to_be_dateutil_parseable": ("column",),
-    "expect_column_values_to_be_in_set": ("column",),
-    "expect_column_values_to_be_json_parseable": ("column",),
-    "expect_column_values_to_be_null": ("column",),
-    "expect_column_values_to_match_regex": ("column",),
-    "expect_column_values_to_match_regex_list": ("column",),
-    "expect_column_values_to_match_strftime_format": ("column",),
-    "expect_column_values_to_not_be_in_set": ("column",),
-    "expect_column_values_to_not_be_null": ("column",),
-    "expect_column_values_to_not_match_regex": ("column",),
-    "expect_column_values_to_not_match_regex_list": ("column",),
-}
-"""The supported expectations, which validate each row independently, and the keys that name their columns.
-
-Other expectations need all rows at once (uniqueness, order, averages), but rows are read in chunks; or they do not
-report which rows violate them.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +52,6 @@ class InputRules:
         return tuple(dict.fromkeys((self.record_id, *self.required_columns, *validated)))
 
 
-def expectation_columns(expectation: Mapping[str, object]) -> tuple[str, ...]:
-    """The columns of a validated expectation."""
-    kwargs = expectation["kwargs"]
-    if not isinstance(kwargs, Mapping):
-        return ()
-    return tuple(str(kwargs[key]) for key in COLUMN_KEYS[str(expectation["type"])])
-
-
 def require_columns(found: tuple[str, ...], rules: InputRules, *, label: str) -> None:
     """Checks that `found` contains every column that `rules` needs; passes if no column is known.
 
@@ -112,23 +80,9 @@ def _nearest(column: str, found: tuple[str, ...]) -> str | None:
 
 
 def _check_expectation(expectation: Mapping[str, object]) -> None:
-    kind, kwargs = expectation.get("type"), expectation.get("kwargs")
-    if kind not in COLUMN_KEYS:
+    for found in expectation_findings(expectation):
         raise UsageError(
-            f"Input rules: expectation {kind!r} is not supported: expected one that validates each row independently: "
-            f"{', '.join(sorted(COLUMN_KEYS))}."
+            f"Input rules: {found.problem or f'expected {found.expected}'}"
+            + (f", found {found.found}" * bool(found.found)),
+            next_step=found.next_step and f"{found.next_step.rstrip('.')}.",
         )
-    if not isinstance(kwargs, Mapping):
-        raise UsageError(f"Input rules: expectation {kind!r} has no kwargs: expected a mapping that names its column.")
-    for key in COLUMN_KEYS[str(kind)]:
-        if not isinstance(kwargs.get(key), str):
-            raise UsageError(
-                f"Input rules: expectation {kind!r} has no {key!r} in its kwargs: expected the name of a column."
-            )
-    for key in ("mostly", "row_condition", "condition_parser"):
-        if key in kwargs and kwargs[key] not in (None, 1):
-            raise UsageError(
-                f"Input rules: expectation {kind!r} has {key!r}, but expectations apply to every row: each row that "
-                "violates one is rejected",
-                next_step=f"remove {key!r}, and set the maximum share of rejected rows as `max_rejected`.",
-            )

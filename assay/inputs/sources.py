@@ -24,9 +24,19 @@ OTHER_FILES = re.compile(
     r"\.(txt|json|xlsx?|ods|gz|zip|bz2|zst|avro|orc|xml|ya?ml|feather|arrow|pq|db|sqlite)$", re.IGNORECASE
 )
 SQL = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
+GOLDEN = re.compile(r"golden(:(dev|gate))?")
+"""Inputs that name the golden set of the task, or a split of it."""
 TABLE = re.compile(r"([A-Za-z0-9][A-Za-z0-9:_-]*\.)?[A-Za-z0-9_]+\.[A-Za-z0-9_$-]+")
 DATE_PARAMETER = re.compile(r"@data_date\b", re.IGNORECASE)
 EXPECTED = f"a file ({', '.join(SUFFIXES)}), a table (project.dataset.table) or a SQL query (select ...)"
+
+
+def source_issue(spec: str) -> str:
+    """Returns why `spec` cannot name a source, whatever exists in the project folder; empty if it can."""
+    if GOLDEN.fullmatch(spec) or SQL.match(spec) or spec.lower().endswith(SUFFIXES):
+        return ""
+    is_file = OTHER_FILES.search(spec) or "/" in spec
+    return "" if TABLE.fullmatch(spec) and not is_file else EXPECTED
 
 
 def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: date) -> Source:

@@ -66,7 +66,7 @@ def place_of(cells: Mapping[str, object], columns: TurnColumns) -> Place | None:
     turn = turn_of(cells.get(columns.turn))
     if turn is None:
         raise BadPlace(
-            RejectionReason.BAD_TURN, columns.turn, f"expected an integer of 0 or more in column {columns.turn!r}"
+            RejectionReason.BAD_TURN, columns.turn, f"expected a non-negative integer in column {columns.turn!r}"
         )
     return Place(conversation, turn)
 

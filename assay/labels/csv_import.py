@@ -117,7 +117,7 @@ def import_labels(
     """Lands the labels of the file and returns the row counts.
 
     Raises:
-        UsageError: the file or a row is invalid; the message lists the errors, and no label was landed.
+        UsageError: the file or a row is invalid; the message lists the errors, and no labels were imported.
     """
     default = annotator_name(annotator) if annotator else None
     file = read_file(path)
@@ -203,4 +203,6 @@ def _refuse(path: Path, errors: Sequence[str], rows: int) -> None:
         shown = [*errors[:MAX_ERRORS_SHOWN]]
         if len(errors) > len(shown):
             shown.append(f"… invalid rows not shown: {len(errors) - len(shown):,}")
-        raise UsageError(f"{path}: no label was landed; invalid rows: {len(errors):,} of {rows:,}\n" + "\n".join(shown))
+        raise UsageError(
+            f"{path}: no labels were imported; invalid rows: {len(errors):,} of {rows:,}\n" + "\n".join(shown)
+        )

@@ -17,7 +17,7 @@ SERVER_MODULE = "assay.local.emulator_server"
 
 
 def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
-    """The emulator as a part of the stack: its data is persistent, its two APIs listen on this machine only."""
+    """The emulator as a service of the stack: its data is persistent, its two APIs listen on this machine only."""
     ports = settings.ports
     folder = settings.state_dir / "bigquery"
     return Part(

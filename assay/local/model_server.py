@@ -29,7 +29,7 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str = WEIGHTS_PACKAGE) -> Part:
-    """The model server as a part of the stack; it is ready once the weights are loaded."""
+    """The model server as a service of the stack; it is ready once the weights are loaded."""
     port = settings.ports.model_server
     return Part(
         name="model",

@@ -1,4 +1,4 @@
-"""A part of the local stack: its command, its ports, and the probe that checks whether it is ready."""
+"""A service of the local stack: its command, its ports, and the probe that checks whether it is ready."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Part:
     """One service of the local stack.
 
     `ports` maps the environment variable that configures a port to its number. `answers` takes the Unix time of the
-    launch and returns True once the part is ready. `explain` finds the cause of a failed start in the text of the log.
-    `modules` are Python modules that the command needs. `after` names a part that must be ready first. `environment` is
-    added to the inherited environment.
+    launch and returns True once the service is ready. `explain` finds the cause of a failed start in the text of the
+    log. `modules` are Python modules that the command needs. `after` names a service that must be ready first.
+    `environment` is added to the inherited environment.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Part:
 
     @property
     def port_numbers(self) -> tuple[int, ...]:
-        """The ports that the part listens on, in the order of `ports`."""
+        """The ports that the service listens on, in the order of `ports`."""
         return tuple(self.ports.values())
 
     @property
@@ -66,7 +66,7 @@ class Part:
 
 
 def require_modules(part: Part) -> None:
-    """Checks that every module that the part needs is installed.
+    """Checks that every module that the service needs is installed.
 
     Raises:
         UsageError: a module is not installed.
@@ -80,7 +80,7 @@ def require_modules(part: Part) -> None:
 
 
 def require_free_ports(part: Part) -> None:
-    """Checks that no other program listens on the part's ports.
+    """Checks that no other program listens on the service's ports.
 
     Raises:
         UsageError: a port is in use; the message names it and the environment variable that configures it.

@@ -23,7 +23,7 @@ Report = Callable[[str], None]
 
 
 class PartState(StrEnum):
-    """State of a part: `dead` means that it exited without being stopped, `starting` that it is not ready yet."""
+    """State of a service: `dead` means that it exited without being stopped, `starting` that it is not ready yet."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -33,7 +33,7 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """Status of one part; `pid` is None unless the part is running or starting."""
+    """Status of one service; `pid` is None unless the service is running or starting."""
 
     name: str
     state: PartState
@@ -56,14 +56,14 @@ class StackOptions:
 def up(
     settings: Settings, *, parts: Sequence[str] = PARTS, report: Report, options: StackOptions | None = None
 ) -> tuple[PartStatus, ...]:
-    """Starts the named parts unless they are running, waits until they are ready, and returns the status of all parts.
+    """Starts the named services unless they run, waits until they are ready, and returns the status of all services.
 
     Raises:
-        UsageError: a part is unknown, a package is missing, or another program uses a port or the data.
-        ServiceUnreachable: a part exited during its start, or was not ready in time.
+        UsageError: a service is unknown, a package is missing, or another program uses a port or the data.
+        ServiceUnreachable: a service exited during its start, or was not ready in time.
     """
     if unknown := [name for name in parts if name not in PARTS]:
-        raise UsageError(f"Unknown part of the local stack {unknown[0]!r}: expected one of {', '.join(PARTS)}")
+        raise UsageError(f"Unknown service of the local stack {unknown[0]!r}: expected one of {', '.join(PARTS)}")
     options = options or StackOptions()
     stack = _Stack(settings, options, report)
     wanted = [part for part in stack.parts if part.name in parts]
@@ -80,7 +80,7 @@ def up(
 
 
 def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
-    """Stops every process of the stack and returns the status of all parts; data is kept.
+    """Stops every process of the stack and returns the status of all services; data is kept.
 
     Raises:
         ServiceUnreachable: a process cannot be stopped.
@@ -94,13 +94,13 @@ def down(settings: Settings, *, report: Report) -> tuple[PartStatus, ...]:
 
 
 def status(settings: Settings) -> tuple[PartStatus, ...]:
-    """The current status of each part, in the order of `PARTS`; probes ports for a few seconds at most."""
+    """The current status of each service, in the order of `PARTS`; probes ports for a few seconds at most."""
     stack = _Stack(settings, StackOptions(), report=lambda _: None)
     return tuple(stack.status(part) for part in stack.parts)
 
 
 class _Stack:
-    """The parts of one project's stack, and the files that store their state."""
+    """The services of one project's stack, and the files that store their state."""
 
     def __init__(self, settings: Settings, options: StackOptions, report: Report) -> None:
         self.settings = settings
@@ -126,18 +126,18 @@ class _Stack:
             return PartStatus(part.name, PartState.STOPPED, None, None, self.log(part))
         if not processes.is_alive(launch.process):
             return PartStatus(part.name, PartState.DEAD, None, None, self.log(part))
-        # A busy part may respond slowly to a probe; once it has been ready, open ports are sufficient.
+        # A busy service may respond slowly to a probe; once it has been ready, open ports are sufficient.
         at_work = launch.ready and all(is_open(port) for port in launch.ports)
         now = PartState.RUNNING if at_work else PartState.STARTING
         return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
 
     def is_running(self, part: Part) -> bool:
-        """True if the part is already running on its configured ports."""
+        """True if the service is already running on its configured ports."""
         launch = state.read(self.file(part))
         return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
 
     def clear(self, part: Part) -> int:
-        """Stops every process of the part, deletes its state file, and returns the number of processes."""
+        """Stops every process of the service, deletes its state file, and returns the number of processes."""
         launch = state.read(self.file(part))
         leader = launch.process if launch else None
         ended = processes.stop(str(self.file(part)), leader, grace_seconds=part.grace_seconds)
@@ -152,7 +152,7 @@ class _Stack:
         part.prepare()
 
     def start_and_wait(self, wave: Sequence[Part], due: Sequence[Part]) -> None:
-        """Starts the parts of `wave` that are `due` and waits for the whole wave; then raises the first failure."""
+        """Starts the services of `wave` that are `due` and waits for the whole wave; then raises the first failure."""
         for part in wave:
             if part in due:
                 self.launch(part)
@@ -181,7 +181,7 @@ class _Stack:
         state.write(self.file(part), launch)
 
     def wait(self, part: Part, *, already: bool) -> None:
-        """Waits until the part is ready."""
+        """Waits until the service is ready."""
         launch = state.read(self.file(part))
         if launch is None:
             raise ServiceUnreachable(
@@ -206,7 +206,7 @@ class _Stack:
         self.report(f"{part.name}: {how}{f' at {part.url}' if part.url else ''}")
 
     def ended(self, part: Part) -> AssayError:
-        """Returns the error for a part that exited during its start, including its last log line."""
+        """Returns the error for a service that exited during its start, including its last log line."""
         log = self.log(part)
         text = log.read_text(encoding="utf-8", errors="replace")[-20_000:] if log.exists() else ""
         if known := part.explain(text):
@@ -220,7 +220,7 @@ class _Stack:
         )
 
     def not_ready(self, part: Part) -> AssayError:
-        """Returns the error for a part that is running but was not ready in time."""
+        """Returns the error for a service that is running but was not ready in time."""
         where = f" at {part.url}" if part.url else ""
         move = f"; to use another port, set {part.remedy}" if part.ports else ""
         return ServiceUnreachable(

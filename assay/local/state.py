@@ -1,4 +1,4 @@
-"""State that persists between commands: the process of each part, and a lock against concurrent changes."""
+"""State that persists between commands: the process of each service, and a lock against concurrent changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCK_POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The launch of a part: its process, its ports, and whether it has become ready.
+    """The launch of a service: its process, its ports, and whether it has become ready.
 
     `started` is the start time of the process as reported by the operating system; `launched_at` is in Unix seconds.
     """
@@ -34,7 +34,7 @@ class Launch:
 
     @property
     def process(self) -> Process:
-        """The first process of the part, which is its session leader."""
+        """The first process of the service, which is its session leader."""
         return Process(pid=self.pid, session=self.pid, started=self.started)
 
 

@@ -252,7 +252,7 @@ class RuleState(StrEnum):
     INCONCLUSIVE = "inconclusive"
     WAIVED = "waived"
     REPORTED = "reported"
-    """Reported only; does not count toward the decision."""
+    """Only reported; does not count toward the decision."""
 
 
 class RuleDecision(StrEnum):

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
 from typing import Any
 
-from assay.formatting import NOTHING, percent, usd
-from assay.records.statuses import RuleDecision, RuleKind, RuleState
+from assay.formatting import NOTHING
+from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, state_text, value_in_unit
+from assay.records.statuses import RuleKind, RuleState
 from assay.statistics.conventions import BOUNDS_TITLE
-from assay.tasks.gate_spec import OVERALL
 
 TITLE = "Gate"
 COLUMNS = ("rule", "requirement", "found", BOUNDS_TITLE, "n", "state", "reason")
-STATES = {RuleState.FAIL: RuleDecision.FAIL}
-REQUIREMENTS = {
-    RuleKind.LOWER_BOUND: "at least {}",
-    RuleKind.NO_REGRESSION: "at most {} below the champion",
-    RuleKind.COST_PER_CORRECT: "cost per correct prediction at most {}",
-    RuleKind.LATENCY: "{} of predictions within the SLA",
-    RuleKind.JUDGE_CALIBRATED: "κ of at least {}",
-    RuleKind.GOLDEN_CASES: "at least {} cases",
-}
-OF_RATES = frozenset({RuleKind.LOWER_BOUND, RuleKind.NO_REGRESSION})
-NUMBERS = frozenset({RuleKind.JUDGE_CALIBRATED, RuleKind.GOLDEN_CASES})
 MartRow = Mapping[str, Any]
 
 
@@ -49,36 +37,17 @@ def gate_facts(gate: MartRow | None, split: MartRow | None) -> Iterator[tuple[st
 
 def gate_rule_rows(rules: Sequence[MartRow]) -> list[tuple[str, ...]]:
     """Returns a row per rule of the decision, in the order of `task.yml`."""
-    return [
-        (
-            str(rule["rule_name"]),
-            _requirement(rule),
-            _in_unit(rule, rule["value"]),
-            _bounds(rule),
-            f"{rule['n']:,}",
-            str(STATES.get(rule["state"], rule["state"])),
-            str(rule["reason"] or NOTHING),
-        )
-        for rule in rules
-    ]
+    return [_rule_row(rule, RuleKind(rule["rule_type"])) for rule in rules]
 
 
-def _requirement(rule: MartRow) -> str:
-    metric = f"{rule['metric']} " if rule["rule_type"] in OF_RATES else ""
-    place = "" if rule["slice"] == OVERALL else f" in {rule['slice']}"
-    return metric + REQUIREMENTS.get(rule["rule_type"], "{}").format(_in_unit(rule, rule["bar"])) + place
-
-
-def _bounds(rule: MartRow) -> str:
-    if rule["lower"] is None or rule["upper"] is None:
-        return NOTHING
-    return f"{_in_unit(rule, rule['lower'])} to {_in_unit(rule, rule['upper'])}"
-
-
-def _in_unit(rule: MartRow, value: float | None) -> str:
-    """Returns the value, formatted in the unit of the rule."""
-    if value is None or not isfinite(value):
-        return NOTHING
-    if rule["rule_type"] == RuleKind.COST_PER_CORRECT:
-        return usd(value)
-    return f"{value:.3g}" if rule["rule_type"] in NUMBERS else percent(value)
+def _rule_row(rule: MartRow, kind: RuleKind) -> tuple[str, ...]:
+    terms = RuleTerms(kind=kind, metric=rule["metric"], slice=rule["slice"], threshold=rule["bar"])
+    return (
+        str(rule["rule_name"]),
+        requirement(terms),
+        value_in_unit(kind, rule["value"]),
+        bounds_in_unit(kind, rule["lower"], rule["upper"]),
+        f"{rule['n']:,}",
+        state_text(RuleState(rule["state"])),
+        str(rule["reason"] or NOTHING),
+    )

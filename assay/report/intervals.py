@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from math import isfinite
 from typing import Any
 
 from assay.formatting import NOTHING
+from assay.statistics.conventions import FEW_CLUSTERS, FEWEST_CLUSTERS
 from assay.statistics.measured import Status
 
 
@@ -22,13 +24,39 @@ REASONS: dict[str, str] = {
     Status.TOO_FEW: "too few",
     MartIntervalStatus.SEVERAL_EPOCHS: "several epochs",
     MartIntervalStatus.CLUSTERED: "clustered",
-    Status.UNSCORED: "not scored",
+    Status.UNSCORED: Status.UNSCORED.value,
 }
 WARNINGS: dict[str, str] = {
     Status.WARNING: "few",
     Status.TOO_FEW: "too few: conservative",
     Status.INCONCLUSIVE: "too few: inconclusive",
 }
+LEGEND: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("exact", re.compile("exact"), "Clopper–Pearson bounds, because Wilson's are not valid here"),
+    ("clustered", re.compile("^clustered$"), "no interval, because no estimate covers exactly these predictions"),
+    ("clustered", re.compile("clustered:"), "the interval allows for records of one cluster that are alike"),
+    (
+        "several epochs",
+        re.compile("several epochs"),
+        "no interval, because no estimate covers exactly these predictions",
+    ),
+    ("epochs", re.compile(r"\d epochs"), "the interval allows for repeats of one record that are alike"),
+    ("few", re.compile("(?<!too )few"), f"fewer than {FEW_CLUSTERS} clusters, so the interval is less certain"),
+    ("too few", re.compile("too few$"), "no interval, because there are not enough records"),
+    ("conservative", re.compile("conservative"), "wider bounds, because there are few records"),
+    (
+        Status.INCONCLUSIVE.value,
+        re.compile(Status.INCONCLUSIVE.value),
+        f"fewer than {FEWEST_CLUSTERS} clusters, too few for a decision",
+    ),
+    (
+        Status.UNSCORED.value,
+        re.compile(f"^{Status.UNSCORED.value}$"),
+        "no interval, because too many predictions have no score",
+    ),
+    ("worst to best case", re.compile("worst to best"), "from all unscored predictions incorrect to all correct"),
+)
+"""Words of the interval column, how they are recognized, and what they mean."""
 METHODS = {"wilson": "", "clopper_pearson": "exact", "worst_and_best_case": "worst to best case"}
 GROUPED = "effective_n_"
 """Prefix of the methods for rows that are not independent."""
@@ -39,6 +67,13 @@ def interval(row: Mapping[str, Any], *, low: str = "low", high: str = "high") ->
     if not has_bounds(row, low=low, high=high):
         return REASONS.get(str(row.get("interval_status")), NOTHING)
     return f"{100 * row[low]:.1f} – {100 * row[high]:.1f}%"
+
+
+def legend(cells: Iterable[str]) -> str:
+    """Returns the meaning of the words that occur in the cells of an interval column, in one line."""
+    texts = list(cells)
+    meanings = [f"{word}: {text}" for word, form, text in LEGEND if any(map(form.search, texts))]
+    return "; ".join(meanings)
 
 
 def has_bounds(row: Mapping[str, Any], *, low: str = "low", high: str = "high") -> bool:

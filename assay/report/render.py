@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from assay.formatting import NOTHING, milliseconds, percent, usd
-from assay.records.statuses import Population
+from assay.records.statuses import Population, RunPurpose
 from assay.report.gate import COLUMNS as GATE_COLUMNS
 from assay.report.gate import TITLE as GATE
 from assay.report.gate import gate_facts, gate_rule_rows
-from assay.report.intervals import explained, explained_estimate, has_bounds, interval
+from assay.report.intervals import explained, explained_estimate, has_bounds, interval, legend
 from assay.report.repeats import COLUMNS as REPEAT_COLUMNS
 from assay.report.repeats import TITLE as REPEATS
 from assay.report.repeats import flaky_facts, repeat_rows
@@ -31,6 +31,13 @@ from assay.tasks.gate_spec import OVERALL
 TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", INTERVAL_TITLE)
+PURPOSES: dict[str, str] = {
+    RunPurpose.SCORE: "run of the input",
+    RunPurpose.EVAL: "run of the golden set",
+    RunPurpose.SHADOW: "shadow run",
+    RunPurpose.CANARY: "canary run",
+    RunPurpose.LATENCY: "latency run",
+}
 SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
 SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
 UNSCORED = Status.UNSCORED
@@ -69,6 +76,23 @@ class IntervalBar:
     rate: str | None
     is_dashed: bool
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the scorecard; `legend` explains words of its interval column and may be empty."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+    @property
+    def legend(self) -> str:
+        """The meaning of the words that occur in the interval column, in one line."""
+        if INTERVAL_TITLE not in self.columns:
+            return ""
+        place = self.columns.index(INTERVAL_TITLE)
+        return legend(row[place] for row in self.rows)
 
 
 def facts(card: Scorecard) -> list[tuple[str, str]]:
@@ -132,8 +156,8 @@ def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
     ]
 
 
-def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Returns the title, columns and rows of each table of the scorecard that has rows."""
+def sections(card: Scorecard) -> list[Section]:
+    """Returns each table of the scorecard that has rows."""
     tables = [
         ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
@@ -142,14 +166,15 @@ def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str
         (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
         (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
     ]
-    return [table for table in tables if table[2]]
+    return [Section(title, columns, rows) for title, columns, rows in tables if rows]
 
 
 def markdown(card: Scorecard) -> str:
     """Returns the scorecard as Markdown."""
     lines = [f"# {card.task}", "", *markdown_table(("", ""), facts(card))]
-    for title, columns, rows in sections(card):
-        lines += ["", f"## {title}", "", *markdown_table(columns, rows)]
+    for section in sections(card):
+        lines += ["", f"## {section.title}", "", *markdown_table(section.columns, section.rows)]
+        lines += ["", _markdown_text(section.legend)] if section.legend else []
     return "\n".join(lines)
 
 
@@ -189,8 +214,7 @@ def html(card: Scorecard) -> str:
 
     interval_bars = [_interval_bar(row) for row in shown_rates(card)]
     tables = [
-        (title, columns, rows, interval_bars if columns is RELIABILITY_COLUMNS else None)
-        for title, columns, rows in sections(card)
+        (section, interval_bars if section.columns is RELIABILITY_COLUMNS else None) for section in sections(card)
     ]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
@@ -201,7 +225,8 @@ def html(card: Scorecard) -> str:
 def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield (
         "run",
-        f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
+        f"{run['run_id']} · {run['data_date']} · {PURPOSES.get(run['purpose'], run['purpose'])} · "
+        f"stage {run['stage']} · variant {run['variant']}",
     )
     yield "inference version", run["inference_version"]
     yield (
@@ -210,8 +235,8 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         + ("complete" if run["is_complete"] else "NOT complete"),
     )
     yield (
-        "from the cache",
-        f"{run['n_reused'] + run['n_cached']:,} predictions reused without a call; {run['calls']:,} calls made",
+        "without a call",
+        f"{run['n_reused']:,} predictions reused, {run['n_cached']:,} from the cache; {run['calls']:,} calls made",
     )
 
 

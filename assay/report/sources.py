@@ -25,8 +25,8 @@ MartRow = Mapping[str, Any]
 def source_rows(routing: Sequence[MartRow], caching: MartRow | None) -> list[tuple[str, ...]]:
     """Returns a row per source of predictions and one for the provider's prompt cache; none if one route made all.
 
-    The saving of a route is relative to using the last route alone; the saving of a cache is the cost of the responses
-    it returned.
+    The saving of a route is relative to the cost if only the last route had been called; the saving of a cache is the
+    cost of the responses it returned.
     """
     if caching is None:
         return []

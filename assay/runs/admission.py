@@ -15,7 +15,7 @@ from assay.guards.keys import keyed_hash
 from assay.inference.request import RunFacts
 from assay.inputs.gate import GateDecision, decide
 from assay.inputs.snapshot import Lifetime, purge_expired, spool
-from assay.inputs.sources import Source, open_source
+from assay.inputs.sources import GOLDEN, Source, open_source
 from assay.ports import RowSink
 from assay.project import StageContext, masker
 from assay.records import Record, RejectedRecord
@@ -25,7 +25,6 @@ from assay.runs.masked_records import MaskedRecord, MaskingError, RecordMasker
 from assay.runs.observation import RunObserver, observe_run
 from assay.runs.record_mapping import GoldenSource, Limited, NaturallyKeyed
 from assay.runs.run import (
-    GOLDEN,
     Run,
     RunOptions,
     facts_of,

@@ -1,6 +1,6 @@
 """Observes the stages of a run: opens its spans and its log, and closes both when the stage ends.
 
-Each process of a run opens its own spans and log; the trace ids combine the spans of all processes into one trace.
+Each process of a run opens its own spans and log. All processes use the same trace id, so their spans form one trace.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def run_line(snapshot: ProgressSnapshot) -> str:
         left,
         _money(snapshot),
         f"{snapshot.reused:,} reused" if snapshot.reused else "",
-        _counted("not answered", snapshot.errors),
+        _counted("no valid prediction", snapshot.errors),
         _counted("calls failed", snapshot.failed_calls),
     ]
     return " · ".join(part for part in parts if part)

@@ -147,7 +147,10 @@ def map_row(cells: Mapping[str, Any], task: Task) -> InputRecord:
 
 
 def as_text(value: object) -> str:
-    """Returns a cell as it appears in the prompt: text unchanged, null as empty text, structures as JSON."""
+    """Returns a cell as it appears in the prompt.
+
+    Strings are unchanged, null is an empty string, and objects and arrays are JSON.
+    """
     if value is None:
         return ""
     if isinstance(value, str):

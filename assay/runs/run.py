@@ -12,6 +12,7 @@ from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
+from assay.inputs.sources import GOLDEN
 from assay.inputs.stored import InputSnapshot
 from assay.records.statuses import RunPurpose, Stage
 from assay.runs.record_mapping import golden_rules, input_rules
@@ -19,7 +20,6 @@ from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.task import DEFAULT_VARIANT, Task
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-GOLDEN = re.compile(r"golden(:(dev|gate))?")
 REUSE = re.compile(r"within (\d+) (hours|days)", re.ASCII)
 FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LATENCY})
 

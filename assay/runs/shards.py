@@ -13,7 +13,7 @@ HASH_DIGITS = 15
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One of `count` shards of a run, counted from 0.
+    """One of `count` shards of a run; `index` is zero-based.
 
     Raises:
         UsageError: the index or the count is out of range.

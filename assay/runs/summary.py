@@ -63,7 +63,7 @@ def summary_of(
     *,
     status: RunStatus | UnfinishedRunStatus,
 ) -> RunSummary:
-    """Returns the summary of a run whose `started` row and counts are known."""
+    """Returns the run's summary from its `started` row and counts, which the caller has already read."""
     totals = _one(warehouse, RUN_TOTALS.sql, run)
     groups = list(warehouse.stream(PREDICTION_STATUSES.sql, run.window))
     return RunSummary(

@@ -321,7 +321,7 @@ def _distances(categories: tuple[Any, ...], totals: Floats, metric: Metric) -> F
     if metric == "interval":
         return np.asarray(apart**2)
     if (values < 0).any():
-        raise ValueError("ratings: expected numbers of at least 0 for the ratio metric, found a negative one")
+        raise ValueError("ratings: expected non-negative numbers for the ratio metric, found a negative one")
     both = values[:, None] + values[None, :]
     return np.asarray(np.divide(apart, both, out=np.zeros_like(apart), where=both > 0) ** 2)
 

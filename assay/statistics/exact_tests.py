@@ -45,7 +45,9 @@ def difference_above_p(gains: int, losses: int, n: int, *, difference: float, er
 
     differing = gains + losses
     if min(gains, losses) < 0 or differing > n or n < 1:
-        raise ValueError(f"gains {gains}, losses {losses}, n {n}: expected 0 or more, gains + losses <= n, and n >= 1")
+        raise ValueError(
+            f"gains {gains}, losses {losses}, n {n}: expected gains and losses >= 0, their sum <= n, and n >= 1"
+        )
     spent = NUISANCE_SHARE * error
     highest = rate_bounds(differing, n, error=spent)[1]
     lowest = max(abs(difference), 1e-9)

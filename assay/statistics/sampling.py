@@ -26,7 +26,10 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """Each given field has one entry per row; by default, rows are independent and have equal weights."""
+    """Clusters and weights of a sample's rows.
+
+    Each field that is set has one entry per row; by default, rows are independent and have equal weights.
+    """
 
     records: Sequence[Hashable] | None = None
     """Record of each row; several rows of one record are its epochs."""

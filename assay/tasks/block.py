@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +17,25 @@ class Block(BaseModel):
     """A block of `task.yml`: immutable; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LocatedError(ValueError):
+    """An error of a validator of a whole block: each part has the path of its value in the block, and a message."""
+
+    def __init__(self, *found: tuple[tuple[str | int, ...], str]) -> None:
+        super().__init__("; ".join(message for _, message in found))
+        self.found = found
+
+
+def refuse_repeated(names: Sequence[str], paths: Sequence[tuple[str | int, ...]], what: str) -> None:
+    """Checks that no name occurs twice.
+
+    Raises:
+        LocatedError: a name does; the path is that of each occurrence after the first.
+    """
+    repeated = [index for index, name in enumerate(names) if name in names[:index]]
+    if repeated:
+        raise LocatedError(*((paths[index], f"duplicate {what}: {names[index]!r}") for index in repeated))
 
 
 def lifetime_s(lifetime: str) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assay.records.statuses import OnInconclusive, Population, Stage
-from assay.tasks.block import Block, Name, Share
+from assay.tasks.block import Block, Name, Share, refuse_repeated
 
 RELIABILITY = "reliability"
 OVERALL = "overall"
@@ -21,8 +21,8 @@ Count = Annotated[int, Field(ge=1)]
 class LowerBoundRule(Block):
     """The lower bound of a rate is at least `at_least`.
 
-    `metric` is `reliability`, or a check or judge whose pass rate it is. A slice with fewer than `n_min` records is
-    reported, not gated.
+    `metric` is `reliability`, or a check or judge whose pass rate it is. A rule for a slice with fewer than `n_min`
+    records is only reported and does not count toward the decision.
     """
 
     name: Name
@@ -108,9 +108,8 @@ class GateSpec(Block):
 
     @model_validator(mode="after")
     def _rule_names_are_unique(self) -> GateSpec:
-        names = [rule.name for rule in self.rules]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"duplicate rule name: {', '.join(twice)}")
+        paths = [("rules", index, "name") for index in range(len(self.rules))]
+        refuse_repeated([rule.name for rule in self.rules], paths, "rule name")
         return self
 
     def inconclusive_at(self, stage: Stage) -> OnInconclusive:

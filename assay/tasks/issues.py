@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,15 @@ import yaml
 from pydantic import ValidationError
 
 from assay.errors import UsageError, foreign_text
+from assay.tasks.block import LocatedError
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 SHOWN_CHARACTERS = 80
+MERGE = "tag:yaml.org,2002:merge"
+REQUIRED = "Input should be "
+"""Start of Pydantic's messages about a value of the wrong type or size."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,6 +43,21 @@ class ValidationIssue:
         return f"{self.file}:{self.line}: {'; '.join(parts)}"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskFinding:
+    """An issue of a value in a YAML file, before its line is known; `path` is that of the value."""
+
+    path: tuple[str | int, ...]
+    expected: str = ""
+    found: str = ""
+    next_step: str = ""
+    problem: str = ""
+
+    def under(self, *path: str | int) -> TaskFinding:
+        """Returns the finding with `path` before its own."""
+        return replace(self, path=(*path, *self.path))
+
+
 class TaskValidationError(UsageError):
     """A task folder has issues; the message lists all of them, one per line."""
 
@@ -52,6 +71,8 @@ def pydantic_issue(file: str, line: int, key: str, detail: ErrorDetails) -> Vali
     next_step = {"missing": "add it", "extra_forbidden": "remove it or correct its name"}.get(detail["type"], "")
     is_quoted = not next_step and not isinstance(detail["input"], dict)
     found = shown(detail["input"]) if is_quoted else ""
+    if detail["type"] == "union_tag_invalid":
+        found = shown(detail["ctx"]["tag"])
     return ValidationIssue(file, line, problem=stated(detail, key), found=found, next_step=next_step)
 
 
@@ -61,11 +82,15 @@ def stated(detail: ErrorDetails, key: str) -> str:
         return f"{key} is missing"
     if detail["type"] == "extra_forbidden":
         return f"{key} is not a known key"
+    if detail["type"] == "union_tag_invalid":
+        return (
+            f"{detail['ctx']['discriminator'].strip(chr(39))} of {key} must be one of {detail['ctx']['expected_tags']}"
+        )
     # `msg` would add "Value error, " to the message of a validator.
     message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-    requirement = message.removeprefix("Input should be ")
+    requirement = message.removeprefix(REQUIRED)
     if requirement != message:
-        return f"{key or 'the value'} must be {requirement}"
+        return f"{key or 'the value'} must be {requirement.replace('a valid tuple', 'a list')}"
     return f"{key}: {message}" if key else message
 
 
@@ -107,6 +132,18 @@ class YamlDocument:
     def _report(self, line: int, problem: str, next_step: str = "") -> None:
         self.issues.append(ValidationIssue(self.file, line, problem=problem, next_step=next_step))
 
+    def issue(self, finding: TaskFinding) -> ValidationIssue:
+        """Returns the issue, with the line of the finding's value."""
+        stated = (finding.expected, finding.found, finding.next_step, finding.problem)
+        return ValidationIssue(self.file, self.line(finding.path), *stated)
+
+    def holds(self, path: Sequence[str | int]) -> bool:
+        """True if the file has a value at `path`."""
+        node = self._root
+        for step in path:
+            node = _child(node, step)[1]
+        return node is not None
+
     def line(self, path: Sequence[str | int]) -> int:
         """The line of the value at `path`, or of its deepest ancestor in the file."""
         node = self._root
@@ -118,23 +155,45 @@ class YamlDocument:
             line = (key or node).start_mark.line + 1
         return line
 
-    def issues_of(self, error: ValidationError, *, under: Sequence[str | int] = ()) -> list[ValidationIssue]:
-        """Returns one issue for each Pydantic error in the value at `under`."""
+    def issues_of(
+        self, error: ValidationError, *, under: Sequence[str | int] = (), variant: str = ""
+    ) -> list[ValidationIssue]:
+        """Returns one issue for each Pydantic error in the value at `under`, or in the overrides of `variant`."""
         found = []
-        for detail in error.errors(include_url=False):
-            if _is_consequence(detail):
-                continue
+        for detail, value_path in _located(self._without_alternatives(error, under)):
             steps = self._untagged([*under, *detail["loc"]])
             key = f"`{'.'.join(str(step) for step in steps)}`" if steps else ""
-            found.append(pydantic_issue(self.file, self.line(steps), key, detail))
+            start: list[str | int] = ["variants", variant] if variant else []
+            if variant:
+                key = f"variant '{variant}', {key}" if key else f"variant '{variant}'"
+            found.append(pydantic_issue(self.file, self.line([*start, *steps, *value_path]), key, detail))
         return found
+
+    def _without_alternatives(self, error: ValidationError, under: Sequence[str | int]) -> list[ErrorDetails]:
+        """Returns the errors without consequences of others, and one for each value that may have several types."""
+        kept: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
+        for detail in error.errors(include_url=False):
+            if not _is_consequence(detail):
+                kept.setdefault(self._value_of(under, detail["loc"]), []).append(detail)
+        return [one for path, details in kept.items() for one in _combined(path, details)]
+
+    def _value_of(self, under: Sequence[str | int], path: Sequence[str | int]) -> tuple[str | int, ...]:
+        """Returns the part of the path up to the first value that is not a mapping: Pydantic adds names of its types."""
+        node = self._root
+        for step in under:
+            node = _child(node, step)[1]
+        for index, step in enumerate(path):
+            if node is not None and not isinstance(node, yaml.MappingNode) and isinstance(step, str):
+                return tuple(path[:index])
+            inner = _child(node, step)[1]
+            node = node if inner is None and _is_type_of(node, step) else inner
+        return tuple(path)
 
     def _untagged(self, path: Sequence[str | int]) -> list[str | int]:
         """Returns the path without the type names that Pydantic inserts for blocks with a `type` discriminator."""
         node, found = self._root, list[str | int]()
         for step in path:
-            kind = _child(node, "type")[1]
-            if isinstance(kind, yaml.ScalarNode) and kind.value == step and _child(node, step)[1] is None:
+            if _is_type_of(node, step):
                 continue
             found.append(step)
             node = _child(node, step)[1]
@@ -156,14 +215,70 @@ class YamlDocument:
                 self._collect_repeated_keys(item, seen_nodes=seen_nodes)
 
 
+def located_paths(error: ValidationError) -> list[tuple[str | int, ...]]:
+    """Returns the path of the value of each Pydantic error."""
+    return [(*detail["loc"], *path) for detail, path in _located(error.errors(include_url=False))]
+
+
 def _is_consequence(detail: ErrorDetails) -> bool:
     """True if a list counts as too short only because its items are invalid; each item has its own issue."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
+def _is_type_of(node: yaml.Node | None, step: str | int) -> bool:
+    """True if `step` is the value of the key `type` of the node, and no key of it."""
+    kind = _child(node, "type")[1]
+    return isinstance(kind, yaml.ScalarNode) and kind.value == step and _child(node, step)[1] is None
+
+
+def _combined(path: tuple[str | int, ...], details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Returns the errors of the value at `path`; those about one of its possible types become one error.
+
+    An error in an item of a list is more specific than the error that the value is not of the other type.
+    """
+    depth = len(path)
+    if not (typed := [one for one in details if len(one["loc"]) > depth]):
+        return details
+    if items := [one for one in typed if len(one["loc"]) > depth + 1]:
+        return [_moved(one, (*path, *one["loc"][depth + 1 :])) for one in items]
+    required = dict.fromkeys(one["msg"].removeprefix(REQUIRED) for one in typed)
+    are_requirements = all(one["msg"].startswith(REQUIRED) for one in typed)
+    message = REQUIRED + " or ".join(required) if are_requirements else typed[0]["msg"]
+    return [_moved(typed[0], path, message=message)]
+
+
+def _moved(detail: ErrorDetails, path: tuple[str | int, ...], *, message: str = "") -> ErrorDetails:
+    moved = detail.copy()
+    moved["loc"], moved["msg"] = path, message or detail["msg"]
+    return moved
+
+
+def _located(details: Sequence[ErrorDetails]) -> Iterator[tuple[ErrorDetails, tuple[str | int, ...]]]:
+    """Yields each error with the path of its value in the block whose validator found it."""
+    for detail in details:
+        context = detail.get("ctx", {})
+        error = context.get("error")
+        if detail["type"] == "union_tag_invalid":
+            yield detail, (context["discriminator"].strip("'"),)
+            continue
+        if not isinstance(error, LocatedError):
+            yield detail, ()
+            continue
+        for path, message in error.found:
+            yield {**detail, "ctx": {"error": ValueError(message)}}, path
+
+
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
     if isinstance(node, yaml.MappingNode):
-        return next(((key, value) for key, value in node.value if str(key.value) == str(step)), (None, None))
+        own = next(((key, value) for key, value in node.value if str(key.value) == str(step)), None)
+        return own or _merged_child(node, step)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return None, node.value[step]
     return None, None
+
+
+def _merged_child(node: yaml.MappingNode, step: str | int) -> tuple[yaml.Node | None, yaml.Node | None]:
+    """Returns the key and value in the mappings that `<<` merges into the node."""
+    merged = [value for key, value in node.value if key.tag == MERGE]
+    mappings = [part for value in merged for part in (value.value if isinstance(value, yaml.SequenceNode) else [value])]
+    return next((found for part in mappings if (found := _child(part, step))[1] is not None), (None, None))

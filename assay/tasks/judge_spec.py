@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, field_validator, model_validator
 
-from assay.tasks.block import Block, Name
+from assay.tasks.block import Block, Name, refuse_repeated
+from assay.tasks.request_parameters import valid_parameters
 
 RUBRIC_FILE = r"^([a-z][a-z0-9_]*|[\w-]+(/[\w-]+)*\.ya?ml)$"
-SET_BY_ASSAY = frozenset({"messages", "model", "response_format", "stream", "n", "prediction"})
 Fields = Annotated[
     tuple[Annotated[str, Field(min_length=1)], ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
@@ -71,14 +71,11 @@ class JudgeSpec(Block):
 
     @field_validator("parameters")
     @classmethod
-    def _reserved_parameters_are_not_set(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & SET_BY_ASSAY):
-            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
-        return value
+    def _parameters_are_valid(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return valid_parameters(value)
 
     @model_validator(mode="after")
     def _route_names_are_unique(self) -> JudgeSpec:
-        names = [juror.name for juror in self.routes]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"duplicate route name: {', '.join(twice)}")
+        paths = [("routes", index, "name") for index in range(len(self.routes))]
+        refuse_repeated([juror.name for juror in self.routes], paths, "route name")
         return self

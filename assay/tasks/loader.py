@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError
-from assay.records.statuses import GoldenSplit, Stage
+from assay.records.statuses import Stage
 from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.golden import read_cases, turn_issues
-from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, pydantic_issue, shown, stated
-from assay.tasks.output_model import load_output_model, strict_schema, value_issue
+from assay.tasks.issues import (
+    TaskFinding,
+    TaskValidationError,
+    ValidationIssue,
+    YamlDocument,
+    located_paths,
+    shown,
+    stated,
+)
+from assay.tasks.output_model import load_output_model, output_schema, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
 from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
-from assay.tasks.templates import EXAMPLES_VARIABLE, rendering_issues, template_issues
-from assay.tasks.validation.gate import gate_issues
-from assay.tasks.validation.judges import judge_issues, read_rubrics
-from assay.tasks.validation.routes import route_issues
+from assay.tasks.templates import rendering_issues, template_issues
+from assay.tasks.validation.consequences import CASES, follows
+from assay.tasks.validation.gate import gate_findings
+from assay.tasks.validation.judges import judge_findings, read_rubrics
+from assay.tasks.validation.references import few_shot_findings, label_findings, output_findings, reference_findings
+from assay.tasks.validation.routes import route_findings
 
 SPEC_FILE = "task.yml"
-CASES_FILE = "cases.jsonl"
+CASES_FILE = CASES
 
 
 def task_names(tasks_dir: Path) -> tuple[str, ...]:
@@ -66,7 +76,7 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
         TaskValidationError: the folder has issues; the message lists all of them.
         UsageError: the task has no such variant.
     """
-    reading = _Reading(folder, catalog)
+    reading = _Reading(folder, catalog=catalog)
     spec = reading.spec()
     if spec is None:
         reading.check_other_files()
@@ -84,11 +94,15 @@ def load_task(folder: Path, *, catalog: Catalog, variant: str = DEFAULT_VARIANT)
 
 
 @dataclass
-class _Reading:
+class _SpecFile:
+    """The file `task.yml` of a folder, and the issues found so far."""
+
     folder: Path
-    catalog: Catalog
     issues: list[ValidationIssue] = field(default_factory=list)
     document: YamlDocument = field(init=False)
+    variant: str = DEFAULT_VARIANT
+    unreadable: set[str] = field(default_factory=set)
+    """Blocks of task.yml that have issues, and `CASES` if a case has one; references to them are not validated."""
 
     def __post_init__(self) -> None:
         self.document = YamlDocument(self.folder / SPEC_FILE, shown_as=self.shown(SPEC_FILE))
@@ -97,23 +111,36 @@ class _Reading:
     def shown(self, name: str) -> str:
         return f"{self.folder.parent.name}/{self.folder.name}/{name}"
 
-    def report(self, path: list[str | int], expected: str, found: str) -> None:
-        self.issues.append(ValidationIssue(self.document.file, self.document.line(path), expected, found))
+    def report(self, *findings: TaskFinding) -> None:
+        """Adds the issues of values in task.yml, without those that follow from a part that has issues of its own."""
+        for finding in findings:
+            if not follows(finding.path, self.unreadable):
+                self.issues.append(self.document.issue(replace(finding, path=self.in_variant(finding.path))))
 
-    def report_problem(self, path: list[str | int], problem: str) -> None:
-        self.issues.append(ValidationIssue(self.document.file, self.document.line(path), problem=problem))
+    def in_variant(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """Returns the path of the value in the overrides of the variant, if they set it or the list that it is in."""
+        to_list = next((path[:place] for place, step in enumerate(path) if isinstance(step, int)), path)
+        overriding = ("variants", self.variant)
+        return (*overriding, *path) if self.document.holds((*overriding, *to_list)) else path
 
     def spec(self) -> TaskSpec | None:
         if self.document.issues:
             return None
         if not isinstance(self.document.value, dict):
-            self.report([], "a mapping of keys", shown(self.document.value))
+            self.report(TaskFinding((), "a mapping of keys", shown(self.document.value)))
             return None
         try:
             return TaskSpec.model_validate(self.document.value)
         except ValidationError as error:
             self.issues += self.document.issues_of(error)
             return None
+
+
+@dataclass(kw_only=True)
+class _Reading(_SpecFile):
+    """A task folder that is validated as a whole."""
+
+    catalog: Catalog
 
     def check_other_files(self) -> None:
         """Validates the files that can be read although task.yml has issues."""
@@ -134,30 +161,33 @@ class _Reading:
             "owner": "",
             "routes": [{"name": "none", "provider": provider, "model": "none"}],
         }
-        content = dict(self.document.value)
-        try:
-            return TaskSpec.model_validate(content)
-        except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                for block in [detail["loc"][0]] if detail["loc"] else ["checks", "judges", "correct", "routes"]:
-                    content.pop(block, None)
-        try:
-            return TaskSpec.model_validate({**filler, **content})
-        except ValidationError:
-            return None
+        content, found = dict(self.document.value), 0
+        while True:
+            try:
+                return TaskSpec.model_validate({**filler, **content} if found else content)
+            except ValidationError as error:
+                self.unreadable |= {str(path[0]) for path in located_paths(error) if path}
+            if len(self.unreadable) == found:
+                return None
+            found = len(self.unreadable)
+            for block in self.unreadable:
+                content.pop(block, None)
 
     def check_variants(self, spec: TaskSpec) -> None:
         if DEFAULT_VARIANT in spec.variants:
-            self.report_problem(
-                ["variants", DEFAULT_VARIANT],
-                "`default` is reserved for the task without overrides; choose a different variant name",
-            )
+            problem = "`default` is reserved for the task without overrides"
+            place = ("variants", DEFAULT_VARIANT)
+            self.report(TaskFinding(place, problem=problem, next_step="choose a different variant name"))
         for name, override in spec.variants.items():
             for block in override.keys() - set(VARIABLE_BLOCKS):
-                self.report(["variants", name, block], f"one of {', '.join(VARIABLE_BLOCKS)}", f"`{block}`")
+                self.report(
+                    TaskFinding(("variants", name, block), f"one of {', '.join(VARIABLE_BLOCKS)}", shown(block))
+                )
+            self.variant = name
             varied = self.with_variant(spec, name)
             if varied is not None and "routes" in override:
-                self.check_routes(varied, None, under=["variants", name])
+                self.report(*route_findings(varied, None))
+        self.variant = DEFAULT_VARIANT
 
     def with_variant(self, spec: TaskSpec, variant: str) -> TaskSpec | None:
         if variant == DEFAULT_VARIANT:
@@ -166,28 +196,26 @@ class _Reading:
         try:
             return TaskSpec.model_validate(merged)
         except ValidationError as error:
-            for detail in error.errors(include_url=False):
-                place = ".".join(str(step) for step in detail["loc"])
-                key = f"variant '{variant}', `{place}`" if place else f"variant '{variant}'"
-                line = self.document.line(["variants", variant, *detail["loc"]])
-                self.issues.append(pydantic_issue(self.document.file, line, key, detail))
+            self.issues += self.document.issues_of(error, variant=variant)
             return None
 
     def whole(self, spec: TaskSpec, variant: str) -> Task | None:
+        self.variant = variant
         if spec.name != self.folder.name:
-            self.report(["name"], f"the folder's name, {self.folder.name!r}", shown(spec.name))
-        self.check_references(spec)
+            self.report(TaskFinding(("name",), f"the folder's name, {self.folder.name!r}", shown(spec.name)))
         templates = self.templates(spec)
         self.issues += template_issues(templates, spec=spec, shown=self.shown)
         model = load_output_model(self.folder, spec.output.model, shown_as=self.shown, issues=self.issues)
         if model is not None:
-            self.check_output(spec, model)
-        own_routes = variant != DEFAULT_VARIANT and "routes" in spec.variants[variant]
-        self.check_routes(spec, model, under=["variants", variant] if own_routes else [])
+            self.report(*self.fallback_findings(spec, model), *output_findings(spec, model))
+        output = None if model is None else output_schema(model)
+        self.report(*reference_findings(spec, self.catalog, folder=self.folder, output=output))
+        self.report(*route_findings(spec, model))
         rubrics = self.rubrics(spec, model)
         cases = self.cases(spec, model)
-        for place, expected, found in gate_issues(spec, cases):
-            self.report(["gate", *place], expected, found)
+        self.report(*few_shot_findings(spec, cases), *gate_findings(spec, cases))
+        if model is not None and CASES not in self.unreadable:
+            self.report(*label_findings(spec, cases, fields=model.model_fields))
         if self.issues or model is None:
             return None
         self.issues += rendering_issues(templates, spec=spec, cases=cases, shown=self.shown)
@@ -227,36 +255,8 @@ class _Reading:
 
     def rubrics(self, spec: TaskSpec, model: type[BaseModel] | None) -> dict[str, Rubric]:
         rubrics = read_rubrics(spec, self.folder, shown_as=self.shown, issues=self.issues)
-        found = judge_issues(spec, model, rubrics=rubrics, folder=self.folder, providers=self.catalog.providers)
-        for place, expected, what in found:
-            self.report(place, expected, what)
+        self.report(*judge_findings(spec, model, rubrics=rubrics, folder=self.folder, providers=self.catalog.providers))
         return rubrics
-
-    def check_routes(self, spec: TaskSpec, model: type[BaseModel] | None, *, under: list[str | int]) -> None:
-        for place, expected, found in route_issues(spec, model):
-            self.report([*under, *place], expected, found)
-
-    def check_references(self, spec: TaskSpec) -> None:
-        for index, route in enumerate(spec.routes):
-            if route.provider not in self.catalog.providers:
-                known = ", ".join(sorted(self.catalog.providers))
-                self.report(
-                    ["routes", index, "provider"], f"a provider of providers.yml ({known})", shown(route.provider)
-                )
-        semantic = spec.cache.semantic
-        if semantic is not None and semantic.provider not in self.catalog.providers:
-            known = ", ".join(sorted(self.catalog.providers))
-            self.report(
-                ["cache", "semantic", "provider"], f"a provider of providers.yml ({known})", shown(semantic.provider)
-            )
-        for index, check in enumerate(spec.checks):
-            for issue in self.catalog.check_issues(check, self.folder):
-                self.report_problem(["checks", index], f"check '{check.name}': {issue}")
-        if EXAMPLES_VARIABLE in spec.input.fields:
-            self.report_problem(
-                ["input", "fields", EXAMPLES_VARIABLE],
-                f"`{EXAMPLES_VARIABLE}` is reserved for the examples in templates; choose a different field name",
-            )
 
     def templates(self, spec: TaskSpec) -> dict[str, str]:
         texts = {}
@@ -267,48 +267,29 @@ class _Reading:
                     raise FileNotFoundError(name)
                 texts[role] = path.read_text("utf-8")
             except (OSError, ValueError) as error:
-                self.report(
-                    ["prompts", role],
-                    "a readable template file in the task folder",
-                    f"{name!r}: {type(error).__name__}",
-                )
+                expected = "a readable template file in the task folder"
+                self.report(TaskFinding(("prompts", role), expected, f"{name!r}: {type(error).__name__}"))
         return texts
 
-    def check_output(self, spec: TaskSpec, model: type[BaseModel]) -> None:
-        if spec.output.fallback is not None:
-            try:
-                model.model_validate(spec.output.fallback)
-            except ValidationError as error:
-                detail = error.errors(include_url=False)[0]
-                place = ".".join(str(step) for step in detail["loc"])
-                self.report(
-                    ["output", "fallback"],
-                    f"a value that {model.__name__} accepts ({stated(detail, f'`{place}`')})",
-                    shown(detail["input"]),
-                )
-        for name in spec.input.expected.keys() - model.model_fields.keys():
-            self.report(
-                ["input", "expected", name],
-                f"a field of {model.__name__} ({', '.join(model.model_fields)})",
-                f"`{name}`",
-            )
+    def fallback_findings(self, spec: TaskSpec, model: type[BaseModel]) -> Iterator[TaskFinding]:
+        if spec.output.fallback is None:
+            return
+        try:
+            model.model_validate(spec.output.fallback)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                reason = stated(detail, f"`{'.'.join(str(step) for step in detail['loc'])}`")
+                expected = f"a value that {model.__name__} accepts ({reason})"
+                yield TaskFinding(("output", "fallback", *detail["loc"]), expected, shown(detail["input"]))
 
     def cases(self, spec: TaskSpec, model: type[BaseModel] | None) -> tuple[Case, ...]:
+        before = len(self.issues)
         cases, lines = read_cases(self.folder / CASES_FILE, shown_as=self.shown(CASES_FILE), issues=self.issues)
+        if len(self.issues) > before:
+            self.unreadable.add(CASES)
         for case, line in zip(cases, lines, strict=True):
             self._check_case(case, line, spec=spec, model=model)
         self.issues += turn_issues(cases, lines, spec=spec, file=self.shown(CASES_FILE))
-        by_id = {case.case_id: case for case in cases}
-        for index, case_id in enumerate(spec.prompts.few_shot):
-            place: list[str | int] = ["prompts", "few_shot", index]
-            if case_id not in by_id:
-                self.report(place, f"a case of {CASES_FILE}", shown(case_id))
-            elif by_id[case_id].split != GoldenSplit.DEV:
-                self.report(
-                    place,
-                    "a case of the dev split, so that the model never sees the gate split",
-                    f"{case_id!r} of split {by_id[case_id].split.value!r}",
-                )
         return cases
 
     def _check_case(self, case: Case, line: int, *, spec: TaskSpec, model: type[BaseModel] | None) -> None:
@@ -352,8 +333,7 @@ class Outline:
 
 def outline(folder: Path) -> Outline:
     """Returns the outline of the task, even if its folder has issues, so that the other tasks still load."""
-    reading = _Reading(folder, Catalog(frozenset(), lambda *_: [], lambda *_: "", lambda _: ""))
-    spec = reading.spec()
+    spec = (reading := _SpecFile(folder)).spec()
     if spec is None:
         return Outline(
             folder.name, "This task folder has issues.", None, None, str(TaskValidationError(reading.issues))

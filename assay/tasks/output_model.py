@@ -67,6 +67,12 @@ def strict_schema(model: type[BaseModel]) -> dict[str, Any]:
     return schema
 
 
+def output_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the JSON schema of an output as checks see it: with the names and computed fields of `model_dump`."""
+    by_alias = bool(model.model_config.get("serialize_by_alias", False))
+    return model.model_json_schema(mode="serialization", by_alias=by_alias)
+
+
 def is_strict(schema: Any) -> bool:
     """True if every object requires all its properties, as the strict mode of providers demands."""
     if isinstance(schema, list):

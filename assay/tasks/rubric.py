@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from assay.tasks.block import Block
+from assay.tasks.block import Block, LocatedError
 from assay.tasks.issues import ValidationIssue, YamlDocument, shown
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.output_model import strict_schema
@@ -61,7 +61,7 @@ class Rubric(Block):
     @model_validator(mode="after")
     def _has_one_scale(self) -> Rubric:
         if (self.binary is None) == (self.levels is None):
-            raise ValueError("set exactly one of `binary` and `levels`")
+            raise LocatedError((("levels",), "set exactly one of `binary` and `levels`"))
         return self
 
     @property

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.records.statuses import Stage
-from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s
+from assay.tasks.block import Block, Lifetime, Name, Share, lifetime_s, refuse_repeated
 from assay.tasks.cron import cron_issue
 from assay.tasks.gate_spec import GateSpec
-from assay.tasks.judge_spec import SET_BY_ASSAY, JudgeSpec
+from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.patterns import pattern_issue
+from assay.tasks.request_parameters import valid_parameters
 
 LOGPROB = "logprob"
 """Name of the confidence that is computed from token probabilities instead of read from an output field."""
 
 
+Column = Annotated[str, Field(min_length=1)]
+
+
 class ConversationSpec(Block):
-    """Each row is one turn of a conversation; `id` and `turn` name columns, and turns count from 0.
+    """Each row is one turn of a conversation; `id` and `turn` name columns; turns are non-negative integers.
 
     The request for a turn includes at most `keep` earlier turns, each answered within the last `ttl`.
     """
 
-    id: str
-    turn: str
+    id: Column
+    turn: Column
     keep: Annotated[int, Field(ge=1, le=1000)] = 20
     ttl: Lifetime = "30 days"
 
@@ -45,14 +48,14 @@ class InputSpec(Block):
     """
 
     source: str | None = None
-    record_id: str | Annotated[tuple[str, ...], Field(min_length=1)]
-    fields: Annotated[dict[str, str], Field(min_length=1)]
-    expected: dict[str, str] = {}
-    cluster_id: str | None = None
+    record_id: Column | Annotated[tuple[Column, ...], Field(min_length=1)]
+    fields: Annotated[dict[str, Column], Field(min_length=1)]
+    expected: dict[str, Column] = {}
+    cluster_id: Column | None = None
     conversation: ConversationSpec | None = None
-    subject: str | None = None
-    tenant: str | None = None
-    slices: dict[str, str] = {}
+    subject: Column | None = None
+    tenant: Column | None = None
+    slices: dict[str, Column] = {}
     expectations: tuple[dict[str, Any], ...] = ()
     on_duplicate: Literal["reject", "first"] = "reject"
     max_rejected: Share = 0.05
@@ -230,7 +233,7 @@ class ScheduleSpec(Block):
 
 
 class MaskingSpec(Block):
-    """Types of personal data that are masked before a call; masking is on by default."""
+    """Types of personal values that are masked before a call; masking is on by default."""
 
     enabled: bool = True
     entities: tuple[str, ...] = ("EMAIL_ADDRESS", "PHONE_NUMBER", "US_SSN", "CREDIT_CARD", "IBAN_CODE")
@@ -313,29 +316,21 @@ class TaskSpec(Block):
     @field_validator("parameters")
     @classmethod
     def _parameters_are_valid(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(value.keys() & SET_BY_ASSAY):
-            raise ValueError(f"Assay sets {', '.join(taken)}; remove {'it' if len(taken) == 1 else 'them'}")
-        for name in value.keys() & {"max_tokens", "max_completion_tokens"}:
-            if type(value[name]) is not int or value[name] < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value[name]!r}")
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"a value cannot be represented in JSON: {error}") from error
-        return value
+        return valid_parameters(value)
 
     @model_validator(mode="after")
-    def _names_are_known_and_unique(self) -> TaskSpec:
-        scorers = [check.name for check in self.checks] + [judge.name for judge in self.judges]
-        if unknown := [name for name in self.correct if name not in scorers]:
-            raise ValueError(
-                f"`correct` names an unknown scorer: {', '.join(unknown)}; expected names of checks or judges "
-                f"({', '.join(scorers) or 'none declared'})"
-            )
-        for what, names in (("checks and judges", scorers), ("routes", [route.name for route in self.routes])):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"duplicate name among {what}: {', '.join(twice)}")
+    def _names_are_unique(self) -> TaskSpec:
+        checks = [("checks", index, "name") for index in range(len(self.checks))]
+        judges = [("judges", index, "name") for index in range(len(self.judges))]
+        routes = [("routes", index, "name") for index in range(len(self.routes))]
+        refuse_repeated(self.scorers, [*checks, *judges], "name among checks and judges")
+        refuse_repeated([route.name for route in self.routes], routes, "name among routes")
         return self
+
+    @property
+    def scorers(self) -> list[str]:
+        """Names of the checks and judges."""
+        return [check.name for check in self.checks] + [judge.name for judge in self.judges]
 
 
 VARIABLE_BLOCKS = ("prompts", "parameters", "routes", "output", "masking")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,26 @@ if TYPE_CHECKING:
     from assay.tasks.rubric import Rubric
 from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.digest import digest
+from assay.tasks.issues import TaskFinding
 
 DEFAULT_VARIANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Names and version functions that the loader needs from other packages: providers, scorers, masking.
+    """Names, validations and version functions that the loader needs from other packages.
 
-    `check_issues` returns one line for each error in a check's parameters; `scorer_version` hashes a scorer including
-    its code; `masking_version` identifies the masking rules.
+    `check_findings` validates a check, against the JSON schema of the output if it is known, and
+    `expectation_findings` an expectation; the paths of both are within the block. `source_issue` returns why a text
+    cannot name a source. `scorer_version` hashes a scorer including its code; `masking_version` identifies the masking
+    rules.
     """
 
     providers: frozenset[str]
-    check_issues: Callable[[CheckSpec, Path], list[str]]
+    masking_entities: frozenset[str]
+    check_findings: Callable[[CheckSpec, Path, Mapping[str, Any] | None], Iterable[TaskFinding]]
+    expectation_findings: Callable[[Mapping[str, Any]], Iterable[TaskFinding]]
+    source_issue: Callable[[str], str]
     scorer_version: Callable[[CheckSpec, Path], str]
     masking_version: Callable[[MaskingSpec], str]
 
@@ -117,13 +123,13 @@ def with_variant_of(task: Task, other: Task, *, label: str) -> Task:
     Cases and scorers stay the same, so that both variants are scored alike on the same records.
 
     Raises:
-        UsageError: the two tasks read different input fields, so that they cannot run on the same records.
+        UsageError: the input fields of the two tasks differ, so that they cannot run on the same records.
     """
     fields, others = set(task.spec.input.fields), set(other.spec.input.fields)
     if fields != others:
         raise UsageError(
-            f"Task '{task.name}' and {label} cannot run on the same records, because they read different input fields: "
-            f"{', '.join(sorted(fields))}; {label}: {', '.join(sorted(others))}",
+            f"Task '{task.name}' and {label} cannot run on the same records, because their input fields "
+            f"differ: '{task.name}' reads {', '.join(sorted(fields))}; {label} reads {', '.join(sorted(others))}",
             next_step="compare with a version that reads the same input fields.",
         )
     spec = task.spec.model_copy(update={block: getattr(other.spec, block) for block in REQUEST_BLOCKS})

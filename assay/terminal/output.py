@@ -156,5 +156,7 @@ def write_scorecard(card: Scorecard) -> None:
     from assay.report.render import facts, sections
 
     write_table((card.task, ""), facts(card))
-    for title, columns, rows in sections(card):
-        write_table(columns, rows, title=title)
+    for section in sections(card):
+        write_table(section.columns, section.rows, title=section.title)
+        if section.legend:
+            sys.stdout.write(f"{section.legend}\n")

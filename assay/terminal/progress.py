@@ -26,7 +26,7 @@ def run_progress(total: int) -> Iterator[RunProgress]:
         with _live(console, progress):
             yield progress
         return
-    with sampling(progress, lambda snapshot: note(f"answered {run_line(snapshot)}"), every_s=SECONDS_BETWEEN_LINES):
+    with sampling(progress, lambda snapshot: note(f"predictions: {run_line(snapshot)}"), every_s=SECONDS_BETWEEN_LINES):
         yield progress
 
 
@@ -52,7 +52,7 @@ def run_view(snapshot: ProgressSnapshot) -> Group:
 
     first = Table.grid(padding=(0, 1))
     first.add_row(
-        "answering", ProgressBar(max(snapshot.total, 1), snapshot.done, width=24), _literal(run_line(snapshot))
+        "predictions", ProgressBar(max(snapshot.total, 1), snapshot.done, width=24), _literal(run_line(snapshot))
     )
     return Group(first, *(_literal(f"  {line}") for line in lane_lines(snapshot)))
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_queries, load_writes
 from assay.settings import Settings
+from assay.warehouse.refusals import refusal
 from assay.warehouse.schema import LANDING
 
 if TYPE_CHECKING:
-    from google.api_core.exceptions import GoogleAPICallError
     from google.api_core.retry import Retry
     from google.cloud import bigquery
     from google.cloud.bigquery_storage_v1 import BigQueryWriteClient
@@ -148,7 +148,7 @@ def reachable(settings: Settings) -> Iterator[None]:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
 
-    where = settings.bigquery_endpoint or f"BigQuery project {settings.project}"
+    where = place(settings)
     try:
         yield
     except (
@@ -167,11 +167,16 @@ def reachable(settings: Settings) -> Iterator[None]:
         ) from error
     except GoogleAuthError as error:
         raise UsageError(
-            f"No credentials for {where}: {foreign_text(error)}",
+            f"Cannot authenticate to {where}: {foreign_text(error)}",
             next_step="run `gcloud auth application-default login`.",
         ) from error
     except exceptions.GoogleAPICallError as error:
-        raise _refused(error, where) from error
+        raise refusal(error, where, settings) from error
+
+
+def place(settings: Settings) -> str:
+    """Returns the warehouse as messages name it."""
+    return settings.bigquery_endpoint or f"BigQuery project {settings.project}"
 
 
 def short_retry() -> Retry:
@@ -229,15 +234,3 @@ def _parameter(name: str, value: Any) -> bigquery.ScalarQueryParameter | bigquer
         kind = TYPE_NAMES.get(type(value[0]), "STRING") if value else "STRING"
         return bigquery.ArrayQueryParameter(name, kind, list(value))
     return bigquery.ScalarQueryParameter(name, TYPE_NAMES.get(type(value), "STRING"), value)
-
-
-def _refused(error: GoogleAPICallError, where: str) -> UsageError:
-    """Returns an error with the warehouse's own message, without the URL and job id that `error.message` adds."""
-    from google.api_core.exceptions import NotFound
-
-    first = next(iter(error.errors), None)
-    stated = first.get("message") if isinstance(first, Mapping) else None
-    return UsageError(
-        f"The warehouse at {where} rejected the request: {foreign_text(stated or error).rstrip('.')}",
-        next_step="create the landing tables with `assay warehouse migrate`." if isinstance(error, NotFound) else "",
-    )

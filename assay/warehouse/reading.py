@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import UsageError
-from assay.warehouse.client import Warehouse, reachable
+from assay.performance.lean_import import load_queries
+from assay.warehouse.client import Warehouse, place, reachable
+from assay.warehouse.refusals import unknown_column
 from assay.warehouse.statement import REPORTING
 
 READING = "SELECT"
@@ -37,6 +39,19 @@ def read_only(warehouse: Warehouse, sql: str) -> Result:
     Raises:
         UsageError: the statement is not a single SELECT, or BigQuery rejected it.
     """
+    load_queries()
+    from google.api_core.exceptions import GoogleAPICallError
+
+    try:
+        return _result(warehouse, sql)
+    except UsageError as error:
+        cause = error.__cause__
+        if isinstance(cause, GoogleAPICallError) and (found := unknown_column(cause, place(warehouse.settings))):
+            raise found from cause
+        raise
+
+
+def _result(warehouse: Warehouse, sql: str) -> Result:
     kind = _kind_by_words(sql)
     if kind == READING:
         kind = warehouse.statement_type(sql, dataset=REPORTING) or READING

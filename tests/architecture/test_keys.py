@@ -22,6 +22,7 @@ PRIVATE = {
     "assay/scoring/judges/prompts.py": "parts of bodies that are made once, looked up for every request",
     "assay/runs/batches/submission.py": "files under way and prices, by lane",
     "assay/tasks/golden.py": "what one function has seen",
+    "assay/tasks/issues.py": "errors that one function groups by the value that they concern",
 }
 """Files whose tuples stay within one function or are looked up too often for a name, with the reason."""
 

@@ -64,7 +64,7 @@ from assay.errors import UsageError
 def test_an_issue_is_named_with_what_was_expected_and_found(
     type: str, parameters: dict[str, object], message: str
 ) -> None:
-    assert any(message in error for error in parameter_errors(type, parameters))
+    assert any(message in str(error) for error in parameter_errors(type, parameters))
 
 
 def test_every_issue_is_reported_at_once() -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from assay import errors
 from assay.checks.registry import CHECK_TYPES
-from assay.inputs.rules import COLUMN_KEYS
+from assay.inputs.supported_expectations import SUPPORTED
 from assay.runs.requests.request_stage import Interrupted
 from assay.tasks.spec import TaskSpec
 from tests.docs.pages import PAGES, ROOT, anchors, links, name
@@ -80,7 +80,7 @@ def test_every_key_of_a_task_is_on_its_page() -> None:
 
 
 def test_every_check_and_expectation_is_on_the_page_of_tasks() -> None:
-    assert {kind for kind in (*CHECK_TYPES, *COLUMN_KEYS) if f"`{kind}`" not in reference("task.md")} == set()
+    assert {kind for kind in (*CHECK_TYPES, *SUPPORTED) if f"`{kind}`" not in reference("task.md")} == set()
 
 
 def test_every_exit_code_of_an_error_is_on_its_page() -> None:

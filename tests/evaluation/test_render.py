@@ -13,6 +13,7 @@ from assay.evaluation.evidence import GateRule, RuleEvidence
 from assay.evaluation.render import as_values, facts, hidden, markdown, tables
 from assay.evaluation.verdict import GateOutcome
 from assay.records.statuses import RuleKind, RuleState
+from assay.report.gate import gate_rule_rows
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.runs.bench import Bench
@@ -58,14 +59,14 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
     shown = {row[1] for row in comparisons}
     assert shown == {"overall", "channel=phone", "channel=web"}
     assert hidden(found) == len(found.compared) - len(comparisons) > 0
-    assert f"{hidden(found)} comparisons of slices with fewer than 20 records" in markdown(found)
+    assert f"{hidden(found)} comparisons of slices without a rule and with fewer than 20 records" in markdown(found)
 
 
 @pytest.mark.parametrize(
     ("kind", "fields", "requirement", "value"),
     [
         (RuleKind.LOWER_BOUND, {"slice": "k=x"}, "reliability in k=x at least 80.0%", "50.0%"),
-        (RuleKind.NO_REGRESSION, {"threshold": 0.05}, "reliability at most 5 points below the champion", "50.0%"),
+        (RuleKind.NO_REGRESSION, {"threshold": 0.05}, "reliability at most 5 points below the champion", "+50.0 points"),
         (RuleKind.COST_PER_CORRECT, {}, "cost per correct prediction at most $0.800000", "$0.500000"),
         (RuleKind.LATENCY, {}, "80.0% of predictions within the SLA", "50.0%"),
         (RuleKind.JUDGE_CALIBRATED, {"metric": "safe", "n_min": 100}, "κ of judge safe at least 0.8 on 100 labels", "0.5"),
@@ -80,6 +81,20 @@ def test_each_kind_of_rule_is_shown_in_its_unit(
     row = next(tables(shown))[2][0]
 
     assert (row[1], row[2], row[4], row[5]) == (requirement, value, "1,234", "inconclusive")
+
+
+@pytest.mark.parametrize(("kind", "threshold"), [*((kind, 0.25) for kind in RuleKind)])
+@pytest.mark.parametrize("slice_name", ["overall", "k=x"])
+def test_evaluation_and_scorecard_show_a_rule_in_the_same_words(
+    found: Evaluation, kind: RuleKind, threshold: float, slice_name: str
+) -> None:
+    decided = outcome(kind, threshold=threshold, slice=slice_name, n_min=1)
+    content = rule_content(decided)
+    mart = {**content, "rule_name": content["name"], "rule_type": content["type"]}
+
+    evaluated_row = next(tables(replace(found, verdict=replace(found.verdict, outcomes=(decided,)))))[2][0]
+
+    assert gate_rule_rows([mart])[0][1:] == (evaluated_row[1].removesuffix(" on 1 labels"), *evaluated_row[2:])
 
 
 def test_a_pipe_in_a_text_stays_in_its_cell(found: Evaluation) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from assay.errors import UsageError
 from assay.inputs.expectations import Suite
-from assay.inputs.rules import COLUMN_KEYS
+from assay.inputs.supported_expectations import SUPPORTED
 
 # Great Expectations imports modules that Python is about to drop.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
@@ -67,9 +67,9 @@ KWARGS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(COLUMN_KEYS))
+@pytest.mark.parametrize("kind", sorted(SUPPORTED))
 def test_every_allowed_expectation_finds_the_row_that_breaks_it(kind: str) -> None:
-    columns = dict(zip(COLUMN_KEYS[kind], ("n", "m"), strict=False))
+    columns = dict(zip(SUPPORTED[kind].columns, ("n", "m"), strict=False))
     judge = Suite([{"type": kind, "kwargs": {**columns, **KWARGS.get(kind, {})}}])
     breaking = {"expect_column_values_to_not_be_null": None, "expect_column_values_to_be_between": 1}
     cells: dict[str, list[object]] = {"n": [breaking.get(kind, "xx")], "m": ["zz"]}

@@ -30,7 +30,10 @@ def expectation(kind: str, **kwargs: object) -> dict[str, object]:
             "validates each row independently",
         ),
         ({"expectations": (expectation("expect_column_values_to_be_null"),)}, "no 'column'"),
-        ({"expectations": ({"type": "expect_column_values_to_be_null"},)}, "no kwargs"),
+        (
+            {"expectations": ({"type": "expect_column_values_to_be_null"},)},
+            "a mapping that names its column, found none",
+        ),
         ({"expectations": (expectation("expect_column_values_to_be_null", column="n", mostly=0.9),)}, "has 'mostly'"),
     ],
 )

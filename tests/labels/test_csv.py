@@ -131,7 +131,7 @@ def test_each_fault_has_its_row_and_nothing_lands(staged: Staged, row: str, faul
     stage = staged([*answers(2), Answer(record_id="failed", input={"text": "x"}, output=None, passed=None)])
     header = "record_id,prediction_id,scorer,label,passed,value,annotator"
     message = refusal(stage, f"{header}\nr0000,,,right,,,ana\n{row}\n")
-    assert "no label was landed; invalid rows: 1 of 2" in message
+    assert "no labels were imported; invalid rows: 1 of 2" in message
     assert fault in message
 
 

@@ -34,7 +34,7 @@ def local_settings(root: Path) -> Settings:
 
 
 def end(settings: Settings) -> None:
-    """Kills what is left of the stack; a part that is still starting may ignore SIGTERM for half a minute."""
+    """Kills what is left of the stack; a service that is still starting may ignore SIGTERM for half a minute."""
     for file in (settings.state_dir / "run").glob("*.json"):
         launch = state.read(file)
         processes.stop(str(file), launch and launch.process, grace_seconds=0)
@@ -49,7 +49,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 @pytest.fixture
 def up(settings: Settings) -> Callable[..., dict[str, stack.PartStatus]]:
-    """Brings up the named parts; returns the status by name."""
+    """Brings up the named services; returns the status by name."""
 
     def bring(
         *parts: str, report: Callable[[str], None] = lambda _: None, **options: object

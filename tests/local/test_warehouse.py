@@ -1,4 +1,4 @@
-"""The emulator as a part of the stack: the real one, with a real table."""
+"""The emulator as a service of the stack: the real one, with a real table."""
 
 from __future__ import annotations
 

@@ -36,5 +36,5 @@ def test_answers_are_logged_with_their_lanes_and_once_more_at_the_end() -> None:
         assert logged.wait(10)
         progress.answered(RequestResult(prediction(), (call(),)))
     run, lane = messages[-1].splitlines()
-    assert run.startswith("answered 1 of 2 · ")
+    assert run.startswith("predictions: 1 of 2 · ")
     assert lane.startswith("openai:m: 64 of 128 in flight")

@@ -36,11 +36,11 @@ def test_the_decision_stands_with_what_it_was_about_and_the_uses_of_the_gate_spl
 @pytest.mark.parametrize(
     ("rule", "shown"),
     [
-        ({}, ("reliability at most 5.0% below the champion in channel=phone", "-10.0%", "-15.0% to -6.0%", "124", "FAIL")),
+        ({}, ("reliability in channel=phone at most 5 points below the champion", "-10.0 points", "-15.0 points to -6.0 points", "124", "FAIL")),
         ({"rule_type": "cost_per_correct", "metric": "cost_per_correct_usd", "bar": 0.01, "value": 0.002, "upper": None, "slice": "overall", "state": "pass"},
          ("cost per correct prediction at most $0.010000", "$0.002000", "–", "124", "pass")),
         ({"rule_type": "judge_calibrated", "metric": "safe", "bar": 0.6, "value": None, "lower": None, "slice": "overall", "n": 0, "state": "inconclusive"},
-         ("κ of at least 0.6", "–", "–", "0", "inconclusive")),
+         ("κ of judge safe at least 0.6", "–", "–", "0", "inconclusive")),
         ({"rule_type": "golden_cases", "metric": "golden_cases", "bar": 100.0, "value": 124.0, "lower": None, "slice": "overall", "state": "pass"},
          ("at least 100 cases", "124", "–", "124", "pass")),
     ],

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from assay.formatting import milliseconds, percent, usd
-from assay.report.intervals import explained, explained_estimate, interval
-from assay.report.render import facts, html, markdown, run_markdown, sections
+from assay.records.statuses import RunPurpose
+from assay.report.intervals import METHODS, REASONS, WARNINGS, explained, explained_estimate, interval, legend
+from assay.report.render import PURPOSES, facts, html, markdown, run_markdown, sections
 from assay.report.scorecard import Scorecard
 
 HOSTILE = [
@@ -215,7 +216,8 @@ def test_repeats_show_the_first_ks_and_the_last_with_their_intervals() -> None:
     odd = repeated(2, pass_at_k=None, pass_at_k_method="worst_and_best_case", pass_at_k_status="unscored")
     whole = Scorecard(**{**card().as_dict(), "repeats": (*rows, repeated(1, slice="kind=a"), {**odd, "k": 8})})
 
-    ((_, columns, shown),) = [section for section in sections(whole) if section[0].startswith("Repeats")]
+    (section,) = [section for section in sections(whole) if section.title.startswith("Repeats")]
+    columns, shown = section.columns, section.rows
 
     assert [row[1] for row in shown] == ["1", "2", "3", "5", "8", "8"]
     assert len(columns) == len(shown[0])
@@ -241,7 +243,7 @@ def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
 def test_worst_and_best_case_stand_where_the_rate_cannot_be_stated() -> None:
     shown = markdown(card(rate={"reliability": None, "low": None, "high": None, "interval_status": "unscored"}))
 
-    assert "80.0% to 82.0% | not scored" in shown
+    assert "80.0% to 82.0% | unscored" in shown
 
 
 @pytest.mark.parametrize(
@@ -325,3 +327,38 @@ def test_a_hostile_name_of_a_route_adds_nothing_to_the_page(text: str) -> None:
 
 def _cells(line: str) -> int:
     return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
+
+
+@pytest.mark.parametrize(
+    ("cells", "line"),
+    [
+        (["54.6 – 68.0%", "–"], ""),
+        (["40.1 – 60.2% (clustered: 12 clusters, few)"], "clustered: the interval allows for records of one cluster that are alike; few: fewer than 30 clusters, so the interval is less certain"),
+        (["clustered", "80.3 – 99.3% (exact)"], "exact: Clopper–Pearson bounds, because Wilson's are not valid here; clustered: no interval, because no estimate covers exactly these predictions"),
+        (["too few"], "too few: no interval, because there are not enough records"),
+        (["1.0 – 2.0% (3 epochs, too few: conservative)"], "epochs: the interval allows for repeats of one record that are alike; conservative: wider bounds, because there are few records"),
+        (["unscored"], "unscored: no interval, because too many predictions have no score"),
+    ],
+)  # fmt: skip
+def test_the_words_of_an_interval_column_are_explained_if_they_occur(cells: list[str], line: str) -> None:
+    assert legend(cells) == line
+
+
+def test_every_word_of_an_interval_has_an_explanation() -> None:
+    words = [*REASONS.values(), *WARNINGS.values(), *(name for name in METHODS.values() if name)]
+
+    assert [word for word in words if not legend([word])] == []
+
+
+@pytest.mark.parametrize("purpose", RunPurpose)
+def test_the_purpose_of_a_run_is_in_words(purpose: RunPurpose) -> None:
+    shown = dict(facts(card(run={"purpose": purpose.value})))["run"]
+
+    assert PURPOSES[purpose] in shown
+
+
+def test_the_explanation_is_below_its_table_in_markdown_and_on_the_page() -> None:
+    shown = card(rate={"method": "clopper_pearson"})
+
+    assert "\n\nexact: Clopper–Pearson bounds" in markdown(shown)
+    assert "<p>exact: Clopper–Pearson bounds" in html(shown)

@@ -125,7 +125,7 @@ def test_everything_about_a_run_stands_in_one_line() -> None:
         f"{duration(snapshot.left_s or 0)} left",
         "$9.9900 + 1 calls of unknown cost ($4.2000 of $5.00 spent)",
         "1 reused",
-        "not answered: timeout 1",
+        "no valid prediction: timeout 1",
         "calls failed: timeout 1",
     ]
 

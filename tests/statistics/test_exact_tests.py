@@ -119,7 +119,7 @@ def test_the_bounds_come_near_the_normal_ones_where_there_are_many_pairs() -> No
 
 @pytest.mark.parametrize(("gains", "losses", "n"), [(-1, 0, 5), (0, -1, 5), (3, 3, 5), (0, 0, 0)])
 def test_counts_that_cannot_be_are_refused(gains: int, losses: int, n: int) -> None:
-    with pytest.raises(ValueError, match="expected 0 or more, gains"):
+    with pytest.raises(ValueError, match="expected gains and losses >= 0"):
         difference_above_p(gains, losses, n, difference=0.0, error=ERROR)
     with pytest.raises(ValueError, match="expected 0 <= successes <= n"):
         rate_above_p(6, 5, rate=0.5)

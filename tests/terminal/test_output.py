@@ -47,7 +47,7 @@ def shown(progress: RunProgress, *, width: int = 160) -> str:
 
 def test_a_terminal_shows_the_run_and_a_line_for_each_lane() -> None:
     text = " ".join(shown(under_way()).split())
-    for part in ("2 of 8", "($0.2500 of $2.00 spent)", "not answered: timeout 1", "calls failed: timeout 1"):
+    for part in ("2 of 8", "($0.2500 of $2.00 spent)", "no valid prediction: timeout 1", "calls failed: timeout 1"):
         assert part in text
     assert "openai:gpt-5-nano: 64 of 128 in flight · 5,940 of 6,000 calls/min · 12 waiting · paused 3 s" in text
 
@@ -72,7 +72,7 @@ def test_a_log_gets_one_line_at_the_end_of_a_short_run(capsys: pytest.CaptureFix
         progress.answered(RequestResult(prediction(), (call(),)))
     written = capsys.readouterr()
     (line,) = written.err.splitlines()
-    assert line.startswith("answered 2 of 2 · ")
+    assert line.startswith("predictions: 2 of 2 · ")
     assert line.endswith(" · $0.0002")
     assert written.out == ""
 
@@ -80,7 +80,7 @@ def test_a_log_gets_one_line_at_the_end_of_a_short_run(capsys: pytest.CaptureFix
 def test_an_empty_run_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
     with run_progress(0):
         pass
-    assert capsys.readouterr().err == "answered 0 of 0 · 0.0 rows/s · $0.0000\n"
+    assert capsys.readouterr().err == "predictions: 0 of 0 · 0.0 rows/s · $0.0000\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")

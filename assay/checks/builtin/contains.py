@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from assay.checks.check import Flag, OutputCheck, Texts
+from assay.checks.output_schema import TEXT
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at
 
 
 class SubstringCheck(OutputCheck):
     """Base class of checks that look for values in a text field."""
+
+    scored_types: ClassVar[frozenset[str]] = TEXT
 
     values: Texts
     ignore_case: Flag = False

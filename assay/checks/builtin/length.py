@@ -8,9 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from assay.checks.builtin.bounds import BoundedCheck
+from assay.checks.output_schema import TEXT
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, text_at
 
-Count = Annotated[int, Field(ge=0, description="an integer from 0")]
+Count = Annotated[int, Field(ge=0, description="a non-negative integer")]
 
 
 class Length(BoundedCheck):
@@ -18,6 +19,7 @@ class Length(BoundedCheck):
 
     type: ClassVar[str] = "length"
     version: ClassVar[int] = 1
+    scored_types: ClassVar[frozenset[str]] = TEXT
 
     min: Count = 0
     max: Count = sys.maxsize

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, cast
 
 from assay.checks.builtin.bounds import BoundedCheck
+from assay.checks.output_schema import NUMBERS
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, is_number, passed, shown, unscored, value_at
 
 
@@ -13,6 +14,7 @@ class NumericRange(BoundedCheck):
 
     type: ClassVar[str] = "numeric_range"
     version: ClassVar[int] = 1
+    scored_types: ClassVar[frozenset[str]] = NUMBERS
 
     def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""

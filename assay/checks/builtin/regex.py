@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from assay.checks.check import Flag, OutputCheck
+from assay.checks.output_schema import TEXT
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at
 
 
@@ -25,6 +26,7 @@ class Regex(OutputCheck):
 
     type: ClassVar[str] = "regex"
     version: ClassVar[int] = 1
+    scored_types: ClassVar[frozenset[str]] = TEXT
 
     pattern: Annotated[
         str,

@@ -6,6 +6,7 @@ import json
 from typing import ClassVar, NoReturn
 
 from assay.checks.check import OutputCheck
+from assay.checks.output_schema import TEXT
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at, unscored
 
 
@@ -14,6 +15,7 @@ class ValidJson(OutputCheck):
 
     type: ClassVar[str] = "valid_json"
     version: ClassVar[int] = 1
+    scored_types: ClassVar[frozenset[str]] = TEXT
 
     def judge(self, output: JsonObject, _: ScoredItem, /) -> CheckResult:
         """See `OutputCheck.judge`."""

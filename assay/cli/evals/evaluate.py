@@ -102,8 +102,7 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 
 
 def _write(found: Evaluation, *, style: str) -> None:
-    from assay.evaluation.render import as_values, facts, hidden, markdown, tables
-    from assay.statistics.conventions import FEWEST_COMPARED_SHOWN
+    from assay.evaluation.render import as_values, facts, hidden, hidden_text, markdown, tables
     from assay.terminal.output import note, write_json, write_table
 
     if style == "json":
@@ -116,7 +115,4 @@ def _write(found: Evaluation, *, style: str) -> None:
     for title, columns, rows in tables(found):
         write_table(columns, rows, title=title)
     if count := hidden(found):
-        note(
-            f"not shown: {count} comparison{'s' * (count != 1)} of slices with fewer than {FEWEST_COMPARED_SHOWN} "
-            "records; see the table `comparisons`"
-        )
+        note(f"{hidden_text(count)}; see the table `comparisons`")

@@ -40,7 +40,7 @@ def down() -> None:
 @click.command()
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def status(style: str) -> None:
-    """Show the state, address and log file of each part of the local stack."""
+    """Show the state, address and log file of each service of the local stack."""
     from assay.local import stack
 
     _show_parts(stack.status(open_settings()), style=style)

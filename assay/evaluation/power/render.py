@@ -8,6 +8,8 @@ from typing import Any
 from assay.evaluation.power.plan_gate import GatePlan
 from assay.evaluation.power.rule_plans import RatePlan, RegressionPlan, Sample
 from assay.formatting import NOTHING, percent
+from assay.formatting.gate_rules import ONLY_REPORTED
+from assay.records.statuses import RuleDecision
 from assay.statistics.power import VerdictProbabilities
 from assay.tasks.gate_spec import OVERALL
 
@@ -81,7 +83,8 @@ def _place(plan: RegressionPlan | RatePlan) -> str:
 
 
 def _few(plan: RegressionPlan | RatePlan) -> str:
-    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is reported only"
+    outcome = RuleDecision.INCONCLUSIVE.value if plan.rule.slice == OVERALL else ONLY_REPORTED
+    few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is {outcome}"
     return "" if plan.is_gated else few
 
 

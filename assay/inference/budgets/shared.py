@@ -77,7 +77,7 @@ class SharedBudget:
         return self._lease.held_usd
 
     def start(self) -> None:
-        """Renews the lease until the budget is closed."""
+        """Starts a background task that renews the lease until the budget is closed."""
         self._renewing = asyncio.create_task(self._keep_renewing())
 
     async def reserve(self, estimate_usd: Decimal) -> bool:

@@ -270,7 +270,7 @@ def _scope(request: Request, lane: str) -> Scope:
 
 
 def _placeholders(text: str) -> set[str]:
-    """Placeholders of personal data; those in a response must also occur in its question, or they cannot be restored."""
+    """Placeholders of personal values; those in a response must also occur in its question, or they cannot be restored."""
     return {name.upper() for name in PLACEHOLDER.findall(text)}  # restoring ignores letter case too
 
 

@@ -35,7 +35,7 @@ class History:
     def before(self, number: int) -> list[Message]:
         """The user and assistant messages of the last `keep` turns before turn `number` that have a prediction.
 
-        Placeholders for personal data are renamed to include their turn, e.g. `<EMAIL_1_OF_TURN_3>`.
+        Placeholders for personal values are renamed to include their turn, e.g. `<EMAIL_1_OF_TURN_3>`.
         """
         earlier = sorted(known for known, turn in self._turns.items() if known < number and turn.answer)
         for forgotten in earlier[: -self._keep]:

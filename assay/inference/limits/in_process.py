@@ -1,4 +1,4 @@
-"""Rate limiter of one process: the lanes are kept in memory, and each adapts to its own observations.
+"""Rate limiter of one process; its lanes are in memory, and each lane adapts to the responses this process receives.
 
 Workers that share a limit use `shared.py`.
 """

@@ -1,4 +1,4 @@
-"""Computes what a request would have cost without its router."""
+"""Computes what a request would have cost if only the last route had been called."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANSWER = CallPurpose.ANSWER
 def counterfactual_cost(
     responses: Sequence[Response], *, route: str | None, last: RouteSpec, prices: PriceBook
 ) -> Decimal | None:
-    """Cost in USD of one call to the last route: the tokens of the kept response at the price of that route's model.
+    """Cost in USD if only the last route had been called: the tokens of the kept response at that model's price.
 
     `route` is the route whose response was kept. If the response was repaired, the first call counts, because the last
     route might not have needed a repair. The tokens are those counted on `route`; the tokenizer of a different model may

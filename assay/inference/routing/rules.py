@@ -31,7 +31,7 @@ class RuleRouter:
         self._is_same_for_all = not any(route.when for route in self._routes)
 
     def routes(self, fields: Mapping[str, str]) -> Sequence[RouteSpec]:
-        """See `Router.routes`; a missing field counts as empty text."""
+        """See `Router.routes`; a missing field counts as an empty string."""
         if self._is_same_for_all:
             return self._routes
         return tuple(

@@ -4,8 +4,8 @@ Attributes are in `attributes.py`, the export is in `export.py`. This module imp
 tracing is enabled. The tracer provider is not set globally, because libraries that trace through the global provider
 would put SQL statements, and thus content, into spans.
 
-The spans of a request are created from its rows when it ends: they agree with the rows, and a request outside the
-sample adds almost no overhead.
+The spans of a request are created from its rows when it ends: they agree with the rows, and an unsampled
+request adds almost no overhead.
 """
 
 from __future__ import annotations

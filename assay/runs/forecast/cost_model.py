@@ -2,10 +2,10 @@
 
 The cost of a request is a linear function of its size, fitted to the earlier requests; if their sizes vary too
 little for a regression, input cost is proportional to size and output cost is the earlier mean (Cochran, Sampling
-Techniques, 3rd ed., ch. 6 and 7). The interval covers the sampling of sizes, of the earlier requests, of the number of
-requests if it is not counted, and the spread of single requests. It does not cover a change in the model's behavior.
-It is computed on the logarithm of the total, because costs are skewed: with log-normal output lengths (sigma 0.8) its
-coverage is 91 to 95% in simulation.
+Techniques, 3rd ed., ch. 6 and 7). The interval accounts for sampling error (of the sizes, of the earlier requests and,
+if it is not counted, of the number of requests) and for variation between requests. It does not account for a change in
+the model's behavior. It is computed on the logarithm of the total, because costs are skewed: with log-normal output
+lengths (sigma 0.8) its coverage is 91 to 95% in simulation.
 """
 
 from __future__ import annotations

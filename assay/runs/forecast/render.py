@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from assay.inference.prices import ADD_PRICE
 from assay.runs.forecast.forecast import BOUND, LANDED, NOTHING, UNPRICED, Forecast
 
 FINE = Decimal("0.01")
@@ -44,12 +45,12 @@ def _cost(forecast: Forecast) -> list[str]:
     if forecast.basis == NOTHING:
         return [f"$0.00, because no request is left{reused}"]
     if forecast.basis == UNPRICED or forecast.low_usd is None or forecast.high_usd is None:
-        return [f"unknown for {requests}, because a model of the task has no price{reused}"]
+        return [f"unknown for {requests}, because a model of the task has no price ({ADD_PRICE}){reused}"]
     between = f"${money(forecast.low_usd)} to ${money(forecast.high_usd)}"
     if forecast.basis == LANDED and forecast.expected_usd is not None:
         return [
             f"${money(forecast.expected_usd)} for {requests} (95%: {between}){reused}",
-            f"from {forecast.sampled:,} of their inputs and {forecast.past_requests:,} earlier requests",
+            f"based on {forecast.sampled:,} sampled inputs and {forecast.past_requests:,} earlier requests",
         ]
     assert forecast.basis == BOUND
     most = forecast.most_output_tokens or 0

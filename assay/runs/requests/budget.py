@@ -15,7 +15,7 @@ from assay.inference.budgets.protocol import Budget
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.budgets.shared import LeaseTimes, open_shared_budget
 from assay.inference.budgets.worker_lease import Caps, LeaseDeps, WarehouseSpend, account_names
-from assay.inference.prices import PLACES
+from assay.inference.prices import ADD_PRICE, PLACES
 from assay.inference.request import RunFacts
 from assay.inference.usage import TokenUsage
 from assay.project import StageContext
@@ -131,7 +131,7 @@ def refuse_unpriced(context: StageContext, task: Task) -> None:
             raise UsageError(
                 f"A budget is set, but {provider}:{model} (route '{name}') has no price in "
                 "genai-prices or assay/inference/prices.yml",
-                next_step="add the price, or run without a budget.",
+                next_step=f"{ADD_PRICE}, or run without a budget.",
             )
 
 

@@ -39,10 +39,10 @@ class JudgedMaterial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgePrompt:
-    """The parts that all requests of a judge share.
+    """The parts shared by all requests to a judge.
 
     `system` is the system message, `model` and `name` are the Pydantic class and name of the response schema, and
-    `judged` names the judged object in the user message.
+    `judged` is the phrase in the user message for what is judged, for example "the answer".
     """
 
     system: str

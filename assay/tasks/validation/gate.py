@@ -19,12 +19,13 @@ from assay.tasks.gate_spec import (
     LowerBoundRule,
     NoRegressionRule,
 )
-from assay.tasks.issues import shown
+from assay.tasks.issues import TaskFinding, shown
 
 if TYPE_CHECKING:
     from assay.tasks.case import Case
     from assay.tasks.spec import TaskSpec
-    from assay.tasks.validation.routes import RouteIssue as GateIssue
+
+NEEDS_CORRECT = "`correct` in task.yml, which defines a correct prediction"
 
 
 def gate_of(spec: TaskSpec) -> GateSpec:
@@ -48,45 +49,54 @@ def preferred_by(judge: str) -> str:
     return f"preferred_by_{judge}"
 
 
-def gate_issues(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[GateIssue]:
-    """Yields every issue in the rules and waivers, with its path in the block `gate`."""
+def gate_findings(spec: TaskSpec, cases: tuple[Case, ...]) -> Iterator[TaskFinding]:
+    """Yields every issue in the rules and waivers, and thresholds without what they need."""
+    yield from _threshold_findings(spec)
     if spec.gate is None:
         return
     gate_cases = [case for case in cases if case.split == GoldenSplit.GATE]
     slices = {f"{name}={value}" for case in gate_cases for name, value in case.slices.items()}
     for index, rule in enumerate(spec.gate.rules):
-        for key, expected, found in (*_rule_issues(spec, rule), *_slice_issues(rule, slices)):
-            yield ["rules", index, key], expected, found
+        for finding in (*_rule_findings(spec, rule), *_slice_findings(rule, slices)):
+            yield finding.under("gate", "rules", index)
     names = [rule.name for rule in spec.gate.rules]
     for index, waiver in enumerate(spec.gate.waivers):
         if waiver.rule not in names:
-            yield ["waivers", index, "rule"], f"the name of a rule ({', '.join(names)})", shown(waiver.rule)
+            path = ("gate", "waivers", index, "rule")
+            yield TaskFinding(path, f"the name of a rule ({', '.join(names)})", shown(waiver.rule))
 
 
-def _rule_issues(spec: TaskSpec, rule: AnyRule) -> Iterator[tuple[str, str, str]]:
-    scorers = [check.name for check in spec.checks] + [judge.name for judge in spec.judges]
+def _threshold_findings(spec: TaskSpec) -> Iterator[TaskFinding]:
+    """Yields thresholds whose rule of the default gate could never be met."""
+    for name, threshold in spec.thresholds:
+        if threshold is not None and not spec.correct:
+            yield TaskFinding(("thresholds", name), NEEDS_CORRECT, "a threshold without it")
+
+
+def _rule_findings(spec: TaskSpec, rule: AnyRule) -> Iterator[TaskFinding]:
+    scorers = spec.scorers
     if isinstance(rule, LowerBoundRule | NoRegressionRule):
         known = [*([RELIABILITY] if spec.correct else []), *scorers]
         if isinstance(rule, NoRegressionRule):
             known += [preferred_by(judge.name) for judge in spec.judges]
         if rule.metric not in known:
             expected = f"one of {', '.join(known)}" if known else "a scorer, but the task declares none"
-            yield "metric", expected, shown(rule.metric)
+            yield TaskFinding(("metric",), expected, shown(rule.metric))
     if isinstance(rule, CostRule) and not spec.correct:
-        yield "type", "`correct` in task.yml, which defines a correct prediction", "a cost rule without it"
+        yield TaskFinding(("type",), NEEDS_CORRECT, "a cost rule without it")
     if isinstance(rule, LatencyRule) and spec.sla is None:
-        yield "type", "`sla` in task.yml, which sets the maximum latency", "a latency rule without it"
+        yield TaskFinding(("type",), "`sla` in task.yml, which sets the maximum latency", "a latency rule without it")
     if isinstance(rule, CalibrationRule) and rule.judge not in [judge.name for judge in spec.judges]:
         judges = ", ".join(judge.name for judge in spec.judges) or "none declared"
-        yield "judge", f"a judge of the task ({judges})", shown(rule.judge)
+        yield TaskFinding(("judge",), f"a judge of the task ({judges})", shown(rule.judge))
 
 
-def _slice_issues(rule: AnyRule, known: set[str]) -> Iterator[tuple[str, str, str]]:
+def _slice_findings(rule: AnyRule, known: set[str]) -> Iterator[TaskFinding]:
     """Yields slices without cases in the gate split: their rules would silently not count toward the decision."""
     near = ", ".join(sorted(known)) or "no case has a slice"
     if isinstance(rule, GoldenCasesRule):
-        for name in rule.covering:
+        for index, name in enumerate(rule.covering):
             if name not in known:
-                yield "covering", f"slices of gate cases ({near})", shown(name)
+                yield TaskFinding(("covering", index), f"slices of gate cases ({near})", shown(name))
     elif not isinstance(rule, CalibrationRule) and rule.slice not in {OVERALL, *known}:
-        yield "slice", f"{OVERALL}, or a slice of gate cases ({near})", shown(rule.slice)
+        yield TaskFinding(("slice",), f"{OVERALL}, or a slice of gate cases ({near})", shown(rule.slice))

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from assay.tasks.issues import ValidationIssue, shown
+from assay.tasks.issues import TaskFinding, ValidationIssue, shown
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, rubric_missing
 from assay.tasks.spec import TaskSpec
+from assay.tasks.validation.references import unknown
 
-JudgeIssue = tuple[list[str | int], str, str]
-"""Path in `task.yml`, expected, found."""
+YamlPath = tuple[str | int, ...]
+"""Path of a value in `task.yml`."""
 
 
 def read_rubrics(
@@ -24,31 +25,30 @@ def read_rubrics(
     rubrics: dict[str, Rubric] = {}
     for judge in spec.judges:
         if rubric_missing(judge.rubric, folder):
-            continue  # `judge_issues` reports it with its line of task.yml
+            continue  # `judge_findings` reports it with its line of task.yml
         rubric = read_rubric(judge.rubric, folder, shown_as=shown_as, issues=issues)
         if rubric is not None:
             rubrics[judge.name] = rubric
     return rubrics
 
 
-def judge_issues(
+def judge_findings(
     spec: TaskSpec,
     model: type[BaseModel] | None,
     *,
     rubrics: Mapping[str, Rubric],
     folder: Path,
     providers: Collection[str],
-) -> Iterator[JudgeIssue]:
+) -> Iterator[TaskFinding]:
     """Yields every issue in `judges`; output fields are validated if the output model could be loaded."""
     for index, judge in enumerate(spec.judges):
-        place: list[str | int] = ["judges", index]
+        place = ("judges", index)
         if rubric_missing(judge.rubric, folder):
-            yield [*place, "rubric"], _wanted_rubric(judge.rubric), shown(judge.rubric)
+            yield TaskFinding((*place, "rubric"), _wanted_rubric(judge.rubric), shown(judge.rubric))
         for number, juror in enumerate(judge.routes):
             if juror.provider not in providers:
-                known = ", ".join(sorted(providers))
-                path = [*place, "routes", number, "provider"]
-                yield path, f"a provider of providers.yml ({known})", shown(juror.provider)
+                path = (*place, "routes", number, "provider")
+                yield unknown(path, juror.provider, "a provider of providers.yml", providers)
         yield from _field_issues(spec, judge, place, model)
         rubric = rubrics.get(judge.name)
         if rubric is not None:
@@ -62,8 +62,8 @@ def _wanted_rubric(name: str) -> str:
 
 
 def _field_issues(
-    spec: TaskSpec, judge: JudgeSpec, place: list[str | int], model: type[BaseModel] | None
-) -> Iterator[JudgeIssue]:
+    spec: TaskSpec, judge: JudgeSpec, place: YamlPath, model: type[BaseModel] | None
+) -> Iterator[TaskFinding]:
     answer = None if model is None else (tuple(model.model_fields), f"a field of {model.__name__}")
     inputs = (tuple(spec.input.fields), "a field of the input")
     looked_at = (("input", inputs), ("sources", inputs), ("output", answer), ("reference", answer))
@@ -71,21 +71,21 @@ def _field_issues(
         if known is None:
             continue
         fields, what = known
-        for field in getattr(judge.sees, name) or ():
+        for position, field in enumerate(getattr(judge.sees, name) or ()):
             if field not in fields:
-                yield [*place, "sees", name], f"{what} ({', '.join(fields)})", shown(field)
+                yield unknown((*place, "sees", name, position), field, what, fields)
 
 
-def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: list[str | int], *, decides: bool) -> Iterator[JudgeIssue]:
+def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: YamlPath, *, decides: bool) -> Iterator[TaskFinding]:
     for need in rubric.needs:
         if not getattr(judge.sees, need):
-            yield [*place, "sees"], f"`sees.{need}`, which rubric {judge.rubric!r} needs", ""
+            yield TaskFinding((*place, "sees"), f"`sees.{need}`, which rubric {judge.rubric!r} needs")
     if rubric.levels is None:
         if judge.passes is not None:
-            yield [*place, "passes"], "no `passes`, because the rubric is binary", shown(judge.passes)
+            yield TaskFinding((*place, "passes"), "no `passes`, because the rubric is binary", shown(judge.passes))
         return
     levels = ", ".join(map(str, sorted(rubric.levels)))
     if judge.passes is None and decides:
-        yield place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge", ""
+        yield TaskFinding(place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge")
     elif judge.passes is not None and judge.passes not in rubric.levels:
-        yield [*place, "passes"], f"a level of the rubric ({levels})", shown(judge.passes)
+        yield TaskFinding((*place, "passes"), f"a level of the rubric ({levels})", shown(judge.passes))

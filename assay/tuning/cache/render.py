@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import yaml
 
+from assay.inference.prices import ADD_PRICE
 from assay.statistics.conventions import ERROR, MAX_FALSE_HIT_SHARE
 from assay.tasks.spec import SemanticCacheSpec
 from assay.tuning.cache.threshold import HitCounts, ThresholdRule, ThresholdStatus
@@ -23,7 +24,7 @@ def rows(tuning: Tuning) -> list[tuple[str, str]]:
     choice = tuning.choice
     facts = [
         ("goal", f"at most {MAX_FALSE_HIT_SHARE:.1%} false hits, with {1 - ERROR:.0%} confidence"),
-        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} exact repeats omitted"),
+        ("pairs", f"{tuning.pairs:,}, of which {tuning.identical:,} with identical questions not used"),
         ("questions", f"{tuning.questions:,}, each with its neighbors; one half to choose the rule, one half held out"),
         ("verdict", VERDICTS[choice.status]),
         ("rule" if choice.rule is not None else "most promising rule", _rule(choice.looked_at)),
@@ -75,7 +76,7 @@ def _saving(tuning: Tuning) -> str:
     if tuning.answer_usd is None:
         return "unknown: no priced call of this task has landed yet"
     if tuning.embedding_usd is None:
-        return f"unknown: the embeddings have no price; a call costs {_usd(tuning.answer_usd)} on average"
+        return f"unknown: the embeddings have no price ({ADD_PRICE}); a call costs {_usd(tuning.answer_usd)} on average"
     saving = tuning.saving_usd_per_1000 or Decimal(0)
     cost = 1000 * tuning.answer_usd
     embeddings = _usd(1000 * tuning.embedding_usd)

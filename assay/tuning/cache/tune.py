@@ -35,7 +35,7 @@ TEXTS_AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """The result of tuning; `identical` of the `pairs` in the file are exact repeats.
+    """The result of tuning; `identical` of the `pairs` in the file have two identical questions and are not used.
 
     `answer_usd` is the mean cost of a call of the task, None without a priced call; `embedding_usd` is the cost of
     embedding one question, None without a price.
@@ -81,8 +81,8 @@ def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tu
     measured, identical = asyncio.run(_measured(task, pairs, task_embedder))
     if len(measured) < MIN_QUESTIONS:
         raise UsageError(
-            f"Too few distinct questions: the {len(pairs)} pairs contain {len(measured)} (exact repeats: {identical}), "
-            f"expected at least {MIN_QUESTIONS}",
+            f"Too few distinct questions: the {len(pairs)} pairs contain {len(measured)} (pairs of identical "
+            f"questions, not counted: {identical}), expected at least {MIN_QUESTIONS}",
             next_step="label more pairs; a threshold usually requires several hundred.",
         )
     choice = choose_threshold(measured, rng=random.Random(SEED))
@@ -102,7 +102,7 @@ def tune(context: StageContext, task: Task, pairs: Sequence[QuestionPair]) -> Tu
 async def _measured(
     task: Task, pairs: Sequence[QuestionPair], task_embedder: Embedder
 ) -> tuple[list[CachedQuestion], int]:
-    """Returns each distinct question with its neighbors among the pairs, and the number of exact repeats."""
+    """Returns each distinct question with its neighbors, and the number of pairs of identical questions."""
     guard = masker(task)
     masked = [(question(guard.mask(pair.a).texts), question(guard.mask(pair.b).texts), pair) for pair in pairs]
     different = [(a, b, pair) for a, b, pair in masked if a != b]

@@ -101,9 +101,9 @@ def paired(cheap: RouteRun, better: RouteRun, *, confidence_from: str) -> Paired
     _refuse_other_scorers(cheap, better)
     left_out: Counter[str] = Counter()
     shared = [key for key in cheap.predictions if key in better.predictions]
-    left_out["answered in one run only"] = len(cheap.predictions) + len(better.predictions) - 2 * len(shared)
+    left_out["prediction in one run only"] = len(cheap.predictions) + len(better.predictions) - 2 * len(shared)
     labeled = [key for key in shared if cheap.predictions[key].columns["is_labeled"]] or shared
-    left_out["no expected answer"] = len(shared) - len(labeled)
+    left_out["no expected value"] = len(shared) - len(labeled)
     shown = {*cheap.task.spec.prompts.few_shot, *better.task.spec.prompts.few_shot}
     unseen = [key for key in labeled if not (key.record_id in shown and _is_golden(cheap.predictions[key]))]
     left_out["shown to the model as examples"] = len(labeled) - len(unseen)

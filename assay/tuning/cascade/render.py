@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from assay.inference.prices import ADD_PRICE
 from assay.statistics.exact_tests import difference_bounds, rate_bounds
 from assay.tuning.cascade.fit_routes import FittedCascade
 from assay.tuning.cascade.paired_runs import RouteRun
@@ -128,7 +129,7 @@ def _money(price: CascadePrice | None) -> list[tuple[str, str]]:
         return []
     facts = [("escalated", _share(price.escalated))]
     if price.cascade_usd is None:
-        return [*facts, ("cost", "unknown: a model of these runs has no price")]
+        return [*facts, ("cost", f"unknown: a model of these runs has no price; {ADD_PRICE}")]
     cascade = price.cascade_usd
     facts += [
         ("cost per record", f"{_usd(cascade.value)} ({_usd(cascade.low)} to {_usd(cascade.high)})"),

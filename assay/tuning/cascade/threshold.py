@@ -4,10 +4,10 @@ The input is a sequence of paired outcomes of two routes on the same labeled rec
 
 Method: Learn then Test (Angelopoulos, Bates, Candès, Jordan & Lei, arXiv 2110.01052) with fixed-sequence testing. The
 thresholds are fixed in advance. They are tested in order, each at the full error rate, from the one that escalates every
-record to the one that keeps every record. Testing stops at the first threshold that is not shown to reach the goal; the
-threshold before it is chosen. The probability that its true quality misses the goal is at most `error`, regardless of
-the number of thresholds. The p-values are exact: because outcomes are binary, the binomial test and its paired form
-replace the bound of the paper.
+record to the one that keeps every record. Testing stops at the first threshold for which the test does
+not show that the goal is met; the threshold before it is chosen. The probability that its true quality misses the goal
+is at most `error`, regardless of the number of thresholds. The p-values are exact: because outcomes are binary, the
+binomial test and its paired form replace the bound of the paper.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class CascadeCounts:
 
 
 class CascadeVerdict(StrEnum):
-    """What the held-out records show for a fitted threshold: that it reaches the goal, that it misses it, or neither."""
+    """Result of the tests on the held-out records: the goal is met, the goal is missed, or neither can be shown."""
 
     CONFIRMED = "confirmed"
     REFUTED = "refuted"
@@ -108,9 +108,9 @@ EXIT_CODES = {CascadeVerdict.CONFIRMED: 0, CascadeVerdict.REFUTED: 1, CascadeVer
 class Fit:
     """The result of a fit; if no threshold qualifies, `chosen` and `held_out` are None and `reason` says why.
 
-    `stopped_at` is the first threshold that was not shown to reach the goal. `more_labels` is the number of additional
-    labeled records that would show it with a power of 0.8; None if no number would at the observed rates. `verdict` is
-    the result on the held-out records.
+    `stopped_at` is the first threshold for which the test did not show that the goal is met. `more_labels` is the
+    number of additional labeled records with which the test would show it with a power of 0.8; None if no number is
+    enough at the observed rates. `verdict` is the result on the held-out records.
     """
 
     goal: Goal

@@ -111,7 +111,7 @@ def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench
     assert shown["Rate of the candidate"][1][0][:4] == ("floor", "80.0%", "80", "90.0% given")
     assert (
         "phones, reliability in channel=phone: 10.0% differ, assumed, because no comparison has landed yet; "
-        "20 records are fewer than n_min 50, so the rule is reported only"
+        "20 records are fewer than n_min 50, so the rule is only reported"
     ) in list(facts(plan))
 
 

@@ -118,7 +118,9 @@ def test_a_model_without_a_price_has_no_forecast(bench: Bench, name: str) -> Non
     task = bench.place.task(name, routes=routes)
     found = looked_ahead(bench, task, input=bench.place.rows("in.csv", numbered_rows(2)))
     assert (found.basis, found.high_usd) == (UNPRICED, None)
-    assert forecast_lines(found) == ["forecast: unknown for 2 requests, because a model of the task has no price"]
+    assert forecast_lines(found) == [
+        "forecast: unknown for 2 requests, because a model of the task has no price (add one to assay/inference/prices.yml)"
+    ]
 
 
 def test_a_run_that_its_cap_will_stop_is_told_how_far_it_comes(bench: Bench, name: str) -> None:

@@ -62,7 +62,7 @@ def test_a_task_has_its_judges_with_their_rubrics(folder: TaskFolder) -> None:
         (JUDGE + "    sample: 0\n", 4, "greater than or equal to 1", "0"),
         (JUDGE + "    sample: 1.5\n", 4, "less than or equal to 1", "1.5"),
         (JUDGE + "    parameters: {model: x}\n", 4, "Assay sets model; remove it", ""),
-        (JUDGE.replace("routes: [", "routes: [{name: one, provider: cheap, model: m}, "), 1, "duplicate route name: one", ""),
+        (JUDGE.replace("routes: [", "routes: [{name: one, provider: cheap, model: m}, "), 3, "duplicate route name: 'one'", ""),
         (BRIEF.replace("passes: 2", "passes: 3"), 3, "a level of the rubric (1, 2)", "3"),
     ],
 )  # fmt: skip
@@ -89,13 +89,13 @@ def test_an_ordinal_judge_that_decides_must_say_from_where_it_passes(folder: Tas
 def test_a_judge_cannot_have_the_name_of_a_check(folder: TaskFolder) -> None:
     with_judges(folder, JUDGE.replace("name: safe", "name: mine"))
 
-    assert "duplicate name among checks and judges: mine" in only(folder).problem
+    assert "duplicate name among checks and judges: 'mine'" in only(folder).problem
 
 
 def test_correct_names_checks_and_judges_and_nothing_else(folder: TaskFolder) -> None:
     with_judges(folder, JUDGE, correct="saef")
 
-    assert "expected names of checks or judges (label_right, mine, safe)" in only(folder).problem
+    assert only(folder).expected == "a check or judge of the task (label_right, mine, safe)"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_correct_names_checks_and_judges_and_nothing_else(folder: TaskFolder) ->
     [
         ("question: Is the answer short?\n", "", 1, "`question`"),
         ("  2: Short.\n", "", 3, "at least 2 items"),
-        ("levels:\n", "binary: {pass: x, fail: y}\nlevels:\n", 1, "set exactly one of `binary` and `levels`"),
+        ("levels:\n", "binary: {pass: x, fail: y}\nlevels:\n", 4, "set exactly one of `binary` and `levels`"),
         ("levels:\n  1: Long.\n  2: Short.\n", "", 1, "set exactly one of `binary` and `levels`"),
         ("  2: Short.\n", "  2: ''\n", 5, "at least 1 character"),
         ("criterion: Brevity\n", "criterion: Brevity\nprompt: Judge {{ answer }} by {{ anchors }}\n", 2, "unknown variable `answer` in `prompt`"),

@@ -215,7 +215,10 @@ def test_a_rule_is_told_with_its_evidence_and_the_hit_rate_of_questions_held_out
     ("changes", "said"),
     [
         ({"answer_usd": None}, "unknown: no priced call of this task has landed yet"),
-        ({"embedding_usd": None}, "unknown: the embeddings have no price; a call costs $0.010000 on average"),
+        (
+            {"embedding_usd": None},
+            "unknown: the embeddings have no price (add one to assay/inference/prices.yml); a call costs $0.010000 on average",
+        ),
     ],
 )
 def test_a_saving_that_cannot_be_known_says_why(changes: dict[str, Any], said: str) -> None:

@@ -206,7 +206,7 @@ def test_records_that_cannot_count_are_left_out_by_reason(place: Place) -> None:
     found = place.fitted("cheap-run-in-part", "dear-run-in-part", within=0.05)
 
     assert found.left_out == {
-        "no expected answer": 100,
+        "no expected value": 100,
         "shown to the model as examples": 1,
         "another record of the cluster is taken": 150,
     }

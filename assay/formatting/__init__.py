@@ -1,4 +1,4 @@
-"""Formats numbers for scorecards: shares, money, durations."""
+"""Formats numbers for tables: shares, differences of shares, money, durations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ SMALLEST_WITH_SIX_DECIMALS = 0.000001
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal place."""
     return NOTHING if value is None or not isfinite(value) else f"{100 * value:.1f}%"
+
+
+def points(value: float | None) -> str:
+    """A difference of two shares in percentage points, with its sign and one decimal place."""
+    return NOTHING if value is None or not isfinite(value) else f"{100 * value:+.1f} points"
 
 
 def usd(value: Any) -> str:
