@@ -104,7 +104,7 @@ def test_intervals_hold_the_true_value(clustered: bool) -> None:
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="as many predictions; found 2 and 1"):
+    with pytest.raises(ValueError, match="one prediction for each; found 2 and 1"):
         classification(["a", "b"], ["a"])
     with pytest.raises(ValueError, match="found 'c'"):
         classification(["a"], ["c"], labels=["a", "b"])
