@@ -18,5 +18,6 @@ FAMILIES: tuple[str, ...] = (
     "gate",
     "one_sided",
     "power",
+    "degenerate",
 )
 """Modules of this folder, in the order in which they run."""
