@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 SPREAD = 6.0
 """Range of the sums over the number of discordant pairs or of successes, in standard deviations."""
-SAMPLES, SEED, TINY = 2_000, 0, 1e-300
-"""Simulated samples of a clustered plan, and the seed."""
+SAMPLES, SEARCH_SAMPLES, SEED, TINY = 2_000, 400, 0, 1e-300
+"""Simulated samples of a clustered plan, and of each step of a search; the seed."""
 MOST_SIMULATED = 20_000
 """Largest number of records of a simulated plan; with more, the bounds are close to Student's."""
 
@@ -78,31 +78,34 @@ class VerdictProbabilities:
 def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
     """Number of records with which the plan passes with probability `chance`; None if ten million do not suffice.
 
-    Larger plans have more clusters of the same size.
+    To within 1%; with clusters, about 5%, because the probabilities are simulated. Larger plans have more clusters of the same size.
     """
     if plan.difference <= -plan.margin:
         return None
+    clustered = plan.clusters is not None or plan.design_effect > 1
+    samples, nearest = (SEARCH_SAMPLES, 50) if clustered else (SAMPLES, 100)
     low, high = 0, 64
-    while verdict_probabilities(_resized(plan, high)).passing < chance:
+    while verdict_probabilities(_resized(plan, high), samples=samples).passing < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
-    while high - low > max(1, high // 100):
+    while high - low > max(1, high // nearest):
         middle = (low + high) // 2
-        low, high = (low, middle) if verdict_probabilities(_resized(plan, middle)).passing >= chance else (middle, high)
+        passing = verdict_probabilities(_resized(plan, middle), samples=samples).passing
+        low, high = (low, middle) if passing >= chance else (middle, high)
     return high
 
 
-def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
+def verdict_probabilities(plan: Plan, *, samples: int = SAMPLES) -> VerdictProbabilities:
     """Probabilities that the no-regression rule passes, fails or is inconclusive.
 
     Independent binary pairs: every outcome is enumerated and decided from its bounds. Clusters: drawn samples are
-    decided from their bounds (`_simulated`); above `MOST_SIMULATED` records, noncentral Student's t.
+    decided from their bounds (`samples` of them, see `_simulated`); above `MOST_SIMULATED` records, noncentral Student's t.
     """
     if plan.clusters is None and plan.design_effect == 1:
         passing, failing = _enumerated(plan)
     else:
-        passing, failing = _simulated(plan) if plan.n <= MOST_SIMULATED else _student(plan)
+        passing, failing = _simulated(plan, samples) if plan.n <= MOST_SIMULATED else _student(plan)
     return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
 
 
@@ -126,8 +129,8 @@ def _student(plan: Plan) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=256)
-def _simulated(plan: Plan) -> tuple[float, float]:
-    """Shares of `SAMPLES` drawn samples that pass and fail; the standard error is about one point.
+def _simulated(plan: Plan, samples: int) -> tuple[float, float]:
+    """Shares of drawn samples that pass and fail; the standard error of 2,000 samples is about one point.
 
     The design effect implies the intraclass correlation, but not how clusters differ. Half of the samples have shares
     of gains and losses that vary between clusters (Dirichlet-multinomial); in the other half, some records of a cluster
@@ -142,14 +145,14 @@ def _simulated(plan: Plan) -> tuple[float, float]:
     correlation = min(1.0, (plan.design_effect - 1) / max(plan.n / len(sizes) - 1, plan.design_effect - 1, TINY))
     shares = [(plan.discordance + plan.difference) / 2, (plan.discordance - plan.difference) / 2, 1 - plan.discordance]
     passing = failing = 0
-    for sample in range(SAMPLES):
+    for sample in range(samples):
         draw = (_varying, _in_common)[sample % 2]
         differences = draw(random, np.array(shares), codes, correlation)
         bounds, status = binary_bounds(differences, groups)
         if status is not Status.INCONCLUSIVE:
             passing += bounds.p_above(-plan.margin) < ERROR
             failing += bounds.p_below(-plan.margin) * plan.rules <= ERROR
-    return passing / SAMPLES, failing / SAMPLES
+    return passing / samples, failing / samples
 
 
 def _cluster_sizes(plan: Plan) -> Counts:

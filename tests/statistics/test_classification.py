@@ -79,7 +79,7 @@ def test_a_class_that_is_never_predicted_has_no_precision_and_counts_as_zero() -
 @pytest.mark.parametrize("clustered", [False, True])
 def test_intervals_hold_the_true_value(clustered: bool) -> None:
     """Three classes, a model that errs more on the rarest; 40 clusters in which errors go together."""
-    random, samples, n, inside = np.random.default_rng(4), 300, 400, defaultdict(int)
+    random, samples, n, inside = np.random.default_rng(4), 120, 400, defaultdict(int)
     shares, right = np.array([0.6, 0.3, 0.1]), np.array([0.9, 0.8, 0.6])
     confused = np.array([[0.0, 0.7, 0.3], [0.8, 0.0, 0.2], [0.6, 0.4, 0.0]])
     joint = shares[:, None] * (np.diag(right) + (1 - right)[:, None] * confused)

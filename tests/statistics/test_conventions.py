@@ -25,7 +25,7 @@ NO_THRESHOLDS = {
     "exact_tests.py": {"NUISANCE_POINTS", "SPREAD", "BISECTIONS"},
     "judge_bias.py": {"PREFERS"},
     "paired_bounds.py": {"NO_SKEWNESS"},
-    "power.py": {"SPREAD", "SAMPLES", "SEED", "TINY", "MOST_SIMULATED"},
+    "power.py": {"SPREAD", "SAMPLES", "SEARCH_SAMPLES", "SEED", "TINY", "MOST_SIMULATED"},
     "prompts.py": {"FENCE_CHARACTERS"},
     "rate_bounds.py": {"SMALLEST_ERROR", "LARGEST_ERROR"},
     "render.py": {"BAR_WIDTH", "BAR_HEIGHT"},
