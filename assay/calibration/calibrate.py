@@ -17,6 +17,7 @@ from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_question
 from assay.project import StageContext
 from assay.records.evaluation import Estimate
+from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
@@ -192,7 +193,7 @@ def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, r
 def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str) -> EstimateFacts:
     """The facts of the estimates; the evaluation id is a hash of all verdicts and labels."""
     judge = (found.question.scorer, version, found.question.version)
-    content: list[Any] = [[asdict(answer) for answer in found.answers], [asdict(label) for label in found.labels]]
+    content: list[Any] = [[_content(answer) for answer in found.answers], [asdict(label) for label in found.labels]]
     content += [asdict(found.source), found.judge_mismatch]
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
     return EstimateFacts(
@@ -200,6 +201,13 @@ def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str
         task=task,
         **asdict(run),
     )
+
+
+def _content(answer: JudgedAnswer) -> dict[str, Any]:
+    """The fields that enter the hash; the tenant follows from the prediction."""
+    cluster = None if answer.cluster is None else answer.cluster.cluster_id
+    fields = {name: value for name, value in asdict(answer).items() if name not in {"record", "cluster"}}
+    return {**fields, "record_id": answer.record.record_id, "cluster_id": cluster}
 
 
 def _estimate(finding: Finding, facts: EstimateFacts, scorer: str, *, version: str) -> Estimate:
@@ -236,10 +244,10 @@ def _answer(row: Mapping[str, Any]) -> JudgedAnswer:
     is_scored = row["status"] == ScoreStatus.SCORED
     return JudgedAnswer(
         prediction_id=row["prediction_id"],
-        record_id=row["record_id"],
+        record=RecordKey(row["tenant_id"], row["record_id"]),
         population=row["population"],
         slices=tuple(row["slices"]),
-        cluster_id=row["cluster_id"],
+        cluster=ClusterKey.of(row["tenant_id"], row["cluster_id"]),
         output_length=row["output_length"],
         status=row["status"],
         value=row["value"] if is_scored else None,

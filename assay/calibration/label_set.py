@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
+from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign
 from assay.statistics.measured import Measured, Status
@@ -25,10 +26,10 @@ class JudgedAnswer:
     """A prediction with a judge's verdict; `status` is None if not judged, `value` and `passed` if not scored."""
 
     prediction_id: str
-    record_id: str
+    record: RecordKey
     population: str
     slices: tuple[str, ...] = ()
-    cluster_id: str | None = None
+    cluster: ClusterKey | None = None
     output_length: int | None = None
     """Number of characters of the output as JSON."""
     status: ScoreStatus | None = None
@@ -225,8 +226,8 @@ class Domain:
         inclusion = self.of.source.inclusion
         weigh = weighted and self.of.is_probability_sample
         return Sampling(
-            records=[answer.record_id for answer in answers],
-            clusters=[answer.cluster_id for answer in answers],
+            records=[answer.record for answer in answers],
+            clusters=[answer.cluster for answer in answers],
             weights=[1 / inclusion[answer.prediction_id] for answer in answers] if weigh else None,
         )
 

@@ -91,11 +91,10 @@ def _judged(domain: Domain, answers: list[JudgedAnswer], *, human_only: bool) ->
     )
 
 
-def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str]] | None:
+def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str, str]] | None:
     """The cluster of each prediction, or else its record; None if all predictions are independent."""
     named = [
-        ("record", answer.record_id) if answer.cluster_id is None else ("cluster", answer.cluster_id)
-        for answer in answers
+        ("record", *answer.record) if answer.cluster is None else ("cluster", *answer.cluster) for answer in answers
     ]
     return named if len(set(named)) < len(named) else None
 

@@ -117,7 +117,7 @@ JUDGED_ANSWERS = Statement(
     ),
 
     outputs as (
-        select prediction_id, record_id, length(to_json_string(output)) as output_length
+        select prediction_id, tenant_id, record_id, length(to_json_string(output)) as output_length
         from predictions
         where task = @task and run_id = @run_id and data_date = @data_date and output is not null
         qualify row_number() over (partition by prediction_id order by landed_at asc) = 1
@@ -132,6 +132,7 @@ JUDGED_ANSWERS = Statement(
 
     select
         outputs.prediction_id as prediction_id,
+        outputs.tenant_id as tenant_id,
         outputs.record_id as record_id,
         inputs.population as population,
         inputs.cluster_id as cluster_id,

@@ -11,7 +11,7 @@ from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.sides import EvaluationOptions, EvaluationReporter, Sides
 from assay.inference.keys import content_hash
 from assay.project import StageContext
-from assay.records.keys import PredictionKey, RecordKey
+from assay.records.keys import ClusterKey, PredictionKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.preferences import Preferences, judge_named, prefer
 from assay.statistics.conventions import RESAMPLES
@@ -41,8 +41,6 @@ class MetricComparison:
     metric: str
     slice: str
     comparison: PairedComparison
-    candidate_rate: float
-    champion_rate: float
     margin: float | None = None
     seed: int = 0
     """Seed of the bootstrap."""
@@ -148,34 +146,25 @@ def _comparison(
     name: str,
     outcomes: tuple[Mapping[RecordKey, Sequence[float]], Mapping[RecordKey, Sequence[float]]],
     *,
-    clusters: Mapping[RecordKey, str | None],
+    clusters: Mapping[RecordKey, ClusterKey | None],
     margins: Margins,
     seed: int,
 ) -> Iterator[MetricComparison]:
     """The comparison of outcomes by record; empty for a slice without a record that is scored for both variants."""
-    rates = _rates(*outcomes)
-    if rates is None and name != OVERALL:
+    if name != OVERALL and not _is_comparable(*outcomes):
         return
     margin = margins.get(MetricSlice(metric, name))
     pairs = pair(*outcomes, clusters=clusters if any(clusters.values()) else None)
     found = compare(pairs, wanted=margin, resamples=RESAMPLES, seed=seed)
-    yield MetricComparison(metric, name, found, *(rates or (math.nan, math.nan)), margin=margin, seed=seed)
+    yield MetricComparison(metric, name, found, margin=margin, seed=seed)
 
 
-def _rates(
+def _is_comparable(
     candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
-) -> tuple[float, float] | None:
-    """Both rates on the records that are scored for both variants, each record counting once; None without any."""
-    sides = [
-        (first, second)
-        for record in candidate.keys() & champion.keys()
-        if (first := _mean(candidate[record])) is not None and (second := _mean(champion[record])) is not None
-    ]
-    if not sides:
-        return None
-    return sum(first for first, _ in sides) / len(sides), sum(second for _, second in sides) / len(sides)
+) -> bool:
+    """True if at least one record is scored for both variants."""
+    return any(_is_scored(candidate[record]) and _is_scored(champion[record]) for record in candidate.keys() & champion)
 
 
-def _mean(outcomes: Sequence[float]) -> float | None:
-    scored = [value for value in outcomes if not math.isnan(value)]
-    return sum(scored) / len(scored) if scored else None
+def _is_scored(outcomes: Sequence[float]) -> bool:
+    return not all(math.isnan(value) for value in outcomes)

@@ -16,6 +16,7 @@ from assay.scoring.tally import PASS_RATE
 from assay.statistics.conventions import ERROR, GATE_LEVEL
 from assay.statistics.measured import Measured, Status
 from assay.statistics.paired import PairedComparison
+from assay.statistics.rates import GateRate
 from assay.tasks.gate_spec import (
     OVERALL,
     AnyRule,
@@ -212,9 +213,10 @@ def _same_version(records: int) -> RuleEvidence:
 
 
 def _absolute(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
-    measured = _measured(rule, inputs)
-    if measured is None:
+    found = _measured(rule, inputs)
+    if found is None:
         return None
+    measured = found.measured if isinstance(found, GateRate) else found
     metric, scorer = landed_metric(rule.metric, inputs.scorers)
     landed = estimate_id(
         inputs.evaluation_id,
@@ -224,18 +226,21 @@ def _absolute(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
         slice=rule.slice,
         method=measured.method,
     )
-    return replace(absolute_evidence(measured, estimate_ids=(landed,)), measured=measured)
+    evidence = replace(absolute_evidence(measured, estimate_ids=(landed,)), measured=measured)
+    if isinstance(found, GateRate) and found.bounds is not None:
+        return replace(evidence, p_failing=found.bounds.p_below(rule.threshold))
+    return evidence
 
 
-def _measured(rule: GateRule, inputs: GateInputs) -> Measured | None:
+def _measured(rule: GateRule, inputs: GateInputs) -> GateRate | Measured | None:
     """The estimate for the rule; None for a rule that needs no estimate."""
     outcomes = inputs.candidate
     if rule.kind is RuleKind.LOWER_BOUND:
-        return outcomes.rate(rule.metric, rule.slice, level=GATE_LEVEL)
+        return outcomes.rate(rule.metric, rule.slice)
     if rule.kind is RuleKind.COST_PER_CORRECT:
         return outcomes.cost_per_correct(rule.slice, level=GATE_LEVEL)
     if rule.kind is RuleKind.LATENCY and inputs.sla is not None:
-        return outcomes.within(inputs.sla.latency_ms, rule.slice, level=GATE_LEVEL)
+        return outcomes.within(inputs.sla.latency_ms, rule.slice)
     return None
 
 

@@ -8,12 +8,12 @@ from datetime import date
 from typing import Any
 
 from assay.evaluation.queries import EVALUATED_ANSWERS
-from assay.records.keys import RecordKey
+from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import PredictionStatus
 from assay.scoring.estimates import counts_as_answered, decided, is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.statistics.measured import Measured
-from assay.statistics.rates import cost_per_correct, rate
+from assay.statistics.rates import GateRate, cost_per_correct, gate_rate
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 from assay.tasks.task import Task
@@ -44,7 +44,7 @@ class PredictionOutcome:
     status: PredictionStatus
     population: str
     slices: tuple[str, ...] = ()
-    cluster_id: str | None = None
+    cluster: ClusterKey | None = None
     cost_usd: float | None = None
     latency_ms: float | None = None
     is_correct: bool | None = None
@@ -104,19 +104,19 @@ class Outcomes:
             found.setdefault(row.record, []).append(float("nan") if outcome is None else float(outcome))
         return found
 
-    def clusters(self) -> dict[RecordKey, str | None]:
+    def clusters(self) -> dict[RecordKey, ClusterKey | None]:
         """The cluster of each record, or None."""
-        return {row.record: row.cluster_id for row in self.rows}
+        return {row.record: row.cluster for row in self.rows}
 
-    def rate(self, metric: str, name: str, *, level: float) -> Measured:
+    def rate(self, metric: str, name: str) -> GateRate:
         """The rate of the metric in the slice."""
         rows = list(self._of(metric, name))
-        return rate([row.outcome(metric) for row in rows], _sampling(rows), level=level)
+        return gate_rate([row.outcome(metric) for row in rows], _sampling(rows))
 
-    def within(self, latency_ms: float, name: str, *, level: float) -> Measured:
+    def within(self, latency_ms: float, name: str) -> GateRate:
         """The share of the slice's predictions within this latency, among those whose latency is known."""
         rows = [row for row in self.rows if row.is_in_slice(name) and row.latency_ms is not None]
-        return rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows), level=level)
+        return gate_rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows))
 
     def cost_per_correct(self, name: str, *, level: float) -> Measured:
         """USD per correct prediction of the slice."""
@@ -130,11 +130,11 @@ class Outcomes:
 
 def _sampling(rows: list[PredictionOutcome]) -> Sampling:
     """Records and clusters of the rows; each is set only if rows share one."""
-    clustered = any(row.cluster_id is not None for row in rows)
+    clustered = any(row.cluster is not None for row in rows)
     several = len({row.record for row in rows}) < len(rows)
     return Sampling(
         records=[row.record for row in rows] if several or clustered else None,
-        clusters=[row.cluster_id for row in rows] if clustered else None,
+        clusters=[row.cluster for row in rows] if clustered else None,
     )
 
 
@@ -148,7 +148,7 @@ def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVe
         status=status,
         population=row["population"],
         slices=tuple(row["slices"] or ()),
-        cluster_id=row["cluster_id"],
+        cluster=ClusterKey.of(row["tenant_id"], row["cluster_id"]),
         cost_usd=None if row["cost_usd"] is None else float(row["cost_usd"]),
         latency_ms=row["latency_ms"],
         is_correct=is_correct(task, status, verdicts),

@@ -13,7 +13,7 @@ from assay.evaluation.verdict import GateOutcome
 from assay.formatting import NOTHING, percent, points
 from assay.formatting.gate_rules import RuleTerms, bounds_in_unit, requirement, state_text, value_in_unit
 from assay.records.statuses import OnInconclusive, RuleDecision
-from assay.statistics.conventions import BOUNDS_TITLE, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
+from assay.statistics.conventions import BOUNDS_TITLE, ERROR, FEWEST_COMPARED_SHOWN, INTERVAL_TITLE
 from assay.statistics.measured import Status
 from assay.statistics.paired import PairedComparison
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
@@ -64,17 +64,36 @@ def tables(evaluation: Evaluation) -> Iterator[Table]:
         )
 
 
-def hidden(evaluation: Evaluation) -> int:
-    """Number of comparisons that are landed but not shown."""
-    return len(evaluation.compared) - len(_shown(evaluation.compared))
+def table_notes(evaluation: Evaluation) -> Iterator[str]:
+    """Notes on the comparisons: which are not shown, how many there are, and which p-value and interval disagree."""
+    shown = _shown(evaluation.compared)
+    if left_out := _left_out(evaluation.compared):
+        yield f"landed in `comparisons`, but not in the table: {left_out}"
+    if len(shown) > 1:
+        yield (
+            f"p-values and intervals hold for each comparison alone: among {len(shown)} comparisons of equal variants, "
+            f"about {ERROR * len(shown):.1g} p-values below {ERROR:.0%} are expected. The FAIL of a rule is "
+            "adjusted for the number of rules (Holm)"
+        )
+    for one in shown:
+        found = one.comparison
+        if (found.p_value <= ERROR) != (found.low > 0 or found.high < 0):
+            yield (
+                f"{one.metric}, {one.slice}: p = {found.p_value:.2g}, and the interval "
+                f"{'contains' if found.low <= 0 <= found.high else 'excludes'} 0. They come from different methods, McNemar's "
+                f"test and {found.method}, which may disagree near {ERROR:.0%}; rules use the bounds"
+            )
 
 
-def hidden_text(count: int) -> str:
-    """Returns which comparisons the tables leave out; a rule's own comparison is always in the table."""
-    return (
-        f"{count} comparison{'s' * (count != 1)} of slices without a rule and with fewer than {FEWEST_COMPARED_SHOWN} "
-        f"records {'is' if count == 1 else 'are'} landed but not in the table"
-    )
+def _left_out(compared: Sequence[MetricComparison]) -> str:
+    """The comparisons that are not in the table, by the reason; empty if all are."""
+    left = [one for one in compared if one not in _shown(compared)]
+    small = sum(one.comparison.n < FEWEST_COMPARED_SHOWN for one in left)
+    counts = {
+        f"of slices with fewer than {FEWEST_COMPARED_SHOWN} records": small,
+        "of single scorers in slices": len(left) - small,
+    }
+    return ", ".join(f"{count} {reason}" for reason, count in counts.items() if count)
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -83,11 +102,7 @@ def markdown(evaluation: Evaluation) -> str:
     lines += [f"- **{name}**: {_plain(text)}" for name, text in facts(evaluation)]
     for title, columns, rows in tables(evaluation):
         lines += ["", f"#### {title}", "", table_markdown(columns, rows)]
-    if count := hidden(evaluation):
-        lines += [
-            "",
-            f"{hidden_text(count)}: see `comparisons`.",
-        ]
+    lines += [line for text in table_notes(evaluation) for line in ("", f"{text[0].upper()}{text[1:]}.")]
     return "\n".join(lines) + "\n"
 
 
@@ -147,7 +162,7 @@ def _comparison(one: MetricComparison) -> tuple[str, ...]:
     return (
         one.metric,
         one.slice,
-        f"{percent(one.candidate_rate)}, {percent(one.champion_rate)}",
+        f"{percent(found.candidate_rate)}, {percent(found.champion_rate)}",
         f"{points(found.difference)}, {points(found.low)} to {points(found.high)}",
         f"{found.p_value:.2g}",
         f"{found.gains} / {found.losses}",
@@ -167,8 +182,8 @@ def _comparison_values(one: MetricComparison) -> dict[str, Any]:
     return {
         "metric": one.metric,
         "slice": one.slice,
-        "candidate_rate": one.candidate_rate,
-        "champion_rate": one.champion_rate,
+        "candidate_rate": found.candidate_rate,
+        "champion_rate": found.champion_rate,
         "margin": one.margin,
         "status": found.status.value,
         **{name: getattr(found, name) for name in names},

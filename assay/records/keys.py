@@ -27,6 +27,11 @@ class ClusterKey(NamedTuple):
     tenant_id: str
     cluster_id: str
 
+    @classmethod
+    def of(cls, tenant_id: str, cluster_id: str | None) -> ClusterKey | None:
+        """Key of the cluster; None if the record declares none."""
+        return None if cluster_id is None else cls(tenant_id, cluster_id)
+
     @property
     def text(self) -> str:
         """Both fields as one string."""

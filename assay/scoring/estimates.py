@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
@@ -16,9 +16,9 @@ from assay.records.evaluation import Estimate
 from assay.records.statuses import ANSWERED, PredictionStatus
 from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
 from assay.scoring.tally import ScoreVerdict as Verdict
-from assay.statistics.conventions import DEFAULT_TENANT, MAX_UNSCORED_SHARE
+from assay.statistics.conventions import DEFAULT_TENANT
 from assay.statistics.measured import Measured
-from assay.statistics.rates import between, grouped_rate, too_much_unscored
+from assay.statistics.rates import grouped_rate, spanning, unscored_reason
 from assay.statistics.repeats import Repeats, nested_variance
 from assay.statistics.sampling import Groups
 from assay.tasks.gate_spec import RELIABILITY
@@ -112,7 +112,7 @@ def estimate_id(
 
 
 def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdict]) -> bool | None:
-    """Returns whether every scorer of `correct:` passed the prediction; None if one of them is undecided.
+    """Returns whether every scorer of `correct:` passed the prediction; None if none failed it and one is undecided.
 
     A failed, refused or invalid prediction is not correct; a fallback can be if the task declares that it counts.
     """
@@ -121,7 +121,7 @@ def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdic
     if not counts_as_answered(task, status):
         return False
     verdicts = [decided(scores.get(name)) for name in task.spec.correct]
-    return None if None in verdicts else all(verdicts)
+    return False if False in verdicts else None if None in verdicts else True
 
 
 def counts_as_answered(task: Task, status: PredictionStatus) -> bool:
@@ -183,10 +183,10 @@ def _repeat_rows(cell: Cell, facts: EstimateFacts, *, place: PopulationSlice, ep
 
 
 def _cases(cell: Cell) -> list[Repeats]:
-    """Returns the epochs as scored; if too many are unscored, the worst and the best case, as for any rate."""
+    """Returns the epochs as scored; if some are unscored, the worst and the best case, as for any rate."""
     import numpy as np
 
-    unknown = (np.nan,) if cell.unscored <= MAX_UNSCORED_SHARE * len(cell.values) else (0.0, 1.0)
+    unknown = (0.0, 1.0) if cell.unscored else (np.nan,)
     return [
         Repeats.numbered(np.nan_to_num(cell.values, nan=case), records=cell.records, groups=cell.groups)
         for case in unknown
@@ -197,7 +197,8 @@ def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
     worst, best = found[0], found[-1]
     if len(found) == 1 or worst.value is None:
         return worst
-    return between(worst, best, n=worst.n, reason=too_much_unscored(cell.unscored, len(cell.values)))
+    reason = unscored_reason(cell.unscored, len(cell.values))
+    return replace(spanning(worst, best, unscored=0), reason=reason)
 
 
 def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:

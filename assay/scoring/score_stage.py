@@ -18,6 +18,7 @@ from assay.errors import UsageError
 from assay.guards.masking import restore
 from assay.project import StageContext
 from assay.records.evaluation import Score
+from assay.records.keys import ClusterKey
 from assay.runs.chunks import chunks
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import MaskedRecord, RecordMasker
@@ -170,8 +171,7 @@ def _tallied(
         position=record.position,
         population=record.population,
         slices=record.slices,
-        tenant_id=record.tenant_id,
-        cluster_id=record.cluster_id,
+        cluster=ClusterKey.of(record.tenant_id, record.cluster_id),
         status=status,
         correct=is_correct(run.task, status, verdicts),
         is_counted=verdicts.keys() >= set(run.task.spec.correct),

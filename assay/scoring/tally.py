@@ -69,8 +69,7 @@ class Tallied:
     position: int
     population: str
     slices: Sequence[str]
-    tenant_id: str
-    cluster_id: str | None
+    cluster: ClusterKey | None
     status: PredictionStatus
     correct: bool | None
     is_counted: bool
@@ -160,10 +159,9 @@ class Tally:
 
 def _group(tallied: Tallied) -> int:
     """Returns a number that is equal for records of the same tenant and cluster."""
-    if tallied.cluster_id is None:
+    if tallied.cluster is None:
         return tallied.position
-    name = ClusterKey(tallied.tenant_id, tallied.cluster_id).text
-    return SHARED | int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
+    return SHARED | int.from_bytes(blake2b(tallied.cluster.text.encode(), digest_size=8).digest(), "big")
 
 
 def _code(correct: bool | None) -> int:  # noqa: FBT001 - the outcome is the main argument

@@ -37,6 +37,13 @@ WILSON_SKEWNESS = 0.28
 The skewness is taken at the effective n: |1-2p| / sqrt(n p (1-p)); it is 0.27 for 10 failures in 100. Wilson's bounds
 are kept if the design effect is negligible.
 """
+RATE_SKEWNESS_SHARE = 0.6
+"""Share of the skewness of cluster totals that a one-sided bound of a rate corrects for; the exact bound does the rest.
+
+Chosen by simulation: tests/benchmarks/coverage, family "one-sided rates".
+"""
+MOST_OF_ONE_CLUSTER = 0.5
+"""Share of the rows in one cluster above which no decision is made: the simulated grid goes no further."""
 NEGLIGIBLE_DESIGN_EFFECT = 0.6
 """An estimated design effect of at most 1 + this value / sqrt(df) is no evidence of correlation within groups.
 

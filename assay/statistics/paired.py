@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from assay.errors import UsageError
-from assay.statistics.conventions import ERROR, FEW_CLUSTERS, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MAX_UNSCORED_SHARE
+from assay.statistics.bootstrap import bca_interval
+from assay.statistics.conventions import ERROR
+from assay.statistics.differences import DifferenceBounds, Differences, difference_bounds_of, status_of
+from assay.statistics.effects import mde_of_plan, records_for
 from assay.statistics.measured import Status
-from assay.statistics.paired_bounds import (
-    ExactBounds,
-    PairedBounds,
-    ScoreBounds,
-    SignBounds,
-    StudentBounds,
-    bca_interval,
-    mcnemar_p,
-)
-from assay.statistics.power import mde_of_plan, records_for
-from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, spread_of
+from assay.statistics.paired_bounds import PairedBounds
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +30,6 @@ class Sortable(Protocol):
 
 
 Key = TypeVar("Key", bound=Sortable)
-OneCase = ExactBounds | ScoreBounds | SignBounds | StudentBounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +57,7 @@ class PairedComparison:
     p-values at any other error rate. `p_value` is two-sided, for the null hypothesis of no difference. `mde` is the
     minimum detectable effect of this comparison, and `needed` the number of similar records with which the MDE would
     equal the wanted difference. `unscored` counts records with an unscored outcome, `left_out` records that only one
-    variant has. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
+    variant has. `candidate_rate` and `champion_rate` are the rates of the compared records. `resampled` is the interval of a BCa bootstrap, if `resamples` was above 0.
     """
 
     difference: float
@@ -86,6 +78,8 @@ class PairedComparison:
     unscored: int
     left_out: int
     bounds: PairedBounds
+    candidate_rate: float = math.nan
+    champion_rate: float = math.nan
     resampled: tuple[float, float] | None = None
 
 
@@ -93,13 +87,13 @@ def pair(
     candidate: Mapping[Key, Sequence[float]],
     champion: Mapping[Key, Sequence[float]],
     *,
-    clusters: Mapping[Key, str | None] | None = None,
+    clusters: Mapping[Key, Hashable] | None = None,
     weights: Mapping[Key, float] | None = None,
 ) -> Pairs:
     """The outcomes of the records that both variants have, in the order of the keys.
 
-    Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record without
-    a cluster forms a cluster of its own.
+    Each record maps to the outcomes of its epochs, whose number may differ; NaN is an unscored epoch. A record
+    without a cluster (None) forms a cluster of its own.
 
     Raises:
         UsageError: the variants have no record in common.
@@ -126,8 +120,8 @@ def pair(
 def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, seed: int = 0) -> PairedComparison:
     """The difference, computed by the method that fits the data: one binary outcome, fractions or epochs, or clusters.
 
-    If at most 1% of the records have an unscored outcome, these records are omitted. If more have one, the bounds are
-    those of the worst and the best case.
+    An unscored outcome counts as a failure in the difference. The bounds extend from the case that all unscored
+    outcomes are losses to the case that all are gains.
 
     Raises:
         UsageError: an outcome is outside 0 to 1, the shapes differ, or no record is scored for both variants.
@@ -136,8 +130,7 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
     for name, outcomes in (("candidate", pairs.candidate), ("champion", pairs.champion)):
         _validate(name, outcomes, records=len(pairs.candidate))
     groups = Groups.of(len(pairs.candidate), pairs.sampling)
-    scored = _differences(pairs, groups)
-    if not len(scored.values):
+    if not len(_differences(pairs, groups).values):
         raise UsageError(
             f"None of the {groups.n} records in common is scored for both variants", next_step="score both runs."
         )
@@ -145,15 +138,22 @@ def compare(pairs: Pairs, *, wanted: float | None = None, resamples: int = 0, se
         wanted=wanted, resamples=resamples, seed=seed, left_out=pairs.only_candidate + pairs.only_champion
     )
     unscored = int((_unscored(pairs.candidate) | _unscored(pairs.champion)).sum())
-    found = replace(_compared(scored, options), unscored=unscored)
-    if unscored <= MAX_UNSCORED_SHARE * groups.n:
+    found = replace(
+        _compared(_differences(pairs, groups, candidate=0.0, champion=0.0), options),
+        candidate_rate=_rate(pairs, groups, pairs.candidate),
+        champion_rate=_rate(pairs, groups, pairs.champion),
+        unscored=unscored,
+    )
+    if not unscored:
         return found
-    worst, best = (_bounds(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0))
+    worst, best = (
+        difference_bounds_of(_differences(pairs, groups, candidate=case, champion=1 - case))[0] for case in (0.0, 1.0)
+    )
     return _worst_case(found, WorstCaseBounds(worst=worst, best=best), groups.n)
 
 
 def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) -> PairedComparison:
-    """The comparison of the scored records, with worst-case bounds for the unscored ones."""
+    """The comparison with worst-case bounds for the unscored records."""
     low, high = bounds.interval()
     return replace(
         found,
@@ -161,19 +161,23 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
         high=high,
         lower=bounds.lower(ERROR),
         upper=bounds.upper(ERROR),
+        p_value=bounds.p_value,
         bounds=bounds,
         method=f"{found.method}+worst_case",
         status=found.status if found.status is Status.INCONCLUSIVE else Status.UNSCORED,
-        reason=_joined(f"{found.unscored} of {records} records unscored: worst-case bounds", found.reason),
+        reason=_joined(
+            f"{found.unscored} of {records} records unscored: counted as failures, within bounds of the worst and the best case",
+            found.reason,
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class WorstCaseBounds:
-    """Bounds if many outcomes are unscored: lower if all of them are losses, upper if all of them are gains."""
+    """Bounds with unscored outcomes: lower if all of them are losses, upper if all of them are gains."""
 
-    worst: OneCase
-    best: OneCase
+    worst: DifferenceBounds
+    best: DifferenceBounds
 
     @property
     def standard_error(self) -> float:
@@ -184,6 +188,11 @@ class WorstCaseBounds:
     def df(self) -> float:
         """The smaller number of degrees of freedom of the two cases."""
         return min(self.worst.df, self.best.df)
+
+    @property
+    def p_value(self) -> float:
+        """Twice the smaller one-sided p-value, at most 1."""
+        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
@@ -214,44 +223,9 @@ class _CompareOptions:
     left_out: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Differences:
-    """One difference per record that is scored for both variants."""
-
-    values: Floats
-    groups: Groups
-    yes_no: bool
-
-    @cached_property
-    def gains(self) -> int:
-        return int((self.values > 0).sum())
-
-    @cached_property
-    def losses(self) -> int:
-        return int((self.values < 0).sum())
-
-    @property
-    def discordant(self) -> int:
-        return self.gains + self.losses
-
-    @property
-    def clustered(self) -> bool:
-        return self.groups.are_clusters
-
-    @property
-    def counts_suffice(self) -> bool:
-        """True for one binary outcome per record without clusters or weights: the counts contain all information."""
-        return self.yes_no and not self.clustered and not self.groups.weighted
-
-    @cached_property
-    def deciding(self) -> int:
-        """Number of groups whose differences do not sum to 0."""
-        return int((self.groups.total(self.groups.weights * self.values) != 0).sum())
-
-
-def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
-    bounds, method = _bounds(data)
-    status, reason = _status(data, bounds)
+def _compared(data: Differences, options: _CompareOptions) -> PairedComparison:
+    bounds, method = difference_bounds_of(data)
+    status, reason = status_of(data, bounds)
     low, high = bounds.interval()
     n, mde = len(data.values), mde_of_plan(bounds.standard_error, df=bounds.df)
     return PairedComparison(
@@ -260,7 +234,7 @@ def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
         high=high,
         lower=bounds.lower(ERROR),
         upper=bounds.upper(ERROR),
-        p_value=_p_value(data, bounds),
+        p_value=bounds.p_value,
         n=n,
         clusters=data.groups.count if data.clustered else None,
         gains=data.gains,
@@ -277,62 +251,8 @@ def _compared(data: _Differences, options: _CompareOptions) -> PairedComparison:
     )
 
 
-def _bounds(data: _Differences) -> tuple[OneCase, str]:
-    """The bounds that are valid for the data, and the name of the method."""
-    if data.counts_suffice:
-        if data.discordant >= FEWEST_DISCORDANT:
-            return ScoreBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "tango"
-        return ExactBounds(gains=data.gains, losses=data.losses, n=len(data.values)), "exact_unconditional"
-    mean = data.groups.mean(data.values)
-    spread = spread_of(data.groups, data.values - mean)
-    if _too_sparse(data) or not 0 < spread.variance < math.inf:
-        return _sign_bounds(data), "sign_bounds"
-    student = StudentBounds(
-        mean=mean,
-        standard_error=math.sqrt(spread.variance),
-        df=spread.df,
-        skewness=spread.skewness / math.sqrt(spread.groups),
-    )
-    return student, "cr2_t" if data.clustered or data.groups.weighted else "paired_t"
-
-
-def _sign_bounds(data: _Differences) -> SignBounds:
-    """Sign bounds with one outcome per effective group: the worst case, in which all records of a group are equal."""
-    n = max(1, int(data.groups.equal_groups))
-    gains, losses = (data.groups.mean((sign * data.values > 0).astype(float)) for sign in (1, -1))
-    return SignBounds(gains=n * gains, losses=n * losses, n=n)
-
-
-def _too_sparse(data: _Differences) -> bool:
-    """True if too few records or groups differ to estimate a variance."""
-    return data.discordant < FEWEST_DISCORDANT or data.deciding < min(FEWEST_DISCORDANT, data.groups.count / 2)
-
-
-def _status(data: _Differences, bounds: OneCase) -> tuple[Status, str | None]:
-    """The status of the comparison, with the reason if it is not ok."""
-    groups = data.groups.count
-    if data.clustered and groups < FEWEST_CLUSTERS:
-        return Status.INCONCLUSIVE, f"{groups} clusters, fewer than {FEWEST_CLUSTERS}"
-    if data.discordant < FEWEST_DISCORDANT:
-        return Status.TOO_FEW, f"{data.discordant} records differ, fewer than {FEWEST_DISCORDANT}: conservative bounds"
-    if isinstance(bounds, SignBounds):
-        return Status.TOO_FEW, f"records of {data.deciding} of {groups} clusters differ: conservative bounds"
-    if data.clustered and groups < FEW_CLUSTERS:
-        return Status.WARNING, f"{groups} clusters, fewer than {FEW_CLUSTERS}"
-    return Status.OK, None
-
-
-def _p_value(data: _Differences, bounds: OneCase) -> float:
-    """Two-sided p-value for the null hypothesis of no difference."""
-    if data.counts_suffice:
-        return mcnemar_p(data.gains, data.losses, exact=data.discordant < FEWEST_DISCORDANT)
-    if isinstance(bounds, StudentBounds):
-        return bounds.p_value
-    return min(1.0, 2 * min(bounds.p_above(0.0), bounds.p_below(0.0)))
-
-
-def _resampled(data: _Differences, options: _CompareOptions) -> tuple[float, float] | None:
-    if not options.resamples or not data.deciding or data.groups.count < 2:
+def _resampled(data: Differences, options: _CompareOptions) -> tuple[float, float] | None:
+    if not options.resamples:
         return None
     return bca_interval(data.values, data.groups, resamples=options.resamples, seed=options.seed)
 
@@ -349,7 +269,7 @@ def _columns(outcomes: Sequence[Sequence[float]]) -> Floats:
 
 def _differences(
     pairs: Pairs, groups: Groups, *, candidate: float = math.nan, champion: float = math.nan
-) -> _Differences:
+) -> Differences:
     """Differences of the record means, with the given values in place of unscored outcomes.
 
     A record that lacks outcomes of one variant is omitted.
@@ -359,11 +279,21 @@ def _differences(
     means = _record_means(pairs.candidate, unscored=candidate), _record_means(pairs.champion, unscored=champion)
     scored = ~np.isnan(means[0]) & ~np.isnan(means[1])
     first, second = means[0][scored], means[1][scored]
-    return _Differences(
-        values=first - second,
+    return Differences(
+        values=np.where(np.abs(first - second) <= ROUNDING, 0.0, first - second),
         groups=groups.only(scored),
         yes_no=bool(np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()),
     )
+
+
+def _rate(pairs: Pairs, groups: Groups, outcomes: Floats) -> float:
+    """The rate of one variant on the compared records, with unscored outcomes as failures."""
+    import numpy as np
+
+    both = ~np.isnan(_record_means(pairs.candidate, unscored=0.0)) & ~np.isnan(
+        _record_means(pairs.champion, unscored=0.0)
+    )
+    return groups.only(both).mean(_record_means(outcomes, unscored=0.0)[both])
 
 
 def _record_means(outcomes: Floats, *, unscored: float) -> Floats:

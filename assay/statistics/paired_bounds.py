@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from assay.statistics.conventions import ERROR
 from assay.statistics.exact_tests import difference_above_p, difference_bounds, rate_bounds
 
-if TYPE_CHECKING:
-    from assay.statistics.sampling import Floats, Groups
-
 NO_SKEWNESS = 1e-9
-DRAWN_AT_ONCE = 4_000_000
-"""Number of bootstrap draws that are held in memory at a time: 32 MB."""
 
 
 class PairedBounds(Protocol):
@@ -28,6 +23,11 @@ class PairedBounds(Protocol):
     @property
     def df(self) -> float:
         """Degrees of freedom; infinite for a normal approximation."""
+        ...
+
+    @property
+    def p_value(self) -> float:
+        """The two-sided p-value of the null hypothesis of no difference."""
         ...
 
     def interval(self) -> tuple[float, float]:
@@ -138,6 +138,11 @@ class ScoreBounds(Discordants):
     """
 
     @property
+    def p_value(self) -> float:
+        """McNemar's mid-p."""
+        return mcnemar_p(self.gains, self.losses, exact=False)
+
+    @property
     def shrinkage(self) -> float:
         """The factor applied to the score in one-sided bounds."""
         return math.sqrt(1 - 1 / (self.gains + self.losses))
@@ -173,6 +178,11 @@ class ScoreBounds(Discordants):
 class ExactBounds(Discordants):
     """Exact unconditional bounds, valid at every n: Berger & Boos; see `difference_above_p`."""
 
+    @property
+    def p_value(self) -> float:
+        """McNemar's exact test."""
+        return mcnemar_p(self.gains, self.losses, exact=True)
+
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
         return difference_bounds(self.gains, self.losses, self.n, error=ERROR / 2)
@@ -196,25 +206,32 @@ class ExactBounds(Discordants):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignBounds:
-    """Bounds without a variance: a mean difference lies between -P(loss) and P(gain), whatever the size of each.
+    """Bounds without a variance, used if few differences are not `center`, which is usually 0.
 
-    Used if too few records differ. `gains` and `losses` may be fractional if n is an effective n. The bounds are those
-    of Clopper & Pearson, Biometrika 26 (1934) 404.
+    The mean is at least `center` - (1 + `center`) P(below), and at most `center` + (1 - `center`) P(above), whatever
+    the size of the other differences. `above` and `below` count them, and may be fractional if n is an effective n. The
+    bounds of both probabilities are those of Clopper & Pearson, Biometrika 26 (1934) 404.
     """
 
-    gains: float
-    losses: float
+    above: float
+    below: float
     n: int
+    center: float = 0.0
 
     @property
     def standard_error(self) -> float:
         """Standard error of binary pairs with half a pair added to each cell; an upper limit for fractions."""
-        return math.sqrt(self.gains + self.losses + 1) / (self.n + 2)
+        return (1 + abs(self.center)) * math.sqrt(self.above + self.below + 1) / (self.n + 2)
 
     @property
     def df(self) -> float:
         """Infinite: the bounds do not use Student's t."""
         return math.inf
+
+    @property
+    def p_value(self) -> float:
+        """Twice the smaller one-sided p-value, at most 1."""
+        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
@@ -222,26 +239,29 @@ class SignBounds:
 
     def lower(self, error: float) -> float:
         """The lower bound at a one-sided error rate of at most `error`."""
-        return -rate_bounds(min(self.n, math.ceil(self.losses)), self.n, error=error)[1]
+        return self.center - (1 + self.center) * self._most(self.below, error)
 
     def upper(self, error: float) -> float:
         """The upper bound at a one-sided error rate of at most `error`."""
-        return rate_bounds(min(self.n, math.ceil(self.gains)), self.n, error=error)[1]
+        return self.center + (1 - self.center) * self._most(self.above, error)
 
     def p_above(self, threshold: float) -> float:
         """The p-value of the null hypothesis that the difference is at most `threshold`; 1 if signs cannot reject it."""
-        return self._p(self.losses, -threshold)
+        return self._p(self.below, self.center - threshold, 1 + self.center)
 
     def p_below(self, threshold: float) -> float:
         """The p-value of the null hypothesis that the difference is at least `threshold`; 1 if signs cannot reject it."""
-        return self._p(self.gains, threshold)
+        return self._p(self.above, threshold - self.center, 1 - self.center)
 
-    def _p(self, against: float, share: float) -> float:
+    def _most(self, count: float, error: float) -> float:
+        return rate_bounds(min(self.n, math.ceil(count)), self.n, error=error)[1]
+
+    def _p(self, count: float, distance: float, most: float) -> float:
         from scipy.special import bdtr
 
-        if share <= 0:
+        if distance <= 0:
             return 1.0
-        return float(bdtr(min(self.n, math.ceil(against)), self.n, min(share, 1.0)))
+        return float(bdtr(min(self.n, math.ceil(count)), self.n, min(distance / most, 1.0))) if most > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,19 +288,23 @@ class StudentBounds:
     def lower(self, error: float) -> float:
         """The lower bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return max(-1.0, self.mean - max(quantile, _hall(quantile, self.skewness)) * self.standard_error)
+        return max(-1.0, self.mean - max(quantile, hall(quantile, self.skewness)) * self.standard_error)
 
     def upper(self, error: float) -> float:
         """The upper bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return min(1.0, self.mean + max(quantile, _hall(quantile, -self.skewness)) * self.standard_error)
+        return min(1.0, self.mean + max(quantile, hall(quantile, -self.skewness)) * self.standard_error)
 
     @property
     def p_value(self) -> float:
-        """The two-sided p-value for no difference, from Student's t without Hall's transformation."""
+        """The two-sided p-value of Student's t, or the one-sided p-value with Hall's transformation if that is larger.
+
+        It is at most 5% exactly where the interval does not contain 0.
+        """
         from scipy.special import stdtr
 
-        return float(2 * stdtr(self.df, -abs(self.mean) / self.standard_error))
+        one_sided = self.p_above(0.0) if self.mean > 0 else self.p_below(0.0)
+        return max(float(2 * stdtr(self.df, -abs(self.mean) / self.standard_error)), one_sided)
 
     def p_above(self, threshold: float) -> float:
         """The p-value of the null hypothesis that the difference is at most `threshold`."""
@@ -303,33 +327,62 @@ class StudentBounds:
         return float(stdtrit(self.df, 1 - error))
 
 
-def _hall(quantile: float, skewness: float) -> float:
-    """The inverse of Hall's transformation at the quantile."""
+@dataclass(frozen=True, slots=True)
+class WidestBounds:
+    """The widest of several bounds.
+
+    `enough`, if given, are the bounds from which the two-sided interval and p-value are taken instead; the interval then
+    still contains both one-sided bounds.
+    """
+
+    parts: tuple[PairedBounds, ...]
+    enough: PairedBounds | None = None
+
+    @property
+    def standard_error(self) -> float:
+        """The largest standard error."""
+        return max(part.standard_error for part in self.parts)
+
+    @property
+    def df(self) -> float:
+        """The smallest number of degrees of freedom."""
+        return min(part.df for part in self.parts)
+
+    @property
+    def p_value(self) -> float:
+        """The two-sided p-value; at most 5% only if the interval does not contain 0."""
+        if self.enough is None:
+            return max(part.p_value for part in self.parts)
+        one_sided = [min(part.p_above(0.0), part.p_below(0.0)) for part in self.parts if part is not self.enough]
+        return max([self.enough.p_value, *one_sided])
+
+    def interval(self) -> tuple[float, float]:
+        """The two-sided 95% interval."""
+        if self.enough is not None:
+            low, high = self.enough.interval()
+            return min(low, self.lower(ERROR)), max(high, self.upper(ERROR))
+        intervals = [part.interval() for part in self.parts]
+        return min(low for low, _ in intervals), max(high for _, high in intervals)
+
+    def lower(self, error: float) -> float:
+        """The lower bound at one-sided error rate `error`."""
+        return min(part.lower(error) for part in self.parts)
+
+    def upper(self, error: float) -> float:
+        """The upper bound at one-sided error rate `error`."""
+        return max(part.upper(error) for part in self.parts)
+
+    def p_above(self, threshold: float) -> float:
+        """The p-value of the null hypothesis that the difference is at most `threshold`."""
+        return max(part.p_above(threshold) for part in self.parts)
+
+    def p_below(self, threshold: float) -> float:
+        """The p-value of the null hypothesis that the difference is at least `threshold`."""
+        return max(part.p_below(threshold) for part in self.parts)
+
+
+def hall(quantile: float, skewness: float) -> float:
+    """The inverse of Hall's transformation at the quantile: J. R. Stat. Soc. B 54 (1992) 221."""
     if abs(skewness) <= NO_SKEWNESS:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / 6)) - 1)
-
-
-def bca_interval(values: Floats, groups: Groups, *, resamples: int, seed: int) -> tuple[float, float]:
-    """The 95% BCa bootstrap interval of a weighted mean; the groups are resampled.
-
-    Efron, J. Am. Stat. Assoc. 82 (1987) 171. The draws equal those of `scipy.stats.bootstrap` with the same generator.
-    The jackknife takes n² steps there, and n steps here. The values must not all be the same.
-    """
-    import numpy as np
-    from scipy.special import ndtr, ndtri
-
-    sums, sizes, rng = groups.total(groups.weights * values), groups.sizes, np.random.default_rng(seed)
-    rows, drawn = max(1, DRAWN_AT_ONCE // groups.count), []
-    for start in range(0, resamples, rows):
-        places = rng.integers(0, groups.count, size=(min(rows, resamples - start), groups.count))
-        drawn.append(sums[places].sum(axis=1) / sizes[places].sum(axis=1))
-    means, mean = np.sort(np.concatenate(drawn)), sums.sum() / sizes.sum()
-    below = (np.searchsorted(means, mean, "left") + np.searchsorted(means, mean, "right")) / (2 * resamples)
-    left_out = (sums.sum() - sums) / (sizes.sum() - sizes)
-    moved = left_out.mean() - left_out
-    acceleration = (moved**3).sum() / (6 * (moved**2).sum() ** 1.5)
-    bias = ndtri(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
-    shifted = bias + ndtri(np.array([ERROR / 2, 1 - ERROR / 2]))
-    low, high = np.quantile(means, ndtr(bias + shifted / (1 - acceleration * shifted)))
-    return float(low), float(high)

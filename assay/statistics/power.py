@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from assay.statistics.conventions import ERROR, FEWEST_DISCORDANT, FEWEST_OUTCOMES, MOST_RECORDS, POWER
+from assay.statistics.conventions import ERROR, FEWEST_CLUSTERS, FEWEST_DISCORDANT, MOST_RECORDS, POWER
+from assay.statistics.differences import binary_bounds
 from assay.statistics.exact_tests import difference_above_p
+from assay.statistics.measured import Status
+from assay.statistics.sampling import Groups
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +25,10 @@ if TYPE_CHECKING:
 
 SPREAD = 6.0
 """Range of the sums over the number of discordant pairs or of successes, in standard deviations."""
+SAMPLES, SEARCH_SAMPLES, SEED, TINY = 2_000, 400, 0, 1e-300
+"""Simulated samples of a clustered plan, and of each step of a search; the seed."""
+MOST_SIMULATED = 20_000
+"""Largest number of records of a simulated plan; with more, the bounds are close to Student's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,83 +75,37 @@ class VerdictProbabilities:
     inconclusive: float
 
 
-def mde_of_plan(standard_error: float, *, df: float = math.inf, power: float = POWER) -> float:
-    """The minimum detectable effect of a two-sided test at 5% with this standard error.
-
-    (t for 97.5% + t for the power) x standard error: Bloom, Evaluation Review 19 (1995) 547.
-    """
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, 1 - ERROR / 2) + stdtrit(df, power)) * standard_error
-
-
-def records_for(wanted: float, *, n: int, mde: float) -> int:
-    """Number of similar records whose minimum detectable effect is `wanted`, if n records have the effect `mde`."""
-    if wanted <= 0:
-        raise ValueError(f"wanted difference {wanted:g}: expected a value above 0")
-    return min(MOST_RECORDS, math.ceil(n * (mde / wanted) ** 2))
-
-
-def records_needed(wanted: float, *, discordance: float, power: float = POWER, design_effect: float = 1.0) -> int:
-    """Number of pairs with which McNemar's two-sided test at 5% has this power for the wanted difference.
-
-    Connor, Biometrics 43 (1987) 207; multiplied by the design effect for clustered records.
-    """
-    from scipy.special import ndtri
-
-    if not 0 < abs(wanted) <= discordance <= 1:
-        raise ValueError(
-            f"wanted difference {wanted:g}, discordance {discordance:g}: expected 0 < |wanted| <= discordance <= 1"
-        )
-    under_null = float(ndtri(1 - ERROR / 2)) * math.sqrt(discordance)
-    under_difference = float(ndtri(power)) * math.sqrt(discordance - wanted**2)
-    return min(MOST_RECORDS, math.ceil(design_effect * ((under_null + under_difference) / wanted) ** 2))
-
-
-def minimum_detectable_effect(
-    n: int, *, discordance: float, power: float = POWER, design_effect: float = 1.0
-) -> float | None:
-    """The minimum detectable effect of n pairs; None if it would be larger than the discordance.
-
-    The inversion of `records_needed` (Connor 1987).
-    """
-    from scipy.optimize import brentq
-    from scipy.special import ndtri
-
-    z, z_power = float(ndtri(1 - ERROR / 2)), float(ndtri(power))
-
-    def surplus(wanted: float) -> float:
-        spread = z * math.sqrt(discordance) + z_power * math.sqrt(max(0.0, discordance - wanted**2))
-        return wanted * math.sqrt(n / design_effect) - spread
-
-    return float(brentq(surplus, 0.0, discordance)) if discordance > 0 and surplus(discordance) >= 0 else None
-
-
 def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
     """Number of records with which the plan passes with probability `chance`; None if ten million do not suffice.
 
-    Larger plans have more clusters of the same size.
+    To within 1%; with clusters, about 5%, because the probabilities are simulated. Larger plans have more clusters of the same size.
     """
     if plan.difference <= -plan.margin:
         return None
+    clustered = plan.clusters is not None or plan.design_effect > 1
+    samples, nearest = (SEARCH_SAMPLES, 50) if clustered else (SAMPLES, 100)
     low, high = 0, 64
-    while verdict_probabilities(_resized(plan, high)).passing < chance:
+    while verdict_probabilities(_resized(plan, high), samples=samples).passing < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
-    while high - low > max(1, high // 100):
+    while high - low > max(1, high // nearest):
         middle = (low + high) // 2
-        low, high = (low, middle) if verdict_probabilities(_resized(plan, middle)).passing >= chance else (middle, high)
+        passing = verdict_probabilities(_resized(plan, middle), samples=samples).passing
+        low, high = (low, middle) if passing >= chance else (middle, high)
     return high
 
 
-def verdict_probabilities(plan: Plan) -> VerdictProbabilities:
+def verdict_probabilities(plan: Plan, *, samples: int = SAMPLES) -> VerdictProbabilities:
     """Probabilities that the no-regression rule passes, fails or is inconclusive.
 
-    Independent binary pairs: every outcome is enumerated and decided from its bounds. Clusters: the noncentral
-    Student's t at the true difference, with clusters - 1 degrees of freedom.
+    Independent binary pairs: every outcome is enumerated and decided from its bounds. Clusters: drawn samples are
+    decided from their bounds (`samples` of them, see `_simulated`); above `MOST_SIMULATED` records, noncentral Student's t.
     """
-    passing, failing = _student(plan) if plan.clusters is not None or plan.design_effect > 1 else _enumerated(plan)
+    if plan.clusters is None and plan.design_effect == 1:
+        passing, failing = _enumerated(plan)
+    else:
+        passing, failing = _simulated(plan, samples) if plan.n <= MOST_SIMULATED else _student(plan)
     return VerdictProbabilities(passing=passing, failing=failing, inconclusive=max(0.0, 1 - passing - failing))
 
 
@@ -156,12 +118,72 @@ def _student(plan: Plan) -> tuple[float, float]:
     from scipy.special import stdtrit
     from scipy.stats import nct
 
-    df = float((plan.clusters or plan.n) - 1)
+    clusters = plan.clusters or plan.n
+    if clusters < FEWEST_CLUSTERS:
+        return 0.0, 0.0
     if plan.standard_error == 0:
         return float(plan.difference > -plan.margin), float(plan.difference < -plan.margin)
-    apart = (plan.difference + plan.margin) / plan.standard_error
+    df, apart = clusters - 1.0, (plan.difference + plan.margin) / plan.standard_error
     passing = nct.sf(stdtrit(df, 1 - ERROR), df, apart)
     return float(passing), float(nct.cdf(stdtrit(df, ERROR / plan.rules), df, apart))
+
+
+@lru_cache(maxsize=256)
+def _simulated(plan: Plan, samples: int) -> tuple[float, float]:
+    """Shares of drawn samples that pass and fail; the standard error of 2,000 samples is about one point.
+
+    The design effect implies the intraclass correlation, but not how clusters differ. Half of the samples have shares
+    of gains and losses that vary between clusters (Dirichlet-multinomial); in the other half, some records of a cluster
+    have one outcome in common. The two differ by up to 12 points. Without clusters, records are in the smallest
+    clusters that can have the design effect.
+    """
+    import numpy as np
+
+    random, sizes = np.random.default_rng(SEED), _cluster_sizes(plan)
+    codes = np.repeat(np.arange(len(sizes)), sizes)
+    groups = Groups.numbered(codes, records=np.arange(plan.n))
+    correlation = min(1.0, (plan.design_effect - 1) / max(plan.n / len(sizes) - 1, plan.design_effect - 1, TINY))
+    shares = [(plan.discordance + plan.difference) / 2, (plan.discordance - plan.difference) / 2, 1 - plan.discordance]
+    passing = failing = 0
+    for sample in range(samples):
+        draw = (_varying, _in_common)[sample % 2]
+        differences = draw(random, np.array(shares), codes, correlation)
+        bounds, status = binary_bounds(differences, groups)
+        if status is not Status.INCONCLUSIVE:
+            passing += bounds.p_above(-plan.margin) < ERROR
+            failing += bounds.p_below(-plan.margin) * plan.rules <= ERROR
+    return passing / samples, failing / samples
+
+
+def _cluster_sizes(plan: Plan) -> Counts:
+    import numpy as np
+
+    clusters = plan.clusters or max(2, plan.n // math.ceil(plan.design_effect))
+    return np.full(clusters, plan.n // clusters) + (np.arange(clusters) < plan.n % clusters)
+
+
+def _varying(random: np.random.Generator, shares: Floats, codes: Counts, correlation: float) -> Floats:
+    """A gain (1), loss (-1) or tie (0) for each record, whose probabilities vary between clusters."""
+    import numpy as np
+
+    if not 0 < correlation < 1:
+        return _in_common(random, shares, codes, correlation)
+    own = random.standard_gamma(shares * (1 - correlation) / correlation, size=(int(codes[-1]) + 1, 3)) + TINY
+    own /= own.sum(axis=1, keepdims=True)
+    place = random.random(len(codes))
+    gained = place < own[codes, 0]
+    lost = ~gained & (place < own[codes, 0] + own[codes, 1])
+    drawn: Floats = gained.astype(np.float64) - lost
+    return drawn
+
+
+def _in_common(random: np.random.Generator, shares: Floats, codes: Counts, correlation: float) -> Floats:
+    """A gain (1), loss (-1) or tie (0) for each record, its own or, with a fixed probability, that of its cluster."""
+    import numpy as np
+
+    of_cluster, own = (random.choice([1.0, -1.0, 0.0], n, p=shares) for n in (int(codes[-1]) + 1, len(codes)))
+    drawn: Floats = np.where(random.random(len(codes)) < math.sqrt(correlation), of_cluster[codes], own)
+    return drawn
 
 
 def _enumerated(plan: Plan) -> tuple[float, float]:
@@ -261,15 +283,8 @@ def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) ->
 
 
 def lower_bounds(successes: Counts, n: int) -> Floats:
-    """Vectorized lower bounds of `proportion_interval` at a two-sided level of 90%."""
+    """Exact one-sided 95% lower bounds (Clopper & Pearson), as `BinomialBounds.lower`, for an array of successes."""
     import numpy as np
-    from scipy.special import betaincinv, ndtri
+    from scipy.special import betaincinv
 
-    z = float(ndtri(1 - ERROR))
-    share = successes / n
-    spread = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    wilson = (share + z**2 / (2 * n) - spread) / (1 + z**2 / n)
-    exact = np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)
-    few = np.minimum(successes, n - successes) < FEWEST_OUTCOMES
-    bounds: Floats = np.where(few, exact, np.maximum(wilson, 0.0))
-    return bounds
+    return np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from assay.statistics.conventions import (
+    ERROR,
     FEW_CLUSTERS,
     FEWEST_CLUSTERS,
     FEWEST_OUTCOMES,
+    GATE_LEVEL,
     LEVEL,
-    MAX_UNSCORED_SHARE,
+    MOST_OF_ONE_CLUSTER,
     WILSON_SKEWNESS,
 )
 from assay.statistics.measured import (
@@ -26,7 +28,8 @@ from assay.statistics.measured import (
     unmeasured,
     wilson_bounds,
 )
-from assay.statistics.sampling import INDEPENDENT, Groups, Sampling, Spread, spread_of
+from assay.statistics.rate_bounds import RateBounds, SpanningBounds, bounds_of, few_outcomes_n
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +38,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 MEAN = "hall_t"
-ROUNDING = 1e-12
-"""Relative differences below this value are rounding errors."""
+UNSCORED_METHOD = "worst_and_best_case"
 
 
 def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT, *, level: float = LEVEL) -> Measured:
@@ -44,8 +46,8 @@ def rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT
 
     Binary scores of independent rows: Wilson, or Clopper–Pearson if one outcome is rare. Epochs, fractions, clusters
     and weights: the same two methods at the effective n, after Korn & Graubard (`score_at_effective_n`). None and NaN
-    are unscored. Up to 1% of unscored rows are omitted. Above that there is no value, and the bounds are those of the
-    worst case (all unscored rows fail) and the best case (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77).
+    are unscored: the value counts them as failures, and the bounds extend from the case that all of them fail to the
+    case that all pass (Horowitz & Manski, J. Am. Stat. Assoc. 95 (2000) 77). There is no value if no row is scored.
 
     Raises:
         ValueError: a score is outside 0 to 1, or a field of `sampling` is invalid.
@@ -67,10 +69,43 @@ def grouped_rate(values: Floats, groups: Groups, *, level: float = LEVEL) -> Mea
         raise ValueError(f"scores: expected 0 to 1, found {values[kept].min():g} to {values[kept].max():g}")
     if not len(values):
         return unmeasured("no prediction", level=level)
-    unscored = int((~kept).sum())
-    if unscored > MAX_UNSCORED_SHARE * len(values):
-        return _worst_and_best(values, groups, unscored=unscored, level=level)
-    return scored_rate(values[kept], groups.only(kept), level=level)
+    if kept.all():
+        return scored_rate(values, groups, level=level)
+    worst, best = (scored_rate(np.nan_to_num(values, nan=case), groups, level=level) for case in (0.0, 1.0))
+    return spanning(worst, best, unscored=int((~kept).sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class GateRate:
+    """A rate at `GATE_LEVEL`, with the bounds that a gate rule decides on; `bounds` is None if there is no row."""
+
+    measured: Measured
+    bounds: RateBounds | None
+
+
+def gate_rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT) -> GateRate:
+    """`rate` for a gate rule: low and high are one-sided bounds, whose error rate is at most `ERROR`.
+
+    These bounds are wider than the interval of `rate` where that is needed to keep the error rate (`rate_bounds.py`).
+
+    Raises:
+        ValueError: a score is outside 0 to 1, or a field of `sampling` is invalid.
+    """
+    import numpy as np
+
+    values = floats(scores)
+    if not len(values):
+        return GateRate(unmeasured("no prediction", level=GATE_LEVEL), None)
+    groups, unscored = Groups.of(len(values), sampling), np.isnan(values)
+    found = grouped_rate(values, groups, level=GATE_LEVEL)
+    if unscored.any():
+        cases = (bounds_of(np.nan_to_num(values, nan=case), groups) for case in (0.0, 1.0))
+        bounds: RateBounds = SpanningBounds(*cases)
+    else:
+        bounds = bounds_of(values, groups)
+    method = "clopper_pearson" if found.method in {"wilson", "clopper_pearson"} else "effective_n_clopper_pearson"
+    method = found.method if unscored.any() else method
+    return GateRate(replace(found, low=bounds.lower(ERROR), high=bounds.upper(ERROR), method=method), bounds)
 
 
 def scored_rate(values: Floats, groups: Groups, *, level: float) -> Measured:
@@ -89,8 +124,9 @@ def score_at_effective_n(value: float, groups: Groups, *, influence: Floats, lev
 
     n* = p(1-p) z² / h², where h is half of Student's interval (`Spread.half`). The interval is Wilson's at n*, or
     Clopper & Pearson's if one outcome is rare at n* (`WILSON_SKEWNESS`). Korn & Graubard, Survey Methodology 24 (1998)
-    193, with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. If one outcome occurs fewer
-    than 5 times at the effective n, or scores do not vary, each group counts as one outcome, which is conservative.
+    193, with Wilson's interval as in Dean & Pagano, J. Surv. Stat. Methodol. 3 (2015) 484. If scores do not vary, each
+    group counts as one outcome, which is conservative. If one outcome occurs fewer than 5 times at the effective n, n* is
+    between the two (`few_outcomes_n`).
     `influence` has one value per row, with mean 0.
     """
     import numpy as np
@@ -143,8 +179,9 @@ def cost_per_correct(
 
     The interval combines the intervals of the mean cost and of the rate of correct predictions, using their
     correlation: MOVER-R, Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. If both
-    intervals were symmetric, it would be Fieller's; as they are not, it is positive and bounded. There is no value if
-    no prediction is correct, a cost is unknown, or more than 1% are unscored.
+    intervals were symmetric, it would be Fieller's; as they are not, it is positive and bounded. With unscored rows,
+    the lower bound is that of the case that all of them are correct. There is no value if no prediction is correct or a
+    cost is unknown.
     """
     import numpy as np
 
@@ -155,15 +192,22 @@ def cost_per_correct(
     unpriced, unscored = int(np.isnan(costs).sum()), int(np.isnan(hits).sum())
     if unpriced:
         return unmeasured(f"the cost of {unpriced} of {n} predictions is unknown", level=level, n=n)
-    if unscored > MAX_UNSCORED_SHARE * n:
-        return unmeasured(too_much_unscored(unscored, n), level=level, n=n, status=Status.UNSCORED)
-    hits = np.nan_to_num(hits)
-    if not hits.any():
+    if not np.nan_to_num(hits).any():
         return unmeasured("no prediction is correct" if n else "no prediction", level=level, n=n)
-    cost, share = _mean(costs, groups, level=level), scored_rate(hits, groups, level=level)
     if not costs.any():
         free = unmeasured("total cost is 0: no interval", level=level, n=n, status=Status.TOO_FEW)
         return replace(free, value=0.0, clusters=groups.count)
+    worst = _cost_ratio(costs, np.nan_to_num(hits), groups, level=level)
+    if not unscored:
+        return worst
+    best = _cost_ratio(costs, np.nan_to_num(hits, nan=1.0), groups, level=level)
+    status = worst.status if worst.status is Status.INCONCLUSIVE else Status.UNSCORED
+    return replace(worst, low=best.low, status=status, reason=unscored_reason(unscored, n))
+
+
+def _cost_ratio(costs: Floats, hits: Floats, groups: Groups, *, level: float) -> Measured:
+    """Total cost / number of correct rows, of rows that are all scored."""
+    cost, share = _mean(costs, groups, level=level), scored_rate(hits, groups, level=level)
     low, high = _ratio_bounds(cost, share, correlation=_correlation(costs, hits, groups=groups))
     value = float((groups.weights * costs).sum() / (groups.weights * hits).sum())
     return replace(share, value=value, low=low, high=high, method="mover_r", standard_error=None)
@@ -215,15 +259,13 @@ def _equivalent_n(value: float, groups: Groups, *, spread: Spread, error: float)
         return groups.equal_groups, groups.equal_groups * rare < FEWEST_OUTCOMES, True
     count = variance * (z / spread.half(error)) ** 2
     several = groups.count >= FEWEST_CLUSTERS
+    outcomes = max(count, groups.n / spread.design_effect) * rare
+    if not several:
+        count = min(groups.n, variance * (z / spread.half(error, conservative=True)) ** 2)
+    if outcomes < FEWEST_OUTCOMES:
+        return few_outcomes_n(count, groups.equal_groups, outcomes=outcomes), True, True
     skewed = 1 - 2 * rare > WILSON_SKEWNESS * math.sqrt(count * variance) and not spread.negligible
-    if count * rare >= FEWEST_OUTCOMES and several and not skewed:
-        return count, False, False
-    if max(count, groups.n / spread.design_effect) * rare >= FEWEST_OUTCOMES and several:
-        return count, False, True
-    count = variance * (z / spread.half(error, conservative=True)) ** 2
-    if max(count, groups.n / spread.design_effect) * rare < FEWEST_OUTCOMES:
-        return min(count, groups.equal_groups), True, True
-    return min(count, groups.n), False, True
+    return count, False, skewed or not several or count * rare < FEWEST_OUTCOMES
 
 
 def _error(spread: Spread) -> float | None:
@@ -233,6 +275,8 @@ def _error(spread: Spread) -> float | None:
 def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
     if groups.are_clusters and groups.count < FEWEST_CLUSTERS:
         return Status.INCONCLUSIVE, f"{groups.count} clusters: at least {FEWEST_CLUSTERS} are needed"
+    if groups.are_clusters and groups.largest_share > MOST_OF_ONE_CLUSTER:
+        return Status.INCONCLUSIVE, f"one cluster has {groups.largest_share:.0%} of the rows, more than half"
     if groups.count < FEWEST_CLUSTERS:
         return Status.TOO_FEW, f"{groups.count} records: at least {FEWEST_CLUSTERS} are needed"
     if few:
@@ -242,41 +286,34 @@ def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
     return Status.OK, None
 
 
-def _worst_and_best(values: Floats, groups: Groups, *, unscored: int, level: float) -> Measured:
-    import numpy as np
-
-    worst, best = (scored_rate(np.nan_to_num(values, nan=case), groups, level=level) for case in (0.0, 1.0))
-    return between(worst, best, n=groups.n - unscored, reason=too_much_unscored(unscored, groups.n))
-
-
-def between(worst: Measured, best: Measured, *, n: int, reason: str) -> Measured:
-    """No value, with the bounds of the worst case (all unscored rows fail) and the best (all pass)."""
+def spanning(worst: Measured, best: Measured, *, unscored: int) -> Measured:
+    """The estimate if all unscored rows fail, with the upper bound of the case that all of them pass."""
     return replace(
         worst,
-        value=None,
+        value=None if worst.n == unscored else worst.value,
         high=best.high,
-        method="worst_and_best_case",
-        n=n,
+        method=UNSCORED_METHOD,
         effective_n=None,
         standard_error=None,
-        status=Status.UNSCORED,
-        reason=reason,
+        status=worst.status if worst.status is Status.INCONCLUSIVE else Status.UNSCORED,
+        reason=_joined(unscored_reason(unscored, worst.n), None if unscored == worst.n else worst.reason),
         worst=worst.value,
         best=best.value,
     )
 
 
-def too_much_unscored(unscored: int, n: int) -> str:
-    """The reason if too many predictions are unscored for a value."""
-    return f"{unscored} of {n} predictions could not be scored"
+def unscored_reason(unscored: int, n: int) -> str:
+    """The reason of an estimate that includes unscored rows."""
+    return f"{unscored} of {n} unscored: the value counts them as failures, the bounds as failures and as passes"
+
+
+def _joined(*reasons: str | None) -> str:
+    return "; ".join(reason for reason in reasons if reason)
 
 
 def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:
-    import numpy as np
-
     value = groups.mean(values)
-    left = values - value
-    spread = spread_of(groups, np.where(np.abs(left) < ROUNDING * abs(value), 0.0, left))
+    spread = spread_of(groups, centered(values, value))
     found = Measured(
         value=value,
         low=None,

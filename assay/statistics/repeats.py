@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from assay.statistics.conventions import LEVEL
-from assay.statistics.measured import Measured, Status, unmeasured
+from assay.statistics.measured import Measured, unmeasured
 from assay.statistics.rates import grouped_rate
 from assay.statistics.sampling import Groups
 
@@ -62,7 +62,7 @@ class Repeats:
         if missing == len(probabilities):
             return unmeasured(f"no record has {k} scored epochs", level=level)
         found = grouped_rate(probabilities, self.groups, level=level)
-        if found.status is not Status.UNSCORED:
+        if not missing:
             return found
         return replace(found, reason=f"{missing} of {len(probabilities)} records have fewer than {k} scored epochs")
 

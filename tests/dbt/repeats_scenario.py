@@ -14,6 +14,7 @@ from typing import Any
 
 from assay.inference.request import RunFacts
 from assay.records.evaluation import Score
+from assay.records.keys import ClusterKey
 from assay.scoring.estimates import estimates, is_correct
 from assay.scoring.tally import Tallied, Tally
 from tests.dbt.scenario import (
@@ -145,8 +146,7 @@ def _tallied(record: Row, prediction: Row, scores: list[Row]) -> Tallied:
         position=record["position"],
         population=record["population"],
         slices=record["slices"],
-        tenant_id=record["tenant_id"],
-        cluster_id=record["cluster_id"],
+        cluster=ClusterKey.of(record["tenant_id"], record["cluster_id"]),
         status=prediction["status"],
         correct=is_correct(TASK_OF_ENGINE, prediction["status"], verdicts),
         is_counted=is_out or len(verdicts) == len(SCORERS),

@@ -15,7 +15,11 @@ def test_rates_of_a_comparison_are_those_of_records_that_both_answered() -> None
 
     overall = next(compared(candidate, champion, metrics=["reliability"], margins={}, seed=1))
 
-    assert (overall.candidate_rate, overall.champion_rate, overall.comparison.left_out) == (1.0, 0.5, 20)
+    assert (overall.comparison.candidate_rate, overall.comparison.champion_rate, overall.comparison.left_out) == (
+        1.0,
+        0.5,
+        20,
+    )
 
 
 def test_a_slice_that_only_one_has_is_left_out_and_nothing_in_common_is_a_mistake() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from assay.evaluation.comparisons import compared
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
-from assay.records.keys import RecordKey
+from assay.records.keys import ClusterKey, RecordKey
 
 
 def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
@@ -54,19 +55,37 @@ def test_an_unscored_answer_is_nan_and_one_that_was_not_sampled_is_absent() -> N
 def test_a_rate_of_clusters_and_epochs_is_not_that_of_independent_answers() -> None:
     alone = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0) for i in range(40))
     twice = Outcomes.of(answer(f"r{i % 20}", epoch=i // 20, is_correct=i % 4 > 0) for i in range(40))
-    grouped = Outcomes.of(answer(f"r{i}", is_correct=i % 4 > 0, cluster_id=f"c{i % 12}") for i in range(40))
+    grouped = Outcomes.of(
+        answer(f"r{i}", is_correct=i % 4 > 0, cluster=ClusterKey("default", f"c{i % 12}")) for i in range(40)
+    )
 
-    methods = [found.rate("reliability", "overall", level=0.9).method for found in (alone, twice, grouped)]
+    methods = [found.rate("reliability", "overall").measured.method for found in (alone, twice, grouped)]
 
-    assert methods[0] == "wilson" and all(method.startswith("effective_n") for method in methods[1:])
-    assert grouped.rate("reliability", "overall", level=0.9).clusters == 12
-    assert grouped.clusters()[RecordKey("default", "r0")] == "c0"
+    assert methods[0] == "clopper_pearson" and all(method.startswith("effective_n") for method in methods[1:])
+    assert grouped.rate("reliability", "overall").measured.clusters == 12
+    assert grouped.clusters()[RecordKey("default", "r0")] == ("default", "c0")
+
+
+def test_clusters_of_two_tenants_with_one_id_are_two_clusters() -> None:
+    """In a rate and in a comparison; both tenants also use the same record ids."""
+    sides = [
+        Outcomes.of(
+            answer(f"r{i}", tenant=tenant, is_correct=(i + shift) % 4 > 0, cluster=ClusterKey(tenant, f"c{i % 12}"))
+            for i in range(40)
+            for tenant in ("north", "south")
+        )
+        for shift in (0, 1)
+    ]
+    (found,) = compared(*sides, metrics=["reliability"], margins={}, seed=0)
+
+    assert sides[0].rate("reliability", "overall").measured.clusters == 24
+    assert (found.comparison.n, found.comparison.clusters) == (80, 24)
 
 
 def test_latency_is_of_answers_whose_time_is_known() -> None:
     found = Outcomes.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c")])
 
-    measured = found.within(20, "overall", level=0.9)
+    measured = found.within(20, "overall").measured
 
     assert (measured.n, measured.value) == (2, 0.5)
 
@@ -74,7 +93,7 @@ def test_latency_is_of_answers_whose_time_is_known() -> None:
 def test_an_answer_that_is_final_at_the_limit_is_within_it() -> None:
     found = Outcomes.of([answer("a", latency_ms=20.0), answer("b", latency_ms=20.1)])
 
-    assert found.within(20, "overall", level=0.9).value == 0.5
+    assert found.within(20, "overall").measured.value == 0.5
 
 
 def test_cost_is_of_all_answers_for_the_correct_ones() -> None:

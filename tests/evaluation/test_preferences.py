@@ -120,7 +120,7 @@ def test_a_judge_that_says_nothing_readable_leaves_the_rule_open(bench: Bench, n
     found = evaluated(bench, task, candidate="better", champion="default", prefer="safe")
 
     liked = next(one for one in found.compared if one.metric == "preferred_by_safe")
-    assert (liked.comparison.n, liked.comparison.unscored) == (10, 10)
+    assert (liked.comparison.n, liked.comparison.unscored) == (20, 10)
     assert found.verdict.outcomes[0].state is RuleState.INCONCLUSIVE
 
 

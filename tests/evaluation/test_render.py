@@ -10,7 +10,7 @@ import pytest
 
 from assay.evaluation.evaluation import Evaluation, rule_content
 from assay.evaluation.evidence import GateRule, RuleEvidence
-from assay.evaluation.render import as_values, facts, hidden, markdown, tables
+from assay.evaluation.render import as_values, facts, markdown, table_notes, tables
 from assay.evaluation.verdict import GateOutcome
 from assay.records.statuses import RuleKind, RuleState
 from assay.report.gate import gate_rule_rows
@@ -58,8 +58,25 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
 
     shown = {row[1] for row in comparisons}
     assert shown == {"overall", "channel=phone", "channel=web"}
-    assert hidden(found) == len(found.compared) - len(comparisons) > 0
-    assert f"{hidden(found)} comparisons of slices without a rule and with fewer than 20 records" in markdown(found)
+    left = [one for one in found.compared if (one.metric, one.slice) not in {(row[0], row[1]) for row in comparisons}]
+    small = sum(one.comparison.n < 20 for one in left)
+    notes = list(table_notes(found))
+    assert 0 < small < len(left) == len(found.compared) - len(comparisons)
+    assert notes[0] == (
+        f"landed in `comparisons`, but not in the table: {small} of slices with fewer than 20 records, "
+        f"{len(left) - small} of single scorers in slices"
+    )
+    assert f"among {len(comparisons)} comparisons of equal variants" in notes[1]
+    assert all(f"{note[0].upper()}{note[1:]}." in markdown(found) for note in notes)
+
+
+def test_a_test_and_an_interval_that_disagree_are_explained(found: Evaluation) -> None:
+    (first, *_) = found.compared
+    crossing = replace(first.comparison, p_value=0.039, low=-0.01, high=0.2, method="cr2_t")
+    changed = replace(found, compared=(replace(first, comparison=crossing),))
+
+    assert [note for note in table_notes(changed) if "p = 0.039" in note and "the interval contains 0" in note]
+    assert not [note for note in table_notes(found) if "may disagree" in note]
 
 
 @pytest.mark.parametrize(

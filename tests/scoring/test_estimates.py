@@ -12,6 +12,7 @@ import pytest
 
 from assay.inference.request import RunFacts
 from assay.records.evaluation import Estimate, Score
+from assay.records.keys import ClusterKey
 from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.tally import Tallied, Tally
 from assay.statistics.measured import Measured
@@ -44,7 +45,7 @@ def tallied(position: int, correct: bool | None, **columns: Any) -> Tallied:
     """One answer that its only check judged alike."""
     status = "unscored" if correct is None else "scored"
     given = {
-        "population": "input", "slices": (), "tenant_id": "default", "cluster_id": None, "status": "ok",
+        "population": "input", "slices": (), "cluster": None, "status": "ok",
         "correct": correct, "is_counted": True, "verdicts": {"label_right": score("label_right", correct, status)},
         "votes": {}, **columns,
     }  # fmt: skip
@@ -82,7 +83,9 @@ def strict_task(folder: TaskFolder) -> Task:
         ("ok", True, False, False),
         ("ok", False, False, False),
         ("ok", True, None, None),
-        ("ok", False, None, None),
+        ("ok", False, None, False),
+        ("ok", None, False, False),
+        ("ok", None, None, None),
         ("fallback", True, True, False),
         ("failed", None, None, False),
         ("refused", None, None, False),
@@ -132,7 +135,7 @@ def test_each_rate_is_that_of_its_rows(task: Task, epochs: int, records_of_a_clu
     rows = landed(
         task,
         [
-            tallied(record, correct, cluster_id=cluster)
+            tallied(record, correct, cluster=ClusterKey.of("default", cluster))
             for record, correct, cluster in zip(records, outcomes, clusters, strict=True)
         ],
         epochs=epochs,
@@ -148,7 +151,7 @@ def test_several_epochs_have_pass_at_k_and_pass_hat_k_for_each_k(task: Task) -> 
     rows = landed(
         task,
         [
-            tallied(record, correct, cluster_id=cluster)
+            tallied(record, correct, cluster=ClusterKey.of("default", cluster))
             for record, correct, cluster in zip(records, OUTCOMES, clusters, strict=True)
         ],
         epochs=3,
@@ -170,10 +173,10 @@ def test_k_of_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -
     for k in (1, 2, 3):
         low, high = (pass_at_k(case, Sampling(records=records), k=k) for case in (worst, best))
         found = one(rows, f"pass_at_{k}")
-        assert (found.value, found.status, found.n) == (None, "unscored", 80)
+        assert (found.value, found.status, found.n) == (low.value, "unscored", 80)
         bounds = (found.worst, found.best, found.low, found.high)
         assert bounds == pytest.approx((low.value, high.value, low.low, high.high))
-        assert found.reason == "24 of 240 predictions could not be scored"
+        assert found.reason is not None and found.reason.startswith("24 of 240 unscored: ")
 
 
 def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
@@ -259,14 +262,14 @@ def test_a_scorer_that_says_neither_passed_nor_failed_has_no_pass_rate(task: Tas
 def test_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> None:
     found = one(landed(task, [tallied(number, None if number < 2 else number < 80) for number in range(100)]))
 
-    assert (found.value, found.status, found.method) == (None, "unscored", "worst_and_best_case")
-    assert (found.worst, found.best, found.n) == (0.78, 0.8, 98)
+    assert (found.value, found.status, found.method) == (0.78, "unscored", "worst_and_best_case")
+    assert (found.worst, found.best, found.n) == (0.78, 0.8, 100)
     assert found.low is not None and found.high is not None and found.low < 0.78 and found.high > 0.8
-    assert found.reason == "2 of 100 predictions could not be scored"
+    assert found.reason is not None and found.reason.startswith("2 of 100 unscored: ")
 
 
 def test_a_cluster_belongs_to_its_tenant(task: Task) -> None:
-    rows = landed(task, [tallied(number, True, tenant_id=f"t{number % 2}", cluster_id="c") for number in range(4)])
+    rows = landed(task, [tallied(number, True, cluster=ClusterKey(f"t{number % 2}", "c")) for number in range(4)])
 
     assert one(rows).clusters == 2
 

@@ -179,7 +179,7 @@ def test_the_p_value_of_yes_no_pairs_is_mcnemars() -> None:
 
 
 def test_signs_test_a_bar_by_the_binomial_tail_of_what_speaks_against_it() -> None:
-    signs = SignBounds(gains=0, losses=2, n=100)
+    signs = SignBounds(above=0, below=2, n=100)
 
     assert signs.p_above(-0.1) == pytest.approx(binom.cdf(2, 100, 0.1))
     assert signs.p_below(0.1) == pytest.approx(binom.cdf(0, 100, 0.1))
@@ -349,16 +349,23 @@ def test_records_that_do_not_overlap_are_refused() -> None:
         pair({"a": [1]}, {"b": [1], "c": [0]})
 
 
-def test_one_unscored_record_in_a_hundred_is_left_out() -> None:
+@pytest.mark.parametrize("unscored", [1, 2, 3, 20])
+def test_an_unscored_outcome_is_a_failure_in_the_difference_and_either_in_the_bounds(unscored: int) -> None:
+    """Below and above 1% of the records alike."""
     pairs = counts(20, 10, 200)
-    pairs.candidate[50] = np.nan
+    pairs.candidate[50 : 50 + unscored] = np.nan
 
     found = compare(pairs)
 
-    assert (found.unscored, found.n, found.method) == (1, 199, "tango")
+    worst, best = compare(counts(20, 10 + unscored, 200)), compare(counts(20, 10, 200))
+    assert (found.unscored, found.n, found.method) == (unscored, 200, "tango+worst_case")
+    assert found.difference == pytest.approx(worst.difference)
+    assert found.difference == pytest.approx(found.candidate_rate - found.champion_rate)
+    assert (found.low, found.high) == (worst.low, best.high)
+    assert found.p_value >= best.p_value - 1e-12
 
 
-def test_many_unscored_records_leave_the_worst_and_the_best_case() -> None:
+def test_unscored_records_leave_the_worst_and_the_best_case() -> None:
     pairs = counts(20, 10, 200)
     pairs.candidate[50:60] = np.nan
 
@@ -368,7 +375,7 @@ def test_many_unscored_records_leave_the_worst_and_the_best_case() -> None:
     assert found.status is Status.UNSCORED and found.method == "tango+worst_case"
     assert (found.low, found.lower) == (worst.low, worst.lower)
     assert (found.high, found.upper) == (best.high, best.upper)
-    assert found.reason == "10 of 200 records unscored: worst-case bounds"
+    assert found.reason is not None and found.reason.startswith("10 of 200 records unscored: counted as failures")
     assert found.bounds.p_above(found.lower) == pytest.approx(0.05)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import product
+from itertools import pairwise, product
 from math import comb
 
 import numpy as np
@@ -224,17 +224,25 @@ def test_equal_weights_change_nothing() -> None:
     assert rate(values, Sampling(weights=[7.0] * 100)) == rate(values)
 
 
-def test_a_few_unscored_are_left_out() -> None:
-    assert rate([True] * 150 + [False] * 50 + [None, float("nan")]) == rate([True] * 150 + [False] * 50)
+def test_a_rate_falls_without_a_jump_as_more_rows_are_unscored() -> None:
+    """9 of 1,000 rows, below 1%, and 11, above it: counted as failures alike, within bounds that widen evenly."""
+    found = [rate([True] * 892 + [False] * (108 - unscored) + [None] * unscored) for unscored in (0, 1, 9, 11, 50)]
+
+    assert [one.value for one in found] == [0.892] * 5
+    assert [one.low for one in found] == [found[0].low] * 5
+    assert [one.high for one in found] == pytest.approx(
+        [proportion_confint(passed, 1000, method="wilson")[1] for passed in (892, 893, 901, 903, 942)]
+    )
+    assert [one.n for one in found] == [1000] * 5
 
 
-def test_above_one_per_cent_unscored_the_bounds_are_of_the_worst_and_the_best_case() -> None:
+def test_the_bounds_are_of_the_worst_and_the_best_case() -> None:
     found = rate([True] * 70 + [False] * 20 + [None] * 10)
 
-    assert (found.value, found.worst, found.best) == (None, 0.7, 0.8)
+    assert (found.value, found.worst, found.best) == (0.7, 0.7, 0.8)
     assert found.low == pytest.approx(proportion_confint(70, 100, method="wilson")[0])
     assert found.high == pytest.approx(proportion_confint(80, 100, method="wilson")[1])
-    assert (found.status, found.n) == (Status.UNSCORED, 90)
+    assert (found.status, found.n) == (Status.UNSCORED, 100)
     assert "10 of 100" in (found.reason or "")
 
 
@@ -404,7 +412,6 @@ def test_all_correct_at_one_price_still_has_an_interval() -> None:
     [
         ([1.0] * 50, [False] * 50, Status.NONE, "no prediction is correct"),
         ([1.0] * 49 + [None], [True] * 50, Status.NONE, "cost of 1 of 50 predictions is unknown"),
-        ([1.0] * 50, [True] * 40 + [None] * 10, Status.UNSCORED, "10 of 50"),
         ([0.0] * 50, [True] * 50, Status.TOO_FEW, "total cost is 0"),
         ([], [], Status.NONE, "no prediction"),
     ],
@@ -418,6 +425,29 @@ def test_a_cost_that_cannot_be_said_is_not_said(
     assert says in (found.reason or "")
 
 
+def test_the_lower_bound_of_a_cost_counts_unscored_predictions_as_correct() -> None:
+    costs, correct = [1.0, 2.0] * 25, [True] * 40 + [None] * 10
+    worst = cost_per_correct(costs, [True] * 40 + [False] * 10)
+    best = cost_per_correct(costs, [True] * 50)
+
+    found = cost_per_correct(costs, correct)
+
+    assert (found.value, found.high, found.low) == (worst.value, worst.high, best.low)
+    assert found.status is Status.UNSCORED and "10 of 50" in (found.reason or "")
+
+
+def test_few_clusters_stay_inconclusive_with_unscored_rows() -> None:
+    found = rate([True, None, False, True] * 6, Sampling(clusters=[i // 8 for i in range(24)]))
+
+    assert found.status is Status.INCONCLUSIVE and "3 clusters" in (found.reason or "")
+
+
+def test_one_cluster_with_most_of_the_rows_is_inconclusive() -> None:
+    found = rate([True, False] * 60, Sampling(clusters=[max(0, i - 60) for i in range(120)]))
+
+    assert found.status is Status.INCONCLUSIVE and found.reason == "one cluster has 51% of the rows, more than half"
+
+
 def test_the_same_influence_gives_the_same_interval_whatever_its_scale_of_weights(random: np.random.Generator) -> None:
     values, weights = random.integers(0, 2, 80).astype(float), random.uniform(1, 3, 80)
     one, other = (Groups.of(80, Sampling(weights=(weights * scale).tolist())) for scale in (1, 1000))
@@ -428,3 +458,21 @@ def test_the_same_influence_gives_the_same_interval_whatever_its_scale_of_weight
     ]
 
     assert (found[0].low, found[0].high) == pytest.approx((found[1].low, found[1].high))
+
+
+@pytest.mark.parametrize(("clusters", "size"), [(12, 25), (30, 10), (40, 25)])
+def test_one_failure_more_changes_an_interval_in_clusters_little(
+    clusters: int, size: int, random: np.random.Generator
+) -> None:
+    """From none on: it never doubles or halves, as it did where the method changed at 5 failures (0.29 to 0.03)."""
+    n, codes = clusters * size, [row // size for row in range(clusters * size)]
+    failing = random.permutation(n)
+    widths = []
+    for failures in range(16):
+        values = np.ones(n)
+        values[failing[:failures]] = 0.0
+        found = rate(values.tolist(), Sampling(clusters=codes))
+        assert found.low is not None and found.high is not None
+        widths.append(found.high - found.low)
+
+    assert all(0.5 < after / before < 2 for before, after in pairwise(widths))

@@ -104,7 +104,7 @@ def _evaluated(project: Project, task: str, options: EvaluationOptions) -> Evalu
 
 
 def _write(found: Evaluation, *, style: str) -> None:
-    from assay.evaluation.render import as_values, facts, hidden, hidden_text, markdown, tables
+    from assay.evaluation.render import as_values, facts, markdown, table_notes, tables
     from assay.terminal.output import note, write_json, write_table, write_text
 
     if style == "json":
@@ -116,5 +116,5 @@ def _write(found: Evaluation, *, style: str) -> None:
     write_table((found.candidate.task.name, ""), facts(found))
     for title, columns, rows in tables(found):
         write_table(columns, rows, title=title)
-    if count := hidden(found):
-        note(f"{hidden_text(count)}; see the table `comparisons`")
+    for text in table_notes(found):
+        note(text)

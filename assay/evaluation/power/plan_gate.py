@@ -115,6 +115,12 @@ def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
             "records",
             next_step="pass matching values of --clusters and --n.",
         )
+    if clusters is not None and options.design_effect > n / clusters:
+        raise UsageError(
+            f"Rule '{rule.name}' (records: {n}, clusters: {clusters}): --design-effect {options.design_effect:g} is larger "
+            f"than the number of records per cluster ({n / clusters:g}), which is the maximum",
+            next_step="lower --design-effect or --clusters.",
+        )
     if options.design_effect > 1 and n < 2:
         raise UsageError(
             f"Rule '{rule.name}' has too few records ({n}) for --design-effect", next_step="pass --n 2 or more."

@@ -8,12 +8,11 @@ from enum import StrEnum
 
 from assay.evaluation.evidence import GateRule
 from assay.records.statuses import RuleKind
+from assay.statistics.effects import minimum_detectable_effect, records_needed
 from assay.statistics.power import (
     Plan,
     VerdictProbabilities,
-    minimum_detectable_effect,
     probability_of_clearing,
-    records_needed,
     records_to_clear,
     records_to_pass,
     verdict_probabilities,

@@ -12,7 +12,7 @@ import orjson
 
 from assay.errors import UsageError
 from assay.inference.routing import landed_confidence, stated_confidence
-from assay.records.keys import InputKey, RecordKey
+from assay.records.keys import ClusterKey, InputKey
 from assay.records.statuses import ANSWERED
 from assay.scoring.estimates import is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
@@ -164,10 +164,10 @@ def _is_golden(prediction: RoutedPrediction) -> bool:
 
 def _one_of_each_cluster(keys: Iterable[InputKey], predictions: Mapping[InputKey, RoutedPrediction]) -> list[InputKey]:
     """Returns one record per cluster, the one with the lowest hash, because the tests assume independent records."""
-    chosen: dict[str | RecordKey, InputKey] = {}
+    chosen: dict[str, InputKey] = {}
     for key in sorted(keys, key=lambda key: hashlib.sha256(key.record.text.encode()).digest()):
-        cluster: str | None = predictions[key].columns["cluster_id"]
-        chosen.setdefault(key.record if cluster is None else cluster, key)
+        cluster = ClusterKey.of(key.tenant_id, predictions[key].columns["cluster_id"])
+        chosen.setdefault(f"record {key.record.text}" if cluster is None else f"cluster {cluster.text}", key)
     return list(chosen.values())
 
 

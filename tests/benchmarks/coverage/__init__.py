@@ -16,5 +16,8 @@ FAMILIES: tuple[str, ...] = (
     "paired",
     "corrected",
     "gate",
+    "one_sided",
+    "power",
+    "degenerate",
 )
 """Modules of this folder, in the order in which they run."""

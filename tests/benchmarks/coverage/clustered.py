@@ -37,7 +37,7 @@ def cells(samples: int) -> Iterator[Cell]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """How many clusters, of which sizes (even, uneven), and how alike the rows of one are."""
+    """How many clusters, of which sizes (even, uneven, or one of them with half of the rows), and how alike the rows of one are."""
 
     clusters: int
     sizes: str
@@ -72,6 +72,8 @@ def cluster_codes(random: np.random.Generator, case: Case) -> np.ndarray:
     """The cluster of each row."""
     if case.sizes == "even":
         return np.repeat(np.arange(case.clusters), SIZE)
+    if case.sizes == "half":
+        return np.repeat(np.arange(case.clusters), [SIZE * (case.clusters - 1), *[SIZE] * (case.clusters - 1)])
     return np.repeat(np.arange(case.clusters), np.maximum(1, random.lognormal(*UNEVEN, case.clusters).astype(int)))
 
 

@@ -80,7 +80,10 @@ def test_what_is_no_verdict_is_no_number(
     assert {(row["status"], row["value"], row["passed"]) for row in rows} == {(status, None, None)}
     assert all(row["explanation"].startswith(reason) and row["call_id"] for row in rows), rows[0]["explanation"]
     found = estimate(bench, run_id)
-    assert (found["value"], found["reason"]) == (None, "5 of 5 predictions could not be scored")
+    assert (found["value"], found["reason"]) == (
+        None,
+        "5 of 5 unscored: the value counts them as failures, the bounds as failures and as passes",
+    )
 
 
 def test_a_judge_that_takes_too_long_has_failed_and_is_asked_again(
