@@ -232,12 +232,12 @@ def _class(sample: LabeledSample, rows: Mask) -> LabelGroup:
 
 
 def _scale_of(sample: LabeledSample, groups: Sequence[LabelGroup], masks: Sequence[Mask]) -> float:
-    """Factor by which weights and clusters inflate the variance of the counts; 1 without either."""
+    """Factor by which clusters, and weights that differ within a group, inflate the variance of the counts; else 1."""
     import numpy as np
 
-    if not sample.unequal and not sample.groups.are_clusters and not sample.labeled_groups.are_clusters:
+    clustered = sample.groups.are_clusters or sample.labeled_groups.are_clusters
+    if not clustered and not any(_is_uneven(sample.weights[rows[sample.labeled]]) for rows in masks):
         return 1.0
-
     value, n = grouped_value(groups), len(sample.judge)
     influence, labeled = np.full(n, -value), np.flatnonzero(sample.labeled)
     for group, rows in zip(groups, masks, strict=True):
@@ -248,6 +248,10 @@ def _scale_of(sample: LabeledSample, groups: Sequence[LabelGroup], masks: Sequen
             moved = group.share * n * weights / weights.sum() * (sample.y[chosen] - group.passes)
             influence[labeled[chosen]] += moved
     return max(1.0, sample.scale(influence, independent=grouped_variance(groups, n)))
+
+
+def _is_uneven(weights: Floats) -> bool:
+    return len(weights) > 0 and bool(weights.max() > weights.min() * (1 + 1e-9))
 
 
 def label_strata(sample: LabeledSample) -> list[LabelGroup]:

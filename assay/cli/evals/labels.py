@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from assay.labels.fill_queue import FillOptions
 
 FILLING = ("size", "design", "allocation", "by", "annotators", "per_item", "seed", "run_id", "scorers", "style")
-SERVING = ("annotator", "host", "port")
+SERVING = ("annotator", "kind", "host", "port")
 
 
 @click.command()
 @click.argument("task")
 @click.option("--annotator", metavar="NAME", help="Open the page with this person's items.")
+@click.option("--as", "kind", type=click.Choice(["expert", "user", "model"]), default="expert", show_default=True, help="Who labels on the page; only labels of experts calibrate judges.")  # fmt: skip
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
 )
@@ -49,6 +50,7 @@ SERVING = ("annotator", "host", "port")
 def review(
     task: str,
     annotator: str | None,
+    kind: str,
     host: str,
     port: int,
     fill: str | None,
@@ -65,7 +67,7 @@ def review(
 ) -> None:
     """Open the labeling page or, with --fill, add items to its queue."""
     if fill is None:
-        _serve(task, annotator=annotator, host=host, port=port)
+        _serve(task, annotator=annotator, kind=kind, host=host, port=port)
         return
     from assay.labels.fill_queue import FillOptions
     from assay.records.statuses import SamplePurpose
@@ -116,17 +118,18 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     note(f"next: assay review {task.name}")
 
 
-def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
+def _serve(name: str, *, annotator: str | None, kind: str, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
+    from assay.records.statuses import AnnotatorKind
     from assay.terminal.output import note
 
     _refuse(FILLING, "without --fill")
     project = opened_project()
     task = project.task(name)
     person = annotator_name(annotator) if annotator else None
-    session = LabelingSession(project, task)
+    session = LabelingSession(project, task, kind=AnnotatorKind(kind))
     if not session.size:
         note(f"the queue is empty; fill it with: assay review {task.name} --fill calibration --size 100")
     if session.outdated:
