@@ -62,7 +62,7 @@ def with_notes(
 
 
 def with_rate_notes(measured: Measured, domain: Domain) -> Measured:
-    """The rate with notes on ties, on predictions that nobody could tell, and on labels that it does not use."""
+    """The rate with notes on ties, on predictions with `cannot_tell`, and on labels that it does not use."""
     facts = domain.facts
     if measured.value is None and measured.low is None:
         return measured

@@ -63,7 +63,7 @@ class SampledLabel:
 
     @property
     def is_answered(self) -> bool:
-        """True if an expert has labeled the prediction, or could not tell."""
+        """True if an expert has chosen a level or `cannot_tell`."""
         return self.label is not None and self.label.is_expert and self.label.label != WITHDRAWN
 
 

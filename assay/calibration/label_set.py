@@ -112,7 +112,7 @@ class CalibrationFacts:
     n_undecided: int
     """Number of predictions with contradicting labels, without a majority or an adjudicator."""
     n_tied: int = 0
-    """Number of predictions that as many annotators pass as fail: half a pass in every rate."""
+    """Number of predictions that half of the annotators pass: half a pass in every rate."""
     n_other_kinds: int = 0
     """Number of labels of users and models, which no metric uses."""
 

@@ -103,7 +103,7 @@ def _unsampled(domain: Domain, answers: Sequence[JudgedAnswer]) -> Measured:
 def _with_undecidable(
     domain: Domain, compute: Compute, answers: Sequence[JudgedAnswer], *, human_only: bool
 ) -> tuple[CorrectedRate, Measured]:
-    """The rate of the decided labels; its bounds include that predictions that nobody could tell all fail or all pass."""
+    """The rate of the decided labels; its bounds include that all predictions with `cannot_tell` fail or pass."""
     rated = compute(_judged(domain, answers, undecidable=None, human_only=human_only))
     measured = rated.measured
     if not domain.undecidable or measured.low is None or measured.high is None:
@@ -117,7 +117,7 @@ def _with_undecidable(
 def _judged(
     domain: Domain, answers: Sequence[JudgedAnswer], *, undecidable: float | None, human_only: bool
 ) -> JudgedSample:
-    """The sample for an estimate; `undecidable` is the label of predictions that nobody could tell, if any."""
+    """The sample for an estimate; `undecidable` is the label that stands for `cannot_tell`, if any."""
     import numpy as np
 
     def score(share: float | None) -> float:

@@ -207,7 +207,7 @@ def _label(row: FileRow, question: LabelingQuestion, default: str | None) -> Lab
 
 
 def _content(score: Score) -> tuple[str | None, str | None, str | None]:
-    """What a person said, without when."""
+    """The content of a label, without its time."""
     return score.label, score.explanation, score.annotator_kind
 
 
