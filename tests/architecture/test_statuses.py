@@ -96,6 +96,7 @@ PLACES = {
     ("assay/tasks/validation/gate.py", "cost_per_correct"): "pydantic tells blocks of task.yml apart by a literal",
     ("assay/tasks/validation/gate.py", "lower_bound"): "pydantic tells blocks of task.yml apart by a literal",
     ("assay/tasks/validation/gate.py", "no_regression"): "pydantic tells blocks of task.yml apart by a literal",
+    ("assay/tasks/spec.py", "user"): "the role of a message",
     ("assay/terminal/output.py", "unpriced"): "a word of the summary",
     ("assay/warehouse/client.py", "STRING"): "a type of BigQuery",
     ("orchestration/metadata.py", "reused"): "the name of a figure in Dagster",
