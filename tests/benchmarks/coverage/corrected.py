@@ -22,7 +22,7 @@ from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Ta
 ROWS = 1500
 LABELS = (30, 60, 100, 300)
 RATES = (0.6, 0.8, 0.95)
-JUDGES = ((0.9, 0.9), (0.8, 0.7), (0.97, 0.6))
+JUDGES = ((0.9, 0.9), (0.8, 0.7), (0.97, 0.6), (0.6, 0.5))
 """Sensitivity and specificity."""
 CLUSTERS = ((20, 0.1), (50, 0.2), (200, 0.1))
 """How many, and the correlation within."""
