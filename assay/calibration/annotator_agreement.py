@@ -9,7 +9,8 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, domains, with_notes
+from assay.calibration.findings import Finding, with_notes
+from assay.calibration.label_set import CalibrationSet, Domain, JudgedAnswer, domains
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, krippendorffs_alpha, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured

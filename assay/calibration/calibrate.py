@@ -8,8 +8,16 @@ from typing import Any
 
 import orjson
 
-from assay.calibration.label_selection import CalibratedRun, DrawnSample, SampledLabel, SelectedLabels, choose_labels
-from assay.calibration.label_set import CalibrationFacts, CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource
+from assay.calibration.findings import Finding
+from assay.calibration.label_selection import (
+    CalibratedRun,
+    DrawnSample,
+    LabelPopulation,
+    SampledLabel,
+    SelectedLabels,
+    choose_labels,
+)
+from assay.calibration.label_set import CalibrationFacts, CalibrationSet, HumanLabel, JudgedAnswer, LabelSource
 from assay.calibration.metrics import KAPPA, calibration_findings
 from assay.calibration.queries import DRAWN_SAMPLES, JUDGED_ANSWERS, RUN_TO_CALIBRATE, SAMPLE_LABELS
 from assay.errors import UsageError
@@ -18,7 +26,7 @@ from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_questio
 from assay.project import StageContext
 from assay.records.evaluation import Estimate
 from assay.records.keys import ClusterKey, RecordKey
-from assay.records.statuses import ScoreStatus
+from assay.records.statuses import AnnotatorKind, ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured
@@ -40,7 +48,9 @@ class CalibratedJudge:
     run: CalibratedRun
     source: LabelSource
     labels: int
-    """Number of labeled predictions."""
+    """Number of predictions with a label of an expert."""
+    other_labels: int
+    """Number of labels of users and models, which no estimate uses."""
     findings: tuple[Finding, ...]
     estimates: tuple[Estimate, ...]
 
@@ -150,12 +160,12 @@ class _CalibrationReader:
             )
         return rows
 
-    def labels(self, run: CalibratedRun) -> SelectedLabels:
+    def labels(self, run: CalibratedRun, answers: Sequence[Mapping[str, Any]]) -> SelectedLabels:
         """The human labels of the run and their sampling design."""
         samples = [_sample(row) for row in self._rows(DRAWN_SAMPLES.sql, self._names)]
         parameters = {**self._names, **_window(run), "question_version": self.question.version, "sample_id": ""}
         rows = [_label(row) for row in self._rows(SAMPLE_LABELS.sql, parameters)]
-        return choose_labels(run, self.question.version, samples=samples, rows=rows)
+        return choose_labels(run, self.question.version, samples=samples, rows=rows, population=_population(answers))
 
     @property
     def _names(self) -> dict[str, object]:
@@ -168,7 +178,8 @@ class _CalibrationReader:
 def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
     reader = _CalibrationReader(context=context, task=task, question=question)
     run = reader.run(run_id)
-    rows, chosen = reader.answers(run), reader.labels(run)
+    rows = reader.answers(run)
+    chosen = reader.labels(run, rows)
     found = CalibrationSet(
         question=question,
         answers=[_answer(row) for row in rows],
@@ -185,8 +196,18 @@ def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, r
         run=run,
         source=chosen.source,
         labels=len(found.by_answer),
+        other_labels=found.other_labels,
         findings=findings,
         estimates=tuple(_estimate(finding, facts, question.scorer, version=reader.version) for finding in findings),
+    )
+
+
+def _population(answers: Sequence[Mapping[str, Any]]) -> LabelPopulation:
+    """The predictions that labels have to cover to be a census: the judged ones, or all if none was judged."""
+    judged = [row for row in answers if row["status"] is not None or row["other_version"] is not None]
+    return LabelPopulation(
+        predictions=frozenset(row["prediction_id"] for row in judged or answers),
+        description="judged predictions" if judged else "predictions with an output",
     )
 
 
@@ -269,6 +290,7 @@ def _label(row: Mapping[str, Any]) -> SampledLabel:
         label = HumanLabel(
             prediction_id=row["prediction_id"],
             annotator=row["annotator"],
+            kind=AnnotatorKind(row["annotator_kind"]),
             label=row["label"] or CANNOT_TELL,
             value=row["value"] if is_scored else None,
             passed=row["passed"] if is_scored else None,
@@ -277,6 +299,8 @@ def _label(row: Mapping[str, Any]) -> SampledLabel:
     return SampledLabel(
         prediction_id=row["prediction_id"],
         sample_id=row["sample_id"],
+        stratum=row["stratum"],
+        stratum_size=row["stratum_size"],
         inclusion_probability=row["inclusion_probability"],
         is_triaged=row["is_triaged"],
         label=label,

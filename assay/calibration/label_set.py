@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any, TypeVar
 
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
 from assay.records.keys import ClusterKey, RecordKey
-from assay.records.statuses import ScoreStatus
-from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign
-from assay.statistics.measured import Measured, Status
+from assay.records.statuses import AnnotatorKind, ScoreStatus
+from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign, Strata
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL
 from assay.tasks.rubric import FAIL, PASS
@@ -48,12 +47,19 @@ class HumanLabel:
     passed: bool | None = None
     is_adjudication: bool = False
     """True for the label of an adjudicator, which takes precedence."""
+    kind: AnnotatorKind = AnnotatorKind.EXPERT
+
+    @property
+    def is_expert(self) -> bool:
+        """True if the label can calibrate a judge."""
+        return self.kind == AnnotatorKind.EXPERT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSource:
     """How the labeled predictions were selected; `inclusion` maps drawn predictions to their inclusion probability.
 
+    `strata` maps the drawn predictions of a stratified sample to their stratum, `stratum_sizes` each stratum to its size.
     `mismatch` is the reason why the labels do not apply to the run, such as a different question or version, else None.
     """
 
@@ -63,15 +69,25 @@ class LabelSource:
     frame_size: int | None = None
     drawn_on: date | None = None
     inclusion: Mapping[str, float] = field(default_factory=dict)
+    strata: Mapping[str, str] = field(default_factory=dict)
+    stratum_sizes: Mapping[str, int] = field(default_factory=dict)
     mismatch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A level and whether it passes; None if undecided."""
+    """A level and whether it passes; None if undecided. A tie of pass and fail has the pass share one half."""
 
     level: float | None
     passed: bool | None
+    is_tied: bool = False
+
+    @property
+    def pass_share(self) -> float | None:
+        """1 for a pass, 0 for a fail, one half for a tie, else None."""
+        if self.is_tied:
+            return 0.5
+        return None if self.passed is None else float(self.passed)
 
 
 UNDECIDED = Vote(None, None)
@@ -95,6 +111,10 @@ class CalibrationFacts:
     """Number of predictions whose annotators all chose `cannot_tell`."""
     n_undecided: int
     """Number of predictions with contradicting labels, without a majority or an adjudicator."""
+    n_tied: int = 0
+    """Number of predictions that half of the annotators pass: half a pass in every rate."""
+    n_other_kinds: int = 0
+    """Number of labels of users and models, which no metric uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +135,7 @@ class CalibrationSet:
         """The valid labels by prediction: levels of the rubric, for predictions in the run and its sample, if any."""
         found: dict[str, list[HumanLabel]] = defaultdict(list)
         for label in self.labels:
-            if label.value in self.levels and label.prediction_id in self._labelable:
+            if label.is_expert and label.value in self.levels and label.prediction_id in self._labelable:
                 found[label.prediction_id].append(label)
         return dict(found)
 
@@ -132,13 +152,39 @@ class CalibrationSet:
     @cached_property
     def undecidable(self) -> frozenset[str]:
         """Predictions whose annotators all chose `cannot_tell`."""
-        unsure = {label.prediction_id for label in self.labels if label.label == CANNOT_TELL}
-        return frozenset(unsure - self.by_answer.keys())
+        unsure = {label.prediction_id for label in self.labels if label.is_expert and label.label == CANNOT_TELL}
+        return frozenset((unsure & self._labelable) - self.by_answer.keys())
+
+    @cached_property
+    def others(self) -> tuple[HumanLabel, ...]:
+        """The labels of users and models, which no metric uses."""
+        return tuple(label for label in self.labels if not label.is_expert and label.value is not None)
+
+    @property
+    def other_labels(self) -> int:
+        """Number of labels of users and models."""
+        return len(self.others)
+
+    def inclusion(self, *, with_undecidable: bool) -> Mapping[str, float]:
+        """The inclusion probability of each drawn prediction; in a stratified sample the labeled share of its stratum.
+
+        This share corrects for predictions of the sample that have no label. The order of the sample is random, so
+        these are a random part of their stratum. `with_undecidable` counts `cannot_tell` as a label.
+        """
+        if not self.source.strata:
+            return self.source.inclusion
+        kept = self.truth.keys() | (self.undecidable if with_undecidable else frozenset())
+        labeled = Counter(stratum for prediction, stratum in self.source.strata.items() if prediction in kept)
+        sizes = self.source.stratum_sizes
+        return {unit: labeled[stratum] / sizes[stratum] for unit, stratum in self.source.strata.items()}
 
     @cached_property
     def unrelated_labels(self) -> int:
         """Number of labels whose prediction is not in the run, or not in its sample."""
-        return sum(label.value is not None and label.prediction_id not in self._labelable for label in self.labels)
+        return sum(
+            label.is_expert and label.value is not None and label.prediction_id not in self._labelable
+            for label in self.labels
+        )
 
     @property
     def is_binary(self) -> bool:
@@ -183,7 +229,8 @@ class CalibrationSet:
                 if self.source.design == SamplingDesign.NONE
                 else "no human labels"
             )
-            return f"{nothing}{outside}"
+            others = f"; {self.other_labels} of users or models are not used" if self.others else ""
+            return f"{nothing}{outside}{others}"
         return None
 
     @property
@@ -195,7 +242,9 @@ class CalibrationSet:
 def agreed(labels: Sequence[HumanLabel]) -> Vote:
     """The human vote for one prediction: the adjudicator's label, or else the majority."""
     counted = [label for label in labels if label.is_adjudication] or list(labels)
-    return Vote(_majority([label.value for label in counted]), _majority([label.passed for label in counted]))
+    passed = [label.passed for label in counted]
+    is_tied = None not in passed and 2 * sum(map(bool, passed)) == len(passed)
+    return Vote(_majority([label.value for label in counted]), _majority(passed), is_tied)
 
 
 def _majority(values: Sequence[Value]) -> Value | None:
@@ -232,6 +281,22 @@ class Domain:
         )
 
     @cached_property
+    def undecidable(self) -> frozenset[str]:
+        """The predictions of this domain whose annotators all chose `cannot_tell`."""
+        return self.of.undecidable & {answer.prediction_id for answer in self.answers}
+
+    def strata(self, answers: Sequence[JudgedAnswer]) -> Strata | None:
+        """The strata of the predictions; None if the sample has none, or if one of them reaches beyond this domain."""
+        source, here = self.of.source, {answer.prediction_id for answer in self.answers}
+        inside = {stratum for unit, stratum in source.strata.items() if unit in here}
+        if not inside or any(stratum in inside and unit not in here for unit, stratum in source.strata.items()):
+            return None
+        return Strata(
+            of_row=[source.strata.get(answer.prediction_id) for answer in answers],
+            sizes={name: source.stratum_sizes[name] for name in sorted(inside)},
+        )
+
+    @cached_property
     def facts(self) -> CalibrationFacts:
         """Facts about the labels of this domain."""
         source, drawn = self.of.source, {answer.prediction_id for answer in self.answers}
@@ -248,6 +313,8 @@ class Domain:
             annotators=tuple(sorted({label.annotator for label in labels})),
             n_cannot_tell=len(self.of.undecidable & drawn),
             n_undecided=sum(self.truth(answer).level is None for answer in self.labeled),
+            n_tied=sum(self.truth(answer).is_tied for answer in self.labeled),
+            n_other_kinds=sum(label.prediction_id in drawn for label in self.of.others),
         )
 
     @property
@@ -273,54 +340,3 @@ def domains(found: CalibrationSet, *, pooled: bool = False) -> list[Domain]:
         Domain(of=found, population=population, slice=name, answers=answers)
         for (population, _, name), answers in sorted(groups.items(), key=lambda group: group[0])
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """A metric with its estimate; `facts` and `label_counts` are None for a metric that uses no human labels."""
-
-    metric: str
-    population: str
-    slice: str
-    measured: Measured
-    facts: CalibrationFacts | None = None
-    label_counts: Mapping[str, int] | None = None
-    details: Mapping[str, Any] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        domain: Domain,
-        metric: str,
-        measured: Measured,
-        *,
-        counts: Mapping[str, int] | None = None,
-        details: Mapping[str, Any] | None = None,
-    ) -> Finding:
-        """A metric that uses the labels of the domain."""
-        return cls(
-            metric=metric,
-            population=domain.population,
-            slice=domain.slice,
-            measured=measured,
-            facts=domain.facts,
-            label_counts=domain.label_counts if counts is None else counts,
-            details=details,
-        )
-
-
-def with_notes(
-    measured: Measured, domain: Domain, *, more: str | None = None, counts_undecided: bool = True
-) -> Measured:
-    """The estimate with notes on omitted predictions; inconclusive unless the labels are a probability sample."""
-    facts, notes = domain.facts, [measured.reason] if measured.reason else []
-    if measured.value is None:
-        return measured
-    omitted = {CANNOT_TELL: facts.n_cannot_tell, "undecided": facts.n_undecided if counts_undecided else 0}
-    if any(omitted.values()):
-        notes.append("omitted predictions: " + ", ".join(f"{count} {why}" for why, count in omitted.items() if count))
-    notes += [more] if more else []
-    if domain.of.is_probability_sample:
-        return replace(measured, reason="; ".join(notes) or None)
-    notes.append(f"labels of design {facts.design} are not a probability sample: valid for these predictions only")
-    return replace(measured, status=Status.INCONCLUSIVE, reason="; ".join(notes))

@@ -5,23 +5,31 @@ Every metric applies to one population and slice. If it cannot be computed, a re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from assay.calibration.annotator_agreement import annotator_findings
 from assay.calibration.confusion import ClassRates, Confusion, confusion
+from assay.calibration.findings import Finding, with_notes, with_rate_notes
 from assay.calibration.judge_bias import length_bias
-from assay.calibration.label_set import CalibrationSet, Domain, Finding, JudgedAnswer, Vote, domains, with_notes
+from assay.calibration.label_set import (
+    CalibrationSet,
+    Domain,
+    JudgedAnswer,
+    Vote,
+    domains,
+)
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, gwets_ac1, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
 from assay.statistics.labeled_sample import Calibration, CorrectedRate, JudgedSample
-from assay.statistics.measured import Measured, unmeasured
+from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
 
+Compute = Callable[[JudgedSample], CorrectedRate]
 JUDGED_RATE, HUMAN_RATE, CORRECTED_RATE = "judged_rate", "human_rate", "corrected_rate"
 KAPPA, AC1, SAME = "cohens_kappa", "gwets_ac1", "percent_agreement"
 SENSITIVITY, SPECIFICITY, LENGTH_BIAS = "sensitivity", "specificity", "length_bias"
@@ -56,9 +64,7 @@ def _judged_rate(domain: Domain, judged: list[JudgedAnswer]) -> Measured:
     return rate([answer.passed for answer in judged], domain.sampling(judged, weighted=False))
 
 
-def _corrected(
-    domain: Domain, metric: str, compute: Callable[[JudgedSample], CorrectedRate], *, answers: Any, name: str
-) -> Finding:
+def _corrected(domain: Domain, metric: str, compute: Compute, *, answers: Sequence[JudgedAnswer], name: str) -> Finding:
     """A rate that uses labels; the rate estimated from human labels alone includes predictions that were not judged."""
     found, human_only = domain.of, metric == HUMAN_RATE
     reason = found.label_refusal or (None if found.has_passing_levels else NO_PASS)
@@ -66,32 +72,74 @@ def _corrected(
     if reason or not answers:
         without_value = unmeasured(reason or NOT_JUDGED, level=LEVEL, n=len(answers))
         return Finding.of(domain, metric, replace(without_value, method=name))
-    rated = compute(_judged(domain, answers, human_only=human_only))
-    measured, facts = rated.measured, {PPI: ("tuning",), ROGAN_GLADEN: (SENSITIVITY, SPECIFICITY)}.get(name, ())
+    if human_only and not found.is_probability_sample:
+        return Finding.of(domain, metric, replace(_unsampled(domain, answers), method=name))
+    rated, measured = _with_undecidable(domain, compute, answers, human_only=human_only)
+    facts = {PPI: ("tuning",), ROGAN_GLADEN: (SENSITIVITY, SPECIFICITY)}.get(name, ())
     details = {fact: getattr(rated, fact) for fact in facts}
     if measured.value is None:
         measured = replace(measured, method=name)
-    return Finding.of(domain, metric, with_notes(measured, domain), details=details or None)
+    return Finding.of(domain, metric, with_rate_notes(measured, domain), details=details or None)
 
 
-def _judged(domain: Domain, answers: list[JudgedAnswer], *, human_only: bool) -> JudgedSample:
+def _unsampled(domain: Domain, answers: Sequence[JudgedAnswer]) -> Measured:
+    """The bounds of labels that are no sample: every prediction without a label fails, or every one passes."""
+    design, judged = domain.of.source.design, [answer for answer in answers if answer.status is not None]
+    beyond = {answer.prediction_id for answer in domain.labeled} - {answer.prediction_id for answer in judged}
+    frame = answers if beyond else judged
+    shares = [domain.truth(answer).pass_share for answer in frame]
+    spanned = rate(shares, domain.sampling(frame, weighted=False))
+    return replace(
+        spanned,
+        value=None,
+        status=Status.UNSCORED,
+        reason=(
+            f"labels of design {design} are not a probability sample: bounds of the worst and the best case for the "
+            f"{sum(share is None for share in shares)} of {len(shares)} predictions without a label"
+        ),
+    )
+
+
+def _with_undecidable(
+    domain: Domain, compute: Compute, answers: Sequence[JudgedAnswer], *, human_only: bool
+) -> tuple[CorrectedRate, Measured]:
+    """The rate of the decided labels; its bounds include that all predictions with `cannot_tell` fail or pass."""
+    rated = compute(_judged(domain, answers, undecidable=None, human_only=human_only))
+    measured = rated.measured
+    if not domain.undecidable or measured.low is None or measured.high is None:
+        return rated, measured
+    cases = [compute(_judged(domain, answers, undecidable=case, human_only=human_only)).measured for case in (0.0, 1.0)]
+    low = min([measured.low, *(case.low for case in cases if case.low is not None)])
+    high = max([measured.high, *(case.high for case in cases if case.high is not None)])
+    return rated, replace(measured, low=low, high=high)
+
+
+def _judged(
+    domain: Domain, answers: Sequence[JudgedAnswer], *, undecidable: float | None, human_only: bool
+) -> JudgedSample:
+    """The sample for an estimate; `undecidable` is the label that stands for `cannot_tell`, if any."""
     import numpy as np
 
-    def score(passed: bool | None) -> float:  # noqa: FBT001 - the outcome is the subject
-        return np.nan if passed is None else float(passed)
+    def score(share: float | None) -> float:
+        return np.nan if share is None else share
 
-    source = domain.of.source
-    clusters = _clusters(answers)
+    def label(answer: JudgedAnswer) -> float:
+        unsure = answer.prediction_id in domain.undecidable
+        return score(undecidable if unsure else domain.truth(answer).pass_share)
+
+    source, inclusion = domain.of.source, domain.of.inclusion(with_undecidable=undecidable is not None)
+    verdicts = [None if answer.passed is None else float(answer.passed) for answer in answers]
     return JudgedSample(
-        judge=np.array([0.0 if human_only else score(answer.passed) for answer in answers]),
-        labels=np.array([score(domain.truth(answer).passed) for answer in answers]),
-        inclusion=np.array([source.inclusion.get(answer.prediction_id, np.nan) for answer in answers]),
-        clusters=clusters,
+        judge=np.array([0.0 if human_only else score(verdict) for verdict in verdicts]),
+        labels=np.array([label(answer) for answer in answers]),
+        inclusion=np.array([inclusion.get(answer.prediction_id, np.nan) for answer in answers]),
+        clusters=_clusters(answers),
+        strata=domain.strata(answers),
         calibration=Calibration(design=source.design, frame=source.frame, drawn_on=source.drawn_on),
     )
 
 
-def _clusters(answers: list[JudgedAnswer]) -> list[tuple[str, str, str]] | None:
+def _clusters(answers: Sequence[JudgedAnswer]) -> list[tuple[str, str, str]] | None:
     """The cluster of each prediction, or else its record; None if all predictions are independent."""
     named = [
         ("record", *answer.record) if answer.cluster is None else ("cluster", *answer.cluster) for answer in answers

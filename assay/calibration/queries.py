@@ -26,6 +26,7 @@ RUN_TO_CALIBRATE = Statement(
             and scores.scorer = @scorer
             and scores.scorer_version = @question_version
             and scores.status = 'scored'
+            and coalesce(scores.annotator_kind, 'expert') = 'expert'
         group by scores.run_id
     ),
 
@@ -66,7 +67,12 @@ DRAWN_SAMPLES = Statement(
     with labeled as (
         select distinct prediction_id, scorer_version
         from scores
-        where task = @task and scorer_kind = 'human' and scorer = @scorer and status = 'scored'
+        where
+            task = @task
+            and scorer_kind = 'human'
+            and scorer = @scorer
+            and status = 'scored'
+            and coalesce(annotator_kind, 'expert') = 'expert'
     )
 
     select
@@ -163,7 +169,7 @@ JUDGED_ANSWERS = Statement(
 SAMPLE_LABELS = Statement(
     """
     with assignments as (
-        select sample_id, prediction_id, purpose, role, annotator, inclusion_probability
+        select sample_id, prediction_id, purpose, role, annotator, stratum, stratum_size, inclusion_probability
         from annotations_queue
         where
             task = @task
@@ -175,7 +181,12 @@ SAMPLE_LABELS = Statement(
     ),
 
     drawn as (
-        select sample_id, prediction_id, max(inclusion_probability) as inclusion_probability
+        select
+            sample_id,
+            prediction_id,
+            max(stratum) as stratum,
+            max(stratum_size) as stratum_size,
+            max(inclusion_probability) as inclusion_probability
         from assignments
         where purpose = 'calibration' and (@sample_id = '' or sample_id = @sample_id)
         group by sample_id, prediction_id
@@ -194,7 +205,15 @@ SAMPLE_LABELS = Statement(
     ),
 
     labels as (
-        select prediction_id, annotator, label, value, passed, status, occurred_at
+        select
+            prediction_id,
+            annotator,
+            coalesce(annotator_kind, 'expert') as annotator_kind,
+            label,
+            value,
+            passed,
+            status,
+            occurred_at
         from scores
         where
             task = @task
@@ -209,9 +228,12 @@ SAMPLE_LABELS = Statement(
     select
         drawn.sample_id as sample_id,
         coalesce(drawn.prediction_id, labels.prediction_id) as prediction_id,
+        drawn.stratum as stratum,
+        drawn.stratum_size as stratum_size,
         drawn.inclusion_probability as inclusion_probability,
         triaged.prediction_id is not null as is_triaged,
         labels.annotator as annotator,
+        labels.annotator_kind as annotator_kind,
         adjudicators.annotator is not null as is_adjudication,
         labels.label as label,
         labels.value as value,

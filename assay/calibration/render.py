@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from assay.calibration.calibrate import CalibratedJudge, Calibrations
-from assay.calibration.label_set import Finding
+from assay.calibration.findings import Finding
 from assay.calibration.metrics import CORRECTED_RATE, PPI, ROGAN_GLADEN
 from assay.formatting import NOTHING
 from assay.records.evaluation import Estimate
@@ -41,6 +41,7 @@ def facts(judge: CalibratedJudge) -> list[tuple[str, str]]:
         ("run", f"{judge.run.run_id}, {judge.run.data_date}"),
         ("labels", f"{judge.labels:,} of {whole.n_drawn:,} drawn" if source.sample_id else f"{judge.labels:,}"),
         ("labeled by", ", ".join(whole.annotators) or "nobody"),
+        *([("other labels", f"{judge.other_labels:,} of users or models, not used")] if judge.other_labels else []),
         ("sample", f"{source.design}, drawn on {source.drawn_on or NOTHING}: {source.frame}"),
     ]
 

@@ -13,8 +13,8 @@ from assay.labels.questions import WITHDRAWN
 from assay.warehouse.client import Warehouse
 
 COLUMNS = (
-    "record_id", "prediction_id", "epoch", "scorer", "label", "passed", "value", "annotator", "note", "scorer_version",
-    "run_id", "labelled_at",
+    "record_id", "prediction_id", "epoch", "scorer", "label", "passed", "value", "annotator", "annotator_kind", "note",
+    "scorer_version", "run_id", "labelled_at",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Prefixes with which a spreadsheet interprets text as a formula."""

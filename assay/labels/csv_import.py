@@ -22,12 +22,13 @@ from assay.labels.csv_rows import (
     row_annotator,
     row_choice,
     row_epoch,
+    row_kind,
     row_note,
     row_question,
 )
 from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, PREDICTIONS_TO_LABEL, RUN_TO_LABEL
-from assay.labels.questions import questions_of
+from assay.labels.questions import LabelingQuestion, questions_of
 from assay.labels.queue import annotator_name
 from assay.project import masker
 from assay.records.evaluation import Score
@@ -124,10 +125,10 @@ def import_labels(
     known = _known(warehouse, task, file, run_id)
     scores, remarks = _scores(task, file, known, default, scrub=masker(task).scrub, path=path)
     landed = {
-        row["score_id"]: (row["label"], row["explanation"] or None)
+        row["score_id"]: (row["label"], row["explanation"] or None, row["annotator_kind"])
         for row in warehouse.stream(HUMAN_LABELS.sql, {"task": task.name, "run_id": ""})
     }
-    changed = [score for score in scores if landed.get(score.score_id) != (score.label, score.explanation)]
+    changed = [score for score in scores if landed.get(score.score_id) != _content(score)]
     writer = LandingWriter(warehouse)
     for chunk in chunks(changed, CHUNK_ROWS):
         writer.append(chunk)
@@ -176,7 +177,7 @@ def _scores(
     for row in file.rows:
         try:
             question = row_question(row, questions)
-            label = Label(annotator=row_annotator(row, default), choice=row_choice(row, question), note=row_note(row))
+            label = _label(row, question, default)
             prediction = known.prediction_of(row)
         except LabelRowError as error:
             errors.append(f"row {row.number}: {error}")
@@ -185,7 +186,7 @@ def _scores(
         number, earlier = first.setdefault(score.score_id, (row.number, score))
         if earlier is not score:
             about = f"record {score.record_id!r}, {score.scorer}, {score.annotator}"
-            if (earlier.label, earlier.explanation) == (score.label, score.explanation):
+            if _content(earlier) == _content(score):
                 remarks.append(f"row {row.number}: duplicate of row {number} ({about}); counted once")
             else:
                 errors.append(
@@ -194,6 +195,20 @@ def _scores(
                 )
     _refuse(path, errors, len(file.rows))
     return [score for _, score in first.values()], remarks
+
+
+def _label(row: FileRow, question: LabelingQuestion, default: str | None) -> Label:
+    return Label(
+        annotator=row_annotator(row, default),
+        kind=row_kind(row),
+        choice=row_choice(row, question),
+        note=row_note(row),
+    )
+
+
+def _content(score: Score) -> tuple[str | None, str | None, str | None]:
+    """The content of a label, without its time."""
+    return score.label, score.explanation, score.annotator_kind
 
 
 def _refuse(path: Path, errors: Sequence[str], rows: int) -> None:

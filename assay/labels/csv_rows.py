@@ -13,6 +13,7 @@ from assay.labels.csv_export import COLUMNS, unquoted
 from assay.labels.label_rows import MAX_NOTE_CHARACTERS
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, Level
 from assay.labels.queue import annotator_name
+from assay.records.statuses import AnnotatorKind
 
 YES = frozenset({"true", "t", "yes", "y", "1", "pass", "passed"})
 NO = frozenset({"false", "f", "no", "n", "0", "fail", "failed"})
@@ -132,6 +133,22 @@ def row_annotator(row: FileRow, default: str | None) -> str:
         return annotator_name(name)
     except UsageError as error:
         raise LabelRowError(str(error)) from error
+
+
+def row_kind(row: FileRow) -> AnnotatorKind:
+    """Returns the kind of the annotator; an empty cell is an expert.
+
+    Raises:
+        LabelRowError: there is no such kind.
+    """
+    text = row.get("annotator_kind").casefold() or AnnotatorKind.EXPERT
+    try:
+        return AnnotatorKind(text)
+    except ValueError as error:
+        known = ", ".join(AnnotatorKind)
+        raise LabelRowError(
+            f"invalid annotator_kind {row.get('annotator_kind')!r}; expected {known}, or an empty cell"
+        ) from error
 
 
 def row_choice(row: FileRow, question: LabelingQuestion) -> str:

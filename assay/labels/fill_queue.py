@@ -77,7 +77,7 @@ class FillSummary:
 
 @dataclass(frozen=True)
 class _Frame:
-    """The sampling frame: predictions of a run that have an output, by id, with their scores.
+    """The sampling frame: predictions of a run that have an output and were judged, by id, with their scores.
 
     `description` is landed with each assignment.
     """
@@ -156,7 +156,9 @@ def select_questions(task: Task, scorers: Sequence[str]) -> tuple[LabelingQuesti
 def _fill_one(
     context: StageContext, task: Task, question: LabelingQuestion, options: FillOptions, people: tuple[str, ...]
 ) -> FillSummary:
-    frame = _read_frame(context.warehouse, task, question, options.run_id)
+    frame = _read_frame(
+        context.warehouse, task, question, run_id=options.run_id, purpose=SamplePurpose(options.purpose)
+    )
     drawn = _draw(frame, options)
     if not drawn:
         raise UsageError(
@@ -190,7 +192,13 @@ def _fill_one(
     )
 
 
-def _read_frame(warehouse: Warehouse, task: Task, question: LabelingQuestion, run_id: str | None) -> _Frame:
+def _read_frame(
+    warehouse: Warehouse, task: Task, question: LabelingQuestion, *, run_id: str | None, purpose: SamplePurpose
+) -> _Frame:
+    """The predictions to draw from: for calibration those that were judged, since only they can be compared.
+
+    If no prediction has been judged yet, all predictions with an output.
+    """
     runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if not runs:
         what = f"no completed run {run_id}" if run_id else "no completed run"
@@ -203,8 +211,19 @@ def _read_frame(warehouse: Warehouse, task: Task, question: LabelingQuestion, ru
             f"Run {run['run_id']} has no prediction with an output to label",
             next_step="choose a different run with --run.",
         )
-    description = f"predictions with an output of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
-    return _Frame(run["run_id"], run["data_date"], run["inference_version"], description, rows, len(question.judged_by))
+    judged = _judged(rows, len(question.judged_by)) if purpose == SamplePurpose.CALIBRATION else {}
+    which = f"predictions judged by {' and '.join(question.judged_by)}" if judged else "predictions with an output"
+    if purpose == SamplePurpose.CALIBRATION and question.judged_by and not judged:
+        which = f"predictions with an output, not yet judged by {' and '.join(question.judged_by)},"
+    description = f"{which} of run {run['run_id']}, variant {run['variant']}, {run['data_date']}"
+    return _Frame(
+        run["run_id"], run["data_date"], run["inference_version"], description, judged or rows, len(question.judged_by)
+    )
+
+
+def _judged(rows: Mapping[str, Mapping[str, Any]], scorers: int) -> dict[str, Mapping[str, Any]]:
+    """The predictions that all scorers of the question have judged; an unscored verdict is a verdict."""
+    return {unit: row for unit, row in rows.items() if scorers and row["n_scorers"] >= scorers}
 
 
 def _draw(frame: _Frame, options: FillOptions) -> list[SampledItem]:

@@ -12,7 +12,7 @@ from datetime import datetime
 from assay.inference.keys import content_hash
 from assay.labels.questions import CANNOT_TELL, WITHDRAWN, LabelingQuestion
 from assay.records.evaluation import Score
-from assay.records.statuses import ScorerKind, ScoreStatus
+from assay.records.statuses import AnnotatorKind, ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 
 HUMAN = ScorerKind.HUMAN
@@ -24,6 +24,7 @@ class Label:
     """A person's choice (a level of the question, `cannot_tell` or `withdrawn`) and their note, not yet masked."""
 
     annotator: str
+    kind: AnnotatorKind = AnnotatorKind.EXPERT
     choice: str
     note: str | None = None
 
@@ -58,6 +59,7 @@ def label_row(
         scorer_kind=HUMAN,
         scorer_version=question.version,
         annotator=label.annotator,
+        annotator_kind=label.kind,
         value=level.value if level else None,
         label=label.choice,
         passed=level.passed if level else None,

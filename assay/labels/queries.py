@@ -161,7 +161,7 @@ HUMAN_LABELS = Statement(
     """
     select
         score_id, prediction_id, run_id, data_date, record_id, epoch, scorer, scorer_version, annotator,
-        value, label, passed, status, explanation, occurred_at
+        coalesce(annotator_kind, 'expert') as annotator_kind, value, label, passed, status, explanation, occurred_at
     from scores
     where task = @task and scorer_kind = 'human' and (@run_id = '' or run_id = @run_id)
     qualify row_number() over (partition by score_id order by landed_at desc, occurred_at desc) = 1

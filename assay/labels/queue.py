@@ -14,7 +14,7 @@ from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import WITHDRAWN
 from assay.records.evaluation import Assignment
-from assay.records.statuses import AssignmentEvent, AssignmentRole, SamplePurpose
+from assay.records.statuses import AnnotatorKind, AssignmentEvent, AssignmentRole, SamplePurpose
 
 LABEL, ADJUDICATE = AssignmentRole.LABEL, AssignmentRole.ADJUDICATE
 OPEN, ASSIGNED = AssignmentEvent.OPEN, AssignmentEvent.ASSIGNED
@@ -74,6 +74,7 @@ class SubmittedLabel:
     label: str
     note: str | None
     at: float
+    kind: AnnotatorKind = AnnotatorKind.EXPERT
 
     @property
     def counts(self) -> bool:
@@ -161,8 +162,8 @@ class LabelQueue:
         return assignment.role == LABEL or (self.in_conflict(key) and self.given(key, person) is None)
 
     def in_conflict(self, key: ItemKey) -> bool:
-        """True if all assigned annotators have labeled the item and their labels differ."""
-        people = {a.annotator for a in self.of_item(key) if a.role == LABEL}
+        """True if all assigned experts have labeled the item and their labels differ."""
+        people = {a.annotator for a in self.of_item(key) if a.role == LABEL and self._is_expert(key, a.annotator)}
         given = [self.given(key, person) if person is not None else None for person in people]
         if None in given or len(given) < 2:
             return False
@@ -208,6 +209,11 @@ class LabelQueue:
         """Returns the assignment through which the person sees the item: their own or, without one, the first."""
         assignments = self.of_item(key)
         return next((assignment for assignment in assignments if assignment.annotator == person), assignments[0])
+
+    def _is_expert(self, key: ItemKey, person: str | None) -> bool:
+        """False if the person labeled the item, or withdrew their label, as a user or model."""
+        label = self.labels[key].get(person) if person is not None and key in self.labels else None
+        return label is None or label.kind == AnnotatorKind.EXPERT
 
     def _waits(self, assignment: Assignment, person: str) -> bool:
         key = key_of(assignment)

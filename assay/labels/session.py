@@ -20,6 +20,7 @@ from assay.labels.queue import ASSIGNED, LABEL, ItemKey, LabelingProgress, Label
 from assay.project import StageContext, masker
 from assay.records.evaluation import Assignment
 from assay.records.row import Row
+from assay.records.statuses import AnnotatorKind
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
@@ -66,7 +67,7 @@ class LabelingItem:
 class LabelingSession:
     """The queue and labels of a task; thread-safe.
 
-    Every change is landed before it is applied in memory, so that everything the page confirms is in the warehouse.
+    `kind` is the kind of everyone who labels in this session. Every change is landed before it is applied in memory, so that everything the page confirms is in the warehouse.
     """
 
     def __init__(
@@ -74,10 +75,12 @@ class LabelingSession:
         context: StageContext,
         task: Task,
         *,
+        kind: AnnotatorKind = AnnotatorKind.EXPERT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.task = task
+        self.kind = kind
         self._context = context
         self._writer = LandingWriter(context.warehouse)
         self._scrub = masker(task).scrub
@@ -162,7 +165,8 @@ class LabelingSession:
         """
         with self._lock:
             assignment = self._assignment_for(person, assignment_id)
-            key, label = key_of(assignment), Label(annotator=person, choice=choice, note=note)
+            key = key_of(assignment)
+            label = Label(annotator=person, kind=self.kind, choice=choice, note=note)
             if choice == WITHDRAWN and self._queue.given(key, person) is None:
                 return
             score = label_row(
@@ -174,9 +178,9 @@ class LabelingSession:
             )
             if assignment.annotator is None:
                 assignment = self._take(assignment, person)
-            given = SubmittedLabel(choice, score.explanation, score.occurred_at.timestamp())
+            given = SubmittedLabel(choice, score.explanation, score.occurred_at.timestamp(), self.kind)
             before = self._queue.labels[key].get(person)
-            if before is None or (before.label, before.note) != (given.label, given.note):
+            if before is None or replace(before, at=given.at) != given:
                 self._writer.append([score])
                 self._queue.labels[key][person] = given
             self._request_adjudication(key)
@@ -196,6 +200,9 @@ class LabelingSession:
         return self.item(person, last.assignment_id)
 
     def _take(self, assignment: Assignment, person: str) -> Assignment:
+        """Assigns an open assignment; an expert's stays open if someone of a different kind labels the item."""
+        if self.kind != AnnotatorKind.EXPERT:
+            assignment = self._queue.extra(assignment)  # noqa: S610 - a method of the queue
         taken = replace(assignment, event=ASSIGNED, annotator=person, occurred_at=self._now())
         self._land(taken)
         return taken
@@ -261,7 +268,7 @@ class LabelingSession:
             key = ItemKey(row["prediction_id"], row["scorer"], row["scorer_version"])
             label = row["label"] or CANNOT_TELL
             queue.labels[key][row["annotator"]] = SubmittedLabel(
-                label, row["explanation"], row["occurred_at"].timestamp()
+                label, row["explanation"], row["occurred_at"].timestamp(), AnnotatorKind(row["annotator_kind"])
             )
         return queue, contents
 

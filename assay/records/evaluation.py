@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from assay.records.row import JsonText, Row
 from assay.records.statuses import (
+    AnnotatorKind,
     AssignmentEvent,
     AssignmentRole,
     OnInconclusive,
@@ -35,6 +36,7 @@ class Score(Row):
     scorer_version: str
     judge_epoch: int | None = None
     annotator: str | None = None
+    annotator_kind: AnnotatorKind | None = None
     value: float | None = None
     label: str | None = None
     passed: bool | None = None

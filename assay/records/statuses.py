@@ -220,6 +220,17 @@ class AssignmentRole(StrEnum):
     ADJUDICATE = "adjudicate"
 
 
+class AnnotatorKind(StrEnum):
+    """Values of the column `scores.annotator_kind` of human labels; only labels of experts calibrate a judge."""
+
+    EXPERT = "expert"
+    """A person who knows the rubric; also the kind of labels that state none."""
+    USER = "user"
+    """A user of the product, such as a thumbs-up."""
+    MODEL = "model"
+    """A model that labels in the place of a person."""
+
+
 class SamplePurpose(StrEnum):
     """Values of the column `annotations_queue.purpose`; estimates use calibration samples, never triage samples."""
 

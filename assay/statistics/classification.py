@@ -83,7 +83,9 @@ def classification(
     import numpy as np
 
     if len(expected) != len(got) or not expected:
-        raise ValueError(f"expected one or more labels, and one prediction for each; found {len(expected)} and {len(got)}")
+        raise ValueError(
+            f"expected one or more labels, and one prediction for each; found {len(expected)} and {len(got)}"
+        )
     known = tuple(labels) if labels is not None else tuple(sorted({*expected, *(label for label in got if label)}))
     place: dict[Hashable, int] = {label: number for number, label in enumerate(known)}
     if unknown := {*expected, *(label for label in got if label is not None)} - place.keys():

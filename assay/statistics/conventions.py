@@ -75,17 +75,18 @@ DEFAULT_MARGIN = 0.05
 CAUTIOUS_ERROR = 0.01
 """One-sided error rate, in place of `TAIL_ERROR`, of the bounds of an approximate interval based on few labels."""
 FEWEST_LABELED = 10
-"""Number of labeled passes, or of labeled failures, below which bounds are conservative.
+"""Number of labeled passes, or of labeled failures, below which Rogan–Gladen and residual bounds are conservative.
+
+Below this number of labels in total, every corrected rate is too_few.
 
 docs/reference/coverage.md, "rates corrected by people", is the source of this value and the next two.
 """
 FEWEST_EFFECTIVE_LABELS = 30
 """Effective number of labels below which the residual interval undercovers; doubled for unequal weights."""
 FEWEST_DISSENTING = 3
-"""Number of labels of the rarer outcome below which bounds are conservative.
-
-Counted within the verdict that contributes most to the uncertainty of the estimate.
-"""
+"""Number of labels of the rarer outcome in a verdict or stratum below which its bounds are exact."""
+FEWEST_IN_STRATUM = 10
+"""Number of labels of a stratum below which it is combined with other such strata for the bounds of a rate."""
 LEAST_DIVISOR = 0.1
 """Lower limit of 1 - 2 x leverage, the divisor of residuals (HC3), so that no single label dominates the variance."""
 FEWEST_RANKED = 10

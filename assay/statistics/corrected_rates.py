@@ -8,6 +8,8 @@ value.
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,11 +17,19 @@ from assay.statistics.conventions import (
     CAUTIOUS_ERROR,
     FEWEST_DISSENTING,
     FEWEST_EFFECTIVE_LABELS,
+    FEWEST_IN_STRATUM,
     LEAST_DIVISOR,
     TAIL_ERROR,
 )
+from assay.statistics.label_groups import (
+    LabelGroup,
+    are_associated,
+    grouped_bounds,
+    grouped_value,
+    grouped_variance,
+)
 from assay.statistics.labeled_sample import CorrectedRate, JudgedSample, LabeledSample
-from assay.statistics.measured import exact_bounds, wilson_bounds
+from assay.statistics.measured import Measured, exact_bounds
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
 
@@ -28,25 +38,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+
+RARE = f"exact bounds where a verdict or stratum has fewer than {FEWEST_DISSENTING} labels of one outcome"
+UNUSED = "not used"
 
 
 def human_rate(judged: JudgedSample) -> CorrectedRate:
-    """The rate estimated from the human labels alone, with inverse-probability weights (Hájek 1971)."""
+    """The rate estimated from the human labels alone.
+
+    Whole strata: the stratified estimate, with the bounds of `grouped_bounds`; strata with fewer than
+    `FEWEST_IN_STRATUM` labels are combined. Otherwise, and for clusters, the rate with inverse-probability weights
+    (Hájek 1971). Strata without labels may have any rate.
+    """
     sample = LabeledSample.of(judged)
     if sample.refusal:
         return sample.result(sample.refusal)
+    groups = label_strata(sample)
+    if len(groups) > 1 and not (sample.groups.are_clusters or sample.labeled_groups.are_clusters):
+        return sample.result(_stratified(sample, groups))
     found = rate(sample.y.tolist(), Sampling(clusters=sample.labeled_clusters, weights=sample.weights.tolist()))
-    return sample.result(found)
+    return sample.result(_with_unlabeled(found, _unlabeled(groups)))
 
 
 def ppi_rate(judged: JudgedSample) -> CorrectedRate:
-    """The PPI++ rate: the judge's rate corrected by the labels, never less precise than the labels alone.
+    """The PPI++ rate: the judge's rate corrected by the labels.
 
     Angelopoulos, Duchi & Zrnic, "PPI++" (arXiv 2311.01453, 2023), with inverse-probability weights. With binary
     verdicts and labels, the tuned estimate is the mean of the labels within each verdict, weighted by the share of the
-    verdict. Its interval combines one interval per verdict: MOVER, Zou & Donner, Statistics in Medicine 27 (2008) 1693,
-    with Jeffreys' bounds at the effective n. The normal interval of PPI++ has a coverage of only 50 to 90% if few
-    labels contradict the judge.
+    verdict; unscored is a third verdict. Its interval is that of `grouped_bounds`, because the normal interval of PPI++
+    has a coverage of only 50 to 90% if few labels contradict the judge.
+
+    If the labels do not show that verdict and label are associated (chi-square test at `ERROR`), the estimate is that
+    of the labels alone with exact bounds, because the judge adds nothing but width. This applies only to labels with
+    equal probabilities: a sample stratified by verdict is always estimated within verdicts.
     """
     sample = LabeledSample.of(judged)
     if sample.refusal:
@@ -71,10 +97,14 @@ def rogan_gladen_rate(judged: JudgedSample) -> CorrectedRate:
         return sample.without_value(
             "labels drawn with unequal probabilities: see the PPI++ rate, which equals this one for such labels"
         )
-    passed = sample.y == 1
-    if passed.all() or not passed.any():
-        return sample.without_value(f"all {len(passed)} labels are the same, so sensitivity or specificity is unknown")
-    sensitivity, specificity = float(sample.f[passed].mean()), float(1 - sample.f[~passed].mean())
+    positives, negatives = float(sample.y.sum()), float((1 - sample.y).sum())
+    if not positives or not negatives:
+        return sample.without_value(
+            f"all {len(sample.y)} labels are the same, so sensitivity or specificity is unknown"
+        )
+    scores = sample.scores(unscored=0)[sample.labeled]
+    sensitivity = float((sample.y * scores).sum()) / positives
+    specificity = float(((1 - sample.y) * (1 - scores)).sum()) / negatives
     if sensitivity + specificity <= 1:
         found = f"sensitivity {sensitivity:.3f} + specificity {specificity:.3f} is at most 1"
         return sample.without_value(f"the judge separates passes from failures no better than chance: {found}")
@@ -132,118 +162,132 @@ def lang_reiczigel(shares: Shares, *, error: float = TAIL_ERROR) -> tuple[float,
 
 
 def _rogan_gladen(sample: LabeledSample, sensitivity: float, specificity: float) -> CorrectedRate:
-    import numpy as np
-
-    positives, negatives = float(sample.y.sum()), float((1 - sample.y).sum())
+    judge, y = sample.scores(unscored=0), sample.y
     shares = Shares(
-        passed=float(sample.judge.mean()),
-        n=len(sample.judge),
+        passed=float(judge.mean()),
+        n=len(judge),
         sensitivity=sensitivity,
-        positives=positives,
+        positives=float(y.sum()),
         specificity=specificity,
-        negatives=negatives,
+        negatives=float((1 - y).sum()),
     )
-    youden = sensitivity + specificity - 1
-    influence = sample.judge - shares.passed
-    expected = np.where(sample.y == 1, sensitivity, 1 - specificity)
-    mixed = np.where(sample.y == 1, shares.prevalence / positives, (1 - shares.prevalence) / negatives)
-    influence[sample.labeled] -= len(sample.judge) * mixed * (sample.f - expected)
-    scale = sample.scale(influence / youden, independent=shares.variance)
-    scaled = replace(shares, n=shares.n / scale, positives=positives / scale, negatives=negatives / scale)
+    f, p = judge[sample.labeled], shares.prevalence
+    influence = judge - shares.passed
+    moved = p / shares.positives * y * (f - sensitivity) + (1 - p) / shares.negatives * (1 - y) * (f - 1 + specificity)
+    influence[sample.labeled] -= len(judge) * moved
+    scale = sample.scale(influence / (sensitivity + specificity - 1), independent=shares.variance)
+    scaled = replace(shares, n=shares.n / scale, positives=shares.positives / scale, negatives=shares.negatives / scale)
     few = sample.few
     low, high = lang_reiczigel(scaled, error=CAUTIOUS_ERROR if few else TAIL_ERROR)
     if high <= 0 or low >= 1:
         return sample.without_value(
             "the judge's pass rate is impossible given its sensitivity and specificity on the labels"
         )
-    measured = sample.measured(shares.prevalence, (low, high), method="rogan_gladen_lang_reiczigel", few=few)
+    note = sample.unscored_note("counted as not passing")
+    measured = sample.measured(p, (low, high), method="rogan_gladen_lang_reiczigel", few=few, notes=(note,))
     return sample.result(measured, sensitivity=sensitivity, specificity=specificity)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
-    """The rows with one verdict of the judge: their share of all rows, and the pass rate of the labeled ones."""
-
-    share: float
-    passes: float
-    effective: float
-
-    @property
-    def reach(self) -> float:
-        """Contribution of the verdict to the uncertainty of the estimate."""
-        return self.share / math.sqrt(max(self.effective, 0.5))
-
-    def bounds(self, *, scale: float, exact: bool) -> tuple[float, float]:
-        """Bounds of the pass rate of the rows; both bounds are the pass rate itself if no row is labeled."""
-        if not self.effective:
-            return self.passes, self.passes
-        return (exact_bounds if exact else jeffreys_bounds)(self.passes, self.effective / scale, error=TAIL_ERROR)
 
 
 def _by_verdict(sample: LabeledSample) -> CorrectedRate:
     """The PPI++ rate of binary scores, from the weighted mean of the labels within each verdict; see `ppi_rate`."""
-    passed, failed = (_verdict(sample, verdict) for verdict in (1.0, 0.0))
-    gap = passed.passes - failed.passes
-    value = passed.share * passed.passes + failed.share * failed.passes
-    scale = _scale_by_verdict(sample, (passed, failed), value)
-    few = sample.few or _few_dissenting(max(passed, failed, key=lambda verdict: verdict.reach))
-    low_share, high_share = wilson_bounds(passed.share, len(sample.judge) / scale, error=TAIL_ERROR)
-    if gap < 0:
-        low_share, high_share = high_share, low_share
-    low = [gap * (passed.share - low_share)]
-    high = [gap * (high_share - passed.share)]
-    for verdict in (passed, failed):
-        bounds = verdict.bounds(scale=scale, exact=few is not None)
-        low.append(verdict.share * (verdict.passes - bounds[0]))
-        high.append(verdict.share * (bounds[1] - verdict.passes))
-    # A verdict without labels may have any pass rate. It is added in full, because this is not a random error.
-    unknown = sum(verdict.share / 2 for verdict in (passed, failed) if not verdict.effective)
-    around = value - math.hypot(*low) - unknown, value + math.hypot(*high) + unknown
-    measured = sample.measured(value, around, method="ppi_mover_exact" if few else "ppi_mover_jeffreys", few=few)
-    both = passed.effective > 0 and failed.effective > 0
-    return sample.result(measured, tuning=min(1.0, max(0.0, gap)) if both else 0.0)
-
-
-def _verdict(sample: LabeledSample, verdict: float) -> _Verdict:
-    """The rows with this verdict; without labels, the pass rate is set to one half."""
-    share, chosen = float((sample.judge == verdict).mean()), sample.f == verdict
-    weights = sample.weights[chosen]
-    if not len(weights):
-        return _Verdict(share=share, passes=0.5, effective=0.0)
-    return _Verdict(
-        share=share,
-        passes=float((weights * sample.y[chosen]).sum() / weights.sum()),
-        effective=float(weights.sum() ** 2 / (weights**2).sum()),
-    )
-
-
-def _scale_by_verdict(sample: LabeledSample, verdicts: tuple[_Verdict, _Verdict], value: float) -> float:
-    """Factor by which weights and clusters inflate the variance of the counts."""
-    passed, failed = verdicts
-    influence = (sample.judge == 1) * (passed.passes - failed.passes) + failed.passes - value
-    independent = (passed.passes - failed.passes) ** 2 * passed.share * failed.share / len(sample.judge)
-    for score, verdict in ((1.0, passed), (0.0, failed)):
-        if not verdict.effective:
-            continue
-        chosen = sample.f == score
-        weights = sample.weights[chosen]
-        moved = verdict.share * len(sample.judge) * weights / weights.sum() * (sample.y[chosen] - verdict.passes)
-        influence[_positions(sample)[chosen]] += moved
-        independent += verdict.share**2 * verdict.passes * (1 - verdict.passes) / verdict.effective
-    return max(1.0, sample.scale(influence, independent=independent))
-
-
-def _positions(sample: LabeledSample) -> NDArray[np.intp]:
     import numpy as np
 
-    return np.flatnonzero(sample.labeled)
+    codes = sample.scores(unscored=2)
+    classes = np.array([2.0, 1.0, 0.0] if sample.unscored else [1.0, 0.0])
+    groups = [_class(sample, codes == verdict) for verdict in classes]
+    scale = _scale_of(sample, groups, [codes == verdict for verdict in classes])
+    if not sample.unequal and not are_associated(groups, scale=scale):
+        return _labels_only(sample)
+    rare = any(group.is_rare(scale) for group in groups)
+    measured = sample.measured(
+        grouped_value(groups),
+        grouped_bounds(groups, n=len(codes), scale=scale),
+        method="ppi_mover_exact" if rare else "ppi_mover_jeffreys",
+        few=sample.few_labels,
+        notes=(RARE if rare else None, sample.unscored_note("a verdict class of their own")),
+    )
+    passed, failed = groups[-2:]
+    both = passed.effective > 0 and failed.effective > 0
+    return sample.result(measured, tuning=min(1.0, max(0.0, passed.passes - failed.passes)) if both else 0.0)
 
 
-def _few_dissenting(verdict: _Verdict) -> str | None:
-    rarer = min(verdict.passes, 1 - verdict.passes) * verdict.effective
-    if rarer >= FEWEST_DISSENTING * (1 - 1e-9):
-        return None
-    return f"{rarer:.3g} labels of the rarer outcome in a verdict, fewer than {FEWEST_DISSENTING}: conservative bounds"
+def _labels_only(sample: LabeledSample) -> CorrectedRate:
+    """The rate of labels with equal probabilities, without the judge."""
+    import numpy as np
+
+    every = LabelGroup.of(1.0, sample.y, sample.weights)
+    scale = _scale_of(sample, [every], [np.ones(len(sample.judge), dtype=bool)])
+    bounds = exact_bounds(every.passes, every.effective / scale, error=TAIL_ERROR)
+    notes = (
+        "the labels show no association with the verdicts: estimate of the labels alone",
+        sample.unscored_note(UNUSED),
+    )
+    measured = sample.measured(every.passes, bounds, method="ppi_labels_only_exact", few=sample.few_labels, notes=notes)
+    return sample.result(measured, tuning=0.0)
+
+
+def _class(sample: LabeledSample, rows: Mask) -> LabelGroup:
+    chosen = rows[sample.labeled]
+    return LabelGroup.of(float(rows.mean()), sample.y[chosen], sample.weights[chosen])
+
+
+def _scale_of(sample: LabeledSample, groups: Sequence[LabelGroup], masks: Sequence[Mask]) -> float:
+    """Factor by which clusters, and weights that differ within a group, inflate the variance of the counts; else 1."""
+    import numpy as np
+
+    clustered = sample.groups.are_clusters or sample.labeled_groups.are_clusters
+    if not clustered and not any(_is_uneven(sample.weights[rows[sample.labeled]]) for rows in masks):
+        return 1.0
+    value, n = grouped_value(groups), len(sample.judge)
+    influence, labeled = np.full(n, -value), np.flatnonzero(sample.labeled)
+    for group, rows in zip(groups, masks, strict=True):
+        influence[rows] += group.passes
+        chosen = rows[sample.labeled]
+        if group.effective:
+            weights = sample.weights[chosen]
+            moved = group.share * n * weights / weights.sum() * (sample.y[chosen] - group.passes)
+            influence[labeled[chosen]] += moved
+    return max(1.0, sample.scale(influence, independent=grouped_variance(groups, n)))
+
+
+def _is_uneven(weights: Floats) -> bool:
+    return len(weights) > 0 and bool(weights.max() > weights.min() * (1 + 1e-9))
+
+
+def label_strata(sample: LabeledSample) -> list[LabelGroup]:
+    """The strata of the sample as groups; those with few labels are combined, as are those without any."""
+    import numpy as np
+
+    strata = sample.judged.strata
+    if strata is None:
+        return []
+    names = [str(name) for name, kept in zip(strata.of_row, sample.labeled, strict=True) if kept]
+    counts, total = Counter(names), sum(strata.sizes.values())
+    merged = {name: _combined(name, counts[name]) for name in strata.sizes}
+    places, found = np.array([merged[name] for name in names]), []
+    for group in sorted(set(merged.values())):
+        share = sum(size for name, size in strata.sizes.items() if merged[name] == group) / total
+        found.append(LabelGroup.of(share, sample.y[places == group], sample.weights[places == group]))
+    return found
+
+
+def _combined(stratum: str, labels: int) -> str:
+    if labels >= FEWEST_IN_STRATUM:
+        return f"stratum {stratum}"
+    return "few labels" if labels else "no labels"
+
+
+def _stratified(sample: LabeledSample, groups: Sequence[LabelGroup]) -> Measured:
+    """The rate of a stratified sample without clusters."""
+    assert sample.judged.strata is not None
+    n, rare = sum(sample.judged.strata.sizes.values()), any(group.is_rare(1.0) for group in groups)
+    return sample.measured(
+        grouped_value(groups),
+        grouped_bounds(groups, n=n, scale=1.0),
+        method="stratified_mover_exact" if rare else "stratified_mover_jeffreys",
+        few=sample.few_labels,
+        notes=(RARE if rare else None, _unlabeled_note(_unlabeled(groups))),
+    )
 
 
 def _by_residuals(sample: LabeledSample) -> CorrectedRate:
@@ -254,40 +298,50 @@ def _by_residuals(sample: LabeledSample) -> CorrectedRate:
     """
     import numpy as np
 
-    weights = sample.weights / sample.weights.sum()
-    spread, effective = float(sample.judge.var()), 1 / float((weights**2).sum())
-    mean_y, mean_f = float((weights * sample.y).sum()), float((weights * sample.f).sum())
-    shared = float((weights * (sample.y - mean_y) * (sample.f - mean_f)).sum())
+    weights, note = sample.weights / sample.weights.sum(), sample.unscored_note("given the judge's mean score")
+    judge = sample.scores(unscored=float(np.nanmean(sample.judge)))
+    f = judge[sample.labeled]
+    spread, effective = float(judge.var()), 1 / float((weights**2).sum())
+    mean_y, mean_f = float((weights * sample.y).sum()), float((weights * f).sum())
+    shared = float((weights * (sample.y - mean_y) * (f - mean_f)).sum())
     tuning = min(1.0, max(0.0, shared / spread)) if spread > 0 else 0.0
-    residuals = sample.y - mean_y - tuning * (sample.f - mean_f)
+    residuals = sample.y - mean_y - tuning * (f - mean_f)
     if effective <= 3 or float(np.abs(residuals).max()) < 1e-12:
         return sample.without_value(
             f"{len(weights)} human labels that hardly differ from the judge's scores: no interval"
         )
-    value = mean_y + tuning * (float(sample.judge.mean()) - mean_f)
-    influence = tuning * (sample.judge - sample.judge.mean())
-    influence[sample.labeled] += len(sample.judge) * weights * residuals / np.maximum(1 - 2 * weights, LEAST_DIVISOR)
+    value = mean_y + tuning * (float(judge.mean()) - mean_f)
+    influence = tuning * (judge - judge.mean())
+    influence[sample.labeled] += len(judge) * weights * residuals / np.maximum(1 - 2 * weights, LEAST_DIVISOR)
     few = sample.few or _few_effective(effective, FEWEST_EFFECTIVE_LABELS * (2 if sample.unequal else 1))
     half = sample.half(influence, df=effective - 2, error=CAUTIOUS_ERROR if few else TAIL_ERROR)
-    measured = sample.measured(value, (value - half, value + half), method="ppi_t", few=few)
+    measured = sample.measured(value, (value - half, value + half), method="ppi_t", few=few, notes=(note,))
     return sample.result(measured, tuning=tuning)
+
+
+def _with_unlabeled(found: Measured, share: float) -> Measured:
+    """The estimate for the labeled strata, extended to strata without labels, whose rate may be anything."""
+    if not share or found.value is None or found.low is None or found.high is None:
+        return found
+    kept = 1 - share
+    return replace(
+        found,
+        value=kept * found.value + share / 2,
+        low=kept * found.low,
+        high=kept * found.high + share,
+        reason="; ".join(filter(None, (found.reason, _unlabeled_note(share)))),
+    )
+
+
+def _unlabeled(groups: Sequence[LabelGroup]) -> float:
+    return sum(group.share for group in groups if not group.effective)
+
+
+def _unlabeled_note(share: float) -> str | None:
+    return f"{share:.1%} of the rows are in strata without labels: bounds include any rate of theirs" if share else None
 
 
 def _few_effective(labels: float, fewest: int) -> str | None:
     if labels >= fewest * (1 - 1e-9):
         return None
     return f"{labels:.3g} effective labels, fewer than {fewest}: conservative bounds"
-
-
-def jeffreys_bounds(share: float, n: float, *, error: float) -> tuple[float, float]:
-    """Jeffreys' interval for a share of n; the lower bound is 0 without successes, the upper bound 1 without failures.
-
-    `error` is the approximate error rate on each side. n and the number of successes may be fractional. Brown, Cai &
-    DasGupta, Statistical Science 16 (2001) 101.
-    """
-    from scipy.special import betaincinv
-
-    successes = share * n
-    low = float(betaincinv(successes + 0.5, n - successes + 0.5, error)) if successes > 0 else 0.0
-    high = float(betaincinv(successes + 0.5, n - successes + 0.5, 1 - error)) if successes < n else 1.0
-    return low, high

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -15,7 +15,6 @@ from assay.statistics.conventions import (
     FEWEST_CLUSTERS,
     FEWEST_LABELED,
     LEVEL,
-    MAX_UNSCORED_SHARE,
     TAIL_ERROR,
 )
 from assay.statistics.measured import Measured, Status, unmeasured
@@ -36,18 +35,20 @@ class SamplingDesign(StrEnum):
     STRATIFIED = "stratified"
     TRIAGE = "triage"
     """Selected for review by priority: not a probability sample."""
+    CENSUS = "census"
+    """Every prediction of the population has a label; each has the inclusion probability 1."""
     IMPORT = "import"
-    """Imported labels that belong to no sample."""
+    """Imported labels that belong to no sample and do not cover the population."""
     NONE = "none"
     """No labels."""
 
 
-PROBABILITY_DESIGNS = frozenset({SamplingDesign.RANDOM, SamplingDesign.STRATIFIED})
+PROBABILITY_DESIGNS = frozenset({SamplingDesign.RANDOM, SamplingDesign.STRATIFIED, SamplingDesign.CENSUS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """How the labeled rows were selected; a `design` of random or stratified is a probability sample.
+    """How the labeled rows were selected; `PROBABILITY_DESIGNS` are probability samples.
 
     `mismatch` is the reason why the labels do not apply to the judged rows, such as a different inference version; None
     if they apply.
@@ -60,11 +61,19 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strata:
+    """The stratum of each row that was drawn, None for other rows, and the number of rows in each stratum."""
+
+    of_row: Sequence[str | None]
+    sizes: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class JudgedSample:
     """All judged rows with the judge's score and the human label of each, from 0 to 1; NaN if there is none.
 
-    `inclusion` is the probability that the row was labeled, above 0 for labeled rows; None if all rows have the same
-    probability.
+    A label of one half is a tie of annotators. `inclusion` is the probability that the row was labeled, above 0 for
+    labeled rows; None if all rows have the same probability. `strata` is None unless the rows are whole strata.
     """
 
     judge: Floats
@@ -72,6 +81,7 @@ class JudgedSample:
     calibration: Calibration
     inclusion: Floats | None = None
     clusters: Sequence[Hashable] | None = None
+    strata: Strata | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,13 +100,15 @@ class CorrectedRate:
 
 @dataclass(frozen=True, kw_only=True)
 class LabeledSample:
-    """The rows that the judge scored, and a mask of the labeled ones; `refusal` is set if no estimate is possible."""
+    """The judged rows, and a mask of the labeled ones; `refusal` is set if no estimate is possible.
+
+    `judge` is NaN where the judge has no score. These rows stay: people label them like all others.
+    """
 
     judged: JudgedSample
     judge: Floats
     labeled: Mask
     y: Floats
-    f: Floats
     weights: Floats
     clusters: list[Hashable] | None
     refusal: Measured | None
@@ -111,32 +123,41 @@ class LabeledSample:
         import numpy as np
 
         _validate(judged)
-        scored = ~np.isnan(judged.judge)
-        judge, labels = judged.judge[scored], judged.labels[scored]
-        labeled = ~np.isnan(labels)
-        inclusion = np.ones(len(judge)) if judged.inclusion is None else judged.inclusion[scored]
+        labels, labeled = judged.labels, ~np.isnan(judged.labels)
+        inclusion = np.ones(len(labels)) if judged.inclusion is None else judged.inclusion
         drawn = inclusion[labeled]
         usable = bool(len(drawn)) and bool((drawn > 0).all())
-        clusters = None
-        if judged.clusters is not None:
-            clusters = [cluster for cluster, kept in zip(judged.clusters, scored, strict=True) if kept]
+        clusters = None if judged.clusters is None else list(judged.clusters)
         return cls(
             judged=judged,
-            judge=judge,
+            judge=judged.judge,
             labeled=labeled,
             y=labels[labeled],
-            f=judge[labeled],
             weights=drawn.mean() / drawn if usable else np.ones(len(drawn)),
             clusters=clusters,
-            refusal=_refusal(judged, labels, drawn, unscored=int((~scored).sum())) or _one_cluster(clusters, labeled),
+            refusal=_refusal(judged, drawn) or _one_cluster(clusters, labeled),
         )
 
     @cached_property
-    def yes_no(self) -> bool:
-        """True if all scores and labels are 0 or 1."""
+    def unscored(self) -> int:
+        """Number of judged rows without a score of the judge."""
         import numpy as np
 
-        return bool(np.isin(self.judge, (0, 1)).all() and np.isin(self.y, (0, 1)).all())
+        return int(np.isnan(self.judge).sum())
+
+    def scores(self, *, unscored: float) -> Floats:
+        """The judge's scores of all rows, with the score that stands for a missing one."""
+        import numpy as np
+
+        return np.nan_to_num(self.judge, nan=unscored)
+
+    @cached_property
+    def yes_no(self) -> bool:
+        """True if all scores are 0 or 1, and all labels are 0, 1 or a tie of one half."""
+        import numpy as np
+
+        scored = self.judge[~np.isnan(self.judge)]
+        return bool(np.isin(scored, (0, 1)).all() and np.isin(self.y, (0, 0.5, 1)).all())
 
     @cached_property
     def unequal(self) -> bool:
@@ -169,6 +190,12 @@ class LabeledSample:
                 return f"{count:g} human-labeled {name}, fewer than {FEWEST_LABELED}: conservative bounds"
         return None
 
+    @property
+    def few_labels(self) -> str | None:
+        """The reason if there are too few labels for any estimate to be relied on; None if there are enough."""
+        count = len(self.y)
+        return f"{count} human labels, fewer than {FEWEST_LABELED}" if count < FEWEST_LABELED else None
+
     def half(self, influence: Floats, *, df: float = math.inf, error: float = TAIL_ERROR) -> float:
         """Half-width of the interval of a mean over judged rows, given its influence values and a maximum for `df`."""
         spread = spread_of(self.groups, influence - influence.mean())
@@ -200,10 +227,23 @@ class LabeledSample:
             return Status.WARNING, f"labels in {groups.count} clusters, fewer than {FEW_CLUSTERS}"
         return Status.OK, None
 
-    def measured(self, value: float, bounds: tuple[float, float], *, method: str, few: str | None) -> Measured:
+    def unscored_note(self, treatment: str) -> str | None:
+        """A note on rows without a score of the judge and their treatment; None if there are none."""
+        return f"{self.unscored} of {len(self.judge)} verdicts unscored: {treatment}" if self.unscored else None
+
+    def measured(
+        self,
+        value: float,
+        bounds: tuple[float, float],
+        *,
+        method: str,
+        few: str | None,
+        notes: Iterable[str | None] = (),
+    ) -> Measured:
         """The estimate, with value and bounds limited to the range 0 to 1."""
         value = min(1.0, max(0.0, value))
         status, reason = self.status(few)
+        reason = "; ".join(filter(None, (reason, *notes))) or None
         return Measured(
             value=value,
             low=max(0.0, min(bounds[0], value)),
@@ -245,21 +285,16 @@ def _validate(judged: JudgedSample) -> None:
             raise ValueError(f"{name}: expected scores from 0 to 1, found {outside[0]:g}")
 
 
-def _refusal(judged: JudgedSample, labels: Floats, drawn: Floats, *, unscored: int) -> Measured | None:
+def _refusal(judged: JudgedSample, drawn: Floats) -> Measured | None:
     calibration, rows = judged.calibration, len(judged.judge)
     if calibration.mismatch:
-        return unmeasured(f"the labels do not apply: {calibration.mismatch}", level=LEVEL, n=len(labels))
+        return unmeasured(f"the labels do not apply: {calibration.mismatch}", level=LEVEL, n=rows)
     if calibration.design not in PROBABILITY_DESIGNS:
-        return unmeasured(
-            f"labels of design {calibration.design} are not a probability sample", level=LEVEL, n=len(labels)
-        )
-    if unscored > MAX_UNSCORED_SHARE * rows:
-        reason = f"the judge did not score {unscored} of {rows} rows"
-        return unmeasured(reason, level=LEVEL, n=len(labels), status=Status.UNSCORED)
+        return unmeasured(f"labels of design {calibration.design} are not a probability sample", level=LEVEL, n=rows)
     if not len(drawn):
-        return unmeasured("no human labels", level=LEVEL, n=len(labels))
+        return unmeasured("no human labels", level=LEVEL, n=rows)
     if not (drawn > 0).all() or (drawn > 1).any():
-        return unmeasured("a labeled row has no inclusion probability", level=LEVEL, n=len(labels))
+        return unmeasured("a labeled row has no inclusion probability", level=LEVEL, n=rows)
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, field_validator, model_validator
 
 from assay.tasks.block import Block, Name, refuse_repeated
-from assay.tasks.request_parameters import valid_parameters
+from assay.tasks.fields.request_parameters import valid_parameters
 
 RUBRIC_FILE = r"^([a-z][a-z0-9_]*|[\w-]+(/[\w-]+)*\.ya?ml)$"
 Fields = Annotated[

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from assay.bounds import MOST_USD
 from assay.records.statuses import Stage
 from assay.tasks.block import Block, Lifetime, Name, PositiveUsd, Share, Usd, lifetime_s, refuse_repeated
-from assay.tasks.cron import cron_issue
+from assay.tasks.fields.cron import cron_issue
+from assay.tasks.fields.patterns import pattern_issue
+from assay.tasks.fields.request_parameters import valid_parameters
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.judge_spec import JudgeSpec
-from assay.tasks.patterns import pattern_issue
-from assay.tasks.request_parameters import valid_parameters
 
 LOGPROB = "logprob"
 """Name of the confidence that is computed from token probabilities instead of read from an output field."""

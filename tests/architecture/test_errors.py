@@ -14,7 +14,7 @@ TEXT_METHODS = {
 }
 READERS = {
     "assay/errors.py": "`foreign_text` puts what another program says on one line, to be shown",
-    "assay/tasks/patterns.py": "RE2 gives its message as bytes, and nothing else",
+    "assay/tasks/fields/patterns.py": "RE2 gives its message as bytes, and nothing else",
 }
 NO_VERBS = {"a", "the", "did"}
 A_RUN = "run … "

@@ -75,3 +75,10 @@ def rogan_gladen(judge_all: Sequence[float], judge: Sequence[float], people: Seq
     said, true = np.array(judge), np.array(people)
     sensitivity, specificity = said[true == 1].mean(), 1 - said[true == 0].mean()
     return float((np.mean(judge_all) + specificity - 1) / (sensitivity + specificity - 1))
+
+
+def within(verdicts: Sequence[object], labeled: Sequence[object], people: Sequence[bool]) -> float:
+    """Post-stratification: the labels' mean within each verdict, weighted by the verdict's share of all answers."""
+    frame = pd.DataFrame({"verdict": [str(one) for one in labeled], "passed": np.array(people, dtype=float)})
+    shares = pd.Series([str(one) for one in verdicts]).value_counts(normalize=True)
+    return float((frame.groupby("verdict").passed.mean() * shares).sum())

@@ -90,7 +90,7 @@ class Bench:
         rows = JudgeRows(scorer, version or task.versions.scorers[scorer], scrub=str)
         passes = next((judge.passes for judge in task.spec.judges if judge.name == scorer), None)
         said = [
-            rows.vote(self._scored(record, run_id), _judgment(verdict, passes), juror="strict", judge_epoch=0)
+            rows.vote(self.scored(record, run_id), _judgment(verdict, passes), juror="strict", judge_epoch=0)
             for record, verdict in verdicts.items()
         ]
         self.append(said)
@@ -122,7 +122,8 @@ class Bench:
         """What the command does."""
         return calibrate(self.project, self.task, run_id=run_id)
 
-    def _scored(self, record_id: str, run_id: str) -> ScoredPrediction:
+    def scored(self, record_id: str, run_id: str = "") -> ScoredPrediction:
+        """The prediction of a record."""
         return ScoredPrediction(
             prediction_id=prediction_of(run_id or self.run_id, record_id),
             run_id=run_id or self.run_id,

@@ -16,8 +16,9 @@ from assay.labels.label_rows import Label, label_row
 from assay.labels.questions import rubric_question
 from assay.labels.session import LabelingSession
 from assay.records.evaluation import Score
+from assay.records.statuses import AnnotatorKind
 from assay.scoring.score_rows import ScoredPrediction
-from assay.statistics.measured import Status
+from assay.statistics.measured import Status, proportion_interval
 from tests.calibration.conftest import BINARY, Bench, figure
 from tests.fakes.landed_run import DAY, NOON, answers
 
@@ -132,11 +133,74 @@ def test_labels_of_a_triage_are_in_no_estimate(judged: Bench) -> None:
     assert "labels of design triage" in str(judge.kappa.reason)
 
 
-def test_labels_from_a_sheet_are_compared_but_correct_no_rate(judged: Bench) -> None:
-    judged.label("better", [(record, "ana", _says(record)) for record in RECORDS])
+def test_labels_from_a_sheet_that_misses_answers_are_compared_but_correct_no_rate(judged: Bench) -> None:
+    judged.label("better", [(record, "ana", _says(record)) for record in RECORDS[1:]])
     judge = only(judged)
     assert judge.kappa.value is not None and judge.kappa.status not in {Status.OK, Status.WARNING}
     assert "not a probability sample" in str(figure(judge, "corrected_rate", method="ppi").measured.reason)
+    human = figure(judge, "human_rate").measured
+    assert (human.value, human.status) == (None, Status.UNSCORED)
+    said = [_says(record) == "pass" for record in RECORDS[1:]]
+    low, high = (proportion_interval(sum(said) + case, 40) for case in (0, 1))
+    assert (human.low, human.high) == pytest.approx((low.low, high.high))
+
+
+def test_labels_from_a_sheet_of_every_judged_answer_are_a_census(judged: Bench) -> None:
+    judged.label("better", [(record, "ana", _says(record)) for record in RECORDS])
+    judge = only(judged)
+    human, ppi = figure(judge, "human_rate").measured, figure(judge, "corrected_rate", method="ppi").measured
+    passes = sum(_says(record) == "pass" for record in RECORDS)
+    expected = proportion_interval(passes, 40)
+    assert (human.value, human.low, human.high) == pytest.approx((passes / 40, expected.low, expected.high))
+    assert ppi.value == pytest.approx(passes / 40) and ppi.high > ppi.low
+    (row, *_) = judged.place.query(
+        "select * from estimates where task = @task and metric = 'human_rate'", task=judged.name
+    )
+    facts = _json(row["calibration"])
+    assert (facts["design"], facts["frame_size"], facts["n_labels"]) == ("census", 40, 40)
+
+
+def test_a_judge_that_saw_a_part_of_the_run_is_calibrated_on_this_part(judged: Bench) -> None:
+    part = judged.land(answers(40), run_id=f"part-{judged.name}", at=NOON + timedelta(days=2))
+    seen = RECORDS[:24]
+    judged.judge("better", {record: VERDICTS[record] for record in seen}, run_id=part)
+    judged.fill("better", size=12, run_id=part)
+    drawn = judged.drawn("better")
+    assert len(drawn) == 12 and set(drawn) <= set(seen)
+    judged.label("better", [(record, "ana", _says(record)) for record in drawn], run_id=part)
+    judge = only(judged, part)
+    ppi = figure(judge, "corrected_rate", method="ppi").measured
+    assert (ppi.n, judge.kappa.n, judge.source.frame_size) == (24, 12, 24)
+    judged.label("better", [(record, "ana", _says(record)) for record in seen], run_id=part)
+    census = only(judged, part)
+    assert (census.source.design, figure(census, "human_rate").measured.n) == ("census", 24)
+
+
+def test_labels_of_users_are_counted_and_calibrate_nothing(judged: Bench) -> None:
+    before = labeled(judged)
+    task = judged.task
+    asked = rubric_question(task.spec.judges[0], task.rubrics["better"])
+    scored = judged.scored(judged.drawn("better")[0])
+    said = Label(annotator="u17", kind=AnnotatorKind.USER, choice="fail")
+    judged.append([label_row(scored, said, question=asked, at=NOON, scrub=str)])
+    after = only(judged)
+    assert after.kappa.value == before.kappa.value
+    assert (after.labels, after.other_labels) == (before.labels, 1)
+    assert "1 labels of users or models not used" in str(after.kappa.reason)
+
+
+def test_a_stratified_sample_is_estimated_within_its_strata(judged: Bench) -> None:
+    judged.fill("better", size=20, design="stratified", by=("none",), allocation="neyman")
+    drawn = judged.drawn("better")
+    judged.label("better", [(record, "ana", _says(record)) for record in drawn])
+    human = figure(only(judged), "human_rate").measured
+    by_hand = 0.0
+    for verdict in (True, False):
+        rows = [record for record in drawn if VERDICTS[record] is verdict]
+        size = sum(one is verdict for one in VERDICTS.values())
+        by_hand += size / 40 * sum(_says(record) == "pass" for record in rows) / len(rows)
+    assert human.value == pytest.approx(by_hand)
+    assert human.method.startswith("stratified_mover")
 
 
 def test_labels_of_unknown_answers_count_for_nothing(judged: Bench) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from assay.calibration.label_set import CalibrationSet, Finding, HumanLabel, JudgedAnswer, LabelSource, agreed
+from assay.calibration.findings import Finding
+from assay.calibration.label_set import CalibrationSet, HumanLabel, JudgedAnswer, LabelSource, agreed
 from assay.calibration.metrics import calibration_findings
 from assay.labels.questions import LabelingQuestion, Level
 from assay.records.keys import ClusterKey, RecordKey
-from assay.statistics.measured import Status
+from assay.records.statuses import AnnotatorKind
+from assay.statistics.measured import Status, proportion_interval
 
 BINARY = (Level("fail", 0.0, False, "It fails."), Level("pass", 1.0, True, "It passes."))
 GRADED = tuple(Level(str(value), float(value), value >= 3, "So.") for value in (1, 2, 3, 4))
@@ -189,7 +191,7 @@ def test_all_pass_and_all_fail_give_no_kappa_and_no_rogan_gladen(*, passed: bool
     assert (kappa.value, rogan.value) == (None, None)
     assert "all labels are the same" in str(kappa.reason)
     assert "sensitivity or specificity is unknown" in str(rogan.reason)
-    assert (ppi.value, ppi.status) == (float(passed), "too_few")
+    assert (ppi.value, ppi.status, ppi.method) == (float(passed), "ok", "ppi_labels_only_exact")
     assert ppi.low is not None and ppi.high is not None and ppi.high - ppi.low > 0.1
 
 
@@ -204,7 +206,10 @@ def test_a_judge_that_could_not_be_read_gives_no_rate_but_its_bounds() -> None:
     answers = [answer(n, passed=None if n < 4 else n % 2 == 0) for n in range(40)]
     found = by_metric(calibrated(answers=answers))
     assert (found["judged_rate"].measured.value, found["judged_rate"].measured.status) == (0.45, "unscored")
-    assert (found["ppi"].measured.value, found["ppi"].measured.status) == (None, "unscored")
+    ppi = found["ppi"].measured
+    # By hand: of 4 unscored rows 3 of 4 labels pass, of 18 passed ones 6 of 8, of 18 failed ones none of 8.
+    assert ppi.value == pytest.approx(0.1 * 3 / 4 + 0.45 * 6 / 8)
+    assert (ppi.n, "4 of 40 verdicts unscored" in str(ppi.reason)) == (40, True)
     assert "4 labeled predictions have no verdict" in str(found["cohens_kappa"].measured.reason)
 
 
@@ -230,3 +235,109 @@ def test_kappa_of_levels_grows_where_judge_and_people_miss_by_one() -> None:
     ]
     found = by_metric(calibrated(question=asked(GRADED), answers=answers, labels=labels))
     assert (found["cohens_kappa"].measured.value or 0) > (found["gwets_ac1"].measured.value or 0)
+
+
+def test_a_tie_is_half_a_pass_in_rates_and_left_out_of_kappa_and_told_in_both() -> None:
+    ties = [label(n, passed=n % 2 == 1, who="ben") for n in (0, 1, 2)]
+    plain = [label(n, passed=n % 2 == 0) for n in range(20)]
+    found = by_metric(calibrated(labels=[*plain, *ties]))
+    human, kappa = found["human_rate"].measured, found["cohens_kappa"].measured
+    assert human.value == pytest.approx((8 + 0.5 * 3) / 20)
+    assert "3 ties of annotators counted as half a pass" in str(human.reason)
+    assert found["ppi"].measured.value == pytest.approx(0.5 * 9 / 10 + 0.5 * 0.5 / 10)
+    assert (kappa.n, "omitted predictions: 3 undecided" in str(kappa.reason)) == (17, True)
+    facts = found["human_rate"].facts
+    assert facts is not None
+    assert (facts.n_labels, facts.n_tied, found["human_rate"].label_counts) == (20, 3, {"pass": 8, "fail": 9})
+
+
+def test_a_two_to_two_tie_and_an_adjudicated_one_are_told_apart() -> None:
+    both = [label(1, passed=passed, who=who) for who, passed in zip("abcd", (True, True, False, False), strict=True)]
+    assert (agreed(both).is_tied, agreed(both).pass_share) == (True, 0.5)
+    settled = agreed([*both, label(1, passed=True, who="e", is_adjudication=True)])
+    assert (settled.is_tied, settled.pass_share) == (False, 1.0)
+    assert agreed([label(1, passed=True)]).pass_share == 1.0
+
+
+@pytest.mark.parametrize("metric", ["human_rate", "ppi", "rogan"])
+def test_what_nobody_could_tell_is_in_the_bounds_of_every_rate(metric: str) -> None:
+    said = {n: (n % 2 == 0) != (n in {3, 8, 14}) for n in range(20)}
+    unsure = (0, 1)
+    labels = [label(n, passed=None if n in unsure else said[n]) for n in range(20)]
+    found = by_metric(calibrated(labels=labels))[metric].measured
+    without = by_metric(calibrated(labels=[one for one in labels if one.passed is not None]))[metric].measured
+    cases = [
+        by_metric(calibrated(labels=[label(n, passed=case if n in unsure else said[n]) for n in range(20)]))[
+            metric
+        ].measured
+        for case in (False, True)
+    ]
+    assert found.value == without.value
+    assert found.low == pytest.approx(min(one.low or 0 for one in (without, *cases)))
+    assert found.high == pytest.approx(max(one.high or 0 for one in (without, *cases)))
+    assert "2 cannot_tell: bounds include that they fail and that they pass" in str(found.reason)
+
+
+def test_only_experts_calibrate_and_the_labels_of_others_are_counted() -> None:
+    plain = calibrated()
+    others = [
+        *(label(n, passed=n % 2 == 1, who="user", kind=AnnotatorKind.USER) for n in range(12)),
+        *(label(n, passed=None, who="bot", kind=AnnotatorKind.MODEL) for n in range(3)),
+        *(label(n, passed=True, who="bot", kind=AnnotatorKind.MODEL) for n in range(20, 24)),
+    ]
+    mixed = calibrated(labels=[*plain.labels, *others])
+    before, after = by_metric(plain), by_metric(mixed)
+    for metric, finding in after.items():
+        assert finding.measured.value == before[metric].measured.value
+        if metric in {"human_rate", "ppi", "cohens_kappa"}:
+            assert "16 labels of users or models not used" in str(finding.measured.reason)
+            assert finding.facts is not None and finding.facts.n_other_kinds == 16
+    alone = by_metric(calibrated(labels=others))["cohens_kappa"].measured
+    assert (alone.value, alone.reason) == (None, "no human labels; 16 of users or models are not used")
+
+
+def in_strata(labeled: Sequence[int]) -> CalibrationSet:
+    """Forty answers: ten in stratum a, all drawn, and thirty in stratum b, ten of them drawn."""
+    strata = {f"p{n}": "a" if n < 10 else "b" for n in range(20)}
+    source = drawn(range(20), design="stratified", strata=strata, stratum_sizes={"a": 10, "b": 30})
+    inclusion = {unit: 1.0 if name == "a" else 1 / 3 for unit, name in strata.items()}
+    labels = [label(n, passed=n % 10 < (2 if n < 10 else 7)) for n in labeled]
+    return calibrated(source=replace(source, inclusion=inclusion), labels=labels)
+
+
+def test_a_stratified_sample_is_weighted_by_the_sizes_of_its_strata() -> None:
+    found = by_metric(in_strata(range(20)))["human_rate"].measured
+    assert (found.value, found.method) == (pytest.approx(0.25 * 0.2 + 0.75 * 0.7), "stratified_mover_exact")
+    # Labels missing at random within a stratum: the others stand for the stratum.
+    half = by_metric(in_strata([0, 2, 4, 6, 8, *range(10, 20)]))["human_rate"].measured
+    assert half.value == pytest.approx(0.25 * 0.2 + 0.75 * 0.7)
+
+
+def test_a_slice_across_strata_is_a_domain_of_the_sample() -> None:
+    found = in_strata(range(20))
+    answers = [replace(one, slices=("half=one",) if n % 2 else ()) for n, one in enumerate(found.answers)]
+    half = by_metric(replace(found, answers=answers), name="half=one")["human_rate"].measured
+    # Odd numbers: 1 of 5 passes in a, which stand for 5, and 3 of 5 in b, which stand for 15.
+    assert half.value == pytest.approx((1 * 1 + 3 * 3) / (5 * 1 + 5 * 3))
+
+
+def test_a_census_of_the_judged_predictions_gives_every_rate() -> None:
+    """Labels of all forty answers: as a random sample of everything, and nothing remains to be corrected."""
+    labels = [label(n, passed=(n % 2 == 0) != (n in {3, 8, 14})) for n in range(40)]
+    census = by_metric(calibrated(labels=labels, source=drawn(range(40), chance=1.0, design="census")))
+    human = census["human_rate"].measured
+    expected = proportion_interval(19, 40)
+    assert (human.value, human.low, human.high) == pytest.approx((19 / 40, expected.low, expected.high))
+    assert census["ppi"].measured.value == pytest.approx(19 / 40)
+    assert {census[metric].measured.status for metric in ("human_rate", "ppi")} == {Status.OK}
+    assert census["cohens_kappa"].measured.value == pytest.approx(0.85)
+
+
+def test_labels_that_miss_one_prediction_have_the_bounds_of_its_two_cases() -> None:
+    labels = [label(n, passed=n % 2 == 0) for n in range(39)]
+    human = by_metric(calibrated(labels=labels, source=LabelSource(design="import", frame="chosen")))[
+        "human_rate"
+    ].measured
+    assert (human.value, human.status) == (None, Status.UNSCORED)
+    assert (human.low, human.high) == pytest.approx((proportion_interval(20, 40).low, proportion_interval(21, 40).high))
+    assert "for the 1 of 40 predictions without a label" in str(human.reason)

@@ -188,10 +188,17 @@ def test_agreement_on_levels_is_weighted_and_missing_verdicts_are_told(
     assert pair["value"] == pytest.approx(by_hand.kappa(one, other, LEVELS, quadratic=True))
     assert (pair["first"], pair["second"]) == ANNOTATORS[:2]
     unscored = sum(verdict is None for verdict in verdicts.values())
-    for method in ("ppi", "rogan_gladen"):
-        rated = figure(judge, "corrected_rate", method=method).measured
-        assert (rated.value, rated.status) == (None, "unscored")
-        assert f"the judge did not score {unscored} of 999 rows" in rated.reason
+    said_of = {key: None if verdict is None else verdict >= 2 for key, verdict in verdicts.items()}
+    passed = {key: sum(level >= 2 for level in item) >= 2 for key, item in ratings.items()}
+    rates = by_hand.within(list(said_of.values()), [said_of[key] for key in drawn], [passed[key] for key in drawn])
+    rated = figure(judge, "corrected_rate", method="ppi").measured
+    assert (rated.value, rated.n) == (pytest.approx(rates, abs=1e-9), 999)
+    assert f"{unscored} of 999 verdicts unscored: a verdict class of their own" in rated.reason
+    everyone, labeled = ([bool(said_of[key]) for key in keys] for keys in (said_of, drawn))
+    rogan = figure(judge, "corrected_rate", method="rogan_gladen").measured
+    people_passed = [float(passed[key]) for key in drawn]
+    assert rogan.value == pytest.approx(by_hand.rogan_gladen(everyone, labeled, people_passed), abs=1e-9)
+    assert f"{unscored} of 999 verdicts unscored: counted as not passing" in rogan.reason
 
 
 def test_the_published_agreement_of_pandalms_people_comes_out_of_the_warehouse(
@@ -208,7 +215,9 @@ def test_the_published_agreement_of_pandalms_people_comes_out_of_the_warehouse(
     want = [by_hand.kappa(said[i], said[j], LEVELS, quadratic=True) for i, j in ((0, 1), (0, 2), (1, 2))]
     pairwise = figure(judge, "annotator_kappa")
     assert [pair["value"] for pair in pairwise.details["pairs"]] == pytest.approx(want)
-    assert "not a probability sample" in pairwise.measured.reason
+    assert judge.source.design == "census", "three people labeled every judged pair"
+    passes = [sum(LEVEL_OF[word] >= 2 for word in words) >= 2 for words in pairs.frame[list(ANNOTATORS)].to_numpy()]
+    assert figure(judge, "human_rate").measured.value == pytest.approx(float(np.mean(passes)))
 
 
 def test_llmbars_gold_labels_are_one_annotator(bench: Callable[..., Bench]) -> None:

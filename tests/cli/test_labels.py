@@ -38,6 +38,7 @@ def test_fill_says_what_is_in_the_queue(place: Workplace, task: str) -> None:
         (["--fill", "triage", "--design", "random"], "--design has no effect with --fill triage"),
         (["--fill", "calibration", "--by", "channel"], "--by has no effect without --design stratified"),
         (["--fill", "calibration", "--port", "1"], "--port has no effect with --fill"),
+        (["--fill", "calibration", "--as", "user"], "--as has no effect with --fill"),
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(place: Workplace, task: str, options: list[str], message: str) -> None:  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from assay.errors import UsageError
 from assay.labels.csv_export import export_labels, unquoted
 from assay.labels.csv_import import ImportSummary, import_labels
+from assay.records.evaluation import Score
+from assay.warehouse.landing import LandingWriter
 from tests.fakes.landed_run import Answer, answers, land_run, prediction_of
 from tests.labels.conftest import Stage
 
@@ -213,3 +217,33 @@ def test_a_file_that_is_not_there_is_said(staged: Staged) -> None:
     stage = staged(1)
     with pytest.raises(UsageError, match="cannot be read: No such file or directory"):
         import_labels(stage.project.warehouse, stage.task, stage.place.root / "none.csv")
+
+
+def test_the_kind_of_an_annotator_is_read_and_written_and_an_empty_cell_is_an_expert(
+    staged: Staged, tmp_path: Path
+) -> None:
+    stage = staged(3)
+    text = "record_id,passed,annotator,annotator_kind\nr0000,true,ana,\nr0001,true,u17,User\nr0002,true,bot,model\n"
+    assert taken(stage, text).new == 3
+    sql = "select record_id, annotator_kind from scores where task = @task and scorer_kind = 'human' order by record_id"
+    assert [row["annotator_kind"] for row in stage.place.query(sql, task=stage.name)] == ["expert", "user", "model"]
+    assert taken(stage, text).unchanged == 3
+    path = tmp_path / "labels.csv"
+    assert export_labels(stage.project.warehouse, stage.name, path, run_id=None) == 3
+    assert import_labels(stage.project.warehouse, stage.task, path).unchanged == 3
+    assert taken(stage, text.replace("User", "expert")).replaced == 1
+
+
+def test_an_old_label_without_a_kind_is_that_of_an_expert(staged: Staged) -> None:
+    stage = staged(1)
+    text = "record_id,passed,annotator,annotator_kind\nr0000,true,ana,expert\n"
+    taken(stage, text)
+    (row,) = stage.place.query("select * from scores where task = @task and scorer_kind = 'human'", task=stage.name)
+    old = Score(**{name: row[name] for name in Score.__dataclass_fields__ if name in row and name != "annotator_kind"})
+    LandingWriter(stage.place.warehouse()).append([replace(old, occurred_at=old.occurred_at + timedelta(seconds=1))])
+    assert taken(stage, text).unchanged == 1
+
+
+def test_a_kind_that_does_not_exist_is_an_error_of_its_row(staged: Staged) -> None:
+    message = refusal(staged(1), "record_id,passed,annotator,annotator_kind\nr0000,true,ana,boss\n")
+    assert "row 2: invalid annotator_kind 'boss'; expected expert, user, model, or an empty cell" in message

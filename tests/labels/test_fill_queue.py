@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -173,6 +174,7 @@ def test_a_judge_is_asked_about_by_its_rubric_and_stands_in_its_stratum_by_its_v
         *judged(stage, "r0000", [5, 5, 2], 5.0),
         *judged(stage, "r0001", [2, 2, 5], 2.0),
         *judged(stage, "r0002", [5], None),
+        *(replace(row, value=None, passed=None, status="unscored") for row in judged(stage, "r0003", [], 5.0)),
     ]
     LandingWriter(stage.place.warehouse()).append(scores)
     filled = stage.fill(size=4, design="stratified", by=("none",))
@@ -180,6 +182,35 @@ def test_a_judge_is_asked_about_by_its_rubric_and_stands_in_its_stratum_by_its_v
         "tone",
         {"verdict=fail": 1, "verdict=pass": 2, "verdict=unscored": 1},
     )
+
+
+@pytest.mark.parametrize("design", [{}, {"design": "stratified", "by": ("none",)}])
+def test_a_calibration_sample_is_drawn_from_the_judged_predictions_only(
+    staged: Staged, design: dict[str, object]
+) -> None:
+    stage = staged(20, judges=[JUDGE])
+    seen = {f"r{n:04}" for n in range(0, 20, 3)}
+    LandingWriter(stage.place.warehouse()).append(
+        [row for record in sorted(seen) for row in judged(stage, record, [5], 5)]
+    )
+    filled = stage.fill(size=5, **design)
+    drawn = [row for row in stage.queue() if row["sampling_design"] == filled.design]
+    assert (filled.frame_size, {row["record_id"] for row in drawn} <= seen) == (len(seen), True)
+    assert filled.frame.startswith("predictions judged by tone of run ")
+    assert sum(1 / row["inclusion_probability"] for row in drawn) == pytest.approx(len(seen))
+
+
+def test_what_two_scorers_decide_is_drawn_from_what_both_have_judged(staged: Staged) -> None:
+    stage = staged(12, judges=[JUDGE], correct=["schema_kept", "tone"])
+    LandingWriter(stage.place.warehouse()).append([row for n in range(4) for row in judged(stage, f"r{n:04}", [5], 5)])
+    filled = stage.fill(size=9, scorers=("correct",))
+    assert (filled.frame_size, filled.items) == (4, 4)
+
+
+def test_a_sample_drawn_before_the_judge_says_so(staged: Staged) -> None:
+    filled = staged(6, judges=[JUDGE]).fill(size=3)
+    assert filled.frame_size == 6
+    assert filled.frame.startswith("predictions with an output, not yet judged by tone, of run ")
 
 
 def test_triage_looks_at_disputed_verdicts_and_at_those_near_the_threshold(staged: Staged) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from assay.labels.session import LabelingSession, NotInQueue
+from assay.records.statuses import AnnotatorKind
 from tests.labels.conftest import Stage
 
 Staged = Callable[..., Stage]
@@ -213,3 +214,21 @@ def test_notes_are_scrubbed_as_the_task_masks(staged: Staged) -> None:
     assert item is not None
     desk.save("ana", item.assignment_id, "right", "ask bo@example.org")
     assert [row["explanation"] for row in stage.labels()] == ["ask <EMAIL>"]
+
+
+def test_a_user_labels_beside_the_experts_and_takes_nothing_from_them(staged: Staged) -> None:
+    stage = staged(3)
+    stage.fill(per_item=1)
+    users = stage.desk(kind=AnnotatorKind.USER)
+    assert len(work(users, "u17", lambda record: "wrong")) == 3
+    experts = stage.desk()
+    assert len(work(experts, "ana")) == 3, "every item is still open to an expert"
+    kinds = stage.place.query(
+        "select annotator, annotator_kind from scores where task = @task and scorer_kind = 'human'", task=stage.name
+    )
+    assert {(row["annotator"], row["annotator_kind"]) for row in kinds} == {("u17", "user"), ("ana", "expert")}
+    assert [row for row in stage.queue() if row["role"] == "adjudicate"] == [], (
+        "an expert needs no adjudicator against a user"
+    )
+    users.undo("u17")
+    assert stage.desk().next_item("ben") is None

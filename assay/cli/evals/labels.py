@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from assay.labels.fill_queue import FillOptions
 
 FILLING = ("size", "design", "allocation", "by", "annotators", "per_item", "seed", "run_id", "scorers", "style")
-SERVING = ("annotator", "host", "port")
+SERVING = ("annotator", "kind", "host", "port")
 
 
 @click.command()
 @click.argument("task")
 @click.option("--annotator", metavar="NAME", help="Open the page with this person's items.")
+@click.option("--as", "kind", type=click.Choice(["expert", "user", "model"]), default="expert", show_default=True, help="Who labels on the page; only labels of experts calibrate judges.")  # fmt: skip
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; the page always needs a key."
 )
@@ -53,6 +54,7 @@ SERVING = ("annotator", "host", "port")
 def review(
     task: str,
     annotator: str | None,
+    kind: str,
     host: str,
     port: int,
     fill: str | None,
@@ -69,7 +71,7 @@ def review(
 ) -> None:
     """Open the labeling page or, with --fill, add items to its queue."""
     if fill is None:
-        _serve(task, annotator=annotator, host=host, port=port)
+        _serve(task, annotator=annotator, kind=kind, host=host, port=port)
         return
     from assay.labels.fill_queue import FillOptions
     from assay.records.statuses import SamplePurpose
@@ -120,17 +122,18 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     note(f"next: assay review {task.name}")
 
 
-def _serve(name: str, *, annotator: str | None, host: str, port: int) -> None:
+def _serve(name: str, *, annotator: str | None, kind: str, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
+    from assay.records.statuses import AnnotatorKind
     from assay.terminal.output import note, write_text
 
     _refuse(FILLING, "without --fill")
     project = opened_project()
     task = project.task(name)
     person = annotator_name(annotator) if annotator else None
-    session = LabelingSession(project, task)
+    session = LabelingSession(project, task, kind=AnnotatorKind(kind))
     if not session.size:
         note(f"the queue is empty; fill it with: assay review {task.name} --fill calibration --size 100")
     if session.outdated:
@@ -197,6 +200,6 @@ def _refuse(names: tuple[str, ...], where: str) -> None:
     context = click.get_current_context()
     given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
-        option = {"run_id": "--run", "scorers": "--scorer", "style": "--format"}.get(given[0])
+        option = {"run_id": "--run", "scorers": "--scorer", "style": "--format", "kind": "--as"}.get(given[0])
         option = option or f"--{given[0].replace('_', '-')}"
         raise AssayError(f"{option} has no effect {where}", next_step=f"omit {option}.")

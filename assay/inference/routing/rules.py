@@ -8,7 +8,7 @@ from typing import Any
 from assay.checks import ScoredItem, Scorer, build_scorer
 from assay.inference.routing.confidence import stated_confidence
 from assay.records.statuses import PredictionStatus, ScoreStatus
-from assay.tasks.patterns import compiled_pattern
+from assay.tasks.fields.patterns import compiled_pattern
 from assay.tasks.spec import LOGPROB, Condition, ConfidenceSpec, RouteSpec
 from assay.tasks.task import Task
 

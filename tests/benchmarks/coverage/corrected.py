@@ -1,5 +1,7 @@
 """A judge's rate corrected by 30 to 300 human labels: drawn at random, evenly by verdict, in clusters, and fractional scores.
 
+Also a judge that leaves some rows unscored, of which fewer pass than of the others.
+
 Naive: labels drawn evenly by verdict and treated as random, the judge's rate as it is, and PPI++ with the normal interval.
 """
 
@@ -13,14 +15,14 @@ from itertools import product
 import numpy as np
 
 from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labeled_sample import Calibration, JudgedSample
+from assay.statistics.labeled_sample import Calibration, JudgedSample, Strata
 from assay.statistics.measured import Measured, Status, wilson_bounds
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 
 ROWS = 1500
 LABELS = (30, 60, 100, 300)
 RATES = (0.6, 0.8, 0.95)
-JUDGES = ((0.9, 0.9), (0.8, 0.7), (0.97, 0.6))
+JUDGES = ((0.9, 0.9), (0.8, 0.7), (0.97, 0.6), (0.6, 0.5))
 """Sensitivity and specificity."""
 CLUSTERS = ((20, 0.1), (50, 0.2), (200, 0.1))
 """How many, and the correlation within."""
@@ -43,6 +45,9 @@ def cells(samples: int) -> Iterator[Cell]:
     for weighted, labels in product((False, True), (60, 100, 300)):
         key = f"corrected/fractions {'weighted' if weighted else 'random'} labels={labels}"
         yield Cell(key, partial(fractions, key, weighted, labels, samples))
+    for share, labels, rate in product((0.005, 0.02, 0.1), (60, 100, 300), (0.6, 0.9)):
+        key = f"corrected/unscored {share:g} labels={labels} rate={rate}"
+        yield Cell(key, partial(unscored, key, share, labels, rate, samples))
 
 
 def run(
@@ -57,9 +62,10 @@ def run(
     """Figures of the shipped estimates and of the naive ones."""
     random = generator(key)
     wanted = CONSERVATIVE if little(design, labels, rate, judge) else BAND
-    # Lang and Reiczigel's interval is wider than it has to be for good judges; the labels alone have weights that it is
-    # not told come from strata.
-    promised = {"ppi": wanted, "rogan-gladen": CONSERVATIVE, "human": wanted if design == "random" else CONSERVATIVE}
+    # Lang and Reiczigel's interval is wider than it has to be for good judges; clusters of labels with weights are not
+    # told of the strata.
+    strata = design == "random" or clusters is None
+    promised = {"ppi": wanted, "rogan-gladen": CONSERVATIVE, "human": wanted if strata else CONSERVATIVE}
     settings = {"design": design, "labels": labels, "rate": rate, "sensitivity": judge[0], "specificity": judge[1]}
     tallies = Tallies(key, settings, promised)
     for _ in range(samples):
@@ -69,7 +75,7 @@ def run(
         if design == "random":
             add(tallies, "rogan-gladen", rogan_gladen_rate(judged).measured, rate)
         else:
-            naive = replace(judged, inclusion=None, calibration=RANDOM)
+            naive = replace(judged, inclusion=None, strata=None, calibration=RANDOM)
             add(tallies, "naive: as if random", human_rate(naive).measured, rate)
         passed = float(judged.judge.mean())
         tallies["naive: judge"].add(*wilson_bounds(passed, len(judged.judge), error=0.025), rate)
@@ -122,8 +128,32 @@ def population(
         labels=np.where(drawn, truth, np.nan),
         inclusion=None if design == "random" else inclusion,
         clusters=None if codes is None else codes.tolist(),
+        strata=None if design == "random" else by_verdict(verdicts, drawn),
         calibration=RANDOM if design == "random" else STRATIFIED,
     )
+
+
+def by_verdict(verdicts: np.ndarray, drawn: np.ndarray) -> Strata:
+    """The strata of a sample drawn by verdict."""
+    of_row = [str(verdict) if kept else None for verdict, kept in zip(verdicts, drawn, strict=True)]
+    return Strata(of_row=of_row, sizes={str(one): int((verdicts == one).sum()) for one in (0.0, 1.0)})
+
+
+def unscored(key: str, share: float, labels: int, rate: float, samples: int) -> list[Figure]:
+    """The judge scores no row of a random share, of which people pass half as many as of the others."""
+    random = generator(key)
+    truth = rate * (1 - share) + rate / 2 * share
+    tallies = Tallies(key, {"labels": labels, "unscored": share}, {"ppi": CONSERVATIVE, "rogan-gladen": CONSERVATIVE})
+    for _ in range(samples):
+        judged = population(random, "random", labels, rate, (0.9, 0.8), None)
+        hidden = random.random(ROWS) < share
+        people = np.where(hidden & (random.random(ROWS) < 0.5), judged.labels * 0, judged.labels)
+        seen = replace(judged, judge=np.where(hidden, np.nan, judged.judge), labels=people)
+        add(tallies, "ppi", ppi_rate(seen).measured, truth)
+        add(tallies, "rogan-gladen", rogan_gladen_rate(seen).measured, truth)
+        dropped = replace(seen, judge=seen.judge[~hidden], labels=people[~hidden])
+        add(tallies, "naive: dropped", ppi_rate(dropped).measured, truth)
+    return tallies.figures()
 
 
 def normal_ppi(judged: JudgedSample) -> tuple[float, float]:

@@ -35,6 +35,7 @@ final as (
         scorer_version,
         judge_epoch,
         annotator,
+        annotator_kind,
         value,
         label,
         passed,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from assay.tasks.cron import cron_issue
+from assay.tasks.fields.cron import cron_issue
 
 RIGHT = [
     "0 6 * * *", "*/15 * * * *", "0 6-18/2 * * 1-5", "0,30 6 * * mon-fri", "0 0 1 jan,JUL *", "5/10 * * * *",

@@ -1,0 +1,1 @@
+"""Validators of single values of task.yml: cron expressions, patterns, request parameters."""
