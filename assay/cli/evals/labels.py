@@ -200,6 +200,5 @@ def _refuse(names: tuple[str, ...], where: str) -> None:
     context = click.get_current_context()
     given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
     if given:
-        option = {"run_id": "--run", "scorers": "--scorer", "style": "--format", "kind": "--as"}.get(given[0])
-        option = option or f"--{given[0].replace('_', '-')}"
+        option = next(parameter.opts[0] for parameter in context.command.params if parameter.name == given[0])
         raise AssayError(f"{option} has no effect {where}", next_step=f"omit {option}.")
