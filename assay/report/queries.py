@@ -21,6 +21,10 @@ _RUN_METRICS = """
         cost.stage as stage,
         cost.purpose as purpose,
         cost.inference_version as inference_version,
+        runs.run_status as run_status,
+        runs.is_whole as is_whole,
+        runs.partial_reason as partial_reason,
+        runs.n_skipped as n_skipped,
         cost.n_eligible as n_eligible,
         cost.n_correct as n_correct,
         cost.n_unscored as n_unscored,
@@ -48,6 +52,8 @@ _RUN_METRICS = """
         latency.share_within_sla as share_within_sla,
         latency.meets_sla as meets_sla
     from rpt_cost_per_correct as cost
+    inner join rpt_runs as runs
+        on cost.run_id = runs.run_id
     left join rpt_completeness as completeness
         on cost.run_id = completeness.run_id
     left join rpt_latency as latency
@@ -73,7 +79,7 @@ REPORT_LAST_CALLING_RUN = Statement(
         and cost.inference_version = @inference_version
         and cost.run_status = 'completed'
         and cost.calls > 0
-    order by cost.data_date desc, cost.calls desc
+    order by runs.run_finished_at desc
     limit 1
     """,
     (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),

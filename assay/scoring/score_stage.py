@@ -178,8 +178,11 @@ def _restore(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
 def _tallied(
     run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, votes: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
-    """Returns the tally's entry; `is_counted` is False outside the sample of a judge in `correct`."""
-    record, status = item.record, item.prediction["status"]
+    """Returns the tally's entry; `is_counted` is False outside the sample of a judge in `correct`.
+
+    The status that counts is that of the request's first outcome; the scores of a later output count for the scorers.
+    """
+    record, status = item.record, item.prediction["first_status"] or item.prediction["status"]
     return Tallied(
         position=record.position,
         population=record.population,

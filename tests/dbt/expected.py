@@ -5,6 +5,7 @@ Belongs here: a second implementation that shares nothing with the SQL. It favou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -71,18 +72,40 @@ def _predictions(tables: Tables) -> Frame:
     frame["run_finished_at"] = frame.run_id.map(runs.run_finished_at)
     frame["population_kind"] = frame.population.str.split(":").str[0]
     identity = ["tenant_id", "task", "stage", "variant", "data_date", "population_kind", "record_id", "epoch"]
-    completed = frame[frame.run_status == "completed"].sort_values("run_finished_at")
-    frame["is_current"] = frame.prediction_id.isin(completed.drop_duplicates(identity, keep="last").prediction_id)
-    frame["is_eligible"] = frame.status != "skipped_budget"
-    frame["is_answered"] = frame.status.isin(["ok", "repaired"])
+    whole = frame[frame.run_id.isin(whole_runs(tables))].sort_values("run_finished_at")
+    frame["is_current"] = frame.prediction_id.isin(whole.drop_duplicates(identity, keep="last").prediction_id)
+    frame["first_status"] = frame.first_status.where(frame.first_status.notna(), frame.status)
+    frame["is_eligible"] = frame.first_status != "skipped_budget"
+    frame["is_answered"] = frame.first_status.isin(["ok", "repaired"])
     verdicts = _verdicts(tables["scores"])
     versions = tables["task_versions"].set_index("task_version_id")
     version_of = runs.task_version_id.to_dict()
-    frame["is_correct"] = [
-        _is_correct(row.status, versions.loc[version_of[row.run_id]], verdicts.get(row.prediction_id, {}))
-        for row in frame.itertuples()
-    ]
+    frame["is_correct"], frame["is_delivered_correct"] = (
+        pd.Series(
+            [
+                _is_correct(
+                    getattr(row, column), versions.loc[version_of[row.run_id]], verdicts.get(row.prediction_id, {})
+                )
+                for row in frame.itertuples()
+            ],
+            dtype=object,
+        )
+        for column in ("first_status", "status")
+    )
+    lost = (frame.status == "skipped_budget") & (frame.first_status != "skipped_budget")
+    frame.loc[lost, "is_delivered_correct"] = False
     return frame
+
+
+def whole_runs(tables: Tables) -> set[str]:
+    """The completed runs in which every row of the input was read and every record requested."""
+    answers, found = tables["predictions"], set()
+    for run in tables["runs"].itertuples():
+        limit = json.loads(run.config).get("limit")
+        skipped = (answers.status[answers.run_id == run.run_id] == "skipped_budget").any()
+        if run.run_status == "completed" and not skipped and (limit is None or limit > run.rows_read):
+            found.add(run.run_id)
+    return found
 
 
 def _verdicts(scores: Frame) -> dict[str, dict[str, bool | None]]:

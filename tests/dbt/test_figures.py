@@ -8,13 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
+from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected, runs_expected
 from tests.dbt.conftest import Built
 from tests.paths import ROOT
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
+DAILY = ["task", "stage", "variant", "data_date"]
 REPORTS = [
     ("rpt_reliability", expected.reliability, [*CELL, "slice"]),
+    ("rpt_run_reliability", runs_expected.run_reliability, ["run_id", "population", "slice"]),
+    ("rpt_reliability_daily", runs_expected.reliability_daily, [*DAILY, "population"]),
+    ("rpt_run_scores", runs_expected.run_scores, ["run_id", "population", "scorer", "scorer_version"]),
+    ("rpt_runs", runs_expected.runs, ["run_id"]),
     ("rpt_repeats", repeats_expected.repeats, [*CELL, "slice", "k"]),
     ("rpt_flaky_records", repeats_expected.flaky_records, [*CELL, "data_date", "record_id"]),
     ("rpt_scores", expected.scores, [*CELL, "scorer", "scorer_version"]),
@@ -58,7 +63,8 @@ def test_report_equals_the_independent_computation(
 
 def test_each_prediction_is_current_and_correct_as_computed(built: Built) -> None:
     want = expected.predictions(built.tables)
-    columns = ["prediction_id", "is_current", "is_eligible", "is_answered", "is_correct", "population", "status"]
+    outcomes = ["is_eligible", "is_answered", "is_correct", "is_delivered_correct", "status", "first_status"]
+    columns = ["prediction_id", "is_current", "population", *outcomes]
     assert_same(built.frame("marts.fct_predictions"), want[columns], ["prediction_id"])
 
 
@@ -98,6 +104,20 @@ def test_what_a_sample_of_judges_saw_is_no_rate_of_the_run(built: Built) -> None
     assert found.interval_status == "unscored"
     assert pd.isna(found.low) and pd.isna(found.reliability)
     assert found.worst_case < found.best_case
+
+
+def test_no_partial_run_has_a_current_prediction(built: Built) -> None:
+    runs = built.frame("reporting.rpt_runs").set_index("run_id")
+    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "budget"}
+    current = built.frame("marts.fct_predictions").query("is_current").run_id
+    assert not set(current) & set(runs.index[~runs.is_whole])
+    assert {"r02", "r03", "r18"} <= set(current)
+
+
+def test_what_is_delivered_at_a_second_chance_is_no_first_try(built: Built) -> None:
+    found = built.frame("reporting.rpt_run_reliability").set_index(["run_id", "slice"]).loc[("r19", "overall")]
+    assert found.n_second_chances > 10
+    assert found.delivered_rate > found.reliability + 0.05
 
 
 def test_repeats_are_told_with_and_without_a_value(built: Built) -> None:
