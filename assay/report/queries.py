@@ -13,6 +13,116 @@ REFERENCE_MODEL = Statement(
     (("task", "STRING"),),
 )
 
+REPORTED_RUN = Statement(
+    """
+    with finished as (
+        select *
+        from runs
+        where task = @task and event = 'finished'
+        qualify row_number() over (partition by run_id order by landed_at desc) = 1
+    ),
+
+    completed as (
+        select
+            run_id,
+            data_date,
+            variant,
+            occurred_at,
+            coalesce(cast(json_value(config, '$.limit') as int64) > rows_read, json_value(config, '$.limit') is null)
+            and run_id not in (select run_id from predictions where task = @task and status = 'skipped_budget')
+                as is_whole
+        from finished
+        where
+            status = 'completed'
+            and (@run_id = '' or run_id = @run_id)
+            and (@variant = '' or variant = @variant)
+            and (@data_date = '' or cast(data_date as string) = @data_date)
+    )
+
+    select run_id, data_date
+    from completed
+    order by is_whole desc, if(variant = 'default', 0, 1) asc, occurred_at desc
+    limit 1
+    """,
+    (("task", "STRING"), ("run_id", "STRING"), ("variant", "STRING"), ("data_date", "STRING")),
+)
+
+LISTED_RUNS = Statement(
+    """
+    with events as (
+        select *
+        from runs
+        where @task = '' or task = @task
+        qualify row_number() over (partition by run_id, event order by landed_at desc) = 1
+    ),
+
+    listed as (
+        select
+            run_id,
+            max(task) as task,
+            max(data_date) as data_date,
+            max(variant) as variant,
+            max(stage) as stage,
+            max(purpose) as purpose,
+            max(input_source) as input_source,
+            coalesce(max(if(event = 'finished', status, null)), 'running') as status,
+            min(occurred_at) as started_at,
+            max(if(event = 'finished', occurred_at, null)) as finished_at,
+            max(cast(json_value(config, '$.limit') as int64)) as row_limit,
+            max(rows_read) as rows_read,
+            max(rows_rejected) as rows_rejected,
+            max(records) as records,
+            max(expected_predictions) as expected_predictions
+        from events
+        group by run_id
+        order by started_at desc, run_id
+        limit 1000
+    ),
+
+    answers as (
+        select
+            run_id,
+            count(distinct prediction_id) as predictions,
+            count(distinct if(status in ('ok', 'repaired'), prediction_id, null)) as answered,
+            count(distinct if(status = 'skipped_budget', prediction_id, null)) as skipped
+        from predictions
+        where run_id in (select run_id from listed) and data_date in (select data_date from listed)
+        group by run_id
+    ),
+
+    calls as (
+        select distinct run_id, call_id, cost_usd, billing
+        from responses
+        where run_id in (select run_id from listed) and data_date in (select data_date from listed)
+    ),
+
+    costs as (
+        select
+            run_id,
+            count(*) as calls,
+            countif(cost_usd is null and billing = 'known') as unpriced_calls,
+            sum(cost_usd) as cost_usd
+        from calls
+        group by run_id
+    )
+
+    select
+        listed.*,
+        coalesce(answers.predictions, 0) as predictions,
+        coalesce(answers.answered, 0) as answered,
+        coalesce(answers.skipped, 0) as skipped,
+        coalesce(costs.calls, 0) as calls,
+        if(coalesce(costs.unpriced_calls, 0) = 0, coalesce(costs.cost_usd, 0), null) as cost_usd
+    from listed
+    left join answers
+        on listed.run_id = answers.run_id
+    left join costs
+        on listed.run_id = costs.run_id
+    order by listed.started_at desc, listed.run_id
+    """,
+    (("task", "STRING"),),
+)
+
 _RUN_METRICS = """
     select
         cost.run_id as run_id,
@@ -106,13 +216,14 @@ REPORT_RELIABILITY = Statement(
         worst_case,
         best_case,
         quality_when_answered,
-        quality_low,
-        quality_high
-    from rpt_reliability
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+        n_second_chances,
+        n_delivered_correct,
+        delivered_rate
+    from rpt_run_reliability
+    where run_id = @run_id
     order by population, if(slice = 'overall', 0, 1), slice
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -139,10 +250,10 @@ REPORT_REPEATS = Statement(
         variance_within_records,
         within_share
     from rpt_repeats
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    where run_id = @run_id
     order by population, if(slice = 'overall', 0, 1), slice, k
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -150,11 +261,11 @@ REPORT_FLAKY = Statement(
     """
     select population, count(distinct concat(tenant_id, ' ', record_id)) as n_flaky
     from rpt_flaky_records
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    where run_id = @run_id
     group by population
     order by population
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -185,11 +296,11 @@ REPORT_SCORES = Statement(
         method,
         interval_status,
         interval_reason
-    from rpt_scores
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    from rpt_run_scores
+    where run_id = @run_id
     order by population, scorer
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 

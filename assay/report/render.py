@@ -76,11 +76,13 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
     calling_run = card.asked or card.run
     return [
         *_run_facts(card.run),
+        *_rate_facts(card),
         *_calling_run_facts(card),
         *_cost_facts(card, calling_run),
         *_latency_facts(calling_run),
         *flaky_facts(card.repeats, card.flaky),
         *gate_facts(card.gate, card.gate_split),
+        *_other_version_facts(card),
         *_hidden_facts(card),
     ]
 
@@ -135,12 +137,12 @@ def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
 def sections(card: Scorecard) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """Returns the title, columns and rows of each table of the scorecard that has rows."""
     tables = [
-        ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        ("Reliability at the first try, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
         ("Checks", SCORER_COLUMNS, scorer_rows(card)),
-        ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+        ("Failures by kind, as delivered", FAILURE_COLUMNS, failure_rows(card)),
         (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
-        (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
+        (_gate_title(card), GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
     ]
     return [table for table in tables if table[2]]
 
@@ -203,6 +205,11 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "run",
         f"{run['run_id']} · {run['data_date']} · {run['purpose']} · stage {run['stage']} · variant {run['variant']}",
     )
+    if not run["is_whole"]:
+        yield (
+            "partial run",
+            f"{_partial(run)}; its predictions are not current, and its rates are not those of the input",
+        )
     yield "inference version", run["inference_version"]
     yield (
         "rows",
@@ -213,6 +220,48 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "from the cache",
         f"{run['n_reused'] + run['n_cached']:,} predictions reused without a call; {run['calls']:,} calls made",
     )
+
+
+def _partial(run: Mapping[str, Any]) -> str:
+    """Returns why the run is not whole."""
+    if run["partial_reason"] == "budget":
+        return f"the budget ran out with {run['n_skipped']:,} requests not sent"
+    return "only the first rows of the input were read (--limit)"
+
+
+def _rate_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    """Yields what the model got right at the first try, and what was delivered after failures were requested again."""
+    overall = [row for row in card.reliability if row["slice"] == OVERALL and row["n_eligible"]]
+    for row in overall:
+        place = f" · {row['population']}" if len(overall) > 1 else ""
+        n = row["n_eligible"]
+        rate = row["reliability"]
+        first = NOTHING if rate is None or not isfinite(rate) else percent(rate)
+        yield f"first-try rate{place}", f"{first}: {row['n_correct']:,} of {n:,} correct"
+        again = row["n_second_chances"]
+        after = f", {again:,} requested again after a failure" if again else ", nothing requested again"
+        yield (
+            f"delivered rate{place}",
+            f"{percent(row['delivered_rate'])}: {row['n_delivered_correct']:,} of {n:,}{after}",
+        )
+
+
+def _other_gate(card: Scorecard) -> Mapping[str, Any] | None:
+    """Returns the gate if it decided about another version than that of the run."""
+    gate, version = card.gate, card.run["inference_version"]
+    return gate if gate is not None and gate["candidate_inference_version"] != version else None
+
+
+def _gate_title(card: Scorecard) -> str:
+    gate = _other_gate(card)
+    return GATE if gate is None else f"{GATE}, of variant {gate['candidate_variant']}, not of this run"
+
+
+def _other_version_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    gate = _other_gate(card)
+    if gate is not None:
+        version = gate["candidate_inference_version"]
+        yield "gate is about", f"variant {gate['candidate_variant']}, inference version {version}; not of this run"
 
 
 def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
@@ -256,7 +305,7 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if hidden := len(card.reliability) - len(shown_rates(card)):
         yield (
             "not shown below",
-            f"{hidden} slices in the dev split or with fewer than {FEWEST_RATED_SHOWN} predictions: see rpt_reliability",
+            f"{hidden} slices in the dev split or with fewer than {FEWEST_RATED_SHOWN} predictions: see rpt_run_reliability",
         )
 
 

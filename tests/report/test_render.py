@@ -33,11 +33,13 @@ RUN: dict[str, Any] = {
     "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
     "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
     "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
-    "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95,
+    "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95, "run_status": "completed", "is_whole": True,
+    "partial_reason": None, "n_skipped": 0,
 }  # fmt: skip
 RATE: dict[str, Any] = {
     "population": "input", "slice": "overall", "n_eligible": 990, "n_correct": 800, "reliability": 0.808, "low": 0.782,
     "high": 0.831, "method": "wilson", "interval_status": "ok", "worst_case": 0.8, "best_case": 0.82,
+    "n_second_chances": 0, "n_delivered_correct": 800, "delivered_rate": 0.808,
 }  # fmt: skip
 CHECK = {
     "population": "input",
@@ -325,3 +327,24 @@ def test_a_hostile_name_of_a_route_adds_nothing_to_the_page(text: str) -> None:
 
 def _cells(line: str) -> int:
     return len(re.findall(r"(?<!\\)(?:\\\\)*\|", line))
+
+
+def test_the_first_try_and_what_was_delivered_have_their_own_names() -> None:
+    again = {"n_correct": 700, "reliability": 700 / 990, "n_second_chances": 290, "n_delivered_correct": 970}
+    shown = dict(facts(card(rate={**again, "delivered_rate": 970 / 990})))
+    assert shown["first-try rate"] == "70.7%: 700 of 990 correct"
+    assert shown["delivered rate"] == "98.0%: 970 of 990, 290 requested again after a failure"
+    assert dict(facts(card()))["delivered rate"] == "80.8%: 800 of 990, nothing requested again"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ({"partial_reason": "limited"}, "only the first rows of the input were read (--limit)"),
+        ({"partial_reason": "budget", "n_skipped": 40}, "the budget ran out with 40 requests not sent"),
+    ],
+    ids=["limited", "budget"],
+)
+def test_a_partial_run_is_labeled(reason: dict[str, Any], text: str) -> None:
+    assert "partial run" not in dict(facts(card()))
+    assert text in dict(facts(card(run={"is_whole": False, **reason})))["partial run"]
