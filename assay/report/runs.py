@@ -14,24 +14,8 @@ from assay.records.statuses import RunStatus
 from assay.report.queries import LISTED_RUNS
 from assay.warehouse.client import Warehouse
 
-COLUMNS = (
-    "run",
-    "task",
-    "data date",
-    "variant",
-    "purpose",
-    "started",
-    "status",
-    "predictions",
-    "answered",
-    "cost",
-    "whole",
-)
-PARTIAL = {
-    "not_completed": "no: not completed",
-    "limited": "no: --limit {row_limit}",
-    "budget": "no: budget, {skipped:,} skipped",
-}
+COLUMNS = ("run", "data date", "variant", "status", "predictions", "cost", "whole")
+PARTIAL = {"not_completed": "no", "limited": "no: limit {row_limit}", "budget": "no: budget"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,20 +64,16 @@ def list_runs(warehouse: Warehouse, task: str | None, *, last: int) -> list[List
     return [ListedRun(**row) for row in islice(rows, last)]
 
 
-def run_row(run: ListedRun) -> tuple[str, ...]:
-    """Returns the run as a row of the table that the command prints."""
+def run_row(run: ListedRun, *, names_task: bool) -> tuple[str, ...]:
+    """Returns the run as a row of the table that the command prints; the variant can be preceded by the task."""
     reason = run.partial_reason
     expected = NOTHING if run.expected_predictions is None else f"{run.expected_predictions:,}"
     return (
         run.run_id,
-        run.task,
         run.data_date.isoformat(),
-        run.variant,
-        run.purpose,
-        f"{run.started_at:%Y-%m-%d %H:%M}",
+        f"{run.task}: {run.variant}" if names_task else run.variant,
         run.status,
         f"{run.predictions:,} of {expected}",
-        f"{run.answered:,}",
         usd(run.cost_usd) if run.cost_usd is not None else "unpriced",
-        "yes" if reason is None else PARTIAL[reason].format(row_limit=run.row_limit, skipped=run.skipped),
+        "yes" if reason is None else PARTIAL[reason].format(row_limit=run.row_limit),
     )

@@ -45,9 +45,10 @@ class ReportedRun:
 
     @property
     def described(self) -> str:
-        """The selection in words, with a space in front; empty if nothing is selected."""
+        """The selection in words, in parentheses after a space; empty if nothing is selected."""
         named = (("run", self.run_id), ("variant", self.variant), ("data date", self.data_date))
-        return "".join(f", {name} {value}" for name, value in named if value is not None)
+        words = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+        return f" ({words})" if words else ""
 
 
 LATEST_WHOLE = ReportedRun()
@@ -85,21 +86,33 @@ class Scorecard:
         return asdict(self)
 
 
-def read_scorecard(warehouse: Warehouse, task: str, selected: ReportedRun = LATEST_WHOLE) -> Scorecard:
-    """Returns the scorecard of the latest whole run that is selected; of a partial one only if no run is whole.
+def selected_run(warehouse: Warehouse, task: str, selected: ReportedRun) -> str:
+    """Returns the id of the latest whole run that is selected; of a partial one only if no run is whole.
 
     Without a variant, a run of the variant `default` is preferred.
 
     Raises:
-        UsageError: there is no such completed run, or the marts do not contain it yet.
+        UsageError: there is no such completed run.
     """
     latest = next(warehouse.stream(REPORTED_RUN.sql, {"task": task, **selected.parameters}), None)
-    run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": latest["run_id"]}), None) if latest else None
-    if run is None:
+    if latest is None:
         raise UsageError(
-            f"Task '{task}'{selected.described}: no completed run in the marts",
-            next_step=f"see `assay runs {task}`, or run `assay run {task}`, then `assay report {task}`.",
+            f"Task '{task}' has no completed run{selected.described}",
+            next_step=f"`assay runs {task}` lists its runs.",
         )
+    return str(latest["run_id"])
+
+
+def read_scorecard(warehouse: Warehouse, task: str, selected: ReportedRun = LATEST_WHOLE) -> Scorecard:
+    """Returns the scorecard of the run that `selected_run` selects.
+
+    Raises:
+        UsageError: there is no such completed run, or the marts do not contain it yet.
+    """
+    run_id = selected_run(warehouse, task, selected)
+    run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": run_id}), None)
+    if run is None:
+        raise UsageError(f"Run {run_id} of task '{task}' is not in the marts", next_step=f"run `assay report {task}`.")
     version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
     calling_run = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_CALLING_RUN.sql, version), None)
     reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))

@@ -27,15 +27,17 @@ def report(
 ) -> None:
     """Show the scorecard of a run: reliability with its confidence interval, cost, latency, failures."""
     from assay.report.render import html, markdown
-    from assay.report.scorecard import ReportedRun, read_scorecard
+    from assay.report.scorecard import ReportedRun, read_scorecard, selected_run
     from assay.tasks.loader import find_task
     from assay.terminal.output import note, write_json, write_scorecard
     from assay.warehouse.refresh import refresh_marts
 
     project = opened_project()
     find_task(project.settings.tasks_dir, task)
-    refresh_marts(project.warehouse, task, report=note)
     selected = ReportedRun(run_id=run_id, variant=variant, data_date=data_date.date() if data_date else None)
+    if selected.described:
+        selected_run(project.warehouse, task, selected)  # before the marts are built, which takes minutes
+    refresh_marts(project.warehouse, task, report=note)
     card = read_scorecard(project.warehouse, task, selected)
     if html_file is not None:
         html_file.write_text(html(card), "utf-8")
@@ -67,7 +69,7 @@ def runs(task: str | None, last: int, style: str) -> None:
     if style == "json":
         write_json([run.as_dict() for run in found])
     else:
-        write_table(COLUMNS, [run_row(run) for run in found])
+        write_table(COLUMNS, [run_row(run, names_task=task is None) for run in found])
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # because SQL may start with a comment: -- …
