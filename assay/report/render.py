@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from assay.formatting import NOTHING, milliseconds, percent, usd
-from assay.records.statuses import Population
+from assay.records.statuses import PartialReason, Population
 from assay.report.gate import COLUMNS as GATE_COLUMNS
 from assay.report.gate import TITLE as GATE
 from assay.report.gate import gate_facts, gate_rule_rows
@@ -224,7 +224,7 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _partial(run: Mapping[str, Any]) -> str:
     """Returns why the run is not whole."""
-    if run["partial_reason"] == "budget":
+    if run["partial_reason"] == PartialReason.OUT_OF_BUDGET:
         return f"the budget ran out with {run['n_skipped']:,} requests not sent"
     return "only the first rows of the input were read (--limit)"
 
@@ -276,9 +276,11 @@ def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
 def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    free = run["n_reused"] + run["n_cached"]
+    partly = f", without {free:,} predictions that this run reused at no cost" if free else ""
     yield (
         "cost per correct prediction",
-        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+        usd(run["cost_per_correct_usd"]) + partly if is_stated else f"{NOTHING} ({run['cost_status']})",
     )
     yield "cost of the run", usd(run["cost_usd"]) + unpriced
     if run.get("judge_cost_usd"):

@@ -96,7 +96,7 @@ class Run:
         return self.options.reuse or self.task.spec.reuse
 
     @property
-    def answered_statuses(self) -> list[str]:
+    def answer_statuses(self) -> list[str]:
         """Statuses of predictions that a later run reuses; a request with any other outcome is made again."""
         counted = [PredictionStatus.FALLBACK] if self.task.spec.fallback_counts else []
         return sorted(status.value for status in (*ANSWERED, *counted))

@@ -28,7 +28,7 @@ def test_runs_are_listed_newest_first_with_what_each_covers(place: Workplace, ta
     assert done.returncode == 0, done.stderr
     listed = json.loads(done.stdout)
     reasons = [(run["partial_reason"], run["is_whole"], run["predictions"], run["answered"]) for run in listed]
-    assert reasons == [("budget", False, 6, 0), ("limited", False, 2, 2), (None, True, 6, 6)]
+    assert reasons == [("out_of_budget", False, 6, 0), ("limited", False, 2, 2), (None, True, 6, 6)]
     assert [run["calls"] for run in listed] == [0, 0, 6]
     assert float(listed[2]["cost_usd"]) > 0
 

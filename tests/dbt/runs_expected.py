@@ -21,7 +21,7 @@ def runs(tables: Tables) -> Frame:
     for run in tables["runs"].itertuples():
         own = answers[answers.run_id == run.run_id]
         limit, skipped = json.loads(run.config).get("limit"), int((own.status == "skipped_budget").sum())
-        reason = None if run.run_id in whole else "budget"
+        reason = None if run.run_id in whole else "out_of_budget"
         if limit is not None and limit <= run.rows_read:
             reason = "limited"
         if run.run_status != "completed":

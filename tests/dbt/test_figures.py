@@ -108,7 +108,7 @@ def test_what_a_sample_of_judges_saw_is_no_rate_of_the_run(built: Built) -> None
 
 def test_no_partial_run_has_a_current_prediction(built: Built) -> None:
     runs = built.frame("reporting.rpt_runs").set_index("run_id")
-    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "budget"}
+    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "out_of_budget"}
     current = built.frame("marts.fct_predictions").query("is_current").run_id
     assert not set(current) & set(runs.index[~runs.is_whole])
     assert {"r02", "r03", "r18"} <= set(current)

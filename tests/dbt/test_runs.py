@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assay.report.queries import REPORT_LAST_CALLING_RUN
-from assay.report.runs import list_runs
+from assay.report.runs.listing import list_runs
 from assay.report.scorecard import ReportedRun, read_scorecard
 from assay.settings import Settings
 from assay.warehouse.client import Warehouse

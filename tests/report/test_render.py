@@ -341,7 +341,7 @@ def test_the_first_try_and_what_was_delivered_have_their_own_names() -> None:
     ("reason", "text"),
     [
         ({"partial_reason": "limited"}, "only the first rows of the input were read (--limit)"),
-        ({"partial_reason": "budget", "n_skipped": 40}, "the budget ran out with 40 requests not sent"),
+        ({"partial_reason": "out_of_budget", "n_skipped": 40}, "the budget ran out with 40 requests not sent"),
     ],
     ids=["limited", "budget"],
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
+import pytest
+
+from assay.runs.landed_predictions import LandedPrediction
 from tests.end_to_end.workplace import SPEC, numbered_rows
 from tests.fakes.model_endpoint import ModelEndpoint, Reaction, well
 from tests.runs.bench import Bench
@@ -117,3 +120,16 @@ def test_a_fallback_that_counts_is_reused_and_one_that_does_not_is_requested_aga
 
         assert (first.statuses, second.calls) == ({"ok": 7, "fallback": 3}, calls)
         assert reliability(bench, first.run_id) == reliability(bench, second.run_id) == 0.7
+
+
+@pytest.mark.parametrize(
+    ("first_status", "status", "is_shown"),
+    [(None, "ok", True), ("ok", "ok", True), ("fallback", "fallback", True), ("failed", "ok", False)],
+)
+def test_a_judge_that_compares_outputs_sees_those_of_first_outcomes(
+    first_status: str | None, status: str, is_shown: bool
+) -> None:
+    landed = LandedPrediction(
+        cast(Any, None), {"first_status": first_status, "status": status, "output": '{"label": "a"}'}
+    )
+    assert (landed.first_output, landed.output) == ({"label": "a"} if is_shown else None, {"label": "a"})

@@ -58,7 +58,7 @@ def report(
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def runs(task: str | None, last: int, style: str) -> None:
     """List runs, newest first: status, counts, cost, and whether every record of the input was requested."""
-    from assay.report.runs import COLUMNS, list_runs, run_row
+    from assay.report.runs.listing import COLUMNS, list_runs, run_row
     from assay.tasks.loader import find_task
     from assay.terminal.output import write_json, write_table
 

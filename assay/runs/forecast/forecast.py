@@ -171,7 +171,7 @@ class _Forecaster:
             "task": facts.task,
             "inference_version": facts.inference_version,
             "since": since or NEVER,
-            "answered": self._run.answered_statuses,
+            "answer_statuses": self._run.answer_statuses,
         }
 
     def _drawn(self, counted: tuple[RequestCounts, int, bool] | None) -> _Drawn:
@@ -210,7 +210,7 @@ class _Forecaster:
             "task": self._run.facts.task,
             "run_id": self._run.run_id,
             "since": self._known_parameters()["since"],
-            "answered": self._run.answered_statuses,
+            "answer_statuses": self._run.answer_statuses,
             "request_keys": [key for of_record in keys for key in of_record],
         }
         known = {row["request_key"] for row in self._context.warehouse.stream(KNOWN_REQUESTS.sql, parameters)}

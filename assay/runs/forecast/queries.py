@@ -18,7 +18,7 @@ KNOWN_REQUESTS = Statement(
             and coalesce(first_finished_at, finished_at) >= @since
         qualify row_number() over (
             partition by request_key
-            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answered), 0, 1) asc
+            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answer_statuses), 0, 1) asc
         ) = 1
     )
 
@@ -28,14 +28,14 @@ KNOWN_REQUESTS = Statement(
     union distinct
     select request_key
     from earlier
-    where status in unnest(@answered)
+    where status in unnest(@answer_statuses)
     """,
     (
         ("task", "STRING"),
         ("request_keys", "ARRAY<STRING>"),
         ("run_id", "STRING"),
         ("since", "TIMESTAMP"),
-        ("answered", "ARRAY<STRING>"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 
@@ -66,14 +66,14 @@ REQUESTS_KNOWN_OF_RUN = Statement(
             and coalesce(first_finished_at, finished_at) >= @since
         qualify row_number() over (
             partition by record_id, input_hash, tenant_id, epoch
-            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answered), 0, 1) asc
+            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answer_statuses), 0, 1) asc
         ) = 1
     ),
 
     reusable as (
         select record_id, input_hash, tenant_id, epoch
         from earlier
-        where status in unnest(@answered)
+        where status in unnest(@answer_statuses)
     )
 
     select
@@ -99,7 +99,7 @@ REQUESTS_KNOWN_OF_RUN = Statement(
         ("inference_version", "STRING"),
         ("epochs", "INT64"),
         ("since", "TIMESTAMP"),
-        ("answered", "ARRAY<STRING>"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 

@@ -39,15 +39,24 @@ EARLIER = (
     "first_status",
     "first_finished_at",
 )
-EARLIER_TABLE = f"create table earlier (request_key text, {', '.join(EARLIER)})"
+EARLIER_TABLE = """
+create table earlier (
+    request_key text, output text, status text, route text, call_id text,
+    is_answered integer, first_prediction_id text, first_status text, first_finished_at text
+)
+"""
 # Created after the rows, so that they are sorted once instead of on each insert.
 INDEXES = (
     "create index answered_by_place on answered (position, epoch)",
     "create index earlier_by_key on earlier (request_key)",
 )
 FIND_ANSWERED = "select output, answered_at from answered where position = ? and epoch = ?"
-FIND_EARLIER = f"select {', '.join(EARLIER)} from earlier where request_key = ?"  # noqa: S608 - constants of this file
-ADD_EARLIER = f"insert into earlier values (?, {', '.join('?' for _ in EARLIER)})"  # noqa: S608 - as above
+FIND_EARLIER = """
+select output, status, route, call_id, is_answered, first_prediction_id, first_status, first_finished_at
+from earlier
+where request_key = ?
+"""
+ADD_EARLIER = "insert into earlier values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ class PreviousTurns:
         )
         since = self._run.reuse_since(datetime.now(UTC))
         if since is not None:
-            parameters = {**window, **self._scope(), "since": since, "answered": self._run.answered_statuses}
+            parameters = {**window, **self._scope(), "since": since, "answer_statuses": self._run.answer_statuses}
             earlier = warehouse.stream(EARLIER_OUTCOMES_OF_TURNS.sql, parameters)
             self._insert(ADD_EARLIER, (_earlier_values(row) for row in earlier))
         for statement in INDEXES:

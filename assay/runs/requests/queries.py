@@ -29,7 +29,7 @@ EARLIER_OUTCOMES = Statement(
         answers.status as status,
         answers.route as route,
         answers.call_id as call_id,
-        answers.status in unnest(@answered) as is_answered,
+        answers.status in unnest(@answer_statuses) as is_answered,
         coalesce(answers.first_prediction_id, answers.prediction_id) as first_prediction_id,
         coalesce(answers.first_status, answers.status) as first_status,
         coalesce(answers.first_finished_at, answers.finished_at) as first_finished_at
@@ -54,7 +54,7 @@ EARLIER_OUTCOMES = Statement(
         order by
             coalesce(answers.first_finished_at, answers.finished_at) desc,
             coalesce(answers.first_prediction_id, answers.prediction_id) asc,
-            if(answers.status in unnest(@answered), 0, 1) asc,
+            if(answers.status in unnest(@answer_statuses), 0, 1) asc,
             answers.finished_at desc,
             answers.prediction_id asc,
             answers.landed_at asc
@@ -67,7 +67,7 @@ EARLIER_OUTCOMES = Statement(
         ("task", "STRING"),
         ("inference_version", "STRING"),
         ("since", "TIMESTAMP"),
-        ("answered", "ARRAY<STRING>"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 _ORDERED = "order by position, epoch"
@@ -111,7 +111,7 @@ EARLIER_OUTCOMES_OF_TURNS = Statement(
         answers.status as status,
         answers.route as route,
         answers.call_id as call_id,
-        answers.status in unnest(@answered) as is_answered,
+        answers.status in unnest(@answer_statuses) as is_answered,
         coalesce(answers.first_prediction_id, answers.prediction_id) as first_prediction_id,
         coalesce(answers.first_status, answers.status) as first_status,
         coalesce(answers.first_finished_at, answers.finished_at) as first_finished_at
@@ -136,7 +136,7 @@ EARLIER_OUTCOMES_OF_TURNS = Statement(
         order by
             coalesce(answers.first_finished_at, answers.finished_at) desc,
             coalesce(answers.first_prediction_id, answers.prediction_id) asc,
-            if(answers.status in unnest(@answered), 0, 1) asc,
+            if(answers.status in unnest(@answer_statuses), 0, 1) asc,
             answers.finished_at desc,
             answers.prediction_id asc,
             answers.landed_at asc
@@ -148,7 +148,7 @@ EARLIER_OUTCOMES_OF_TURNS = Statement(
         ("task", "STRING"),
         ("inference_version", "STRING"),
         ("since", "TIMESTAMP"),
-        ("answered", "ARRAY<STRING>"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 

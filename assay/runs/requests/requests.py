@@ -68,7 +68,7 @@ class RunRequests:
             "task": facts.task,
             "inference_version": facts.inference_version,
             "since": since,
-            "answered": self.run.answered_statuses,
+            "answer_statuses": self.run.answer_statuses,
         }
         if self.shard == WHOLE:
             return self.context.warehouse.begin(EARLIER_OUTCOMES.sql, parameters)

@@ -27,7 +27,7 @@ final as (
         case
             when runs.run_status != 'completed' then 'not_completed'
             when runs.row_limit <= coalesce(runs.rows_read, runs.row_limit) then 'limited'
-            when coalesce(predictions.n_skipped, 0) > 0 then 'budget'
+            when coalesce(predictions.n_skipped, 0) > 0 then 'out_of_budget'
         end as partial_reason,
         runs.run_status = 'completed'
         and coalesce(runs.row_limit > runs.rows_read, runs.row_limit is null)

@@ -75,7 +75,7 @@ class History:
         earlier: dict[int, dict[str, Any]] = {}
         if since is not None:
             given = {"run_id": facts.run_id, "data_date": facts.data_date, "task": facts.task, "since": since}
-            given |= {"inference_version": "i1", "answered": ["ok", "repaired"]}
+            given |= {"inference_version": "i1", "answer_statuses": ["ok", "repaired"]}
             earlier = {row["position"]: row for row in self.warehouse.stream(EARLIER_OUTCOMES.sql, given)}
         requests = RunRequests(cast(Any, None), cast(Any, SimpleNamespace(facts=facts)), cast(Any, None))
         made = []

@@ -10,12 +10,16 @@ from itertools import islice
 from typing import Any
 
 from assay.formatting import NOTHING, usd
-from assay.records.statuses import RunStatus
-from assay.report.queries import LISTED_RUNS
+from assay.records.statuses import PartialReason, RunStatus
+from assay.report.runs.queries import LISTED_RUNS
 from assay.warehouse.client import Warehouse
 
 COLUMNS = ("run", "data date", "variant", "status", "predictions", "cost", "whole")
-PARTIAL = {"not_completed": "no", "limited": "no: limit {row_limit}", "budget": "no: budget"}
+PARTIAL = {
+    PartialReason.NOT_COMPLETED: "no",
+    PartialReason.LIMITED: "no: limit {row_limit}",
+    PartialReason.OUT_OF_BUDGET: "no: budget",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,13 @@ class ListedRun:
     cost_usd: Decimal | None
 
     @property
-    def partial_reason(self) -> str | None:
+    def partial_reason(self) -> PartialReason | None:
         """Why the run is not whole, as in `rpt_runs.partial_reason`; None for a whole run."""
         if self.status != RunStatus.COMPLETED:
-            return "not_completed"
+            return PartialReason.NOT_COMPLETED
         if self.row_limit is not None and (self.rows_read is None or self.row_limit <= self.rows_read):
-            return "limited"
-        return "budget" if self.skipped else None
+            return PartialReason.LIMITED
+        return PartialReason.OUT_OF_BUDGET if self.skipped else None
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the run as plain values, with `is_whole` and `partial_reason`."""
@@ -74,6 +78,6 @@ def run_row(run: ListedRun, *, names_task: bool) -> tuple[str, ...]:
         f"{run.task}: {run.variant}" if names_task else run.variant,
         run.status,
         f"{run.predictions:,} of {expected}",
-        usd(run.cost_usd) if run.cost_usd is not None else "unpriced",
+        usd(run.cost_usd) if run.cost_usd is not None else f"{NOTHING} (no price)",
         "yes" if reason is None else PARTIAL[reason].format(row_limit=run.row_limit),
     )
