@@ -10,7 +10,6 @@ from tests.end_to_end.stage import endpoints, model, name, place
 from tests.end_to_end.workplace import Workplace, numbered_rows
 
 __all__ = ["endpoints", "model", "name", "place"]
-CLOSED = {"ASSAY_BIGQUERY_ENDPOINT": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
@@ -62,4 +61,4 @@ def test_an_option_that_selects_nothing_exits_3(
 
 
 def test_a_warehouse_that_does_not_respond_exits_5(place: Workplace, name: str) -> None:
-    assert place.command("runs", place.task(name), **CLOSED).returncode == 5
+    assert place.command("runs", place.task(name), ASSAY_BIGQUERY_ENDPOINT="http://127.0.0.1:9").returncode == 5

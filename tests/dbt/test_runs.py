@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from assay.report.queries import REPORT_LAST_CALLING_RUN
@@ -22,8 +23,11 @@ from tests.emulator import PROJECT
 
 @pytest.fixture(scope="module")
 def warehouse(built: Built) -> Warehouse:
-    places = {"bigquery_endpoint": built.endpoints.rest, "bigquery_grpc_endpoint": built.endpoints.grpc}
-    return Warehouse(Settings(root=Path("nowhere"), project=PROJECT, env=ENV, **places))
+    rest, grpc = built.endpoints.rest, built.endpoints.grpc
+    settings = Settings(
+        root=Path("nowhere"), project=PROJECT, env=ENV, bigquery_endpoint=rest, bigquery_grpc_endpoint=grpc
+    )
+    return Warehouse(settings)
 
 
 def test_the_list_of_runs_says_what_the_marts_say(built: Built, warehouse: Warehouse) -> None:
@@ -32,7 +36,8 @@ def test_the_list_of_runs_says_what_the_marts_say(built: Built, warehouse: Wareh
     assert set(listed) == set(mart.index)
     for run_id, run in listed.items():
         row = mart.loc[run_id]
-        assert (run.partial_reason is None, run.partial_reason or None) == (row.is_whole, row.partial_reason or None)
+        reason = None if pd.isna(row.partial_reason) else row.partial_reason
+        assert (run.partial_reason is None, run.partial_reason) == (row.is_whole, reason)
         assert (run.predictions, run.skipped, run.status) == (row.n_predictions, row.n_skipped, row.run_status)
 
 
