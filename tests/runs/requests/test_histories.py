@@ -47,7 +47,7 @@ class History:
     now: datetime = START
     runs: list[list[Prediction]] = field(default_factory=list)
 
-    def run(self, policy: str, ending: str) -> None:
+    def run(self, policy: str, ending: str, *, after: timedelta | None = None) -> None:
         """Lands one more run; one that is resumed is killed at a random place and continued two hours later."""
         facts = RunFacts(
             run_id=f"{self.task}-{len(self.runs)}",
@@ -58,7 +58,7 @@ class History:
             inference_version="i1",
             masking_version="off",
         )
-        self.now += timedelta(minutes=self.rng.choice((10, 90, 400, 2000)))
+        self.now += after or timedelta(minutes=self.rng.choice((10, 90, 400, 2000)))
         order = list(range(self.records))
         LandingWriter(self.warehouse).append([self._record(facts, n) for n in order])
         stop = self.rng.randrange(1, self.records)
@@ -144,12 +144,14 @@ def delivered_rate(predictions: list[Prediction]) -> float:
     return float(np.mean([row.status == PredictionStatus.OK for row in predictions]))
 
 
+def warehouse_of(endpoints: Endpoints) -> Warehouse:
+    places = {"bigquery_endpoint": endpoints.rest, "bigquery_grpc_endpoint": endpoints.grpc}
+    return Warehouse(Settings(root=Path("nowhere"), project=PROJECT, **places))  # type: ignore[arg-type]
+
+
 def histories(endpoints: Endpoints, name: str, *, count: int, records: int) -> Iterator[History]:
     """Random sequences of up to five runs before a last, whole one."""
-    settings = Settings(
-        root=Path("nowhere"), project=PROJECT, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc
-    )
-    warehouse = Warehouse(settings)
+    warehouse = warehouse_of(endpoints)
     for number in range(count):
         rng = random.Random(f"history/{number}")
         history = History(warehouse, f"{name}_{number}", rng, records)
@@ -176,11 +178,18 @@ def test_two_hundred_histories_of_reruns_report_the_true_rate(endpoints: Endpoin
     assert_unbiased(list(histories(endpoints, name, count=220, records=300)), within=0.01)
 
 
+def test_a_second_chance_is_as_old_as_its_first_outcome(endpoints: Endpoints, name: str) -> None:
+    history = History(warehouse_of(endpoints), name, random.Random(11), 200)
+    for _ in range(3):
+        history.run("within 5 hours", "whole", after=timedelta(hours=1))  # and two hours until the next one
+    first, second, third = history.runs
+    assert {row.first_prediction_id for row in second} == {row.prediction_id for row in first}
+    assert {row.first_prediction_id for row in third} == {None}
+    assert abs(first_try_rate(third) - TRUTH) < 0.1
+
+
 def test_three_reruns_deliver_more_and_report_the_same(endpoints: Endpoints, name: str) -> None:
-    settings = Settings(
-        root=Path("nowhere"), project=PROJECT, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc
-    )
-    history = History(Warehouse(settings), name, random.Random(7), 200)
+    history = History(warehouse_of(endpoints), name, random.Random(7), 200)
     for _ in range(3):
         history.run("always", "whole")
     assert len({first_try_rate(run) for run in history.runs}) == 1
