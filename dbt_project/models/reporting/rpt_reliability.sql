@@ -69,7 +69,8 @@ final as (
                     cast(cast(n_unscored as int64) as string),
                     ' of ',
                     cast(cast(n_eligible as int64) as string),
-                    ' unscored: the value counts them as failures, the bounds as failures and as passes'
+                    ' unscored: the value counts them as failures,',
+                    ' the bounds as failures and as passes'
                 )
             when is_estimated then estimate_reason
             when n_eligible = 0 then 'no prediction'
