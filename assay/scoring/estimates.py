@@ -201,8 +201,9 @@ def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
     worst, best = found[0], found[-1]
     if len(found) == 1 or worst.value is None:
         return worst
+    is_scored = cell.unscored < len(cell.values)
     reason = unscored_reason(cell.unscored, len(cell.values))
-    return replace(spanning(worst, best, unscored=0), reason=reason)
+    return replace(spanning(worst, best, unscored=0 if is_scored else worst.n), reason=reason)
 
 
 def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:

@@ -154,7 +154,7 @@ def _rates(key: tuple[str, ...], cell: Frame, tables: Tables) -> dict[str, Any]:
     n, correct = len(eligible), sum(value is True for value in eligible.is_correct)
     unscored = sum(value is None for value in eligible.is_correct)
     clusters = {
-        ("c", row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.record_id)
+        ("c", row.tenant_id, row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.tenant_id, row.record_id)
         for row in eligible.itertuples()
     }
     epochs = eligible.epoch.nunique()
@@ -317,7 +317,9 @@ def latency(tables: Tables) -> Frame:
         row = {"run_id": run_id, "n_wire_answers": len(wire), "n_timed_calls": len(timed), "share_within_sla": share}
         row |= {"n_requested": len(cell), "meets_sla": None if share is None else share >= version.sla_share}
         for percent in (50, 90, 99):
-            row[f"end_to_end_p{percent}_ms"] = np.percentile(wire.end_to_end_ms, percent) if len(wire) else None
+            row[f"end_to_end_p{percent}_ms"] = (
+                np.percentile(wire.end_to_end_ms.dropna(), percent) if len(wire) else None
+            )
             row[f"call_latency_p{percent}_ms"] = np.percentile(timed, percent) if len(timed) else None
         found.append(row)
     return pd.DataFrame(found)

@@ -34,7 +34,7 @@ def repeats(tables: Tables) -> Frame:
 def _passes(key: tuple[str, ...], cell: Frame, tables: Tables, k: int) -> dict[str, Any]:
     known = [[value for value in own if value is not None] for _, own in cell.groupby("record_id").is_correct]
     able = [[value is True for value in own] for _, own in cell.groupby("record_id").is_correct if len(own) >= k]
-    n, is_known = len(able), cell.is_correct.notna().any()
+    n, is_known = len(known) if able else 0, able and cell.is_correct.notna().any()
     record, epoch = _components([own for own in known if own])
     found: dict[str, Any] = {
         **{"n_records": n, "epochs": cell.epoch.nunique()},
@@ -47,7 +47,8 @@ def _passes(key: tuple[str, ...], cell: Frame, tables: Tables, k: int) -> dict[s
     for name, kinds in (("pass_at", (0, 1)), ("pass_hat", (1, 0))):
         # At least one passes unless all k fail; all pass is the same of the passes.
         shares = [comb(sum(value is bool(kinds[0]) for value in own), k) / comb(len(own), k) for own in able]
-        value = np.mean([1 - share if kinds[1] else share for share in shares]) if is_known else None
+        # A record with fewer epochs is unscored, and so a failure.
+        value = sum(1 - share if kinds[1] else share for share in shares) / n if is_known else None
         landed = _newest(key, cell, tables, metric=f"{name}_{k}")
         found |= {f"{name}_k": value, f"{name}_k_status": landed.status}
         found |= {f"{name}_k_{side}": landed[side] for side in ("low", "high", "method")}

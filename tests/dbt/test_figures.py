@@ -101,10 +101,12 @@ def test_what_judges_did_not_sample_is_in_no_rate(built: Built) -> None:
     assert found.low < found.reliability < found.high
 
 
-def test_repeats_are_told_with_and_without_a_value(built: Built) -> None:
+def test_repeats_of_unscored_predictions_have_a_value_within_their_bounds(built: Built) -> None:
     found = built.frame("reporting.rpt_repeats")
     assert {1, 2, 3, 4} == set(found.k)
-    assert found.pass_at_k.isna().any() and (found.pass_at_k > found.pass_hat_k).any()
+    unscored = found[found.pass_at_k_status == "unscored"]
+    assert len(unscored) and (unscored.pass_at_k_low <= unscored.pass_at_k).all()
+    assert (found.pass_at_k > found.pass_hat_k).any()
     assert (built.frame("reporting.rpt_flaky_records").statuses.str.contains(", ")).any()
 
 

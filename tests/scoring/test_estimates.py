@@ -179,6 +179,14 @@ def test_k_of_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -
         assert found.reason is not None and found.reason.startswith("24 of 240 unscored: ")
 
 
+def test_k_of_nothing_scored_has_bounds_and_no_value(task: Task) -> None:
+    rows = landed(task, [tallied(number // 3, None) for number in range(90)], epochs=3)
+
+    for metric in ("reliability", "pass_at_2", "pass_hat_2"):
+        found = one(rows, metric)
+        assert (found.value, found.worst, found.best, found.status) == (None, 0.0, 1.0, "unscored")
+
+
 def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
     records = [number // 3 for number in range(240)]
     rows = landed(task, [tallied(*each) for each in zip(records, OUTCOMES, strict=True)], epochs=3)
