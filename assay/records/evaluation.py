@@ -9,6 +9,7 @@ from assay.records.row import JsonText, Row
 from assay.records.statuses import (
     AssignmentEvent,
     AssignmentRole,
+    EstimateKind,
     OnInconclusive,
     RuleDecision,
     SamplePurpose,
@@ -116,6 +117,7 @@ class Estimate(Row):
     best: float | None = None
     calibration: JsonText | None = None
     details: JsonText | None = None
+    kind: EstimateKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -188,6 +188,14 @@ class ScorerKind(StrEnum):
     HUMAN = "human"
 
 
+class EstimateKind(StrEnum):
+    """Values of the column `estimates.kind`: what the estimate is part of."""
+
+    RUN = "run"
+    EVALUATION = "evaluation"
+    CALIBRATION = "calibration"
+
+
 class BudgetEvent(StrEnum):
     """Values of the column `budget_entries.event`: `reserve` if a lease grew, `settle` if it ended."""
 

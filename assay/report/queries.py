@@ -60,6 +60,7 @@ _RUN_METRICS = """
         runs.partial_reason as partial_reason,
         runs.n_skipped as n_skipped,
         cost.n_eligible as n_eligible,
+        cost.n_unjudged as n_unjudged,
         cost.n_correct as n_correct,
         cost.n_unscored as n_unscored,
         cost.n_reused as n_reused,
@@ -70,6 +71,7 @@ _RUN_METRICS = """
         cost.cost_usd as cost_usd,
         cost.judge_cost_usd as judge_cost_usd,
         cost.cost_per_correct_usd as cost_per_correct_usd,
+        cost.cost_per_correct_low_usd as cost_per_correct_low_usd,
         cost.cost_status as cost_status,
         cost.reference_cost_usd as reference_cost_usd,
         cost.reference_cost_per_correct_usd as reference_cost_per_correct_usd,
@@ -77,6 +79,7 @@ _RUN_METRICS = """
         completeness.rows_rejected as rows_rejected,
         completeness.records as records,
         completeness.is_complete as is_complete,
+        latency.n_requested as n_requested,
         latency.n_wire_answers as n_wire_answers,
         latency.end_to_end_p50_ms as p50_ms,
         latency.end_to_end_p90_ms as p90_ms,
@@ -126,6 +129,7 @@ REPORT_RELIABILITY = Statement(
         population,
         slice,
         n_eligible,
+        n_unjudged,
         n_correct,
         n_unscored,
         reliability,
@@ -210,6 +214,7 @@ REPORT_SCORES = Statement(
         population,
         scorer,
         n_judgements,
+        n_no_output,
         n_scored,
         n_unscored,
         n_failed,
@@ -219,7 +224,11 @@ REPORT_SCORES = Statement(
         high,
         method,
         interval_status,
-        interval_reason
+        interval_reason,
+        n_fallback,
+        delivered_pass_rate,
+        delivered_low,
+        delivered_high
     from rpt_run_scores
     where run_id = @run_id
     order by population, scorer

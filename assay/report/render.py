@@ -32,7 +32,18 @@ TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN_SIGNS = re.compile(r"([\\`*_\[\]|~!#])")
 RELIABILITY_COLUMNS = ("population", "slice", "n", "correct", "reliability", INTERVAL_TITLE)
 SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
-SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
+SCORER_COLUMNS = (
+    "population",
+    "check",
+    "n",
+    "no output",
+    "unscored",
+    "failed",
+    "passed",
+    "pass rate",
+    INTERVAL_TITLE,
+    "delivered",
+)
 UNSCORED = Status.UNSCORED
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
@@ -88,7 +99,7 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
 
 
 def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Returns the reliability by population and slice; if too many are unscored, the worst and the best case."""
+    """Returns the reliability by population and slice; if nothing is scored, the worst and the best case."""
     return [
         (
             row["population"],
@@ -110,17 +121,19 @@ def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
 
 
 def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Returns the counts and the pass rate of each scorer."""
+    """Returns the counts and the pass rate of each scorer, and the rate with fallback values if there are some."""
     return [
         (
             row["population"],
             row["scorer"],
-            str(row["n_scored"]),
-            str(row["n_unscored"]),
-            str(row["n_failed"]),
-            str(row["n_passed"]),
+            f"{row['n_judgements']:,}",
+            f"{row['n_no_output']:,}",
+            f"{row['n_unscored']:,}",
+            f"{row['n_failed']:,}",
+            f"{row['n_passed']:,}",
             percent(row["pass_rate"]),
             explained(row),
+            percent(row["delivered_pass_rate"]) if row["n_fallback"] else NOTHING,
         )
         for row in card.scorers
     ]
@@ -274,13 +287,13 @@ def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
 
 
 def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
+    is_stated = run["cost_status"] not in (CostStatus.UNPRICED, CostStatus.NONE_CORRECT)
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
     free = run["n_reused"] + run["n_cached"]
     partly = f", without {free:,} predictions that this run reused at no cost" if free else ""
     yield (
         "cost per correct prediction",
-        usd(run["cost_per_correct_usd"]) + partly if is_stated else f"{NOTHING} ({run['cost_status']})",
+        _cost_per_correct(run) + partly if is_stated else f"{NOTHING} ({run['cost_status']})",
     )
     yield "cost of the run", usd(run["cost_usd"]) + unpriced
     if run.get("judge_cost_usd"):
@@ -291,6 +304,15 @@ def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, 
             "cost at a hosted model",
             f"{price} per correct prediction for the same tokens at {card.reference_model} ({card.reference_price_source})",
         )
+
+
+def _cost_per_correct(run: Mapping[str, Any]) -> str:
+    """Returns the cost, and with unscored predictions the cost if all of them were correct."""
+    cost = usd(run["cost_per_correct_usd"])
+    if not run["n_unscored"]:
+        return cost
+    low = usd(run["cost_per_correct_low_usd"])
+    return f"{cost}; {low} if all {run['n_unscored']:,} unscored predictions were correct"
 
 
 def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

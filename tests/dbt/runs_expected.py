@@ -8,11 +8,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-from tests.dbt.expected import Frame, Tables, predictions, spoken, whole_runs
+from tests.dbt.expected import (
+    RATE,
+    Frame,
+    Tables,
+    landed_estimate,
+    predictions,
+    score_counts,
+    spoken,
+    whole_runs,
+)
 
 
 def runs(tables: Tables) -> Frame:
@@ -64,14 +72,22 @@ def reliability_daily(tables: Tables) -> Frame:
 
 def run_scores(tables: Tables) -> Frame:
     """One row for each scorer version of each run."""
-    places = predictions(tables)[["prediction_id", "population"]]
+    places = predictions(tables).rename(columns={"first_status": "answer_status"})
+    places = places[places.answer_status != "skipped_budget"][["prediction_id", "population", "answer_status"]]
     frame = spoken(tables["scores"]).query("scorer_kind != 'human'").merge(places, on="prediction_id")
-    frame["scored"] = frame.status == "scored"
-    frame["good"] = frame.scored & frame.passed.fillna(False).astype(bool)
-    cells = frame.groupby(["run_id", "population", "scorer", "scorer_version"])
-    found = cells.agg(n_judgements=("scored", "size"), n_scored=("scored", "sum"), n_passed=("good", "sum"))
-    found = found.reset_index()
-    return found.assign(pass_rate=[p / n if n else None for p, n in zip(found.n_passed, found.n_scored, strict=True)])
+    key, rows = ["run_id", "population", "scorer", "scorer_version"], []
+    for values, cell in frame.groupby(key):
+        n = score_counts(cell)
+        due, is_measure = n["n_judgements"], n.pop("is_measure")
+        undecided, delivered_undecided = n.pop("n_undecided"), n.pop("n_delivered_undecided")
+        delivered = n.pop("n_delivered_passed")
+        rows.append(
+            dict(zip(key, values, strict=True))
+            | n
+            | {"pass_rate": n["n_passed"] / due if undecided < due and not is_measure else None}
+            | {"delivered_pass_rate": delivered / due if delivered_undecided < due and not is_measure else None}
+        )
+    return pd.DataFrame(rows)
 
 
 def _rates(key: tuple[str, str, str], cell: Frame, tables: Tables) -> dict[str, Any]:
@@ -86,31 +102,31 @@ def _rates(key: tuple[str, str, str], cell: Frame, tables: Tables) -> dict[str, 
     again = again[(again.status != again.first_status) | (again.calls > 0)]
     rates: dict[str, Any] = {
         **{"run_id": run_id, "population": population, "slice": name, "n_eligible": n, "n_correct": correct},
-        **{"n_unscored": unscored, "n_skipped": len(cell) - n, "n_second_chances": len(again)},
+        **{
+            "n_unscored": unscored,
+            "n_skipped": int((cell.first_status == "skipped_budget").sum()),
+            "n_second_chances": len(again),
+        },
+        "n_unjudged": int((cell.first_status != "skipped_budget").sum()) - n,
+        **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
         **{"reliability": correct / n if n > unscored else None, "n_delivered_correct": delivered},
         **{"delivered_rate": delivered / n if n else None, "low": None, "high": None},
     }
-    found = _estimate(key, n, correct, tables)
+    found = landed_estimate(_place(cell, name), eligible, tables)
     if found is not None:
         return rates | {"low": found.low, "high": found.high}
     keys = [
         row.cluster_id if isinstance(row.cluster_id, str) else f"of {row.record_id}" for row in eligible.itertuples()
     ]
-    plain = unscored == 0 and eligible.epoch.nunique() == 1 and len(set(keys)) == n
-    if plain and min(correct, n - correct) >= 5:
-        low, high = proportion_confint(correct, n, method="wilson")
+    plain = eligible.epoch.nunique() == 1 and len(set(keys)) == n
+    if plain and min(correct, n - correct - unscored) >= 5:
+        low = proportion_confint(correct, n, method="wilson")[0]
+        high = proportion_confint(correct + unscored, n, method="wilson")[1]
         return rates | {"low": low, "high": high}
     return rates
 
 
-def _estimate(key: tuple[str, str, str], n: int, correct: int, tables: Tables) -> Any:
-    """The run's own newest estimate of just these predictions, or None."""
-    run_id, population, name = key
-    found = tables["estimates"]
-    found = found[(found.run_id == run_id) & (found.evaluation_id == run_id) & (found.metric == "reliability")]
-    found = found[(found.population == population) & (found.slice == name) & found.scorer.isna()]
-    if found.empty:
-        return None
-    newest = found.sort_values("occurred_at").iloc[-1]
-    same = newest.n == n and newest.status != "none"
-    return newest if same and (pd.isna(newest.value) or bool(np.isclose(newest.value * n, correct))) else None
+def _place(cell: Frame, name: str) -> tuple[str, ...]:
+    """The cell of a run as a key of `RATE`."""
+    first = cell.iloc[0]
+    return *(first[column] for column in RATE[:-1]), name

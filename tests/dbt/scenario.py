@@ -284,7 +284,13 @@ def task_version_row(task: str) -> Row:
     return {
         **{"data_date": DAY_ONE, "occurred_at": START, "landed_at": START, "row_hash": task, "tenant_id": "default"},
         **{"task": task, "task_version_id": f"{task}-v1", "inference_version": "i1", "golden_set_version": "g1"},
-        **{"policy_version": "p1", "variant": "default", "code_version": "1", **dict.fromkeys(JSON_COLUMNS, "{}")},
+        **{
+            "policy_version": "p1",
+            "variant": "default",
+            "code_version": "1",
+            **dict.fromkeys(JSON_COLUMNS, "{}"),
+            "checks": "[]",
+        },
         "correct_scorers": [] if task == "chat" else list(SCORERS.get(task, ())),
         "fallback_counts": task == "extract",
         **({"sla_latency_ms": 500, "sla_share": 0.6} if task == "tickets" else {}),

@@ -86,7 +86,8 @@ def test_a_model_without_a_price_is_said_to_have_none(built: Built) -> None:
 
 
 def test_each_task_has_one_row(built: Built) -> None:
-    tasks = ["batched", "chat", "extract", "gated", "guarded", "routed", "steady", "tickets"]
+    hostile = ["hostile_clusters", "hostile_lenient", "hostile_plain", "hostile_sampled"]
+    tasks = ["batched", "chat", "extract", "gated", "guarded", *hostile, "routed", "steady", "tickets"]
     assert sorted(built.frame("marts.dim_tasks").task) == tasks
 
 
@@ -99,11 +100,11 @@ def test_the_scenario_reaches_every_interval_status(built: Built) -> None:
     assert (found.interval_reason.isna() <= found.low.notna()).all()
 
 
-def test_what_a_sample_of_judges_saw_is_no_rate_of_the_run(built: Built) -> None:
+def test_what_judges_did_not_sample_is_in_no_rate(built: Built) -> None:
     found = built.frame("reporting.rpt_reliability").set_index(["variant", "slice"]).loc[("sampled", "overall")]
-    assert found.interval_status == "unscored"
-    assert pd.isna(found.low) and pd.isna(found.reliability)
-    assert found.worst_case < found.best_case
+    assert found.n_unjudged > 0 and found.n_eligible + found.n_unjudged + found.n_skipped == found.n_predictions
+    assert (found.n_unscored, found.interval_status) == (0, "ok")
+    assert found.low < found.reliability < found.high
 
 
 def test_no_partial_run_has_a_current_prediction(built: Built) -> None:
@@ -120,10 +121,12 @@ def test_what_is_delivered_at_a_second_chance_is_no_first_try(built: Built) -> N
     assert found.delivered_rate > found.reliability + 0.05
 
 
-def test_repeats_are_told_with_and_without_a_value(built: Built) -> None:
+def test_repeats_of_unscored_predictions_have_a_value_within_their_bounds(built: Built) -> None:
     found = built.frame("reporting.rpt_repeats")
     assert {1, 2, 3, 4} == set(found.k)
-    assert found.pass_at_k.isna().any() and (found.pass_at_k > found.pass_hat_k).any()
+    unscored = found[found.pass_at_k_status == "unscored"]
+    assert len(unscored) and (unscored.pass_at_k_low <= unscored.pass_at_k).all()
+    assert (found.pass_at_k > found.pass_hat_k).any()
     assert (built.frame("reporting.rpt_flaky_records").statuses.str.contains(", ")).any()
 
 

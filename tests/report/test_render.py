@@ -30,7 +30,7 @@ NAN = float("nan")
 RUN: dict[str, Any] = {
     "run_id": "run-1", "data_date": "2026-11-23", "purpose": "score", "stage": "shadow", "variant": "default",
     "inference_version": "abc", "rows_read": 1000, "rows_rejected": 10, "records": 990, "is_complete": True,
-    "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
+    "n_unscored": 0, "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
     "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
     "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
     "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95, "run_status": "completed", "is_whole": True,
@@ -44,10 +44,12 @@ RATE: dict[str, Any] = {
 CHECK = {
     "population": "input",
     "scorer": "label_right",
-    "n_scored": 990,
+    "n_judgements": 990,
+    "n_no_output": 0,
     "n_unscored": 0,
     "n_failed": 0,
     "n_passed": 800,
+    "n_fallback": 0,
     "low": 0.782,
     "high": 0.831,
     "method": "wilson",
@@ -256,6 +258,27 @@ def test_an_amount_that_is_not_nothing_never_looks_like_nothing(value: Any, show
 
 def test_a_cost_that_cannot_be_stated_gives_its_status() -> None:
     assert "| cost per correct prediction | – (none\\_correct) |" in markdown(card(run={"cost_status": "none_correct"}))
+
+
+def test_a_cost_with_unscored_predictions_has_its_lower_bound() -> None:
+    run = {"cost_status": "unscored", "n_unscored": 12, "cost_per_correct_low_usd": Decimal("0.0001")}
+
+    shown = dict(facts(card(run=run)))["cost per correct prediction"]
+    assert shown == "$0.000120; $0.000100 if all 12 unscored predictions were correct"
+
+
+def test_two_pass_rates_are_shown_where_fallback_values_make_them_differ() -> None:
+    plain = card().scorers[0]
+    replaced = {**plain, "n_no_output": 13, "n_fallback": 13, "delivered_pass_rate": 0.895}
+    whole = Scorecard(**{**card().as_dict(), "scorers": (plain, replaced)})
+
+    ((_, columns, rows),) = [section for section in sections(whole) if section[0] == "Checks"]
+
+    assert columns[-4:-2] == ("passed", "pass rate") and columns[-1] == "delivered"
+    assert [(row[2], row[3], row[-3], row[-1]) for row in rows] == [
+        ("990", "0", "80.8%", "–"),
+        ("990", "13", "80.8%", "89.5%"),
+    ]
 
 
 def test_an_incomplete_run_says_so() -> None:

@@ -35,8 +35,8 @@ scored as (
     select
         predictions.prediction_id,
         count(required_scorers.scorer) as n_required,
-        countif(scores.is_scored) as n_scored,
         countif(scores.is_scored and scores.is_passed) as n_passed,
+        countif(scores.is_scored and not scores.is_passed) as n_failed,
     from predictions
     left join required_scorers
         on predictions.task_version_id = required_scorers.task_version_id
@@ -60,8 +60,8 @@ final as (
                 predictions.delivered_status = 'fallback'
                 and not coalesce(task_versions.fallback_counts, false)
                 then false
-            when scored.n_scored < scored.n_required then null
-            else scored.n_passed = scored.n_required
+            when scored.n_failed > 0 then false
+            when scored.n_passed = scored.n_required then true
         end as is_delivered_correct,
     from predictions
     inner join scored

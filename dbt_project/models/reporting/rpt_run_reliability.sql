@@ -6,16 +6,9 @@ runs as (
 
 ),
 
-sliced as (
+rated as (
 
-    select
-        *,
-        least(n_correct, n_eligible - n_correct) >= {{ var('fewest_outcomes') }}
-        and n_unscored = 0
-        and epochs = 1
-        and n_clusters = n_eligible
-            as is_wilson_valid,
-    from {{ ref('int_runs_sliced') }}
+    select * from {{ ref('int_runs_rated') }}
 
 ),
 
@@ -26,7 +19,7 @@ estimates as (
 
 ),
 
--- Where judges score a sample of the predictions, the estimate covers that sample alone.
+-- As in rpt_reliability, an estimate is used only where it is that of exactly these predictions.
 joined as (
 
     select
@@ -38,25 +31,28 @@ joined as (
         runs.run_status,
         runs.is_whole,
         runs.run_finished_at,
-        sliced.*,
-        estimates.n = sliced.n_eligible
-        and estimates.status != 'none'
-        and coalesce(abs(estimates.value * estimates.n - sliced.n_correct) < 1e-6, true)
-            as is_estimated,
+        rated.*,
+        coalesce(
+            estimates.status != 'none'
+            and estimates.n = rated.n_eligible
+            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
+            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9,
+            false
+        ) as is_estimated,
         estimates.low as estimate_low,
         estimates.high as estimate_high,
         estimates.method as estimate_method,
         estimates.effective_n as estimate_effective_n,
         estimates.status as estimate_status,
         estimates.reason as estimate_reason,
-    from sliced
+    from rated
     inner join runs
-        on sliced.run_id = runs.run_id
+        on rated.run_id = runs.run_id
     left join estimates
         on
-            sliced.run_id = estimates.run_id
-            and sliced.population = estimates.population
-            and sliced.slice = estimates.slice
+            rated.run_id = estimates.run_id
+            and rated.population = estimates.population
+            and rated.slice = estimates.slice
 
 ),
 
@@ -76,39 +72,47 @@ final as (
         slice,
         n_predictions,
         n_skipped,
+        n_unjudged,
         n_eligible,
         n_correct,
         n_unscored,
-        if(n_unscored < n_eligible, n_correct / n_eligible, null) as reliability,
-        safe_divide(n_correct, n_eligible) as worst_case,
-        safe_divide(n_correct + n_unscored, n_eligible) as best_case,
+        reliability,
+        worst_case,
+        best_case,
         case
             when is_estimated then estimate_low
             when is_wilson_valid then {{ wilson_bound('n_correct', 'n_eligible', 'low') }}
         end as low,
         case
             when is_estimated then estimate_high
-            when is_wilson_valid then {{ wilson_bound('n_correct', 'n_eligible', 'high') }}
+            when is_wilson_valid
+                then {{ wilson_bound('(n_correct + n_unscored)', 'n_eligible', 'high') }}
         end as high,
-        case when is_estimated then estimate_method when is_wilson_valid then 'wilson' end
-            as method,
+        case
+            when is_estimated then estimate_method
+            when is_wilson_valid then if(n_unscored = 0, 'wilson', 'worst_and_best_case')
+        end as method,
         case
             when is_estimated then estimate_effective_n
-            when is_wilson_valid then cast(n_eligible as float64)
+            when is_wilson_valid and n_unscored = 0 then cast(n_eligible as float64)
         end as effective_n,
-        case when is_estimated then estimate_status when is_wilson_valid then 'ok' else 'none' end
-            as interval_status,
+        case
+            when is_estimated then estimate_status
+            when is_wilson_valid then if(n_unscored = 0, 'ok', 'unscored')
+            else 'none'
+        end as interval_status,
         case
             when is_estimated then estimate_reason
             when n_eligible = 0 then 'no prediction'
             when not is_wilson_valid
                 then 'no estimate of the run covers exactly these predictions'
+            when n_unscored > 0 then {{ unscored_reason() }}
         end as interval_reason,
         n_answered,
-        safe_divide(n_answered_correct, n_answered) as quality_when_answered,
+        quality_when_answered,
         n_second_chances,
         n_delivered_correct,
-        safe_divide(n_delivered_correct, n_eligible) as delivered_rate,
+        delivered_rate,
         n_clusters,
         epochs,
     from joined

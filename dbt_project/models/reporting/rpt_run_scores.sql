@@ -1,10 +1,8 @@
 with
 
-scores as (
+counted as (
 
-    select * from {{ ref('fct_scores') }}
-    -- Labeled samples are not uniform: rates from human labels are weighted, in estimates.
-    where is_verdict and coalesce(scorer_kind != 'human', true)
+    select * from {{ ref('int_run_scores_counted') }}
 
 ),
 
@@ -17,27 +15,43 @@ runs as (
 estimates as (
 
     select * from {{ ref('int_estimates_latest') }}
-    where metric = 'pass_rate' and slice = 'overall'
+    where slice = 'overall'
 
 ),
 
-counted as (
+-- A scorer that gives a number without pass or fail has no pass rate.
+rated as (
 
     select
-        run_id,
-        population,
-        scorer,
-        scorer_kind,
-        scorer_version,
-        count(*) as n_judgements,
-        countif(status = 'scored') as n_scored,
-        countif(status = 'unscored') as n_unscored,
-        countif(status = 'failed') as n_failed,
-        countif(status = 'refused') as n_refused,
-        countif(status = 'scored' and is_passed) as n_passed,
-        countif(status = 'scored' and is_passed is not null) as n_decided,
-    from scores
-    group by run_id, population, scorer, scorer_kind, scorer_version
+        *,
+        if(not is_measure, n_passed / n_judgements, null) as worst_case,
+        if(not is_measure, (n_passed + n_undecided) / n_judgements, null) as best_case,
+        if(not is_measure, n_delivered_passed / n_judgements, null) as delivered_worst_case,
+    from counted
+
+),
+
+-- As with reliability, an estimate is used only where it covers exactly these scores.
+estimated as (
+
+    select
+        rated.*,
+        estimates.low,
+        estimates.high,
+        estimates.method,
+        estimates.status as estimate_status,
+        estimates.reason,
+    from rated
+    left join estimates
+        on
+            rated.run_id = estimates.run_id
+            and rated.population = estimates.population
+            and rated.scorer = estimates.scorer
+            and rated.scorer_version = estimates.scorer_version
+            and estimates.metric = 'pass_rate'
+            and rated.n_judgements = estimates.n
+            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
+            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9
 
 ),
 
@@ -46,33 +60,42 @@ final as (
     select
         runs.task,
         runs.data_date,
-        counted.run_id,
-        counted.population,
-        counted.scorer,
-        counted.scorer_kind,
-        counted.scorer_version,
-        counted.n_judgements,
-        counted.n_scored,
-        counted.n_unscored,
-        counted.n_failed,
-        counted.n_refused,
-        counted.n_passed,
-        safe_divide(counted.n_passed, counted.n_decided) as pass_rate,
-        estimates.low,
-        estimates.high,
-        estimates.method,
-        coalesce(estimates.status, 'none') as interval_status,
-        estimates.reason as interval_reason,
-    from counted
+        rated.run_id,
+        rated.population,
+        rated.scorer,
+        rated.scorer_kind,
+        rated.scorer_version,
+        rated.n_judgements,
+        rated.n_no_output,
+        rated.n_scored,
+        rated.n_unscored,
+        rated.n_failed,
+        rated.n_refused,
+        rated.n_passed,
+        if(rated.n_undecided < rated.n_judgements, rated.worst_case, null) as pass_rate,
+        rated.low,
+        rated.high,
+        rated.method,
+        coalesce(rated.estimate_status, 'none') as interval_status,
+        rated.reason as interval_reason,
+        rated.n_fallback,
+        if(rated.n_delivered_undecided < rated.n_judgements, rated.delivered_worst_case, null)
+            as delivered_pass_rate,
+        if(rated.n_fallback = 0, rated.low, delivered.low) as delivered_low,
+        if(rated.n_fallback = 0, rated.high, delivered.high) as delivered_high,
+    from estimated as rated
     inner join runs
-        on counted.run_id = runs.run_id
-    left join estimates
+        on rated.run_id = runs.run_id
+    left join estimates as delivered
         on
-            counted.run_id = estimates.run_id
-            and counted.population = estimates.population
-            and counted.scorer = estimates.scorer
-            and counted.scorer_version = estimates.scorer_version
-            and counted.n_decided = estimates.n
+            rated.estimate_status is not null
+            and rated.run_id = delivered.run_id
+            and rated.population = delivered.population
+            and rated.scorer = delivered.scorer
+            and rated.scorer_version = delivered.scorer_version
+            and delivered.metric = 'delivered_pass_rate'
+            and rated.n_judgements = delivered.n
+            and abs(coalesce(delivered.worst, delivered.value) - rated.delivered_worst_case) < 1e-9
 
 )
 
