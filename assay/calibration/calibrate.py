@@ -26,7 +26,7 @@ from assay.labels.questions import CANNOT_TELL, LabelingQuestion, rubric_questio
 from assay.project import StageContext
 from assay.records.evaluation import Estimate
 from assay.records.keys import ClusterKey, RecordKey
-from assay.records.statuses import AnnotatorKind, ScoreStatus
+from assay.records.statuses import AnnotatorKind, EstimateKind, ScoreStatus
 from assay.runs.chunks import chunks
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured
@@ -218,6 +218,7 @@ def _facts(task: str, run: CalibratedRun, found: CalibrationSet, *, version: str
     content += [asdict(found.source), found.judge_mismatch]
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
     return EstimateFacts(
+        kind=EstimateKind.CALIBRATION,
         evaluation_id=content_hash("calibration", task, run.run_id, *judge, text, code_version()),
         task=task,
         **asdict(run),

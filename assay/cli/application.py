@@ -152,7 +152,7 @@ for command in (
     run.run,
     *(evaluate.evaluate, power.power),
     *(review.review, review.labels, calibrate.calibrate),
-    *(reading.report, reading.query),
+    *(reading.report, reading.runs, reading.query),
     route.route,
     cache.cache,
     warehouse.warehouse,

@@ -15,7 +15,7 @@ from assay.evaluation.sides import EvaluatedVariant, EvaluationOptions, commit_o
 from assay.evaluation.verdict import GateOutcome, GateVerdict
 from assay.project import StageContext
 from assay.records.evaluation import Comparison, Estimate, Gate
-from assay.records.statuses import OnInconclusive, Stage
+from assay.records.statuses import EstimateKind, OnInconclusive, Stage
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.settings import Settings
 from assay.statistics.conventions import DEFAULT_TENANT
@@ -75,6 +75,7 @@ def estimate_rows(evaluation: Evaluation) -> list[Estimate]:
     candidate = evaluation.candidate
     task, measured = candidate.task, evaluation.measured
     facts = EstimateFacts(
+        kind=EstimateKind.EVALUATION,
         evaluation_id=evaluation.evaluation_id,
         run_id=candidate.run_id,
         task=task.name,

@@ -10,7 +10,7 @@ from assay.evaluation.comparisons import MetricComparison, comparison_id
 from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.sides import Sides
 from assay.project import StageContext
-from assay.records.statuses import RuleKind
+from assay.records.statuses import Population, RuleKind
 from assay.scoring.estimates import estimate_id
 from assay.scoring.tally import PASS_RATE
 from assay.statistics.conventions import ERROR, GATE_LEVEL
@@ -34,6 +34,7 @@ from assay.tasks.task import Task
 COST = "cost_per_correct_usd"
 LATENCY = "share_within_sla"
 CASES = RuleKind.GOLDEN_CASES.value
+GOLDEN = frozenset({Population.GOLDEN_DEV, Population.GOLDEN_GATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,13 +188,21 @@ def _calibration(context: StageContext, task: Task, rules: Sequence[GateRule]) -
 
 def _evidence(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:
     if rule.kind is RuleKind.GOLDEN_CASES:
-        counts = {name: inputs.candidate.records(name) for name in rule.covering}
-        return golden_evidence(inputs.candidate.records(), counts)
+        return _golden_cases(rule, inputs)
     if rule.kind is RuleKind.JUDGE_CALIBRATED:
         return inputs.calibration.get(rule.metric)
     if rule.kind is RuleKind.NO_REGRESSION:
         return _regression(rule, inputs)
     return _absolute(rule, inputs)
+
+
+def _golden_cases(rule: GateRule, inputs: GateInputs) -> RuleEvidence:
+    """The number of golden cases; without a value if the records are input rows, because those are no golden cases."""
+    if inputs.population not in GOLDEN:
+        reason = f"the records are of the population '{inputs.population}', not golden cases"
+        return RuleEvidence(value=None, method="count", status=Status.NONE, reason=reason)
+    counts = {name: inputs.candidate.records(name) for name in rule.covering}
+    return golden_evidence(inputs.candidate.records(), counts)
 
 
 def _regression(rule: GateRule, inputs: GateInputs) -> RuleEvidence | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from assay.evaluation.queries import EVALUATED_ANSWERS
 from assay.records.keys import ClusterKey, RecordKey
-from assay.records.statuses import PredictionStatus
-from assay.scoring.estimates import counts_as_answered, decided, is_correct
+from assay.records.statuses import PredictionStatus, ScoreStatus
+from assay.scoring.estimates import is_correct, is_counted
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
+from assay.scoring.tally import has_output, own_outcome
 from assay.statistics.measured import Measured
 from assay.statistics.rates import GateRate, cost_per_correct, gate_rate
 from assay.statistics.sampling import Sampling
@@ -26,17 +27,20 @@ def read_outcomes(warehouse: Warehouse, task: Task, *, run_id: str, data_date: d
     """The outcomes of a run according to the current versions of the task's scorers."""
     verdicts = read_verdicts(warehouse, run_id=run_id, data_date=data_date, versions=task.versions.scorers)
     parameters = {"task": task.name, "run_id": run_id, "data_date": data_date}
-    rows = warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
-    return Outcomes.of(_outcome(task, row, verdicts.get(row["prediction_id"], {})) for row in rows)
+    rows = [
+        (row, verdicts.get(row["prediction_id"], {})) for row in warehouse.stream(EVALUATED_ANSWERS.sql, parameters)
+    ]
+    measuring = _measuring_scorers(rows)
+    return Outcomes.of(_outcome(task, row, scores, measuring=measuring) for row, scores in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOutcome:
     """The outcomes of one prediction.
 
-    `passed` maps each scorer to its outcome: False for a failed prediction, None if unscored. If a judge scores only a
-    sample, `passed` has no entry for it on predictions outside the sample; if reliability depends on that judge,
-    `is_sampled` is False for these predictions.
+    `passed` maps each scorer to its outcome for the model's own output: False without one, None if unscored. If a judge
+    scores only a sample, `passed` has no entry for it on predictions outside the sample; if reliability depends on that
+    judge, `is_sampled` is False for these predictions. A scorer that only measures has no entry.
     """
 
     record: RecordKey
@@ -114,13 +118,14 @@ class Outcomes:
         return gate_rate([row.outcome(metric) for row in rows], _sampling(rows))
 
     def within(self, latency_ms: float, name: str) -> GateRate:
-        """The share of the slice's predictions within this latency, among those whose latency is known."""
-        rows = [row for row in self.rows if row.is_in_slice(name) and row.latency_ms is not None]
-        return gate_rate([(row.latency_ms or 0.0) <= latency_ms for row in rows], _sampling(rows))
+        """The share of the slice's predictions within this latency; one without a latency is not within it."""
+        rows = [row for row in self.rows if row.is_in_slice(name)]
+        within = [row.latency_ms is not None and row.latency_ms <= latency_ms for row in rows]
+        return gate_rate(within, _sampling(rows))
 
     def cost_per_correct(self, name: str, *, level: float) -> Measured:
-        """USD per correct prediction of the slice."""
-        rows = [row for row in self.rows if row.is_in_slice(name)]
+        """USD per correct prediction of the slice, of those that count in reliability."""
+        rows = list(self._of(RELIABILITY, name))
         correct = [row.is_correct for row in rows]
         return cost_per_correct([row.cost_usd for row in rows], correct, sampling=_sampling(rows), level=level)
 
@@ -138,10 +143,21 @@ def _sampling(rows: list[PredictionOutcome]) -> Sampling:
     )
 
 
-def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict]) -> PredictionOutcome:
+def _measuring_scorers(rows: Iterable[tuple[Mapping[str, Any], Mapping[str, LandedVerdict]]]) -> frozenset[str]:
+    """The scorers that scored an output with a number, and none with a pass or a fail."""
+    measuring: set[str] = set()
+    deciding: set[str] = set()
+    for row, verdicts in rows:
+        for name, verdict in verdicts.items():
+            if has_output(row["status"]) and verdict.status == ScoreStatus.SCORED:
+                (measuring if verdict.passed is None else deciding).add(name)
+    return frozenset(measuring - deciding)
+
+
+def _outcome(
+    task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVerdict], *, measuring: Collection[str]
+) -> PredictionOutcome:
     status = row["status"]
-    answered = counts_as_answered(task, status)
-    sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
     return PredictionOutcome(
         record=RecordKey(row["tenant_id"], row["record_id"]),
         epoch=row["epoch"],
@@ -152,6 +168,6 @@ def _outcome(task: Task, row: Mapping[str, Any], verdicts: Mapping[str, LandedVe
         cost_usd=None if row["cost_usd"] is None else float(row["cost_usd"]),
         latency_ms=row["latency_ms"],
         is_correct=is_correct(task, status, verdicts),
-        is_sampled=not (sampled & set(task.spec.correct)) - verdicts.keys(),
-        passed={name: decided(verdict) if answered else False for name, verdict in verdicts.items()},
+        is_sampled=is_counted(task, verdicts),
+        passed={name: own_outcome(verdict, status) for name, verdict in verdicts.items() if name not in measuring},
     )

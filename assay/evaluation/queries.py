@@ -30,6 +30,7 @@ EVALUATED_BEFORE = Statement(
         and runs.input_source = @input_source
         and runs.epochs = @epochs
         and json_value(runs.config, '$.limit') is null
+        and runs.run_id not in (select run_id from predictions where task = @task and status = 'skipped_budget')
         and runs.occurred_at >= @since
     order by runs.occurred_at desc
     limit 50
@@ -70,6 +71,14 @@ EVALUATED_ANSWERS = Statement(
         qualify row_number() over (partition by call_id order by landed_at) = 1
     ),
 
+    -- What an earlier run requested counts with its first outcome, and with the cost and latency of that.
+    firsts as (
+        select prediction_id, run_id, request_key, end_to_end_ms
+        from predictions
+        where task = @task and prediction_id in (select first_prediction_id from answers)
+        qualify row_number() over (partition by prediction_id order by landed_at) = 1
+    ),
+
     calls as (
         select distinct run_id, call_id, request_key, coalesce(cost_usd, cost_upper_usd) as usd
         from responses
@@ -87,28 +96,31 @@ EVALUATED_ANSWERS = Statement(
         answers.tenant_id as tenant_id,
         answers.record_id as record_id,
         answers.epoch as epoch,
-        answers.status as status,
+        coalesce(answers.first_status, answers.status) as status,
         inputs.population as population,
         inputs.slices as slices,
         inputs.cluster_id as cluster_id,
         case
             when paid.calls is not null then paid.usd
+            when firsts.prediction_id is not null then 0
             when answers.answer_source is null or answers.answer_source = 'wire' then 0
         end as cost_usd,
-        if(
-            answers.answer_source is null or answers.answer_source = 'wire',
-            answers.end_to_end_ms,
-            origins.end_to_end_ms
-        ) as latency_ms
+        case
+            when answers.first_prediction_id is not null then firsts.end_to_end_ms
+            when answers.answer_source is null or answers.answer_source = 'wire' then answers.end_to_end_ms
+            else origins.end_to_end_ms
+        end as latency_ms
     from answers
     inner join inputs
         on answers.record_id = inputs.record_id
     left join origins
         on answers.answer_source != 'wire' and answers.call_id = origins.call_id
+    left join firsts
+        on answers.first_prediction_id = firsts.prediction_id
     left join paid
         on
-            coalesce(origins.run_id, answers.run_id) = paid.run_id
-            and coalesce(origins.request_key, answers.request_key) = paid.request_key
+            coalesce(firsts.run_id, origins.run_id, answers.run_id) = paid.run_id
+            and coalesce(firsts.request_key, origins.request_key, answers.request_key) = paid.request_key
     order by tenant_id, record_id, epoch
     """,
     (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),

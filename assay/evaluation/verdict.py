@@ -139,6 +139,8 @@ def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> 
 
 
 def _counted(rule: GateRule, found: RuleEvidence) -> GateOutcome:
+    if found.value is None:
+        return _outcome(rule, found, RuleState.INCONCLUSIVE, found.reason or "no golden cases")
     short = [name for name in rule.covering if found.counts.get(name, 0) < rule.n_min]
     if found.n < rule.threshold:
         return _outcome(rule, found, RuleState.FAIL, f"{found.n} golden cases, fewer than {rule.threshold:g}")

@@ -231,8 +231,12 @@ class Engine:
         return _Answer(OK, validated, route.name, found.call_id, found.confidence, found.source)
 
     async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
-        """Caches the response, unless it had to be repaired."""
-        if answer.status != OK or isinstance(self.cache, NoCache):
+        """Caches the response, unless it had to be repaired or the request had failed in an earlier run.
+
+        A later run that requests everything anew would otherwise find responses of the requests that failed, and only
+        of those.
+        """
+        if answer.status != OK or work.request.first is not None or isinstance(self.cache, NoCache):
             return
         paid = PaidAnswer(
             output=answer.valid.written,

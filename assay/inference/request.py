@@ -11,7 +11,7 @@ from assay.inference.keys import prediction_id
 from assay.performance.fast_init import quick_init
 from assay.records import Content, Prediction, Response
 from assay.records.evaluation import Score
-from assay.records.statuses import Stage
+from assay.records.statuses import PredictionStatus, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,22 @@ class RunFacts:
 
 @quick_init
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstOutcome:
+    """The first outcome of a request that an earlier run made; rates count it, whatever a later run delivers."""
+
+    prediction_id: str
+    status: PredictionStatus
+    finished_at: datetime
+
+
+@quick_init
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request for one record in one epoch; `fields` are masked, `key` is the content key.
 
     `history` contains the messages of earlier turns, each with its role and content; `history_turns` is the number of
-    those turns, or None if the record is not a turn of a conversation.
+    those turns, or None if the record is not a turn of a conversation. `first` is None if no earlier run made the
+    request, or none that counts.
     """
 
     record_id: str
@@ -46,6 +57,7 @@ class Request:
     subject_key: str | None
     history: Sequence[Mapping[str, str]] = ()
     history_turns: int | None = None
+    first: FirstOutcome | None = None
 
 
 @quick_init
@@ -66,6 +78,7 @@ def prediction_row(
     facts: RunFacts, request: Request, *, started_at: datetime, finished_at: datetime, **columns: Any
 ) -> Prediction:
     """The `predictions` row of the request; `columns` are the columns that describe its outcome and origin."""
+    first = request.first
     return Prediction(
         prediction_id=prediction_id(facts.run_id, request.key),
         run_id=facts.run_id,
@@ -86,5 +99,8 @@ def prediction_row(
         end_to_end_ms=(finished_at - started_at).total_seconds() * 1000,
         subject_key=request.subject_key,
         masking_version=facts.masking_version,
+        first_prediction_id=None if first is None else first.prediction_id,
+        first_status=None if first is None else first.status,
+        first_finished_at=None if first is None else first.finished_at,
         **columns,
     )

@@ -94,10 +94,11 @@ class _Frame:
         return content_hash(*sorted(self.rows))
 
     def verdict(self, row: Mapping[str, Any]) -> str:
-        """Returns the combined verdict of all scorers: PASS if all pass, UNSCORED if any has no score, else FAIL."""
-        if row["n_scorers"] < self.scorers or not row["is_scored"] or not self.scorers:
-            return UNSCORED
-        return PASS if row["is_passed"] else FAIL
+        """Returns the combined verdict: FAIL if any scorer failed the prediction, PASS if all passed, else UNSCORED."""
+        if row["is_failed"]:
+            return FAIL
+        is_complete = self.scorers > 0 and row["n_scorers"] >= self.scorers
+        return PASS if is_complete and row["is_passed"] else UNSCORED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,8 +72,8 @@ LABEL_FRAME = Statement(
         select
             prediction_id,
             count(*) as n_scorers,
-            logical_and(is_scored) as is_scored,
-            logical_and(is_passed) as is_passed,
+            logical_or(is_scored and not is_passed) as is_failed,
+            logical_and(is_scored and is_passed) as is_passed,
             logical_or(is_disputed) as is_disputed,
             avg(value) as value
         from by_scorer
@@ -102,7 +102,7 @@ LABEL_FRAME = Statement(
         answered.finished_at as finished_at,
         sliced.slices as slices,
         coalesce(judged.n_scorers, 0) as n_scorers,
-        coalesce(judged.is_scored, false) as is_scored,
+        coalesce(judged.is_failed, false) as is_failed,
         coalesce(judged.is_passed, false) as is_passed,
         coalesce(judged.is_disputed, false) as is_disputed,
         judged.value as value

@@ -254,6 +254,9 @@ class Prediction(Row):
     end_to_end_ms: float
     subject_key: str | None = None
     masking_version: str
+    first_prediction_id: str | None = None
+    first_status: PredictionStatus | None = None
+    first_finished_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from assay.records.statuses import (
     AnnotatorKind,
     AssignmentEvent,
     AssignmentRole,
+    EstimateKind,
     OnInconclusive,
     RuleDecision,
     SamplePurpose,
@@ -118,6 +119,7 @@ class Estimate(Row):
     best: float | None = None
     calibration: JsonText | None = None
     details: JsonText | None = None
+    kind: EstimateKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

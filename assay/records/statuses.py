@@ -80,6 +80,14 @@ class Population(StrEnum):
     INPUT = "input"
 
 
+class PartialReason(StrEnum):
+    """Values of `rpt_runs.partial_reason`: why a run is not whole."""
+
+    NOT_COMPLETED = "not_completed"
+    LIMITED = "limited"
+    OUT_OF_BUDGET = "out_of_budget"
+
+
 class RejectionReason(StrEnum):
     """Values of the column `rejected_records.reason`."""
 
@@ -178,6 +186,14 @@ class ScorerKind(StrEnum):
     CHECK = "check"
     JUDGE = "judge"
     HUMAN = "human"
+
+
+class EstimateKind(StrEnum):
+    """Values of the column `estimates.kind`: what the estimate is part of."""
+
+    RUN = "run"
+    EVALUATION = "evaluation"
+    CALIBRATION = "calibration"
 
 
 class BudgetEvent(StrEnum):

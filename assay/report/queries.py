@@ -13,6 +13,40 @@ REFERENCE_MODEL = Statement(
     (("task", "STRING"),),
 )
 
+REPORTED_RUN = Statement(
+    """
+    with finished as (
+        select *
+        from runs
+        where task = @task and event = 'finished'
+        qualify row_number() over (partition by run_id order by landed_at desc) = 1
+    ),
+
+    completed as (
+        select
+            run_id,
+            data_date,
+            variant,
+            occurred_at,
+            coalesce(cast(json_value(config, '$.limit') as int64) > rows_read, json_value(config, '$.limit') is null)
+            and run_id not in (select run_id from predictions where task = @task and status = 'skipped_budget')
+                as is_whole
+        from finished
+        where
+            status = 'completed'
+            and (@run_id = '' or run_id = @run_id)
+            and (@variant = '' or variant = @variant)
+            and (@data_date = '' or cast(data_date as string) = @data_date)
+    )
+
+    select run_id, data_date
+    from completed
+    order by is_whole desc, if(variant = 'default', 0, 1) asc, occurred_at desc
+    limit 1
+    """,
+    (("task", "STRING"), ("run_id", "STRING"), ("variant", "STRING"), ("data_date", "STRING")),
+)
+
 _RUN_METRICS = """
     select
         cost.run_id as run_id,
@@ -21,7 +55,12 @@ _RUN_METRICS = """
         cost.stage as stage,
         cost.purpose as purpose,
         cost.inference_version as inference_version,
+        runs.run_status as run_status,
+        runs.is_whole as is_whole,
+        runs.partial_reason as partial_reason,
+        runs.n_skipped as n_skipped,
         cost.n_eligible as n_eligible,
+        cost.n_unjudged as n_unjudged,
         cost.n_correct as n_correct,
         cost.n_unscored as n_unscored,
         cost.n_reused as n_reused,
@@ -32,6 +71,7 @@ _RUN_METRICS = """
         cost.cost_usd as cost_usd,
         cost.judge_cost_usd as judge_cost_usd,
         cost.cost_per_correct_usd as cost_per_correct_usd,
+        cost.cost_per_correct_low_usd as cost_per_correct_low_usd,
         cost.cost_status as cost_status,
         cost.reference_cost_usd as reference_cost_usd,
         cost.reference_cost_per_correct_usd as reference_cost_per_correct_usd,
@@ -39,6 +79,7 @@ _RUN_METRICS = """
         completeness.rows_rejected as rows_rejected,
         completeness.records as records,
         completeness.is_complete as is_complete,
+        latency.n_requested as n_requested,
         latency.n_wire_answers as n_wire_answers,
         latency.end_to_end_p50_ms as p50_ms,
         latency.end_to_end_p90_ms as p90_ms,
@@ -48,6 +89,8 @@ _RUN_METRICS = """
         latency.share_within_sla as share_within_sla,
         latency.meets_sla as meets_sla
     from rpt_cost_per_correct as cost
+    inner join rpt_runs as runs
+        on cost.run_id = runs.run_id
     left join rpt_completeness as completeness
         on cost.run_id = completeness.run_id
     left join rpt_latency as latency
@@ -73,7 +116,7 @@ REPORT_LAST_CALLING_RUN = Statement(
         and cost.inference_version = @inference_version
         and cost.run_status = 'completed'
         and cost.calls > 0
-    order by cost.data_date desc, cost.calls desc
+    order by runs.run_finished_at desc
     limit 1
     """,
     (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
@@ -86,6 +129,7 @@ REPORT_RELIABILITY = Statement(
         population,
         slice,
         n_eligible,
+        n_unjudged,
         n_correct,
         n_unscored,
         reliability,
@@ -100,13 +144,14 @@ REPORT_RELIABILITY = Statement(
         worst_case,
         best_case,
         quality_when_answered,
-        quality_low,
-        quality_high
-    from rpt_reliability
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+        n_second_chances,
+        n_delivered_correct,
+        delivered_rate
+    from rpt_run_reliability
+    where run_id = @run_id
     order by population, if(slice = 'overall', 0, 1), slice
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -133,10 +178,10 @@ REPORT_REPEATS = Statement(
         variance_within_records,
         within_share
     from rpt_repeats
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    where run_id = @run_id
     order by population, if(slice = 'overall', 0, 1), slice, k
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -144,11 +189,11 @@ REPORT_FLAKY = Statement(
     """
     select population, count(distinct concat(tenant_id, ' ', record_id)) as n_flaky
     from rpt_flaky_records
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+    where run_id = @run_id
     group by population
     order by population
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 
@@ -169,6 +214,7 @@ REPORT_SCORES = Statement(
         population,
         scorer,
         n_judgements,
+        n_no_output,
         n_scored,
         n_unscored,
         n_failed,
@@ -178,12 +224,16 @@ REPORT_SCORES = Statement(
         high,
         method,
         interval_status,
-        interval_reason
-    from rpt_scores
-    where task = @task and variant = @variant and stage = @stage and inference_version = @inference_version
+        interval_reason,
+        n_fallback,
+        delivered_pass_rate,
+        delivered_low,
+        delivered_high
+    from rpt_run_scores
+    where run_id = @run_id
     order by population, scorer
     """,
-    (("task", "STRING"), ("variant", "STRING"), ("stage", "STRING"), ("inference_version", "STRING")),
+    (("run_id", "STRING"),),
     REPORTING,
 )
 

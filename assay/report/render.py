@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from assay.errors import printable
 from assay.formatting import NOTHING, milliseconds, percent, usd
-from assay.records.statuses import Population, RunPurpose
+from assay.records.statuses import PartialReason, Population, RunPurpose
 from assay.report.gate import COLUMNS as GATE_COLUMNS
 from assay.report.gate import TITLE as GATE
 from assay.report.gate import gate_facts, gate_rule_rows
@@ -40,7 +40,18 @@ PURPOSES: dict[str, str] = {
     RunPurpose.LATENCY: "latency run",
 }
 SHOWN_TO_THE_MODEL = Population.GOLDEN_DEV
-SCORER_COLUMNS = ("population", "check", "scored", "unscored", "failed", "passed", "pass rate", INTERVAL_TITLE)
+SCORER_COLUMNS = (
+    "population",
+    "check",
+    "n",
+    "no output",
+    "unscored",
+    "failed",
+    "passed",
+    "pass rate",
+    INTERVAL_TITLE,
+    "delivered",
+)
 UNSCORED = Status.UNSCORED
 FAILURE_COLUMNS = ("status", "error", "predictions", "share")
 
@@ -101,17 +112,19 @@ def facts(card: Scorecard) -> list[tuple[str, str]]:
     calling_run = card.asked or card.run
     return [
         *_run_facts(card.run),
+        *_rate_facts(card),
         *_calling_run_facts(card),
         *_cost_facts(card, calling_run),
         *_latency_facts(calling_run),
         *flaky_facts(card.repeats, card.flaky),
         *gate_facts(card.gate, card.gate_split),
+        *_other_version_facts(card),
         *_hidden_facts(card),
     ]
 
 
 def reliability_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Returns the reliability by population and slice; if too many are unscored, the worst and the best case."""
+    """Returns the reliability by population and slice; if nothing is scored, the worst and the best case."""
     return [
         (
             row["population"],
@@ -133,17 +146,19 @@ def shown_rates(card: Scorecard) -> list[dict[str, Any]]:
 
 
 def scorer_rows(card: Scorecard) -> list[tuple[str, ...]]:
-    """Returns the counts and the pass rate of each scorer."""
+    """Returns the counts and the pass rate of each scorer, and the rate with fallback values if there are some."""
     return [
         (
             row["population"],
             row["scorer"],
-            str(row["n_scored"]),
-            str(row["n_unscored"]),
-            str(row["n_failed"]),
-            str(row["n_passed"]),
+            f"{row['n_judgements']:,}",
+            f"{row['n_no_output']:,}",
+            f"{row['n_unscored']:,}",
+            f"{row['n_failed']:,}",
+            f"{row['n_passed']:,}",
             percent(row["pass_rate"]),
             explained(row),
+            percent(row["delivered_pass_rate"]) if row["n_fallback"] else NOTHING,
         )
         for row in card.scorers
     ]
@@ -160,12 +175,12 @@ def failure_rows(card: Scorecard) -> list[tuple[str, ...]]:
 def sections(card: Scorecard) -> list[Section]:
     """Returns each table of the scorecard that has rows."""
     tables = [
-        ("Reliability, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
+        ("Reliability at the first try, on this set", RELIABILITY_COLUMNS, reliability_rows(card)),
         (REPEATS, REPEAT_COLUMNS, repeat_rows(card.repeats)),
         ("Checks", SCORER_COLUMNS, scorer_rows(card)),
-        ("Failures by kind", FAILURE_COLUMNS, failure_rows(card)),
+        ("Failures by kind, as delivered", FAILURE_COLUMNS, failure_rows(card)),
         (SOURCES, SOURCE_COLUMNS, source_rows(card.routing, card.caching)),
-        (GATE, GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
+        (_gate_title(card), GATE_COLUMNS, gate_rule_rows(card.gate_rules)),
     ]
     return [Section(title, columns, rows) for title, columns, rows in tables if rows]
 
@@ -229,6 +244,11 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{run['run_id']} · {run['data_date']} · {PURPOSES.get(run['purpose'], run['purpose'])} · "
         f"stage {run['stage']} · variant {run['variant']}",
     )
+    if not run["is_whole"]:
+        yield (
+            "partial run",
+            f"{_partial(run)}; its predictions are not current, and its rates are not those of the input",
+        )
     yield "inference version", run["inference_version"]
     yield (
         "rows",
@@ -241,6 +261,48 @@ def _run_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     )
 
 
+def _partial(run: Mapping[str, Any]) -> str:
+    """Returns why the run is not whole."""
+    if run["partial_reason"] == PartialReason.OUT_OF_BUDGET:
+        return f"the budget ran out with {run['n_skipped']:,} requests not sent"
+    return "only the first rows of the input were read (--limit)"
+
+
+def _rate_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    """Yields what the model got right at the first try, and what was delivered after failures were requested again."""
+    overall = [row for row in card.reliability if row["slice"] == OVERALL and row["n_eligible"]]
+    for row in overall:
+        place = f" · {row['population']}" if len(overall) > 1 else ""
+        n = row["n_eligible"]
+        rate = row["reliability"]
+        first = NOTHING if rate is None or not isfinite(rate) else percent(rate)
+        yield f"first-try rate{place}", f"{first}: {row['n_correct']:,} of {n:,} correct"
+        again = row["n_second_chances"]
+        after = f", {again:,} requested again after a failure" if again else ", nothing requested again"
+        yield (
+            f"delivered rate{place}",
+            f"{percent(row['delivered_rate'])}: {row['n_delivered_correct']:,} of {n:,}{after}",
+        )
+
+
+def _other_gate(card: Scorecard) -> Mapping[str, Any] | None:
+    """Returns the gate if it decided about another version than that of the run."""
+    gate, version = card.gate, card.run["inference_version"]
+    return gate if gate is not None and gate["candidate_inference_version"] != version else None
+
+
+def _gate_title(card: Scorecard) -> str:
+    gate = _other_gate(card)
+    return GATE if gate is None else f"{GATE}, of variant {gate['candidate_variant']}, not of this run"
+
+
+def _other_version_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
+    gate = _other_gate(card)
+    if gate is not None:
+        version = gate["candidate_inference_version"]
+        yield "gate is about", f"variant {gate['candidate_variant']}, inference version {version}; not of this run"
+
+
 def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if card.asked is not None:
         yield (
@@ -251,11 +313,13 @@ def _calling_run_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
 
 
 def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    is_stated = run["cost_status"] in (CostStatus.OK, CostStatus.BILLING_UNKNOWN)
+    is_stated = run["cost_status"] not in (CostStatus.UNPRICED, CostStatus.NONE_CORRECT)
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
+    free = run["n_reused"] + run["n_cached"]
+    partly = f", without {free:,} predictions that this run reused at no cost" if free else ""
     yield (
         "cost per correct prediction",
-        usd(run["cost_per_correct_usd"]) if is_stated else f"{NOTHING} ({run['cost_status']})",
+        _cost_per_correct(run) + partly if is_stated else f"{NOTHING} ({run['cost_status']})",
     )
     yield "cost of the run", usd(run["cost_usd"]) + unpriced
     if run.get("judge_cost_usd"):
@@ -266,6 +330,15 @@ def _cost_facts(card: Scorecard, run: Mapping[str, Any]) -> Iterator[tuple[str, 
             "cost at a hosted model",
             f"{price} per correct prediction for the same tokens at {card.reference_model} ({card.reference_price_source})",
         )
+
+
+def _cost_per_correct(run: Mapping[str, Any]) -> str:
+    """Returns the cost, and with unscored predictions the cost if all of them were correct."""
+    cost = usd(run["cost_per_correct_usd"])
+    if not run["n_unscored"]:
+        return cost
+    low = usd(run["cost_per_correct_low_usd"])
+    return f"{cost}; {low} if all {run['n_unscored']:,} unscored predictions were correct"
 
 
 def _latency_facts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -282,7 +355,7 @@ def _hidden_facts(card: Scorecard) -> Iterator[tuple[str, str]]:
     if hidden := len(card.reliability) - len(shown_rates(card)):
         yield (
             "not shown below",
-            f"{hidden} slices in the dev split or with fewer than {FEWEST_RATED_SHOWN} predictions: see rpt_reliability",
+            f"{hidden} slices in the dev split or with fewer than {FEWEST_RATED_SHOWN} predictions: see rpt_run_reliability",
         )
 
 

@@ -34,6 +34,12 @@ class LandedPrediction:
         parsed: dict[str, Any] | None = orjson.loads(written) if isinstance(written, str) else written
         return parsed
 
+    @property
+    def first_output(self) -> dict[str, Any] | None:
+        """The output of the request's first outcome; None if that had none, whatever a second chance delivered."""
+        is_second = self.prediction["first_status"] not in (None, self.prediction["status"])
+        return None if is_second else self.output
+
 
 def landed_predictions(warehouse: Warehouse, run: Run, guard: RecordMasker) -> Iterator[LandedPrediction]:
     """Yields the predictions of the run in the order of the input."""

@@ -42,6 +42,7 @@ PREDICTIONS_TO_SCORE = Statement(
         predictions.record_id as record_id,
         predictions.epoch as epoch,
         predictions.status as status,
+        predictions.first_status as first_status,
         predictions.output as output,
         predictions.tenant_id as tenant_id,
         predictions.subject_key as subject_key

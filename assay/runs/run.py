@@ -14,7 +14,7 @@ from assay.inference.request import RunFacts
 from assay.inputs.rules import InputRules
 from assay.inputs.sources import GOLDEN
 from assay.inputs.stored import InputSnapshot
-from assay.records.statuses import RunPurpose, Stage
+from assay.records.statuses import ANSWERED, PredictionStatus, RunPurpose, Stage
 from assay.runs.record_mapping import golden_rules, input_rules
 from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.task import DEFAULT_VARIANT, Task
@@ -95,6 +95,12 @@ class Run:
         if self.purpose in FRESH_PURPOSES:
             return "never"
         return self.options.reuse or self.task.spec.reuse
+
+    @property
+    def answer_statuses(self) -> list[str]:
+        """Statuses of predictions that a later run reuses; a request with any other outcome is made again."""
+        counted = [PredictionStatus.FALLBACK] if self.task.spec.fallback_counts else []
+        return sorted(status.value for status in (*ANSWERED, *counted))
 
     def reuse_since(self, now: datetime) -> datetime | None:
         """Returns the time of the oldest prediction that may be reused; None if none may be reused."""

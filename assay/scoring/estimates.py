@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from itertools import product
@@ -13,8 +13,8 @@ import orjson
 from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
 from assay.records.evaluation import Estimate
-from assay.records.statuses import ANSWERED, PredictionStatus
-from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, SCORED, Cell, PopulationSlice, Rate, Tally
+from assay.records.statuses import ANSWERED, EstimateKind, PredictionStatus
+from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, Cell, PopulationSlice, Rate, Tally, decided
 from assay.scoring.tally import ScoreVerdict as Verdict
 from assay.statistics.conventions import DEFAULT_TENANT
 from assay.statistics.measured import Measured
@@ -34,6 +34,7 @@ VARIANCE = "variance"
 class EstimateFacts:
     """The columns that all estimates of one evaluation share; for a single run, the evaluation id is the run id."""
 
+    kind: EstimateKind
     evaluation_id: str
     run_id: str
     task: str
@@ -101,6 +102,7 @@ def estimate_row(
         best=measured.best,
         calibration=_json(calibration),
         details=_json(details),
+        kind=facts.kind,
     )
 
 
@@ -129,9 +131,10 @@ def counts_as_answered(task: Task, status: PredictionStatus) -> bool:
     return status in ANSWERED or (status == FALLBACK and task.spec.fallback_counts)
 
 
-def decided(verdict: Verdict | None) -> bool | None:
-    """Returns whether the scorer passed the prediction; None if the score is neither passed nor failed."""
-    return verdict.passed if verdict is not None and verdict.status == SCORED else None
+def is_counted(task: Task, scores: Collection[str]) -> bool:
+    """False outside the sample of a judge in `correct:`, which then has no score; `scores` are the scorers that have."""
+    sampled = {judge.name for judge in task.spec.judges if judge.sample is not None}
+    return sampled.isdisjoint(set(task.spec.correct) - set(scores))
 
 
 def tally_of(task: Task) -> Tally:
@@ -142,6 +145,7 @@ def tally_of(task: Task) -> Tally:
 def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
     """Yields one row per rate, population and slice that has predictions; for several epochs, also one row per k."""
     shared = EstimateFacts(
+        kind=EstimateKind.RUN,
         evaluation_id=facts.run_id,
         run_id=facts.run_id,
         task=facts.task,
@@ -197,8 +201,9 @@ def _of_cases(found: Sequence[Measured], cell: Cell) -> Measured:
     worst, best = found[0], found[-1]
     if len(found) == 1 or worst.value is None:
         return worst
+    is_scored = cell.unscored < len(cell.values)
     reason = unscored_reason(cell.unscored, len(cell.values))
-    return replace(spanning(worst, best, unscored=0), reason=reason)
+    return replace(spanning(worst, best, unscored=0 if is_scored else worst.n), reason=reason)
 
 
 def _details(metric: str, cell: Cell, *, epochs: int) -> dict[str, Any] | None:

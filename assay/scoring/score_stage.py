@@ -25,7 +25,7 @@ from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
 from assay.scoring.check_scores import Scoreboard, ToScore
-from assay.scoring.estimates import estimates, is_correct, tally_of
+from assay.scoring.estimates import estimates, is_correct, is_counted, tally_of
 from assay.scoring.judges.judges import RunJudge, VotesOfRun, judges_of
 from assay.scoring.queries import RUN_ESTIMATES
 from assay.scoring.tally import ScoreVerdict, Tallied, Tally
@@ -165,8 +165,11 @@ def _restore(content: dict[str, Any], record: MaskedRecord) -> dict[str, Any]:
 def _tallied(
     run: Run, item: Restored, verdicts: Mapping[str, ScoreVerdict], *, votes: Mapping[str, Collection[ScoreVerdict]]
 ) -> Tallied:
-    """Returns the tally's entry; `is_counted` is False outside the sample of a judge in `correct`."""
-    record, status = item.record, item.prediction["status"]
+    """Returns the tally's entry; `is_counted` is False outside the sample of a judge in `correct`.
+
+    The status that counts is that of the request's first outcome: the scores of a later output do not make it pass.
+    """
+    record, status = item.record, item.prediction["first_status"] or item.prediction["status"]
     return Tallied(
         position=record.position,
         population=record.population,
@@ -174,7 +177,7 @@ def _tallied(
         cluster=ClusterKey.of(record.tenant_id, record.cluster_id),
         status=status,
         correct=is_correct(run.task, status, verdicts),
-        is_counted=verdicts.keys() >= set(run.task.spec.correct),
+        is_counted=is_counted(run.task, verdicts),
         verdicts=verdicts,
         votes=votes,
     )

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Numbers = NDArray[np.integer[Any]]
 
-QUALITY, PASS_RATE = "quality_when_answered", "pass_rate"
+QUALITY, PASS_RATE, DELIVERED = "quality_when_answered", "pass_rate", "delivered_pass_rate"
 FALLBACK, SKIPPED = PredictionStatus.FALLBACK, PredictionStatus.SKIPPED_BUDGET
 SCORED = ScoreStatus.SCORED
-UNSCORED, LEFT_OUT = 2, 3
-"""Codes for predictions that are neither 0 nor 1: unscored ones belong to the rate, excluded ones do not."""
+UNSCORED, MEASURED, LEFT_OUT, NO_OUTPUT = 2, 3, 8, 9
+"""Codes other than 0 and 1: unscored; a number without pass or fail; not in the rate; no output that could pass."""
+OF_FALLBACK = 4
+"""Added to the code of a score if the scored output is the fallback value."""
 SHARED = 1 << 63
 """Bit that marks a group as a cluster; the group of a record without a cluster is the record's position."""
 
@@ -118,7 +120,10 @@ class Tally:
     @property
     def rates(self) -> Iterator[Rate]:
         """The rates that are counted."""
-        return iter(self._codes)
+        for rate in self._codes:
+            yield rate
+            if rate.metric == PASS_RATE:
+                yield Rate(DELIVERED, rate.scorer)
 
     def add(self, tallied: Tallied) -> None:
         """Counts one prediction, overall and in each of its slices."""
@@ -130,31 +135,52 @@ class Tally:
         correct = _code(tallied.correct) if tallied.is_counted else LEFT_OUT
         self._codes[RELIABILITY_RATE].append(correct)
         self._codes[QUALITY_RATE].append(correct if tallied.status in ANSWERED else LEFT_OUT)
-        has_output = tallied.status in ANSWERED or tallied.status == FALLBACK
         for (metric, scorer), codes in self._codes.items():
             if metric == PASS_RATE:
-                codes.append(_verdict_code(tallied.verdicts.get(scorer or ""), has_output=has_output))
+                codes.append(_verdict_code(tallied.verdicts.get(scorer or ""), tallied.status))
         for judge, (codes, n_votes) in self._votes.items():
-            votes = [_verdict_code(vote, has_output=True) for vote in tallied.votes.get(judge, ())][:n_votes]
+            votes = [_code(decided(vote)) for vote in tallied.votes.get(judge, ())][:n_votes]
             codes.extend([*votes, *[UNSCORED] * (n_votes - len(votes))])
         for name in {OVERALL, *tallied.slices}:
             self._places.setdefault(PopulationSlice(tallied.population, name), array("I")).append(number)
 
     def cell(self, rate: Rate, place: PopulationSlice) -> Cell | None:
-        """Returns the predictions that count in the rate for this population and slice; None if there are none."""
+        """Returns the predictions that count in the rate for this population and slice; None if there are none.
+
+        A scorer that only measures has no pass rate. The delivered pass rate exists if there is a fallback value.
+        """
         import numpy as np
 
+        is_delivered = rate.metric == DELIVERED
+        counted = Rate(PASS_RATE, rate.scorer) if is_delivered else rate
         rows = np.frombuffer(self._places[place], dtype=np.uint32)
-        codes = np.frombuffer(self._codes[rate], dtype=np.uint8)[rows]
+        codes = np.frombuffer(self._codes[counted], dtype=np.uint8)[rows]
         rows, codes = rows[codes != LEFT_OUT], codes[codes != LEFT_OUT]
-        if not len(rows):
+        if not len(rows) or _only_measures(codes) or (is_delivered and not _of_fallback(codes).any()):
             return None
         votes = None
         if rate.metric == PASS_RATE and rate.scorer in self._votes:
             vote_codes, n_votes = self._votes[rate.scorer]
             votes = _scores(np.frombuffer(vote_codes, dtype=np.uint8).reshape(-1, n_votes)[rows])
+            votes[codes >= OF_FALLBACK] = np.nan
         records = np.frombuffer(self._records, dtype=np.uint32)[rows]
-        return Cell(_scores(codes), records, np.frombuffer(self._groups, dtype=np.uint64)[rows], votes)
+        groups = np.frombuffer(self._groups, dtype=np.uint64)[rows]
+        return Cell(_delivered(codes) if is_delivered else _scores(codes), records, groups, votes)
+
+
+def decided(verdict: ScoreVerdict | None) -> bool | None:
+    """Returns whether the scorer passed the prediction; None if the score is neither passed nor failed."""
+    return verdict.passed if verdict is not None and verdict.status == SCORED else None
+
+
+def own_outcome(verdict: ScoreVerdict | None, status: PredictionStatus) -> bool | None:
+    """Returns whether the model's own output passed the scorer; False without one, whatever replaced it."""
+    return decided(verdict) if status in ANSWERED else False
+
+
+def has_output(status: PredictionStatus) -> bool:
+    """True if there is an output: the model's own, or the fallback value."""
+    return status in ANSWERED or status == FALLBACK
 
 
 def _group(tallied: Tallied) -> int:
@@ -168,16 +194,37 @@ def _code(correct: bool | None) -> int:  # noqa: FBT001 - the outcome is the mai
     return UNSCORED if correct is None else int(correct)
 
 
-def _verdict_code(verdict: ScoreVerdict | None, *, has_output: bool) -> int:
-    """Returns the code of a score; without a score, a decision or an output, the prediction is not in the rate."""
+def _verdict_code(verdict: ScoreVerdict | None, status: PredictionStatus) -> int:
+    """Returns the code of a score; a prediction that the scorer was not to score is not in the rate."""
     if verdict is None:
         return LEFT_OUT
-    if verdict.status == SCORED:
-        return LEFT_OUT if verdict.passed is None else int(verdict.passed)
-    return UNSCORED if has_output else LEFT_OUT
+    if not has_output(status):
+        return NO_OUTPUT
+    is_measured = verdict.status == SCORED and verdict.passed is None
+    code = MEASURED if is_measured else _code(decided(verdict))
+    return code + OF_FALLBACK if status == FALLBACK else code
+
+
+def _only_measures(codes: NDArray[np.uint8]) -> bool:
+    """True if no score of the outputs is a pass or a fail, and one is a number."""
+    kinds = codes[codes < LEFT_OUT] % OF_FALLBACK
+    return bool((kinds == MEASURED).any() and not (kinds < UNSCORED).any())
+
+
+def _of_fallback(codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    return (codes >= OF_FALLBACK) & (codes < LEFT_OUT)
 
 
 def _scores(codes: NDArray[np.uint8]) -> Floats:
+    """Returns 1 and 0, NaN if unscored; a prediction without an output of the model's own is 0."""
     import numpy as np
 
-    return np.where(codes >= UNSCORED, np.nan, codes).astype(np.float64)
+    own = np.where(codes >= UNSCORED, np.nan, codes).astype(np.float64)
+    return np.where(codes >= OF_FALLBACK, 0.0, own)
+
+
+def _delivered(codes: NDArray[np.uint8]) -> Floats:
+    """Returns 1 and 0, NaN if unscored; a fallback value has the score of the value."""
+    import numpy as np
+
+    return _scores(np.where(codes == NO_OUTPUT, 0, codes % OF_FALLBACK).astype(np.uint8))

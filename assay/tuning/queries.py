@@ -63,7 +63,7 @@ ROUTE_ANSWERS = Statement(
         answers.tenant_id as tenant_id,
         answers.record_id as record_id,
         answers.input_hash as input_hash,
-        answers.status as status,
+        coalesce(answers.first_status, answers.status) as status,
         answers.route as route,
         answers.output as output,
         if(answers.routing is not null, answers.routing, original_routing.routing) as routing,

@@ -133,15 +133,16 @@ def test_what_cannot_be_scored_is_unscored_and_never_0(
 
 
 @pytest.mark.parametrize(
-    ("status", "output", "is_passed"), [("ok", {}, True), ("repaired", {"a": 1}, True), ("invalid_output", None, False)]
+    ("status", "output", "is_passed"),
+    [("ok", {}, True), ("repaired", {"a": 1}, True), ("invalid_output", None, False), ("fallback", {"a": 1}, False)],
 )
 def test_valid_schema_judges_what_the_model_answered(status: str, output: Any, is_passed: bool) -> None:
     assert judge("valid_schema", {}, output, status=status).passed is is_passed
 
 
-@pytest.mark.parametrize("status", ["fallback", "failed", "refused", "skipped_budget"])
+@pytest.mark.parametrize("status", ["failed", "refused", "skipped_budget"])
 def test_valid_schema_has_nothing_to_judge_without_a_model_answer(status: str) -> None:
-    assert judge("valid_schema", {}, {"a": 1} if status == "fallback" else None, status=status).status == "unscored"
+    assert judge("valid_schema", {}, None, status=status).status == "unscored"
 
 
 def test_exact_match_agrees_with_equality_of_canonical_json_on_random_documents() -> None:

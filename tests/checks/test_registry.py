@@ -100,7 +100,7 @@ def test_the_version_of_a_custom_scorer_changes_with_its_file(tmp_path: Path) ->
         ("exact_match", {"field": "a"}, "1b7a56308a46d726"),
         ("exact_match", {"field": "a", "ignore_case": True, "strip": False}, "8a81477a08efb446"),
         ("allowed_value", {"field": "a.b", "values": ["x", 1, 0.5, True, None]}, "b262720eb0dea8f7"),
-        ("valid_schema", {}, "dd232fca135eb855"),
+        ("valid_schema", {}, "c9e420e16f70a4e6"),
         ("valid_json", {"field": "a"}, "002277d2c6b3ef83"),
         ("regex", {"field": "a", "pattern": "^\\d+$"}, "8a3cac52b2e69df7"),
         ("regex", {"field": "a", "pattern": "sorry", "must_match": False}, "83ff5b03b5574934"),

@@ -17,7 +17,21 @@ from tests.fakes.model_endpoint import ModelEndpoint
 __all__ = ["endpoints", "model", "name", "place"]
 
 HEAVY = ("openai", "google", "duckdb", "presidio_analyzer", "great_expectations", "dagster", "dbt", "pandas", "pyarrow", "scipy", "rich")  # fmt: skip
-COMMANDS = ("check", "demo", "down", "init", "labels", "query", "report", "review", "run", "status", "up", "warehouse")
+COMMANDS = (
+    "check",
+    "demo",
+    "down",
+    "init",
+    "labels",
+    "query",
+    "report",
+    "review",
+    "run",
+    "runs",
+    "status",
+    "up",
+    "warehouse",
+)
 LOADED = """
 import sys
 before = set(sys.modules)  # some packages put themselves there when any interpreter starts

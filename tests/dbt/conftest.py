@@ -14,6 +14,7 @@ from tests.dbt import expected
 from tests.dbt.calibration_scenario import calibration_rows
 from tests.dbt.engine_scenario import engine_rows
 from tests.dbt.gate_scenario import gate_rows
+from tests.dbt.hostile_scenario import hostile_rows
 from tests.dbt.landing import append, create_landing, read
 from tests.dbt.project import ENV, DbtProject
 from tests.dbt.repeats_scenario import repeats_rows
@@ -63,7 +64,7 @@ def built(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Buil
     project.succeed("run")
     empty_run, models = project.results(), project.models()
     rows: dict[str, list[Row]] = {}
-    for scenario in (landing_rows, engine_rows, repeats_rows, calibration_rows, gate_rows):
+    for scenario in (landing_rows, engine_rows, repeats_rows, calibration_rows, gate_rows, hostile_rows):
         for table, table_rows in scenario(SEED).items():
             rows.setdefault(table, []).extend(table_rows)
     append(emulator, rows, env=ENV)

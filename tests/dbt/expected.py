@@ -5,6 +5,7 @@ Belongs here: a second implementation that shares nothing with the SQL. It favou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -71,29 +72,65 @@ def _predictions(tables: Tables) -> Frame:
     frame["run_finished_at"] = frame.run_id.map(runs.run_finished_at)
     frame["population_kind"] = frame.population.str.split(":").str[0]
     identity = ["tenant_id", "task", "stage", "variant", "data_date", "population_kind", "record_id", "epoch"]
-    completed = frame[frame.run_status == "completed"].sort_values("run_finished_at")
-    frame["is_current"] = frame.prediction_id.isin(completed.drop_duplicates(identity, keep="last").prediction_id)
-    frame["is_eligible"] = frame.status != "skipped_budget"
-    frame["is_answered"] = frame.status.isin(["ok", "repaired"])
+    whole = frame[frame.run_id.isin(whole_runs(tables))].sort_values("run_finished_at")
+    frame["is_current"] = frame.prediction_id.isin(whole.drop_duplicates(identity, keep="last").prediction_id)
+    frame["first_status"] = frame.first_status.where(frame.first_status.notna(), frame.status)
+    frame["is_answered"] = frame.first_status.isin(["ok", "repaired"])
     verdicts = _verdicts(tables["scores"])
     versions = tables["task_versions"].set_index("task_version_id")
     version_of = runs.task_version_id.to_dict()
-    frame["is_correct"] = [
-        _is_correct(row.status, versions.loc[version_of[row.run_id]], verdicts.get(row.prediction_id, {}))
-        for row in frame.itertuples()
-    ]
+    eligible, correct, delivered = [], [], []
+    for row in frame.itertuples():
+        version, said = versions.loc[version_of[row.run_id]], verdicts.get(row.prediction_id, {})
+        is_due = row.first_status != "skipped_budget" and not _is_outside(row.first_status, version, said)
+        eligible.append(is_due)
+        correct.append(_is_correct(row.first_status, version, said) if is_due else None)
+        is_lost = row.status == "skipped_budget" and row.first_status != "skipped_budget"
+        later = False if is_lost else _is_correct(row.status, version, said)
+        delivered.append(correct[-1] if row.status == row.first_status else later)
+    frame["is_eligible"] = eligible
+    frame["is_correct"], frame["is_delivered_correct"] = (
+        pd.Series(found, dtype=object) for found in (correct, delivered)
+    )
     return frame
 
 
+def whole_runs(tables: Tables) -> set[str]:
+    """The completed runs in which every row of the input was read and every record requested."""
+    answers, found = tables["predictions"], set()
+    for run in tables["runs"].itertuples():
+        limit = json.loads(run.config).get("limit")
+        skipped = (answers.status[answers.run_id == run.run_id] == "skipped_budget").any()
+        if run.run_status == "completed" and not skipped and (limit is None or limit > run.rows_read):
+            found.add(run.run_id)
+    return found
+
+
 def _verdicts(scores: Frame) -> dict[str, dict[str, bool | None]]:
-    """Prediction to scorer to passed; None where the newest version is not scored, or is a judge's opinions without a verdict."""
+    """Prediction to scorer to passed: False where one row of the newest version failed it, True where all passed it."""
     found: dict[str, dict[str, bool | None]] = {}
     for (prediction, scorer), group in scores.groupby(["prediction_id", "scorer"]):
         newest = group.sort_values("occurred_at").scorer_version.iloc[-1]
         judgments = spoken(group[group.scorer_version == newest])
-        all_scored = len(judgments) > 0 and (judgments.status == "scored").all()
-        found.setdefault(prediction, {})[scorer] = bool(judgments.passed.astype(bool).all()) if all_scored else None
+        said = [row.passed if row.status == "scored" else None for row in judgments.itertuples()]
+        found.setdefault(prediction, {})[scorer] = kleene_and(said) if said else None
     return found
+
+
+def kleene_and(values: Sequence[Any]) -> bool | None:
+    """False if one is False, else None if one is unknown, else True."""
+    if any(value is not None and not pd.isna(value) and not value for value in values):
+        return False
+    return None if any(value is None or pd.isna(value) for value in values) else True
+
+
+def _is_outside(status: str, version: Any, verdicts: Mapping[str, bool | None]) -> bool:
+    """Whether a required judge had another sample; a version without declarations shows it by the output alone."""
+    declared = json.loads(version.checks)
+    samples = {scorer["name"]: scorer.get("sample") is not None for scorer in declared or []}
+    able = status in ("ok", "repaired") or (status == "fallback" and version.fallback_counts)
+    missing = [scorer for scorer in version.correct_scorers if scorer not in verdicts]
+    return any(samples.get(scorer, able) for scorer in missing)
 
 
 def spoken(scores: Frame) -> Frame:
@@ -108,8 +145,7 @@ def _is_correct(status: str, version: Any, verdicts: Mapping[str, bool | None]) 
         return None
     if status in ("failed", "refused", "invalid_output") or (status == "fallback" and not version.fallback_counts):
         return False
-    passed = [verdicts.get(scorer) for scorer in version.correct_scorers]
-    return None if None in passed else all(passed)
+    return kleene_and([verdicts.get(scorer) for scorer in version.correct_scorers])
 
 
 def counted(frame: Frame) -> Frame:
@@ -135,35 +171,39 @@ def _rates(key: tuple[str, ...], cell: Frame, tables: Tables) -> dict[str, Any]:
     n, correct = len(eligible), sum(value is True for value in eligible.is_correct)
     unscored = sum(value is None for value in eligible.is_correct)
     clusters = {
-        ("c", row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.record_id)
+        ("c", row.tenant_id, row.cluster_id) if isinstance(row.cluster_id, str) else ("r", row.tenant_id, row.record_id)
         for row in eligible.itertuples()
     }
     epochs = eligible.epoch.nunique()
-    known = n > 0 and unscored / n <= 0.01
+    answered = eligible[eligible.is_answered]
+    good = sum(value is True for value in answered.is_correct)
+    skipped = int((cell.first_status == "skipped_budget").sum())
     rates: dict[str, Any] = {
         **{
             "n_predictions": len(cell),
-            "n_skipped": len(cell) - n,
+            "n_skipped": skipped,
+            "n_unjudged": len(cell) - n - skipped,
             "n_eligible": n,
             "n_correct": correct,
             "n_unscored": unscored,
         },
-        **{"n_clusters": len(clusters), "epochs": epochs, "reliability": correct / (n - unscored) if known else None},
+        **{"n_clusters": len(clusters), "epochs": epochs, "reliability": correct / n if unscored < n else None},
+        "quality_when_answered": good / len(answered) if answered.is_correct.notna().any() else None,
         **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
         **{"low": None, "high": None, "method": None},
     }
     rates |= {"effective_n": None}
     incorrect = n - correct - unscored
-    if known and epochs == 1 and len(clusters) == n and min(correct, incorrect) >= 5:
-        low, high = proportion_confint(correct, n - unscored, method="wilson")
-        wilson = {"low": low, "high": high, "method": "wilson", "effective_n": n - unscored}
-        return rates | wilson | {"interval_status": "ok"}
+    if n and epochs == 1 and len(clusters) == n and min(correct, incorrect) >= 5:
+        low = proportion_confint(correct, n, method="wilson")[0]
+        high = proportion_confint(correct + unscored, n, method="wilson")[1]
+        if unscored:
+            return rates | {"low": low, "high": high, "method": "worst_and_best_case", "interval_status": "unscored"}
+        return rates | {"low": low, "high": high, "method": "wilson", "effective_n": n, "interval_status": "ok"}
     estimate = landed_estimate(key, eligible, tables)
     if estimate is not None:
         landed = {name: estimate[name] for name in ("low", "high", "method", "effective_n")}
         return rates | landed | {"interval_status": estimate.status}
-    if n and not known:
-        return rates | {"interval_status": "unscored"}
     reason = "several_epochs" if epochs > 1 else "clustered" if len(clusters) < n else "too_few"
     return rates | {"interval_status": reason}
 
@@ -174,10 +214,13 @@ def landed_estimate(
     tables: Tables,
     *,
     metric: str = "reliability",
-    n: int | None = None,
+    counts: tuple[int, int, int] | None = None,
     scorer: tuple[str, str] | None = None,
 ) -> Any:
-    """The newest estimate of the run by itself, where the cell is of one run and the estimate of just the cell; or None."""
+    """The newest estimate of the run by itself, where the cell is of one run and the estimate of just the cell; or None.
+
+    `counts` are passes, unscored rows and all rows of the cell; None for its reliability.
+    """
     cells = dict(zip(RATE, key, strict=True))
     if cell.run_id.nunique() != 1:
         return None
@@ -189,15 +232,14 @@ def landed_estimate(
     if found.empty:
         return None
     newest = found.sort_values("occurred_at").iloc[-1]
-    if metric == "reliability":
+    if counts is None:
         correct, unscored = (sum(value is wanted for value in cell.is_correct) for wanted in (True, None))
-        same = newest.n == len(cell) - unscored and newest.status != "none"
-        if unscored > 0.01 * len(cell):
-            same &= newest.status == "unscored" and bool(np.isclose(newest.worst, correct / len(cell)))
-        else:
-            same &= newest.status != "unscored"
-        return newest if same else None
-    return newest if newest.n == n and (scorer is None or newest.scorer_version == scorer[1]) else None
+        counts = correct, unscored, len(cell)
+    passed, unscored, n = counts
+    worst, best = (newest.value if pd.isna(newest[case]) else newest[case] for case in ("worst", "best"))
+    same = newest.n == n and newest.status != "none"
+    same = same and bool(np.allclose([worst, best], [passed / n, (passed + unscored) / n], atol=1e-9))
+    return newest if same and (scorer is None or newest.scorer_version == scorer[1]) else None
 
 
 def calls(tables: Tables) -> Frame:
@@ -248,34 +290,25 @@ def cost_per_correct(tables: Tables) -> Frame:
     for run_id in tables["runs"].run_id:
         mine, cell = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
         eligible = mine[mine.is_eligible]
-        correct = sum(value is True for value in eligible.is_correct)
-        unscored = sum(value is None for value in eligible.is_correct) / max(len(eligible), 1)
-        unknown = (cell.billing == "unknown").any()
-        status = (
-            "unpriced"
-            if cell.is_unpriced.any()
-            else "unscored"
-            if unscored > 0.01
-            else "none_correct"
-            if not correct
-            else ""
-        )
-        status = status or ("billing_unknown" if unknown else "ok")
-        shown = status in ("ok", "billing_unknown")
+        correct, unscored = (sum(value is wanted for value in eligible.is_correct) for wanted in (True, None))
+        requested = int((mine.first_status != "skipped_budget").sum())
+        unpriced, unknown = cell.is_unpriced.any(), (cell.billing == "unknown").any()
+        reasons = [("unpriced", unpriced), ("none_correct", not correct), ("billing_unknown", unknown)]
+        status = next((name for name, holds in [*reasons, ("unscored", unscored)] if holds), "ok")
+        share = len(eligible) / requested if requested else None
+        amounts = {
+            "cost_per_correct_usd": (None if unpriced else cell.cost_usd.sum(), correct),
+            "cost_per_correct_low_usd": (None if unpriced else cell.cost_usd.sum(), correct + unscored),
+            "cost_per_correct_upper_usd": (
+                None if unpriced else cell.cost_usd.fillna(cell.cost_upper_usd).sum(),
+                correct,
+            ),
+            "reference_cost_per_correct_usd": (cell.reference_cost_usd.sum(), correct),
+        }
         found.append(
             {"run_id": run_id, "n_correct": correct, "cost_status": status, "calls": len(cell)}
-            | {"n_reused": int((mine.answer_source == "reused").sum())}
-            | {"cost_per_correct_usd": cell.cost_usd.sum() / correct if shown else None}
-            | {
-                "cost_per_correct_upper_usd": cell.cost_usd.fillna(cell.cost_upper_usd).sum() / correct
-                if shown
-                else None
-            }
-            | {
-                "reference_cost_per_correct_usd": cell.reference_cost_usd.sum() / correct
-                if correct and unscored <= 0.01
-                else None
-            }
+            | {"n_unjudged": requested - len(eligible), "n_reused": int((mine.answer_source == "reused").sum())}
+            | {name: None if usd is None or not of else usd * share / of for name, (usd, of) in amounts.items()}
         )
     return pd.DataFrame(found)
 
@@ -288,24 +321,39 @@ def waited_for(tables: Tables) -> Frame:
 
 
 def latency(tables: Tables) -> Frame:
-    """One row for each run with a wire answer."""
+    """One row for each run with a requested prediction."""
     runs, versions = tables["runs"].set_index("run_id"), tables["task_versions"].set_index("task_version_id")
-    wire, found = waited_for(tables), []
-    for run_id, cell in wire.groupby("run_id"):
-        version = versions.loc[runs.loc[run_id].task_version_id]
+    online, found = waited_for(tables), []
+    requested = predictions(tables).query("first_status != 'skipped_budget'")
+    for run_id, cell in requested.groupby("run_id"):
+        version, wire = versions.loc[runs.loc[run_id].task_version_id], online[online.run_id == run_id]
         timed = (
             tables["responses"].query("run_id == @run_id and purpose not in ('embedding', 'judge')").latency_ms.dropna()
         )
-        share = (
-            None if pd.isna(version.sla_latency_ms) else float((cell.end_to_end_ms <= version.sla_latency_ms).mean())
-        )
-        row = {"run_id": run_id, "n_wire_answers": len(cell), "n_timed_calls": len(timed), "share_within_sla": share}
-        row["meets_sla"] = None if share is None else share >= version.sla_share
+        share = None if pd.isna(version.sla_latency_ms) else share_within(tables, cell, version.sla_latency_ms)
+        row = {"run_id": run_id, "n_wire_answers": len(wire), "n_timed_calls": len(timed), "share_within_sla": share}
+        row |= {"n_requested": len(cell), "meets_sla": None if share is None else share >= version.sla_share}
         for percent in (50, 90, 99):
-            row[f"end_to_end_p{percent}_ms"] = np.percentile(cell.end_to_end_ms, percent)
-            row[f"call_latency_p{percent}_ms"] = np.percentile(timed, percent)
+            row[f"end_to_end_p{percent}_ms"] = (
+                np.percentile(wire.end_to_end_ms.dropna(), percent) if len(wire) else None
+            )
+            row[f"call_latency_p{percent}_ms"] = np.percentile(timed, percent) if len(timed) else None
         found.append(row)
     return pd.DataFrame(found)
+
+
+def share_within(tables: Tables, requested: Frame, limit_ms: float) -> float:
+    """The share of requested predictions within the limit; where another run requested one (first), its latency counts."""
+    wire = tables["predictions"].query("answer_source == 'wire'").dropna(subset=["call_id"])
+    origins = wire.drop_duplicates(["task", "call_id"]).set_index(["task", "call_id"]).end_to_end_ms.to_dict()
+    firsts, n = tables["predictions"].set_index(["task", "prediction_id"]).end_to_end_ms.to_dict(), 0
+    for row in requested.itertuples():
+        is_own = row.answer_source in (None, "wire") or pd.isna(row.answer_source)
+        latency_ms = row.end_to_end_ms if is_own else origins.get((row.task, row.call_id))
+        if isinstance(row.first_prediction_id, str):
+            latency_ms = firsts.get((row.task, row.first_prediction_id))
+        n += latency_ms is not None and latency_ms <= limit_ms
+    return n / len(requested)
 
 
 def latency_daily(tables: Tables) -> Frame:
@@ -351,14 +399,48 @@ def failures(tables: Tables) -> Frame:
 
 
 def scores(tables: Tables) -> Frame:
-    """One row for each scorer version and group of counted predictions."""
+    """One row for each scorer version and group of counted predictions that were requested."""
     group = ["task", "stage", "variant", "inference_version", "population"]
-    shown = counted(predictions(tables))[[*group, "prediction_id"]]
-    frame = spoken(tables["scores"]).drop(columns=["task"]).merge(shown, on="prediction_id")
-    frame["scored"] = frame.status == "scored"
-    frame["good"] = frame.scored & frame.passed.fillna(False).astype(bool)
-    cells = frame.groupby([*group, "scorer", "scorer_version"])
-    found = cells.agg(
-        n_judgements=("scored", "size"), n_scored=("scored", "sum"), n_passed=("good", "sum")
-    ).reset_index()
-    return found.assign(pass_rate=[p / n if n else None for p, n in zip(found.n_passed, found.n_scored, strict=True)])
+    rows = []
+    for key, cell in due_scores(tables).groupby([*group, "scorer", "scorer_version"]):
+        counts = score_counts(cell)
+        n, is_measure = counts["n_judgements"], counts.pop("is_measure")
+        undecided, delivered_undecided = counts.pop("n_undecided"), counts.pop("n_delivered_undecided")
+        delivered = counts.pop("n_delivered_passed")
+        rows.append(
+            dict(zip([*group, "scorer", "scorer_version"], key, strict=True))
+            | counts
+            | {"pass_rate": counts["n_passed"] / n if undecided < n and not is_measure else None}
+            | {"delivered_pass_rate": delivered / n if delivered_undecided < n and not is_measure else None}
+        )
+    return pd.DataFrame(rows)
+
+
+def due_scores(tables: Tables) -> Frame:
+    """Every score that was due of a counted prediction, with the prediction's status as `answer_status`."""
+    group = ["task", "stage", "variant", "inference_version", "population"]
+    shown = counted(predictions(tables)).rename(columns={"first_status": "answer_status"}).drop(columns="status")
+    shown = shown[shown.answer_status != "skipped_budget"][[*group, "prediction_id", "run_id", "answer_status"]]
+    return spoken(tables["scores"]).drop(columns=["task", "run_id"]).merge(shown, on="prediction_id")
+
+
+def score_counts(cell: Frame) -> dict[str, Any]:
+    """How often the scorer passed the model's own output, and the delivered one; each score is looked at by itself."""
+    names = ("scored", "unscored", "failed", "refused", "passed", "undecided", "delivered_passed")
+    n = dict.fromkeys((*(f"n_{name}" for name in names), "n_no_output", "n_fallback", "n_delivered_undecided"), 0)
+    decided, measured = 0, 0
+    for row in cell.itertuples():
+        verdict = None if row.status != "scored" or pd.isna(row.passed) else bool(row.passed)
+        if row.answer_status in ("ok", "repaired"):
+            n[f"n_{row.status}"] += 1
+            n["n_passed"] += verdict is True
+            n["n_undecided"] += verdict is None
+        else:
+            n["n_no_output"] += 1
+        if row.answer_status in ("ok", "repaired", "fallback"):
+            n["n_delivered_passed"] += verdict is True
+            n["n_delivered_undecided"] += verdict is None
+            decided += verdict is not None
+            measured += row.status == "scored" and verdict is None
+        n["n_fallback"] += row.answer_status == "fallback"
+    return n | {"n_judgements": len(cell), "is_measure": measured > 0 and decided == 0}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.dbt.expected import RATE, Frame, Tables, counted, landed_estimate, predictions, spoken
+from tests.dbt.expected import RATE, Frame, Tables, counted, due_scores, landed_estimate, predictions, score_counts
 
 GROUP = ["task", "stage", "variant", "inference_version", "population"]
 REPEATED = [*GROUP, "data_date", "record_id"]
@@ -32,11 +32,10 @@ def repeats(tables: Tables) -> Frame:
 
 
 def _passes(key: tuple[str, ...], cell: Frame, tables: Tables, k: int) -> dict[str, Any]:
-    judged = [[value for value in own if value is not None] for _, own in cell.groupby("record_id").is_correct]
-    able = [own for own in judged if len(own) >= k]
-    is_known = cell.is_correct.isna().mean() <= 0.01 and len(judged) - len(able) <= 0.01 * len(judged)
-    n = len(able) if cell.is_correct.notna().all() else len(judged)
-    record, epoch = _components([own for own in judged if own])
+    known = [[value for value in own if value is not None] for _, own in cell.groupby("record_id").is_correct]
+    able = [[value is True for value in own] for _, own in cell.groupby("record_id").is_correct if len(own) >= k]
+    n, is_known = len(known) if able else 0, able and cell.is_correct.notna().any()
+    record, epoch = _components([own for own in known if own])
     found: dict[str, Any] = {
         **{"n_records": n, "epochs": cell.epoch.nunique()},
         **{
@@ -48,11 +47,21 @@ def _passes(key: tuple[str, ...], cell: Frame, tables: Tables, k: int) -> dict[s
     for name, kinds in (("pass_at", (0, 1)), ("pass_hat", (1, 0))):
         # At least one passes unless all k fail; all pass is the same of the passes.
         shares = [comb(sum(value is bool(kinds[0]) for value in own), k) / comb(len(own), k) for own in able]
-        value = np.mean([1 - share if kinds[1] else share for share in shares]) if is_known else None
-        landed = landed_estimate(key, cell, tables, metric=f"{name}_{k}", n=n)
+        # A record with fewer epochs is unscored, and so a failure.
+        value = sum(1 - share if kinds[1] else share for share in shares) / n if is_known else None
+        landed = _newest(key, cell, tables, metric=f"{name}_{k}")
         found |= {f"{name}_k": value, f"{name}_k_status": landed.status}
         found |= {f"{name}_k_{side}": landed[side] for side in ("low", "high", "method")}
     return found
+
+
+def _newest(key: tuple[str, ...], cell: Frame, tables: Tables, *, metric: str) -> Any:
+    """The newest estimate of the metric by the run itself."""
+    found, cells = tables["estimates"], dict(zip(RATE, key, strict=True))
+    found = found[(found.evaluation_id == cell.run_id.iloc[0]) & (found.metric == metric) & found.scorer.isna()]
+    for column in ("task", "inference_version", "population", "slice"):
+        found = found[found[column] == cells[column]]
+    return found.sort_values("occurred_at").iloc[-1]
 
 
 def _components(records: list[list[bool]]) -> tuple[float, float]:
@@ -80,13 +89,19 @@ def flaky_records(tables: Tables) -> Frame:
 
 def scores(tables: Tables) -> Frame:
     """One row for each scorer version and group of counted predictions: the landed interval of its pass rate."""
-    shown = counted(predictions(tables))[[*GROUP, "prediction_id", "run_id"]]
-    frame = spoken(tables["scores"]).drop(columns=["task", "run_id"]).merge(shown, on="prediction_id")
     key, rows = [*GROUP, "scorer", "scorer_version"], []
-    for place, cell in frame.groupby(key):
-        n = int(((cell.status == "scored") & cell.passed.notna()).sum())
-        landed = landed_estimate((*place[:5], "overall"), cell, tables, metric="pass_rate", n=n, scorer=place[5:])
+    for place, cell in due_scores(tables).groupby(key):
+        counts = score_counts(cell)
+        said = (counts["n_passed"], counts["n_undecided"], counts["n_judgements"])
+        where = (*place[:5], "overall")
+        landed = landed_estimate(where, cell, tables, metric="pass_rate", counts=said, scorer=place[5:])
         bounds = {name: None if landed is None else landed[name] for name in ("low", "high", "method")}
         status = "none" if landed is None else landed.status
-        rows.append(dict(zip(key, place, strict=True)) | bounds | {"interval_status": status})
+        delivered = landed
+        if landed is not None and counts["n_fallback"]:
+            given = (counts["n_delivered_passed"], counts["n_delivered_undecided"], counts["n_judgements"])
+            metric = "delivered_pass_rate"
+            delivered = landed_estimate(where, cell, tables, metric=metric, counts=given, scorer=place[5:])
+        shown = {f"delivered_{side}": None if delivered is None else delivered[side] for side in ("low", "high")}
+        rows.append(dict(zip(key, place, strict=True)) | bounds | shown | {"interval_status": status})
     return pd.DataFrame(rows)

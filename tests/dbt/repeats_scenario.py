@@ -34,7 +34,7 @@ from tests.dbt.scenario import (
 TASK = "steady"
 SCORERS = {"exact": 1, "judge": 2}
 TASK_OF_ENGINE: Any = SimpleNamespace(
-    spec=SimpleNamespace(correct=tuple(SCORERS), fallback_counts=False),
+    spec=SimpleNamespace(correct=tuple(SCORERS), fallback_counts=False, judges=()),
     versions=SimpleNamespace(golden_set="g1", policy="p1", scorers=dict.fromkeys(SCORERS, "s2")),
 )
 
@@ -62,6 +62,7 @@ RUNS = (
     SteadyRun(run_id="s08", size=20, variant="edited", inference_version="i9"),
     SteadyRun(run_id="s09", size=70, variant="sampled", judged_share=0.5),
     SteadyRun(run_id="s11", size=45, variant="customers", clustered_share=1.0, passing_share=0.6),
+    SteadyRun(run_id="s12", size=60, variant="days", epochs=2, agreement=0.8, day=2, is_cut_short=True),
     SteadyRun(run_id="s10", size=90, epochs=2, population="golden:gate", passing_share=0.5, agreement=0.6),
 )
 
@@ -103,7 +104,7 @@ def _prediction(scene: Scene, record: Row, epoch: int) -> Row:
     rest = (1 - run.ok_share) / 3
     status = scene.rng.choices(
         ("ok", "failed", "invalid_output", "skipped_budget"),
-        weights=(run.ok_share, rest, rest, rest * (run.epochs < 3)),
+        weights=(run.ok_share, rest, rest, rest * run.is_cut_short),
     )[0]
     return common(run, at + timedelta(minutes=5), key) | {
         **{"prediction_id": key, "request_key": key, "record_id": record["record_id"], "epoch": epoch},

@@ -5,6 +5,7 @@ Belongs here: making rows; those of caches, routes, batches and budgets are in `
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,6 +41,9 @@ class PlannedRun:
     ok_share: float = 0.8
     model: str = "small"
     rejected: int = 2
+    limit: int | None = None
+    is_cut_short: bool = False
+    second_chances: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ RUNS = (
     PlannedRun(run_id="r13", task="extract", size=8, inference_version="i4"),
     PlannedRun(run_id="r14", task="tickets", size=25, variant="bad", inference_version="i5", passing_share=0.0),
     PlannedRun(run_id="r15", task="tickets", size=300, stage="ga", population="input", unscored_share=0.004),
+    PlannedRun(run_id="r16", task="tickets", size=5, day=2, rejected=0, limit=5),
+    PlannedRun(run_id="r17", task="tickets", size=60, day=3, is_cut_short=True),
+    PlannedRun(run_id="r18", task="tickets", size=30, day=2, population="input", limit=100),
+    PlannedRun(run_id="r19", task="tickets", size=60, day=4, population="input", second_chances=0.4),
+    PlannedRun(run_id="r20", task="extract", size=40, day=4, population="input", second_chances=0.4),
 )
 SCORERS = {"tickets": ("exact", "judge"), "extract": ("exact",), "chat": ("exact",)}
 STATUSES = ("fallback", "refused", "invalid_output", "failed", "skipped_budget")
@@ -115,11 +124,15 @@ def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
 def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch: int) -> None:
     run, rng, started_at = scene.run, scene.rng, scene.started_at
     key = f"{run.run_id}/{record['record_id']}/{epoch}"
-    status = rng.choices(("ok", "repaired", *STATUSES), weights=_weights(run.ok_share))[0]
+    status = rng.choices(("ok", "repaired", *STATUSES), weights=_weights(run))[0]
     source = rng.choice(("wire", "wire", "wire", "exact_cache", "reused")) if status in ("ok", "repaired") else None
     n_calls = 0 if source in ("exact_cache", "reused") or status == "skipped_budget" else 1 + (status == "repaired")
     calls = [response_row(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
     rows["responses"] += calls
+    first: Row = {}
+    if run.second_chances and rng.random() < run.second_chances:
+        first_status = "ok" if source == "reused" else rng.choice(("failed", "invalid_output", "fallback"))
+        first = {"first_prediction_id": f"earlier/{key}", "first_status": first_status, "first_finished_at": started_at}
     rows["predictions"].append(
         common(run, started_at + timedelta(minutes=5), key)
         | {
@@ -139,6 +152,7 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
                 "finished_at": started_at,
                 "end_to_end_ms": round(rng.lognormvariate(6, 0.7), 3),
             },
+            **first,
         }
     )
     if status in ANSWERED:
@@ -146,9 +160,10 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
             rows["scores"] += _scores(scene, key, record, epoch, scorer)
 
 
-def _weights(ok_share: float) -> list[float]:
-    rest = 1 - ok_share
-    return [ok_share * 0.9, ok_share * 0.1, *([rest / len(STATUSES)] * len(STATUSES))]
+def _weights(run: PlannedRun) -> list[float]:
+    others = len(STATUSES) if run.is_cut_short else len(STATUSES) - 1
+    rest = [(1 - run.ok_share) / others] * others
+    return [run.ok_share * 0.9, run.ok_share * 0.1, *rest, *([0.0] * (len(STATUSES) - others))]
 
 
 def _scores(scene: Scene, key: str, record: Row, epoch: int, scorer: str) -> list[Row]:
@@ -255,7 +270,8 @@ def run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> lis
             "rows_rejected": run.rejected,
             "records": run.size,
         },
-        **{"expected_predictions": run.size * run.epochs, "config": "{}", "code_version": "1"},
+        **{"expected_predictions": run.size * run.epochs, "code_version": "1"},
+        "config": "{}" if run.limit is None else json.dumps({"limit": run.limit}),
     }
     started = common(run, started_at, f"{run.run_id}/started") | shared | {"event": "started", "status": "running"}
     if run.status == "running":
@@ -268,7 +284,13 @@ def task_version_row(task: str) -> Row:
     return {
         **{"data_date": DAY_ONE, "occurred_at": START, "landed_at": START, "row_hash": task, "tenant_id": "default"},
         **{"task": task, "task_version_id": f"{task}-v1", "inference_version": "i1", "golden_set_version": "g1"},
-        **{"policy_version": "p1", "variant": "default", "code_version": "1", **dict.fromkeys(JSON_COLUMNS, "{}")},
+        **{
+            "policy_version": "p1",
+            "variant": "default",
+            "code_version": "1",
+            **dict.fromkeys(JSON_COLUMNS, "{}"),
+            "checks": "[]",
+        },
         "correct_scorers": [] if task == "chat" else list(SCORERS.get(task, ())),
         "fallback_counts": task == "extract",
         **({"sla_latency_ms": 500, "sla_share": 0.6} if task == "tickets" else {}),

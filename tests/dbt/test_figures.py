@@ -8,13 +8,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
+from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected, runs_expected
 from tests.dbt.conftest import Built
 from tests.paths import ROOT
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
+DAILY = ["task", "stage", "variant", "data_date"]
 REPORTS = [
     ("rpt_reliability", expected.reliability, [*CELL, "slice"]),
+    ("rpt_run_reliability", runs_expected.run_reliability, ["run_id", "population", "slice"]),
+    ("rpt_reliability_daily", runs_expected.reliability_daily, [*DAILY, "population"]),
+    ("rpt_run_scores", runs_expected.run_scores, ["run_id", "population", "scorer", "scorer_version"]),
+    ("rpt_runs", runs_expected.runs, ["run_id"]),
     ("rpt_repeats", repeats_expected.repeats, [*CELL, "slice", "k"]),
     ("rpt_flaky_records", repeats_expected.flaky_records, [*CELL, "data_date", "record_id"]),
     ("rpt_scores", expected.scores, [*CELL, "scorer", "scorer_version"]),
@@ -58,7 +63,8 @@ def test_report_equals_the_independent_computation(
 
 def test_each_prediction_is_current_and_correct_as_computed(built: Built) -> None:
     want = expected.predictions(built.tables)
-    columns = ["prediction_id", "is_current", "is_eligible", "is_answered", "is_correct", "population", "status"]
+    outcomes = ["is_eligible", "is_answered", "is_correct", "is_delivered_correct", "status", "first_status"]
+    columns = ["prediction_id", "is_current", "population", *outcomes]
     assert_same(built.frame("marts.fct_predictions"), want[columns], ["prediction_id"])
 
 
@@ -80,7 +86,8 @@ def test_a_model_without_a_price_is_said_to_have_none(built: Built) -> None:
 
 
 def test_each_task_has_one_row(built: Built) -> None:
-    tasks = ["batched", "chat", "extract", "gated", "guarded", "routed", "steady", "tickets"]
+    hostile = ["hostile_clusters", "hostile_lenient", "hostile_plain", "hostile_sampled"]
+    tasks = ["batched", "chat", "extract", "gated", "guarded", *hostile, "routed", "steady", "tickets"]
     assert sorted(built.frame("marts.dim_tasks").task) == tasks
 
 
@@ -93,17 +100,33 @@ def test_the_scenario_reaches_every_interval_status(built: Built) -> None:
     assert (found.interval_reason.isna() <= found.low.notna()).all()
 
 
-def test_what_a_sample_of_judges_saw_is_no_rate_of_the_run(built: Built) -> None:
+def test_what_judges_did_not_sample_is_in_no_rate(built: Built) -> None:
     found = built.frame("reporting.rpt_reliability").set_index(["variant", "slice"]).loc[("sampled", "overall")]
-    assert found.interval_status == "unscored"
-    assert pd.isna(found.low) and pd.isna(found.reliability)
-    assert found.worst_case < found.best_case
+    assert found.n_unjudged > 0 and found.n_eligible + found.n_unjudged + found.n_skipped == found.n_predictions
+    assert (found.n_unscored, found.interval_status) == (0, "ok")
+    assert found.low < found.reliability < found.high
 
 
-def test_repeats_are_told_with_and_without_a_value(built: Built) -> None:
+def test_no_partial_run_has_a_current_prediction(built: Built) -> None:
+    runs = built.frame("reporting.rpt_runs").set_index("run_id")
+    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "out_of_budget"}
+    current = built.frame("marts.fct_predictions").query("is_current").run_id
+    assert not set(current) & set(runs.index[~runs.is_whole])
+    assert {"r02", "r03", "r18"} <= set(current)
+
+
+def test_what_is_delivered_at_a_second_chance_is_no_first_try(built: Built) -> None:
+    found = built.frame("reporting.rpt_run_reliability").set_index(["run_id", "slice"]).loc[("r19", "overall")]
+    assert found.n_second_chances > 10
+    assert found.delivered_rate > found.reliability + 0.05
+
+
+def test_repeats_of_unscored_predictions_have_a_value_within_their_bounds(built: Built) -> None:
     found = built.frame("reporting.rpt_repeats")
     assert {1, 2, 3, 4} == set(found.k)
-    assert found.pass_at_k.isna().any() and (found.pass_at_k > found.pass_hat_k).any()
+    unscored = found[found.pass_at_k_status == "unscored"]
+    assert len(unscored) and (unscored.pass_at_k_low <= unscored.pass_at_k).all()
+    assert (found.pass_at_k > found.pass_hat_k).any()
     assert (built.frame("reporting.rpt_flaky_records").statuses.str.contains(", ")).any()
 
 

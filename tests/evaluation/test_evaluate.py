@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -96,6 +97,36 @@ def test_failures_of_a_run_that_stands_in_count_as_they_did(bench: Bench, name: 
 
     assert len(model.asked) == 30
     assert [row.is_correct for row in found.candidate.outcomes.rows].count(False) == 1
+
+
+def test_reruns_do_not_improve_what_a_gate_decides(bench: Bench, name: str, model: ModelEndpoint) -> None:
+    task = evaluated_task(bench.place, name, cases(40))
+    breaking = dict(zip(range(40), [1, 2, 0, 0] * 10, strict=True))
+    asked: Counter[str] = Counter()
+
+    def react(call: Asked) -> Reaction:
+        asked[call.prompt] += 1
+        number = next(n for n in breaking if f"{n:05}" in call.prompt)
+        return Reaction(status=400) if asked[call.prompt] <= breaking[number] else obeying(call)
+
+    model.react = react
+    runs = [bench.run(task, input="golden:gate") for _ in range(3)]
+    found = evaluated(bench, task)
+
+    assert [run.statuses["ok"] for run in runs] == [20, 30, 40]
+    assert (found.candidate.is_reused, found.candidate.run_id) == (True, runs[-1].run_id)
+    rate = found.candidate.outcomes.rate("reliability", "overall").measured
+    assert (rate.n, rate.value) == (40, pytest.approx(0.5))
+
+
+def test_a_run_that_ran_out_of_budget_does_not_stand_in(bench: Bench, name: str, model: ModelEndpoint) -> None:
+    task = evaluated_task(bench.place, name, cases(12))
+    with pytest.raises(UsageError, match="the budget ran out with requests not sent"):
+        evaluated(bench, task, budget_usd=0)
+
+    found = evaluated(bench, task)
+
+    assert (found.candidate.is_reused, len(found.candidate.outcomes.rows), len(model.asked)) == (False, 12, 12)
 
 
 def test_a_change_of_policy_asks_nothing_and_a_change_of_the_routes_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 
 from assay.evaluation.comparisons import compared, comparison_id, regression_margins
 from assay.evaluation.evidence import GateInputs, RuleEvidence, evidence_for, gate_rules
-from assay.evaluation.verdict import gate_waivers
-from assay.records.statuses import RuleKind
+from assay.evaluation.verdict import decide, gate_waivers
+from assay.records.statuses import RuleKind, RuleState
 from assay.scoring.estimates import estimate_id
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.spec import SlaSpec
 from tests.evaluation.scenario import outcomes
 
 SLA = SlaSpec(latency_ms=20, share=0.95)
+TODAY = date(2026, 1, 1)
 GATE = GateSpec.model_validate(
     {
         "rules": [
@@ -63,6 +65,20 @@ def test_absolute_rules_rest_on_the_candidates_own_answers() -> None:
     landed = estimate_id("e", **floor, method=found["floor"].method)
     assert (found["floor"].estimate_ids, found["enough"].counts) == ((landed,), {"k=x": 20})
     assert found["floor"].error == pytest.approx(0.05)
+
+
+def test_input_rows_are_no_golden_cases() -> None:
+    rows = outcomes(right=36)
+    records = replace(rows, rows=tuple(replace(row, population="input") for row in rows.rows))
+
+    found = evidence(candidate=records)["enough"]
+
+    assert (found.value, found.n, dict(found.counts)) == (None, 0, {})
+    outcome = next(o for o in decide(RULES, {"enough": found}, today=TODAY).outcomes if o.rule.name == "enough")
+    assert (outcome.state, outcome.reason) == (
+        RuleState.INCONCLUSIVE,
+        "the records are of the population 'input', not golden cases",
+    )
 
 
 def test_a_regression_rule_rests_on_the_comparison_in_its_slice() -> None:

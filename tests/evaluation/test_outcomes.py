@@ -8,6 +8,9 @@ from typing import Any
 from assay.evaluation.comparisons import compared
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.records.keys import ClusterKey, RecordKey
+from assay.records.statuses import PredictionStatus, ScoreStatus
+from assay.scoring.landed_scores import LandedVerdict
+from assay.scoring.tally import own_outcome
 
 
 def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
@@ -82,12 +85,34 @@ def test_clusters_of_two_tenants_with_one_id_are_two_clusters() -> None:
     assert (found.comparison.n, found.comparison.clusters) == (80, 24)
 
 
-def test_latency_is_of_answers_whose_time_is_known() -> None:
-    found = Outcomes.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c")])
+def test_a_prediction_without_a_latency_is_not_within_it_and_a_skipped_one_was_not_requested() -> None:
+    skipped = answer("e", status="skipped_budget")
+    found = Outcomes.of([answer("a", latency_ms=10.0), answer("b", latency_ms=30.0), answer("c"), answer("d"), skipped])
 
     measured = found.within(20, "overall").measured
 
-    assert (measured.n, measured.value) == (2, 0.5)
+    assert (measured.n, measured.value) == (4, 0.25)
+
+
+def test_the_share_within_an_sla_keeps_failures_in_its_denominator() -> None:
+    """788 of 1,000 are within, two of them failures; 786 of the 997 that were answered."""
+    answered = [answer(f"r{i}", latency_ms=1.0 if i < 786 else 9.0) for i in range(997)]
+    failed = [answer(f"f{i}", status="failed", is_correct=False, latency_ms=1.0 if i < 2 else None) for i in range(3)]
+
+    measured = Outcomes.of([*answered, *failed]).within(2, "overall").measured
+
+    assert (measured.n, measured.value) == (1000, 0.788)
+
+
+def test_the_outcome_of_a_scorer_is_that_of_the_models_own_output() -> None:
+    passed = LandedVerdict(ScoreStatus.SCORED, passed=True, version="1")
+    unscored = LandedVerdict(ScoreStatus.UNSCORED, passed=None, version="1")
+    measured = LandedVerdict(ScoreStatus.SCORED, passed=None, version="1")
+
+    assert [own_outcome(passed, PredictionStatus(status)) for status in ("ok", "repaired", "fallback", "failed")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    assert [own_outcome(verdict, PredictionStatus.OK) for verdict in (unscored, measured)] == [None, None]
 
 
 def test_an_answer_that_is_final_at_the_limit_is_within_it() -> None:

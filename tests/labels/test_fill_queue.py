@@ -70,6 +70,34 @@ def test_what_is_unscored_is_a_stratum_and_what_has_no_output_is_not_asked(stage
     assert filled.strata["verdict=unscored"] == 1
 
 
+def test_one_scorer_that_failed_a_prediction_decides_its_stratum(staged: Staged) -> None:
+    """All combinations of two required scorers, of which the second may have no row at all (`...`)."""
+    combinations = [(first, second) for first in (True, False, None) for second in (True, False, None, ...)]
+    given = [
+        Answer(record_id=f"r{n}", input={"text": "x"}, output={"label": "praise", "note": ""}, passed=first)
+        for n, (first, _) in enumerate(combinations)
+    ]
+    checks = [{"name": name, "type": "valid_schema"} for name in ("schema_kept", "second")]
+    stage = staged(given, checks=checks, correct=["schema_kept", "second"])
+    scores = [second_score(stage, f"r{n}", second) for n, (_, second) in enumerate(combinations) if second is not ...]
+    LandingWriter(stage.place.warehouse()).append(scores)
+
+    filled = stage.fill(size=12, design="stratified", by=("none",))
+
+    n_failed = sum(False in pair for pair in combinations)
+    assert filled.strata == {"verdict=fail": n_failed, "verdict=pass": 1, "verdict=unscored": 11 - n_failed}
+
+
+def second_score(stage: Stage, record: str, passed: bool | None) -> Score:
+    prediction = prediction_of(f"run-{stage.name}", record)
+    status = "unscored" if passed is None else "scored"
+    return Score(
+        data_date=DAY, occurred_at=NOON, tenant_id="default", score_id=f"{prediction}/second", prediction_id=prediction,
+        run_id=f"run-{stage.name}", task=stage.name, record_id=record, epoch=0, scorer="second", scorer_kind="check",
+        scorer_version="s1", passed=passed, status=status, masking_version="off",
+    )  # fmt: skip
+
+
 def test_filling_again_with_the_same_options_lands_nothing_new(staged: Staged) -> None:
     stage = staged(12)
     options = {"size": 6, "annotators": ("Ana", "ben"), "per_item": 2}

@@ -72,7 +72,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 
 def test_every_package_with_statements_is_read_and_no_name_is_used_twice() -> None:
-    assert len(PLACES) == 12
+    assert len(PLACES) == 13
     assert len(STATEMENTS) == sum(len(statements_of(place)) for place in PLACES)
 
 

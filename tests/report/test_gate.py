@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from assay.report.gate import gate_facts, gate_rule_rows
-from assay.report.render import html, markdown
+from assay.report.render import facts, html, markdown, sections
 from assay.report.scorecard import Scorecard
 from tests.report.test_render import HOSTILE, Elements, card
 
 GATE: dict[str, Any] = {
     "decision": "FAIL", "is_blocking": True, "stage": "beta", "population": "golden:gate", "candidate_variant": "short",
     "champion_variant": "@main", "decided_at": datetime(2026, 3, 2, 9, 30, tzinfo=UTC), "decided_by": "ci",
-    "previous_decision": None, "previous_decided_at": None,
+    "previous_decision": None, "previous_decided_at": None, "candidate_inference_version": "abc",
 }  # fmt: skip
 RULE: dict[str, Any] = {
     "rule_name": "not_worse", "rule_type": "no_regression", "metric": "reliability", "slice": "channel=phone", "bar": 0.05,
@@ -63,3 +63,12 @@ def test_a_hostile_reason_adds_nothing_to_the_page(text: str) -> None:
 
     assert (pages[0].tags, pages[0].attributes) == (pages[1].tags, pages[1].attributes)
     assert "not_worse" in pages[1].text
+
+
+def test_a_gate_about_another_version_than_the_run_says_so() -> None:
+    own = Scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": (RULE,)})
+    other = Scorecard(**{**own.as_dict(), "gate": {**GATE, "candidate_inference_version": "other"}})
+    assert [title for title, _, _ in sections(own)][-1] == "Gate"
+    assert [title for title, _, _ in sections(other)][-1] == "Gate, of variant short, not of this run"
+    assert "gate is about" not in dict(facts(own))
+    assert dict(facts(other))["gate is about"] == "variant short, inference version other; not of this run"

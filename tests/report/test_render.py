@@ -31,22 +31,26 @@ NAN = float("nan")
 RUN: dict[str, Any] = {
     "run_id": "run-1", "data_date": "2026-11-23", "purpose": "score", "stage": "shadow", "variant": "default",
     "inference_version": "abc", "rows_read": 1000, "rows_rejected": 10, "records": 990, "is_complete": True,
-    "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
+    "n_unscored": 0, "n_reused": 0, "n_cached": 0, "calls": 1000, "cost_per_correct_usd": Decimal("0.00012"), "cost_status": "ok",
     "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
     "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
-    "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95,
+    "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95, "run_status": "completed", "is_whole": True,
+    "partial_reason": None, "n_skipped": 0,
 }  # fmt: skip
 RATE: dict[str, Any] = {
     "population": "input", "slice": "overall", "n_eligible": 990, "n_correct": 800, "reliability": 0.808, "low": 0.782,
     "high": 0.831, "method": "wilson", "interval_status": "ok", "worst_case": 0.8, "best_case": 0.82,
+    "n_second_chances": 0, "n_delivered_correct": 800, "delivered_rate": 0.808,
 }  # fmt: skip
 CHECK = {
     "population": "input",
     "scorer": "label_right",
-    "n_scored": 990,
+    "n_judgements": 990,
+    "n_no_output": 0,
     "n_unscored": 0,
     "n_failed": 0,
     "n_passed": 800,
+    "n_fallback": 0,
     "low": 0.782,
     "high": 0.831,
     "method": "wilson",
@@ -258,6 +262,27 @@ def test_a_cost_that_cannot_be_stated_gives_its_status() -> None:
     assert "| cost per correct prediction | – (none\\_correct) |" in markdown(card(run={"cost_status": "none_correct"}))
 
 
+def test_a_cost_with_unscored_predictions_has_its_lower_bound() -> None:
+    run = {"cost_status": "unscored", "n_unscored": 12, "cost_per_correct_low_usd": Decimal("0.0001")}
+
+    shown = dict(facts(card(run=run)))["cost per correct prediction"]
+    assert shown == "$0.000120; $0.000100 if all 12 unscored predictions were correct"
+
+
+def test_two_pass_rates_are_shown_where_fallback_values_make_them_differ() -> None:
+    plain = card().scorers[0]
+    replaced = {**plain, "n_no_output": 13, "n_fallback": 13, "delivered_pass_rate": 0.895}
+    whole = Scorecard(**{**card().as_dict(), "scorers": (plain, replaced)})
+
+    ((_, columns, rows),) = [section for section in sections(whole) if section[0] == "Checks"]
+
+    assert columns[-4:-2] == ("passed", "pass rate") and columns[-1] == "delivered"
+    assert [(row[2], row[3], row[-3], row[-1]) for row in rows] == [
+        ("990", "0", "80.8%", "–"),
+        ("990", "13", "80.8%", "89.5%"),
+    ]
+
+
 def test_an_incomplete_run_says_so() -> None:
     assert "NOT complete" in markdown(card(run={"is_complete": False}))
 
@@ -362,3 +387,24 @@ def test_the_explanation_is_below_its_table_in_markdown_and_on_the_page() -> Non
 
     assert "\n\nexact: Clopper–Pearson bounds" in markdown(shown)
     assert "<p>exact: Clopper–Pearson bounds" in html(shown)
+
+
+def test_the_first_try_and_what_was_delivered_have_their_own_names() -> None:
+    again = {"n_correct": 700, "reliability": 700 / 990, "n_second_chances": 290, "n_delivered_correct": 970}
+    shown = dict(facts(card(rate={**again, "delivered_rate": 970 / 990})))
+    assert shown["first-try rate"] == "70.7%: 700 of 990 correct"
+    assert shown["delivered rate"] == "98.0%: 970 of 990, 290 requested again after a failure"
+    assert dict(facts(card()))["delivered rate"] == "80.8%: 800 of 990, nothing requested again"
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ({"partial_reason": "limited"}, "only the first rows of the input were read (--limit)"),
+        ({"partial_reason": "out_of_budget", "n_skipped": 40}, "the budget ran out with 40 requests not sent"),
+    ],
+    ids=["limited", "budget"],
+)
+def test_a_partial_run_is_labeled(reason: dict[str, Any], text: str) -> None:
+    assert "partial run" not in dict(facts(card()))
+    assert text in dict(facts(card(run={"is_whole": False, **reason})))["partial run"]

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from assay.records.statuses import EstimateKind
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.statistics.measured import Measured, Status
 
 FACTS = EstimateFacts(
+    kind=EstimateKind.RUN,
     evaluation_id="evaluation-1",
     run_id="run-1",
     task="sorting",

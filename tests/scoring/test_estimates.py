@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -179,6 +179,14 @@ def test_k_of_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -
         assert found.reason is not None and found.reason.startswith("24 of 240 unscored: ")
 
 
+def test_k_of_nothing_scored_has_bounds_and_no_value(task: Task) -> None:
+    rows = landed(task, [tallied(number // 3, None) for number in range(90)], epochs=3)
+
+    for metric in ("reliability", "pass_at_2", "pass_hat_2"):
+        found = one(rows, metric)
+        assert (found.value, found.worst, found.best, found.status) == (None, 0.0, 1.0, "unscored")
+
+
 def test_the_variance_of_several_epochs_is_told_apart(task: Task) -> None:
     records = [number // 3 for number in range(240)]
     rows = landed(task, [tallied(*each) for each in zip(records, OUTCOMES, strict=True)], epochs=3)
@@ -224,15 +232,54 @@ def test_an_answer_that_failed_is_wrong_but_no_answer(task: Task) -> None:
     ]
     rows = landed(task, [*(tallied(number, number % 10 > 0) for number in range(80)), *failures])
 
-    assert (one(rows).n, one(rows).value) == (100, 0.72)
-    for metric in ("quality_when_answered", "pass_rate"):
-        assert (one(rows, metric).n, one(rows, metric).value) == (80, 0.9)
+    for metric in ("reliability", "pass_rate"):
+        assert (one(rows, metric).n, one(rows, metric).value) == (100, 0.72)
+    assert (one(rows, "quality_when_answered").n, one(rows, "quality_when_answered").value) == (80, 0.9)
 
 
 def test_a_fallback_is_scored_but_not_answered(task: Task) -> None:
     rows = landed(task, [*(tallied(number, True) for number in range(10)), tallied(10, False, status="fallback")])
 
     assert [one(rows, metric).n for metric in ("reliability", "quality_when_answered", "pass_rate")] == [11, 10, 11]
+
+
+STATUSES = [("ok", 20), ("repaired", 10), ("fallback", 12), ("invalid_output", 5), ("failed", 7), ("refused", 4)]
+
+
+def answers_of_every_status(*, opinion: Callable[[int], bool | None]) -> list[Tallied]:
+    """Predictions of every status; where there is an output, the scorer's opinion of it goes by its number."""
+    statuses = [status for status, count in STATUSES for _ in range(count)]
+    found = []
+    for number, status in enumerate(statuses):
+        passed = opinion(number) if status in ("ok", "repaired", "fallback") else None
+        verdict = score("label_right", passed, "unscored" if passed is None else "scored")
+        found.append(tallied(number, None, status=status, verdicts={"label_right": verdict}))
+    return found
+
+
+@pytest.mark.parametrize("opinion", [lambda _: True, lambda n: n % 3 > 0, lambda n: None if n % 5 == 0 else n % 3 > 0])
+def test_a_pass_rate_is_of_the_models_own_outputs_and_the_delivered_one_of_fallbacks_too(
+    task: Task, opinion: Callable[[int], bool | None]
+) -> None:
+    rows = landed(task, answers_of_every_status(opinion=opinion))
+
+    own = [opinion(n) if n < 30 else False for n in range(58)]
+    delivered = [opinion(n) if n < 42 else False for n in range(58)]
+    assert same(one(rows, "pass_rate"), rate(own))
+    assert same(one(rows, "delivered_pass_rate"), rate(delivered))
+
+
+def test_without_a_fallback_nothing_else_was_delivered(task: Task) -> None:
+    answered = [answer for answer in answers_of_every_status(opinion=lambda _: True) if answer.status != "fallback"]
+
+    assert "delivered_pass_rate" not in [row.metric for row in landed(task, answered)]
+
+
+def test_a_number_without_pass_or_fail_is_undecided_among_decided_ones(task: Task) -> None:
+    measured = tallied(10, None, verdicts={"label_right": score("label_right", None)})
+    found = one(landed(task, [*(tallied(number, True) for number in range(9)), measured]), "pass_rate")
+
+    assert (found.n, found.value, found.worst, found.best) == (10, 0.9, 0.9, 1.0)
 
 
 def test_a_pass_rate_names_its_scorer_and_the_others_none(task: Task) -> None:
@@ -254,7 +301,8 @@ def test_what_a_judge_was_not_to_judge_is_in_no_rate(task: Task) -> None:
 
 
 def test_a_scorer_that_says_neither_passed_nor_failed_has_no_pass_rate(task: Task) -> None:
-    rows = landed(task, [tallied(0, None, verdicts={"label_right": score("label_right", None)})])
+    failed = tallied(1, False, status="failed", verdicts={"label_right": score("label_right", None, "unscored")})
+    rows = landed(task, [tallied(0, None, verdicts={"label_right": score("label_right", None)}), failed])
 
     assert [row.metric for row in rows] == ["reliability", "quality_when_answered"]
 
@@ -299,6 +347,7 @@ def test_each_population_and_slice_has_its_own_row_and_id(task: Task) -> None:
 def test_an_estimate_names_the_versions_it_speaks_of(task: Task) -> None:
     found = one(landed(task, [tallied(0, True), tallied(1, False)]))
 
+    assert found.kind == "run"
     assert found.golden_set_version == task.versions.golden_set
     assert found.policy_version == task.versions.policy
     assert (found.inference_version, found.evaluation_id, found.run_id) == ("v", "run-1", "run-1")

@@ -32,7 +32,7 @@ NO_THRESHOLDS = {
     "repeats.py": {"ALWAYS_SHOWN", "ALSO_SHOWN"},
     "sampling.py": {"PLACES", "ROUNDING"},
     "score_stage.py": {"CHUNK_PREDICTIONS", "CHUNK_ESTIMATES", "OWNER_ONLY"},
-    "tally.py": {"UNSCORED", "LEFT_OUT", "SHARED"},
+    "tally.py": {"UNSCORED", "MEASURED", "LEFT_OUT", "NO_OUTPUT", "OF_FALLBACK", "SHARED"},
     "threshold.py": {"EXIT_CODES", "CANDIDATES", "DIGITS", "KEEP_ALL", "ESCALATE_ALL", "LOGITS", "GRID"},
     "tune.py": {"SEED", "MIN_QUESTIONS", "TEXTS_AT_ONCE"},
     "verdict.py": {"EXIT_CODES"},
@@ -45,7 +45,6 @@ NO_THRESHOLDS = {
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
-        ("max_unscored_share", conventions.MAX_UNSCORED_SHARE),
         ("fewest_outcomes", conventions.FEWEST_OUTCOMES),
     ],
 )

@@ -11,14 +11,14 @@ from assay.records.statuses import ANSWERED, PredictionStatus
 
 
 class ValidSchema(Check):
-    """Passes if the output is valid against the output schema, immediately or after repair.
+    """Passes if the model's own output is valid against the output schema, immediately or after repair.
 
-    A prediction with status `invalid_output` does not pass. A prediction without a response (failed, refused, skipped)
-    or with the declared fallback is unscored.
+    A prediction with status `invalid_output` does not pass, nor does one that the declared fallback replaced. A
+    prediction without a response (failed, refused, skipped) is unscored.
     """
 
     type: ClassVar[str] = "valid_schema"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def scorer(self, _: Path, /) -> Scorer:
         """See `Check.scorer`."""
@@ -30,4 +30,6 @@ def _score(item: ScoredItem) -> CheckResult:
         return passed(True, f"expected an output that is valid against the schema, found one ({item.status})")
     if item.status == PredictionStatus.INVALID_OUTPUT:
         return passed(False, "expected an output that is valid against the schema, found none after repair")
+    if item.status == PredictionStatus.FALLBACK:
+        return passed(False, "expected an output that is valid against the schema, found the fallback value")
     return unscored(f"no output: {item.status}")

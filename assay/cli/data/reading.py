@@ -1,18 +1,22 @@
-"""Read-only commands: report, query."""
+"""Read-only commands: report, runs, query."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import click
 
-from assay.cli.opening import opened_project
+from assay.cli.opening import DAY, STYLES, opened_project
 from assay.cli.option_types import OUTPUT_FILE
 from assay.errors import UsageError
 
 
 @click.command()
 @click.argument("task")
+@click.option("--run", "run_id", metavar="RUN", help="Run to report; default: the latest completed whole run.")
+@click.option("--variant", metavar="NAME", help="The latest whole run of this variant; default: of `default`, if any.")
+@click.option("--data-date", type=DAY, help="The latest whole run of this day.")
 @click.option("--format", "style", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True)
 @click.option(
     "--html",
@@ -20,18 +24,23 @@ from assay.errors import UsageError
     type=OUTPUT_FILE,
     help="Also write the scorecard as a web page.",
 )
-def report(task: str, style: str, html_file: Path | None) -> None:
-    """Show the scorecard: reliability with its confidence interval, cost, latency, failures."""
+def report(
+    task: str, run_id: str | None, variant: str | None, data_date: datetime | None, style: str, html_file: Path | None
+) -> None:
+    """Show the scorecard of a run: reliability with its confidence interval, cost, latency, failures."""
     from assay.report.render import html, markdown
-    from assay.report.scorecard import read_scorecard
+    from assay.report.scorecard import ReportedRun, read_scorecard, selected_run
     from assay.tasks.loader import find_task
     from assay.terminal.output import note, write_json, write_scorecard, write_text
     from assay.warehouse.refresh import refresh_marts
 
     project = opened_project()
     find_task(project.settings.tasks_dir, task)
+    selected = ReportedRun(run_id=run_id, variant=variant, data_date=data_date.date() if data_date else None)
+    if selected.described:
+        selected_run(project.warehouse, task, selected)  # before the marts are built, which takes minutes
     refresh_marts(project.warehouse, task, report=note)
-    card = read_scorecard(project.warehouse, task)
+    card = read_scorecard(project.warehouse, task, selected)
     if html_file is not None:
         _write_page(html_file, html(card))
         note(f"wrote the scorecard to {html_file}")
@@ -50,6 +59,28 @@ def _write_page(path: Path, text: str) -> None:
         raise UsageError(
             f"The scorecard cannot be written to {path}: {error.strerror}", next_step="choose another file."
         ) from error
+
+
+@click.command()
+@click.argument("task", required=False)
+@click.option(
+    "--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of runs, newest first."
+)
+@click.option("--format", "style", type=STYLES, default="table", show_default=True)
+def runs(task: str | None, last: int, style: str) -> None:
+    """List runs, newest first: status, counts, cost, and whether every record of the input was requested."""
+    from assay.report.runs.listing import COLUMNS, list_runs, run_row
+    from assay.tasks.loader import find_task
+    from assay.terminal.output import write_json, write_table
+
+    project = opened_project()
+    if task is not None:
+        find_task(project.settings.tasks_dir, task)
+    found = list_runs(project.warehouse, task, last=last)
+    if style == "json":
+        write_json([run.as_dict() for run in found])
+    else:
+        write_table(COLUMNS, [run_row(run, names_task=task is None) for run in found])
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # because SQL may start with a comment: -- …

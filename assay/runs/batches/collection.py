@@ -28,7 +28,7 @@ from assay.runs.batches.session import BatchSession, batches_of
 from assay.runs.chunks import chunks
 from assay.runs.masked_records import MaskedRecord
 from assay.runs.requests.answer_buffer import land_answers
-from assay.runs.requests.requests import RunRequests
+from assay.runs.requests.requests import RunRequests, first_of
 from assay.tasks.spec import RouteSpec
 from assay.warehouse.landing import LandingWriter
 
@@ -94,6 +94,8 @@ def _answers(
     places = results.places()
     positions = {place.position for place in places}
     requests = RunRequests(session.context, session.run, session.guard)
+    # As of the submission: an outcome that has become too old since then was still the first one of this request.
+    earlier = requests.earlier(batch.submitted_at or batch.occurred_at)
     for record in session.guard.records(wanted=positions.__contains__):
         if not isinstance(record, MaskedRecord):
             continue
@@ -102,7 +104,8 @@ def _answers(
                 call_id, outcome = results.outcome(place)
                 counts[_kind(outcome)] += 1
                 outcome = outcome or not_in_results(batch.provider_status or "ended")
-                yield _settled(session, batch, requests.request(record, epoch), call_id, _at_batch_tier(outcome), route)
+                request = requests.request(record, epoch, first=first_of(earlier.at(place)))
+                yield _settled(session, batch, request, call_id, _at_batch_tier(outcome), route)
 
 
 def _settled(

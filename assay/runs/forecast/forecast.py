@@ -167,7 +167,12 @@ class _Forecaster:
     def _known_parameters(self) -> dict[str, Any]:
         facts = self._run.facts
         since = self._run.reuse_since(datetime.now(UTC)) if self._may_reuse else None
-        return {"task": facts.task, "inference_version": facts.inference_version, "since": since or NEVER}
+        return {
+            "task": facts.task,
+            "inference_version": facts.inference_version,
+            "since": since or NEVER,
+            "answer_statuses": self._run.answer_statuses,
+        }
 
     def _drawn(self, counted: tuple[RequestCounts, int, bool] | None) -> _Drawn:
         records, epochs = self._run.snapshot.record_count, self._run.options.epochs
@@ -205,6 +210,7 @@ class _Forecaster:
             "task": self._run.facts.task,
             "run_id": self._run.run_id,
             "since": self._known_parameters()["since"],
+            "answer_statuses": self._run.answer_statuses,
             "request_keys": [key for of_record in keys for key in of_record],
         }
         known = {row["request_key"] for row in self._context.warehouse.stream(KNOWN_REQUESTS.sql, parameters)}

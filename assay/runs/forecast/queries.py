@@ -6,14 +6,37 @@ from assay.warehouse.statement import Statement
 
 KNOWN_REQUESTS = Statement(
     """
-    select distinct request_key
+    with earlier as (
+        select request_key, status
+        from predictions
+        where
+            task = @task
+            and request_key in unnest(@request_keys)
+            and run_id != @run_id
+            and status != 'skipped_budget'
+            and coalesce(answer_source, 'wire') = 'wire'
+            and coalesce(first_finished_at, finished_at) >= @since
+        qualify row_number() over (
+            partition by request_key
+            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answer_statuses), 0, 1) asc
+        ) = 1
+    )
+
+    select request_key
     from predictions
-    where
-        task = @task
-        and request_key in unnest(@request_keys)
-        and (run_id = @run_id or (status in ('ok', 'repaired') and answer_source = 'wire' and finished_at >= @since))
+    where task = @task and request_key in unnest(@request_keys) and run_id = @run_id
+    union distinct
+    select request_key
+    from earlier
+    where status in unnest(@answer_statuses)
     """,
-    (("task", "STRING"), ("request_keys", "ARRAY<STRING>"), ("run_id", "STRING"), ("since", "TIMESTAMP")),
+    (
+        ("task", "STRING"),
+        ("request_keys", "ARRAY<STRING>"),
+        ("run_id", "STRING"),
+        ("since", "TIMESTAMP"),
+        ("answer_statuses", "ARRAY<STRING>"),
+    ),
 )
 
 REQUESTS_KNOWN_OF_RUN = Statement(
@@ -30,16 +53,27 @@ REQUESTS_KNOWN_OF_RUN = Statement(
         where run_id = @run_id and data_date = @data_date
     ),
 
-    reusable as (
-        select distinct record_id, input_hash, tenant_id, epoch
+    earlier as (
+        select record_id, input_hash, tenant_id, epoch, status
         from predictions
         where
             task = @task
             and inference_version = @inference_version
             and epoch < @epochs
-            and status in ('ok', 'repaired')
-            and answer_source = 'wire'
-            and finished_at >= @since
+            and run_id != @run_id
+            and status != 'skipped_budget'
+            and coalesce(answer_source, 'wire') = 'wire'
+            and coalesce(first_finished_at, finished_at) >= @since
+        qualify row_number() over (
+            partition by record_id, input_hash, tenant_id, epoch
+            order by coalesce(first_finished_at, finished_at) desc, if(status in unnest(@answer_statuses), 0, 1) asc
+        ) = 1
+    ),
+
+    reusable as (
+        select record_id, input_hash, tenant_id, epoch
+        from earlier
+        where status in unnest(@answer_statuses)
     )
 
     select
@@ -65,6 +99,7 @@ REQUESTS_KNOWN_OF_RUN = Statement(
         ("inference_version", "STRING"),
         ("epochs", "INT64"),
         ("since", "TIMESTAMP"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from assay.inputs.turn_order import turn_pieces
 from assay.records.statuses import RunPurpose
 from assay.runs.masked_records import MaskedRecord
 from assay.runs.requests.previous_turns import PreviousAnswer, PreviousTurns
-from assay.runs.requests.requests import RunRequests
+from assay.runs.requests.requests import RunRequests, first_of
 from assay.runs.run import Run
 from assay.settings import Settings
 from assay.tasks.spec import ConversationSpec
@@ -144,8 +144,11 @@ class Conversations:
     def _request_of(self, record: MaskedRecord, epoch: int, history: History) -> Request | RequestResult:
         turns = history.before(record.turn) if record.turn is not None else []
         request = self.requests.request(record, epoch, history=turns)
-        reusable = self.known.reusable(request.key)
-        return self.requests.reused(request, reusable) if reusable is not None else request
+        earlier = self.known.earlier(request.key)
+        if earlier is None:
+            return request
+        request = replace(request, first=first_of(earlier))
+        return self.requests.reused(request, earlier) if earlier["is_answered"] else request
 
     def _past(self, record: MaskedRecord, answer: PreviousAnswer) -> PastTurn | None:
         """Returns the turn as it appears in the history of later turns; None for a record outside conversations."""

@@ -22,22 +22,41 @@ from assay.inference.conversations.protocol import ConversationId, PastTurn
 from assay.inference.prompts import PromptFailed, PromptRenderer
 from assay.project import StageContext
 from assay.runs.chunks import chunks
-from assay.runs.requests.queries import ANSWERED_TURNS, EARLIER_TURNS, REUSABLE_TURNS
+from assay.runs.requests.queries import ANSWERED_TURNS, EARLIER_OUTCOMES_OF_TURNS, EARLIER_TURNS
 from assay.runs.run import Run
 from assay.tasks.spec import ConversationSpec
 
 ROWS_AT_ONCE = 1_000
 ANSWERS = "answers.sqlite"
 ANSWERED_TABLE = "create table answered (position integer, epoch integer, output text, answered_at real)"
-REUSABLE_TABLE = "create table reusable (request_key text, output text, status text, route text, call_id text)"
+EARLIER = (
+    "output",
+    "status",
+    "route",
+    "call_id",
+    "is_answered",
+    "first_prediction_id",
+    "first_status",
+    "first_finished_at",
+)
+EARLIER_TABLE = """
+create table earlier (
+    request_key text, output text, status text, route text, call_id text,
+    is_answered integer, first_prediction_id text, first_status text, first_finished_at text
+)
+"""
 # Created after the rows, so that they are sorted once instead of on each insert.
 INDEXES = (
     "create index answered_by_place on answered (position, epoch)",
-    "create index reusable_by_key on reusable (request_key)",
+    "create index earlier_by_key on earlier (request_key)",
 )
 FIND_ANSWERED = "select output, answered_at from answered where position = ? and epoch = ?"
-FIND_REUSABLE = "select output, status, route, call_id from reusable where request_key = ?"
-REUSED = ("output", "status", "route", "call_id")
+FIND_EARLIER = """
+select output, status, route, call_id, is_answered, first_prediction_id, first_status, first_finished_at
+from earlier
+where request_key = ?
+"""
+ADD_EARLIER = "insert into earlier values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,7 @@ class PreviousTurns:
     def __init__(self, context: StageContext, run: Run, *, folder: Path) -> None:
         self._context = context
         self._run = run
-        self._file: sqlite3.Connection = scratch_file(folder / ANSWERS, ANSWERED_TABLE, REUSABLE_TABLE)
+        self._file: sqlite3.Connection = scratch_file(folder / ANSWERS, ANSWERED_TABLE, EARLIER_TABLE)
 
     def fill(self) -> None:
         """Loads the predictions of this run, and those it may reuse.
@@ -70,11 +89,9 @@ class PreviousTurns:
         )
         since = self._run.reuse_since(datetime.now(UTC))
         if since is not None:
-            reusable = warehouse.stream(REUSABLE_TURNS.sql, {**window, **self._scope(), "since": since})
-            self._insert(
-                "insert into reusable values (?, ?, ?, ?, ?)",
-                ((row["request_key"], _text(row["output"]), *(row[name] for name in REUSED[1:])) for row in reusable),
-            )
+            parameters = {**window, **self._scope(), "since": since, "answer_statuses": self._run.answer_statuses}
+            earlier = warehouse.stream(EARLIER_OUTCOMES_OF_TURNS.sql, parameters)
+            self._insert(ADD_EARLIER, (_earlier_values(row) for row in earlier))
         for statement in INDEXES:
             self._file.execute(statement)
 
@@ -95,10 +112,13 @@ class PreviousTurns:
         found = self._file.execute(FIND_ANSWERED, (position, epoch)).fetchone()
         return PreviousAnswer(*found) if found is not None else None
 
-    def reusable(self, request_key: str) -> dict[str, Any] | None:
-        """Returns an earlier prediction for the same question after the same history; None if there is none."""
-        found = self._file.execute(FIND_REUSABLE, (request_key,)).fetchone()
-        return dict(zip(REUSED, found, strict=True)) if found is not None else None
+    def earlier(self, request_key: str) -> dict[str, Any] | None:
+        """Returns the outcome that an earlier run has for the same question after the same history; None without one."""
+        found = self._file.execute(FIND_EARLIER, (request_key,)).fetchone()
+        if found is None:
+            return None
+        row = dict(zip(EARLIER, found, strict=True))
+        return {**row, "first_finished_at": datetime.fromisoformat(row["first_finished_at"])}
 
     def close(self) -> None:
         """Closes the files."""
@@ -128,6 +148,12 @@ def _past_turns(
             number=row["turn"], question=question, answer=answer, answered_at=row["finished_at"].timestamp()
         )
         yield ConversationId(row["conversation_key"], row["epoch"]), turn
+
+
+def _earlier_values(row: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns the row's values as the file stores them."""
+    stored = {**row, "output": _text(row["output"]), "first_finished_at": row["first_finished_at"].isoformat()}
+    return (row["request_key"], *(stored[name] for name in EARLIER))
 
 
 def _text(output: Any) -> str | None:

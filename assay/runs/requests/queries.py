@@ -1,4 +1,4 @@
-"""SQL statements of the request stage: predictions to reuse, shards, conversations, cache entries, budget."""
+"""SQL statements of the request stage: outcomes of earlier runs, shards, conversations, cache entries, budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ ANSWERED_IN_RUN = Statement(
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
-REUSABLE_ANSWERS = Statement(
+# The latest request that was made anew within the lookback, whatever came of it; then what was delivered for it.
+EARLIER_OUTCOMES = Statement(
     """
     select
         records.position as position,
@@ -27,7 +28,11 @@ REUSABLE_ANSWERS = Statement(
         answers.output as output,
         answers.status as status,
         answers.route as route,
-        answers.call_id as call_id
+        answers.call_id as call_id,
+        answers.status in unnest(@answer_statuses) as is_answered,
+        coalesce(answers.first_prediction_id, answers.prediction_id) as first_prediction_id,
+        coalesce(answers.first_status, answers.status) as first_status,
+        coalesce(answers.first_finished_at, answers.finished_at) as first_finished_at
     from records
     inner join predictions as answers
         on
@@ -40,12 +45,19 @@ REUSABLE_ANSWERS = Statement(
         and records.data_date = @data_date
         and answers.task = @task
         and answers.inference_version = @inference_version
-        and answers.status in ('ok', 'repaired')
-        and answers.answer_source = 'wire'
-        and answers.finished_at >= @since
+        and answers.run_id != @run_id
+        and answers.status != 'skipped_budget'
+        and coalesce(answers.answer_source, 'wire') = 'wire'
+        and coalesce(answers.first_finished_at, answers.finished_at) >= @since
     qualify row_number() over (
         partition by records.position, answers.epoch
-        order by answers.finished_at desc, answers.prediction_id asc, answers.landed_at asc
+        order by
+            coalesce(answers.first_finished_at, answers.finished_at) desc,
+            coalesce(answers.first_prediction_id, answers.prediction_id) asc,
+            if(answers.status in unnest(@answer_statuses), 0, 1) asc,
+            answers.finished_at desc,
+            answers.prediction_id asc,
+            answers.landed_at asc
     ) = 1
     order by position, epoch
     """,
@@ -55,6 +67,7 @@ REUSABLE_ANSWERS = Statement(
         ("task", "STRING"),
         ("inference_version", "STRING"),
         ("since", "TIMESTAMP"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 _ORDERED = "order by position, epoch"
@@ -69,7 +82,7 @@ def _narrowed(whole: Statement) -> Statement:
 
 
 ANSWERED_IN_SHARD = _narrowed(ANSWERED_IN_RUN)
-REUSABLE_IN_SHARD = _narrowed(REUSABLE_ANSWERS)
+EARLIER_IN_SHARD = _narrowed(EARLIER_OUTCOMES)
 
 ANSWERED_TURNS = Statement(
     """
@@ -90,14 +103,18 @@ ANSWERED_TURNS = Statement(
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
-REUSABLE_TURNS = Statement(
+EARLIER_OUTCOMES_OF_TURNS = Statement(
     """
     select
         answers.request_key as request_key,
         answers.output as output,
         answers.status as status,
         answers.route as route,
-        answers.call_id as call_id
+        answers.call_id as call_id,
+        answers.status in unnest(@answer_statuses) as is_answered,
+        coalesce(answers.first_prediction_id, answers.prediction_id) as first_prediction_id,
+        coalesce(answers.first_status, answers.status) as first_status,
+        coalesce(answers.first_finished_at, answers.finished_at) as first_finished_at
     from records
     inner join predictions as answers
         on
@@ -110,12 +127,19 @@ REUSABLE_TURNS = Statement(
         and records.data_date = @data_date
         and answers.task = @task
         and answers.inference_version = @inference_version
-        and answers.status in ('ok', 'repaired')
-        and answers.answer_source = 'wire'
-        and answers.finished_at >= @since
+        and answers.run_id != @run_id
+        and answers.status != 'skipped_budget'
+        and coalesce(answers.answer_source, 'wire') = 'wire'
+        and coalesce(answers.first_finished_at, answers.finished_at) >= @since
     qualify row_number() over (
         partition by answers.request_key
-        order by answers.finished_at desc, answers.prediction_id asc, answers.landed_at asc
+        order by
+            coalesce(answers.first_finished_at, answers.finished_at) desc,
+            coalesce(answers.first_prediction_id, answers.prediction_id) asc,
+            if(answers.status in unnest(@answer_statuses), 0, 1) asc,
+            answers.finished_at desc,
+            answers.prediction_id asc,
+            answers.landed_at asc
     ) = 1
     """,
     (
@@ -124,6 +148,7 @@ REUSABLE_TURNS = Statement(
         ("task", "STRING"),
         ("inference_version", "STRING"),
         ("since", "TIMESTAMP"),
+        ("answer_statuses", "ARRAY<STRING>"),
     ),
 )
 

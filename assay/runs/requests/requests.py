@@ -1,4 +1,8 @@
-"""The open requests of a run, in the order of its input; some reuse an earlier prediction."""
+"""The open requests of a run, in the order of its input; some reuse an earlier prediction.
+
+A request that failed in an earlier run is made again, but its first outcome stays with it: rates count that one
+(docs/adr/0010-rates-count-first-outcomes.md).
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from typing import Any
 import orjson
 
 from assay.inference.keys import request_key
-from assay.inference.request import Request, RequestResult, prediction_row
+from assay.inference.request import FirstOutcome, Request, RequestResult, prediction_row
 from assay.project import StageContext
 from assay.records.keys import RequestPlace
 from assay.records.statuses import AnswerSource
 from assay.runs.masked_records import MaskedRecord, RecordMasker
-from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, REUSABLE_ANSWERS, REUSABLE_IN_SHARD
+from assay.runs.requests.queries import ANSWERED_IN_RUN, ANSWERED_IN_SHARD, EARLIER_IN_SHARD, EARLIER_OUTCOMES
 from assay.runs.run import Run
 from assay.runs.shards import WHOLE, Shard
 
@@ -30,8 +34,8 @@ class RunRequests:
     shard: Shard = WHOLE
 
     def __iter__(self) -> Iterator[Request | RequestResult]:
-        done = _Ordered(self._begin_done())
-        reusable = _Ordered(self._begin_reusable())
+        done = OrderedRows(self._begin_done())
+        earlier = self.earlier(datetime.now(UTC))
         # The warehouse runs both queries while the other dependencies of the first call are prepared.
         self.context.prices.load()
         for record in self.guard.records(shard=self.shard):
@@ -41,17 +45,21 @@ class RunRequests:
                 place = RequestPlace(record.position, epoch)
                 if done.at(place) is not None:
                     continue
-                request = self.request(record, epoch)
-                answer = reusable.at(place)
-                yield self.reused(request, answer) if answer is not None else request
+                found = earlier.at(place)
+                request = self.request(record, epoch, first=first_of(found))
+                yield self.reused(request, found) if found is not None and found["is_answered"] else request
+
+    def earlier(self, now: datetime) -> OrderedRows:
+        """Returns the outcomes of earlier runs that count at this time, by place."""
+        return OrderedRows(self._begin_earlier(now))
 
     def _begin_done(self) -> Iterator[dict[str, Any]]:
         if self.shard == WHOLE:
             return self.context.warehouse.begin(ANSWERED_IN_RUN.sql, self.run.window)
         return self.context.warehouse.begin(ANSWERED_IN_SHARD.sql, {**self.run.window, **self.shard.parameters})
 
-    def _begin_reusable(self) -> Iterator[dict[str, Any]]:
-        since = self.run.reuse_since(datetime.now(UTC))
+    def _begin_earlier(self, now: datetime) -> Iterator[dict[str, Any]]:
+        since = self.run.reuse_since(now)
         if since is None:
             return iter(())
         facts = self.run.facts
@@ -60,12 +68,20 @@ class RunRequests:
             "task": facts.task,
             "inference_version": facts.inference_version,
             "since": since,
+            "answer_statuses": self.run.answer_statuses,
         }
         if self.shard == WHOLE:
-            return self.context.warehouse.begin(REUSABLE_ANSWERS.sql, parameters)
-        return self.context.warehouse.begin(REUSABLE_IN_SHARD.sql, {**parameters, **self.shard.parameters})
+            return self.context.warehouse.begin(EARLIER_OUTCOMES.sql, parameters)
+        return self.context.warehouse.begin(EARLIER_IN_SHARD.sql, {**parameters, **self.shard.parameters})
 
-    def request(self, record: MaskedRecord, epoch: int, *, history: Sequence[Mapping[str, str]] = ()) -> Request:
+    def request(
+        self,
+        record: MaskedRecord,
+        epoch: int,
+        *,
+        history: Sequence[Mapping[str, str]] = (),
+        first: FirstOutcome | None = None,
+    ) -> Request:
         """Returns the request for the record, epoch and history, even if it already has a prediction."""
         return Request(
             record_id=record.record_id,
@@ -85,10 +101,11 @@ class RunRequests:
             subject_key=record.subject_key,
             history=history,
             history_turns=len(history) // 2 if record.turn is not None else None,
+            first=first,
         )
 
     def reused(self, request: Request, answer: Mapping[str, Any]) -> RequestResult:
-        """Returns the result of a request that reuses an earlier prediction."""
+        """Returns the result of a request that reuses an earlier prediction; `request.first` is its first outcome."""
         now = datetime.now(UTC)
         output = answer["output"] if isinstance(answer["output"], str) else orjson.dumps(answer["output"]).decode()
         prediction = prediction_row(
@@ -97,7 +114,7 @@ class RunRequests:
             started_at=now,
             finished_at=now,
             status=answer["status"],
-            answer_source=AnswerSource.REUSED,
+            answer_source=AnswerSource.REUSED if answer["call_id"] is not None else None,
             output=output,
             route=answer["route"],
             call_id=answer["call_id"],
@@ -106,7 +123,18 @@ class RunRequests:
         return RequestResult(prediction)
 
 
-class _Ordered:
+def first_of(earlier: Mapping[str, Any] | None) -> FirstOutcome | None:
+    """Returns the first outcome that a row of an earlier outcome names; None without a row."""
+    if earlier is None:
+        return None
+    return FirstOutcome(
+        prediction_id=earlier["first_prediction_id"],
+        status=earlier["first_status"],
+        finished_at=earlier["first_finished_at"],
+    )
+
+
+class OrderedRows:
     """Rows of a result ordered by (position, epoch), looked up in that order in constant memory."""
 
     def __init__(self, rows: Iterator[dict[str, Any]]) -> None:

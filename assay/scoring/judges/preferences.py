@@ -105,12 +105,12 @@ class PairStage(JudgePass[_PairRequest]):
 
     def requests(self) -> Iterator[_PairRequest]:
         """Yields the pairs that a judge must compare, and stores the preferences of the others."""
-        champion_outputs = {_key(landed): landed.output for landed in self._champion_predictions()}
+        champion_outputs = {_key(landed): landed.first_output for landed in self._champion_predictions()}
         for landed in landed_predictions(self.context.warehouse, self.run, self.guard):
             key = _key(landed)
             if key not in champion_outputs:
                 continue
-            known = _preference_without_judge(landed.output, champion_outputs[key])
+            known = _preference_without_judge(landed.first_output, champion_outputs[key])
             if known is not None:
                 self.found[key] = known
                 continue
@@ -120,7 +120,7 @@ class PairStage(JudgePass[_PairRequest]):
                 output=None,
                 expected=landed.record.expected,
             )
-            pair = PredictionPair(judged=judged, a=landed.output or {}, b=champion_outputs[key] or {})
+            pair = PredictionPair(judged=judged, a=landed.first_output or {}, b=champion_outputs[key] or {})
             yield _PairRequest(key, landed, pair)
 
     def _champion_predictions(self) -> Iterator[LandedPrediction]:

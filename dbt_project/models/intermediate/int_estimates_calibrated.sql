@@ -41,8 +41,13 @@ evaluations as (
         logical_or(metric = 'percent_agreement' and value is not null) as is_measured,
     from estimates
     group by evaluation_id, run_id, task, scorer, scorer_version
-    -- Other evaluations land some of these metrics, too; only a calibration lands both of these.
-    having logical_or(metric = 'judged_rate') and logical_or(metric = 'krippendorffs_alpha')
+    -- Rows of versions without the column `kind`: other evaluations landed some of these metrics,
+    -- too, and only a calibration landed both.
+    having
+        coalesce(
+            logical_or(kind = 'calibration'),
+            logical_or(metric = 'judged_rate') and logical_or(metric = 'krippendorffs_alpha')
+        )
 
 ),
 

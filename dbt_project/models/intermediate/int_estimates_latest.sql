@@ -7,11 +7,12 @@ estimates as (
 ),
 
 -- Estimates of a run by itself have the run's id as evaluation_id; evaluations have their own.
+-- Rows of versions without the column `kind` have that id alone.
 -- A run that is scored again may use another method: the newest row counts.
 run_estimates as (
 
     select * from estimates
-    where evaluation_id = run_id
+    where coalesce(kind = 'run', true) and evaluation_id = run_id
     qualify
         row_number() over (
             partition by

@@ -6,11 +6,21 @@ predictions as (
 
 ),
 
--- A failed, interrupted or unfinished run never replaces a completed one.
+whole_runs as (
+
+    select run_id
+    from {{ ref('int_runs_counted') }}
+    where is_whole
+
+),
+
+-- A run that is unfinished, limited or cut short by a budget never replaces a whole one.
 completed as (
 
-    select * from predictions
-    where run_status = 'completed'
+    select predictions.*
+    from predictions
+    inner join whole_runs
+        on predictions.run_id = whole_runs.run_id
 
 ),
 

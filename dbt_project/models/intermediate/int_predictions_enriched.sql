@@ -19,6 +19,7 @@ runs as (
 ),
 
 -- Population comes from the record; whether a prediction counts at all comes from the run.
+-- Rates count the first outcome of a request; a later one only changes what is delivered.
 final as (
 
     select
@@ -50,7 +51,9 @@ final as (
         end as population_kind,
         records.cluster_id,
         records.slices,
-        predictions.status,
+        coalesce(predictions.first_status, predictions.status) as status,
+        predictions.status as delivered_status,
+        predictions.first_prediction_id,
         predictions.answer_source,
         predictions.route,
         predictions.routing,

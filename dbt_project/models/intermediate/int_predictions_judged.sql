@@ -18,6 +18,18 @@ scores as (
 
 ),
 
+declared_scorers as (
+
+    select
+        task_versions.task_version_id,
+        json_value(declared, '$.name') as scorer,
+        logical_or(json_value(declared, '$.sample') is not null) as has_sample,
+    from task_versions
+    cross join unnest(json_query_array(task_versions.checks)) as declared
+    group by task_version_id, scorer
+
+),
+
 required_scorers as (
 
     select distinct
@@ -28,51 +40,71 @@ required_scorers as (
 
 ),
 
+answered as (
+
+    select
+        predictions.*,
+        predictions.status in ('ok', 'repaired') as is_answered,
+        predictions.status in ('ok', 'repaired')
+        or (
+            predictions.status = 'fallback' and coalesce(task_versions.fallback_counts, false)
+        ) as can_be_correct,
+    from predictions
+    left join task_versions
+        on predictions.task_version_id = task_versions.task_version_id
+
+),
+
+-- A judge that scores a sample has no row for a prediction outside it. Versions that do not
+-- declare the scorer cannot say so: there, an output without a row is outside.
 scored as (
 
     select
-        predictions.prediction_id,
+        answered.prediction_id,
         max(scores.landed_at) as landed_at,
         count(required_scorers.scorer) as n_required,
-        countif(scores.is_scored) as n_scored,
         countif(scores.is_scored and scores.is_passed) as n_passed,
-    from predictions
+        countif(scores.is_scored and not scores.is_passed) as n_failed,
+        countif(
+            required_scorers.scorer is not null
+            and scores.prediction_id is null
+            and coalesce(declared_scorers.has_sample, answered.can_be_correct)
+        ) as n_outside,
+    from answered
     left join required_scorers
-        on predictions.task_version_id = required_scorers.task_version_id
+        on answered.task_version_id = required_scorers.task_version_id
+    left join declared_scorers
+        on
+            required_scorers.task_version_id = declared_scorers.task_version_id
+            and required_scorers.scorer = declared_scorers.scorer
     left join scores
         on
-            predictions.prediction_id = scores.prediction_id
+            answered.prediction_id = scores.prediction_id
             and required_scorers.scorer = scores.scorer
-    group by predictions.prediction_id
+    group by answered.prediction_id
 
 ),
 
 final as (
 
     select
-        predictions.prediction_id,
-        predictions.data_date,
+        answered.prediction_id,
+        answered.data_date,
         greatest(
-            predictions.landed_at, coalesce(scored.landed_at, predictions.landed_at)
+            answered.landed_at, coalesce(scored.landed_at, answered.landed_at)
         ) as landed_at,
-        predictions.status != 'skipped_budget' as is_eligible,
-        predictions.status in ('ok', 'repaired') as is_answered,
+        answered.status != 'skipped_budget' and scored.n_outside = 0 as is_eligible,
+        answered.is_answered,
         case
-            when predictions.status = 'skipped_budget' then null
-            when scored.n_required = 0 then null
-            when predictions.status in ('failed', 'refused', 'invalid_output') then false
-            when
-                predictions.status = 'fallback'
-                and not coalesce(task_versions.fallback_counts, false)
-                then false
-            when scored.n_scored < scored.n_required then null
-            else scored.n_passed = scored.n_required
+            when answered.status = 'skipped_budget' then null
+            when scored.n_required = 0 or scored.n_outside > 0 then null
+            when not answered.can_be_correct then false
+            when scored.n_failed > 0 then false
+            when scored.n_passed = scored.n_required then true
         end as is_correct,
-    from predictions
+    from answered
     inner join scored
-        on predictions.prediction_id = scored.prediction_id
-    left join task_versions
-        on predictions.task_version_id = task_versions.task_version_id
+        on answered.prediction_id = scored.prediction_id
 
 )
 

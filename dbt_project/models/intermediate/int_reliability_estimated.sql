@@ -13,9 +13,9 @@ estimates as (
 
 ),
 
--- An estimate covers one run. It is used only where the rate comes from that run alone and
--- counts everything the run scored: not where a later run replaced a part of the predictions,
--- nor where judges scored a sample, because the estimate then covers the sample alone.
+-- An estimate covers one run. It is used only where the rate comes from that run alone and is
+-- that of the same predictions, unscored ones included: not where a later run replaced a part of
+-- them or other scores landed since, nor where an earlier version counted scored ones only.
 matched as (
 
     select
@@ -30,12 +30,9 @@ matched as (
         estimates.details as estimate_details,
         coalesce(
             estimates.status != 'none'
-            and estimates.n = rated.n_scored
-            and (rated.counted_status = 'unscored') = (estimates.status = 'unscored')
-            and (
-                estimates.status != 'unscored'
-                or abs(estimates.worst - rated.worst_case) < 1e-9
-            ),
+            and estimates.n = rated.n_eligible
+            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
+            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9,
             false
         ) as is_estimated,
     from rated
@@ -68,7 +65,10 @@ final as (
             and matched.population = quality.population
             and matched.slice = quality.slice
             and quality.metric = 'quality_when_answered'
-            and matched.n_answered_scored = quality.n
+            and matched.n_answered = quality.n
+            and abs(
+                coalesce(quality.worst, quality.value) - matched.answered_correct_share
+            ) < 1e-9
 
 )
 

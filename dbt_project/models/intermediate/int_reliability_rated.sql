@@ -14,7 +14,7 @@ shares as (
         safe_divide(n_unscored, n_eligible) as unscored_share,
         safe_divide(n_correct, n_eligible) as worst_case,
         safe_divide(n_correct + n_unscored, n_eligible) as best_case,
-        safe_divide(n_answered_correct, n_answered_scored) as quality_when_answered,
+        safe_divide(n_answered_correct, n_answered) as answered_correct_share,
     from counted
 
 ),
@@ -23,16 +23,14 @@ final as (
 
     select
         *,
-        case
-            when unscored_share <= {{ var('max_unscored_share') }}
-                then safe_divide(n_correct, n_scored)
-        end as reliability,
+        if(n_scored > 0, worst_case, null) as reliability,
+        if(n_answered_scored > 0, answered_correct_share, null) as quality_when_answered,
         case
             when n_eligible = 0 then 'too_few'
-            when unscored_share > {{ var('max_unscored_share') }} then 'unscored'
             when epochs > 1 then 'several_epochs'
             when n_clusters < n_eligible then 'clustered'
             when least(n_correct, n_incorrect) < {{ var('fewest_outcomes') }} then 'too_few'
+            when n_unscored > 0 then 'unscored'
             else 'ok'
         end as counted_status,
     from shares

@@ -48,6 +48,14 @@ final as (
         coalesce(finished.records, started.records) as records,
         coalesce(finished.expected_predictions, started.expected_predictions)
             as expected_predictions,
+        coalesce(finished.predictions, started.predictions) as predictions,
+        coalesce(finished.calls, started.calls) as calls,
+        coalesce(finished.input_source, started.input_source) as input_source,
+        cast(
+            coalesce(
+                json_value(finished.config, '$.limit'), json_value(started.config, '$.limit')
+            ) as int64
+        ) as row_limit,
     from started
     full outer join finished
         on started.run_id = finished.run_id

@@ -28,21 +28,17 @@ newest_versions as (
 
 ),
 
--- Several annotators must all have scored, and all have passed; a judge counts by its verdict.
--- A judge with several votes and no verdict is not scored.
-final as (
+-- Several annotators must all have scored and all have passed; one that failed the prediction
+-- decides alone. A judge counts by its verdict; with several votes and none, it is not scored.
+judged as (
 
     select
         scores.prediction_id,
         scores.scorer,
         max(scores.landed_at) as landed_at,
         countif(scores.is_verdict) as n_judgements,
-        countif(scores.is_verdict) > 0
-        and logical_and(
-            not scores.is_verdict or (scores.status = 'scored' and scores.passed is not null)
-        ) as is_scored,
-        countif(scores.is_verdict) > 0
-        and logical_and(not scores.is_verdict or coalesce(scores.passed, false)) as is_passed,
+        countif(scores.is_verdict and scores.status = 'scored' and scores.passed) as n_passed,
+        countif(scores.is_verdict and scores.status = 'scored' and not scores.passed) as n_failed,
     from scores
     inner join newest_versions
         on
@@ -50,6 +46,19 @@ final as (
             and scores.scorer = newest_versions.scorer
             and scores.scorer_version = newest_versions.scorer_version
     group by scores.prediction_id, scores.scorer
+
+),
+
+final as (
+
+    select
+        prediction_id,
+        scorer,
+        landed_at,
+        n_judgements,
+        n_failed > 0 or (n_judgements > 0 and n_passed = n_judgements) as is_scored,
+        n_judgements > 0 and n_passed = n_judgements as is_passed,
+    from judged
 
 )
 

@@ -21,7 +21,8 @@ predictions as (
             else max(population)
         end as population,
         countif(is_eligible) as n_eligible,
-        countif(is_correct) as n_correct,
+        countif(first_status != 'skipped_budget' and not is_eligible) as n_unjudged,
+        countif(is_eligible and is_correct) as n_correct,
         countif(is_eligible and is_correct is null) as n_unscored,
         countif(answer_source = 'reused') as n_reused,
         countif(answer_source in ('exact_cache', 'semantic_cache')) as n_cached,
@@ -43,6 +44,7 @@ joined as (
         runs.inference_version,
         predictions.population,
         coalesce(predictions.n_eligible, 0) as n_eligible,
+        coalesce(predictions.n_unjudged, 0) as n_unjudged,
         coalesce(predictions.n_correct, 0) as n_correct,
         coalesce(predictions.n_unscored, 0) as n_unscored,
         coalesce(predictions.n_reused, 0) as n_reused,
@@ -64,18 +66,19 @@ joined as (
 
 ),
 
--- With too many unscored predictions the number of correct ones is unknown, not small.
+-- An unscored prediction is not correct; the lower bound counts it as correct. Where judges scored
+-- a sample, the correct predictions of the run are extrapolated from it.
 judged as (
 
     select
         *,
+        n_correct * (n_eligible + n_unjudged) as n_correct_scaled,
+        (n_correct + n_unscored) * (n_eligible + n_unjudged) as n_correct_scaled_at_best,
         case
             when n_unpriced_calls > 0 then 'unpriced'
-            when
-                safe_divide(n_unscored, n_eligible) > {{ var('max_unscored_share') }}
-                then 'unscored'
             when n_correct = 0 then 'none_correct'
             when n_billing_unknown_calls > 0 then 'billing_unknown'
+            when n_unscored > 0 then 'unscored'
             else 'ok'
         end as cost_status,
     from joined
@@ -85,18 +88,12 @@ judged as (
 final as (
 
     select
-        *,
-        if(cost_status in ('ok', 'billing_unknown'), safe_divide(cost_usd, n_correct), null)
-            as cost_per_correct_usd,
-        if(cost_status in ('ok', 'billing_unknown'), safe_divide(cost_upper_usd, n_correct), null)
-            as cost_per_correct_upper_usd,
-        if(
-            cost_status in ('ok', 'billing_unknown', 'unpriced')
-            and coalesce(safe_divide(n_unscored, n_eligible), 0)
-            <= {{ var('max_unscored_share') }},
-            safe_divide(reference_cost_usd, n_correct),
-            null
-        ) as reference_cost_per_correct_usd,
+        * except (n_correct_scaled, n_correct_scaled_at_best),
+        safe_divide(cost_usd * n_eligible, n_correct_scaled) as cost_per_correct_usd,
+        safe_divide(cost_usd * n_eligible, n_correct_scaled_at_best) as cost_per_correct_low_usd,
+        safe_divide(cost_upper_usd * n_eligible, n_correct_scaled) as cost_per_correct_upper_usd,
+        safe_divide(reference_cost_usd * n_eligible, n_correct_scaled)
+            as reference_cost_per_correct_usd,
     from judged
 
 )

@@ -19,9 +19,9 @@ runs as (
 
 ),
 
-task_versions as (
+sla as (
 
-    select * from {{ ref('stg_landing__task_versions') }}
+    select * from {{ ref('int_run_sla_counted') }}
 
 ),
 
@@ -65,21 +65,13 @@ calls as (
 online as (
 
     select
-        prediction_percentiles.run_id,
+        run_id,
         count(*) as n_wire_answers,
-        max(prediction_percentiles.p50_ms) as end_to_end_p50_ms,
-        max(prediction_percentiles.p90_ms) as end_to_end_p90_ms,
-        max(prediction_percentiles.p99_ms) as end_to_end_p99_ms,
-        max(task_versions.sla_latency_ms) as sla_latency_ms,
-        max(task_versions.sla_share) as sla_share,
-        countif(prediction_percentiles.end_to_end_ms <= task_versions.sla_latency_ms)
-            as n_within_sla,
+        max(p50_ms) as end_to_end_p50_ms,
+        max(p90_ms) as end_to_end_p90_ms,
+        max(p99_ms) as end_to_end_p99_ms,
     from prediction_percentiles
-    inner join runs
-        on prediction_percentiles.run_id = runs.run_id
-    left join task_versions
-        on runs.task_version_id = task_versions.task_version_id
-    group by prediction_percentiles.run_id
+    group by run_id
 
 ),
 
@@ -92,7 +84,7 @@ final as (
         runs.variant,
         runs.stage,
         runs.run_status,
-        online.n_wire_answers,
+        coalesce(online.n_wire_answers, 0) as n_wire_answers,
         online.end_to_end_p50_ms,
         online.end_to_end_p90_ms,
         online.end_to_end_p99_ms,
@@ -100,17 +92,20 @@ final as (
         calls.call_latency_p50_ms,
         calls.call_latency_p90_ms,
         calls.call_latency_p99_ms,
-        online.sla_latency_ms,
-        online.sla_share,
-        if(online.sla_latency_ms is null, null, online.n_within_sla / online.n_wire_answers)
+        sla.n_requested,
+        sla.sla_latency_ms,
+        sla.sla_share,
+        if(sla.sla_latency_ms is null, null, sla.n_within_sla / sla.n_requested)
             as share_within_sla,
-        if(online.sla_latency_ms is null, null, online.n_within_sla / online.n_wire_answers)
-        >= online.sla_share as meets_sla,
-    from online
+        if(sla.sla_latency_ms is null, null, sla.n_within_sla / sla.n_requested)
+        >= sla.sla_share as meets_sla,
+    from sla
     inner join runs
-        on online.run_id = runs.run_id
+        on sla.run_id = runs.run_id
+    left join online
+        on sla.run_id = online.run_id
     left join calls
-        on online.run_id = calls.run_id
+        on sla.run_id = calls.run_id
 
 )
 

@@ -1,101 +1,104 @@
 with
 
-scores as (
+counted as (
 
-    select * from {{ ref('fct_scores') }}
-    -- Labeled samples are not uniform: rates from human labels are weighted, in estimates.
-    where is_verdict and coalesce(scorer_kind != 'human', true)
-
-),
-
-predictions as (
-
-    select * from {{ ref('int_predictions_counted') }}
+    select * from {{ ref('int_scores_counted') }}
 
 ),
 
 estimates as (
 
     select * from {{ ref('int_estimates_latest') }}
-    where metric = 'pass_rate' and slice = 'overall'
+    where slice = 'overall'
 
 ),
 
-counted as (
+-- A scorer that gives a number without pass or fail has no pass rate.
+rated as (
 
     select
-        predictions.task,
-        predictions.stage,
-        predictions.variant,
-        predictions.inference_version,
-        predictions.population,
-        scores.scorer,
-        scores.scorer_kind,
-        scores.scorer_version,
-        count(distinct predictions.run_id) as n_runs,
-        max(predictions.run_id) as last_run_id,
-        count(*) as n_judgements,
-        countif(scores.status = 'scored') as n_scored,
-        countif(scores.status = 'unscored') as n_unscored,
-        countif(scores.status = 'failed') as n_failed,
-        countif(scores.status = 'refused') as n_refused,
-        countif(scores.status = 'scored' and scores.is_passed) as n_passed,
-        countif(scores.status = 'scored' and scores.is_passed is not null) as n_decided,
-        avg(if(scores.status = 'scored', scores.value, null)) as mean_value,
-    from scores
-    inner join predictions
-        on scores.prediction_id = predictions.prediction_id
-    group by
-        predictions.task,
-        predictions.stage,
-        predictions.variant,
-        predictions.inference_version,
-        predictions.population,
-        scores.scorer,
-        scores.scorer_kind,
-        scores.scorer_version
+        *,
+        if(not is_measure, n_passed / n_judgements, null) as worst_case,
+        if(not is_measure, (n_passed + n_undecided) / n_judgements, null) as best_case,
+        if(not is_measure, n_delivered_passed / n_judgements, null) as delivered_worst_case,
+    from counted
 
 ),
 
 -- As with reliability, an estimate is used only where it covers exactly these scores.
-final as (
+estimated as (
 
     select
-        counted.task,
-        counted.stage,
-        counted.variant,
-        counted.inference_version,
-        counted.population,
-        counted.scorer,
-        counted.scorer_kind,
-        counted.scorer_version,
-        counted.n_judgements,
-        counted.n_scored,
-        counted.n_unscored,
-        counted.n_failed,
-        counted.n_refused,
-        counted.n_passed,
-        safe_divide(counted.n_passed, counted.n_decided) as pass_rate,
+        rated.*,
         estimates.low,
         estimates.high,
         estimates.method,
-        coalesce(estimates.status, 'none') as interval_status,
-        estimates.reason as interval_reason,
-        {{ variance_part('estimates.details', 'record') }} as variance_between_records,
-        {{ variance_part('estimates.details', 'epoch') }} as variance_within_records,
-        {{ variance_part('estimates.details', 'judge') }} as variance_between_judgements,
-        counted.mean_value,
-    from counted
+        estimates.status as estimate_status,
+        estimates.reason,
+        estimates.details,
+    from rated
     left join estimates
         on
-            counted.n_runs = 1
-            and counted.last_run_id = estimates.run_id
-            and counted.task = estimates.task
-            and counted.inference_version = estimates.inference_version
-            and counted.population = estimates.population
-            and counted.scorer = estimates.scorer
-            and counted.scorer_version = estimates.scorer_version
-            and counted.n_decided = estimates.n
+            rated.n_runs = 1
+            and rated.last_run_id = estimates.run_id
+            and rated.task = estimates.task
+            and rated.inference_version = estimates.inference_version
+            and rated.population = estimates.population
+            and rated.scorer = estimates.scorer
+            and rated.scorer_version = estimates.scorer_version
+            and estimates.metric = 'pass_rate'
+            and rated.n_judgements = estimates.n
+            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
+            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9
+
+),
+
+final as (
+
+    select
+        rated.task,
+        rated.stage,
+        rated.variant,
+        rated.inference_version,
+        rated.population,
+        rated.scorer,
+        rated.scorer_kind,
+        rated.scorer_version,
+        rated.n_judgements,
+        rated.n_no_output,
+        rated.n_scored,
+        rated.n_unscored,
+        rated.n_failed,
+        rated.n_refused,
+        rated.n_passed,
+        if(rated.n_undecided < rated.n_judgements, rated.worst_case, null) as pass_rate,
+        rated.low,
+        rated.high,
+        rated.method,
+        coalesce(rated.estimate_status, 'none') as interval_status,
+        rated.reason as interval_reason,
+        rated.n_fallback,
+        if(rated.n_delivered_undecided < rated.n_judgements, rated.delivered_worst_case, null)
+            as delivered_pass_rate,
+        if(rated.n_fallback = 0, rated.low, delivered.low) as delivered_low,
+        if(rated.n_fallback = 0, rated.high, delivered.high) as delivered_high,
+        {{ variance_part('rated.details', 'record') }} as variance_between_records,
+        {{ variance_part('rated.details', 'epoch') }} as variance_within_records,
+        {{ variance_part('rated.details', 'judge') }} as variance_between_judgements,
+        rated.mean_value,
+    from estimated as rated
+    left join estimates as delivered
+        on
+            rated.estimate_status is not null
+            and rated.last_run_id = delivered.run_id
+            and rated.task = delivered.task
+            and rated.inference_version = delivered.inference_version
+            and rated.population = delivered.population
+            and rated.scorer = delivered.scorer
+            and rated.scorer_version = delivered.scorer_version
+            and delivered.metric = 'delivered_pass_rate'
+            and rated.n_judgements = delivered.n
+            and abs(coalesce(delivered.worst, delivered.value) - rated.delivered_worst_case) < 1e-9
 
 )
 

@@ -224,6 +224,22 @@ def test_submitting_again_sends_nothing_again(bench: BatchBench, name: str) -> N
     assert len(bench.endpoint.batches) == 1
 
 
+def test_a_second_chance_by_batch_keeps_its_first_outcome(bench: BatchBench, name: str) -> None:
+    bench.place.model.react = some({3: Reaction(status=400)})
+    task, source = bench.place.task(name), bench.place.rows("in.csv", EIGHT)
+    first = landed(bench, "predictions", bench.run(task, input=source).run_id)
+    bench.place.model.react = well
+    run = bench.admit(task, input=source, batch=True)
+    bench.submit(run)
+    bench.endpoint.finish_all()
+    bench.collect(run)
+
+    again = landed(bench, "predictions", bench.end(run).run_id)
+
+    assert [row["first_prediction_id"] for row in again] == [row["prediction_id"] for row in first]
+    assert (again[3]["status"], again[3]["first_status"], again[3]["answer_source"]) == ("ok", "failed", "wire")
+
+
 def test_answers_of_an_earlier_run_are_reused_and_not_sent(bench: BatchBench, name: str) -> None:
     task = bench.place.task(name, reuse="always")
     bench.run(task, input=bench.place.rows("in.csv", EIGHT[:5]))

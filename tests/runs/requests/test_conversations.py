@@ -220,6 +220,21 @@ def test_an_unchanged_second_run_asks_nothing(bench: Bench, model: ModelEndpoint
     assert (summary.predictions, summary.reused, model.count) == (16, 16, 16)
 
 
+def test_a_turn_that_failed_keeps_its_first_outcome(bench: Bench, model: ModelEndpoint, name: str) -> None:
+    made, file = task(bench.place, name), bench.place.rows("in.csv", talks(2, 3))
+    react, model.react = (
+        model.react,
+        lambda asked: Reaction(status=400) if question(asked) == "t001 says 3" else react(asked),
+    )
+    bench.run(made, input=file)
+    model.react = react
+    again = bench.run(made, input=file)
+
+    sql = "select status, first_status, answer_source from predictions where run_id = @run and first_status = 'failed'"
+    [row] = bench.place.query(sql, run=again.run_id)
+    assert (row["status"], row["answer_source"], again.reused, model.count) == ("ok", "wire", 5, 7)
+
+
 def test_a_changed_turn_is_asked_again_and_so_are_those_after_it(bench: Bench, model: ModelEndpoint, name: str) -> None:
     made = task(bench.place, name)
     bench.run(made, input=bench.place.rows("in.csv", talks(1, 4)))

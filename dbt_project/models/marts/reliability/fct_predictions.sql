@@ -32,6 +32,12 @@ judged as (
 
 ),
 
+delivered as (
+
+    select * from {{ ref('int_predictions_delivered') }}
+
+),
+
 final as (
 
     select
@@ -55,7 +61,9 @@ final as (
         predictions.population_kind,
         predictions.cluster_id,
         predictions.slices,
-        predictions.status,
+        predictions.delivered_status as status,
+        predictions.status as first_status,
+        predictions.first_prediction_id,
         predictions.answer_source,
         predictions.route,
         predictions.routing,
@@ -70,11 +78,18 @@ final as (
         judged.is_eligible,
         judged.is_answered,
         judged.is_correct,
+        if(
+            predictions.delivered_status = predictions.status,
+            judged.is_correct,
+            delivered.is_delivered_correct
+        ) as is_delivered_correct,
     from predictions
     inner join judged
         on predictions.prediction_id = judged.prediction_id
     left join current_predictions
         on predictions.prediction_id = current_predictions.prediction_id
+    left join delivered
+        on predictions.prediction_id = delivered.prediction_id
 
 )
 

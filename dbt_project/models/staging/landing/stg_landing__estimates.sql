@@ -54,6 +54,7 @@ final as (
         best,
         calibration,
         details,
+        kind,
     from deduplicated
 
 )

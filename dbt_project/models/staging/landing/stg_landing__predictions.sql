@@ -50,6 +50,9 @@ final as (
         end_to_end_ms,
         subject_key,
         masking_version,
+        first_prediction_id,
+        first_status,
+        first_finished_at,
     from deduplicated
 
 )

@@ -1,0 +1,1 @@
+"""`assay runs`: the list of runs."""
