@@ -49,12 +49,13 @@ class HostileRun(PlannedRun):
     rejected: int = 0
     judged_share: float = 1.0
     is_clustered: bool = False
+    is_out_of_budget: bool = False
 
 
 RUNS = (
     HostileRun(run_id="h00", task="hostile_plain", size=30, population="input", inference_version="i0", ok_share=1.0),
     HostileRun(run_id="h01", task="hostile_plain", size=240, population="golden:gate", day=1),
-    HostileRun(run_id="h02", task="hostile_lenient", size=240, population="golden:gate", day=1),
+    HostileRun(run_id="h02", task="hostile_lenient", size=240, population="golden:gate", day=1, is_out_of_budget=True),
     HostileRun(run_id="h03", task="hostile_clusters", size=320, population="golden:gate", day=1, is_clustered=True),
     HostileRun(run_id="h04", task="hostile_sampled", size=260, population="input", day=1, judged_share=0.6),
 )
@@ -137,7 +138,8 @@ def _prediction(rows: dict[str, list[Row]], scene: Scene, record: Row) -> Row:
     """A prediction; one in ten with an output is reused from the first run, whose latency and cost it then has."""
     run, rng, at = scene.run, scene.rng, scene.started_at + timedelta(minutes=5)
     key = f"{run.run_id}/{record['record_id']}"
-    status = "ok" if run.ok_share == 1 else rng.choices(tuple(SHARES), weights=tuple(SHARES.values()))[0]
+    shares = SHARES | ({} if run.is_out_of_budget else {"skipped_budget": 0})
+    status = "ok" if run.ok_share == 1 else rng.choices(tuple(shares), weights=tuple(shares.values()))[0]
     origins = [row for row in rows["predictions"] if row["run_id"] == "h00" and row["task"] == run.task]
     is_answered, is_asked = status in ("ok", "repaired"), status != "skipped_budget"
     is_reused = is_answered and run.run_id != "h00" and bool(origins) and rng.random() < 0.1

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected, runs_expected
+from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
+from tests.dbt.runs import runs_expected
 from tests.dbt.conftest import Built
 from tests.paths import ROOT
 

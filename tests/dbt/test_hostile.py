@@ -12,7 +12,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from assay.evaluation.outcomes import Outcomes, read_outcomes
-from assay.report.scorecard import read_scorecard
+from assay.report.scorecard import ReportedRun, read_scorecard
 from assay.settings import load_settings
 from assay.statistics.measured import Measured
 from assay.warehouse.client import Warehouse
@@ -107,7 +107,14 @@ def runs(built: Built, warehouse: Warehouse) -> dict[str, Run]:
     return {name: _read(built.tables, warehouse, marts, name) for name in HOSTILE}
 
 
-MARTS = ("rpt_reliability", "rpt_scores", "rpt_latency", "rpt_cost_per_correct")
+MARTS = (
+    "rpt_reliability",
+    "rpt_run_reliability",
+    "rpt_scores",
+    "rpt_run_scores",
+    "rpt_latency",
+    "rpt_cost_per_correct",
+)
 
 
 def _read(tables: Tables, warehouse: Warehouse, marts: Mapping[str, Frame], name: str) -> Run:
@@ -121,7 +128,7 @@ def _read(tables: Tables, warehouse: Warehouse, marts: Mapping[str, Frame], name
         (row.metric, None if pd.isna(row.scorer) else row.scorer): row for row in found.itertuples(index=False)
     }
     gate = read_outcomes(warehouse, engine_task(name), run_id=run_id, data_date=rows[0]["data_date"])
-    report = json.loads(json.dumps(read_scorecard(warehouse, name).as_dict(), default=str))
+    report = json.loads(json.dumps(read_scorecard(warehouse, name, ReportedRun(run_id=run_id)).as_dict(), default=str))
     return Run(name, rows, scores, estimates, gate, report, marts)
 
 
@@ -132,7 +139,7 @@ def test_the_runs_are_hostile(runs: dict[str, Run]) -> None:
             "invalid_output",
             "failed",
             "refused",
-            "skipped_budget",
+            *(["skipped_budget"] if HOSTILE[run.task].is_out_of_budget else []),
         }
         said = {score["status"] for scores in run.scores.values() for score in scores.values()}
         assert said == {"scored", "unscored", "failed", "refused"}
@@ -148,13 +155,13 @@ def test_the_runs_are_hostile(runs: dict[str, Run]) -> None:
 def test_reliability_is_the_same_everywhere(runs: dict[str, Run], task: str) -> None:
     run = runs[task]
     wanted = Counts.of([run.correct(row) for row in run.judged])
-    mart, report = _mart(run, "rpt_reliability", slice="overall"), _reported(run, "reliability", slice="overall")
+    marts, report = _rates(run, "reliability", slice="overall"), _reported(run, "reliability", slice="overall")
 
     assert 0 < wanted.unscored < wanted.n
     assert run.report["run"]["n_unjudged"] == len(run.requested) - len(run.judged)
     _same(_of_estimate(run.estimates["reliability", None]), wanted)
     _same(_of_gate(run.gate.rate("reliability", "overall").measured), wanted)
-    for row in (mart, report):
+    for row in (*marts, report):
         _same((row["n_eligible"], row["reliability"], row["worst_case"], row["best_case"]), wanted)
 
 
@@ -163,12 +170,12 @@ def test_reliability_is_the_same_everywhere(runs: dict[str, Run], task: str) -> 
 def test_a_pass_rate_is_the_same_everywhere(runs: dict[str, Run], task: str, scorer: str) -> None:
     run = runs[task]
     own, delivered = run.pass_counts(scorer, of=OWN), run.pass_counts(scorer, of=DELIVERED)
-    mart, report = _mart(run, "rpt_scores", scorer=scorer), _reported(run, "scorers", scorer=scorer)
+    marts, report = _rates(run, "scores", scorer=scorer), _reported(run, "scorers", scorer=scorer)
 
     _same(_of_estimate(run.estimates["pass_rate", scorer]), own)
     _same(_of_estimate(run.estimates["delivered_pass_rate", scorer]), delivered)
     _same(_of_gate(run.gate.rate(scorer, "overall").measured), own)
-    for row in (mart, report):
+    for row in (*marts, report):
         assert (row["n_judgements"], row["n_passed"]) == (own.n, own.passed)
         assert row["pass_rate"] == pytest.approx(own.worst, abs=TOLERANCE)
         assert row["delivered_pass_rate"] == pytest.approx(delivered.worst, abs=TOLERANCE)
@@ -181,7 +188,7 @@ def test_a_scorer_that_only_measures_has_no_pass_rate_anywhere(runs: dict[str, R
     for run in runs.values():
         assert ("pass_rate", "words") not in run.estimates and ("delivered_pass_rate", "words") not in run.estimates
         assert run.gate.rate("words", "overall").measured.n == 0
-        for row in (_mart(run, "rpt_scores", scorer="words"), _reported(run, "scorers", scorer="words")):
+        for row in (*_rates(run, "scores", scorer="words"), _reported(run, "scorers", scorer="words")):
             assert row["n_judgements"] > 0 and row["pass_rate"] is None and row["delivered_pass_rate"] is None
 
 
@@ -190,31 +197,34 @@ def test_the_bounds_of_independent_rows_are_those_of_statsmodels(runs: dict[str,
     run = runs[task]
     reliability = Counts.of([run.correct(row) for row in run.judged])
     tone, given = run.pass_counts("tone", of=OWN), run.pass_counts("tone", of=DELIVERED)
-    marts = _mart(run, "rpt_reliability", slice="overall"), _mart(run, "rpt_scores", scorer="tone")
+    marts = _rates(run, "reliability", slice="overall"), _rates(run, "scores", scorer="tone")
     reports = _reported(run, "reliability", slice="overall"), _reported(run, "scorers", scorer="tone")
 
     for wanted, key, found in ((reliability, ("reliability", None), 0), (tone, ("pass_rate", "tone"), 1)):
         bounds = pytest.approx(wanted.bounds(alpha=0.05), abs=TOLERANCE)
         estimate = run.estimates[key]
         assert [estimate.low, estimate.high] == bounds
-        assert [marts[found]["low"], marts[found]["high"]] == bounds
+        for mart in marts[found]:
+            assert ([mart["low"], mart["high"]], mart["interval_status"]) == (bounds, "unscored")
         assert [reports[found]["low"], reports[found]["high"]] == bounds
         metric = "tone" if found else "reliability"
         gate = run.gate.rate(metric, "overall").measured
         assert [gate.low, gate.high] == pytest.approx(wanted.bounds(alpha=0.1, method="beta"), abs=1e-6)
-        assert {estimate.status, marts[found]["interval_status"], reports[found]["interval_status"]} == {"unscored"}
+        assert {estimate.status, reports[found]["interval_status"]} == {"unscored"}
     delivered = pytest.approx(given.bounds(alpha=0.05), abs=TOLERANCE)
-    assert [marts[1]["delivered_low"], marts[1]["delivered_high"]] == delivered
+    for mart in marts[1]:
+        assert [mart["delivered_low"], mart["delivered_high"]] == delivered
 
 
 def test_equal_cluster_ids_of_two_tenants_are_two_clusters_everywhere(runs: dict[str, Run]) -> None:
     run = runs["hostile_clusters"]
-    mart = _mart(run, "rpt_reliability", slice="overall")
+    marts = _rates(run, "reliability", slice="overall")
     estimate, gate = run.estimates["reliability", None], run.gate.rate("reliability", "overall").measured
 
-    assert {int(mart["n_clusters"]), int(estimate.clusters), gate.clusters} == {40}
-    assert [mart["low"], mart["high"]] == pytest.approx([estimate.low, estimate.high], abs=TOLERANCE)
-    assert estimate.low < mart["worst_case"] < mart["best_case"] < estimate.high
+    for mart in marts:
+        assert {int(mart["n_clusters"]), int(estimate.clusters), gate.clusters} == {40}
+        assert [mart["low"], mart["high"]] == pytest.approx([estimate.low, estimate.high], abs=TOLERANCE)
+        assert estimate.low < mart["worst_case"] < mart["best_case"] < estimate.high
 
 
 @pytest.mark.parametrize("task", HOSTILE)
@@ -277,6 +287,13 @@ def _of_estimate(row: Any) -> tuple[Any, ...]:
 def _of_gate(found: Measured) -> tuple[Any, ...]:
     worst, best = (found.value if case is None else case for case in (found.worst, found.best))
     return found.n, found.value, worst, best
+
+
+def _rates(run: Run, name: str, **key: str) -> list[dict[str, Any]]:
+    """The row of the run, and the row of the current predictions: a run that ran out of budget has none."""
+    planned = HOSTILE[run.task]
+    of_run = _mart(run, f"rpt_run_{name}", run_id=planned.run_id, **key)
+    return [of_run] if planned.is_out_of_budget else [of_run, _mart(run, f"rpt_{name}", **key)]
 
 
 def _mart(run: Run, name: str, **key: str) -> dict[str, Any]:

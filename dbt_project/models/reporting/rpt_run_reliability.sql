@@ -32,13 +32,7 @@ joined as (
         runs.is_whole,
         runs.run_finished_at,
         rated.*,
-        coalesce(
-            estimates.status != 'none'
-            and estimates.n = rated.n_eligible
-            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
-            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9,
-            false
-        ) as is_estimated,
+        estimates.run_id is not null as is_estimated,
         estimates.low as estimate_low,
         estimates.high as estimate_high,
         estimates.method as estimate_method,
@@ -53,6 +47,10 @@ joined as (
             rated.run_id = estimates.run_id
             and rated.population = estimates.population
             and rated.slice = estimates.slice
+            and rated.n_eligible = estimates.n
+            and estimates.status != 'none'
+            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
+            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9
 
 ),
 
