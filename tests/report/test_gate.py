@@ -68,7 +68,7 @@ def test_a_hostile_reason_adds_nothing_to_the_page(text: str) -> None:
 def test_a_gate_about_another_version_than_the_run_says_so() -> None:
     own = Scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": (RULE,)})
     other = Scorecard(**{**own.as_dict(), "gate": {**GATE, "candidate_inference_version": "other"}})
-    assert [title for title, _, _ in sections(own)][-1] == "Gate"
-    assert [title for title, _, _ in sections(other)][-1] == "Gate, of variant short, not of this run"
+    assert [section.title for section in sections(own)][-1] == "Gate"
+    assert [section.title for section in sections(other)][-1] == "Gate, of variant short, not of this run"
     assert "gate is about" not in dict(facts(own))
     assert dict(facts(other))["gate is about"] == "variant short, inference version other; not of this run"

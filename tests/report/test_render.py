@@ -274,7 +274,8 @@ def test_two_pass_rates_are_shown_where_fallback_values_make_them_differ() -> No
     replaced = {**plain, "n_no_output": 13, "n_fallback": 13, "delivered_pass_rate": 0.895}
     whole = Scorecard(**{**card().as_dict(), "scorers": (plain, replaced)})
 
-    ((_, columns, rows),) = [section for section in sections(whole) if section[0] == "Checks"]
+    (checks,) = [section for section in sections(whole) if section.title == "Checks"]
+    columns, rows = checks.columns, checks.rows
 
     assert columns[-4:-2] == ("passed", "pass rate") and columns[-1] == "delivered"
     assert [(row[2], row[3], row[-3], row[-1]) for row in rows] == [

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from assay.cli.opening import DAY, STYLES, opened_project
-from assay.cli.option_types import OUTPUT_FILE
+from assay.cli.option_types import OUTPUT_FILE, BoundedInteger
 from assay.errors import UsageError
 
 
@@ -64,7 +64,7 @@ def _write_page(path: Path, text: str) -> None:
 @click.command()
 @click.argument("task", required=False)
 @click.option(
-    "--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of runs, newest first."
+    "--last", type=BoundedInteger(1, 1000), default=20, show_default=True, help="Number of runs, newest first."
 )
 @click.option("--format", "style", type=STYLES, default="table", show_default=True)
 def runs(task: str | None, last: int, style: str) -> None:
