@@ -75,7 +75,9 @@ final as (
         and countif(has_output and is_decided) = 0 as is_measure,
         avg(
             if(
-                first_status != 'fallback' and not is_of_second_chance and status = 'scored', value, null
+                first_status != 'fallback' and not is_of_second_chance and status = 'scored',
+                value,
+                null
             )
         ) as mean_value,
     from judged
