@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
-from tests.dbt.runs import runs_expected
 from tests.dbt.conftest import Built
+from tests.dbt.runs import runs_expected
 from tests.paths import ROOT
 
 CELL = ["task", "stage", "variant", "inference_version", "population"]
