@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ IN_A_FINALIZER = """
     import time
     time.sleep(20)
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hangup() -> Iterator[None]:
+    """SIGHUP ends commands, also where the tests themselves run under nohup, which ignores it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

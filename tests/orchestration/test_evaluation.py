@@ -144,7 +144,7 @@ def test_a_task_that_cannot_be_judged_is_not_asked_at_beta(daily: Daily) -> None
     task = task_at(daily, "beta", "without_cases", labeled=0)
     result = job(daily, task)
     assert not result.success
-    assert "has no golden cases in the gate split" in failure_of(result, task)
+    assert "can never score, because no expected value of 'label' is declared" in failure_of(result, task)
     assert daily.workplace.model.count == 0
 
 

@@ -248,11 +248,12 @@ def test_an_empty_input_is_not_taken_for_the_task_s_own() -> None:
         RunOptions(data_date=DAY, input=" ")
 
 
-def test_reuse_within_longer_than_time_itself_is_always() -> None:
+def test_reuse_within_longer_than_99999_days_is_refused() -> None:
     from datetime import UTC, datetime
 
     now = datetime(2024, 5, 1, tzinfo=UTC)
-    assert oldest_reused(f"within {10**30} days", now=now) == oldest_reused("always", now=now)
+    with pytest.raises(UsageError, match="expected one of `always`"):
+        oldest_reused(f"within {10**30} days", now=now)
     assert oldest_reused("within 24 hours", now=now) == datetime(2024, 4, 30, tzinfo=UTC)
 
 

@@ -115,7 +115,7 @@ def test_a_scorer_that_broke_says_nothing_about_the_prediction(task: Task) -> No
 
 
 def test_nothing_is_correct_or_wrong_where_the_task_does_not_say_what_correct_is(folder: TaskFolder) -> None:
-    folder.edit("correct: [label_right]\n", "")
+    folder.edit("correct: [label_right]\nthresholds:\n  reliability: 0.8\n", "")
 
     assert is_correct(folder.load(), "ok", {"label_right": score("label_right", True)}) is None
     assert is_correct(folder.load(), "failed", {}) is None

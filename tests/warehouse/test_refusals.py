@@ -28,7 +28,7 @@ def project(warehouse: Warehouse) -> Warehouse:
     ("table", "step"),
     [
         ("rpt_reliability", "build the marts with `assay report TASK`."),
-        ("rpt_reliability_daily", "did you mean 'rpt_reliability'? If it is missing as well, build the marts with `assay report TASK`."),
+        ("rpt_reliability_weekly", "did you mean 'rpt_reliability_daily'? If it is missing as well, build the marts with `assay report TASK`."),
         ("dev_marts.fct_predictions", "build the marts with `assay report TASK`."),
         ("dev_marts.fct_prediction", "did you mean 'fct_predictions'? If it is missing as well, build the marts with `assay report TASK`."),
         ("dev_staging.stg_landing__runs", "build the marts with `assay report TASK`."),

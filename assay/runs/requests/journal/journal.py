@@ -22,7 +22,7 @@ from assay.inference.request import RequestResult
 from assay.records import Content, Prediction, Response
 from assay.records.evaluation import Score
 from assay.runs.requests.journal.pages import Page, forget_pages, last_numbers, read_pages
-from assay.runs.requests.journal.rows import LAYOUT, call_from, call_line, record_from, values_of
+from assay.runs.requests.journal.rows import LAYOUT, LAYOUTS, call_from, call_line, record_from, values_of
 
 LOCK = "lock"
 OWNER_ONLY = 0o600
@@ -146,7 +146,7 @@ class Journal:
         self._pages.append(fitting)
 
     def _lines(self) -> Iterator[Any]:
-        for content in read_pages(self._folder, layout=LAYOUT):
+        for content in read_pages(self._folder, layouts=LAYOUTS):
             for line in content.splitlines():
                 try:
                     yield orjson.loads(line)

@@ -84,14 +84,14 @@ def _mapped(path: Path, size: int) -> mmap.mmap:
         return mmap.mmap(file.fileno(), size)
 
 
-def read_pages(folder: Path, *, layout: int) -> Iterator[bytes]:
+def read_pages(folder: Path, *, layouts: frozenset[int]) -> Iterator[bytes]:
     """Yields the content of the pages in the folder, in the order of their numbers.
 
     Raises:
-        UsageError: a page has lines with a different layout.
+        UsageError: a page has lines with another layout.
     """
     for (_, end, found), path in sorted((_head(path), path) for path in _files(folder)):
-        if end > HEAD.size and found != layout:
+        if end > HEAD.size and found not in layouts:
             raise UsageError(
                 f"The journal {path} was written by a different version of Assay",
                 next_step="resume with the version that started the run, or remove the file and have its requests sent again.",

@@ -28,7 +28,24 @@ NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in K
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
 """Fields in the journal line of a dispatched call, in addition to its route."""
-LAYOUT = int.from_bytes(hashlib.sha256(repr((2, NAMES, OF_A_CALL, OF_ITS_REQUEST)).encode()).digest()[:4], "big")
+ADDED = {
+    Prediction.table: frozenset({"first_prediction_id", "first_status", "first_finished_at"}),
+    Score.table: frozenset({"annotator_kind"}),
+}
+"""Fields that earlier journals lack; their rows have the default."""
+NAMES_EARLIER = {
+    table: tuple(name for name in names if name not in ADDED.get(table, ())) for table, names in NAMES.items()
+}
+
+
+def _layout(names: Mapping[str, tuple[str, ...]]) -> int:
+    content = repr((2, names, OF_A_CALL, OF_ITS_REQUEST)).encode()
+    return int.from_bytes(hashlib.sha256(content).digest()[:4], "big")
+
+
+LAYOUT = _layout(NAMES)
+LAYOUTS = frozenset({LAYOUT, _layout(NAMES_EARLIER)})
+"""Layouts of the journals that can be read."""
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
     date: date.fromisoformat,
@@ -67,7 +84,8 @@ def call_from(line: Mapping[str, Any]) -> CallFacts:
 def record_from(table: str, values: Sequence[Any]) -> Row:
     """Returns the row that was written as these JSON values."""
     readers = _readers(table)
-    named = zip(NAMES[table], values, strict=True)
+    names = NAMES[table] if len(values) == len(NAMES[table]) else NAMES_EARLIER[table]
+    named = zip(names, values, strict=True)
     return KINDS[table](**{name: _read(readers.get(name), value) for name, value in named})
 
 
