@@ -6,6 +6,7 @@ The failure of a single row is not an error: the row is stored with its status.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 LONGEST_FOREIGN_TEXT = 2000
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -57,6 +58,14 @@ class ServiceUnreachable(AssayError):
     """A service does not respond (exit code 5)."""
 
     exit_code = 5
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Returns a suggestion of the closest known name for a message, or an empty string."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(str(name), list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def printable(text: str) -> str:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from assay.statistics.agreement import codes_of, missing, ordered
 from assay.statistics.conventions import LEVEL
-from assay.statistics.measured import Measured, unmeasured
-from assay.statistics.rates import scored_rate
+from assay.statistics.measured import Measured
+from assay.statistics.rates import domain_rate
 from assay.statistics.sampling import INDEPENDENT, Groups, Sampling
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Hits = NDArray[np.bool_]
+NO_ITEM = "no item of this kind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +68,9 @@ def confusion(
         ClassRates(
             label=label,
             support=int(counts[place].sum()),
-            sensitivity=_share(groups, one == place, hits=other == place, level=level),
-            specificity=_share(groups, one != place, hits=other != place, level=level),
-            precision=_share(groups, other == place, hits=one == place, level=level),
+            sensitivity=domain_rate(other == place, one == place, groups, level=level, none=NO_ITEM),
+            specificity=domain_rate(other != place, one != place, groups, level=level, none=NO_ITEM),
+            precision=domain_rate(one == place, other == place, groups, level=level, none=NO_ITEM),
         )
         for place, label in enumerate(known)
     ]
@@ -83,11 +79,3 @@ def confusion(
         counts=tuple(tuple(int(count) for count in row) for row in counts),
         classes=tuple(classes),
     )
-
-
-def _share(groups: Groups, domain: Hits, *, hits: Hits, level: float) -> Measured:
-    import numpy as np
-
-    if not domain.any():
-        return unmeasured("no item of this kind", level=level)
-    return scored_rate(hits[domain].astype(np.float64), groups.only(domain), level=level)

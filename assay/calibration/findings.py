@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from assay.calibration.label_set import CalibrationFacts, Domain
 from assay.labels.questions import CANNOT_TELL
-from assay.statistics.measured import Measured, Status
+from assay.statistics.measured import Measured, Status, joined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +56,9 @@ def with_notes(
     left_out = ", ".join(f"{count} {why}" for why, count in omitted.items() if count)
     notes = [measured.reason, f"omitted predictions: {left_out}" if left_out else None, more, other_kinds(facts)]
     if domain.of.is_probability_sample:
-        return replace(measured, reason=_joined(notes))
+        return replace(measured, reason=joined(*notes))
     notes.append(f"labels of design {facts.design} are not a probability sample: valid for these predictions only")
-    return replace(measured, status=Status.INCONCLUSIVE, reason=_joined(notes))
+    return replace(measured, status=Status.INCONCLUSIVE, reason=joined(*notes))
 
 
 def with_rate_notes(measured: Measured, domain: Domain) -> Measured:
@@ -69,13 +69,9 @@ def with_rate_notes(measured: Measured, domain: Domain) -> Measured:
     ties = f"{facts.n_tied} ties of annotators counted as half a pass" if facts.n_tied else None
     unsure = f"{facts.n_cannot_tell} {CANNOT_TELL}: bounds include that they fail and that they pass"
     notes = [measured.reason, ties, unsure if facts.n_cannot_tell else None, other_kinds(facts)]
-    return replace(measured, reason=_joined(notes))
+    return replace(measured, reason=joined(*notes))
 
 
 def other_kinds(facts: CalibrationFacts) -> str | None:
     """A note on labels of users and models; None if there are none."""
     return f"{facts.n_other_kinds} labels of users or models not used" if facts.n_other_kinds else None
-
-
-def _joined(notes: Sequence[str | None]) -> str | None:
-    return "; ".join(note for note in notes if note) or None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
+
+from assay.errors import did_you_mean
 
 Schema = Mapping[str, Any]
 ANY_TYPE = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
@@ -40,8 +41,8 @@ def field_issue(schema: Schema, path: str, accepted: frozenset[str]) -> str:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """Returns a suggestion of the closest known name, to append to a message, or an empty string."""
-    close = get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, known)
+    return f"; {hint}" if hint else ""
 
 
 def _types_below(part: Schema, path: str, root: Schema) -> list[frozenset[str]]:
@@ -55,16 +56,23 @@ def _types_below(part: Schema, path: str, root: Schema) -> list[frozenset[str]]:
 def _values(schema: Schema, step: str, root: Schema) -> Iterator[Schema]:
     """Yields the schemas of the value that one step of a path leads to."""
     for part in _parts(schema, root):
-        if not part.keys() & {"type", "properties", "items", "enum", "const"}:
-            yield {}  # the schema allows any value
-        elif step in part.get("properties", {}):
-            yield part["properties"][step]
-        elif part.get("type") == "object" and part.get("additionalProperties", False) is not False:
-            more = part["additionalProperties"]
-            yield more if isinstance(more, Mapping) else {}
-        elif part.get("type") == "array" and step.isdecimal():
-            first = part.get("prefixItems", [])
-            yield first[int(step)] if int(step) < len(first) else part.get("items", {} if not first else {"enum": []})
+        yield from _inside(part, step)
+
+
+def _inside(part: Schema, step: str) -> Iterator[Schema]:
+    """Yields the schema of the value at the step, or nothing if the part has no such value."""
+    if not part.keys() & {"type", "properties", "items", "enum", "const"}:
+        yield {}  # the schema allows any value
+        return
+    if step in part.get("properties", {}):
+        yield part["properties"][step]
+        return
+    more = part.get("additionalProperties", False)
+    if part.get("type") == "object" and more is not False:
+        yield more if isinstance(more, Mapping) else {}
+    if part.get("type") == "array" and step.isdecimal():
+        first = part.get("prefixItems", [])
+        yield first[int(step)] if int(step) < len(first) else part.get("items", {} if not first else {"enum": []})
 
 
 def _parts(schema: Schema, root: Schema) -> Iterator[Schema]:

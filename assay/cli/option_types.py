@@ -63,8 +63,14 @@ class OutputFile(click.Path):
 
 
 INTEGER = BoundedInteger()
-EPOCHS = BoundedInteger(1, MOST_EPOCHS)
 OUTPUT_FILE = OutputFile()
+epochs_option = click.option(
+    "--epochs",
+    type=INTEGER,
+    default=1,
+    show_default=True,
+    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
+)
 
 
 def _is_writable(path: Path) -> bool:

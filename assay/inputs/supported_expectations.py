@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from assay.errors import did_you_mean
 from assay.tasks.block import LocatedError
 from assay.tasks.issues import TaskFinding, shown, stated
 
@@ -168,8 +168,7 @@ def expectation_findings(expectation: Mapping[str, object]) -> Iterator[TaskFind
 
 
 def _unsupported(kind: object) -> TaskFinding:
-    near = get_close_matches(str(kind), SUPPORTED, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"supported are {', '.join(SUPPORTED)}"
+    hint = did_you_mean(kind, SUPPORTED) or f"supported are {', '.join(SUPPORTED)}"
     expected = "an expectation that validates each row independently"
     return TaskFinding(("type",), expected, "no `type`" if kind is None else shown(kind), hint)
 
@@ -205,6 +204,5 @@ def _kwarg_finding(kind: str, model: type[_Kwargs], error: ErrorDetails) -> Task
 
 def _unknown(path: tuple[str | int, ...], what: str, known: Iterable[str]) -> TaskFinding:
     names = sorted(set(known) - {"result_format", "catch_exceptions"})
-    near = get_close_matches(str(path[-1]), names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected {', '.join(names)}"
+    hint = did_you_mean(path[-1], names) or f"expected {', '.join(names)}"
     return TaskFinding(path, problem=f"unknown {what}", next_step=hint)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
-from assay.statistics.rates import score_at_effective_n, scored_rate
+from assay.statistics.rates import domain_rate, score_at_effective_n, scored_rate
 from assay.statistics.sampling import INDEPENDENT, Groups, Sampling
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from assay.statistics.sampling import Codes, Floats
+    from assay.statistics.sampling import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,11 @@ def classification(
         raise ValueError(
             f"expected one or more labels, and one prediction for each; found {len(expected)} and {len(got)}"
         )
-    known = tuple(labels) if labels is not None else tuple(sorted({*expected, *(label for label in got if label)}))
+    known = (
+        tuple(labels)
+        if labels is not None
+        else tuple(sorted({*expected, *(label for label in got if label is not None)}))
+    )
     place: dict[Hashable, int] = {label: number for number, label in enumerate(known)}
     if unknown := {*expected, *(label for label in got if label is not None)} - place.keys():
         raise ValueError(f"labels: expected one of {', '.join(known)}; found {sorted(unknown)[0]!r}")
@@ -146,21 +150,15 @@ def _ratio(groups: Groups, top: Floats, bottom: Floats, *, undefined: float) -> 
 
 
 def _metrics(part: _Class, label: str, groups: Groups, *, level: float) -> ClassMetrics:
+    truth, given = part.truth == 1, part.given == 1
     return ClassMetrics(
         label=label,
         support=int(part.truth.sum()),
         predicted=int(part.given.sum()),
-        precision=_share(part.given, part.truth, groups, level=level, none="no prediction of this class"),
-        recall=_share(part.truth, part.given, groups, level=level, none="no row of this class"),
+        precision=domain_rate(truth, given, groups, level=level, none="no prediction of this class"),
+        recall=domain_rate(given, truth, groups, level=level, none="no row of this class"),
         f1=_f1(part, groups, level=level),
     )
-
-
-def _share(domain: Floats, hits: Floats, groups: Groups, *, level: float, none: str) -> Measured:
-    rows = domain == 1
-    if not rows.any():
-        return unmeasured(none, level=level)
-    return scored_rate(hits[rows], groups.only(rows), level=level)
 
 
 def _f1(part: _Class, groups: Groups, *, level: float) -> Measured:
@@ -187,12 +185,3 @@ def _averages(parts: Sequence[_Class], groups: Groups, *, weighted: bool, level:
         return score_at_effective_n(value, groups, influence=influence, level=level)
 
     return AverageMetrics(precision=average("precision"), recall=average("recall"), f1=average("f1"))
-
-
-def answer_distribution(codes: Codes, groups: Groups, *, level: float = LEVEL) -> list[Measured]:
-    """The share of each answer, coded as 0, 1, 2, …; one or more rows."""
-    import numpy as np
-
-    return [
-        scored_rate((codes == code).astype(np.float64), groups, level=level) for code in range(int(codes.max()) + 1)
-    ]

@@ -57,6 +57,11 @@ class Measured:
     """The value if every unscored row passed; set if too many rows are unscored for a value."""
 
 
+def joined(*reasons: str | None) -> str | None:
+    """The reasons as one text; None without any."""
+    return "; ".join(reason for reason in reasons if reason) or None
+
+
 def unmeasured(reason: str, *, level: float, n: int = 0, status: Status = Status.NONE) -> Measured:
     """An estimate without a value, with the reason."""
     return Measured(value=None, low=None, high=None, level=level, method="none", n=n, status=status, reason=reason)

@@ -12,7 +12,8 @@ from assay.statistics.bootstrap import bca_interval
 from assay.statistics.conventions import ERROR
 from assay.statistics.differences import DifferenceBounds, Differences, difference_bounds_of, status_of
 from assay.statistics.effects import mde_of_plan, records_for
-from assay.statistics.measured import Status
+from assay.statistics.measured import Status, joined
+from assay.statistics.one_sided import SpanningBounds, two_sided_p
 from assay.statistics.paired_bounds import PairedBounds
 from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling
 
@@ -165,7 +166,7 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
         bounds=bounds,
         method=f"{found.method}+worst_case",
         status=found.status if found.status is Status.INCONCLUSIVE else Status.UNSCORED,
-        reason=_joined(
+        reason=joined(
             f"{found.unscored} of {records} records unscored: counted as failures, within bounds of the worst and the best case",
             found.reason,
         ),
@@ -173,7 +174,7 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
 
 
 @dataclass(frozen=True, slots=True)
-class WorstCaseBounds:
+class WorstCaseBounds(SpanningBounds):
     """Bounds with unscored outcomes: lower if all of them are losses, upper if all of them are gains."""
 
     worst: DifferenceBounds
@@ -192,27 +193,11 @@ class WorstCaseBounds:
     @property
     def p_value(self) -> float:
         """Twice the smaller one-sided p-value, at most 1."""
-        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
+        return two_sided_p(self)
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
         return self.worst.interval()[0], self.best.interval()[1]
-
-    def lower(self, error: float) -> float:
-        """The lower bound at one-sided error rate `error`."""
-        return self.worst.lower(error)
-
-    def upper(self, error: float) -> float:
-        """The upper bound at one-sided error rate `error`."""
-        return self.best.upper(error)
-
-    def p_above(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the difference is at most `threshold`."""
-        return self.worst.p_above(threshold)
-
-    def p_below(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the difference is at least `threshold`."""
-        return self.best.p_below(threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +309,3 @@ def _validate(name: str, outcomes: Floats, *, records: int) -> None:
         raise UsageError(
             f"Outcomes of the {name}: expected 0 to 1, found {outside[0]:g}", next_step="scale them first."
         )
-
-
-def _joined(first: str, second: str | None) -> str:
-    return f"{first}; {second}" if second else first

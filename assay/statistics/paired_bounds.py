@@ -8,11 +8,12 @@ from typing import Protocol
 
 from assay.statistics.conventions import ERROR
 from assay.statistics.exact_tests import difference_above_p, difference_bounds, rate_bounds
+from assay.statistics.one_sided import OneSidedBounds, two_sided_p
 
 NO_SKEWNESS = 1e-9
 
 
-class PairedBounds(Protocol):
+class PairedBounds(OneSidedBounds, Protocol):
     """Bounds of a mean difference at any error rate, and the matching p-values."""
 
     @property
@@ -32,22 +33,6 @@ class PairedBounds(Protocol):
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
-        ...
-
-    def lower(self, error: float) -> float:
-        """The lower bound at one-sided error rate `error`."""
-        ...
-
-    def upper(self, error: float) -> float:
-        """The upper bound at one-sided error rate `error`."""
-        ...
-
-    def p_above(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the difference is at most `threshold`."""
-        ...
-
-    def p_below(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the difference is at least `threshold`."""
         ...
 
 
@@ -231,7 +216,7 @@ class SignBounds:
     @property
     def p_value(self) -> float:
         """Twice the smaller one-sided p-value, at most 1."""
-        return min(1.0, 2 * min(self.p_above(0.0), self.p_below(0.0)))
+        return two_sided_p(self)
 
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from assay.statistics.conventions import FEWEST_OUTCOMES, RATE_SKEWNESS_SHARE
 from assay.statistics.exact_tests import rate_above_p, rate_bounds
@@ -24,26 +24,6 @@ if TYPE_CHECKING:
 
 SMALLEST_ERROR, LARGEST_ERROR = 1e-15, 1 / 3
 """Range of the error rates for which an equivalent n is computed, and of the p-values that are derived from bounds."""
-
-
-class RateBounds(Protocol):
-    """Bounds of a rate at any error rate, and the matching p-values."""
-
-    def lower(self, error: float) -> float:
-        """The lower bound at one-sided error rate `error`."""
-        ...
-
-    def upper(self, error: float) -> float:
-        """The upper bound at one-sided error rate `error`."""
-        ...
-
-    def p_above(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the rate is at most `threshold`."""
-        ...
-
-    def p_below(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the rate is at least `threshold`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,27 +128,3 @@ def _inverted(excess: Callable[[float], float]) -> float:
     return math.exp(
         brentq(lambda log: excess(math.exp(log)), math.log(SMALLEST_ERROR), math.log(LARGEST_ERROR), xtol=1e-10)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class SpanningBounds:
-    """Bounds with unscored rows: the lower one if all of them fail, the upper one if all of them pass."""
-
-    worst: RateBounds
-    best: RateBounds
-
-    def lower(self, error: float) -> float:
-        """The lower bound at one-sided error rate `error`."""
-        return self.worst.lower(error)
-
-    def upper(self, error: float) -> float:
-        """The upper bound at one-sided error rate `error`."""
-        return self.best.upper(error)
-
-    def p_above(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the rate is at most `threshold`."""
-        return self.worst.p_above(threshold)
-
-    def p_below(self, threshold: float) -> float:
-        """The p-value of the null hypothesis that the rate is at least `threshold`."""
-        return self.best.p_below(threshold)

@@ -24,11 +24,13 @@ from assay.statistics.measured import (
     Measured,
     Status,
     exact_bounds,
+    joined,
     proportion_interval,
     unmeasured,
     wilson_bounds,
 )
-from assay.statistics.rate_bounds import RateBounds, SpanningBounds, bounds_of, few_outcomes_n
+from assay.statistics.one_sided import OneSidedBounds, SpanningBounds
+from assay.statistics.rate_bounds import bounds_of, few_outcomes_n
 from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class GateRate:
     """A rate at `GATE_LEVEL`, with the bounds that a gate rule decides on; `bounds` is None if there is no row."""
 
     measured: Measured
-    bounds: RateBounds | None
+    bounds: OneSidedBounds | None
 
 
 def gate_rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPENDENT) -> GateRate:
@@ -100,12 +102,23 @@ def gate_rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPE
     found = grouped_rate(values, groups, level=GATE_LEVEL)
     if unscored.any():
         cases = (bounds_of(np.nan_to_num(values, nan=case), groups) for case in (0.0, 1.0))
-        bounds: RateBounds = SpanningBounds(*cases)
+        bounds: OneSidedBounds = SpanningBounds(*cases)
     else:
         bounds = bounds_of(values, groups)
     method = "clopper_pearson" if found.method in {"wilson", "clopper_pearson"} else "effective_n_clopper_pearson"
     method = found.method if unscored.any() else method
     return GateRate(replace(found, low=bounds.lower(ERROR), high=bounds.upper(ERROR), method=method), bounds)
+
+
+def domain_rate(
+    hits: NDArray[np.bool_], domain: NDArray[np.bool_], groups: Groups, *, level: float, none: str
+) -> Measured:
+    """The share of hits in a domain of the rows; without a value, with the reason `none`, if the domain is empty."""
+    import numpy as np
+
+    if not domain.any():
+        return unmeasured(none, level=level)
+    return scored_rate(hits[domain].astype(np.float64), groups.only(domain), level=level)
 
 
 def scored_rate(values: Floats, groups: Groups, *, level: float) -> Measured:
@@ -296,7 +309,7 @@ def spanning(worst: Measured, best: Measured, *, unscored: int) -> Measured:
         effective_n=None,
         standard_error=None,
         status=worst.status if worst.status is Status.INCONCLUSIVE else Status.UNSCORED,
-        reason=_joined(unscored_reason(unscored, worst.n), None if unscored == worst.n else worst.reason),
+        reason=joined(unscored_reason(unscored, worst.n), None if unscored == worst.n else worst.reason),
         worst=worst.value,
         best=best.value,
     )
@@ -305,10 +318,6 @@ def spanning(worst: Measured, best: Measured, *, unscored: int) -> Measured:
 def unscored_reason(unscored: int, n: int) -> str:
     """The reason of an estimate that includes unscored rows."""
     return f"{unscored} of {n} unscored: the value counts them as failures, the bounds as failures and as passes"
-
-
-def _joined(*reasons: str | None) -> str:
-    return "; ".join(reason for reason in reasons if reason)
 
 
 def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import errno
 import os
 from collections.abc import Iterator, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from assay.errors import UsageError
+from assay.errors import UsageError, did_you_mean
 from assay.records.statuses import Stage
 from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.files import is_inside, is_present, read_text, reason
@@ -74,14 +73,13 @@ def find_task(tasks_dir: Path, name: str) -> Path:
             f"Task '{name}': the folder {tasks_dir.name}/{name} has no {SPEC_FILE}",
             next_step="add it, or run `assay init TASK` to create a complete task folder.",
         )
-    near = difflib.get_close_matches(name, names, n=1)
     if not names:
         raise UsageError(
             f"Unknown task '{name}': the project has no tasks", next_step="run `assay init TASK` to create one."
         )
     raise UsageError(
         f"Unknown task '{name}': expected one of {', '.join(names)}",
-        next_step=f"did you mean '{near[0]}'?" if near else "",
+        next_step=did_you_mean(name, names),
     )
 
 

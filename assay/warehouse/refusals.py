@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from assay.errors import UsageError, foreign_text
+from assay.errors import UsageError, did_you_mean, foreign_text
 from assay.settings import Settings
 from assay.warehouse.schema import LANDING, landing_tables
 from assay.warehouse.statement import MARTS, REPORTING
@@ -82,8 +82,8 @@ def _next_step(text: str, settings: Settings) -> str:
         return create
     if owner := next((dataset for dataset, other in datasets.items() if table in _names(other, settings)), ""):
         return f"write {owner}.{table}."
-    if near := get_close_matches(table, names, n=1):
-        return f"did you mean {near[0]!r}?" + (f" If it is missing as well, {create}" if kind != LANDING else "")
+    if hint := did_you_mean(table, names):
+        return hint + (f" If it is missing as well, {create}" if kind != LANDING else "")
     return f"use one of {', '.join(names)}."
 
 

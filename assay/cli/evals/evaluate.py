@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import CONTINUE, DAY, STAGES, opened_project, write_and_exit
-from assay.cli.option_types import INTEGER
+from assay.cli.option_types import INTEGER, epochs_option
 
 if TYPE_CHECKING:
     from assay.evaluation.evaluation import Evaluation
@@ -42,13 +41,7 @@ if TYPE_CHECKING:
     help="Records to run both versions on; golden:dev leaves the gate split unused.",
 )
 @click.option("--prefer", metavar="JUDGE", help="Also let this judge compare both predictions, in both orders.")
-@click.option(
-    "--epochs",
-    type=INTEGER,
-    default=1,
-    show_default=True,
-    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
-)
+@epochs_option
 @click.option("--limit", type=INTEGER, help="Only the first N rows.")
 @click.option("--budget", "budget_usd", type=float, metavar="USD", help="Maximum spend of each of the two runs.")
 @click.option("--reuse", metavar="POLICY", help="always, never, or 'within N hours|days': reuse of landed predictions.")

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from assay.bounds import MOST_EPOCHS
 from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project
-from assay.cli.option_types import INTEGER, OUTPUT_FILE
+from assay.cli.option_types import INTEGER, OUTPUT_FILE, epochs_option
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
 from assay.errors import AssayError
@@ -35,13 +34,7 @@ if TYPE_CHECKING:
 )
 @click.option("--limit", type=INTEGER, help="Only the first N rows, including rows that are rejected.")
 @click.option("--variant", default="default", show_default=True, help="Named overrides of task.yml.")
-@click.option(
-    "--epochs",
-    type=INTEGER,
-    default=1,
-    show_default=True,
-    help=f"Number of predictions per record, at most {MOST_EPOCHS}.",
-)
+@epochs_option
 @click.option(
     "--budget",
     "budget_usd",

@@ -19,12 +19,10 @@ ANSWERED_IN_RUN = Statement(
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
-# The latest request that was made anew within the lookback, whatever came of it; then what was delivered for it.
-EARLIER_OUTCOMES = Statement(
-    """
-    select
-        records.position as position,
-        answers.epoch as epoch,
+_ORDERED = "order by position, epoch"
+
+
+_OF_EARLIER_OUTCOMES = """
         answers.output as output,
         answers.status as status,
         answers.route as route,
@@ -50,7 +48,8 @@ EARLIER_OUTCOMES = Statement(
         and coalesce(answers.answer_source, 'wire') = 'wire'
         and coalesce(answers.first_finished_at, answers.finished_at) >= @since
     qualify row_number() over (
-        partition by records.position, answers.epoch
+        partition by """
+_LATEST_REQUEST = """
         order by
             coalesce(answers.first_finished_at, answers.finished_at) desc,
             coalesce(answers.first_prediction_id, answers.prediction_id) asc,
@@ -59,18 +58,34 @@ EARLIER_OUTCOMES = Statement(
             answers.prediction_id asc,
             answers.landed_at asc
     ) = 1
-    order by position, epoch
-    """,
-    (
-        ("run_id", "STRING"),
-        ("data_date", "DATE"),
-        ("task", "STRING"),
-        ("inference_version", "STRING"),
-        ("since", "TIMESTAMP"),
-        ("answer_statuses", "ARRAY<STRING>"),
-    ),
+    """
+
+
+def _earlier_outcomes(key: str, *, partition: str, ordered: str = "") -> Statement:
+    """Returns the statement that reads, for each key, the latest request that was made anew within the lookback.
+
+    Whatever came of it is its first outcome; the other columns are those of what was delivered for it.
+    """
+    sql = "select " + key + _OF_EARLIER_OUTCOMES + partition + _LATEST_REQUEST + ordered
+    return Statement(
+        sql,
+        (
+            ("run_id", "STRING"),
+            ("data_date", "DATE"),
+            ("task", "STRING"),
+            ("inference_version", "STRING"),
+            ("since", "TIMESTAMP"),
+            ("answer_statuses", "ARRAY<STRING>"),
+        ),
+    )
+
+
+EARLIER_OUTCOMES = _earlier_outcomes(
+    "records.position as position, answers.epoch as epoch,",
+    partition="records.position, answers.epoch",
+    ordered=_ORDERED,
 )
-_ORDERED = "order by position, epoch"
+EARLIER_OUTCOMES_OF_TURNS = _earlier_outcomes("answers.request_key as request_key,", partition="answers.request_key")
 
 
 def _narrowed(whole: Statement) -> Statement:
@@ -101,55 +116,6 @@ ANSWERED_TURNS = Statement(
     ) = 1
     """,
     (("run_id", "STRING"), ("data_date", "DATE")),
-)
-
-EARLIER_OUTCOMES_OF_TURNS = Statement(
-    """
-    select
-        answers.request_key as request_key,
-        answers.output as output,
-        answers.status as status,
-        answers.route as route,
-        answers.call_id as call_id,
-        answers.status in unnest(@answer_statuses) as is_answered,
-        coalesce(answers.first_prediction_id, answers.prediction_id) as first_prediction_id,
-        coalesce(answers.first_status, answers.status) as first_status,
-        coalesce(answers.first_finished_at, answers.finished_at) as first_finished_at
-    from records
-    inner join predictions as answers
-        on
-            records.task = answers.task
-            and records.record_id = answers.record_id
-            and records.input_hash = answers.input_hash
-            and records.tenant_id = answers.tenant_id
-    where
-        records.run_id = @run_id
-        and records.data_date = @data_date
-        and answers.task = @task
-        and answers.inference_version = @inference_version
-        and answers.run_id != @run_id
-        and answers.status != 'skipped_budget'
-        and coalesce(answers.answer_source, 'wire') = 'wire'
-        and coalesce(answers.first_finished_at, answers.finished_at) >= @since
-    qualify row_number() over (
-        partition by answers.request_key
-        order by
-            coalesce(answers.first_finished_at, answers.finished_at) desc,
-            coalesce(answers.first_prediction_id, answers.prediction_id) asc,
-            if(answers.status in unnest(@answer_statuses), 0, 1) asc,
-            answers.finished_at desc,
-            answers.prediction_id asc,
-            answers.landed_at asc
-    ) = 1
-    """,
-    (
-        ("run_id", "STRING"),
-        ("data_date", "DATE"),
-        ("task", "STRING"),
-        ("inference_version", "STRING"),
-        ("since", "TIMESTAMP"),
-        ("answer_statuses", "ARRAY<STRING>"),
-    ),
 )
 
 EARLIER_TURNS = Statement(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from assay.errors import did_you_mean
 from assay.tasks.issues import TaskFinding, ValidationIssue, shown
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import Rubric, builtin_names, is_builtin, read_rubric, rubric_missing
@@ -56,9 +56,8 @@ def judge_findings(
 
 
 def _wanted_rubric(name: str) -> str:
-    near = difflib.get_close_matches(name, builtin_names(), n=1) if is_builtin(name) else []
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"a rubric file in the task folder, or one of {', '.join(builtin_names())}{hint}"
+    hint = did_you_mean(name, builtin_names()) if is_builtin(name) else ""
+    return f"a rubric file in the task folder, or one of {', '.join(builtin_names())}" + (f"; {hint}" if hint else "")
 
 
 def _field_issues(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from assay.errors import did_you_mean
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
 from assay.tasks.issues import TaskFinding, shown
@@ -75,10 +75,7 @@ def few_shot_findings(spec: TaskSpec, cases: Iterable[Case]) -> Iterator[TaskFin
     for index, case_id in enumerate(spec.prompts.few_shot):
         path = ("prompts", "few_shot", index)
         if case_id not in splits:
-            near = difflib.get_close_matches(case_id, splits, n=1)
-            yield TaskFinding(
-                path, "a case of cases.jsonl", shown(case_id), f"did you mean {near[0]!r}?" if near else ""
-            )
+            yield TaskFinding(path, "a case of cases.jsonl", shown(case_id), did_you_mean(case_id, splits))
         elif splits[case_id] != GoldenSplit.DEV:
             expected = "a case of the dev split, so that the model never sees the gate split"
             yield TaskFinding(path, expected, f"{case_id!r} of split {splits[case_id].value!r}")
@@ -104,7 +101,6 @@ def label_findings(spec: TaskSpec, cases: Iterable[Case], *, fields: Collection[
 def unknown(path: tuple[str | int, ...], name: str, what: str, known: Collection[str]) -> TaskFinding:
     """Returns the finding for a name that is not among the known ones, with the closest of them."""
     names = list(known) if isinstance(known, list | tuple) else sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
     listed = ", ".join(names) or "none declared"
     expected = f"{what} {listed}" if what == "one of" else f"{what} ({listed})"
-    return TaskFinding(path, expected, shown(name), f"did you mean {near[0]!r}?" if near else "")
+    return TaskFinding(path, expected, shown(name), did_you_mean(name, names))

@@ -55,11 +55,7 @@ final as (
         case
             when predictions.delivered_status = 'skipped_budget' then false
             when scored.n_required = 0 then null
-            when predictions.delivered_status in ('failed', 'refused', 'invalid_output') then false
-            when
-                predictions.delivered_status = 'fallback'
-                and not coalesce(task_versions.fallback_counts, false)
-                then false
+            when not ({{ can_be_correct('predictions.delivered_status') }}) then false
             when scored.n_failed > 0 then false
             when scored.n_passed = scored.n_required then true
         end as is_delivered_correct,

@@ -45,10 +45,7 @@ answered as (
     select
         predictions.*,
         predictions.status in ('ok', 'repaired') as is_answered,
-        predictions.status in ('ok', 'repaired')
-        or (
-            predictions.status = 'fallback' and coalesce(task_versions.fallback_counts, false)
-        ) as can_be_correct,
+        {{ can_be_correct('predictions.status') }} as can_be_correct,
     from predictions
     left join task_versions
         on predictions.task_version_id = task_versions.task_version_id

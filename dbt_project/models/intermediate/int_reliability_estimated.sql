@@ -31,8 +31,8 @@ matched as (
         coalesce(
             estimates.status != 'none'
             and estimates.n = rated.n_eligible
-            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
-            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9,
+            and {{ has_share('estimates', 'worst', 'rated.worst_case') }}
+            and {{ has_share('estimates', 'best', 'rated.best_case') }},
             false
         ) as is_estimated,
     from rated

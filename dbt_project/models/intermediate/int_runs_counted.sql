@@ -18,7 +18,7 @@ predictions as (
 ),
 
 -- With a limit of more rows than the input has, every row was read.
-final as (
+counted as (
 
     select
         runs.*,
@@ -29,13 +29,18 @@ final as (
             when runs.row_limit <= coalesce(runs.rows_read, runs.row_limit) then 'limited'
             when coalesce(predictions.n_skipped, 0) > 0 then 'out_of_budget'
         end as partial_reason,
-        runs.run_status = 'completed'
-        and coalesce(runs.row_limit > runs.rows_read, runs.row_limit is null)
-        and coalesce(predictions.n_skipped, 0) = 0
-            as is_whole,
     from runs
     left join predictions
         on runs.run_id = predictions.run_id
+
+),
+
+final as (
+
+    select
+        *,
+        partial_reason is null as is_whole,
+    from counted
 
 )
 

@@ -49,8 +49,8 @@ joined as (
             and rated.slice = estimates.slice
             and rated.n_eligible = estimates.n
             and estimates.status != 'none'
-            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
-            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9
+            and {{ has_share('estimates', 'worst', 'rated.worst_case') }}
+            and {{ has_share('estimates', 'best', 'rated.best_case') }}
 
 ),
 

@@ -50,8 +50,8 @@ estimated as (
             and rated.scorer_version = estimates.scorer_version
             and estimates.metric = 'pass_rate'
             and rated.n_judgements = estimates.n
-            and abs(coalesce(estimates.worst, estimates.value) - rated.worst_case) < 1e-9
-            and abs(coalesce(estimates.best, estimates.value) - rated.best_case) < 1e-9
+            and {{ has_share('estimates', 'worst', 'rated.worst_case') }}
+            and {{ has_share('estimates', 'best', 'rated.best_case') }}
 
 ),
 
@@ -95,7 +95,7 @@ final as (
             and rated.scorer_version = delivered.scorer_version
             and delivered.metric = 'delivered_pass_rate'
             and rated.n_judgements = delivered.n
-            and abs(coalesce(delivered.worst, delivered.value) - rated.delivered_worst_case) < 1e-9
+            and {{ has_share('delivered', 'worst', 'rated.delivered_worst_case') }}
 
 )
 
