@@ -7,11 +7,15 @@ export UV_LINK_MODE := copy
 export UV_SYSTEM_CERTS := 1
 
 PYTHON ?= python3
+# Installed only where there is no uv yet.
+UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .assay/uv/bin/uv)
 RUN := $(UV) run --no-sync
 
 .DEFAULT_GOAL := help
 .PHONY: help install check types lint test test-fast verify demo test-live benchmark clean
+# Processes of `make test`: one more than two cores, since tests wait for emulators, browsers and other processes.
+WORKERS ?= 3
 # Packages whose tests need neither an emulator nor a browser.
 FAST := $(addprefix tests/,inference statistics checks tasks)
 
@@ -24,7 +28,7 @@ install: $(UV) ## Install everything into .venv, as uv.lock says
 .assay/uv/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed, $$($(PYTHON) --version) found; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv .assay/uv
-	@.assay/uv/bin/pip install --quiet --disable-pip-version-check uv
+	@.assay/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 check: install ## Lint, types, import rules, SQL style
 	@$(MAKE) --no-print-directory --jobs 2 types lint
@@ -40,7 +44,7 @@ lint:
 	@$(RUN) assay check
 
 test: check ## Run every check and every test
-	@$(RUN) pytest -n 2 $(PYTEST_OPTIONS)
+	@$(RUN) pytest -n $(WORKERS) $(PYTEST_OPTIONS)
 
 test-fast: install ## Run the unit tests of inference, statistics, checks and tasks
 	@$(RUN) pytest -n 2 -m "not verify and not processes and not redis" $(FAST)

@@ -6,8 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -17,16 +16,15 @@ import orjson
 from assay.errors import AssayError
 from assay.local import stack
 from assay.report.scorecard import read_scorecard
-from assay.settings import Settings, process_environment
+from assay.settings import Settings, process_environment, with_local_token
 from assay.terminal.output import note, write_scorecard
 from assay.warehouse.client import Warehouse
+from assay.warehouse.dbt_progress import DbtProgress
 from assay.warehouse.migrate import migrate
 
 DEMO_TASK = "support_triage"
 DEFINITIONS = "orchestration.definitions"
 PREDICTIONS = re.compile(r"- (predictions: .+)$")
-FINISHED_NODE = re.compile(r"\b\d+ of (?P<total>\d+) (?:OK|PASS|WARN|SKIP|(?P<failed>ERROR|FAIL))\b(?P<name>[^.]*\S*)")
-SECONDS_BETWEEN_LINES = 5.0
 LINES_SHOWN = 20
 
 
@@ -38,7 +36,8 @@ def run_demo(settings: Settings) -> None:
     """
     began = time.monotonic()
     note("1/4 local stack")
-    stack.up(settings, report=lambda line: note(f"    {line}"))
+    settings = with_local_token(settings)
+    parts = stack.up(settings, report=lambda line: note(f"    {line}"))
     warehouse = Warehouse(settings)
     migrate(warehouse, report=lambda line: note(f"    {line}"))
     day = datetime.now(UTC).date().isoformat()
@@ -54,7 +53,7 @@ def run_demo(settings: Settings) -> None:
     _dagster(settings, "marts", "job", "execute", "--job", "marts")
     note("4/4 scorecard")
     write_scorecard(read_scorecard(warehouse, DEMO_TASK))
-    note(f"Done in {time.monotonic() - began:.0f} s. {_where(settings)}")
+    note(f"Done in {time.monotonic() - began:.0f} s. {_where(parts)}")
 
 
 def _dagster(settings: Settings, name: str, *command: str) -> None:
@@ -80,33 +79,15 @@ def _dagster(settings: Settings, name: str, *command: str) -> None:
         raise AssayError(f"The Dagster step '{name}' failed (full log: {log}):\n{tail}")
 
 
-@dataclass
-class DemoProgress:
+class DemoProgress(DbtProgress):
     """Shows the progress of a Dagster step from its log: predictions as they are counted, and finished dbt nodes."""
-
-    show: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
-    finished: int = 0
-    failed: int = 0
-    total: int = 0
-    shown_at: float = 0.0
 
     def line(self, text: str) -> None:
         """Reads one line of the log."""
         if found := PREDICTIONS.search(text):
             self.show(found[1])
-        elif node := FINISHED_NODE.search(text):
-            self._count(node)
-
-    def _count(self, node: re.Match[str]) -> None:
-        self.finished, self.total = self.finished + 1, int(node["total"])
-        if node["failed"]:
-            self.failed += 1
-            self.show(f"{node['failed']}{node['name']}")
-        if self.finished == self.total or self.clock() - self.shown_at >= SECONDS_BETWEEN_LINES:
-            self.shown_at = self.clock()
-            failed = f", {self.failed} failed" if self.failed else ""
-            self.show(f"models and tests: {self.finished} of {self.total} finished{failed}")
+        else:
+            super().line(text)
 
 
 def _follow(lines: Iterable[str], log: TextIO) -> None:
@@ -117,5 +98,6 @@ def _follow(lines: Iterable[str], log: TextIO) -> None:
         progress.line(line.rstrip())
 
 
-def _where(settings: Settings) -> str:
-    return f"Dagster is running at http://127.0.0.1:{settings.ports.dagster}; `assay query` reads the marts; `assay down` stops everything."
+def _where(parts: Sequence[stack.PartStatus]) -> str:
+    page = next(part.page for part in parts if part.page)
+    return f"Open Dagster's page, once, at {page} ; `assay query` reads the marts; `assay down` stops everything."

@@ -5,12 +5,26 @@ The failure of a single row is not an error: the row is stored with its status.
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 LONGEST_FOREIGN_TEXT = 2000
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+FREE_SPACE = "free space on the disk or fix the permissions, then repeat the command; a run is resumed."
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters of ASCII, except tab and newline, and of ISO 8859 (C1)."""
+
+
+DISK_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+SQLITE_PRIMARY_CODE = 0xFF
+SQLITE_DISK_ERRORS = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+)
 
 
 class AssayError(Exception):
@@ -58,6 +72,40 @@ class ServiceUnreachable(AssayError):
     """A service does not respond (exit code 5)."""
 
     exit_code = 5
+
+
+@contextmanager
+def disk_errors(what: str, path: Path, *, next_step: str = FREE_SPACE) -> Iterator[None]:
+    """Raises operating system errors in the block as an error that names `what` and its path.
+
+    Raises:
+        UsageError: the file or folder cannot be written; the exit code is that of `exit_code_of`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{what} {path} cannot be written: {error.strerror or type(error).__name__}", next_step=next_step
+        ) from error
+
+
+def is_disk_error(error: BaseException) -> bool:
+    """True if the disk is full, failing or read-only, or no more files can be opened."""
+    if isinstance(error, OSError):
+        return error.errno in DISK_ERRORS
+    if isinstance(code := getattr(error, "sqlite_errorcode", None), int):
+        return code & SQLITE_PRIMARY_CODE in SQLITE_DISK_ERRORS
+    return type(error).__module__ in ("duckdb", "_duckdb") and type(error).__name__ == "IOException"
+
+
+def exit_code_of(error: AssayError) -> int:
+    """The exit code of the command that the error ends: 5 if the disk caused it, otherwise the error's own."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if is_disk_error(cause):
+            return ServiceUnreachable.exit_code
+        cause = cause.__cause__
+    return error.exit_code
 
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:

@@ -16,12 +16,11 @@ from assay.records.statuses import RunStatus
 from assay.runs.observation import RunObserver, observe_run
 from assay.runs.requests.request_stage import Interrupted, RequestProgress, RequestStage
 from assay.runs.run import Run
-from assay.runs.run_rows import find_run, finished_row, row_of
+from assay.runs.run_rows import find_run, finished_row, land_end, row_of
 from assay.runs.shards import WHOLE, Shard
 from assay.runs.summary import RunSummary, run_counts, summary_of
 from assay.stop_signals import on_stop_signal, raise_if_stopped, stopped_code
 from assay.warehouse.client import Warehouse
-from assay.warehouse.landing import LandingWriter
 
 
 def answer(
@@ -70,7 +69,7 @@ def _finish(context: StageContext, run: Run, seen: RunObserver, report: Callable
     finished = finished_row(
         started, status=status, predictions=counts["predictions"], calls=counts["calls"], reason=reason
     )
-    LandingWriter(context.warehouse).append([finished])
+    land_end(context.warehouse, finished)
     seen.run_finished(started, finished)
     return summary_of(context.warehouse, run, started, counts, status=status)
 
@@ -100,8 +99,8 @@ def _record_stop(warehouse: Warehouse, run: Run, error: AssayError, seen: RunObs
             calls=counts["calls"],
             reason=str(error),
         )
-        LandingWriter(warehouse).append([row])
-        seen.run_stopped(row)
+        if land_end(warehouse, row):
+            seen.run_stopped(row)
     except (ServiceUnreachable, UsageError):
         # The warehouse is unreachable or rejects rows, so the run has no finished row and the marts count it as
         # unfinished. The error to report is the one that stopped the run.

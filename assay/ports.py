@@ -20,6 +20,14 @@ class QueryPort(Protocol):
         """
         ...
 
+    def stream_select(self, sql: str, parameters: Mapping[str, object], *, what: str) -> Iterator[dict[str, object]]:
+        """As `stream`, for SQL that a person stated in `what`, which may be a single SELECT and nothing else.
+
+        Raises:
+            UsageError: as for `stream`, or the statement is not a single SELECT; nothing was executed.
+        """
+        ...
+
 
 class RowSink(Protocol):
     """Stores rows, at least once."""

@@ -21,7 +21,6 @@ from orchestration.batch_sensor import batches_out
 from orchestration.progress import answering
 from orchestration.resources import AssayResource
 
-MODEL_POOL = "model_calls"
 ASSETS = {"responses": "Every call on the wire.", "predictions": "The final result of each request."}
 
 
@@ -81,7 +80,6 @@ def _shard(task: Outline) -> dg.OpDefinition:
         name=f"{task.name}__shard",
         description="Sends the requests of one shard that have no prediction yet.",
         out=dg.Out(int),
-        pool=MODEL_POOL,
     )
     def shard(context, assay: AssayResource, run_id: str, index: int):  # type: ignore[no-untyped-def]
         project = assay.project()

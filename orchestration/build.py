@@ -10,14 +10,15 @@ import dagster as dg
 
 from assay.settings import Settings, export_environment, load_settings
 from assay.tasks.loader import Outline, outline, task_names
+from orchestration.adoption_asset import adoption_job
 from orchestration.batch_sensor import batch_sensor
 from orchestration.evaluation_asset import evaluation_job
-from orchestration.executors import executor_of
+from orchestration.instance.executors import executor_of
 from orchestration.landing_assets import landing_assets
 from orchestration.marts import marts_assets, marts_job
 from orchestration.naming import names_in_dagster
 from orchestration.resources import AssayResource, dbt_resource
-from orchestration.task_assets import schedule_issue, task_assets, task_job, task_schedule
+from orchestration.task_assets import schedule_issue, task_assets, task_job, task_schedules
 
 
 def build_defs(
@@ -27,15 +28,16 @@ def build_defs(
     project = settings or load_settings()
     export_environment(project)
     tasks = task_outlines(project)
-    schedules = [schedule for task in tasks.values() if (schedule := task_schedule(task)) is not None]
+    schedules = [schedule for task in tasks.values() for schedule in task_schedules(task)]
+    adopting = [task for task in tasks.values() if task.adopt]
     jobs = [task_job(task) for task in tasks.values()]
     return dg.Definitions(
         assets=[
             *(asset for folder, task in tasks.items() for asset in task_assets(task, folder=folder)),
-            landing_assets([task.name for task in tasks.values()]),
+            landing_assets([task.name for task in tasks.values()], adopting=[task.name for task in adopting]),
             marts_assets(project),
         ],
-        jobs=[*jobs, *map(evaluation_job, tasks.values()), marts_job()],
+        jobs=[*jobs, *map(evaluation_job, tasks.values()), *map(adoption_job, adopting), marts_job()],
         schedules=schedules,
         sensors=[batch_sensor(jobs)] if jobs else [],
         executor=executor_of(project),
@@ -58,4 +60,5 @@ def task_outlines(project: Settings) -> dict[str, Outline]:
 
 def _with_valid_schedule(task: Outline) -> Outline:
     issues = schedule_issue(task)
-    return replace(task, schedule=None, issues=issues) if issues else task
+    adopt = task.adopt.model_copy(update={"schedule": None}) if task.adopt else None
+    return replace(task, schedule=None, adopt=adopt, issues=issues) if issues else task

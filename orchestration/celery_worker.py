@@ -18,7 +18,7 @@ from celery.signals import worker_process_init
 from assay.errors import UsageError
 from assay.settings import Settings, export_environment, load_settings
 from orchestration.dagster_internals import celery_functions
-from orchestration.executors import celery_config
+from orchestration.instance.executors import celery_config
 
 PR_SET_PDEATHSIG = 1
 """From Linux `prctl.h`: sets the signal that a process receives when its parent exits."""

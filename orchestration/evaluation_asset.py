@@ -4,20 +4,23 @@ In shadow, predictions are not used, so no asset depends on the gate. In beta an
 it, so that a version that fails its gate processes no rows.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import dagster as dg
 
 from assay.evaluation.evaluate import evaluate
+from assay.evaluation.robustness.measure import kinds_of_rules
 from assay.evaluation.sides import EvaluationReporter
+from assay.inputs.sources import GOLDEN
 from assay.records.statuses import Stage
 from assay.tasks.loader import Outline
-from orchestration.answers_asset import MODEL_POOL
 from orchestration.config import EvaluationConfig
 from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.evaluation_metadata import GATE, evaluated
 from orchestration.progress import StepProgress, answering
 from orchestration.resources import AssayResource
+from orchestration.second_launch import refuse_second_launch
 
 NAME = "evaluation"
 UNGATED_STAGE = Stage.SHADOW
@@ -52,7 +55,6 @@ def evaluation_asset(
         or "Comparison of candidate and champion on the gate's cases, and the decision of the gate.",
         kinds={"openai", "bigquery"},
         partitions_def=partitions,
-        pool=MODEL_POOL,
         check_specs=[dg.AssetCheckSpec(GATE, asset=key, blocking=True, description="The gate of task.yml.")],
     )
     def evaluation(
@@ -64,7 +66,11 @@ def evaluation_asset(
             note=context.log.info,
             handle_signals=False,
         )
-        return evaluated(evaluate(assay.project(), folder, config.options(context.partition_key), reporter))
+        refuse_second_launch(context, key)
+        project, options = assay.project(), config.options(context.partition_key)
+        if GOLDEN.fullmatch(options.input):
+            options = replace(options, perturb=kinds_of_rules(project.task(folder)))
+        return evaluated(evaluate(project, folder, options, reporter))
 
     return evaluation
 

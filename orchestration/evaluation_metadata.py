@@ -10,8 +10,11 @@ import dagster as dg
 
 from assay.evaluation.evaluation import Evaluation
 from assay.evaluation.render import RULE_COLUMNS, table_markdown, tables
+from assay.evaluation.robustness.render import BROKEN_COLUMNS
+from assay.evaluation.robustness.render import COLUMNS as ROBUSTNESS_COLUMNS
 from assay.records.statuses import RuleDecision, RuleState
 from assay.runs.summary import RunSummary
+from orchestration.scorecard_metadata import gate_numbers
 
 GATE = "gate"
 REASONS_SHOWN = 3
@@ -23,10 +26,13 @@ def evaluated(evaluation: Evaluation) -> dg.MaterializeResult[Any]:
     """Returns the result with its metadata and check; if the gate blocks, the failed check stops downstream assets."""
     sides = {"candidate": evaluation.candidate, "champion": evaluation.champion}
     runs = {f"{who}_run_id": side.run_id for who, side in sides.items() if side}
-    paid = {side.run_id: side.spent for side in sides.values() if side and side.spent}
+    results = evaluation.robustness.kinds if evaluation.robustness else ()
+    evaluated_runs = [side for side in (*sides.values(), *(result.perturbed for result in results)) if side]
+    paid = {side.run_id: side.spent for side in evaluated_runs if side.spent}
     return dg.MaterializeResult(
         metadata={
             **_decided(evaluation),
+            **gate_numbers(evaluation.verdict),
             **{who: side.label for who, side in sides.items() if side},
             **runs,
             "reused_runs": len(set(runs.values()) - paid.keys()),
@@ -56,7 +62,7 @@ def _gate(evaluation: Evaluation) -> dg.AssetCheckResult:
         passed=decision is RuleDecision.PASS,
         severity=dg.AssetCheckSeverity.ERROR if evaluation.blocks else dg.AssetCheckSeverity.WARN,
         description=_reasons(evaluation),
-        metadata=_decided(evaluation),
+        metadata={**_decided(evaluation), **gate_numbers(evaluation.verdict)},
     )
 
 
@@ -71,10 +77,11 @@ def _reasons(evaluation: Evaluation) -> str:
 
 
 def _tables(evaluation: Evaluation) -> dict[str, Any]:
-    """Formats the rules and, if there is a champion, the comparisons as Markdown tables."""
+    """Formats the rules and, if there are any, the comparisons and the robustness as Markdown tables."""
+    names = {RULE_COLUMNS: "rules", ROBUSTNESS_COLUMNS: "robustness", BROKEN_COLUMNS: "broken_answers"}
     shown = {}
     for _, columns, rows in tables(evaluation):
-        name = "rules" if columns == RULE_COLUMNS else "comparisons"
+        name = names.get(tuple(columns), "comparisons")
         shown[name] = dg.MetadataValue.md(table_markdown(columns, rows))
     return shown
 
@@ -82,7 +89,11 @@ def _tables(evaluation: Evaluation) -> dict[str, Any]:
 def _spent(runs: Sequence[RunSummary]) -> Mapping[str, Any]:
     """Returns calls, tokens and cost of the new runs, with the same keys as `metadata.answered`."""
     sent, got = sum(run.input_tokens for run in runs), sum(run.output_tokens for run in runs)
-    costs = {"cost_usd": _sum(run.cost_usd for run in runs), "judge_cost_usd": _sum(run.judge_cost_usd for run in runs)}
+    costs = {
+        "cost_usd": _sum(run.cost_usd for run in runs),
+        "judge_cost_usd": _sum(run.judge_cost_usd for run in runs),
+        "total_cost_usd": _sum(run.total_cost_usd for run in runs),
+    }
     spent = {
         "openai.calls": sum(run.calls for run in runs),
         "openai.total_tokens": sent + got,

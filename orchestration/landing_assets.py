@@ -5,8 +5,10 @@ from typing import Any
 
 import dagster as dg
 
+from assay.records import RunEvent
 from assay.warehouse.migrate import table_sizes
 from assay.warehouse.schema import LANDING, landing_tables
+from orchestration.adoption_asset import adoption_key
 from orchestration.resources import AssayResource
 
 FED_BY = {
@@ -23,6 +25,7 @@ FED_BY = {
     "scores": "scores",
     "annotations_queue": "scores",
     "estimates": "scores",
+    "answer_counts": "scores",
     "runs": "scores",
     "comparisons": "evaluation",
     "gates": "evaluation",
@@ -35,8 +38,12 @@ to it because a promotion depends on a gate.
 """
 
 
-def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
-    """Returns one asset for each landing table; materializing an asset records the table's row count."""
+def landing_assets(tasks: Sequence[str], *, adopting: Sequence[str] = ()) -> dg.AssetsDefinition:
+    """Returns one asset for each landing table; materializing an asset records the table's row count.
+
+    The table `runs`, which all marts read, also depends on the adopted predictions of the tasks in `adopting`.
+    """
+    adopted = [dg.AssetDep(adoption_key(task)) for task in adopting]
 
     @dg.multi_asset(
         name=LANDING,
@@ -47,7 +54,10 @@ def landing_assets(tasks: Sequence[str]) -> dg.AssetsDefinition:
                 group_name=LANDING,
                 description=f"{table.description} Grain: {table.grain}.",
                 kinds={"bigquery"},
-                deps=[dg.AssetDep(dg.AssetKey([task, FED_BY[table.name]])) for task in tasks],
+                deps=[
+                    *(dg.AssetDep(dg.AssetKey([task, FED_BY[table.name]])) for task in tasks),
+                    *(adopted if table.name == RunEvent.table else ()),
+                ],
                 owners=["team:assay"],
             )
             for table in landing_tables().values()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from assay.adoption.adopt import AdoptedRun
 from assay.errors import InputRejected
+from assay.report.block import Scorecard
 from assay.report.render import run_markdown
 from assay.runs.admission import Admission
 from assay.runs.batches.ledger import BatchStatus
 from assay.runs.forecast.forecast import Forecast
 from assay.runs.forecast.render import forecast_lines
 from assay.runs.summary import RunSummary
+from orchestration.scorecard_metadata import scorecard_numbers
 
 GATE, COMPLETENESS = "inputs_gate", "completeness"
 
@@ -41,8 +44,36 @@ def _forecast(forecast: Forecast) -> dict[str, Any]:
 
 def refused(stop: InputRejected) -> dg.MaterializeResult[str]:
     """Returns a failed check for a rejected input, so that no downstream asset runs."""
-    check = dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
-    return dg.MaterializeResult(value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[check])
+    return dg.MaterializeResult(
+        value=stop.run_id, metadata={"run_id": stop.run_id, "rows": 0}, check_results=[_refusal(stop)]
+    )
+
+
+def not_adopted(stop: InputRejected) -> dg.MaterializeResult[None]:
+    """Returns a failed check for a rejected input, of an asset without a value."""
+    return dg.MaterializeResult(metadata={"run_id": stop.run_id, "rows": 0}, check_results=[_refusal(stop)])
+
+
+def _refusal(stop: InputRejected) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(check_name=GATE, passed=False, metadata={"reason": str(stop), "run_id": stop.run_id})
+
+
+def adopted(runs: Sequence[AdoptedRun]) -> dg.MaterializeResult[None]:
+    """Returns the counts and the reliability of each adopted variant, prefixed by its name."""
+    counts: dict[str, Any] = {"dagster/partition_row_count": sum(run.summary.predictions for run in runs)}
+    for run in runs:
+        found: dict[str, Any] = {
+            "run_id": run.summary.run_id,
+            "predictions": run.summary.predictions,
+            "valid": run.answered,
+            "no_answer": run.without_answer,
+            "rejected_rows": run.summary.rejected,
+        }
+        if run.reliability is not None and run.reliability["value"] is not None:
+            found["reliability"] = run.reliability["value"]
+        counts |= {f"{run.variant}/{name}": value for name, value in found.items()}
+    check = dg.AssetCheckResult(check_name=GATE, passed=True)
+    return dg.MaterializeResult(metadata=counts, check_results=[check])
 
 
 def answered(summary: RunSummary) -> Mapping[str, Any]:
@@ -58,13 +89,14 @@ def answered(summary: RunSummary) -> Mapping[str, Any]:
         "unpriced_calls": summary.unpriced_calls,
         **{f"status/{name}": count for name, count in summary.statuses.items()},
     }
-    if summary.cost_usd is not None:
-        metadata["cost_usd"] = float(summary.cost_usd)
     if summary.judge_calls:
         metadata["judge_calls"] = summary.judge_calls
-        if summary.judge_cost_usd is not None:
-            metadata["judge_cost_usd"] = float(summary.judge_cost_usd)
-    return metadata
+    costs = {
+        "cost_usd": summary.cost_usd,
+        "judge_cost_usd": summary.judge_cost_usd if summary.judge_calls else None,
+        "total_cost_usd": summary.total_cost_usd,
+    }
+    return metadata | {name: float(cost) for name, cost in costs.items() if cost is not None}
 
 
 def completeness(summary: RunSummary, predictions: dg.AssetKey) -> dg.AssetCheckResult:
@@ -94,6 +126,7 @@ def waiting(counts: Mapping[str, int], predictions: dg.AssetKey) -> dg.AssetChec
     )
 
 
-def scored(summary: RunSummary, estimates: list[dict[str, Any]]) -> Mapping[str, Any]:
-    """Returns the counts of the run, and its scorecard as Markdown."""
-    return {**answered(summary), "scorecard": dg.MetadataValue.md(run_markdown(summary, estimates))}
+def scored(summary: RunSummary, estimates: list[dict[str, Any]], card: Scorecard | None) -> Mapping[str, Any]:
+    """Returns the counts of the run, its scorecard as Markdown and, if the run is completed, its numbers."""
+    numbers = {} if card is None else scorecard_numbers(card)
+    return {**answered(summary), **numbers, "scorecard": dg.MetadataValue.md(run_markdown(summary, estimates))}

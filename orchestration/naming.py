@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
+from orchestration.adoption_asset import adoption_job_name
 from orchestration.evaluation_asset import evaluation_job_name
 from orchestration.marts import GROUPS
 
@@ -44,6 +45,10 @@ def _another(folder: str, *, taken: Collection[str]) -> str:
 
 
 def _clashes(name: str, taken: Collection[str]) -> bool:
-    """True if the task's name, or the name of its evaluation job, is already used by another task."""
-    jobs = {*taken, *map(evaluation_job_name, taken)}
-    return name in jobs or evaluation_job_name(name) in jobs
+    """True if the task's name, or the name of its evaluation or adoption job, is already used by another task."""
+    jobs = {job for task in taken for job in _jobs(task)}
+    return not jobs.isdisjoint(_jobs(name))
+
+
+def _jobs(task: str) -> tuple[str, ...]:
+    return task, evaluation_job_name(task), adoption_job_name(task)

@@ -8,18 +8,24 @@ import dagster as dg
 
 from assay.errors import InputRejected
 from assay.pipeline import finish
+from assay.records.statuses import RunStatus
+from assay.report.scorecard import ReportedRun, read_scorecard
 from assay.runs.admission import admit
 from assay.runs.forecast.forecast import forecast
 from assay.runs.resume import reopen
+from assay.runs.summary import refuse_unanswered
 from assay.scoring.score_stage import read_estimates
+from assay.tasks.fields.schedule_spec import ScheduleSpec
 from assay.tasks.loader import Outline
 from orchestration import metadata
+from orchestration.adoption_asset import adoption_asset, adoption_job_name, adoption_key
 from orchestration.answers_asset import answers_asset
 from orchestration.config import RunConfig
 from orchestration.dagster_internals import UnresolvedAssetJobDefinition
 from orchestration.evaluation_asset import evaluation_asset, evaluation_key, gated_by
 from orchestration.progress import StepProgress
 from orchestration.resources import AssayResource
+from orchestration.second_launch import refuse_second_launch
 
 FIRST_DAY = "2025-01-01"
 # Backfills start one run per day, Dagster's default; it is not set explicitly, because that option is in beta and warns.
@@ -27,57 +33,72 @@ DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, end_offset=1)
 
 
 def task_assets(task: Outline, *, folder: str) -> list[dg.AssetsDefinition]:
-    """Returns the evaluation, the records, the responses and predictions, and the scores.
+    """Returns the evaluation, the records, the responses and predictions, the scores, and adopted predictions, if any.
 
     Blocking checks: the gate on the evaluation, the share of rejected rows on the records, and completeness on the
     predictions. Except in shadow, the records depend on the evaluation. `folder` is the task's name in the engine,
     `task.name` its name in Dagster.
     """
     owners = _owners(task)
+    adopted = [adoption_asset(task, folder=folder, partitions=DAYS, owners=owners)] if task.adopt else []
     return [
         evaluation_asset(task, folder=folder, partitions=DAYS, owners=owners),
         _records(task, folder),
         answers_asset(task, partitions=DAYS, owners=owners),
         _scores(task),
+        *adopted,
     ]
 
 
 def task_job(task: Outline) -> UnresolvedAssetJobDefinition:
     """Returns a job for the task's own assets, without the evaluation if no asset depends on it."""
     assets: dg.AssetSelection = dg.AssetSelection.groups(task.name)
+    if task.adopt:
+        assets -= dg.AssetSelection.assets(adoption_key(task.name))
     if not gated_by(task):
         assets -= dg.AssetSelection.assets(evaluation_key(task.name))
     return dg.define_asset_job(task.name, selection=assets, description=task.description)
 
 
-def task_schedule(task: Outline) -> dg.ScheduleDefinition | None:
-    """Returns the task's schedule, off until it is turned on; a tick runs the previous day, whose data is complete."""
-    if task.schedule is None:
-        return None
+def task_schedules(task: Outline) -> list[dg.ScheduleDefinition]:
+    """Returns the schedules of the task and of its adoption, each off until it is turned on."""
+    found = [_schedule(task.schedule, job=task.name)] if task.schedule else []
+    if task.adopt and task.adopt.schedule:
+        found.append(_schedule(task.adopt.schedule, job=adoption_job_name(task.name)))
+    return found
 
-    zone = ZoneInfo(task.schedule.timezone)
+
+def _schedule(spec: ScheduleSpec, *, job: str) -> dg.ScheduleDefinition:
+    """Returns the schedule of a job; a tick runs the previous day, whose data is complete."""
+    zone = ZoneInfo(spec.timezone)
 
     def yesterday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         day = (context.scheduled_execution_time.astimezone(zone) - timedelta(days=1)).strftime("%Y-%m-%d")
-        return dg.RunRequest(run_key=f"{task.name}:{day}", partition_key=day)
+        return dg.RunRequest(run_key=f"{job}:{day}", partition_key=day)
 
     return dg.ScheduleDefinition(
-        name=f"{task.name}_schedule",
-        job_name=task.name,
-        cron_schedule=task.schedule.cron,
-        execution_timezone=task.schedule.timezone,
+        name=f"{job}_schedule",
+        job_name=job,
+        cron_schedule=spec.cron,
+        execution_timezone=spec.timezone,
         default_status=dg.DefaultScheduleStatus.STOPPED,
         execution_fn=yesterday,
     )
 
 
 def schedule_issue(task: Outline) -> str | None:
-    """Returns why Dagster rejects the task's cron expression, or None if it is valid."""
-    try:
-        task_schedule(task)
-    except dg.DagsterInvalidDefinitionError:
-        cron = task.schedule.cron if task.schedule else ""
-        return f"The task has no schedule, because Dagster rejects its `schedule.cron` {cron!r}; expected days and times that exist."
+    """Returns why Dagster rejects a cron expression of the task, or None if all are valid."""
+    specs = {"schedule.cron": task.schedule, "adopt.schedule.cron": task.adopt.schedule if task.adopt else None}
+    for name, spec in specs.items():
+        if spec is None:
+            continue
+        try:
+            _schedule(spec, job=task.name)
+        except dg.DagsterInvalidDefinitionError:
+            return (
+                f"The task has no schedule, because Dagster rejects its `{name}` {spec.cron!r}; "
+                "expected days and times that exist."
+            )
     return None
 
 
@@ -103,6 +124,7 @@ def _records(task: Outline, folder: str) -> dg.AssetsDefinition:
     )
     # Not annotated, because Dagster would interpret a return annotation as "no value" if a check is returned too.
     def records(context: dg.AssetExecutionContext, config: RunConfig, assay: AssayResource):  # type: ignore[no-untyped-def]
+        refuse_second_launch(context, key)
         project, options = assay.project(), config.options(context.partition_key)
         try:
             admission = admit(project, project.task(folder, variant=options.variant), options, report=_counter(context))
@@ -128,7 +150,11 @@ def _scores(task: Outline) -> dg.AssetsDefinition:
         project = assay.project()
         run = reopen(project, run_id)
         summary = finish(project, run, report=_counter(context))
-        return dg.MaterializeResult(metadata=metadata.scored(summary, read_estimates(project.warehouse, run)))
+        refuse_unanswered(summary)
+        card = None
+        if summary.status == RunStatus.COMPLETED:
+            card = read_scorecard(project.warehouse, summary.task, ReportedRun(run_id=run_id), wrong=0)
+        return dg.MaterializeResult(metadata=metadata.scored(summary, read_estimates(project.warehouse, run), card))
 
     return scores
 

@@ -1,10 +1,9 @@
-"""Evaluates the tasks that a branch changes against its merge base, and posts the result on the pull request.
+"""Evaluates the tasks that a branch changes against its merge base.
 
-    python scripts/ci_evals.py --base origin/main
+    python scripts/ci_evals.py --base origin/main --result evals.json
 
-Run it in the root of a checkout with full history. It needs `git`, the `assay` command of the same Python environment
-and, to comment, `gh` with GH_TOKEN, GITHUB_REPOSITORY and PR_NUMBER. It exits with the most severe exit code of
-`assay eval --gate` over all tasks.
+Run it in the root of a checkout with full history. It needs `git` and the `assay` command of the same Python environment.
+It exits with the most severe exit code of `assay eval --gate` over all tasks. `scripts/ci_comment.py` posts the result.
 """
 
 from __future__ import annotations
@@ -18,21 +17,16 @@ import sys
 import tempfile
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 TASKS = "tasks"
-MARKER = "<!-- assay:evals -->"
-"""Invisible marker that identifies the comment, so that later runs update it."""
 FOUND = "### Assay: "
 """Prefix of every result of `assay eval --format markdown`; other output contains no decision."""
 FAILED, INCONCLUSIVE, ERROR = 1, 2, 3
-COMMENT_CHARACTERS = 60_000
-"""Maximum length of a comment; GitHub's limit is 65,536."""
 MESSAGE_LINES = 20
-FOR_COMMENTS_ONLY = ("GH_TOKEN", "GITHUB_TOKEN")
 
 
 class Stopped(Exception):
@@ -70,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Evaluates every changed task, posts the results to the pull request and job summary, and returns the exit code."""
+    """Evaluates every changed task, writes the results to the job summary and the file, and returns the exit code."""
     options = _options()
     try:
         start = _git("merge-base", options.base, "HEAD").strip()
@@ -81,11 +75,8 @@ def main() -> int:
     results = [judged(change, start, options) for change in changes]
     body = report_text(results, start)
     _show(body)
-    try:
-        publish(body, author=options.comment_author, is_new=bool(results))
-    except Stopped as error:
-        # The decision stands even if commenting is not permitted, as with the read-only token of a fork.
-        print(f"::warning::No comment on the pull request: {_line(str(error))}. See the job summary for the result.")
+    if options.result:
+        options.result.write_text(json.dumps({"body": body, "is_new": bool(results)}), encoding="utf-8")
     return most_severe([result.exit_code for result in results])
 
 
@@ -107,7 +98,7 @@ def _options() -> argparse.Namespace:
         "--assay", default=str(Path(sys.executable).with_name("assay")), help="path of the assay command"
     )
     parser.add_argument("--budget", default="", help="maximum spend of each run, in USD; default: no limit")
-    parser.add_argument("--comment-author", default="github-actions[bot]", help="author of the comment to update")
+    parser.add_argument("--result", type=Path, help="file for the text of the comment, as JSON")
     return parser.parse_args()
 
 
@@ -139,10 +130,9 @@ def judged(change: Change, start: str, options: argparse.Namespace) -> Result:
 
 def _run_command(command: Sequence[str]) -> tuple[int, str, list[str]]:
     """Returns exit code, stdout and the last lines of stderr; stderr is also copied to the log."""
-    own = {name: value for name, value in os.environ.items() if name not in FOR_COMMENTS_ONLY}
     last: deque[str] = deque(maxlen=10 * MESSAGE_LINES)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
-        with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, env=own, encoding="utf-8") as running:
+        with subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, encoding="utf-8") as running:
             assert running.stderr is not None
             for line in running.stderr:
                 print(line, end="", file=sys.stderr, flush=True)
@@ -161,52 +151,9 @@ def _fenced(lines: Sequence[str]) -> str:
 def report_text(results: Sequence[Result], start: str) -> str:
     """Formats the text for the pull request and the job summary."""
     if not results:
-        return f"{MARKER}\nNothing to evaluate: no task differs from the merge base `{start[:12]}`.\n"
-    head = f"{MARKER}\nTasks changed by this branch, evaluated against the merge base `{start[:12]}`.\n"
+        return f"Nothing to evaluate: no task differs from the merge base `{start[:12]}`.\n"
+    head = f"Tasks changed by this branch, evaluated against the merge base `{start[:12]}`.\n"
     return "\n".join([head, *(result.markdown for result in results)])
-
-
-def _cut(body: str) -> str:
-    """Truncates the text to the length that GitHub accepts."""
-    if len(body) <= COMMENT_CHARACTERS:
-        return body
-    kept = body[:COMMENT_CHARACTERS].rpartition("\n")[0]
-    return f"{kept}\n\nTruncated; see the job summary for the full text.\n"
-
-
-def publish(body: str, *, author: str, is_new: bool) -> None:
-    """Updates the comment on the pull request; creates it if there is none and `is_new` is True.
-
-    Raises:
-        Stopped: GitHub rejected the request, or `gh` is not installed.
-    """
-    repository, number = os.environ.get("GITHUB_REPOSITORY"), os.environ.get("PR_NUMBER")
-    if not repository or not number:
-        return
-    comments = f"repos/{repository}/issues/{number}/comments"
-    known = _own_comment(comments, author)
-    if known is not None:
-        _gh("--method", "PATCH", f"repos/{repository}/issues/comments/{known}", body=body)
-    elif is_new:
-        _gh("--method", "POST", comments, body=body)
-
-
-def _own_comment(comments: str, author: str) -> int | None:
-    """Returns the id of the comment by `author` with the marker, or None."""
-    for page in _values(_gh("--paginate", f"{comments}?per_page=100")):
-        for each in page:
-            if each["user"]["login"] == author and each["body"].startswith(MARKER):
-                return int(each["id"])
-    return None
-
-
-def _values(text: str) -> Iterator[Any]:
-    """Yields the JSON values of the text in order, because `gh` prints one value per page."""
-    decoder, place = json.JSONDecoder(), 0
-    while text[place:].strip():
-        place += len(text[place:]) - len(text[place:].lstrip())
-        value, place = decoder.raw_decode(text, place)
-        yield value
 
 
 def most_severe(codes: Sequence[int]) -> int:
@@ -214,13 +161,6 @@ def most_severe(codes: Sequence[int]) -> int:
     if errors := [code for code in codes if code not in (0, FAILED, INCONCLUSIVE)]:
         return max(errors)
     return FAILED if FAILED in codes else max(codes, default=0)
-
-
-def _gh(*arguments: str, body: str | None = None) -> str:
-    """Calls the GitHub API and returns the response."""
-    sent = [] if body is None else ["--input", "-"]
-    given = None if body is None else json.dumps({"body": _cut(body)})
-    return _output(["gh", "api", *arguments, *sent], given=given)
 
 
 def _git(*arguments: str) -> str:
@@ -234,12 +174,10 @@ def _has(commit: str, path: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _output(command: Sequence[str], *, given: str | None = None) -> str:
+def _output(command: Sequence[str]) -> str:
     try:
         # File names may contain any bytes; `surrogateescape` preserves invalid UTF-8.
-        done = subprocess.run(
-            command, input=given, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
-        )
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False)
     except FileNotFoundError as error:
         raise Stopped(f"{command[0]} is not installed") from error
     if done.returncode:

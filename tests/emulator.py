@@ -15,19 +15,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from assay.settings.local_token import TOKEN_VARIABLE
 from tests.line_server import LineServer, end, start_line_server
 
 READY_WITHIN_S = 60.0
 PROJECT = "assay-local"
+TOKEN = "token-of-the-emulators-of-these-tests"
+"""What every emulator of the tests requires, as the local stack's own does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where an emulator answers: `rest` is a URL, `grpc` is host:port."""
+    """Where an emulator answers, to those who send the token: `rest` is a URL, `grpc` is host:port."""
 
     rest: str
     grpc: str
     pid: int
+    token: str = TOKEN
 
 
 @contextmanager
@@ -57,9 +61,9 @@ def _shipped(folder: Path, project: str) -> Iterator[Endpoints]:
         *("--data-dir", str(folder / "data")),
         *("--rest-port", str(rest_port), "--grpc-port", str(grpc_port), "--project", project, "--log-level", "warning"),
     ]
-    log = folder / "emulator.log"
+    log, environment = folder / "emulator.log", {**os.environ, TOKEN_VARIABLE: TOKEN}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=dict(os.environ))
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=folder, env=environment)
     try:
         yield _endpoints(process, log, rest_port, grpc_port, project)
     finally:
@@ -101,7 +105,8 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return False

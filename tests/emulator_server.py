@@ -19,7 +19,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from assay.local.emulator_guard import guard_emulator
 from assay.local.emulator_server import separate_threads
+from tests.emulator import TOKEN
 
 APPEND_THREADS = 64
 REMEMBERED = 1024
@@ -108,12 +110,24 @@ def separate_emulators() -> None:
         cursors: dict[int, Any] = engine.__dict__.setdefault("cursors", {})
         if thread not in cursors:
             cursors[thread] = engine._connection.cursor()
-            cursors[thread].execute("SET TimeZone = 'UTC'")
         return cursors[thread]
 
     DuckDBEngine.connection = property(connection)
     pool = ThreadPoolExecutor(APPEND_THREADS, thread_name_prefix="append")
     grpc.aio.server = functools.partial(grpc.aio.server, migration_thread_pool=pool)
+
+
+def use_one_thread() -> None:
+    """DuckDB has one thread: a small query waits longer for threads than it runs."""
+    from bqemulator.storage.engine import DuckDBEngine
+
+    apply = DuckDBEngine._apply_session_pragmas
+
+    def with_one(self: Any) -> None:
+        apply(self)
+        self._connection.execute("SET threads = 1")
+
+    DuckDBEngine._apply_session_pragmas = with_one
 
 
 async def serve() -> None:
@@ -136,7 +150,6 @@ async def serve() -> None:
             )
             servers[port] = EmulatorServer(settings)
             await servers[port].start()
-            servers[port]._engine.execute("SET threads = 1")  # a small query waits longer for threads than it runs
         else:
             await servers.pop(port).stop()
 
@@ -150,6 +163,8 @@ def _read(loop: asyncio.AbstractEventLoop, put: Callable[[bytes], None]) -> None
 def main() -> None:
     """Prepares the process and serves."""
     parse_once()
+    use_one_thread()
+    guard_emulator(TOKEN)
     separate_threads()
     separate_emulators()
     translate_once()

@@ -11,7 +11,7 @@ from typing import Any
 
 from assay.calibration.findings import Finding, with_notes
 from assay.calibration.label_set import CalibrationSet, Domain, JudgedAnswer, domains
-from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, krippendorffs_alpha, percent_agreement
+from assay.statistics.agreement import NOMINAL, Metric, Scale, cohens_kappa, krippendorffs_alpha, percent_agreement
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, unmeasured
 
@@ -68,10 +68,10 @@ def _levels(domain: Domain, answer: JudgedAnswer) -> dict[str, float]:
 def _agreement(domain: Domain, ratings: _Ratings) -> Iterator[Finding]:
     sampling = domain.sampling(ratings.answers, weighted=True)
     rows = [list(levels.values()) for levels in ratings.levels]
-    is_binary = domain.of.is_binary
-    alpha = krippendorffs_alpha(rows, metric="nominal" if is_binary else "ordinal", sampling=sampling)
+    metric: Metric = "nominal" if domain.of.is_nominal else "ordinal"
+    alpha = krippendorffs_alpha(rows, metric=metric, sampling=sampling)
     same = percent_agreement(rows, sampling=sampling)
-    yield _finding(domain, ratings, ALPHA, alpha, scale="nominal" if is_binary else "ordinal")
+    yield _finding(domain, ratings, ALPHA, alpha, scale=metric)
     yield _finding(domain, ratings, SAME, same)
     pairs = list(_pairs(domain, ratings))
     mean, shown = _lights_kappa([pair for _, _, pair in pairs]), [_pair(*pair) for pair in pairs]
@@ -87,7 +87,7 @@ def _pairs(domain: Domain, ratings: _Ratings) -> Iterator[tuple[str, str, Measur
 
 
 def _scale(found: CalibrationSet) -> Scale:
-    return NOMINAL if found.is_binary else Scale("quadratic", found.levels)
+    return NOMINAL if found.is_nominal else Scale("quadratic", found.levels)
 
 
 def _lights_kappa(pairs: list[Measured]) -> Measured:

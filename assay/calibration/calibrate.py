@@ -125,6 +125,17 @@ def measure(context: StageContext, task: Task, *, run_id: str | None = None) -> 
     )
 
 
+def judged_run(context: StageContext, task: Task, judge: str, *, run_id: str) -> CalibrationSet:
+    """The verdicts of a judge on the predictions of a run, with the human labels of that run.
+
+    Raises:
+        UsageError: the run does not exist, or none of its predictions has an output.
+    """
+    spec = next(one for one in task.spec.judges if one.name == judge)
+    reader = _CalibrationReader(context=context, task=task, question=rubric_question(spec, task.rubrics[judge]))
+    return reader.read(run_id)[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _CalibrationReader:
     """Reads the run, the verdicts and the labels of one judge."""
@@ -136,6 +147,19 @@ class _CalibrationReader:
     @property
     def version(self) -> str:
         return self.task.versions.scorers[self.question.scorer]
+
+    def read(self, run_id: str | None) -> tuple[CalibratedRun, CalibrationSet]:
+        """The run with its verdicts and labels; the latest labeled run if `run_id` is None."""
+        run = self.run(run_id)
+        rows = self.answers(run)
+        chosen = self.labels(run, rows)
+        return run, CalibrationSet(
+            question=self.question,
+            answers=[_answer(row) for row in rows],
+            labels=chosen.labels,
+            source=chosen.source,
+            judge_mismatch=_judge_mismatch(rows, run, self.question.scorer, version=self.version),
+        )
 
     def run(self, run_id: str | None) -> CalibratedRun:
         """The named run, or else the latest labeled run."""
@@ -177,16 +201,7 @@ class _CalibrationReader:
 
 def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, run_id: str | None) -> CalibratedJudge:
     reader = _CalibrationReader(context=context, task=task, question=question)
-    run = reader.run(run_id)
-    rows = reader.answers(run)
-    chosen = reader.labels(run, rows)
-    found = CalibrationSet(
-        question=question,
-        answers=[_answer(row) for row in rows],
-        labels=chosen.labels,
-        source=chosen.source,
-        judge_mismatch=_judge_mismatch(rows, run, question.scorer, version=reader.version),
-    )
+    run, found = reader.read(run_id)
     findings = tuple(calibration_findings(found))
     facts = _facts(task.name, run, found, version=reader.version)
     return CalibratedJudge(
@@ -194,7 +209,7 @@ def _calibrated(context: StageContext, task: Task, question: LabelingQuestion, r
         scorer_version=reader.version,
         question_version=question.version,
         run=run,
-        source=chosen.source,
+        source=found.source,
         labels=len(found.by_answer),
         other_labels=found.other_labels,
         findings=findings,

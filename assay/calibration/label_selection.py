@@ -10,7 +10,7 @@ from datetime import date
 from assay.calibration.label_set import HumanLabel, LabelSource
 from assay.labels.questions import WITHDRAWN
 from assay.records.statuses import SamplePurpose
-from assay.statistics.labeled_sample import SamplingDesign
+from assay.statistics.labels.labeled_sample import SamplingDesign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion
 from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import AnnotatorKind, ScoreStatus
-from assay.statistics.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign, Strata
+from assay.statistics.labels.labeled_sample import PROBABILITY_DESIGNS, SamplingDesign, Strata
 from assay.statistics.sampling import Sampling
 from assay.tasks.gate_spec import OVERALL
 from assay.tasks.rubric import FAIL, PASS
@@ -190,6 +190,11 @@ class CalibrationSet:
     def is_binary(self) -> bool:
         """True if the rubric has only the levels pass and fail."""
         return {level.label for level in self.question.levels} == {PASS, FAIL}
+
+    @property
+    def is_nominal(self) -> bool:
+        """True if the levels have no distances: pass and fail, or categories without an order."""
+        return self.is_binary or not self.question.is_ordered
 
     @property
     def has_passing_levels(self) -> bool:

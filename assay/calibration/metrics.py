@@ -23,8 +23,8 @@ from assay.calibration.label_set import (
 )
 from assay.statistics.agreement import NOMINAL, Scale, cohens_kappa, gwets_ac1, percent_agreement
 from assay.statistics.conventions import LEVEL
-from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labeled_sample import Calibration, CorrectedRate, JudgedSample
+from assay.statistics.labels.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
+from assay.statistics.labels.labeled_sample import Calibration, CorrectedRate, JudgedSample
 from assay.statistics.measured import Measured, Status, unmeasured
 from assay.statistics.rates import rate
 from assay.statistics.sampling import Sampling
@@ -37,6 +37,7 @@ AGREEMENT = (KAPPA, AC1, SAME, SENSITIVITY, SPECIFICITY, LENGTH_BIAS)
 PPI, ROGAN_GLADEN = "ppi", "rogan_gladen"
 """Names of the corrections: prefixes of the method of an interval, and the method where there is no interval."""
 NOT_JUDGED = "the judge has scored none of these predictions"
+NO_ORDER = "the levels of the rubric have no order, so that they have no correlation with length"
 NO_PASS = "the rubric does not state which levels pass: set `passes` for the judge in task.yml"
 
 
@@ -112,6 +113,32 @@ def _with_undecidable(
     low = min([measured.low, *(case.low for case in cases if case.low is not None)])
     high = max([measured.high, *(case.high for case in cases if case.high is not None)])
     return rated, replace(measured, low=low, high=high)
+
+
+def sample_with_failures(domain: Domain, failures: Sequence[JudgedAnswer]) -> JudgedSample | str:
+    """The judged predictions of a domain and those without an output, which are known not to pass; or why there is none.
+
+    The rows are in the order of `domain.answers`, followed by the failures.
+    """
+    import numpy as np
+
+    found = domain.of
+    reason = found.label_refusal or found.judge_mismatch or (None if found.has_passing_levels else NO_PASS)
+    if reason is not None:
+        return reason
+    if domain.undecidable:
+        return f"annotators chose cannot_tell for {len(domain.undecidable)} predictions: label them, or have them adjudicated"
+    judged = _judged(domain, domain.answers, undecidable=None, human_only=False)
+    assert judged.inclusion is not None
+    none, known = np.full(len(failures), np.nan), np.zeros(len(failures))
+    return replace(
+        judged,
+        judge=np.concatenate([judged.judge, none]),
+        labels=np.concatenate([judged.labels, known]),
+        inclusion=np.concatenate([judged.inclusion, known + 1]),
+        clusters=_clusters([*domain.answers, *failures]),
+        strata=None,
+    )
 
 
 def _judged(
@@ -206,13 +233,16 @@ def _agreement(domain: Domain) -> Iterator[Finding]:
         return
     judge, people = compared.levels
     pairs, sampling = list(zip(judge, people, strict=True)), compared.sampling
-    scale = NOMINAL if found.is_binary else Scale("quadratic", found.levels)
+    scale = NOMINAL if found.is_nominal else Scale("quadratic", found.levels)
     kappa = cohens_kappa(judge, people, scale=replace(scale, categories=found.levels), sampling=sampling)
     between = sum(answer.value not in found.levels for answer, _, _ in compared.rows)
     yield compared.finding(KAPPA, kappa, weighting=scale.weighting, between_levels=between)
     yield compared.finding(AC1, gwets_ac1(pairs, categories=found.levels, sampling=sampling))
     yield compared.finding(SAME, percent_agreement(pairs, sampling=sampling), confusion=_table(compared))
     yield from _errors(compared)
+    if not found.question.is_ordered:
+        yield compared.finding(LENGTH_BIAS, unmeasured(NO_ORDER, level=LEVEL, n=len(compared.rows)))
+        return
     scores, lengths = ([getattr(row[0], name) for row in compared.rows] for name in ("value", "output_length"))
     yield compared.finding(LENGTH_BIAS, length_bias(scores, lengths, human=people, sampling=sampling))
 

@@ -52,6 +52,7 @@ RUN_TO_CALIBRATE = Statement(
         runs.task = @task
         and runs.event = 'finished'
         and runs.status = 'completed'
+        and runs.purpose != 'perturb'
         and (@run_id = '' or runs.run_id = @run_id)
     order by
         greatest(coalesce(labeled.priority, 0), coalesce(waiting.priority, 0)) desc,

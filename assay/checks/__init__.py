@@ -1,6 +1,6 @@
 """Checks: deterministic scorers that compute one result from a prediction and its record, without I/O or LLMs."""
 
-from assay.checks.registry import build_scorer, output_errors, parameter_errors, scorer_version
+from assay.checks.registry import build_scorer, compared_field, output_errors, parameter_errors, scorer_version
 from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, unscored
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "ScoredItem",
     "Scorer",
     "build_scorer",
+    "compared_field",
     "failed",
     "measured",
     "output_errors",

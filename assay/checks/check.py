@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -41,6 +41,18 @@ class CheckError:
         return self.message
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedField:
+    """The output field that a check compares with the expected value.
+
+    `normalized` returns a value as the check compares it. `of_text` is true if texts of the field are classes, too.
+    """
+
+    field: str
+    normalized: Callable[[object], object]
+    of_text: bool
+
+
 class Check(BaseModel, ABC):
     """One check with its parameters; equal checks return equal results for equal items.
 
@@ -66,6 +78,10 @@ class Check(BaseModel, ABC):
     def output_errors(self, _: Mapping[str, Any], /) -> list[CheckError]:
         """Returns why the check scores no output of this JSON schema; empty if it can score one."""
         return []
+
+    def compared_field(self) -> ComparedField | None:
+        """Returns the field that the check compares with the expected value; None if it compares none."""
+        return None
 
     def source(self, _: Path, /) -> bytes | None:
         """Returns the task's code that determines the result; None if there is no such code.

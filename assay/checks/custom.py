@@ -18,6 +18,7 @@ from pydantic import Field
 from assay.checks.check import Check
 from assay.checks.scoring import CheckResult, ScoredItem, Scorer, failed, measured, passed, shown
 from assay.errors import UsageError
+from assay.records.statuses import ResultKind, ScoreStatus
 from assay.tasks.files import read_file, reason
 from assay.tasks.user_code import UserCodeError, user_code
 
@@ -31,6 +32,8 @@ class CustomFunction(Check):
     function: Annotated[
         str, Field(pattern=r"^[\w\-]+\.py:[A-Za-z_]\w*$", description="'file.py:function' in the task folder")
     ]
+    gives: Annotated[ResultKind | None, Field(strict=False, description="pass or number")] = None
+    """What the function returns: a result of the other kind is failed. None accepts both."""
 
     def scorer(self, task_dir: Path, /) -> Scorer:
         """Returns the function as a scorer.
@@ -38,13 +41,13 @@ class CustomFunction(Check):
         Raises:
             UsageError: the file or the function is missing, cannot be loaded or does not take exactly one argument.
         """
-        stated = self.function
+        stated, gives = self.function, self.gives
         function = _load(stated, task_dir)
 
         def score(item: ScoredItem) -> CheckResult:
             try:
                 with user_code(task_dir):
-                    return _result(function(item), stated)
+                    return _of_kind(_result(function(item), stated), stated, gives=gives)
             # It must not end the run, and its message may contain personal data.
             except UserCodeError as error:
                 return failed(f"{stated} raised {type(error.cause).__name__} in line {error.line or 'unknown'}")
@@ -126,6 +129,15 @@ def _result(value: object, stated: str) -> CheckResult:
     if isinstance(value, int | float):
         return measured(value, f"{stated} returned {value}")
     return failed(f"{stated} returned {shown(value)}: expected a CheckResult, a bool or a number")
+
+
+def _of_kind(result: CheckResult, stated: str, *, gives: ResultKind | None) -> CheckResult:
+    """Returns the result; failed if it has a score of another kind than the check gives according to `gives`."""
+    found = ResultKind.NUMBER if result.passed is None else ResultKind.PASS
+    if gives is None or result.status != ScoreStatus.SCORED or found == gives:
+        return result
+    what = "a number" if found == ResultKind.NUMBER else "a pass or fail"
+    return failed(f"{stated} returned {what}, but task.yml states `gives: {gives}`: correct the function or `gives`")
 
 
 def _functions(module: ModuleType) -> str:

@@ -17,9 +17,22 @@ JSON_TYPES: Mapping[type, str] = {bool: "boolean", int: "integer", float: "numbe
 
 def types_at(schema: Schema, path: str) -> frozenset[str]:
     """Returns the JSON types of the value at a dotted path, as `value_at` resolves it; empty if it cannot exist."""
-    inside = [part for part in _parts(schema, schema) if path in part.get("properties", {})]
-    found = [_types(part["properties"][path], schema) for part in inside] or _types_below(schema, path, schema)
-    return frozenset().union(*found)
+    return frozenset().union(*(_types(found, schema) for found in _schemas_at(schema, path)))
+
+
+def closed_values(schema: Schema, path: str) -> tuple[Any, ...]:
+    """Returns the values that the field can have, in the order of the schema; empty if they are not a closed list.
+
+    A closed list is an enumeration, a constant or a boolean, each possibly with null beside it.
+    """
+    values: dict[str, Any] = {}
+    for found in _schemas_at(schema, path):
+        for part in _parts(found, schema):
+            stated = _stated_values(part)
+            if stated is None:
+                return ()
+            values |= {repr(value): value for value in stated if repr(value) not in values}
+    return tuple(values.values()) if values.keys() - {"None"} else ()
 
 
 def known_fields(schema: Schema) -> tuple[str, ...]:
@@ -45,12 +58,29 @@ def nearest(name: object, known: Iterable[str]) -> str:
     return f"; {hint}" if hint else ""
 
 
-def _types_below(part: Schema, path: str, root: Schema) -> list[frozenset[str]]:
+def _schemas_at(schema: Schema, path: str) -> list[Schema]:
+    """Returns the schemas of the value at a dotted path; a field name with dots wins."""
+    inside = [part for part in _parts(schema, schema) if path in part.get("properties", {})]
+    return [part["properties"][path] for part in inside] or _schemas_below(schema, path, schema)
+
+
+def _schemas_below(part: Schema, path: str, root: Schema) -> list[Schema]:
     step, _, rest = path.partition(".")
     found = []
     for value in _values(part, step, root):
-        found += _types_below(value, rest, root) if rest else [_types(value, root)]
+        found += _schemas_below(value, rest, root) if rest else [value]
     return found
+
+
+def _stated_values(part: Schema) -> list[Any] | None:
+    """Returns the values that one alternative of a schema lists; None if it lists none."""
+    if "const" in part:
+        return [part["const"]]
+    if "enum" in part:
+        return list(part["enum"])
+    if part.get("type") == "boolean":
+        return [False, True]
+    return [None] if part.get("type") == "null" else None
 
 
 def _values(schema: Schema, step: str, root: Schema) -> Iterator[Schema]:

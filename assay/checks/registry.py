@@ -14,7 +14,7 @@ from assay.checks.builtin.numeric_range import NumericRange
 from assay.checks.builtin.regex import Regex
 from assay.checks.builtin.valid_json import ValidJson
 from assay.checks.builtin.valid_schema import ValidSchema
-from assay.checks.check import Check, CheckError
+from assay.checks.check import Check, CheckError, ComparedField
 from assay.checks.custom import CustomFunction
 from assay.checks.output_schema import nearest
 from assay.checks.scoring import Scorer, shown
@@ -57,6 +57,11 @@ def parameter_errors(type: str, parameters: Mapping[str, object]) -> list[CheckE
 def output_errors(type: str, parameters: Mapping[str, object], *, schema: Mapping[str, Any]) -> list[CheckError]:
     """Returns why a valid check scores no output of this JSON schema; empty if it can score one."""
     return _check(type, parameters).output_errors(schema)
+
+
+def compared_field(type: str, parameters: Mapping[str, object]) -> ComparedField | None:
+    """Returns the field that a valid check compares with the expected value; None if it compares none."""
+    return _check(type, parameters).compared_field()
 
 
 def scorer_version(type: str, parameters: Mapping[str, object], *, task_dir: Path) -> str:

@@ -18,8 +18,8 @@ from assay.cli.evals import cache, calibrate, evaluate, power, route
 from assay.cli.evals import labels as review
 from assay.cli.opening import CONTINUE
 from assay.cli.ops import stack
-from assay.cli.runs import run
-from assay.errors import AssayError, printable
+from assay.cli.runs import adopt, run
+from assay.errors import AssayError, ServiceUnreachable, exit_code_of, is_disk_error, printable
 from assay.stop_signals import ignore_stop_signals, received_signal, stopped_code
 
 
@@ -37,7 +37,7 @@ class AssayGroup(click.Group):
         except AssayError as error:
             ignore_stop_signals()
             _write_to_stderr(partial(click.echo, printable(f"assay: {error}"), err=True))
-            ctx.exit(error.exit_code)
+            ctx.exit(exit_code_of(error))
         except BaseException as error:  # noqa: BLE001 - otherwise Python exits 1, the code of a failed gate
             ctx.exit(_exit_code(error, ctx))
 
@@ -92,7 +92,7 @@ def _exit_code(error: BaseException, context: click.Context | None) -> int:
     if isinstance(error, BrokenPipeError | SystemExit) and _has_no_reader(sys.stdout):
         return AssayError.exit_code if _has_no_reader(sys.stderr) else 0
     _write_to_stderr(partial(_report, error, context))
-    return AssayError.exit_code
+    return ServiceUnreachable.exit_code if is_disk_error(error) else AssayError.exit_code
 
 
 def _interrupted(context: click.Context | None) -> int:
@@ -136,20 +136,31 @@ def _discard(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+OTHERS = 0o077
+"""Rights of other users of the machine, which no file that Assay or a process it starts creates has."""
+FOR_OTHERS = ("init",)
+"""Commands whose files are for everybody who may read the project."""
+
+
 @click.group(
     cls=AssayGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: docs/reference/exit-codes.md",
 )
 @click.version_option(package_name="assay")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Run LLM batch jobs from your warehouse, and measure with confidence intervals whether predictions are correct."""
+    if context.invoked_subcommand not in FOR_OTHERS:
+        former = os.umask(OTHERS)
+        os.umask(former | OTHERS)
+        context.call_on_close(lambda: os.umask(former))
 
 
 for command in (
     *(stack.up, stack.down, stack.status, stack.demo),
     *(tasks.init, tasks.check),
-    run.run,
+    *(run.run, adopt.adopt),
     *(evaluate.evaluate, power.power),
     *(review.review, review.labels, calibrate.calibrate),
     *(reading.report, reading.runs, reading.query),

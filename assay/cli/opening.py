@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -41,3 +43,11 @@ def opened_project(*, writes: bool = False) -> Project:
     from assay.project import open_project
 
     return open_project(open_settings(writes=writes))
+
+
+def seen_from_here(spec: str | None, root: Path) -> str | None:
+    """Makes a file path in the working directory absolute; other paths are relative to the project folder."""
+    # os.path, because Path raises an error for SQL text that is too long for a file name.
+    if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):  # noqa: PTH113 - see above
+        return spec
+    return os.path.abspath(spec)  # noqa: PTH100 - see above

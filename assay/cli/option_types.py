@@ -22,6 +22,14 @@ class BoundedInteger(click.IntRange):
     def __init__(self, least: int = LEAST_INTEGER, most: int = MOST_INTEGER) -> None:
         super().__init__(least, most)
 
+    def _describe_range(self) -> str:
+        """Omits the bounds of the type itself."""
+        bounds = [
+            *([f">={self.min}"] if self.min != LEAST_INTEGER else []),
+            *([f"<={self.max}"] if self.max != MOST_INTEGER else []),
+        ]
+        return f"x{' and x'.join(bounds)}" if bounds else ""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the integer; a text of thousands of digits is not repeated in the message."""
         if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:

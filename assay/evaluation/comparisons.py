@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 from assay.evaluation.outcomes import Outcomes
@@ -14,10 +15,17 @@ from assay.project import StageContext
 from assay.records.keys import ClusterKey, PredictionKey, RecordKey
 from assay.records.statuses import ScoreStatus
 from assay.scoring.judges.preferences import Preferences, judge_named, prefer
+from assay.scoring.means import MEAN, is_ordered, scale_of
 from assay.statistics.conventions import RESAMPLES
-from assay.statistics.paired import PairedComparison, compare, pair
+from assay.statistics.numeric.means import ScoreScale
+from assay.statistics.numeric.paired_means import compare_means, unestimable
+from assay.statistics.paired import PairedComparison, Pairs, compare, pair
 from assay.tasks.gate_spec import OVERALL, RELIABILITY, GateSpec, NoRegressionRule
+from assay.tasks.task import Task
 from assay.tasks.validation.gate import gate_of, preferred_by
+
+RATE = "rate"
+"""Kind of a comparison of rates."""
 
 
 class MetricSlice(NamedTuple):
@@ -35,7 +43,7 @@ Margins = Mapping[MetricSlice, float]
 class MetricComparison:
     """The comparison of one metric in one slice; `margin` is the margin of the gate rule, None if no rule compares it.
 
-    `inconsistent_share` is the share of a judge's preferences that changed with the order of the two predictions.
+    `is_mean` is true for a scorer that measures, whose values are in its own unit. `inconsistent_share` is the share of a judge's preferences that changed with the order of the two predictions.
     """
 
     metric: str
@@ -45,6 +53,12 @@ class MetricComparison:
     seed: int = 0
     """Seed of the bootstrap."""
     inconsistent_share: float | None = None
+    is_mean: bool = False
+
+    @property
+    def kind(self) -> str:
+        """Whether rates or means are compared: `rate` or `mean`."""
+        return MEAN if self.is_mean else RATE
 
 
 def compare_sides(
@@ -62,15 +76,42 @@ def compare_sides(
         return ()
     preferences = _preferences(context, sides, options, reporter)
     candidate, champion, task = sides.candidate.outcomes, sides.champion.outcomes, sides.candidate.task
+    measuring = {*candidate.measuring, *champion.measuring}
     margins = regression_margins(gate_of(task.spec))
-    scorers = {RELIABILITY, *task.versions.scorers}
-    named = [metric for metric, _ in margins if metric in scorers]
-    metrics = tuple(dict.fromkeys([*([RELIABILITY] if task.spec.correct else []), *task.spec.correct, *named]))
+    metrics = [metric for metric in compared_metrics(task) if metric not in measuring]
     seed = int(content_hash(sides.candidate.run_id, sides.champion.run_id)[:8], 16)
-    found = compared(candidate, champion, metrics=metrics, margins=margins, seed=seed)
+    rated = compared(candidate, champion, metrics=metrics, margins=margins, seed=seed)
+    scales = {name: scale_of(task, name) for name in sorted(measuring) if is_ordered(task, name)}
+    found = [*rated, *compared_means(candidate, champion, scales=scales, margins=margins, seed=seed)]
     if preferences is None:
         return tuple(found)
     return (*found, *compared_preferences(preferences, candidate, margins=margins, seed=seed))
+
+
+def compared_metrics(task: Task) -> tuple[str, ...]:
+    """Reliability, its scorers, and the metrics of the no-regression rules."""
+    scorers = {RELIABILITY, *task.versions.scorers}
+    named = [metric for metric, _ in regression_margins(gate_of(task.spec)) if metric in scorers]
+    return tuple(dict.fromkeys([*([RELIABILITY] if task.spec.correct else []), *task.spec.correct, *named]))
+
+
+def uncompared(task: Task, compared: Collection[str], measuring: Collection[str]) -> Iterator[str]:
+    """A sentence for the scorers that are not compared, with the reason and how to compare them.
+
+    `compared` are the metrics with a comparison, `measuring` the scorers that give numbers.
+    """
+    missing = [name for name in task.versions.scorers if name not in compared]
+    for name in missing:
+        if not is_ordered(task, name):
+            yield f"not compared: {name}, because its levels have no order; `assay report` shows those of each variant"
+        elif name in measuring:
+            yield f"not compared: {name}, because no two variants have numbers that differ on records of both"
+    others = [name for name in missing if is_ordered(task, name) and name not in measuring]
+    if others:
+        yield (
+            f"not compared: {', '.join(others)}, because neither `correct` nor a rule names them; a no_regression rule with the scorer "
+            "as its metric compares it"
+        )
 
 
 def regression_margins(gate: GateSpec) -> Margins:
@@ -97,6 +138,38 @@ def compared(
         for name in slices:
             outcomes = candidate.by_record(metric, name), champion.by_record(metric, name)
             yield from _comparison(metric, name, outcomes, clusters=clusters, margins=margins, seed=seed)
+
+
+def compared_means(
+    candidate: Outcomes, champion: Outcomes, *, scales: Mapping[str, ScoreScale | None], margins: Margins, seed: int
+) -> Iterator[MetricComparison]:
+    """Comparisons of the means of every scorer that measures, overall and in each slice; `scales` names the scorers.
+
+    Empty where there is none: `without_means` gives the reason.
+    """
+    for scorer, name in product(scales, (OVERALL, *candidate.slices)):
+        if without_means(candidate, champion, MetricSlice(scorer, name), scale=scales[scorer]) is not None:
+            continue
+        pairs, margin = paired_values(candidate, champion, scorer, name), margins.get(MetricSlice(scorer, name))
+        found = compare_means(pairs, scale=scales[scorer], wanted=margin, resamples=RESAMPLES, seed=seed)
+        yield MetricComparison(scorer, name, found, margin=margin, seed=seed, is_mean=True)
+
+
+def without_means(
+    candidate: Outcomes, champion: Outcomes, place: MetricSlice, *, scale: ScoreScale | None
+) -> str | None:
+    """The reason why the means of a scorer cannot be compared in a slice; None if they can."""
+    values = candidate.values(*place), champion.values(*place)
+    if not is_comparable(*values):
+        return "no record has a number for both variants"
+    return None if scale is not None else unestimable(paired_values(candidate, champion, *place))
+
+
+def paired_values(candidate: Outcomes, champion: Outcomes, scorer: str, name: str) -> Pairs:
+    """The numbers of both variants on the records that both have; there is at least one."""
+    clusters = candidate.clusters()
+    known = clusters if any(clusters.values()) else None
+    return pair(candidate.values(scorer, name), champion.values(scorer, name), clusters=known)
 
 
 def compared_preferences(
@@ -151,7 +224,7 @@ def _comparison(
     seed: int,
 ) -> Iterator[MetricComparison]:
     """The comparison of outcomes by record; empty for a slice without a record that is scored for both variants."""
-    if name != OVERALL and not _is_comparable(*outcomes):
+    if name != OVERALL and not is_comparable(*outcomes):
         return
     margin = margins.get(MetricSlice(metric, name))
     pairs = pair(*outcomes, clusters=clusters if any(clusters.values()) else None)
@@ -159,7 +232,7 @@ def _comparison(
     yield MetricComparison(metric, name, found, margin=margin, seed=seed)
 
 
-def _is_comparable(
+def is_comparable(
     candidate: Mapping[RecordKey, Sequence[float]], champion: Mapping[RecordKey, Sequence[float]]
 ) -> bool:
     """True if at least one record is scored for both variants."""

@@ -6,29 +6,32 @@ A completed run of the same version on the same cases is reused; otherwise a new
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+from assay.adoption.evaluated_run import adopted_run_on_this_machine, latest_adopted_run, require_same_inputs
+from assay.adoption.named_variants import FIRST_CHAMPION, variant_of
+from assay.adoption.variants import is_adopted
 from assay.errors import AssayError, UsageError
-from assay.evaluation.outcomes import Outcomes, read_outcomes
-from assay.evaluation.queries import EVALUATED_BEFORE, STAGE_SERVED
+from assay.evaluation.outcomes import Outcomes, read_outcomes, validate_population
+from assay.evaluation.queries import EVALUATED_BEFORE
 from assay.inference.keys import content_hash
+from assay.inputs.perturb.cases import validate_perturbable
 from assay.inputs.sources import GOLDEN
-from assay.inputs.stored import open_snapshot
 from assay.pipeline import answer, finish
-from assay.project import REF, Project, StageContext
-from assay.records.statuses import GoldenSplit, Population, RunPurpose, RunStatus, Stage
+from assay.project import Project, StageContext
+from assay.records.statuses import GoldenSplit, Perturbation, Population, RunPurpose, RunStatus, Stage
 from assay.runs.admission import admit
+from assay.runs.record_mapping import landed_examples
 from assay.runs.requests.request_stage import Interrupted, RequestProgress
+from assay.runs.resume import run_on_this_machine
 from assay.runs.run import (
     Run,
     RunOptions,
-    facts_of,
-    golden_label,
-    input_of,
+    golden_source_label,
     oldest_reused,
     purpose_of,
     uses_golden_set,
@@ -37,13 +40,12 @@ from assay.runs.summary import RunSummary
 from assay.scoring.judges.preferences import judge_named
 from assay.settings import Settings
 from assay.tasks.gate_spec import GATE_SPLIT
-from assay.tasks.task import DEFAULT_VARIANT, Task, with_variant_of
+from assay.tasks.task import DEFAULT_VARIANT, Task
 from assay.version import git_sha
+from assay.warehouse.client import Warehouse
 
 REPEAT_TO_RESUME = "repeat the command to resume: landed predictions are reused."
 BOTH_SPLITS = "golden"
-STAGE = f"{REF}stage:"
-FIRST_CHAMPION = f"{STAGE}{Stage.GA}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,9 @@ class EvaluationOptions:
     """The variants and input of an evaluation; a variant is a name from task.yml, `@ref` or `@stage:ga`.
 
     By default, the champion is the version that serves `ga`, if there is one. `is_gate` records the decision; `prefer`
-    names a judge that compares the two predictions of each record.
+    names a judge that compares the two predictions of each record. `variants`, if given, are compared with each other in
+    place of candidate and champion. `perturb` lists the kinds by which the candidate's robustness is measured; empty for
+    the kinds of the task, None for no measurement.
     """
 
     data_date: date
@@ -66,14 +70,33 @@ class EvaluationOptions:
     is_gate: bool = False
     prefer: str | None = None
     decided_by: str | None = None
+    perturb: tuple[Perturbation, ...] | None = None
+    variants: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._validate_variants()
         if self.is_gate and (self.limit is not None or self.input == Population.GOLDEN_DEV):
             what = "--limit" if self.limit is not None else "--input golden:dev"
             raise UsageError(
                 f"--gate cannot be combined with {what}: a gate needs all records, and no cases that prompts were written on",
                 next_step=f"omit {what} or --gate.",
             )
+
+    def _validate_variants(self) -> None:
+        """Refuses options that are about one candidate if several variants are compared with each other."""
+        conflicts = {
+            "--gate": (self.is_gate, "a gate decides on one candidate"),
+            "--champion": (self.champion is not None, "the champion is one of the compared variants"),
+            "--candidate": (self.candidate != DEFAULT_VARIANT, "the candidate is one of the compared variants"),
+            "--prefer": (self.prefer is not None, "a judge compares two predictions"),
+            "--perturb": (self.perturb is not None, "robustness is that of one candidate"),
+        }
+        for option, (is_given, reason) in conflicts.items():
+            if self.variants and is_given:
+                raise UsageError(
+                    f"--variants cannot be combined with {option}: {reason}",
+                    next_step=f"omit {option} and name every version in --variants, or omit --variants.",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +151,7 @@ class Sides:
     @property
     def are_same(self) -> bool:
         """True if there is a champion with the same requests and policy as the candidate."""
-        return self.champion is not None and _is_same_version(self.candidate.task, self.champion.task)
+        return self.champion is not None and is_same_version(self.candidate.task, self.champion.task)
 
     @property
     def population(self) -> str:
@@ -157,40 +180,61 @@ def evaluated_sides(project: Project, name: str, options: EvaluationOptions, rep
             f"No version of task '{name}' serves {options.candidate}",
             next_step="promote one, or pass a variant or @ref.",
         )
-    _validate_input(candidate, options)
+    validate_input(candidate, options)
+    if options.perturb is not None:
+        validate_perturbable(candidate, input=options.input)
+    if options.perturb is not None and is_adopted(candidate):
+        raise UsageError(
+            f"--perturb: adopted variant '{candidate.variant}' makes no predictions for perturbed input",
+            next_step="omit --perturb.",
+        )
     if options.prefer is not None:
         judge_named(candidate, options.prefer)
     champion = variant_of(project, name, options.champion or FIRST_CHAMPION)
-    first, other = _evaluated_variant(project, candidate, options, reporter), None
-    if champion is not None and _is_same_version(candidate, champion):
+    apart = None if champion is None or is_same_version(candidate, champion) else champion
+    first, *found = evaluated_in_order(project, [candidate, *([apart] if apart else [])], options, reporter)
+    other = found[0] if found else None
+    if champion is not None and apart is None:
         other = replace(first, task=champion)
-    elif champion is not None:
-        other = _evaluated_variant(project, champion, options, reporter)
-    if GOLDEN.fullmatch(options.input):
-        shown = frozenset(case.case_id for side in (first, other) if side for case in side.task.few_shot)
-        first, other = first.without(shown), other.without(shown) if other else None
-    _validate_population(first.outcomes)
-    return Sides(first, other)
+    if other is not None:
+        require_comparable(project.warehouse, name, first, other)
+    first, *others = without_examples([first, *([other] if other else [])], options, hash_key=project.settings.hash_key)
+    validate_population(first.outcomes)
+    return Sides(first, others[0] if others else None)
 
 
-def variant_of(project: Project, name: str, variant: str) -> Task | None:
-    """The task in the named variant; None if no version serves the named stage.
+def evaluated_in_order(
+    context: StageContext, tasks: Sequence[Task], options: EvaluationOptions, reporter: EvaluationReporter
+) -> list[EvaluatedVariant]:
+    """The variants in the order of the tasks; those that need no request are read first, so that a refusal costs nothing.
 
     Raises:
-        UsageError: the variant, ref or stage does not exist, or the version that serves the stage cannot be found.
+        UsageError: the budget ran out before the last request, or there is no record to evaluate.
+        AssayError: a run could not be finished; repeating the command resumes it and reuses landed predictions.
     """
-    if not variant.startswith(STAGE):
-        return project.task(name, variant=variant)
-    stage = variant.removeprefix(STAGE)
-    if stage not in set(Stage):
-        raise UsageError(
-            f"{variant}: unknown stage; expected one of {', '.join(Stage)}",
-            next_step=f"use one of them, such as {FIRST_CHAMPION}.",
-        )
-    served = next(iter(project.warehouse.stream(STAGE_SERVED.sql, {"task": name, "stage": stage})), None)
-    if served is None:
-        return None
-    return _served(project, name, variant, served)
+    places = sorted(range(len(tasks)), key=lambda place: not is_adopted(tasks[place]))
+    found = {place: evaluated_variant(context, tasks[place], options, reporter) for place in places}
+    return [found[place] for place in range(len(tasks))]
+
+
+def require_comparable(warehouse: Warehouse, task: str, one: EvaluatedVariant, other: EvaluatedVariant) -> None:
+    """Checks that the runs have the same inputs if one of them is adopted; the inputs of others are read by Assay.
+
+    Raises:
+        UsageError: they share no record, belong to different populations, or the inputs of shared records differ.
+    """
+    if is_adopted(one.task) or is_adopted(other.task):
+        runs = {"candidate": (one.run_id, one.data_date), "champion": (other.run_id, other.data_date)}
+        require_same_inputs(warehouse, task, **runs)
+
+
+def without_examples(
+    sides: Sequence[EvaluatedVariant], options: EvaluationOptions, *, hash_key: bytes
+) -> list[EvaluatedVariant]:
+    """The variants without the golden cases that the prompt of any of them shows as examples."""
+    tasks = [side.task for side in sides] if GOLDEN.fullmatch(options.input) else []
+    shown = frozenset[str]().union(*(landed_examples(task, hash_key=hash_key) for task in tasks))
+    return [side.without(shown) for side in sides]
 
 
 def commit_of(settings: Settings, task: Task) -> str | None:
@@ -198,52 +242,42 @@ def commit_of(settings: Settings, task: Task) -> str | None:
     return task.git_sha or git_sha(settings.root)
 
 
-def _served(project: Project, name: str, label: str, served: dict[str, str | None]) -> Task:
-    """The promoted version, from the current folder or from the commit from which it was promoted."""
-    current = project.task(name)
-    for variant in (DEFAULT_VARIANT, *current.spec.variants):
-        found = project.task(name, variant=variant)
-        if found.versions.inference == served["inference_version"]:
-            return replace(with_variant_of(current, found, label=label), git_sha=git_sha(project.settings.root))
-    promoted = served["git_sha"]
-    if promoted is None:
-        raise UsageError(
-            f"{label} of task '{name}': inference version {served['inference_version']} is no longer in the task folder, "
-            "and it was promoted outside git, so no commit contains it",
-            next_step="promote a current version to the stage.",
-        )
-    found = project.task_at(name, promoted, label=label, variant=served["variant"] or DEFAULT_VARIANT)
-    if found.versions.inference != served["inference_version"]:
-        raise UsageError(
-            f"{label} of task '{name}': expected inference version {served['inference_version']} at commit {promoted[:12]}, "
-            f"found {found.versions.inference}; it was promoted from uncommitted files, or the code that computes "
-            "versions has changed",
-            next_step="promote a current version to the stage.",
-        )
-    return found
-
-
-def _is_same_version(candidate: Task, champion: Task) -> bool:
+def is_same_version(candidate: Task, champion: Task) -> bool:
     """True if inference and policy version are the same; everything else is common to both variants."""
     one, other = candidate.versions, champion.versions
     return (one.inference, one.policy) == (other.inference, other.policy)
 
 
-def _evaluated_variant(
-    context: StageContext, task: Task, options: EvaluationOptions, reporter: EvaluationReporter
+def evaluated_variant(
+    context: StageContext,
+    task: Task,
+    options: EvaluationOptions,
+    reporter: EvaluationReporter,
+    *,
+    perturbation: Perturbation | None = None,
 ) -> EvaluatedVariant:
-    """The variant with the outcomes of a reused run on the same cases, or of a new run."""
-    run_options = _run_options(task, options)
-    known = _VariantRun.find(context, task, run_options)
-    if known is not None and options.prefer is not None and known.run is None:
+    """The variant with the outcomes of a reused run on the same cases, perturbed if stated, or of a new run.
+
+    Raises:
+        UsageError: the budget ran out before the last request, or there is no record to evaluate.
+        AssayError: the run could not be finished; repeating the command resumes it and reuses landed predictions.
+    """
+    run_options = _run_options(task, options, perturbation)
+    known = _adopted_run(context, task, options) if is_adopted(task) else _VariantRun.find(context, task, run_options)
+    if known is not None and perturbation is None and options.prefer is not None and known.run is None:
         known = None  # The judge needs the records, and thus the snapshot; a new run reuses the predictions.
     found = known or _new_run(context, task, run_options, reporter)
     if known is not None:
-        reporter.note(f"{task.variant}: run {known.run_id} of the same version is reused")
+        what = (
+            f"adopted run {known.run_id} of {known.data_date}"
+            if is_adopted(task)
+            else f"run {known.run_id} of the same version"
+        )
+        reporter.note(f"{_named(task, run_options)}: {what} is reused")
     outcomes = read_outcomes(context.warehouse, task, run_id=found.run_id, data_date=found.data_date)
     if outcomes.skipped:
         raise UsageError(
-            f"Run {found.run_id} of {task.variant}: the budget ran out with requests not sent ({outcomes.skipped:,}), so "
+            f"Run {found.run_id} of {_named(task, run_options)}: the budget ran out with requests not sent ({outcomes.skipped:,}), so "
             "the other predictions are not a representative sample",
             next_step="raise --budget and repeat the command; landed predictions are reused.",
         )
@@ -277,7 +311,8 @@ class _VariantRun:
         parameters = {
             "task": task.name,
             "inference_version": task.versions.inference,
-            "input_source": golden_label(task, input_of(task, options)),
+            "purpose": purpose_of(task, options),
+            "input_source": golden_source_label(task, options),
             "epochs": options.epochs,
             "since": since,
         }
@@ -285,7 +320,23 @@ class _VariantRun:
         row = next((row for row in rows if _same_routes_and_scorers(task, row)), None)
         if row is None:
             return None
-        return cls(row["run_id"], row["data_date"], _run_on_this_machine(context, task, options, row))
+        return cls(
+            row["run_id"],
+            row["data_date"],
+            run_on_this_machine(context, task, options, run_id=row["run_id"], data_date=row["data_date"]),
+        )
+
+
+def _adopted_run(context: StageContext, task: Task, options: EvaluationOptions) -> _VariantRun:
+    found = latest_adopted_run(context, task, options.input, data_date=options.data_date)
+    run = adopted_run_on_this_machine(context, task, found)
+    if run is None and options.prefer is not None:
+        raise UsageError(
+            f"Judge '{options.prefer}' needs the records of run {found.run_id} of adopted variant '{task.variant}', and "
+            "their snapshot is not on this machine",
+            next_step="adopt the answers on this machine, or omit --prefer.",
+        )
+    return _VariantRun(found.run_id, found.data_date, run)
 
 
 def _same_routes_and_scorers(task: Task, row: Mapping[str, Any]) -> bool:
@@ -294,22 +345,7 @@ def _same_routes_and_scorers(task: Task, row: Mapping[str, Any]) -> bool:
     return (json.loads(row["routes"]), json.loads(row["scorer_versions"])) == (routes, dict(task.versions.scorers))
 
 
-def _run_on_this_machine(context: StageContext, task: Task, options: RunOptions, row: Mapping[str, Any]) -> Run | None:
-    directory = context.snapshot_dir(row["run_id"])
-    if not directory.is_dir():
-        return None
-    options = replace(options, data_date=row["data_date"])
-    return Run(
-        facts=facts_of(task, options, run_id=row["run_id"]),
-        task=task,
-        options=options,
-        snapshot=open_snapshot(directory),
-        is_golden=True,
-        purpose=purpose_of(task, options),
-    )
-
-
-def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
+def _run_options(task: Task, options: EvaluationOptions, perturbation: Perturbation | None) -> RunOptions:
     return RunOptions(
         data_date=options.data_date,
         input=options.input,
@@ -319,14 +355,15 @@ def _run_options(task: Task, options: EvaluationOptions) -> RunOptions:
         budget_usd=options.budget_usd,
         reuse=options.reuse,
         stage=options.stage,
-        purpose=RunPurpose.EVAL,
+        purpose=RunPurpose.EVAL if perturbation is None else RunPurpose.PERTURB,
+        perturbation=perturbation,
     )
 
 
 def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: EvaluationReporter) -> _VariantRun:
     admission = admit(context, task, options, report=reporter.counting("read"))
     run, requests = admission.run, admission.records * options.epochs
-    reporter.note(f"{task.variant}: run {run.run_id}, {requests:,} requests")
+    reporter.note(f"{_named(task, options)}: run {run.run_id}, {requests:,} requests")
     if admission.warning:
         reporter.note(f"warning: {admission.warning}")
     try:
@@ -344,7 +381,13 @@ def _new_run(context: StageContext, task: Task, options: RunOptions, reporter: E
     return _VariantRun(run.run_id, options.data_date, run, summary)
 
 
-def _validate_input(task: Task, options: EvaluationOptions) -> None:
+def _named(task: Task, options: RunOptions) -> str:
+    """The variant, and what perturbed its input."""
+    return f"{task.variant}, {options.perturbation}" if options.perturbation else task.variant
+
+
+def validate_input(task: Task, options: EvaluationOptions) -> None:
+    """Raises UsageError if the input is both splits of the golden set, or a gate split without a case."""
     if options.input == BOTH_SPLITS:
         raise UsageError(
             "--input golden: expected one split, because prompts are written on dev cases and evaluated on gate cases",
@@ -354,12 +397,4 @@ def _validate_input(task: Task, options: EvaluationOptions) -> None:
         raise UsageError(
             f"Task '{task.name}' has no golden cases in the gate split",
             next_step=f'add cases with "split": "gate" to {task.name}/cases.jsonl, or pass another --input.',
-        )
-
-
-def _validate_population(outcomes: Outcomes) -> None:
-    if len(outcomes.populations) != 1:
-        raise UsageError(
-            f"The records belong to {', '.join(outcomes.populations) or 'no population'}: expected exactly one population",
-            next_step="select one with --input, for example golden:gate.",
         )

@@ -1,8 +1,9 @@
 """Step 5 of an evaluation: the verdict of the gate, decided for each rule from the bounds of its evidence.
 
-A rule passes on its one-sided 95% bound without adjustment, because all rules must pass (intersection-union: Berger,
-Technometrics 24 (1982) 295). It fails on a bound that is adjusted for all tested rules (Holm, Scand. J. Statist. 6
-(1979) 65), so that the probability that equal variants fail any rule is at most 5%.
+A rule passes on its one-sided bound at the error rate of the look, without adjustment for other rules, because all must
+pass (intersection-union: Berger, Technometrics 24 (1982) 295). It fails if the p-value of the null hypothesis that it is
+met is at most 5%, adjusted for all tested rules (Holm, Scand. J. Statist. 6 (1979) 65), so that the probability that
+equal variants fail any rule is at most 5%.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from assay.evaluation.evidence import GateRule, RuleEvidence
+from assay.evaluation.evidence import RuleEvidence
 from assay.records.statuses import OnInconclusive, RuleDecision, RuleKind, RuleState
 from assay.statistics.conventions import ERROR
-from assay.statistics.measured import Status
+from assay.statistics.looks import UNCOUNTED, Look
+from assay.statistics.measured import Status, joined
+from assay.statistics.multiple.family import holm
+from assay.tasks.gate_rule import AT_MOST, MARGINS, GateRule
 from assay.tasks.gate_spec import OVERALL, GateSpec
-
-AT_MOST = frozenset({RuleKind.COST_PER_CORRECT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +38,18 @@ EXIT_CODES = {RuleDecision.PASS: 0, RuleDecision.FAIL: 1, RuleDecision.INCONCLUS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOutcome:
-    """The outcome of a rule with its reason; `unwaived` is the state without the waiver, which may have expired."""
+    """The outcome of a rule with its reason; `unwaived` is the state without the waiver, which may have expired.
+
+    `p_passing` is the p-value of the null hypothesis that the rule is not met; `adjusted_p`, adjusted for the number of
+    rules, that of the null hypothesis that it is met. Both are None for a rule that needs no test.
+    """
 
     rule: GateRule
     evidence: RuleEvidence | None
     state: RuleState
     unwaived: RuleState
     reason: str
+    p_passing: float | None = None
     adjusted_p: float | None = None
     waiver: Waiver | None = None
 
@@ -78,11 +85,13 @@ def decide(
     today: date,
     waivers: Sequence[Waiver] = (),
     champion: bool = True,
+    look: Look = UNCOUNTED,
 ) -> GateVerdict:
     """FAIL if any rule fails; PASS if all rules that count toward the decision pass and there is at least one.
 
     Otherwise, the decision is INCONCLUSIVE. `evidence` is keyed by rule name; a rule without evidence is inconclusive.
-    Without a champion, no-regression rules are only reported. Waived and reported rules do not count toward the
+    A rule on the run passes with a p-value of at most the error rate of the `look`; the agreement of a judge with
+    people is measured on labels, and passes at `ERROR`. Without a champion, no-regression rules are only reported. Waived and reported rules do not count toward the
     decision; waived rules remain in the family of Holm's adjustment.
 
     Raises:
@@ -98,7 +107,7 @@ def decide(
     tested = [index for index, outcome in enumerate(states) if outcome is None]
     adjusted = holm([_p_failing(rules[index], evidence[rules[index].name]) for index in tested])
     for index, p in zip(tested, adjusted, strict=True):
-        states[index] = _tested(rules[index], evidence[rules[index].name], p)
+        states[index] = _tested(rules[index], evidence[rules[index].name], adjusted_p=p, look=look)
     outcomes = tuple(_waived(outcome, waivers, today) for outcome in states if outcome is not None)
     return GateVerdict(decision=_decision([outcome.state for outcome in outcomes]), outcomes=outcomes)
 
@@ -111,28 +120,22 @@ def gate_waivers(gate: GateSpec) -> tuple[Waiver, ...]:
     )
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the same order: Scand. J. Statist. 6 (1979) 65."""
-    order, adjusted, highest = sorted(range(len(p_values)), key=p_values.__getitem__), [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
 def _untested(rule: GateRule, found: RuleEvidence | None, *, champion: bool) -> GateOutcome | None:
     """The outcome of a rule that needs no test; None if a test decides it."""
-    if rule.kind is RuleKind.NO_REGRESSION and not champion:
+    if rule.is_regression and not champion:
         return _outcome(rule, found, RuleState.REPORTED, "no champion yet: only absolute rules are decided")
     if found is None:
         return _outcome(rule, None, RuleState.INCONCLUSIVE, "no evidence")
     if rule.kind is RuleKind.GOLDEN_CASES:
         return _counted(rule, found)
+    if rule.kind is RuleKind.ROBUSTNESS and found.value is None:
+        return _outcome(rule, found, RuleState.INCONCLUSIVE, found.reason or "not measured")
     if found.n < rule.n_min:
         small = (
             f"{found.n} {'labels' if rule.kind is RuleKind.JUDGE_CALIBRATED else 'records'}, fewer than {rule.n_min}"
         )
-        return _outcome(rule, found, RuleState.INCONCLUSIVE if rule.slice == OVERALL else RuleState.REPORTED, small)
+        reason = small if found.value is not None else joined(small, found.reason) or small
+        return _outcome(rule, found, RuleState.INCONCLUSIVE if rule.slice == OVERALL else RuleState.REPORTED, reason)
     if found.status in {Status.INCONCLUSIVE, Status.NONE} or found.lower is None or found.upper is None:
         return _outcome(rule, found, RuleState.INCONCLUSIVE, found.reason or "no bounds")
     return None
@@ -150,40 +153,89 @@ def _counted(rule: GateRule, found: RuleEvidence) -> GateOutcome:
 
 
 def _p_failing(rule: GateRule, found: RuleEvidence) -> float:
-    """The p-value of the null hypothesis that the rule is met, from the evidence or from its estimate and bound.
-
-    Derived as in Altman & Bland, BMJ 343 (2011) d2304: from the normal distribution, and `found.error` if the bound
-    equals the limit. If unscored rows leave bounds without an estimate, it is `found.error` if the limit is outside the
-    bounds and 1 if it is within them.
-    """
-    from scipy.special import ndtr, ndtri
-
+    """The p-value of the null hypothesis that the rule is met, from the evidence or from its estimate and bound."""
     if found.p_failing is not None:
         return found.p_failing
     bound, is_missed = _failing_bound(rule, found)
-    if found.value is None or found.value == bound:
-        return found.error if is_missed else 1.0
-    return float(ndtr(-float(ndtri(1 - found.error)) * (rule.limit - found.value) / (bound - found.value)))
+    return _p_from_bound(rule.limit, found, bound, is_beyond=is_missed)
 
 
-def _tested(rule: GateRule, found: RuleEvidence, adjusted_p: float) -> GateOutcome:
+def _p_passing(rule: GateRule, found: RuleEvidence) -> float:
+    """The p-value of the null hypothesis that the rule is not met, from the bounds."""
+    if found.at_any_error is not None:
+        bounds = found.at_any_error
+        return bounds.p_below(rule.limit) if rule.kind in AT_MOST else bounds.p_above(rule.limit)
+    bound, is_met = _passing_bound(rule, found)
+    return _p_from_bound(rule.limit, found, bound, is_beyond=is_met)
+
+
+def _passes(rule: GateRule, found: RuleEvidence, *, error: float) -> bool:
+    """True if the bound at this error rate meets the limit."""
+    if not error or not _passing_bound(rule, found)[1]:
+        return False
+    if found.at_any_error is None:
+        return _p_passing(rule, found) <= error
+    bounds = found.at_any_error
+    return _passing_bound(rule, replace(found, lower=bounds.lower(error), upper=bounds.upper(error)))[1]
+
+
+def _p_from_bound(limit: float, found: RuleEvidence, bound: float, *, is_beyond: bool) -> float:
+    """The p-value whose bound at error rate `found.error` is `bound`.
+
+    Derived as in Altman & Bland, BMJ 343 (2011) d2304: from the normal distribution, and `found.error` if the bound
+    equals the limit. If unscored rows leave bounds without an estimate, it is `found.error` if the limit is outside the
+    bounds and 1 if it is within them. A bound equal to the estimate is a value that is known: 0 or 1.
+    """
+    from scipy.special import ndtr, ndtri
+
+    if found.value is None:
+        return found.error if is_beyond else 1.0
+    if bound == limit:
+        return found.error
+    if found.value == bound:
+        return float(not is_beyond)
+    return float(ndtr(-float(ndtri(1 - found.error)) * (limit - found.value) / (bound - found.value)))
+
+
+def _tested(rule: GateRule, found: RuleEvidence, *, adjusted_p: float, look: Look) -> GateOutcome:
+    p = _p_passing(rule, found)
+    state, reason = _tested_state(rule, found, p=p, adjusted_p=adjusted_p, look=look)
+    return replace(_outcome(rule, found, state, reason), p_passing=p, adjusted_p=adjusted_p)
+
+
+def _tested_state(
+    rule: GateRule, found: RuleEvidence, *, p: float, adjusted_p: float, look: Look
+) -> tuple[RuleState, str]:
+    """The state of a tested rule and the reason for it."""
+    lower, upper = _bounds(found)
+    shown = (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
+    passing, failing = shown if rule.kind in AT_MOST else shown[::-1]
+    meets, misses = f"{passing} meets {rule.limit:.4g}", f"{failing} misses {rule.limit:.4g}"
+    if _passes(rule, found, error=ERROR if rule.kind is RuleKind.JUDGE_CALIBRATED else look.error):
+        return RuleState.PASS, meets
+    if adjusted_p <= ERROR:
+        return RuleState.FAIL, f"{misses}, adjusted p = {adjusted_p:.2g}"
+    if _passing_bound(rule, found)[1]:
+        return RuleState.INCONCLUSIVE, f"{meets}, but {_too_late(p, look)}"
+    if _failing_bound(rule, found)[1]:
+        return RuleState.INCONCLUSIVE, f"{misses}, but not for this number of rules: adjusted p = {adjusted_p:.2g}"
+    return RuleState.INCONCLUSIVE, f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
+
+
+def _too_late(p: float, look: Look) -> str:
+    """Why a rule whose bound meets the limit does not pass at this look."""
+    if not look.error:
+        planned = f" (planned: {look.planned})" if look.planned else ""
+        return f"the error rate of looks at these cases is spent: this is look {look.number}{planned}"
+    return f"p = {100 * p:.3g}%, and look {look.number} at these cases passes at {look.requirement}"
+
+
+def _passing_bound(rule: GateRule, found: RuleEvidence) -> tuple[float, bool]:
+    """The bound that shows that the rule is met, and whether it meets the limit; a loss of exactly the margin does not."""
     lower, upper = _bounds(found)
     if rule.kind in AT_MOST:
-        met, shown = upper <= rule.limit, (f"upper bound {upper:.4g}", f"lower bound {lower:.4g}")
-    else:
-        met, shown = lower >= rule.limit, (f"lower bound {lower:.4g}", f"upper bound {upper:.4g}")
-    if rule.kind is RuleKind.NO_REGRESSION:
-        met = lower > rule.limit
-    if met:
-        return _outcome(rule, found, RuleState.PASS, f"{shown[0]} meets {rule.limit:.4g}", adjusted_p)
-    if adjusted_p <= ERROR:
-        missed = f"{shown[1]} misses {rule.limit:.4g}, adjusted p = {adjusted_p:.2g}"
-        return _outcome(rule, found, RuleState.FAIL, missed, adjusted_p)
-    if _failing_bound(rule, found)[1]:
-        reason = f"{shown[1]} misses {rule.limit:.4g}, but not for this number of rules: adjusted p = {adjusted_p:.2g}"
-    else:
-        reason = f"{rule.limit:.4g} is within the bounds {lower:.4g} to {upper:.4g}"
-    return _outcome(rule, found, RuleState.INCONCLUSIVE, reason, adjusted_p)
+        return upper, upper <= rule.limit
+    return lower, lower > rule.limit if rule.kind in MARGINS else lower >= rule.limit
 
 
 def _failing_bound(rule: GateRule, found: RuleEvidence) -> tuple[float, bool]:
@@ -197,10 +249,8 @@ def _bounds(found: RuleEvidence) -> tuple[float, float]:
     return math.nan if found.lower is None else found.lower, math.nan if found.upper is None else found.upper
 
 
-def _outcome(
-    rule: GateRule, found: RuleEvidence | None, state: RuleState, reason: str, adjusted_p: float | None = None
-) -> GateOutcome:
-    return GateOutcome(rule=rule, evidence=found, state=state, unwaived=state, reason=reason, adjusted_p=adjusted_p)
+def _outcome(rule: GateRule, found: RuleEvidence | None, state: RuleState, reason: str) -> GateOutcome:
+    return GateOutcome(rule=rule, evidence=found, state=state, unwaived=state, reason=reason)
 
 
 def _waived(outcome: GateOutcome, waivers: Sequence[Waiver], today: date) -> GateOutcome:

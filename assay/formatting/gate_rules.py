@@ -14,6 +14,8 @@ ONLY_REPORTED = "only reported"
 """State of a rule that does not count toward the decision."""
 COUNTED = frozenset({RuleKind.JUDGE_CALIBRATED, RuleKind.GOLDEN_CASES})
 """Rules on a coefficient or a count, which has no unit."""
+OF_MEANS = frozenset({RuleKind.MEAN_AT_LEAST, RuleKind.MEAN_AT_MOST, RuleKind.MEAN_NO_REGRESSION})
+"""Rules on a mean, in the unit of its scorer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,13 @@ def requirement(rule: RuleTerms) -> str:
     texts = {
         RuleKind.LOWER_BOUND: f"{rule.metric}{place} at least {percent(rule.threshold)}",
         RuleKind.NO_REGRESSION: f"{rule.metric}{place} at most {100 * rule.threshold:g} points below the champion",
+        RuleKind.MEAN_AT_LEAST: f"mean of {rule.metric}{place} at least {rule.threshold:g}",
+        RuleKind.MEAN_AT_MOST: f"mean of {rule.metric}{place} at most {rule.threshold:g}",
+        RuleKind.MEAN_NO_REGRESSION: f"mean of {rule.metric}{place} worse than the champion's by less than {rule.threshold:g}",
+        RuleKind.ROBUSTNESS: f"{rule.metric}{place} at most {100 * rule.threshold:g} points below the original input",
         RuleKind.COST_PER_CORRECT: f"cost per correct prediction{place} at most {usd(rule.threshold)}",
         RuleKind.LATENCY: f"{percent(rule.threshold)} of predictions{place} within the SLA",
+        RuleKind.FLAKY_SHARE: f"at most {percent(rule.threshold)} of records{place} correct in only some epochs",
         RuleKind.JUDGE_CALIBRATED: f"κ of judge {rule.metric} at least {rule.threshold:g}{labels}",
         RuleKind.GOLDEN_CASES: f"at least {rule.threshold:g} cases{covering}",
     }
@@ -50,14 +57,23 @@ def requirement(rule: RuleTerms) -> str:
 
 
 def value_in_unit(kind: RuleKind, value: float | None) -> str:
-    """Returns the value of a rule: a rate in percent, a difference in percentage points, an amount or a number."""
+    """Returns the value of a rule: a rate in percent, a difference in percentage points, an amount or a number.
+
+    The difference of two means is shown as how much better or worse the candidate's is.
+    """
     if value is None or not isfinite(value):
         return NOTHING
-    if kind is RuleKind.NO_REGRESSION:
+    if kind in {RuleKind.NO_REGRESSION, RuleKind.ROBUSTNESS}:
         return points(value)
     if kind is RuleKind.COST_PER_CORRECT:
         return usd(value)
+    if kind in OF_MEANS:
+        return _improvement(value) if kind is RuleKind.MEAN_NO_REGRESSION else f"{value:.4g}"
     return f"{value:.3g}" if kind in COUNTED else percent(value)
+
+
+def _improvement(value: float) -> str:
+    return f"{abs(value):.4g}{' better' if value > 0 else ' worse' if value < 0 else ''}"
 
 
 def bounds_in_unit(kind: RuleKind, lower: float | None, upper: float | None) -> str:

@@ -17,7 +17,7 @@ from assay.errors import AssayError, UsageError
 if TYPE_CHECKING:
     from assay.guards.recognizers import Recognizers, Span
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 """Incremented with every change to detection or placeholders."""
 
 PLACEHOLDER_NAMES = {
@@ -224,4 +224,4 @@ def _recognizers() -> Recognizers:
 def _library_versions() -> tuple[str, ...]:
     from importlib.metadata import version
 
-    return tuple(f"{package} {version(package)}" for package in ("presidio-analyzer", "phonenumbers"))
+    return tuple(f"{package} {version(package)}" for package in ("presidio-analyzer", "phonenumbers", "python-stdnum"))

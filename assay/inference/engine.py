@@ -15,27 +15,31 @@ from pydantic import BaseModel
 from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
-from assay.inference.calls import BudgetReached, CallMaker, RenderedPrompt, RequestState
+from assay.inference.calls import STOPPED, BudgetReached, CallMaker, RenderedPrompt, RequestState
 from assay.inference.endpoint.backoff import Backoff
 from assay.inference.endpoint.circuit import Circuits
 from assay.inference.endpoint.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
+from assay.inference.endpoint.rejections import Rejections
 from assay.inference.endpoint.replies import Reply
 from assay.inference.prompts import Message, PromptFailed, repair_messages
 from assay.inference.request import Request, RequestResult, prediction_row
 from assay.inference.routing.counterfactual import counterfactual_cost
+from assay.inference.routing.outcome import RouteAnswer, RouteFailure
 from assay.inference.routing.protocol import Router
 from assay.inference.routing.record import Escalation, routing_column
 from assay.inference.telemetry.protocol import Events, NoEvents, RequestTracing
 from assay.inference.validation import Invalid, Valid, validate
-from assay.performance.fast_init import quick_init
-from assay.records.statuses import AnswerSource, CallPurpose, CallStatus, PredictionStatus
+from assay.records.statuses import CallPurpose, CallStatus, PredictionStatus
 from assay.tasks.spec import RouteSpec
 
 ANSWERING, JUDGING = (CallPurpose.ANSWER, CallPurpose.REPAIR), (CallPurpose.JUDGE, CallPurpose.JUDGE)
 """Values of the column `responses.purpose` for the first call and for a repair."""
 STOP_ADVICE = {
+    FailureKind.BAD_REQUEST: "correct the task or the route, then resume the run",
     FailureKind.AUTH: "check the key that providers.yml names",
     FailureKind.OUT_OF_QUOTA: "raise the account's quota or choose another route",
+    FailureKind.MODEL_NOT_FOUND: "correct `model` of the route in task.yml, or `base_url` in providers.yml",
+    FailureKind.PARAMETER_REFUSED: "change `parameters` in task.yml to what the model accepts, or choose another model",
 }
 OK, REPAIRED = PredictionStatus.OK, PredictionStatus.REPAIRED
 CALL_REFUSED, CALL_TRUNCATED = CallStatus.REFUSED, CallStatus.TRUNCATED
@@ -50,30 +54,7 @@ CUT_OFF = "it was cut off at the limit of tokens; be shorter"
 CIRCUIT_OPEN = "the circuit is open because the route's endpoint keeps failing; no call was made"
 
 
-@quick_init
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A valid response and its origin."""
-
-    status: PredictionStatus
-    valid: Valid
-    route: str
-    call_id: str
-    confidence: float | None = None
-    source: AnswerSource = AnswerSource.WIRE
-
-
-@dataclass(frozen=True, slots=True)
-class _RouteFailure:
-    """Why a route returned no valid response."""
-
-    status: PredictionStatus
-    error_type: str
-    message: str
-    never_sent: bool = False
-
-
-NOT_PAID = _RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's budget is used up")
+NOT_PAID = RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's budget is used up")
 
 
 class RunAborted(Exception):
@@ -100,6 +81,7 @@ class Engine:
     deadline_s: float = DEADLINE_S
     backoff: Backoff = field(default_factory=Backoff)
     circuits: Circuits = field(default_factory=Circuits)
+    rejections: Rejections = field(default_factory=Rejections)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -111,7 +93,7 @@ class Engine:
         billed.
 
         Raises:
-            RunAborted: the API key is rejected, the quota is exhausted, or no endpoint accepts connections.
+            RunAborted: an error affects every record (for example a rejected API key), or a service or the disk failed.
         """
         work = RequestState(request, self.now(), self.clock() + self.deadline_s)
         if self.tracing is None:
@@ -132,8 +114,10 @@ class Engine:
             return self._unanswered(work, _failure_at_cap(work))
         except PromptFailed as error:
             return self._unanswered(
-                work, _RouteFailure(PredictionStatus.FAILED, FailureKind.BAD_REQUEST.value, str(error))
+                work, RouteFailure(PredictionStatus.FAILED, FailureKind.BAD_REQUEST.value, str(error))
             )
+        except AssayError as error:  # from the budget or the journal, perhaps after calls that are paid for
+            raise RunAborted(error, work) from error
         except asyncio.CancelledError:
             if not work.responses:
                 raise
@@ -149,31 +133,32 @@ class Engine:
         work.contents.append(self.calls.rows.content(call, messages, outcome, latency_ms=None))
         if isinstance(outcome, Reply):
             judged = self._judge(work, outcome, call.route, status=OK)
-            if isinstance(judged, _Answer):
+            if isinstance(judged, RouteAnswer):
                 return self._answered(work, judged, (call.route,))
         return RequestResult(None, tuple(work.responses), tuple(work.contents))
 
     async def _through_routes(self, work: RequestState) -> RequestResult:
         messages = self.calls.prompts.messages(work.request.fields, history=work.request.history)
         routes = self.router.routes(work.request.fields)
-        failures: list[_RouteFailure] = []
-        kept: _Answer | None = None
+        failures: list[RouteFailure] = []
+        kept: RouteAnswer | None = None
         for route in routes:
             outcome = await self._try_route(work, route, messages, doubted=kept)
-            if isinstance(outcome, _Answer):
+            if isinstance(outcome, RouteAnswer):
                 kept = outcome
             else:
                 failures.append(outcome)
-            if route is routes[-1] or not self._escalates(work, route, outcome):
+            is_late = self.clock() >= work.deadline
+            if route is routes[-1] or is_late or not self._escalates(work, route, outcome):
                 break
         if kept is not None:
             return self._answered(work, kept, routes)
         self._refuse_if_nothing_connects(work, failures)
         return self._unanswered(work, failures[-1])
 
-    def _escalates(self, work: RequestState, route: RouteSpec, outcome: _Answer | _RouteFailure) -> bool:
+    def _escalates(self, work: RequestState, route: RouteSpec, outcome: RouteAnswer | RouteFailure) -> bool:
         """True if the next route must be requested; records the escalation and its reason."""
-        if isinstance(outcome, _RouteFailure):
+        if isinstance(outcome, RouteFailure):
             reason = outcome.error_type if route.escalate.on_invalid else None
         else:
             fields = work.request.fields
@@ -182,25 +167,39 @@ class Engine:
             )
         if reason is None:
             return False
-        confidence = outcome.confidence if isinstance(outcome, _Answer) else None
+        confidence = outcome.confidence if isinstance(outcome, RouteAnswer) else None
         work.escalations.append(Escalation(route=route.name, reason=reason, confidence=confidence))
         self.events.emit("route_escalated", route=route.name, reason=reason, trace_id=work.trace_id)
         return True
 
     async def _try_route(
-        self, work: RequestState, route: RouteSpec, messages: list[Message], *, doubted: _Answer | None
-    ) -> _Answer | _RouteFailure:
-        """The outcome of the route; if the budget is used up, an earlier route's low-confidence response is kept."""
+        self, work: RequestState, route: RouteSpec, messages: list[Message], *, doubted: RouteAnswer | None
+    ) -> RouteAnswer | RouteFailure:
+        """The outcome of the route, or its failure if the request's deadline passes in whatever it waits for.
+
+        If the budget is used up, an earlier route's low-confidence response is kept.
+        """
         try:
-            return await self._request_route(work, route, messages)
+            async with asyncio.timeout(work.deadline - self.clock()):
+                return await self._request_route(work, route, messages)
+        except TimeoutError:
+            return self._too_late(work)
         except BudgetReached:
             if doubted is None:
                 raise
             return NOT_PAID
 
+    def _too_late(self, work: RequestState) -> RouteFailure:
+        message = f"no valid response within deadline_s ({self.deadline_s:g} s)"
+        if work.responses and work.responses[-1].error_message == STOPPED.message:  # the call in flight was abandoned
+            work.responses[-1] = replace(
+                work.responses[-1], error_type=FailureKind.TIMEOUT.value, error_message=f"call abandoned: {message}"
+            )
+        return RouteFailure(PredictionStatus.FAILED, FailureKind.TIMEOUT.value, message)
+
     async def _request_route(
         self, work: RequestState, route: RouteSpec, messages: list[Message]
-    ) -> _Answer | _RouteFailure:
+    ) -> RouteAnswer | RouteFailure:
         turn = self.calls.turn(work.request, route, messages, purpose=self.purposes[0])
         found = await self.cache.find(work.request, turn.body, lane=route.lane)
         if found is not None and (answer := self._given_again(found, route)) is not None:
@@ -210,9 +209,9 @@ class Engine:
             is_refusal = reply.kind is FailureKind.CONTENT_FILTER
             status = PredictionStatus.REFUSED if is_refusal else PredictionStatus.FAILED
             never_sent = reply.kind is FailureKind.CONNECT and not reply.broke_off
-            return _RouteFailure(status, reply.kind.value, reply.message, never_sent=never_sent)
+            return RouteFailure(status, reply.kind.value, reply.message, never_sent=never_sent)
         judged = self._judge(work, reply, route, status=OK)
-        if isinstance(judged, _Answer):
+        if isinstance(judged, RouteAnswer):
             await self._keep(work, turn, reply, judged)
             return judged
         if judged.error_type not in REPAIRABLE or not route.repair:
@@ -223,14 +222,14 @@ class Engine:
             return judged
         return self._judge(work, repaired, route, status=REPAIRED)
 
-    def _given_again(self, found: CachedAnswer, route: RouteSpec) -> _Answer | None:
+    def _given_again(self, found: CachedAnswer, route: RouteSpec) -> RouteAnswer | None:
         """The cached response, if the current output model accepts it."""
         validated = validate(found.output, self.output_model)
         if not isinstance(validated, Valid):
             return None
-        return _Answer(OK, validated, route.name, found.call_id, found.confidence, found.source)
+        return RouteAnswer(OK, validated, route.name, found.call_id, found.confidence, found.source)
 
-    async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: _Answer) -> None:
+    async def _keep(self, work: RequestState, turn: RenderedPrompt, reply: Reply, answer: RouteAnswer) -> None:
         """Caches the response, unless it had to be repaired or the request had failed in an earlier run.
 
         A later run that requests everything anew would otherwise find responses of the requests that failed, and only
@@ -250,30 +249,28 @@ class Engine:
 
     def _judge(
         self, work: RequestState, reply: Reply, route: RouteSpec, *, status: PredictionStatus
-    ) -> _Answer | _RouteFailure:
+    ) -> RouteAnswer | RouteFailure:
         """The outcome of the last call: a valid response, or the reason it was rejected."""
         response = work.responses[-1]
         if response.status == CALL_REFUSED:
             kind = response.error_type or FailureKind.REFUSED.value
-            return _RouteFailure(
-                PredictionStatus.REFUSED, kind, reply.refusal or f"finish_reason {reply.finish_reason}"
-            )
+            return RouteFailure(PredictionStatus.REFUSED, kind, reply.refusal or f"finish_reason {reply.finish_reason}")
         validated = validate(reply.text or "", self.output_model)
         if isinstance(validated, Valid):
             status = REPAIRED if validated.rescued else status
-            return _Answer(status, validated, route.name, response.call_id, reply.confidence)
+            return RouteAnswer(status, validated, route.name, response.call_id, reply.confidence)
         if response.status == CALL_TRUNCATED:
-            return _RouteFailure(PredictionStatus.FAILED, FailureKind.TRUNCATED.value, CUT_OFF)
+            return RouteFailure(PredictionStatus.FAILED, FailureKind.TRUNCATED.value, CUT_OFF)
         return self._invalid(work, validated)
 
-    def _invalid(self, work: RequestState, found: Invalid) -> _RouteFailure:
+    def _invalid(self, work: RequestState, found: Invalid) -> RouteFailure:
         work.responses[-1] = replace(
             work.responses[-1],
             status=CallStatus.INVALID_OUTPUT,
             error_type=FailureKind.INVALID_OUTPUT.value,
             error_message=self.calls.rows.scrub(found.error),
         )
-        return _RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.error)
+        return RouteFailure(PredictionStatus.INVALID_OUTPUT, FailureKind.INVALID_OUTPUT.value, found.error)
 
     async def _reply(self, work: RequestState, turn: RenderedPrompt) -> Reply | CallFailure:
         """The outcome of the call, after the retries that its kind of failure permits."""
@@ -281,10 +278,11 @@ class Engine:
         while await self._closed_circuit(work, route):
             outcome, call_id = await self.calls.call(work, turn)
             self.circuits.note(route.name, outcome, is_first=attempt == limited == 0)
+            rejects_all = self.rejections.note(route.name, outcome)
             if isinstance(outcome, Reply):
                 return outcome
             self._report_failure(work, turn, outcome, call_id)
-            self._refuse_if_hopeless(work, route, outcome)
+            self._refuse_if_hopeless(work, route, outcome, rejects_all=rejects_all)
             # A rate-limited call costs nothing, so the deadline bounds its retries, not the number of attempts.
             limited += outcome.kind is FailureKind.RATE_LIMITED
             attempt += outcome.kind is not FailureKind.RATE_LIMITED
@@ -323,13 +321,19 @@ class Engine:
             await self.sleep(wait)
         return True
 
-    def _refuse_if_hopeless(self, work: RequestState, route: RouteSpec, failure: CallFailure) -> None:
-        if failure.kind in STOPS_THE_RUN:
-            stated = self.calls.rows.scrub(failure.message)
-            error = UsageError(f"Provider '{route.provider}': {stated}", next_step=f"{STOP_ADVICE[failure.kind]}.")
-            raise RunAborted(error, work)
+    def _refuse_if_hopeless(
+        self, work: RequestState, route: RouteSpec, failure: CallFailure, *, rejects_all: bool
+    ) -> None:
+        if failure.kind not in STOPS_THE_RUN and not rejects_all:
+            return
+        stated = f"Provider '{route.provider}': {self.calls.rows.scrub(failure.message)}"
+        if rejects_all:
+            stated = (
+                f"The first {self.rejections.first_requests} requests of route '{route.name}' were rejected. {stated}"
+            )
+        raise RunAborted(UsageError(stated, next_step=f"{STOP_ADVICE[failure.kind]}."), work)
 
-    def _refuse_if_nothing_connects(self, work: RequestState, failures: list[_RouteFailure]) -> None:
+    def _refuse_if_nothing_connects(self, work: RequestState, failures: list[RouteFailure]) -> None:
         if all(failure.never_sent for failure in failures):
             error = ServiceUnreachable(
                 f"No endpoint accepts connections ({failures[-1].message})",
@@ -337,7 +341,7 @@ class Engine:
             )
             raise RunAborted(error, work)
 
-    def _answered(self, work: RequestState, answer: _Answer, routes: Sequence[RouteSpec]) -> RequestResult:
+    def _answered(self, work: RequestState, answer: RouteAnswer, routes: Sequence[RouteSpec]) -> RequestResult:
         counterfactual = None
         if len(routes) > 1:
             counterfactual = counterfactual_cost(
@@ -354,7 +358,7 @@ class Engine:
             counterfactual_cost_usd=counterfactual,
         )
 
-    def _unanswered(self, work: RequestState, failure: _RouteFailure) -> RequestResult:
+    def _unanswered(self, work: RequestState, failure: RouteFailure) -> RequestResult:
         message = self.calls.rows.scrub(failure.message)
         status, output = failure.status, None
         if self.fallback is not None and status != PredictionStatus.SKIPPED_BUDGET:
@@ -377,10 +381,10 @@ class Engine:
         return RequestResult(prediction, tuple(work.responses), tuple(work.contents))
 
 
-def _failure_at_cap(work: RequestState) -> _RouteFailure:
+def _failure_at_cap(work: RequestState) -> RouteFailure:
     """`skipped_budget` if nothing was sent; otherwise derived from the last call, so that rates include the record."""
     if not work.responses:
         return NOT_PAID
     last = work.responses[-1]
     status = STATUS_OF_LAST_CALL.get(last.status, PredictionStatus.FAILED)
-    return _RouteFailure(status, last.error_type or last.status, last.error_message or NOT_PAID.message)
+    return RouteFailure(status, last.error_type or last.status, last.error_message or NOT_PAID.message)

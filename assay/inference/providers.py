@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
@@ -13,6 +14,7 @@ from assay.inference.dialects.registry import DEFAULT_DIALECT, DIALECTS
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.settings import Settings
 from assay.settings.endpoints import url_issue
+from assay.settings.proxies import is_loopback
 from assay.tasks.issues import TaskValidationError, ValidationIssue, YamlDocument, shown
 
 PROVIDERS_FILE = "providers.yml"
@@ -99,13 +101,13 @@ class Provider:
         )
 
     def api_key(self, settings: Settings) -> str:
-        """The API key, or a dummy value for an endpoint without authentication.
+        """The API key: for the local stack's model server its token, for an endpoint without one a dummy value.
 
         Raises:
             UsageError: the key's environment variable is not set, or its value cannot be sent in an HTTP header.
         """
         if self.api_key_env is None:
-            return NO_KEY
+            return (settings.local_token if self._is_model_server(settings) else "") or NO_KEY
         key = settings.api_keys.get(self.api_key_env, "").strip()
         if not key:
             raise UsageError(
@@ -119,6 +121,9 @@ class Provider:
                 next_step="copy the key again.",
             )
         return key
+
+    def _is_model_server(self, settings: Settings) -> bool:
+        return is_loopback(self.base_url) and urlsplit(self.base_url).port == settings.ports.model_server
 
 
 def load_providers(settings: Settings, *, dialects: Mapping[str, ChatDialect] = DIALECTS) -> dict[str, Provider]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -59,6 +60,14 @@ def validate(text: str, model: type[BaseModel]) -> Valid | Invalid:
     return _accepted(content, model)
 
 
+def validate_content(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invalid:
+    """The content, already parsed, as a dict of JSON values, or its validation error."""
+    found = _accepted(content, model)
+    if isinstance(found, Valid) and len(found.written) > MOST_CHARACTERS:
+        return Invalid(f"it has {len(found.written):,} characters, more than {MOST_CHARACTERS:,}")
+    return found
+
+
 def _rescued(text: str, model: type[BaseModel]) -> Valid | None:
     content = unwrapped(text)
     if content is None and not _has_everything(content := completed(text), model):
@@ -87,7 +96,18 @@ def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invali
         if is_stop(error):
             raise
         return Invalid(f"the output model {model.__name__} rejects it ({type(error).__name__})")
+    if _has_non_finite(output):
+        return Invalid("it contains a number that is not finite, which JSON cannot represent")
     return Valid(output, written)
+
+
+def _has_non_finite(value: object) -> bool:
+    """True if the value contains NaN or an infinity, which JSON text would contain as null."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(map(_has_non_finite, value.values()))
+    return isinstance(value, list) and any(map(_has_non_finite, value))
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import orjson
 
+from assay.bounds import MOST_JSON_VALUES, has_too_many_values
 from assay.errors import UsageError
 from assay.inputs.canonical import oversize_column
 from assay.inputs.raw_rows import CHUNK_BYTES, LocalFile, RawRow
@@ -68,6 +69,9 @@ class JsonLinesFile(LocalFile):
 
 def _row(position: int, line: bytes, *, line_number: int, max_cell_bytes: int) -> RawRow:
     where = f"line {line_number}"
+    if has_too_many_values(line):
+        explanation = f"{where}: expected at most {MOST_JSON_VALUES:,} JSON values, found more"
+        return RawRow(position, None, RejectionReason.OVERSIZE_CELL, explanation, line)
     try:
         cells = orjson.loads(line)
     except orjson.JSONDecodeError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import UsageError
 from assay.inputs.canonical import cell_bytes
+from assay.inputs.parquet_pages import MOST_NESTED_BYTES, BrokenHeader, ColumnPages, TooLarge, checked_chunks
 from assay.inputs.raw_rows import LocalFile, RawRow
 from assay.inputs.values import raw_row
 from assay.records.statuses import RejectionReason
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 BATCH_BYTES = 16_000_000
 BATCH_ROWS = 4_096
 BUFFER_BYTES = 1_000_000
+MOST_BATCH_BYTES = 64_000_000
+TEXTS, PREFIXES = "BYTE_ARRAY", "DELTA_BYTE_ARRAY"
+"""The physical type of texts, and the encoding that shares beginnings between them."""
 
 
 class ParquetFile(LocalFile):
@@ -28,7 +32,7 @@ class ParquetFile(LocalFile):
         super().__init__(path, label=label)
         with self._opened() as file:
             self._columns = tuple(file.schema_arrow.names)
-            self._batch_rows = _batch_rows(file)
+            self._batch_rows = self._bounded_rows(file)
         if repeated := sorted({name for name in self._columns if self._columns.count(name) > 1}):
             raise UsageError(
                 f"{label} has duplicate column names: {', '.join(map(repr, repeated))}",
@@ -46,13 +50,36 @@ class ParquetFile(LocalFile):
                 yield from _rows(batch, start=position, max_cell_bytes=max_cell_bytes)
                 position += batch.num_rows
 
-    def _opened(self) -> pq.ParquetFile:
+    def _bounded_rows(self, file: pq.ParquetFile) -> int:
+        """Rows per batch; checks the size of all pages before any is decompressed.
+
+        Raises:
+            UsageError: a page would take too much memory, or the file is damaged.
+        """
+        import pyarrow as pa
+
+        texts = [column.path for column in map(file.schema.column, range(len(file.schema))) if "." not in column.path]
+        try:
+            with self._open() as raw, self._opened(texts) as dictionaries:
+                return _batch_rows(file, _longest_texts(file, dictionaries, checked_chunks(raw, file.metadata)))
+        except TooLarge as error:
+            raise UsageError(
+                f"{self.label}: {error}",
+                next_step="shorten its texts, or write the file with smaller row groups and pages.",
+            ) from error
+        except (BrokenHeader, pa.ArrowException, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _opened(self, texts: Sequence[str] = ()) -> pq.ParquetFile:
+        """The file; `texts` are columns whose texts are read as indices of a dictionary."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             # Without a buffer, a whole row group, possibly the whole file, would be read at once.
-            return pq.ParquetFile(self.path, buffer_size=BUFFER_BYTES, pre_buffer=False)
+            return pq.ParquetFile(
+                self.path, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=list(texts) or None
+            )
         except (pa.ArrowException, OSError) as error:
             raise self._unreadable(error) from error
 
@@ -71,11 +98,55 @@ class ParquetFile(LocalFile):
         )
 
 
-def _batch_rows(file: pq.ParquetFile) -> int:
-    """Rows per batch, so that a batch takes about 16 MB at the file's average row size."""
+def _batch_rows(file: pq.ParquetFile, longest: Mapping[int, int]) -> int:
+    """Rows per batch: about 16 MB at the average row size, at most 64 MB if each text were the longest of its column.
+
+    `longest` has the length in bytes of the longest text of columns whose pages may state it once for many rows.
+    """
     groups = (file.metadata.row_group(index) for index in range(file.metadata.num_row_groups))
     row_bytes = sum(group.total_byte_size for group in groups) / max(1, file.metadata.num_rows)
-    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / max(1.0, row_bytes))))
+    by_average, by_longest = BATCH_BYTES / max(1.0, row_bytes), MOST_BATCH_BYTES / max(1, sum(longest.values()))
+    return max(1, min(BATCH_ROWS, int(by_average), int(by_longest)))
+
+
+def _longest_texts(file: pq.ParquetFile, dictionaries: pq.ParquetFile, chunks: Iterable[ColumnPages]) -> dict[int, int]:
+    """The length of the longest text of each column that repeats texts by reference, by the column's position.
+
+    `dictionaries` is the same file, whose texts are read as indices.
+
+    Raises:
+        TooLarge: a nested column would exceed its limit with the longest text in each value.
+    """
+    longest: dict[int, int] = {}
+    for chunk in chunks:
+        found = file.metadata.row_group(chunk.group).column(chunk.column)
+        if found.physical_type != TEXTS or not chunk.values:
+            continue
+        length = chunk.largest_page if PREFIXES in found.encodings else 0
+        if found.has_dictionary_page:
+            length = max(length, _longest_in_dictionary(dictionaries, chunk))
+        is_nested = file.schema.column(chunk.column).max_repetition_level > 0
+        if is_nested and length * chunk.values > MOST_NESTED_BYTES:
+            raise TooLarge(
+                f"{chunk.name} is nested and may have {length * chunk.values:,} bytes: expected at most {MOST_NESTED_BYTES:,}"
+            )
+        longest[chunk.column] = max(longest.get(chunk.column, 0), length)
+    return longest
+
+
+def _longest_in_dictionary(file: pq.ParquetFile, chunk: ColumnPages) -> int:
+    """The length of the longest text in the dictionary of the column; its page's size if the column is nested."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    path = file.schema.column(chunk.column).path
+    if file.schema.column(chunk.column).max_repetition_level or "." in path:
+        return chunk.largest_page
+    first = next(file.iter_batches(batch_size=1, row_groups=[chunk.group], columns=[path]), None)
+    column = first.column(0) if first is not None else None
+    if not isinstance(column, pa.DictionaryArray) or not len(column.dictionary):
+        return chunk.largest_page
+    return pc.max(pc.binary_length(column.dictionary.cast(pa.large_binary()))).as_py() or 0
 
 
 def _rows(batch: pa.RecordBatch, *, start: int, max_cell_bytes: int) -> Iterator[RawRow]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay.errors import UsageError
+from assay.errors import UsageError, is_disk_error
 from assay.inputs.canonical import BadId, Unwritable, canonical_json, record_id_of
 from assay.inputs.expectations import CHUNK_ROWS, Suite
 from assay.inputs.manifest import (
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 CHUNK_BYTES = 32_000_000
-CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
+FORBIDDEN = (errno.EACCES, errno.EPERM)
 
 
 def spool(
@@ -247,7 +247,7 @@ def _partial(directory: Path) -> Iterator[Path]:
         yield partial
         partial.rename(directory)
     except OSError as error:
-        if error.errno not in CANNOT_WRITE:
+        if not is_disk_error(error) and error.errno not in FORBIDDEN:
             raise
         raise UsageError(
             f"Input snapshot {directory} cannot be written: {error.strerror}",

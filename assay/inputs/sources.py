@@ -16,6 +16,7 @@ from assay.inputs.parquet_file import ParquetFile
 from assay.inputs.raw_rows import RawRow, Source
 from assay.inputs.values import raw_row
 from assay.ports import QueryPort
+from assay.warehouse.one_select import READING, SCRIPT, is_statement, require_select, statement_kind
 
 __all__ = ["RawRow", "Source", "WarehouseSource", "open_source"]
 
@@ -23,7 +24,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 OTHER_FILES = re.compile(
     r"\.(txt|json|xlsx?|ods|gz|zip|bz2|zst|avro|orc|xml|ya?ml|feather|arrow|pq|db|sqlite)$", re.IGNORECASE
 )
-SQL = re.compile(r"\s*(select|with)\s", re.IGNORECASE)
+INPUT = "SQL of the input"
 GOLDEN = re.compile(r"golden(:(dev|gate))?")
 """Inputs that name the golden set of the task, or a split of it."""
 TABLE = re.compile(r"([A-Za-z0-9][A-Za-z0-9:_-]*\.)?[A-Za-z0-9_]+\.[A-Za-z0-9_$-]+")
@@ -32,8 +33,11 @@ EXPECTED = f"a file ({', '.join(SUFFIXES)}), a table (project.dataset.table) or 
 
 
 def source_issue(spec: str) -> str:
-    """Returns why `spec` cannot name a source, whatever exists in the project folder; empty if it can."""
-    if GOLDEN.fullmatch(spec) or SQL.match(spec) or spec.lower().endswith(SUFFIXES):
+    """Returns what is expected in place of `spec`, whatever exists in the project folder; empty if it can name a source."""
+    if _is_sql(spec):
+        found = statement_kind(spec)
+        return "" if found == READING else f"a single SELECT statement, not {found}"
+    if GOLDEN.fullmatch(spec) or spec.lower().endswith(SUFFIXES):
         return ""
     is_file = OTHER_FILES.search(spec) or "/" in spec
     return "" if TABLE.fullmatch(spec) and not is_file else EXPECTED
@@ -42,18 +46,20 @@ def source_issue(spec: str) -> str:
 def open_source(spec: str, *, root: Path, query: QueryPort | None, data_date: date) -> Source:
     """The source that `spec` names; its rows are not read yet.
 
-    A file's path is relative to `root`. A query may contain `@data_date`, which becomes a DATE parameter.
+    A file's path is relative to `root`. A query is a single SELECT, as for `assay query`; it may contain `@data_date`,
+    which becomes a DATE parameter.
 
     Raises:
-        UsageError: `spec` is not a file, table or query, the file is missing, empty or unreadable as a whole, or a
-            warehouse is needed and `query` is None.
+        UsageError: `spec` is not a file, table or query, the file is missing, empty or unreadable as a whole, the SQL is
+            not a single SELECT, or a warehouse is needed and `query` is None.
     """
     path = root / spec
     if _is_file(path):
         return _open_file(path, label=_label(path, root=root))
-    if SQL.match(spec):
-        digest = hashlib.sha256(spec.strip().encode()).hexdigest()
-        return WarehouseSource(f"query:{digest[:12]}", sql=spec, query=_needed(query, spec), data_date=data_date)
+    if _is_sql(spec):
+        require_select(statement_kind(spec), what=INPUT)
+        label = f"query:{hashlib.sha256(spec.strip().encode()).hexdigest()[:12]}"
+        return StatedQuery(label, sql=spec, query=_needed(query, spec), data_date=data_date)
     if spec.lower().endswith(SUFFIXES) or OTHER_FILES.search(spec) or "/" in spec:
         raise _no_file(spec, path)
     if TABLE.fullmatch(spec):
@@ -78,7 +84,7 @@ class WarehouseSource(Source):
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of the first row; empty if there are no rows."""
         if self._peeked is None:
-            stream = self._query.stream(self._sql, self._parameters)
+            stream = self._run()
             self._peeked = next(stream, None), stream
         return tuple(self._peeked[0] or ())
 
@@ -92,9 +98,26 @@ class WarehouseSource(Source):
 
     def _stream(self) -> Iterator[dict[str, object]]:
         if self._peeked is None:
-            return self._query.stream(self._sql, self._parameters)
+            return self._run()
         (first, rest), self._peeked = self._peeked, None
         return rest if first is None else chain((first,), rest)
+
+    def _run(self) -> Iterator[dict[str, object]]:
+        return self._query.stream(self._sql, self._parameters)
+
+
+class StatedQuery(WarehouseSource):
+    """Rows of SQL that a person stated: the warehouse runs it only if it is a single SELECT."""
+
+    def _run(self) -> Iterator[dict[str, object]]:
+        return self._query.stream_select(self._sql, self._parameters, what=INPUT)
+
+
+def _is_sql(spec: str) -> bool:
+    """True for SQL of any kind; a name such as `load data.csv` is a file."""
+    if not is_statement(spec):
+        return False
+    return statement_kind(spec) in (READING, SCRIPT) or not spec.lower().endswith(SUFFIXES)
 
 
 def _is_file(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 READ_ROWS = 1_000
 ABANDONED_AFTER = timedelta(days=1)
+MARK = ".expired"
+MARKED_FOR = timedelta(days=1)
 
 
 @quick_init
@@ -162,13 +165,17 @@ def _verify_rows(snapshot: InputSnapshot, manifest: Manifest) -> None:
 
 
 def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
-    """Deletes snapshots that expired by `now` and day-old partial snapshots of killed runs; returns their number."""
+    """Deletes snapshots that expired by `now` and day-old partial snapshots of killed runs; returns their number.
+
+    An expired snapshot is marked first and deleted a day later at the earliest, so that a clock that is wrong for a
+    moment deletes nothing.
+    """
     if not directory_of_snapshots.is_dir():
         return 0
     purged = 0
     folders = (entry for entry in directory_of_snapshots.iterdir() if entry.is_dir() and not entry.is_symlink())
     for folder in sorted(folders):
-        if _is_abandoned(folder, now) or _is_expired(folder, now):
+        if _is_abandoned(folder, now) or _is_marked(folder, now):
             _remove(folder)
             purged += 1
     return purged
@@ -205,6 +212,23 @@ def _is_expired(folder: Path, now: datetime) -> bool:
         return read_manifest(folder).lifetime.expires_at <= now
     except UsageError:  # unreadable: it cannot be opened, so its age decides
         return datetime.fromtimestamp(page.stat().st_mtime, UTC) + timedelta(days=DEFAULT_DAYS) <= now
+
+
+def _is_marked(folder: Path, now: datetime) -> bool:
+    """True if the snapshot has been expired for a day, by a mark that is made when this is first seen."""
+    mark = folder / MARK
+    if not _is_expired(folder, now):
+        mark.unlink(missing_ok=True)
+        return False
+    try:
+        marked_at = datetime.fromtimestamp(mark.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        marked_at = now
+        mark.touch(mode=0o600)
+        os.utime(mark, (now.timestamp(), now.timestamp()))
+    if marked_at > now:  # the clock was ahead
+        os.utime(mark, (now.timestamp(), now.timestamp()))
+    return marked_at + MARKED_FOR <= now
 
 
 def _is_abandoned(folder: Path, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assay.errors import UsageError
+from assay.formatting.spreadsheet import defused
 from assay.labels.queries import HUMAN_LABELS
 from assay.labels.questions import WITHDRAWN
 from assay.warehouse.client import Warehouse
@@ -16,8 +17,6 @@ COLUMNS = (
     "record_id", "prediction_id", "epoch", "scorer", "label", "passed", "value", "annotator", "annotator_kind", "note",
     "scorer_version", "run_id", "labelled_at",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Prefixes with which a spreadsheet interprets text as a formula."""
 
 
 def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | None) -> int:
@@ -40,11 +39,6 @@ def export_labels(warehouse: Warehouse, task: str, path: Path, *, run_id: str | 
     return len(lines)
 
 
-def unquoted(text: str) -> str:
-    """Returns the text without the apostrophe that the export inserts before formula prefixes."""
-    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(FORMULA) else text
-
-
 def _line(row: Mapping[str, Any]) -> list[str]:
     found = {**row, "note": row["explanation"], "labelled_at": row["occurred_at"].isoformat()}
     return [_cell(found[column]) for column in COLUMNS]
@@ -55,5 +49,4 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.lstrip("'").startswith(FORMULA) else text
+    return defused(value) if isinstance(value, str) else str(value)

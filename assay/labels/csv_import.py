@@ -30,12 +30,12 @@ from assay.labels.label_rows import Label, label_row
 from assay.labels.queries import HUMAN_LABELS, PREDICTIONS_TO_LABEL, RUN_TO_LABEL
 from assay.labels.questions import LabelingQuestion, questions_of
 from assay.labels.queue import annotator_name
-from assay.project import masker
+from assay.project import StageContext, masker
 from assay.records.evaluation import Score
 from assay.runs.chunks import chunks
+from assay.runs.record_mapping import landed_id
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.task import Task
-from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_ROWS = 2000
@@ -59,6 +59,7 @@ class _Known:
 
     task: str
     run_id: str | None
+    landed: Callable[[str], str]
     by_id: dict[str, ScoredPrediction] = field(default_factory=dict)
     by_record: dict[str, list[ScoredPrediction]] = field(default_factory=lambda: defaultdict(list))
     without_output: set[str] = field(default_factory=set)
@@ -88,7 +89,7 @@ class _Known:
         found = self.by_id.get(row.get("prediction_id"))
         if found is None:
             raise LabelRowError(f"prediction_id {row.get('prediction_id')!r} is not a prediction of this task")
-        if row.get("record_id") not in ("", found.record_id):
+        if self.landed(row.get("record_id")) not in (self.landed(""), found.record_id):
             raise LabelRowError(
                 f"record_id {row.get('record_id')!r} contradicts prediction_id, which belongs to record "
                 f"{found.record_id!r}"
@@ -101,7 +102,11 @@ class _Known:
             raise LabelRowError("record_id and prediction_id are empty; set one of them")
         if self.run_id is None:
             raise LabelRowError(f"record_id {record!r} cannot be found, because the task has no completed run")
-        found = [prediction for prediction in self.by_record.get(record, ()) if epoch in (None, prediction.epoch)]
+        found = [
+            prediction
+            for prediction in self.by_record.get(self.landed(record), ())
+            if epoch in (None, prediction.epoch)
+        ]
         if not found:
             what = f"record_id {record!r}" + (f" epoch {epoch}" if epoch is not None else "")
             raise LabelRowError(f"{what} is not in run {self.run_id}; pass a different run with --run")
@@ -113,16 +118,19 @@ class _Known:
 
 
 def import_labels(
-    warehouse: Warehouse, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
+    context: StageContext, task: Task, path: Path, *, run_id: str | None = None, annotator: str | None = None
 ) -> ImportSummary:
     """Lands the labels of the file and returns the row counts.
+
+    Where the task hashes its record ids, a row may state the id itself or its hash.
 
     Raises:
         UsageError: the file or a row is invalid; the message lists the errors, and no labels were imported.
     """
     default = annotator_name(annotator) if annotator else None
     file = read_file(path)
-    known = _known(warehouse, task, file, run_id)
+    warehouse = context.warehouse
+    known = _known(context, task, file, run_id)
     scores, remarks = _scores(task, file, known, default, scrub=masker(task).scrub, path=path)
     landed = {
         row["score_id"]: (row["label"], row["explanation"] or None, row["annotator_kind"])
@@ -144,11 +152,14 @@ def import_labels(
     )
 
 
-def _known(warehouse: Warehouse, task: Task, file: LabelFile, run_id: str | None) -> _Known:
+def _known(context: StageContext, task: Task, file: LabelFile, run_id: str | None) -> _Known:
+    warehouse, spec, key = context.warehouse, task.spec.input, context.settings.hash_key
     runs = list(warehouse.stream(RUN_TO_LABEL.sql, {"task": task.name, "run_id": run_id or ""}))
     if run_id and not runs:
         raise UsageError(f"--run {run_id} is not a completed run of task '{task.name}'", next_step="check the run id.")
-    known = _Known(task.name, runs[0]["run_id"] if runs else None)
+    known = _Known(
+        task.name, runs[0]["run_id"] if runs else None, landed=lambda record: landed_id(spec, record, hash_key=key)
+    )
     named = sorted({row.get("prediction_id") for row in file.rows if row.get("prediction_id")})
     by_record = any(not row.get("prediction_id") for row in file.rows)
     for index, ids in enumerate(chunks(named, CHUNK_ROWS) if named else [[]]):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assay.errors import UsageError
-from assay.labels.csv_export import COLUMNS, unquoted
+from assay.formatting.spreadsheet import restored
+from assay.labels.csv_export import COLUMNS
 from assay.labels.label_rows import MAX_NOTE_CHARACTERS
 from assay.labels.questions import CANNOT_TELL, LabelingQuestion, Level
 from assay.labels.queue import annotator_name
@@ -80,7 +81,7 @@ def _rows(path: Path, header: list[str], table: list[list[str]]) -> Iterator[Fil
                 f"{path}: row {number} has {len(cells)} cells, but the header has {len(header)}",
                 next_step="quote cells that contain commas.",
             )
-        found = {name: unquoted(cell.strip()) for name, cell in zip(header, cells, strict=False) if name}
+        found = {name: restored(cell.strip()) for name, cell in zip(header, cells, strict=False) if name}
         if any(found.values()):
             yield FileRow(number, found)
 

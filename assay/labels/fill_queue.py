@@ -29,7 +29,7 @@ from assay.labels.sample_designs import (
 from assay.project import StageContext
 from assay.records.evaluation import Assignment
 from assay.records.statuses import SamplePurpose, ScoreStatus
-from assay.statistics.labeled_sample import SamplingDesign
+from assay.statistics.labels.labeled_sample import SamplingDesign
 from assay.tasks.rubric import FAIL, PASS
 from assay.tasks.task import Task
 from assay.warehouse.client import Warehouse

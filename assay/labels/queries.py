@@ -8,7 +8,12 @@ RUN_TO_LABEL = Statement(
     """
     select run_id, data_date, variant, inference_version
     from runs
-    where task = @task and event = 'finished' and status = 'completed' and (@run_id = '' or run_id = @run_id)
+    where
+        task = @task
+        and event = 'finished'
+        and status = 'completed'
+        and purpose != 'perturb'
+        and (@run_id = '' or run_id = @run_id)
     order by occurred_at desc, landed_at desc
     limit 1
     """,

@@ -41,6 +41,8 @@ class LabelingQuestion:
     guidance: str = ""
     sources: tuple[str, ...] = ()
     shows_expected: bool = False
+    is_ordered: bool = True
+    """False if the levels are categories without an order."""
 
     def level(self, label: str) -> Level | None:
         """Returns the level with this label, or None."""
@@ -82,6 +84,7 @@ def rubric_question(judge: JudgeSpec, rubric: Rubric) -> LabelingQuestion:
             judged_by=(judge.name,),
             sources=judge.sees.sources,
             shows_expected=bool(judge.sees.reference),
+            is_ordered=rubric.ordered,
         )
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import sys
 from contextlib import closing
@@ -11,23 +12,16 @@ from typing import Any
 
 from assay.errors import UsageError
 from assay.local.part import HOST, Part, get_json, post_json
+from assay.one_time_codes import DAGSTER_PAGE
 from assay.settings import Settings
 
 DEFINITIONS_MODULE = "orchestration.definitions"
+SERVER_MODULE = "orchestration.webserver"
 DAEMON_MODULE = "dagster._daemon"
 """Internal module that `dagster dev` also starts; unlike the script `dagster-daemon`, it does not depend on PATH."""
-INSTANCE_FILE = """\
-telemetry:
-  enabled: false
-storage:
-  sqlite:
-    base_dir:
-      env: DAGSTER_HOME
-concurrency:
-  pools:
-    granularity: op
-    default_limit: 1
-"""
+INSTANCE_FILE = Path(__file__).with_name("dagster.yaml")
+EARLIER_INSTANCE_FILES = frozenset({"2c40d98ce2c5f95d11317837a24f579d9a7fa93657045c55773f952be3ea6a38"})
+"""SHA-256 of the files that earlier versions wrote."""
 LOAD_ERRORS = """
 { workspaceOrError { ... on Workspace { locationEntries { name loadStatus
   locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } } }
@@ -36,18 +30,22 @@ LOAD_ERRORS = """
 
 def webserver(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) -> Part:
     """Dagster's web server and API; it is ready once the definitions are loaded."""
-    port = settings.ports.dagster
+    port, token = settings.ports.dagster, settings.local_token
     return Part(
-        name="dagster-webserver",
+        name=DAGSTER_PAGE,
         command=(
-            *(sys.executable, "-m", "dagster_webserver", "--host", HOST, "--port", str(port)),
+            *(sys.executable, "-m", SERVER_MODULE, "--host", HOST, "--port", str(port)),
             *_code(settings, definitions_module),
         ),
         ports={"ASSAY_PORT_DAGSTER": port},
         url=f"http://{HOST}:{port}",
         modules=("dagster_webserver",),
-        answers=lambda _: get_json(port, "/server_info") is not None and definitions_loaded(port, definitions_module),
+        answers=lambda _: (
+            get_json(port, "/server_info", token=token) is not None
+            and definitions_loaded(port, definitions_module, token=token)
+        ),
         prepare=lambda: write_instance(settings.state_dir / "dagster"),
+        has_page=True,
     )
 
 
@@ -65,25 +63,25 @@ def daemon(settings: Settings, *, definitions_module: str = DEFINITIONS_MODULE) 
         modules=("dagster",),
         answers=lambda launched_at: has_heartbeat(home, since=launched_at),
         prepare=lambda: write_instance(home),
-        after="dagster-webserver",
+        after=DAGSTER_PAGE,
     )
 
 
 def write_instance(home: Path) -> None:
-    """Writes a dagster.yaml to the folder unless it exists already."""
+    """Writes a dagster.yaml to the folder, unless it contains one that is not of an earlier version."""
     home.mkdir(parents=True, exist_ok=True)
     path = home / "dagster.yaml"
-    if not path.exists():
-        path.write_text(INSTANCE_FILE, encoding="utf-8")
+    if not path.exists() or hashlib.sha256(path.read_bytes()).hexdigest() in EARLIER_INSTANCE_FILES:
+        path.write_bytes(INSTANCE_FILE.read_bytes())
 
 
-def definitions_loaded(port: int, module: str) -> bool:
+def definitions_loaded(port: int, module: str, *, token: str) -> bool:
     """True if the module has been loaded, False while it is loading.
 
     Raises:
         UsageError: the module cannot be loaded; the message includes the reason.
     """
-    answer = post_json(port, "/graphql", {"query": LOAD_ERRORS})
+    answer = post_json(port, "/graphql", {"query": LOAD_ERRORS}, token=token)
     entries = ((answer or {}).get("data") or {}).get("workspaceOrError", {}).get("locationEntries")
     if not entries or any(entry["loadStatus"] != "LOADED" for entry in entries):
         return False
@@ -99,7 +97,7 @@ def definitions_loaded(port: int, module: str) -> bool:
 
 def has_heartbeat(home: Path, *, since: float) -> bool:
     """True if a daemon has written a heartbeat since `since` (Unix seconds), or if dagster.yaml was changed."""
-    if (home / "dagster.yaml").read_text(encoding="utf-8") != INSTANCE_FILE:
+    if (home / "dagster.yaml").read_bytes() != INSTANCE_FILE.read_bytes():
         return True
     path = home / "history" / "runs.db"
     if not path.exists():

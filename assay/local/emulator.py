@@ -18,7 +18,7 @@ SERVER_MODULE = "assay.local.emulator_server"
 
 def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
     """The emulator as a service of the stack: its data is persistent, its two APIs listen on this machine only."""
-    ports = settings.ports
+    ports, token = settings.ports, settings.local_token
     folder = settings.state_dir / "bigquery"
     return Part(
         name="warehouse",
@@ -31,7 +31,9 @@ def warehouse(settings: Settings, *, module: str = SERVER_MODULE) -> Part:
         ports={"ASSAY_PORT_BIGQUERY_REST": ports.bigquery_rest, "ASSAY_PORT_BIGQUERY_GRPC": ports.bigquery_grpc},
         url=f"http://{HOST}:{ports.bigquery_rest}",
         modules=(module, "bqemulator", "duckdb", "duckdb_extensions", "duckdb_extension_spatial"),
-        answers=lambda _: get_json(ports.bigquery_rest, "/readyz") is not None and is_open(ports.bigquery_grpc),
+        answers=lambda _: (
+            get_json(ports.bigquery_rest, "/readyz", token=token) is not None and is_open(ports.bigquery_grpc)
+        ),
         prepare=install_spatial,
         explain=explain_lock,
         grace_seconds=30.0,  # on shutdown it merges its write-ahead log into the data file

@@ -1,4 +1,4 @@
-"""Runs the BigQuery emulator with one DuckDB connection per thread, and one statement at a time.
+"""Runs the BigQuery emulator with its guard, one DuckDB connection per thread, and one statement at a time.
 
 Version 1.4.0 runs queries in one thread and appends in others, all on the same connection. This causes two errors: a
 statement can receive the result of a statement in another thread, and DuckDB's `unregister` can deadlock, because it
@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
+
+from assay.settings import served_token
 
 APPEND_THREADS = 1000
 """Maximum number of append threads, each of which a killed client may block; threads are created only when needed."""
@@ -40,7 +42,6 @@ def separate_threads() -> None:
             return engine._connection
         if not hasattr(own, "connection"):
             own.connection = engine._connection.cursor()
-            own.connection.execute("SET TimeZone = 'UTC'")  # as the emulator does on its own connection
         return own.connection
 
     turn = threading.RLock()
@@ -64,9 +65,12 @@ def _in_turn(method: Callable[..., Any], turn: AbstractContextManager[Any]) -> C
 
 
 def main() -> None:
-    """Runs the emulator's own command line after applying both patches."""
+    """Runs the emulator's own command line after applying all patches."""
     from bqemulator.cli import main as emulator
 
+    from assay.local.emulator_guard import guard_emulator
+
+    guard_emulator(served_token())
     separate_threads()
     allow_for_lost_clients()
     emulator()

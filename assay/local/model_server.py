@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assay.errors import AssayError, UsageError
 from assay.local.part import HOST, Part, get_json
-from assay.settings import Settings
+from assay.settings import Settings, served_token
 
 if TYPE_CHECKING:
     from xllamacpp import CommonParams
@@ -30,7 +30,7 @@ PATIENT_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str = WEIGHTS_PACKAGE) -> Part:
     """The model server as a service of the stack; it is ready once the weights are loaded."""
-    port = settings.ports.model_server
+    port, token = settings.ports.model_server, settings.local_token
     return Part(
         name="model",
         command=(sys.executable, "-m", "assay.local.model_server", "--port", str(port), "--weights", weights_package),
@@ -38,7 +38,7 @@ def model(settings: Settings, *, module: str = "xllamacpp", weights_package: str
         url=f"http://{HOST}:{port}/v1",
         modules=(module, weights_package),
         environment=PATIENT_THREADS,
-        answers=lambda _: get_json(port, "/health") is not None and _has_model(port),
+        answers=lambda _: get_json(port, "/health", token=token) is not None and _has_model(port, token),
     )
 
 
@@ -61,8 +61,10 @@ def weights_file(package: str = WEIGHTS_PACKAGE) -> Path:
     return found[0]
 
 
-def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation: str = "none") -> CommonParams:
+def parameters(weights: Path, *, socket_path: str, threads: int = THREADS, speculation: str = "none") -> CommonParams:
     """Returns the server's parameters: `SLOTS` concurrent requests, each with a context of `SLOT_TOKENS` tokens.
+
+    It listens on a Unix socket at `socket_path`, whose name must end with `.sock`.
 
     A prompt that exceeds the context is rejected with HTTP 400 instead of being truncated.
     """
@@ -72,8 +74,7 @@ def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation:
     params.speculative.types = [common_speculative_type[f"COMMON_SPECULATIVE_TYPE_{speculation.upper()}"]]
     params.model.path = str(weights)
     params.model_alias = {MODEL_ID}
-    params.hostnames = [HOST]
-    params.port = port
+    params.hostnames = [socket_path]
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * SLOT_TOKENS
     params.cont_batching = True
@@ -84,18 +85,21 @@ def parameters(weights: Path, *, port: int, threads: int = THREADS, speculation:
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.ui = False
-    params.cors_origins = f"http://{HOST}:{port}"  # so that pages of other sites cannot call the model
     return params
 
 
-def serve(params: CommonParams) -> None:
-    """Serves until the process is killed; there is no state to save."""
+def serve(params: CommonParams, *, port: int, token: str) -> None:
+    """Serves on `port` until the process is ended; there is no state to save."""
+    import uvicorn
     from xllamacpp import Server
 
-    server = Server(params)
-    sys.stdout.write(f"{MODEL_ID} at {server.listening_address}\n")
-    while True:
-        signal.pause()
+    from assay.local.model_proxy import model_proxy
+
+    server = Server(params)  # stops when it is freed
+    sys.stdout.write(f"{MODEL_ID} at http://{HOST}:{port}\n")
+    app = model_proxy(params.hostnames[0], token=token)
+    uvicorn.run(app, host=HOST, port=port, log_level="warning", lifespan="off", server_header=False)
+    del server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -114,16 +118,19 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     try:
-        weights = weights_file(given.weights)
-        serve(parameters(weights, port=given.port, threads=given.threads, speculation=given.speculation))
+        weights, token = weights_file(given.weights), served_token()
+        with tempfile.TemporaryDirectory(prefix="assay-model-") as private:  # only its owner may enter it
+            socket_path = f"{private}/model.sock"
+            params = parameters(weights, socket_path=socket_path, threads=given.threads, speculation=given.speculation)
+            serve(params, port=given.port, token=token)
     except AssayError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
 
 
-def _has_model(port: int) -> bool:
-    listing = get_json(port, "/v1/models")
+def _has_model(port: int, token: str) -> bool:
+    listing = get_json(port, "/v1/models", token=token)
     return listing is not None and any(entry["id"] == MODEL_ID for entry in listing["data"])
 
 

@@ -39,7 +39,7 @@ class Part:
     `ports` maps the environment variable that configures a port to its number. `answers` takes the Unix time of the
     launch and returns True once the service is ready. `explain` finds the cause of a failed start in the text of the
     log. `modules` are Python modules that the command needs. `after` names a service that must be ready first.
-    `environment` is added to the inherited environment.
+    `environment` is added to the inherited environment. `has_page` is True for a service with a page for the browser.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Part:
     after: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = 20.0
+    has_page: bool = False
 
     @property
     def port_numbers(self) -> tuple[int, ...]:
@@ -102,21 +103,22 @@ def is_open(port: int) -> bool:
     return True
 
 
-def get_json(port: int, path: str) -> Any:
+def get_json(port: int, path: str, *, token: str) -> Any:
     """Returns the JSON document at the path, or None if there is no valid response."""
-    return _exchange(port, "GET", path, None)
+    return _exchange(port, "GET", path, None, token)
 
 
-def post_json(port: int, path: str, document: object) -> Any:
+def post_json(port: int, path: str, document: object, *, token: str) -> Any:
     """Posts a JSON document and returns the response, or None if there is no valid response."""
-    return _exchange(port, "POST", path, json.dumps(document))
+    return _exchange(port, "POST", path, json.dumps(document), token)
 
 
-def _exchange(port: int, method: str, path: str, body: str | None) -> Any:
+def _exchange(port: int, method: str, path: str, body: str | None, token: str) -> Any:
     # http.client, unlike urllib, ignores a proxy set in the environment.
     connection = http.client.HTTPConnection(HOST, port, timeout=PROBE_SECONDS)
     try:
-        connection.request(method, path, body=body, headers={"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        connection.request(method, path, body=body, headers=headers)
         response = connection.getresponse()
         text = response.read()
         return json.loads(text) if response.status == http.HTTPStatus.OK else None

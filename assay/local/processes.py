@@ -16,6 +16,8 @@ from assay.errors import ServiceUnreachable
 
 MARKER_VARIABLE = "ASSAY_STACK_PART"
 PROC = Path("/proc")
+PRIVATE = 0o077
+"""The umask of every process: other users of the machine can neither read its files nor connect to its sockets."""
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.1
 ENDED_STATES = frozenset("ZX")  # zombie and dead: the process has exited, even if its exit code was not read
@@ -46,6 +48,7 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], marker: str
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=PRIVATE,
         )
     found = find(child.pid)
     # Reaps the child; otherwise it would remain a zombie until this process exits.

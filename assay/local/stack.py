@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,8 @@ from pathlib import Path
 from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.local import dagster_parts, emulator, model_server, processes, state
 from assay.local.part import Part, is_open, require_free_ports, require_modules
-from assay.settings import Settings, process_environment
+from assay.one_time_codes import new_code
+from assay.settings import Settings, process_environment, with_local_token
 
 PARTS = ("warehouse", "model", "dagster-webserver", "dagster-daemon")
 POLL_SECONDS = 0.2
@@ -33,13 +35,17 @@ class PartState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """Status of one service; `pid` is None unless the service is running or starting."""
+    """Status of one service; `pid` is None unless the service is running or starting.
+
+    `page` is the address that opens the service's page in a browser, once; None if it has none or is not running.
+    """
 
     name: str
     state: PartState
     url: str | None
     pid: int | None
     log: Path
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ def up(
     if unknown := [name for name in parts if name not in PARTS]:
         raise UsageError(f"Unknown service of the local stack {unknown[0]!r}: expected one of {', '.join(PARTS)}")
     options = options or StackOptions()
+    settings = with_local_token(settings)
     stack = _Stack(settings, options, report)
     wanted = [part for part in stack.parts if part.name in parts]
     with state.lock(stack.run_dir, report=report):
@@ -107,6 +114,7 @@ class _Stack:
         self.report = report
         self.wait_seconds = options.wait_seconds
         self.run_dir = settings.state_dir / "run"
+        self.token_id = hashlib.sha256(settings.local_token.encode()).hexdigest()[:16]
         self.parts = (
             emulator.warehouse(settings, module=options.emulator_module),
             model_server.model(settings, module=options.inference_module, weights_package=options.weights_package),
@@ -129,12 +137,20 @@ class _Stack:
         # A busy service may respond slowly to a probe; once it has been ready, open ports are sufficient.
         at_work = launch.ready and all(is_open(port) for port in launch.ports)
         now = PartState.RUNNING if at_work else PartState.STARTING
-        return PartStatus(part.name, now, launch.url, launch.pid, self.log(part))
+        token, page = self.settings.local_token, None
+        if part.has_page and token and now is PartState.RUNNING:
+            page = f"{launch.url}/?code={new_code(token, page=part.name)}"
+        return PartStatus(part.name, now, launch.url, launch.pid, self.log(part), page)
 
     def is_running(self, part: Part) -> bool:
         """True if the service is already running on its configured ports."""
         launch = state.read(self.file(part))
-        return launch is not None and launch.ports == part.port_numbers and processes.is_alive(launch.process)
+        if launch is None or launch.ports != part.port_numbers or not processes.is_alive(launch.process):
+            return False
+        if launch.token_id == self.token_id:
+            return True
+        self.report(f"{part.name}: runs without the current token of the stack; it is restarted")
+        return False
 
     def clear(self, part: Part) -> int:
         """Stops every process of the service, deletes its state file, and returns the number of processes."""
@@ -178,7 +194,7 @@ class _Stack:
             cwd=self.settings.root,
         )
         launch = state.Launch(process.pid, process.started, launched_at, part.port_numbers, part.url)
-        state.write(self.file(part), launch)
+        state.write(self.file(part), replace(launch, token_id=self.token_id))
 
     def wait(self, part: Part, *, already: bool) -> None:
         """Waits until the service is ready."""

@@ -22,6 +22,7 @@ LOCK_POLL_SECONDS = 0.2
 class Launch:
     """The launch of a service: its process, its ports, and whether it has become ready.
 
+    `token_id` identifies the token that the service requires; it is empty for a launch by a version without tokens.
     `started` is the start time of the process as reported by the operating system; `launched_at` is in Unix seconds.
     """
 
@@ -31,6 +32,7 @@ class Launch:
     ports: tuple[int, ...]
     url: str | None
     ready: bool = False
+    token_id: str = ""
 
     @property
     def process(self) -> Process:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from assay.performance.fast_init import quick_init
-from assay.records.evaluation import Assignment, Comparison, Estimate, Gate, Promotion, Score
+from assay.records.evaluation import Assignment, ClassCount, Comparison, Estimate, Gate, Promotion, Score
 from assay.records.row import JsonText, Row
 from assay.records.statuses import (
     AnswerSource,
@@ -257,6 +257,11 @@ class Prediction(Row):
     first_prediction_id: str | None = None
     first_status: PredictionStatus | None = None
     first_finished_at: datetime | None = None
+    adopted_model: str | None = None
+    adopted_cost_usd: Decimal | None = None
+    adopted_latency_ms: float | None = None
+    adopted_input_tokens: int | None = None
+    adopted_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +345,7 @@ class BudgetEntry(Row):
 LANDING_RECORDS: dict[str, type[Row]] = {
     record.table: record
     for record in (
-        TaskVersion, GoldenCase, RunEvent, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate,
+        TaskVersion, GoldenCase, RunEvent, Record, RejectedRecord, Response, Content, Prediction, Score, Estimate, ClassCount,
         BudgetEntry, Batch, SemanticCacheEntry, Assignment, Comparison, Gate, Promotion,
     )
 }  # fmt: skip

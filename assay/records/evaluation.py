@@ -8,10 +8,13 @@ from typing import ClassVar
 from assay.records.row import JsonText, Row
 from assay.records.statuses import (
     AnnotatorKind,
+    AnswerStatus,
     AssignmentEvent,
     AssignmentRole,
     EstimateKind,
     OnInconclusive,
+    Perturbation,
+    ResultKind,
     RuleDecision,
     SamplePurpose,
     ScorerKind,
@@ -46,6 +49,8 @@ class Score(Row):
     call_id: str | None = None
     subject_key: str | None = None
     masking_version: str
+    expected_label: str | None = None
+    gives: ResultKind | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +125,36 @@ class Estimate(Row):
     calibration: JsonText | None = None
     details: JsonText | None = None
     kind: EstimateKind | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCount(Row):
+    """One row per run, population, slice, field, expected and answered class, and status."""
+
+    table: ClassVar[str] = "answer_counts"
+
+    answer_count_id: str
+    run_id: str
+    task: str
+    inference_version: str
+    population: str
+    slice: str
+    field: str
+    scorer: str | None = None
+    scorer_version: str | None = None
+    expected: str | None = None
+    answered: str | None = None
+    status: AnswerStatus
+    n: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison(Row):
-    """Candidate against champion on the same records: one row per evaluation, metric and slice."""
+    """Candidate against champion on the same records: one row per evaluation, metric and slice.
+
+    With a perturbation: the candidate on perturbed input against the same version on the original input.
+    """
 
     table: ClassVar[str] = "comparisons"
 
@@ -166,6 +196,12 @@ class Comparison(Row):
     golden_set_version: str
     policy_version: str
     code_version: str
+    adjusted_p: float | None = None
+    simultaneous_low: float | None = None
+    simultaneous_high: float | None = None
+    family_size: int | None = None
+    kind: str | None = None
+    perturbation: Perturbation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +232,8 @@ class Gate(Row):
     policy_version: str
     decided_by: str
     code_version: str
+    look: int | None = None
+    look_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

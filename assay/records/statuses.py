@@ -61,6 +61,27 @@ class RunPurpose(StrEnum):
     SHADOW = "shadow"
     CANARY = "canary"
     LATENCY = "latency"
+    PERTURB = "perturb"
+    """A run on perturbed cases, which stands in for no other run."""
+
+
+class Perturbation(StrEnum):
+    """Kinds of change to the input by which `assay eval --perturb` measures robustness."""
+
+    TYPOS = "typos"
+    """Typing errors in words of the text."""
+    CASE = "case"
+    """The whole text in lower or in upper case."""
+    TRUNCATION = "truncation"
+    """The end of the text is missing."""
+    WHITESPACE = "whitespace"
+    """Additional spaces, tabs and line breaks."""
+    MIXED_LANGUAGE = "mixed_language"
+    """A greeting and a closing in another language around the text."""
+    MARKUP = "markup"
+    """Markup around the text, as if it was pasted from a web page or an e-mail."""
+    INJECTION = "injection"
+    """A sentence that instructs the model to do something else."""
 
 
 class GoldenSplit(StrEnum):
@@ -78,6 +99,8 @@ class Population(StrEnum):
     GOLDEN_DEV = "golden:dev"
     GOLDEN_GATE = "golden:gate"
     INPUT = "input"
+    PERTURBED = "perturbed"
+    """Golden cases whose text a run changed on purpose; no input selects them."""
 
 
 class PartialReason(StrEnum):
@@ -86,6 +109,7 @@ class PartialReason(StrEnum):
     NOT_COMPLETED = "not_completed"
     LIMITED = "limited"
     OUT_OF_BUDGET = "out_of_budget"
+    PERTURBED = "perturbed"
 
 
 class RejectionReason(StrEnum):
@@ -163,6 +187,8 @@ class AnswerSource(StrEnum):
     EXACT_CACHE = "exact_cache"
     SEMANTIC_CACHE = "semantic_cache"
     REUSED = "reused"
+    ADOPTED = "adopted"
+    """Made outside Assay; also the source of adopted rows without an output."""
 
 
 class SpanStatus(StrEnum):
@@ -178,6 +204,13 @@ class ScoreStatus(StrEnum):
     UNSCORED = "unscored"
     FAILED = "failed"
     REFUSED = "refused"
+
+
+class ResultKind(StrEnum):
+    """Values of the column `scores.gives`: what a scorer gives by its definition, whatever its results are."""
+
+    NUMBER = "number"
+    PASS = "pass"
 
 
 class ScorerKind(StrEnum):
@@ -254,6 +287,19 @@ class SamplePurpose(StrEnum):
     TRIAGE = "triage"
 
 
+class AnswerStatus(StrEnum):
+    """Whether the model's own output has a class in a field, and why not."""
+
+    ANSWERED = "answered"
+    NO_VALUE = "no_value"
+    """The output is valid and lacks the field."""
+    REFUSED = "refused"
+    INVALID_OUTPUT = "invalid_output"
+    FAILED = "failed"
+    FALLBACK = "fallback"
+    """The fallback value replaced the output."""
+
+
 class RuleKind(StrEnum):
     """Kind of a gate rule, which determines what the rule's threshold means."""
 
@@ -265,8 +311,18 @@ class RuleKind(StrEnum):
     """At most the threshold in USD per correct prediction."""
     LATENCY = "latency"
     """At least this share of predictions completed within the SLA's latency."""
+    FLAKY_SHARE = "flaky_share"
+    """At most this share of records is correct in only some of its epochs."""
     JUDGE_CALIBRATED = "judge_calibrated"
     """Agreement (κ) of the judge with human labels of at least the threshold, on at least `n_min` labels."""
+    MEAN_AT_LEAST = "mean_at_least"
+    """A mean of a scorer's numbers of at least the threshold."""
+    MEAN_AT_MOST = "mean_at_most"
+    """A mean of a scorer's numbers of at most the threshold."""
+    MEAN_NO_REGRESSION = "mean_no_regression"
+    """The candidate's mean is better than the champion's, or worse by less than the threshold."""
+    ROBUSTNESS = "robustness"
+    """The rate on perturbed input minus the rate on the original input is greater than minus the threshold."""
     GOLDEN_CASES = "golden_cases"
     """At least this number of cases, and at least `n_min` in each slice listed in `covering`."""
 

@@ -1,32 +1,24 @@
-"""Reads the scorecard of one run from the reporting views; by default, of a task's latest completed whole run."""
+"""Reads the scorecard of one run from its landing rows; by default, of a task's latest completed whole run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from assay.errors import UsageError
-from assay.report.queries import (
-    REFERENCE_MODEL,
-    REPORT_CACHING,
-    REPORT_FAILURES,
-    REPORT_FLAKY,
-    REPORT_GATE,
-    REPORT_GATE_RULES,
-    REPORT_GATE_SPLIT,
-    REPORT_LAST_CALLING_RUN,
-    REPORT_RELIABILITY,
-    REPORT_REPEATS,
-    REPORT_ROUTING,
-    REPORT_RUN,
-    REPORT_SCORES,
-    REPORTED_RUN,
-)
+from assay.report.block import Scorecard
+from assay.report.blocks import BLOCKS
+from assay.report.queries.runs import COMPLETED_RUNS, N_SKIPPED
+from assay.report.source import AT_ONCE, RunSource
 from assay.warehouse.client import Warehouse
-from assay.warehouse.statement import REPORTING
 
-Rows = tuple[dict[str, Any], ...]
+WRONG_SHOWN = 10
+"""Default number of wrong answers on a scorecard."""
+MOST_TRIED = 20
+"""Number of runs that are tried until one is found whose budget did not run out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +33,7 @@ class ReportedRun:
     def parameters(self) -> dict[str, str]:
         """Query parameters; an empty text selects everything."""
         day = self.data_date.isoformat() if self.data_date else ""
-        return {"run_id": self.run_id or "", "variant": self.variant or "", "data_date": day}
+        return {"run_id": self.run_id or "", "variant": self.variant or "", "day": day}
 
     @property
     def described(self) -> str:
@@ -54,87 +46,43 @@ class ReportedRun:
 LATEST_WHOLE = ReportedRun()
 
 
-@dataclass(frozen=True, slots=True)
-class Scorecard:
-    """The metrics of one run, as the reporting views return them; only the gate is the task's.
+def read_scorecard(
+    warehouse: Warehouse, task: str, selected: ReportedRun = LATEST_WHOLE, *, wrong: int = WRONG_SHOWN
+) -> Scorecard:
+    """Returns the scorecard of the latest whole run that is selected; of a partial one only if no run is whole.
 
-    `asked` is the last run that made calls, if the latest run only reused responses; cost and latency are from that
-    run. `routing` contains a row per route of the run; `caching` counts the sources of its predictions and is None
-    without predictions. `repeats` contains a row per k and slice for runs with several epochs; `flaky` counts records
-    whose epochs differ. `gate` is the task's latest decision, `gate_rules` its rules; `gate_split` counts the uses of
-    the gate cases.
-    """
-
-    task: str
-    run: dict[str, Any]
-    reliability: Rows
-    scorers: Rows
-    failures: Rows
-    reference_model: str | None
-    reference_price_source: str | None
-    asked: dict[str, Any] | None = None
-    routing: Rows = ()
-    caching: dict[str, Any] | None = None
-    repeats: Rows = ()
-    flaky: Rows = ()
-    gate: dict[str, Any] | None = None
-    gate_rules: Rows = ()
-    gate_split: dict[str, Any] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the scorecard as plain values."""
-        return asdict(self)
-
-
-def selected_run(warehouse: Warehouse, task: str, selected: ReportedRun) -> str:
-    """Returns the id of the latest whole run that is selected; of a partial one only if no run is whole.
-
-    Without a variant, a run of the variant `default` is preferred.
+    Without a variant, a run of the variant `default` is preferred. `wrong` is the number of wrong answers to read.
 
     Raises:
         UsageError: there is no such completed run.
+        ServiceUnreachable: the warehouse does not respond.
     """
-    latest = next(warehouse.stream(REPORTED_RUN.sql, {"task": task, **selected.parameters}), None)
-    if latest is None:
+    run = _selected_run(warehouse, task, selected)
+    with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="report") as pool:
+        source = RunSource(warehouse, pool, task, run, wrong)
+        for block in BLOCKS:
+            source.start(block.statements)
+        return Scorecard(task, tuple(block.read(source) for block in BLOCKS))
+
+
+def _selected_run(warehouse: Warehouse, task: str, selected: ReportedRun) -> dict[str, Any]:
+    found = list(warehouse.stream(COMPLETED_RUNS.sql, {"task": task, **selected.parameters}))
+    if not found and selected.described:
         raise UsageError(
             f"Task '{task}' has no completed run{selected.described}",
             next_step=f"`assay runs {task}` lists its runs.",
         )
-    return str(latest["run_id"])
+    if not found:
+        raise UsageError(
+            f"Task '{task}' has no completed run in {warehouse.landing}", next_step=f"run it with `assay run {task}`."
+        )
+    return _whole_run(warehouse, found) or found[0]
 
 
-def read_scorecard(warehouse: Warehouse, task: str, selected: ReportedRun = LATEST_WHOLE) -> Scorecard:
-    """Returns the scorecard of the run that `selected_run` selects.
-
-    Raises:
-        UsageError: there is no such completed run, or the marts do not contain it yet.
-    """
-    run_id = selected_run(warehouse, task, selected)
-    run = next(_reporting(warehouse, REPORT_RUN.sql, {"run_id": run_id}), None)
-    if run is None:
-        raise UsageError(f"Run {run_id} of task '{task}' is not in the marts", next_step=f"run `assay report {task}`.")
-    version = {"task": task, **{name: run[name] for name in ("variant", "stage", "inference_version")}}
-    calling_run = None if run["calls"] else next(_reporting(warehouse, REPORT_LAST_CALLING_RUN.sql, version), None)
-    reference = next(warehouse.stream(REFERENCE_MODEL.sql, {"task": task}))
-    of_run = {"run_id": run["run_id"]}
-    return Scorecard(
-        task=task,
-        run=run,
-        reliability=tuple(_reporting(warehouse, REPORT_RELIABILITY.sql, of_run)),
-        scorers=tuple(_reporting(warehouse, REPORT_SCORES.sql, of_run)),
-        failures=tuple(_reporting(warehouse, REPORT_FAILURES.sql, of_run)),
-        reference_model=reference["reference_model"],
-        reference_price_source=reference["reference_price_source"],
-        asked=calling_run,
-        routing=tuple(_reporting(warehouse, REPORT_ROUTING.sql, of_run)),
-        caching=next(_reporting(warehouse, REPORT_CACHING.sql, of_run), None),
-        repeats=tuple(_reporting(warehouse, REPORT_REPEATS.sql, of_run)),
-        flaky=tuple(_reporting(warehouse, REPORT_FLAKY.sql, of_run)),
-        gate=next(_reporting(warehouse, REPORT_GATE.sql, {"task": task}), None),
-        gate_rules=tuple(_reporting(warehouse, REPORT_GATE_RULES.sql, {"task": task})),
-        gate_split=next(_reporting(warehouse, REPORT_GATE_SPLIT.sql, {"task": task}), None),
-    )
-
-
-def _reporting(warehouse: Warehouse, sql: str, parameters: dict[str, object]) -> Any:
-    return warehouse.stream(sql, parameters, dataset=REPORTING)
+def _whole_run(warehouse: Warehouse, runs: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns the first run that was neither limited nor cut short by its budget."""
+    for run in [run for run in runs if not run["is_limited"]][:MOST_TRIED]:
+        place = {"run_id": run["run_id"], "data_date": run["data_date"]}
+        if not next(warehouse.stream(N_SKIPPED.sql, place))["n_skipped"]:
+            return run
+    return None

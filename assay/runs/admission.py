@@ -5,30 +5,32 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
 
 from assay.errors import InputRejected, UsageError
 from assay.guards.keys import keyed_hash
+from assay.guards.personal_ids import PersonalIds, warning_of_ids, warning_of_tenants
 from assay.inference.request import RunFacts
 from assay.inputs.gate import GateDecision, decide
+from assay.inputs.perturb.cases import perturbed_cases
 from assay.inputs.snapshot import Lifetime, purge_expired, spool
 from assay.inputs.sources import GOLDEN, Source, open_source
 from assay.ports import RowSink
 from assay.project import StageContext, masker
 from assay.records import Record, RejectedRecord
 from assay.records.statuses import RejectionReason, RunStatus
-from assay.runs.chunks import chunks
+from assay.runs.chunks import chunks, sized_chunks
 from assay.runs.masked_records import MaskedRecord, MaskingError, RecordMasker
 from assay.runs.observation import RunObserver, observe_run
-from assay.runs.record_mapping import GoldenSource, Limited, NaturallyKeyed
+from assay.runs.record_mapping import CASE_ID, GoldenSource, Limited, identified, landed_id
 from assay.runs.run import (
     Run,
     RunOptions,
     facts_of,
-    golden_label,
+    golden_source_label,
     input_of,
     purpose_of,
     rules_of,
@@ -42,6 +44,7 @@ from assay.tasks.task import Task
 from assay.warehouse.landing import LandingWriter
 
 CHUNK_ROWS = 500
+MOST_TENANTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,15 @@ def _admit(
 ) -> Admission:
     if options.batch:
         _refuse_batch_of_turns(task)
-    run = _spooled(context, task, options, facts=facts, report=admitting.report)
     try:
+        run = _spooled(context, task, options, facts=facts, report=admitting.report)
         raise_if_stopped()
-        return _land(context, run, decide(run.snapshot, run.rules), admitting.seen)
+        return land_input(context, run, decide(run.snapshot, run.rules), admitting.seen)
     except InputRejected:
         raise
     except BaseException:
         # Without its `started` row the run cannot be found again, so its snapshot would be useless.
-        shutil.rmtree(run.snapshot.directory, ignore_errors=True)
+        shutil.rmtree(context.snapshot_dir(facts.run_id), ignore_errors=True)
         raise
 
 
@@ -121,7 +124,7 @@ def _spooled(
     """Returns the run with its input in a snapshot, every row validated."""
     context.warehouse.check()
     purge_expired(context.snapshots_dir, datetime.now(UTC))
-    source, is_golden = _source(context, task, options), uses_golden_set(task, options)
+    source, is_golden = source_of(context, task, options), uses_golden_set(task, options)
     rules = rules_of(task, is_golden=is_golden)
     snapshot = spool(
         source,
@@ -141,11 +144,16 @@ def _spooled(
     )
 
 
-def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
-    """Lands records and rejected rows, and the `started` row last."""
+def land_input(context: StageContext, run: Run, decision: GateDecision, seen: RunObserver) -> Admission:
+    """Lands records and rejected rows, and the `started` row last.
+
+    Raises:
+        InputRejected: too many rows were rejected; the rejected rows are landed with their reasons.
+    """
     sink, snapshot = LandingWriter(context.warehouse), run.snapshot
     land_versions(context, run, sink)
-    records, failures = _land_records(context, run, sink) if decision.passed else (0, 0)
+    seen_ids = _SeenIds()
+    records, failures = _land_records(context, run, sink, seen_ids) if decision.passed else (0, 0)
     _land_rejected(run, sink)
     rejected = snapshot.rows_rejected + failures
     started = started_row(run, context.settings, records=records, rejected=rejected)
@@ -160,7 +168,32 @@ def _land(context: StageContext, run: Run, decision: GateDecision, seen: RunObse
             next_step=f"see the rows of run {run.run_id} in the table rejected_records.",
             run_id=run.run_id,
         )
-    return Admission(run, records, rejected, decision.message if decision.warned else None)
+    warnings = (decision.message if decision.warned else None, *seen_ids.warnings(run, records=records))
+    return Admission(run, records, rejected, "; ".join(filter(None, warnings)) or None)
+
+
+class _SeenIds:
+    """Record ids and tenants of an input, as far as they look personal."""
+
+    def __init__(self) -> None:
+        self._ids, self._tenants = PersonalIds(), PersonalIds()
+        self._seen_tenants: set[str] = set()
+
+    def add(self, record: MaskedRecord) -> None:
+        """Notes the id and the tenant of one record."""
+        self._ids.add(record.record_id)
+        if record.tenant_id not in self._seen_tenants and len(self._seen_tenants) < MOST_TENANTS:
+            self._seen_tenants.add(record.tenant_id)
+            self._tenants.add(record.tenant_id)
+
+    def warnings(self, run: Run, *, records: int) -> tuple[str | None, str | None]:
+        """The warnings for the user."""
+        spec = run.task.spec.input
+        column = CASE_ID if run.is_golden else ", ".join(spec.id_columns)
+        return (
+            warning_of_ids(self._ids, column, of=records),
+            warning_of_tenants(self._tenants, spec.tenant or "", of=len(self._seen_tenants)),
+        )
 
 
 def _why_stopped(run: Run, decision: GateDecision, *, records: int, failures: int) -> str | None:
@@ -172,7 +205,12 @@ def _why_stopped(run: Run, decision: GateDecision, *, records: int, failures: in
     return None
 
 
-def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
+def source_of(context: StageContext, task: Task, options: RunOptions) -> Source:
+    """Returns the source of the run's rows: cases of the golden set, or a file, table or query.
+
+    Raises:
+        UsageError: there is no such source, or no such case.
+    """
     spec = input_of(task, options)
     source: Source
     if golden := GOLDEN.fullmatch(spec):
@@ -182,11 +220,14 @@ def _source(context: StageContext, task: Task, options: RunOptions) -> Source:
                 f"Task '{task.name}' has no golden cases for {spec!r}",
                 next_step=f"add cases to tasks/{task.name}/cases.jsonl, or pass --input.",
             )
-        source = GoldenSource(cases, label=golden_label(task, spec))
+        if options.perturbation is not None:
+            cases = perturbed_cases(task, cases[: options.limit], options.perturbation)
+        label, key = golden_source_label(task, options), context.settings.hash_key
+        cases = tuple(replace(case, case_id=landed_id(task.spec.input, case.case_id, hash_key=key)) for case in cases)
+        source = GoldenSource(cases, label=label, perturbation=options.perturbation)
     else:
         source = open_source(spec, root=context.settings.root, query=context.warehouse, data_date=options.data_date)
-        if not isinstance(task.spec.input.record_id, str):
-            source = NaturallyKeyed(source, task.spec.input.id_columns, hash_key=context.settings.hash_key)
+        source = identified(source, task.spec.input, hash_key=context.settings.hash_key)
     return Limited(source, options.limit) if options.limit is not None else source
 
 
@@ -204,15 +245,21 @@ def _refuse_batch_of_turns(task: Task) -> None:
         )
 
 
-def _land_records(context: StageContext, run: Run, sink: RowSink) -> tuple[int, int]:
+def _land_records(context: StageContext, run: Run, sink: RowSink, seen_ids: _SeenIds) -> tuple[int, int]:
     guard, landed, failures = RecordMasker(run, context), 0, 0
-    for chunk in chunks(guard.records(), CHUNK_ROWS):
+    for chunk in sized_chunks(guard.records(), _characters):
         masked = [item for item in chunk if isinstance(item, MaskedRecord)]
         failed = [item for item in chunk if isinstance(item, MaskingError)]
         sink.append([_record_row(run, record) for record in masked])
+        for record in masked:
+            seen_ids.add(record)
         sink.append([_failure_row(context.settings, run, failure) for failure in failed])
         landed, failures = landed + len(masked), failures + len(failed)
     return landed, failures
+
+
+def _characters(item: MaskedRecord | MaskingError) -> int:
+    return sum(map(len, item.fields.values())) if isinstance(item, MaskedRecord) else 0
 
 
 def _land_rejected(run: Run, sink: RowSink) -> None:

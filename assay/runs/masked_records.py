@@ -5,7 +5,7 @@ Masking is deterministic, so each stage derives the same masked records from the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,12 +16,21 @@ from assay.inputs.stored import SnapshotRow
 from assay.performance.fast_init import quick_init
 from assay.project import StageContext, masker
 from assay.records.statuses import Population
+from assay.runs.adopted_answers import (
+    AdoptedAnswer,
+    adopted_answers,
+    masked_texts,
+    with_masked_texts,
+    with_output,
+)
 from assay.runs.record_mapping import map_case, map_row
 from assay.runs.run import Run
 from assay.runs.shards import WHOLE, Shard
 
 REMEMBERED = 4096
 EXPECTED_PREFIX = "expected:"
+ANSWER_PREFIX = "\U0010ffff:"
+"""Sorts after every field, so that answers do not change the placeholders of the input."""
 
 
 @quick_init
@@ -43,6 +52,8 @@ class MaskedRecord:
     raw_expected: dict[str, Any] | None
     conversation_key: str | None = None
     turn: int | None = None
+    answers: tuple[AdoptedAnswer, ...] = ()
+    """Adopted answers, one per epoch, masked like the expected value; empty in a run that makes its own requests."""
 
     @property
     def masked_entities(self) -> int:
@@ -90,7 +101,10 @@ class RecordMasker:
 
     def _masked(self, row: SnapshotRow) -> MaskedRecord:
         shaped = map_case(row.cells) if self._run.is_golden else map_row(row.cells, self._run.task)
-        masked, expected = mask_pair(self.masker, shaped.fields, shaped.expected)
+        answers = self._answers(row)
+        masked, expected, outputs = mask_record(
+            self.masker, shaped.fields, shaped.expected, [answer.output for answer in answers]
+        )
         conversation = (shaped.tenant_id, shaped.place.conversation) if shaped.place else None
         return MaskedRecord(
             position=row.position,
@@ -107,7 +121,15 @@ class RecordMasker:
             raw_expected=shaped.expected,
             conversation_key=keyed_hash(self._key, "conversation", *conversation) if conversation else None,
             turn=shaped.place.turn if shaped.place else None,
+            answers=tuple(with_output(answer, output) for answer, output in zip(answers, outputs, strict=True)),
         )
+
+    def _answers(self, row: SnapshotRow) -> tuple[AdoptedAnswer, ...]:
+        adoption = self._run.options.adoption
+        if adoption is None:
+            return ()
+        task, epochs = self._run.task, self._run.options.epochs
+        return adopted_answers(row.cells, adoption, task.output_model, epochs=epochs)
 
 
 def mask_pair(
@@ -118,12 +140,27 @@ def mask_pair(
     Raises:
         MaskingFailed: one of them cannot be masked; neither may be used.
     """
+    masked, expected, _ = mask_record(guard, fields, expected, ())
+    return masked, expected
+
+
+def mask_record(
+    guard: Masker,
+    fields: Mapping[str, str],
+    expected: Mapping[str, Any] | None,
+    outputs: Sequence[Mapping[str, Any] | None],
+) -> tuple[Masked, dict[str, Any] | None, list[dict[str, Any] | None]]:
+    """Masks the fields, the expected value and adopted outputs together, so that equal values share a placeholder.
+
+    Raises:
+        MaskingFailed: one of them cannot be masked; none may be used.
+    """
     leaves = {f"{EXPECTED_PREFIX}{number:06}": str(leaf) for number, leaf in enumerate(_leaves(expected))}
-    masked = guard.mask({**fields, **leaves})
-    if expected is None:
-        return masked, None
+    answers = {f"{ANSWER_PREFIX}{number:06}": str(text) for number, text in enumerate(masked_texts(outputs))}
+    masked = guard.mask({**fields, **leaves, **answers})
     replaced = iter([masked.texts[name] for name in leaves])
-    return masked, {name: _with_leaves(value, replaced) for name, value in expected.items()}
+    shown = None if expected is None else {name: _with_leaves(value, replaced) for name, value in expected.items()}
+    return masked, shown, with_masked_texts(outputs, iter([masked.texts[name] for name in answers]))
 
 
 def _leaves(value: Any) -> Iterator[Any]:

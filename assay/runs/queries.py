@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from assay.warehouse.statement import Statement
+from assay.warehouse.call_costs import CALL_SUMS, RUN_COSTS, landed_calls
+from assay.warehouse.statement import Statement, first_landed, over
 
 RUN_STARTED = Statement(
     """
@@ -13,6 +14,15 @@ RUN_STARTED = Statement(
     limit 1
     """,
     (("run_id", "STRING"),),
+)
+
+RUN_COMPLETED = Statement(
+    """
+    select count(*) as found
+    from runs
+    where run_id = @run_id and data_date = @data_date and event = 'finished' and status = 'completed'
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
 )
 
 KNOWN_TASK_VERSION = Statement(
@@ -75,25 +85,39 @@ RUN_COUNTS = Statement(
 )
 
 RUN_TOTALS = Statement(
-    """
-    with calls as (
-        select distinct call_id, purpose = 'judge' as is_judge, input_tokens, output_tokens, cost_usd, billing
-        from responses
-        where run_id = @run_id and data_date = @data_date
+    over(
+        first_landed(
+            "answers", "prediction_id", "select * from predictions where run_id = @run_id and data_date = @data_date"
+        ),
+        landed_calls("run_id = @run_id and data_date = @data_date"),
+        CALL_SUMS,
+        RUN_COSTS,
+        then=""",
+
+    tokens as (
+        select
+            coalesce(sum(if(purpose = 'judge', 0, input_tokens)), 0) as input_tokens,
+            coalesce(sum(if(purpose = 'judge', 0, output_tokens)), 0) as output_tokens
+        from calls
     )
 
     select
-        countif(not is_judge) as calls,
-        coalesce(sum(if(is_judge, 0, input_tokens)), 0) as input_tokens,
-        coalesce(sum(if(is_judge, 0, output_tokens)), 0) as output_tokens,
-        sum(if(is_judge, null, cost_usd)) as cost_usd,
-        countif(not is_judge and cost_usd is null and billing = 'known') as unpriced_calls,
-        countif(not is_judge and billing = 'unknown') as unknown_billing_calls,
-        countif(is_judge) as judge_calls,
-        coalesce(sum(if(is_judge, cost_usd, 0)), 0) as judge_cost_usd,
-        countif(is_judge and cost_usd is null and billing = 'known') as unpriced_judge_calls
-    from calls
+        coalesce(call_sums.calls, 0) as calls,
+        coalesce(call_sums.judge_calls, 0) as judge_calls,
+        coalesce(call_sums.n_unpriced_calls, 0) as unpriced_calls,
+        coalesce(call_sums.n_billing_unknown_calls, 0) as unknown_billing_calls,
+        tokens.input_tokens as input_tokens,
+        tokens.output_tokens as output_tokens,
+        if(run_costs.run_id is null, 0, run_costs.cost_usd) as cost_usd,
+        if(run_costs.run_id is null, 0, run_costs.judge_cost_usd) as judge_cost_usd,
+        if(run_costs.run_id is null, 0, run_costs.total_cost_usd) as total_cost_usd
+    from tokens
+    left join call_sums
+        on true
+    left join run_costs
+        on true
     """,
+    ),
     (("run_id", "STRING"), ("data_date", "DATE")),
 )
 

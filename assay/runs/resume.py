@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from assay.errors import UsageError
 from assay.inputs.gate import decide
 from assay.inputs.snapshot import InputSnapshot, open_snapshot, verify
 from assay.project import Project, StageContext
-from assay.runs.admission import _source, _why_stopped
+from assay.runs.admission import _why_stopped, source_of
 from assay.runs.run import (
     Run,
     RunOptions,
     facts_of,
     input_of,
+    purpose_of,
     uses_golden_set,
 )
 from assay.runs.run_rows import find_run, options_from
@@ -45,9 +48,32 @@ def join(project: Project, run_id: str) -> Run:
     return _reopened(project, run_id, by_row=False)
 
 
+def run_on_this_machine(
+    context: StageContext, task: Task, options: RunOptions, *, run_id: str, data_date: date
+) -> Run | None:
+    """Returns a finished run on golden cases with these options; None if its input snapshot is not on this machine."""
+    directory = context.snapshot_dir(run_id)
+    if not directory.is_dir():
+        return None
+    options = replace(options, data_date=data_date)
+    return Run(
+        facts=facts_of(task, options, run_id=run_id),
+        task=task,
+        options=options,
+        snapshot=open_snapshot(directory),
+        is_golden=True,
+        purpose=purpose_of(task, options),
+    )
+
+
 def _reopened(project: Project, run_id: str, *, by_row: bool) -> Run:
     row = find_run(project.warehouse, run_id)
     options = options_from(row)
+    if options.adoption is not None:
+        raise UsageError(
+            f"Run {run_id} holds adopted predictions, for which no request is sent",
+            next_step="repeat the `assay adopt` command to resume it.",
+        )
     task = project.task(row["task"], variant=row["variant"])
     _same_version(task, row)
     snapshot = _snapshot(project, run_id)
@@ -99,7 +125,7 @@ def _same_version(task: Task, row: dict[str, Any]) -> None:
 def _same_source(context: StageContext, task: Task, options: RunOptions, snapshot: InputSnapshot) -> None:
     if snapshot.fingerprint is None:
         return
-    source = _source(context, task, options)
+    source = source_of(context, task, options)
     if source.fingerprint() != snapshot.fingerprint:
         raise UsageError(
             f"{snapshot.source_label} has changed since the run started; a resume would mix two inputs",

@@ -11,10 +11,12 @@ from assay.bounds import MOST_EPOCHS, MOST_INTEGER, MOST_USD
 from assay.errors import UsageError
 from assay.inference.keys import new_id
 from assay.inference.request import RunFacts
+from assay.inputs.perturb.cases import perturbed_label
 from assay.inputs.rules import InputRules
 from assay.inputs.sources import GOLDEN
 from assay.inputs.stored import InputSnapshot
-from assay.records.statuses import ANSWERED, PredictionStatus, RunPurpose, Stage
+from assay.records.statuses import ANSWERED, Perturbation, PredictionStatus, RunPurpose, Stage
+from assay.runs.adopted_answers import Adoption
 from assay.runs.record_mapping import golden_rules, input_rules
 from assay.statistics.conventions import DEFAULT_TENANT
 from assay.tasks.task import DEFAULT_VARIANT, Task
@@ -26,7 +28,11 @@ FRESH_PURPOSES = frozenset({RunPurpose.SHADOW, RunPurpose.CANARY, RunPurpose.LAT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """Options of a run; `input` is a source, `golden`, `golden:dev` or `golden:gate`; None is the task's own."""
+    """Options of a run; `input` is a source, `golden`, `golden:dev` or `golden:gate`; None is the task's own.
+
+    With `adoption`, the run makes no requests: its predictions were made outside Assay.
+    `perturbation` changes the text of golden cases on purpose; the run's purpose is then `perturb`.
+    """
 
     data_date: date
     input: str | None = None
@@ -39,6 +45,8 @@ class RunOptions:
     purpose: RunPurpose | None = None
     batch: bool = False
     shards: int = 1
+    adoption: Adoption | None = None
+    perturbation: Perturbation | None = None
 
     def __post_init__(self) -> None:
         for name, value, least, most in (
@@ -141,6 +149,12 @@ def golden_label(task: Task, split: str) -> str:
     return f"{split}@{task.versions.golden_set}"
 
 
+def golden_source_label(task: Task, options: RunOptions) -> str:
+    """Returns the input of a run on golden cases, as in `runs.input_source`; that of a perturbed run names its kind."""
+    label = golden_label(task, input_of(task, options))
+    return perturbed_label(task, options.perturbation, label) if options.perturbation else label
+
+
 def rules_of(task: Task, *, is_golden: bool) -> InputRules:
     """Returns the input rules of the task, or of its golden set."""
     return golden_rules(task) if is_golden else input_rules(task)
@@ -160,5 +174,10 @@ def facts_of(task: Task, options: RunOptions, *, run_id: str | None = None) -> R
 
 
 def purpose_of(task: Task, options: RunOptions) -> RunPurpose:
-    """Returns the purpose in the options; by default `eval` for a golden set and `score` for other input."""
+    """Returns the purpose in the options; by default `eval` for a golden set and `score` for other input.
+
+    A run on perturbed cases always has a purpose of its own, by which readers of runs exclude it.
+    """
+    if options.perturbation is not None:
+        return RunPurpose.PERTURB
     return options.purpose or (RunPurpose.EVAL if uses_golden_set(task, options) else RunPurpose.SCORE)

@@ -10,12 +10,14 @@ import orjson
 
 from assay.errors import UsageError
 from assay.records import RunEvent
-from assay.records.statuses import RunEventKind, RunStatus
-from assay.runs.queries import RUN_STARTED
+from assay.records.statuses import Perturbation, RunEventKind, RunStatus
+from assay.runs.adopted_answers import Adoption
+from assay.runs.queries import RUN_COMPLETED, RUN_STARTED
 from assay.runs.run import Run, RunOptions
 from assay.settings import Settings
 from assay.version import code_version, git_sha
 from assay.warehouse.client import Warehouse
+from assay.warehouse.landing import LandingWriter
 
 
 def find_run(warehouse: Warehouse, run_id: str) -> dict[str, Any]:
@@ -41,7 +43,13 @@ def options_json(options: RunOptions) -> str:
 def options_from(row: dict[str, Any]) -> RunOptions:
     """Returns the options of a stored run."""
     config = row["config"] if isinstance(row["config"], dict) else orjson.loads(row["config"])
-    return RunOptions(**{**config, "data_date": row["data_date"]})
+    kind = config.get("perturbation")
+    typed = {
+        "data_date": row["data_date"],
+        "adoption": Adoption(**config["adoption"]) if config.get("adoption") else None,
+        "perturbation": Perturbation(kind) if kind is not None else None,
+    }
+    return RunOptions(**{**config, **typed})
 
 
 def started_row(run: Run, settings: Settings, *, records: int, rejected: int) -> RunEvent:
@@ -85,6 +93,20 @@ def finished_row(started: RunEvent, *, status: RunStatus, predictions: int, call
         calls=calls,
         reason=reason,
     )
+
+
+def land_end(warehouse: Warehouse, row: RunEvent) -> bool:
+    """Lands the `finished` row; returns False if the run has completed before, which no later attempt changes.
+
+    Raises:
+        ServiceUnreachable: the warehouse does not respond.
+    """
+    if row.status is not RunStatus.COMPLETED:
+        counted = next(warehouse.stream(RUN_COMPLETED.sql, {"run_id": row.run_id, "data_date": row.data_date}))
+        if counted["found"]:
+            return False
+    LandingWriter(warehouse).append([row])
+    return True
 
 
 def row_of(kept: dict[str, Any]) -> RunEvent:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from assay.errors import AssayError
 from assay.records import RunEvent
-from assay.records.statuses import AnswerSource, RunStatus, UnfinishedRunStatus
+from assay.records.statuses import ANSWERED, AnswerSource, RunStatus, UnfinishedRunStatus
 from assay.runs.queries import PREDICTION_STATUSES, RUN_COUNTS, RUN_TOTALS, SHARD_COUNTS
 from assay.runs.run import Run
 from assay.runs.run_rows import find_run, row_of
@@ -17,9 +18,9 @@ from assay.warehouse.client import Warehouse
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The outcome of a run, counted in the warehouse; costs in USD, None if a model has no price.
+    """The outcome of a run, counted in the warehouse; costs in USD, None if a price is missing.
 
-    Calls, tokens and cost are those of the predictions; calls and cost of judges are separate.
+    Calls, tokens and `cost_usd` are those of the predictions, without judges; the total cost includes judges.
     """
 
     run_id: str
@@ -41,6 +42,22 @@ class RunSummary:
     unknown_billing_calls: int
     judge_calls: int
     judge_cost_usd: Decimal | None
+    total_cost_usd: Decimal | None
+
+
+def refuse_unanswered(summary: RunSummary) -> None:
+    """Raises an error for a run without any prediction by a model.
+
+    Raises:
+        AssayError: no request has a valid response; the message counts the causes.
+    """
+    if not summary.predictions or any(summary.statuses.get(status) for status in ANSWERED):
+        return
+    causes = ", ".join(f"{name} ({count:,})" for name, count in sorted(summary.errors.items(), key=lambda one: -one[1]))
+    raise AssayError(
+        f"None of the {summary.predictions:,} requests of run {summary.run_id} has a valid response: {causes}",
+        next_step=f"see `assay report {summary.task} --run {summary.run_id}` for the messages, then start a new run.",
+    )
 
 
 def summarize(warehouse: Warehouse, run: Run, *, status: UnfinishedRunStatus) -> RunSummary:
@@ -81,11 +98,12 @@ def summary_of(
         calls=totals["calls"],
         input_tokens=totals["input_tokens"],
         output_tokens=totals["output_tokens"],
-        cost_usd=totals["cost_usd"] if not totals["unpriced_calls"] else None,
+        cost_usd=totals["cost_usd"],
         unpriced_calls=totals["unpriced_calls"],
         unknown_billing_calls=totals["unknown_billing_calls"],
         judge_calls=totals["judge_calls"],
-        judge_cost_usd=totals["judge_cost_usd"] if not totals["unpriced_judge_calls"] else None,
+        judge_cost_usd=totals["judge_cost_usd"],
+        total_cost_usd=totals["total_cost_usd"],
     )
 
 

@@ -13,6 +13,7 @@ from assay.project import StageContext, masker
 from assay.records import GoldenCase, TaskVersion
 from assay.runs.masked_records import mask_pair
 from assay.runs.queries import KNOWN_GOLDEN_SET, KNOWN_TASK_VERSION
+from assay.runs.record_mapping import landed_id
 from assay.runs.run import Run
 from assay.settings import Settings
 from assay.tasks.case import Case
@@ -76,7 +77,7 @@ def _case_row(run: Run, case: Case, guard: Masker, key: bytes) -> GoldenCase:
         **run.columns(),
         task=run.task.name,
         golden_set_version=run.task.versions.golden_set,
-        case_id=case.case_id,
+        case_id=landed_id(run.task.spec.input, case.case_id, hash_key=key),
         split=case.split,
         input=_json({name: masked.texts[name] for name in case.input}),
         expected=_json(expected) if expected is not None else None,

@@ -14,14 +14,16 @@ from assay.inference.keys import content_hash
 from assay.inference.request import RunFacts
 from assay.records.evaluation import Estimate
 from assay.records.statuses import ANSWERED, EstimateKind, PredictionStatus
+from assay.scoring.means import MEAN, means
 from assay.scoring.tally import FALLBACK, PASS_RATE, RELIABILITY_RATE, Cell, PopulationSlice, Rate, Tally, decided
 from assay.scoring.tally import ScoreVerdict as Verdict
-from assay.statistics.conventions import DEFAULT_TENANT
+from assay.statistics.conventions import DEFAULT_TENANT, LEVEL
 from assay.statistics.measured import Measured
+from assay.statistics.multiple.slices import METHOD, SLICE_DIFFERENCE, SliceDifference, slice_differences
 from assay.statistics.rates import grouped_rate, spanning, unscored_reason
 from assay.statistics.repeats import Repeats, nested_variance
 from assay.statistics.sampling import Groups
-from assay.tasks.gate_spec import RELIABILITY
+from assay.tasks.gate_spec import OVERALL, RELIABILITY
 from assay.tasks.task import Task
 from assay.version import code_version
 
@@ -54,6 +56,7 @@ def estimate_row(
     slice: str,
     scorer: str | None = None,
     scorer_version: str | None = None,
+    label: str | None = None,
     calibration: Mapping[str, Any] | None = None,
     label_counts: Mapping[str, int] | None = None,
     details: Mapping[str, Any] | None = None,
@@ -62,24 +65,21 @@ def estimate_row(
     """Returns the `estimates` row of a measurement; an estimate of the same metric and method replaces it.
 
     The parameters are the columns that `measured` and `facts` do not contain. `scorer` is None for a metric of the
-    whole prediction. `details` contains further results of the method.
+    whole prediction, `label` for one that is not of a class. `details` contains further results of the method.
     """
-    method = measured.method
-    row_id = estimate_id(
-        facts.evaluation_id, metric=metric, scorer=scorer, population=population, slice=slice, method=method
-    )
+    columns: dict[str, Any] = {
+        "metric": metric, "scorer": scorer, "label": label, "population": population, "slice": slice,
+        "method": measured.method,
+    }  # fmt: skip
     return Estimate(
-        estimate_id=row_id,
+        **columns,
+        estimate_id=estimate_id(facts.evaluation_id, **columns),
         evaluation_id=facts.evaluation_id,
         run_id=facts.run_id,
         task=facts.task,
         data_date=facts.data_date,
         occurred_at=datetime.now(UTC),
         tenant_id=facts.tenant_id,
-        metric=metric,
-        population=population,
-        slice=slice,
-        method=method,
         value=measured.value,
         low=measured.low,
         high=measured.high,
@@ -95,7 +95,6 @@ def estimate_row(
         reason=measured.reason,
         seed=seed,
         code_version=code_version(),
-        scorer=scorer,
         scorer_version=scorer_version,
         standard_error=measured.standard_error,
         worst=measured.worst,
@@ -107,10 +106,18 @@ def estimate_row(
 
 
 def estimate_id(
-    evaluation_id: str, *, metric: str, scorer: str | None, population: str, slice: str, method: str
+    evaluation_id: str,
+    *,
+    metric: str,
+    scorer: str | None,
+    population: str,
+    slice: str,
+    method: str,
+    label: str | None = None,
 ) -> str:
     """Returns the id of an estimate; it is the same whenever the same metric is computed again with the same method."""
-    return content_hash(evaluation_id, metric, scorer or "", population, slice, method)
+    of_class = () if label is None else (label,)
+    return content_hash(evaluation_id, metric, scorer or "", population, slice, method, *of_class)
 
 
 def is_correct(task: Task, status: PredictionStatus, scores: Mapping[str, Verdict]) -> bool | None:
@@ -139,12 +146,13 @@ def is_counted(task: Task, scores: Collection[str]) -> bool:
 
 def tally_of(task: Task) -> Tally:
     """Returns an empty tally for a run of the task."""
-    return Tally({**{check.name: 1 for check in task.spec.checks}, **{j.name: j.votes for j in task.spec.judges}})
+    votes = {**{check.name: 1 for check in task.spec.checks}, **{j.name: j.votes for j in task.spec.judges}}
+    return Tally(votes, task.result_kinds)
 
 
-def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
-    """Yields one row per rate, population and slice that has predictions; for several epochs, also one row per k."""
-    shared = EstimateFacts(
+def run_facts(task: Task, facts: RunFacts) -> EstimateFacts:
+    """Returns the columns that all estimates of a run share."""
+    return EstimateFacts(
         kind=EstimateKind.RUN,
         evaluation_id=facts.run_id,
         run_id=facts.run_id,
@@ -154,12 +162,75 @@ def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iter
         golden_set_version=task.versions.golden_set,
         policy_version=task.versions.policy,
     )
+
+
+def estimates(tally: Tally, task: Task, facts: RunFacts, *, epochs: int) -> Iterator[Estimate]:
+    """Yields one row per rate, population and slice that has predictions; for several epochs, also one row per k."""
+    shared = run_facts(task, facts)
     for place, rate in product(tally.places, tally.rates):
         cell = tally.cell(rate, place)
         if cell is not None:
             yield _rate_row(cell, shared, task, rate=rate, place=place, epochs=epochs)
             if rate == RELIABILITY_RATE and epochs > 1:
                 yield from _repeat_rows(cell, shared, place=place, epochs=epochs)
+    yield from _slice_rows(tally, shared)
+    for place, scorer, found, details in means(tally, task):
+        yield estimate_row(
+            found,
+            shared,
+            metric=MEAN,
+            population=place.population,
+            slice=place.slice,
+            scorer=scorer,
+            scorer_version=task.versions.scorers[scorer],
+            details=details,
+        )
+
+
+def _slice_rows(tally: Tally, facts: EstimateFacts) -> Iterator[Estimate]:
+    """Each slice against the rest of its population, by reliability; low and high hold for all tested slices together."""
+    for population in {place.population: None for place in tally.places}:
+        cell = tally.cell(RELIABILITY_RATE, PopulationSlice(population, OVERALL))
+        slices = tally.members(RELIABILITY_RATE, population)
+        if cell is None or not slices or cell.unscored == len(cell.values):
+            continue
+        groups = Groups.numbered(cell.groups, records=cell.records)
+        for found in slice_differences(cell.values, groups, records=cell.records, slices=slices):
+            yield estimate_row(
+                _of_slice(found),
+                facts,
+                metric=SLICE_DIFFERENCE,
+                population=population,
+                slice=found.slice,
+                details=_slice_details(found),
+            )
+
+
+def _of_slice(found: SliceDifference) -> Measured:
+    return Measured(
+        value=found.difference,
+        low=found.test.low if found.test else None,
+        high=found.test.high if found.test else None,
+        level=LEVEL,
+        method=METHOD,
+        n=found.n,
+        clusters=found.clusters,
+        status=found.status,
+        reason=found.reason,
+    )
+
+
+def _slice_details(found: SliceDifference) -> dict[str, Any]:
+    return {
+        "rate": found.rate,
+        "rest_rate": found.rest_rate,
+        "n_rest": found.n_rest,
+        "records": found.records,
+        "rest_records": found.rest_records,
+        "p_value": found.p_value,
+        "adjusted_p": found.test.p if found.test else None,
+        "tested_slices": found.family,
+    }
 
 
 def _rate_row(

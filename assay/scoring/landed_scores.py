@@ -18,6 +18,9 @@ class LandedVerdict:
     status: ScoreStatus
     passed: bool | None
     version: str
+    value: float | None = None
+    label: str | None = None
+    expected_label: str | None = None
 
 
 def read_verdicts(
@@ -27,6 +30,8 @@ def read_verdicts(
     verdicts: dict[str, dict[str, LandedVerdict]] = {}
     for row in warehouse.stream(VERDICTS_OF_RUN.sql, {"run_id": run_id, "data_date": data_date}):
         if versions is None or row["scorer_version"] == versions.get(row["scorer"]):
-            verdict = LandedVerdict(row["status"], row["passed"], row["scorer_version"])
+            verdict = LandedVerdict(
+                row["status"], row["passed"], row["scorer_version"], row["value"], row["label"], row["expected_label"]
+            )
             verdicts.setdefault(row["prediction_id"], {})[row["scorer"]] = verdict
     return verdicts

@@ -43,13 +43,55 @@ VERDICTS_OF_RUN = Statement(
             or count(*) over (partition by prediction_id, scorer, scorer_version) = 1
     )
 
-    select prediction_id, scorer, scorer_version, status, passed
+    select prediction_id, scorer, scorer_version, status, passed, value, label, expected_label
     from verdicts
     where true
     qualify row_number() over (
         partition by prediction_id, scorer
         order by occurred_at desc, landed_at desc
     ) = 1
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_ANSWER_COUNTS = Statement(
+    """
+    -- All counts of one scoring have the same time; those of an earlier one may be of other classes.
+    with newest as (
+        select *
+        from answer_counts
+        where run_id = @run_id and data_date = @data_date and slice = 'overall'
+        qualify
+            occurred_at = max(occurred_at) over ()
+            and row_number() over (partition by answer_count_id order by occurred_at desc, landed_at desc) = 1
+    )
+
+    select population, field, scorer, expected, answered, status, n
+    from newest
+    order by population, scorer is null, field, expected, answered, status
+    """,
+    (("run_id", "STRING"), ("data_date", "DATE")),
+)
+
+RUN_CLASS_ESTIMATES = Statement(
+    """
+    select population, scorer, metric, label, value, low, high, n, status, reason, details
+    from estimates
+    where
+        run_id = @run_id
+        and data_date = @data_date
+        and evaluation_id = @run_id
+        and slice = 'overall'
+        and (
+            metric in ('precision', 'recall', 'f1')
+            or starts_with(metric, 'macro_')
+            or starts_with(metric, 'weighted_')
+        )
+    qualify row_number() over (
+        partition by population, scorer, metric, label
+        order by occurred_at desc, landed_at desc
+    ) = 1
+    order by population, scorer, metric, label
     """,
     (("run_id", "STRING"), ("data_date", "DATE")),
 )

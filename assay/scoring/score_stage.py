@@ -17,22 +17,24 @@ import orjson
 from assay.errors import UsageError
 from assay.guards.masking import restore
 from assay.project import StageContext
-from assay.records.evaluation import Score
+from assay.records.evaluation import ClassCount, Estimate, Score
 from assay.records.keys import ClusterKey
-from assay.runs.chunks import chunks
+from assay.runs.chunks import chunks, sized_chunks
 from assay.runs.landed_predictions import LandedPrediction, landed_predictions
 from assay.runs.masked_records import MaskedRecord, RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
 from assay.scoring.check_scores import Scoreboard, ToScore
-from assay.scoring.estimates import estimates, is_correct, is_counted, tally_of
+from assay.scoring.classes.counts import ClassTally
+from assay.scoring.classes.rows import answer_counts, class_estimates
+from assay.scoring.estimates import estimates, is_correct, is_counted, run_facts, tally_of
 from assay.scoring.judges.judges import RunJudge, VotesOfRun, judges_of
 from assay.scoring.queries import RUN_ESTIMATES
 from assay.scoring.tally import ScoreVerdict, Tallied, Tally
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 
-CHUNK_PREDICTIONS, CHUNK_ESTIMATES = 500, 2000
+CHUNK_PREDICTIONS, CHUNK_ESTIMATES = 2000, 2000
 OWNER_ONLY = 0o600
 
 
@@ -63,7 +65,8 @@ def score_run(
         AssayError: a judge cannot be called; the votes so far are landed, and a resume requests the others.
     """
     guard, sink, done = RecordMasker(run, context), LandingWriter(context.warehouse), 0
-    judges = judges_of(context.settings, run, guard)
+    adoption = run.options.adoption
+    judges = judges_of(context.settings, run, guard) if adoption is None or adoption.judges else ()
     if judges:
         from assay.scoring.judges.judge_stage import (
             judge_predictions,  # Most tasks have no judge and need no engine here.
@@ -71,20 +74,28 @@ def score_run(
 
         read_predictions = partial(landed_predictions, context.warehouse, run, guard)
         judge_predictions(context, run, judges, read_predictions, report=report, observed=observed)
+    board = Scoreboard(run.task, scrub=guard.masker.scrub)
     scoring = _Scoring(
         run,
-        board=Scoreboard(run.task, scrub=guard.masker.scrub),
+        board=board,
         judges=judges,
         votes=VotesOfRun(context, run, judges),
         tally=tally_of(run.task),
+        classes=ClassTally(board.classes.fields),
     )
-    for chunk in chunks(restored(context.warehouse, run, guard), CHUNK_PREDICTIONS):
+    for chunk in sized_chunks(restored(context.warehouse, run, guard), _characters, most_items=CHUNK_PREDICTIONS):
         sink.append([score for item in chunk for score in scoring.scores(item)])
         done += len(chunk)
         report(done)
-    for rows in chunks(estimates(scoring.tally, run.task, run.facts, epochs=run.options.epochs), CHUNK_ESTIMATES):
+    for rows in chunks(scoring.estimates(), CHUNK_ESTIMATES):
         sink.append(rows)
+    for counts in chunks(scoring.answer_counts(), CHUNK_ESTIMATES):
+        sink.append(counts)
     return done
+
+
+def _characters(item: Restored) -> int:
+    return sum(map(len, item.record.fields.values())) + len(str(item.output or ""))
 
 
 def write_predictions(context: StageContext, run: Run, path: Path) -> int:
@@ -143,10 +154,24 @@ class _Scoring:
     judges: tuple[RunJudge, ...]
     votes: VotesOfRun
     tally: Tally
+    classes: ClassTally
+
+    def estimates(self) -> Iterator[Estimate]:
+        """Yields the estimates of the tallied predictions."""
+        task, facts = self.run.task, self.run.facts
+        yield from estimates(self.tally, task, facts, epochs=self.run.options.epochs)
+        yield from class_estimates(self.classes, self.tally, run_facts(task, facts), task.versions.scorers)
+
+    def answer_counts(self) -> Iterator[ClassCount]:
+        """Yields the counts of the classes of the tallied predictions."""
+        facts = run_facts(self.run.task, self.run.facts)
+        return answer_counts(self.classes, self.tally, facts, self.run.task.versions.scorers)
 
     def scores(self, item: Restored) -> list[Score]:
         """Returns the score rows of one prediction and adds it to the tally."""
-        rows = self.board.scores(_to_score(self.run, item))
+        to_score = _to_score(self.run, item)
+        pairs = self.board.class_pairs(to_score)
+        rows = self.board.scores(to_score, pairs)
         verdicts: dict[str, ScoreVerdict] = {row.scorer: row for row in rows}
         landed_votes, votes = self.votes.at(item.landed.place), {}
         for judge in self.judges:
@@ -154,7 +179,9 @@ class _Scoring:
                 verdict, row = judge.verdict(item.landed, landed_votes[judge.spec.name])
                 verdicts[judge.spec.name], votes[judge.spec.name] = verdict, landed_votes[judge.spec.name].values()
                 rows += [row] if row is not None else []
-        self.tally.add(_tallied(self.run, item, verdicts, votes=votes))
+        tallied = _tallied(self.run, item, verdicts, votes=votes)
+        self.tally.add(tallied)
+        self.classes.add(pairs, tallied.status)
         return rows
 
 

@@ -1,7 +1,8 @@
-"""Outcomes of a run's predictions, kept in memory at one byte per prediction and rate."""
+"""Outcomes of a run's predictions, kept in memory at one byte per prediction and rate, and eight per number."""
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from assay.records.keys import ClusterKey
-from assay.records.statuses import ANSWERED, PredictionStatus, ScoreStatus
+from assay.records.statuses import ANSWERED, PredictionStatus, ResultKind, ScoreStatus
+from assay.statistics.sampling import Groups
 from assay.tasks.gate_spec import OVERALL, RELIABILITY
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ class ScoreVerdict(Protocol):
         """Whether the prediction passed; None if this was not decided."""
         ...
 
+    @property
+    def value(self) -> float | None:
+        """The score as a number; None unless scored."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tallied:
@@ -97,19 +104,38 @@ class Cell:
         return int(np.isnan(self.values).sum())
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredCell:
+    """The outputs that a scorer measured in one population and slice; `values` are NaN if unscored.
+
+    `without_output` counts the predictions without an output of the model's own, which have no value.
+    """
+
+    values: Floats
+    records: Numbers
+    groups: Numbers
+    without_output: int
+
+
 class Tally:
     """Collects predictions as they are scored, except those that were skipped because a budget ran out.
 
-    A prediction takes 18 bytes, plus one for each scorer and each vote of a jury, and four for each slice other than
-    `overall`: 24 bytes with two scorers and one slice.
+    A prediction takes 18 bytes, plus one for each scorer and each vote of a jury, four for each slice other than
+    `overall`, and eight for each scorer that measures: 24 bytes with two scorers that pass or fail and one slice.
     """
 
-    def __init__(self, scorers: Mapping[str, int]) -> None:
-        """`scorers` maps each scorer to the number of votes in its verdict."""
+    def __init__(self, scorers: Mapping[str, int], kinds: Mapping[str, ResultKind] | None = None) -> None:
+        """`scorers` maps each scorer to the number of votes in its verdict, `kinds` to what it gives, if that is known.
+
+        A scorer without a kind gives numbers if its scores of the outputs are numbers and none is a pass or a fail.
+        """
         self._records, self._groups = array("I"), array("Q")
         rates = (RELIABILITY_RATE, QUALITY_RATE, *(Rate(PASS_RATE, name) for name in scorers))
         self._codes = {rate: bytearray() for rate in rates}
         self._votes = {name: (bytearray(), n_votes) for name, n_votes in scorers.items() if n_votes > 1}
+        self._kinds = dict(kinds or {})
+        numbers = [name for name in scorers if self._kinds.get(name) is ResultKind.NUMBER]
+        self._values = {name: array("d") for name in numbers}
         self._places: dict[PopulationSlice, array[int]] = {}
 
     @property
@@ -125,6 +151,11 @@ class Tally:
             if rate.metric == PASS_RATE:
                 yield Rate(DELIVERED, rate.scorer)
 
+    @property
+    def measuring(self) -> list[str]:
+        """The scorers that give a number without pass or fail."""
+        return sorted(name for name in self._values if self._gives_numbers(name))
+
     def add(self, tallied: Tallied) -> None:
         """Counts one prediction, overall and in each of its slices."""
         if tallied.status == SKIPPED:
@@ -138,25 +169,86 @@ class Tally:
         for (metric, scorer), codes in self._codes.items():
             if metric == PASS_RATE:
                 codes.append(_verdict_code(tallied.verdicts.get(scorer or ""), tallied.status))
+        self._add_values(tallied, number)
         for judge, (codes, n_votes) in self._votes.items():
             votes = [_code(decided(vote)) for vote in tallied.votes.get(judge, ())][:n_votes]
             codes.extend([*votes, *[UNSCORED] * (n_votes - len(votes))])
         for name in {OVERALL, *tallied.slices}:
             self._places.setdefault(PopulationSlice(tallied.population, name), array("I")).append(number)
 
+    def members(self, rate: Rate, population: str) -> dict[str, NDArray[np.bool_]]:
+        """Returns which rows of the rate's overall cell are in each slice of the population that has any of them."""
+        import numpy as np
+
+        codes = np.frombuffer(self._codes[rate], dtype=np.uint8)
+        rows = np.frombuffer(self._places[PopulationSlice(population, OVERALL)], dtype=np.uint32)
+        rows = rows[codes[rows] != LEFT_OUT]
+        members = {
+            place.slice: np.isin(rows, np.frombuffer(self._places[place], dtype=np.uint32), assume_unique=True)
+            for place in self.places
+            if place.population == population and place.slice != OVERALL
+        }
+        return {name: inside for name, inside in members.items() if inside.any()}
+
+    def _add_values(self, tallied: Tallied, number: int) -> None:
+        for scorer, verdict in tallied.verdicts.items():
+            is_new = scorer not in self._values and scorer not in self._kinds
+            if is_new and measured_value(verdict, tallied.status) is not None:
+                self._values[scorer] = array("d", [math.nan]) * number
+        for scorer, values in self._values.items():
+            found = measured_value(tallied.verdicts.get(scorer), tallied.status)
+            values.append(math.nan if found is None else found)
+
+    def measured(self, scorer: str, place: PopulationSlice) -> MeasuredCell | None:
+        """Returns the outputs that the scorer was to measure; None if it was to measure nothing here."""
+        import numpy as np
+
+        rows = self.rows(place)
+        codes = np.frombuffer(self._codes[Rate(PASS_RATE, scorer)], dtype=np.uint8)
+        due, own = codes[rows] != LEFT_OUT, rows[codes[rows] < OF_FALLBACK]
+        if not due.any():
+            return None
+        return MeasuredCell(
+            np.frombuffer(self._values[scorer], dtype=np.float64)[own],
+            np.frombuffer(self._records, dtype=np.uint32)[own],
+            np.frombuffer(self._groups, dtype=np.uint64)[own],
+            without_output=int(due.sum()) - len(own),
+        )
+
+    def _gives_numbers(self, scorer: str | None) -> bool:
+        """True for a scorer that gives numbers by its definition, or without one, by its scores of all outputs."""
+        import numpy as np
+
+        if scorer is None or scorer in self._kinds:
+            return scorer is not None and self._kinds[scorer] is ResultKind.NUMBER
+        return _only_measures(np.frombuffer(self._codes[Rate(PASS_RATE, scorer)], dtype=np.uint8))
+
+    def rows(self, place: PopulationSlice) -> NDArray[np.uint32]:
+        """Returns the places of the predictions of this population and slice, in the order in which they were added."""
+        import numpy as np
+
+        return np.frombuffer(self._places[place], dtype=np.uint32)
+
+    def groups(self, rows: Numbers) -> Groups:
+        """Returns the groups of these predictions."""
+        import numpy as np
+
+        groups, records = np.frombuffer(self._groups, dtype=np.uint64), np.frombuffer(self._records, dtype=np.uint32)
+        return Groups.numbered(groups[rows], records=records[rows])
+
     def cell(self, rate: Rate, place: PopulationSlice) -> Cell | None:
         """Returns the predictions that count in the rate for this population and slice; None if there are none.
 
-        A scorer that only measures has no pass rate. The delivered pass rate exists if there is a fallback value.
+        A scorer that gives numbers has no pass rate. The delivered pass rate exists if there is a fallback value.
         """
         import numpy as np
 
         is_delivered = rate.metric == DELIVERED
         counted = Rate(PASS_RATE, rate.scorer) if is_delivered else rate
-        rows = np.frombuffer(self._places[place], dtype=np.uint32)
+        rows = self.rows(place)
         codes = np.frombuffer(self._codes[counted], dtype=np.uint8)[rows]
         rows, codes = rows[codes != LEFT_OUT], codes[codes != LEFT_OUT]
-        if not len(rows) or _only_measures(codes) or (is_delivered and not _of_fallback(codes).any()):
+        if not len(rows) or self._gives_numbers(rate.scorer) or (is_delivered and not _of_fallback(codes).any()):
             return None
         votes = None
         if rate.metric == PASS_RATE and rate.scorer in self._votes:
@@ -171,6 +263,12 @@ class Tally:
 def decided(verdict: ScoreVerdict | None) -> bool | None:
     """Returns whether the scorer passed the prediction; None if the score is neither passed nor failed."""
     return verdict.passed if verdict is not None and verdict.status == SCORED else None
+
+
+def measured_value(verdict: ScoreVerdict | None, status: PredictionStatus) -> float | None:
+    """Returns the number that the scorer gave to the model's own output, without pass or fail; None if it gave none."""
+    is_measured = verdict is not None and verdict.status == SCORED and verdict.passed is None
+    return verdict.value if verdict is not None and is_measured and status in ANSWERED else None
 
 
 def own_outcome(verdict: ScoreVerdict | None, status: PredictionStatus) -> bool | None:

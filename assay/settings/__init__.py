@@ -7,16 +7,24 @@ import getpass
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from assay.bounds import INTEGER_DIGITS
 from assay.errors import UsageError
 from assay.settings.endpoints import host_issue, url_issue
 from assay.settings.hash_key import hash_key
+from assay.settings.local_token import (
+    DBT_TOKEN_VARIABLE,
+    TOKEN_VARIABLE,
+    create_local_token,
+    local_token,
+    required_token,
+)
+from assay.settings.proxies import without_proxy_for_loopback
+from assay.settings.secret_file import private_folder
 from assay.settings.traces import TraceSettings, trace_settings
 
 # Set before Arrow is loaded: its default allocator keeps up to 60 MB of freed memory in a run; the system's does not.
@@ -55,7 +63,8 @@ class Settings:
     """Settings of a process.
 
     `bigquery_endpoint` and `bigquery_grpc_endpoint` are None for Google's endpoints; the local stack sets both.
-    `hash_key` is the key for all hashes of personal values and never leaves the process. `redis_url` is None if
+    `hash_key` is the key for all hashes of personal values and never leaves the process. `local_token` is what the
+    servers of the local stack require; it is empty if the stack was never started. `redis_url` is None if
     processes do not share rate limits; it may contain a password. `month_budget_usd` is the maximum spending of all
     runs in a calendar month (UTC); None means no cap.
     """
@@ -68,6 +77,7 @@ class Settings:
     bigquery_grpc_endpoint: str | None = None
     ports: Ports = field(default_factory=Ports)
     hash_key: bytes = field(default=b"", repr=False)
+    local_token: str = field(default="", repr=False)
     snapshot_days: int = 30
     started_by: str = "unknown"
     redis_url: str | None = field(default=None, repr=False)
@@ -129,6 +139,8 @@ class Settings:
             "ASSAY_DAGSTER_EXECUTOR": self.workers.executor,
             "ASSAY_CELERY_BROKER": self.workers.broker or "",
             "ASSAY_CELERY_BACKEND": self.workers.backend or "",
+            TOKEN_VARIABLE: self.local_token,
+            DBT_TOKEN_VARIABLE: self.local_token,
             "DAGSTER_HOME": str(self.dagster_home),
         }
 
@@ -173,6 +185,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
         bigquery_grpc_endpoint=grpc,
         ports=ports,
         hash_key=hash_key(env, root, required=name == "prod"),
+        local_token=local_token(env, root),
         snapshot_days=_days(env, "ASSAY_SNAPSHOT_DAYS", 30),
         started_by=env.get("ASSAY_STARTED_BY") or _account(),
         redis_url=_redis_url(env),
@@ -186,14 +199,13 @@ def load_settings(environ: Mapping[str, str] | None = None, *, cwd: Path | None 
 
 
 def require_writable_state(settings: Settings) -> None:
-    """Ensures that the folder of the machine's state exists and can be written, before a command's work.
+    """Ensures that the folder of the machine's state is its owner's alone and can be written, before a command's work.
 
     Raises:
         UsageError: it cannot be created or written.
     """
-    folder = settings.state_dir
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder := settings.state_dir)
         if not os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
@@ -203,23 +215,33 @@ def require_writable_state(settings: Settings) -> None:
         ) from error
 
 
+def with_local_token(settings: Settings) -> Settings:
+    """The settings with the token of the project's local stack, created on first use; the state folder is then private.
+
+    Raises:
+        UsageError: its file cannot be read or created.
+    """
+    return replace(settings, local_token=create_local_token(settings.root, configured=settings.local_token))
+
+
+def served_token() -> str:
+    """The token that this process, a server of the local stack, requires.
+
+    Raises:
+        UsageError: it is not set; the server would be open to everyone on the machine.
+    """
+    return required_token(os.environ)
+
+
 def process_environment(settings: Settings) -> dict[str, str]:
     """This process's environment with all settings set explicitly, for a child process."""
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**inherited, **settings.child_environment()}
+    return {**inherited, **without_proxy_for_loopback(inherited), **settings.child_environment()}
 
 
 def export_environment(settings: Settings) -> None:
     """Writes the settings to this process's environment, for libraries that start child processes."""
-    os.environ.update(settings.child_environment())
-
-
-def proxy_for(url: str) -> str | None:
-    """The proxy for the URL, from this process's environment (HTTPS_PROXY, NO_PROXY, …); None if there is none."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)
+    os.environ.update({**without_proxy_for_loopback(os.environ), **settings.child_environment()})
 
 
 def find_root(environ: Mapping[str, str], *, cwd: Path) -> Path:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from assay.errors import UsageError
+from assay.settings.secret_file import secret_file
 
 KEY_BYTES = 32
 
@@ -34,11 +32,11 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
         )
     path = root / ".assay" / "hash_key"
     try:
-        key = path.read_bytes() if path.exists() else _new_hash_key(path)
+        key = secret_file(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read or created: {error.strerror}",
-            next_step=f"{_fix(path, error)}, or set ASSAY_HASH_KEY.",
+            next_step=f"{fix_of(path, error)}, or set ASSAY_HASH_KEY.",
         ) from error
     if len(key) < KEY_BYTES:
         raise UsageError(
@@ -48,21 +46,8 @@ def hash_key(env: Mapping[str, str], root: Path, *, required: bool) -> bytes:
     return key
 
 
-def _fix(path: Path, error: OSError) -> str:
+def fix_of(path: Path, error: OSError) -> str:
+    """Returns how to fix a secret's file that cannot be read or created."""
     if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ELOOP):
         return f"a folder is expected at {path.parent} and a file in it: move away what is there"
     return "fix its permissions"
-
-
-def _new_hash_key(path: Path) -> bytes:
-    """Creates the project's key; if several processes do so at once, the first wins, and none reads a partial key."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".hash_key.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(KEY_BYTES))
-    try:
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    return path.read_bytes()

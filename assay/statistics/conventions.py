@@ -14,6 +14,11 @@ ERROR = 0.05
 """Error rate of the one-sided bound of a gate rule, and of a two-sided test: the usual value (Fisher 1925)."""
 GATE_LEVEL = 1 - 2 * ERROR
 """Level of the two-sided interval whose bounds are the one-sided bounds at `ERROR` that gate rules use."""
+FIRST_LOOK_SHARE = 0.95
+"""Share of `ERROR` that a gate spends on its first look at a set of cases; later looks share the rest.
+
+The usual gate decides once, and with this share it hardly differs from a decision at `ERROR`.
+"""
 POWER = 0.8
 """Power assumed for minimum detectable effects and sample sizes (Cohen, Statistical Power Analysis, 1988)."""
 INTERVAL_TITLE = f"{100 * LEVEL:g}% interval"
@@ -56,6 +61,14 @@ Cameron, Gelbach & Miller, Rev. Econ. Stat. 90 (2008) 414; docs/reference/covera
 """
 FEW_CLUSTERS = 30
 """Number of clusters below which a result carries a warning: ADR 7, "Consequences"."""
+
+FEWEST_MEASURED = 50
+"""Number of records or clusters below which no rule decides on a mean of scores without a known range.
+
+docs/reference/coverage.md, "One-sided errors of rules on a mean", is the source of this value and the next one.
+"""
+MEAN_ERROR_SHARE = 0.5
+"""Nominal error rate of a one-sided bound of such a mean, as a share of the error rate that it keeps on skewed scores."""
 
 FEWEST_DISCORDANT = 10
 """Number of records that differ below which only bounds that are valid at every sample size are used.
@@ -103,7 +116,14 @@ CACHE_FLOOR_SHARE = 0.05
 MOST_RECORDS = 10_000_000
 """Largest number of records or hits that is reported as needed; above it, the result is that no number suffices."""
 
+FEWEST_IN_SLICE = 10
+"""Number of records in a slice, or outside of it, below which the slice is not tested against the rest.
+
+The bounds hold at every number; with fewer, almost no difference can be shown, and each test makes the others weaker.
+"""
 FEWEST_COMPARED_SHOWN = 20
 """Number of records in a slice below which its comparison is landed but not shown, unless a rule uses it."""
+MOST_PAIRS_SHOWN = 15
+"""Number of pairs of variants up to which all are shown; above it, those with the first variant of the ranking."""
 FEWEST_RATED_SHOWN = 5
 """Number of predictions in a slice below which its reliability is in the views but not on the scorecard."""

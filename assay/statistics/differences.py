@@ -18,7 +18,7 @@ from assay.statistics.paired_bounds import (
     StudentBounds,
     WidestBounds,
 )
-from assay.statistics.sampling import ROUNDING, Groups, Spread, centered, spread_of
+from assay.statistics.sampling import ROUNDING, Groups, Spread, centered, majority, spread_of
 
 if TYPE_CHECKING:
     from assay.statistics.sampling import Floats
@@ -62,10 +62,7 @@ class Differences:
     @cached_property
     def center(self) -> float:
         """The difference that more than half of the records have; 0 if there is none."""
-        import numpy as np
-
-        median = float(np.sort(self.values)[len(self.values) // 2])
-        return median if 2 * int((np.abs(self.values - median) <= ROUNDING).sum()) > len(self.values) else 0.0
+        return majority(self.values, tolerance=ROUNDING) or 0.0
 
     @cached_property
     def off_center(self) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from assay.statistics.conventions import NUISANCE_SHARE
 
@@ -10,6 +11,8 @@ NUISANCE_POINTS = 12
 SPREAD = 8.0
 """Range of the sum over the number of discordant pairs, in standard deviations; omits less than 1e-14."""
 BISECTIONS = 16
+REMEMBERED = 20_000
+"""Number of bounds kept in memory, because many comparisons have the same counts."""
 
 
 def rate_above_p(successes: int, n: int, *, rate: float) -> float:
@@ -66,6 +69,7 @@ def difference_bounds(gains: int, losses: int, n: int, *, error: float) -> tuple
     return _lower(gains, losses, n, error=error), -_lower(losses, gains, n, error=error)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _lower(gains: int, losses: int, n: int, *, error: float) -> float:
     low, high = -1.0, (gains - losses) / n
     for _ in range(BISECTIONS):

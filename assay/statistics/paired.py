@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from assay.errors import UsageError
 from assay.statistics.bootstrap import bca_interval
 from assay.statistics.conventions import ERROR
-from assay.statistics.differences import DifferenceBounds, Differences, difference_bounds_of, status_of
+from assay.statistics.differences import Differences, difference_bounds_of, status_of
 from assay.statistics.effects import mde_of_plan, records_for
 from assay.statistics.measured import Status, joined
 from assay.statistics.one_sided import SpanningBounds, two_sided_p
-from assay.statistics.paired_bounds import PairedBounds
-from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling
+from assay.statistics.paired_bounds import PairedBounds, strict_bounds
+from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, means_by_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,8 +177,8 @@ def _worst_case(found: PairedComparison, bounds: WorstCaseBounds, records: int) 
 class WorstCaseBounds(SpanningBounds):
     """Bounds with unscored outcomes: lower if all of them are losses, upper if all of them are gains."""
 
-    worst: DifferenceBounds
-    best: DifferenceBounds
+    worst: PairedBounds
+    best: PairedBounds
 
     @property
     def standard_error(self) -> float:
@@ -198,6 +198,15 @@ class WorstCaseBounds(SpanningBounds):
     def interval(self) -> tuple[float, float]:
         """The two-sided 95% interval."""
         return self.worst.interval()[0], self.best.interval()[1]
+
+
+def for_small_errors(found: PairedComparison) -> PairedComparison:
+    """The comparison with bounds that are valid at error rates far below 5% (`strict_bounds`)."""
+    bounds = found.bounds
+    if isinstance(bounds, WorstCaseBounds):
+        cases = strict_bounds(bounds.worst), strict_bounds(bounds.best)
+        return replace(found, bounds=WorstCaseBounds(worst=cases[0], best=cases[1]))
+    return replace(found, bounds=strict_bounds(bounds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +270,7 @@ def _differences(
     """
     import numpy as np
 
-    means = _record_means(pairs.candidate, unscored=candidate), _record_means(pairs.champion, unscored=champion)
+    means = record_means(pairs.candidate, unscored=candidate), record_means(pairs.champion, unscored=champion)
     scored = ~np.isnan(means[0]) & ~np.isnan(means[1])
     first, second = means[0][scored], means[1][scored]
     return Differences(
@@ -275,21 +284,20 @@ def _rate(pairs: Pairs, groups: Groups, outcomes: Floats) -> float:
     """The rate of one variant on the compared records, with unscored outcomes as failures."""
     import numpy as np
 
-    both = ~np.isnan(_record_means(pairs.candidate, unscored=0.0)) & ~np.isnan(
-        _record_means(pairs.champion, unscored=0.0)
+    both = ~np.isnan(record_means(pairs.candidate, unscored=0.0)) & ~np.isnan(
+        record_means(pairs.champion, unscored=0.0)
     )
-    return groups.only(both).mean(_record_means(outcomes, unscored=0.0)[both])
+    return groups.only(both).mean(record_means(outcomes, unscored=0.0)[both])
 
 
-def _record_means(outcomes: Floats, *, unscored: float) -> Floats:
+def record_means(outcomes: Floats, *, unscored: float) -> Floats:
     """The mean over each record's epochs; NaN if the record has none."""
     import numpy as np
 
     columns = np.asarray(outcomes, dtype=np.float64).reshape(len(outcomes), -1)
     columns = np.where(np.isnan(columns), unscored, columns)
     known = np.isfinite(columns)
-    counts, sums = known.sum(axis=1), np.where(known, columns, 0.0).sum(axis=1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means_by_record(columns[known], np.nonzero(known)[0], count=len(columns))
 
 
 def _unscored(outcomes: Floats) -> NDArray[np.bool_]:

@@ -36,8 +36,8 @@ class Plan:
     """A planned comparison: `n` records, the share on which the variants differ, and the no-regression margin.
 
     `difference` is the true difference, candidate minus champion. `rules` is the number of tested rules of the gate:
-    the FAIL of one rule is adjusted for all of them. Clustered records have the number of `clusters` and a design
-    effect of at least 1.
+    the FAIL of one rule is adjusted for all of them. `error` is the largest p-value with which the rule passes.
+    Clustered records have the number of `clusters` and a design effect of at least 1.
 
     Raises:
         ValueError: a value is out of range, or the difference is larger than the discordance.
@@ -50,6 +50,7 @@ class Plan:
     rules: int = 1
     clusters: int | None = None
     design_effect: float = 1.0
+    error: float = ERROR
 
     def __post_init__(self) -> None:
         if self.n < 1 or self.rules < 1 or self.design_effect < 1 or (self.clusters is not None and self.clusters < 2):
@@ -124,7 +125,7 @@ def _student(plan: Plan) -> tuple[float, float]:
     if plan.standard_error == 0:
         return float(plan.difference > -plan.margin), float(plan.difference < -plan.margin)
     df, apart = clusters - 1.0, (plan.difference + plan.margin) / plan.standard_error
-    passing = nct.sf(stdtrit(df, 1 - ERROR), df, apart)
+    passing = nct.sf(stdtrit(df, 1 - plan.error), df, apart)
     return float(passing), float(nct.cdf(stdtrit(df, ERROR / plan.rules), df, apart))
 
 
@@ -150,7 +151,7 @@ def _simulated(plan: Plan, samples: int) -> tuple[float, float]:
         differences = draw(random, np.array(shares), codes, correlation)
         bounds, status = binary_bounds(differences, groups)
         if status is not Status.INCONCLUSIVE:
-            passing += bounds.p_above(-plan.margin) < ERROR
+            passing += bounds.p_above(-plan.margin) < plan.error
             failing += bounds.p_below(-plan.margin) * plan.rules <= ERROR
     return passing / samples, failing / samples
 
@@ -196,7 +197,7 @@ def _enumerated(plan: Plan) -> tuple[float, float]:
     counts = np.arange(max(0, math.floor(n * share - spread)), min(n, math.ceil(n * share + spread)) + 1)
     gain = (share + plan.difference) / (2 * share) if share else 0.5
     weight = binom.pmf(counts, n, share)
-    gains = _fewest(counts, n, threshold=-plan.margin, error=ERROR)
+    gains = _fewest(counts, n, threshold=-plan.margin, error=plan.error)
     losses = _fewest(counts, n, threshold=plan.margin, error=ERROR / plan.rules)
     passing = float((weight * binom.sf(gains - 1, counts, gain)).sum())
     return passing, float((weight * binom.sf(losses - 1, counts, 1 - gain)).sum())
@@ -238,8 +239,8 @@ def _scores(ups: Counts, discordant: Counts, n: int, threshold: float) -> NDArra
     return score * np.sqrt(1 - 1 / np.maximum(discordant, 2))
 
 
-def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
-    """Probability that the one-sided 95% lower bound of n independent predictions reaches the threshold.
+def probability_of_clearing(n: int, *, rate: float, threshold: float, error: float = ERROR) -> float:
+    """Probability that the lower bound of n independent predictions, at this error rate, reaches the threshold.
 
     Every number of successes is enumerated and decided from its bound.
 
@@ -255,11 +256,11 @@ def probability_of_clearing(n: int, *, rate: float, threshold: float) -> float:
         )
     spread = SPREAD * math.sqrt(n * rate * (1 - rate)) + 1
     successes = np.arange(max(0, math.floor(n * rate - spread)), min(n, math.ceil(n * rate + spread)) + 1)
-    clear = lower_bounds(successes, n) >= threshold
+    clear = lower_bounds(successes, n, error=error) >= threshold
     return float(min(1.0, binom.pmf(successes, n, rate)[clear].sum()))
 
 
-def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) -> int | None:
+def records_to_clear(rate: float, *, threshold: float, chance: float = POWER, error: float = ERROR) -> int | None:
     """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1%.
 
     None if the rate is not above the threshold, or if more than ten million records are needed. The probability
@@ -268,7 +269,7 @@ def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) ->
     if rate <= threshold:
         return None
     low, high = 0, 16
-    while probability_of_clearing(high, rate=rate, threshold=threshold) < chance:
+    while probability_of_clearing(high, rate=rate, threshold=threshold, error=error) < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
@@ -276,15 +277,15 @@ def records_to_clear(rate: float, *, threshold: float, chance: float = POWER) ->
         middle = (low + high) // 2
         low, high = (
             (low, middle)
-            if probability_of_clearing(middle, rate=rate, threshold=threshold) >= chance
+            if probability_of_clearing(middle, rate=rate, threshold=threshold, error=error) >= chance
             else (middle, high)
         )
     return high
 
 
-def lower_bounds(successes: Counts, n: int) -> Floats:
-    """Exact one-sided 95% lower bounds (Clopper & Pearson), as `BinomialBounds.lower`, for an array of successes."""
+def lower_bounds(successes: Counts, n: int, *, error: float = ERROR) -> Floats:
+    """Exact one-sided lower bounds (Clopper & Pearson), as `BinomialBounds.lower`, for an array of successes."""
     import numpy as np
     from scipy.special import betaincinv
 
-    return np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, ERROR), 0.0)
+    return np.where(successes > 0, betaincinv(np.maximum(successes, 1), n - successes + 1, error), 0.0)

@@ -74,11 +74,11 @@ class EffectiveBounds:
 
     def p_above(self, threshold: float) -> float:
         """The p-value of the null hypothesis that the rate is at most `threshold`; 1 instead of values above 1/3."""
-        return _inverted(lambda error: self.lower(error) - threshold)
+        return error_at_zero(lambda error: self.lower(error) - threshold)
 
     def p_below(self, threshold: float) -> float:
         """The p-value of the null hypothesis that the rate is at least `threshold`; 1 instead of values above 1/3."""
-        return _inverted(lambda error: threshold - self.upper(error))
+        return error_at_zero(lambda error: threshold - self.upper(error))
 
     def _equivalent_n(self, error: float, *, sign: int) -> float:
         from scipy.special import ndtri, stdtrit
@@ -117,7 +117,7 @@ def bounds_of(values: Floats, groups: Groups) -> BinomialBounds | EffectiveBound
     return EffectiveBounds(value=value, spread=spread, n=groups.n, equal_groups=groups.equal_groups)
 
 
-def _inverted(excess: Callable[[float], float]) -> float:
+def error_at_zero(excess: Callable[[float], float]) -> float:
     """The error rate at which an increasing function reaches 0; 1 if it is above `LARGEST_ERROR`."""
     from scipy.optimize import brentq
 

@@ -96,18 +96,27 @@ def gate_rate(scores: Sequence[float | bool | None], sampling: Sampling = INDEPE
     import numpy as np
 
     values = floats(scores)
-    if not len(values):
+    return gate_rate_between(np.nan_to_num(values, nan=0.0), np.nan_to_num(values, nan=1.0), sampling)
+
+
+def gate_rate_between(worst: Floats, best: Floats, sampling: Sampling = INDEPENDENT) -> GateRate:
+    """`gate_rate` of values that are known to lie between `worst` and `best`, of which the value is the worst case.
+
+    Raises:
+        ValueError: a value is outside 0 to 1, or a field of `sampling` is invalid.
+    """
+    if not len(worst):
         return GateRate(unmeasured("no prediction", level=GATE_LEVEL), None)
-    groups, unscored = Groups.of(len(values), sampling), np.isnan(values)
-    found = grouped_rate(values, groups, level=GATE_LEVEL)
-    if unscored.any():
-        cases = (bounds_of(np.nan_to_num(values, nan=case), groups) for case in (0.0, 1.0))
-        bounds: OneSidedBounds = SpanningBounds(*cases)
-    else:
-        bounds = bounds_of(values, groups)
-    method = "clopper_pearson" if found.method in {"wilson", "clopper_pearson"} else "effective_n_clopper_pearson"
-    method = found.method if unscored.any() else method
-    return GateRate(replace(found, low=bounds.lower(ERROR), high=bounds.upper(ERROR), method=method), bounds)
+    groups, unscored = Groups.of(len(worst), sampling), int((worst < best).sum())
+    lowest, low_bounds = grouped_rate(worst, groups, level=GATE_LEVEL), bounds_of(worst, groups)
+    if not unscored:
+        is_exact = lowest.method in {"wilson", "clopper_pearson"}
+        method = "clopper_pearson" if is_exact else "effective_n_clopper_pearson"
+        found, bounds = replace(lowest, method=method), low_bounds
+        return GateRate(replace(found, low=bounds.lower(ERROR), high=bounds.upper(ERROR)), bounds)
+    found = spanning(lowest, grouped_rate(best, groups, level=GATE_LEVEL), unscored=unscored)
+    spanned = SpanningBounds(low_bounds, bounds_of(best, groups))
+    return GateRate(replace(found, low=spanned.lower(ERROR), high=spanned.upper(ERROR)), spanned)
 
 
 def domain_rate(
@@ -178,52 +187,7 @@ def mean(values: Sequence[float | None], sampling: Sampling = INDEPENDENT, *, le
     groups, kept = Groups.of(len(found), sampling), ~np.isnan(found)
     if not kept.any():
         return unmeasured("no value", level=level)
-    return _mean(found[kept], groups.only(kept), level=level)
-
-
-def cost_per_correct(
-    costs_usd: Sequence[float | None],
-    correct: Sequence[bool | None],
-    *,
-    sampling: Sampling = INDEPENDENT,
-    level: float = LEVEL,
-) -> Measured:
-    """USD per correct prediction: total cost / number of correct rows; an unscored row is not correct.
-
-    The interval combines the intervals of the mean cost and of the rate of correct predictions, using their
-    correlation: MOVER-R, Donner & Zou, Stat. Methods Med. Res. 21 (2012) 347; Newcombe, ibid. 25 (2016) 1774. If both
-    intervals were symmetric, it would be Fieller's; as they are not, it is positive and bounded. With unscored rows,
-    the lower bound is that of the case that all of them are correct. There is no value if no prediction is correct or a
-    cost is unknown.
-    """
-    import numpy as np
-
-    costs, hits = floats(costs_usd), floats(correct)
-    if len(costs) != len(hits):
-        raise ValueError(f"correct: expected one entry per cost ({len(costs)}), found {len(hits)}")
-    groups, n = Groups.of(len(costs), sampling), len(costs)
-    unpriced, unscored = int(np.isnan(costs).sum()), int(np.isnan(hits).sum())
-    if unpriced:
-        return unmeasured(f"the cost of {unpriced} of {n} predictions is unknown", level=level, n=n)
-    if not np.nan_to_num(hits).any():
-        return unmeasured("no prediction is correct" if n else "no prediction", level=level, n=n)
-    if not costs.any():
-        free = unmeasured("total cost is 0: no interval", level=level, n=n, status=Status.TOO_FEW)
-        return replace(free, value=0.0, clusters=groups.count)
-    worst = _cost_ratio(costs, np.nan_to_num(hits), groups, level=level)
-    if not unscored:
-        return worst
-    best = _cost_ratio(costs, np.nan_to_num(hits, nan=1.0), groups, level=level)
-    status = worst.status if worst.status is Status.INCONCLUSIVE else Status.UNSCORED
-    return replace(worst, low=best.low, status=status, reason=unscored_reason(unscored, n))
-
-
-def _cost_ratio(costs: Floats, hits: Floats, groups: Groups, *, level: float) -> Measured:
-    """Total cost / number of correct rows, of rows that are all scored."""
-    cost, share = _mean(costs, groups, level=level), scored_rate(hits, groups, level=level)
-    low, high = _ratio_bounds(cost, share, correlation=_correlation(costs, hits, groups=groups))
-    value = float((groups.weights * costs).sum() / (groups.weights * hits).sum())
-    return replace(share, value=value, low=low, high=high, method="mover_r", standard_error=None)
+    return grouped_mean(found[kept], groups.only(kept), level=level)
 
 
 def floats(values: Sequence[float | bool | None]) -> Floats:
@@ -320,7 +284,8 @@ def unscored_reason(unscored: int, n: int) -> str:
     return f"{unscored} of {n} unscored: the value counts them as failures, the bounds as failures and as passes"
 
 
-def _mean(values: Floats, groups: Groups, *, level: float) -> Measured:
+def grouped_mean(values: Floats, groups: Groups, *, level: float = LEVEL) -> Measured:
+    """`mean` of one or more known amounts whose groups are known."""
     value = groups.mean(values)
     spread = spread_of(groups, centered(values, value))
     found = Measured(
@@ -350,31 +315,3 @@ def _unskewed(distance: float, spread: Spread) -> float:
     if abs(tilt) < 1e-9:
         return distance
     return unit * 3 / tilt * (math.cbrt(1 + tilt * (distance / unit - tilt / 6)) - 1)
-
-
-def _correlation(first: Floats, second: Floats, *, groups: Groups) -> float:
-    """Correlation between the group totals of the centered values."""
-    one, other = (groups.total(groups.weights * (values - groups.mean(values))) for values in (first, second))
-    scale = math.sqrt(float((one**2).sum() * (other**2).sum()))
-    return float((one * other).sum()) / scale if scale > 0 else 0.0
-
-
-def _ratio_bounds(top: Measured, bottom: Measured, *, correlation: float) -> tuple[float | None, float | None]:
-    above, below = top.value or 0.0, bottom.value or 0.0
-    if bottom.low is None or bottom.high is None or bottom.low <= 0:
-        return None, None
-    least, most = (above if bound is None else max(0.0, bound) for bound in (top.low, top.high))
-    return (
-        _mover(above, below, outer=least, inner=bottom.high, correlation=correlation, sign=-1),
-        _mover(above, below, outer=most, inner=bottom.low, correlation=correlation, sign=1),
-    )
-
-
-def _mover(above: float, below: float, *, outer: float, inner: float, correlation: float, sign: int) -> float:
-    """One bound of the ratio above / below from one bound of each, using Donner & Zou's formula."""
-    product = above * below + correlation * (outer - above) * (inner - below)
-    square = inner * (2 * below - inner)
-    root = math.sqrt(max(0.0, product**2 - outer * (2 * above - outer) * square))
-    if abs(square) < 1e-12 * below**2:
-        return outer * (2 * above - outer) / (2 * product)
-    return (product + sign * root) / square

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from assay.statistics.conventions import LEVEL
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+
+
+class RepeatMetric(StrEnum):
+    """A metric of repeated predictions of one record."""
+
+    PASS_AT = "pass_at"
+    PASS_HAT = "pass_hat"
+    FLAKY = "flaky"
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,26 @@ def nested_variance(
     return VarianceSplit(
         record=max(0.0, left / size), epoch=epoch, judge=judge, records=n_records, answers=n_answers, scores=n
     )
+
+
+def repeated_bounds(epochs: Sequence[Sequence[float]], *, metric: RepeatMetric, k: int = 2) -> tuple[Floats, Floats]:
+    """The lowest and the highest value of each record, given its outcomes by epoch: 1, 0, or NaN if unscored.
+
+    `k` is that of pass@k and pass^k, for which records need k epochs; for the flaky share, they need two. A record is
+    flaky (1) if some of its epochs passed and others did not. Records with fewer epochs are omitted.
+    """
+    import numpy as np
+
+    rows = [outcomes for outcomes in epochs if len(outcomes) >= k]
+    scored = np.array([len(outcomes) for outcomes in rows], dtype=np.float64)
+    passed = np.array([sum(value == 1 for value in outcomes) for outcomes in rows], dtype=np.float64)
+    failed = np.array([sum(value == 0 for value in outcomes) for outcomes in rows], dtype=np.float64)
+    if metric is RepeatMetric.FLAKY:
+        differ = (passed > 0) & (failed > 0)
+        return differ.astype(np.float64), (differ | (passed + failed < scored)).astype(np.float64)
+    if metric is RepeatMetric.PASS_HAT:
+        return _probability_of_all(passed, scored, k=k), _probability_of_all(scored - failed, scored, k=k)
+    return 1 - _probability_of_all(scored - passed, scored, k=k), 1 - _probability_of_all(failed, scored, k=k)
 
 
 def _probability_of_all(passed: Floats, scored: Floats, *, k: int) -> Floats:

@@ -182,12 +182,31 @@ class Spread:
         return max(floor, float(stdtrit(self.df, 1 - error)) * math.sqrt(self.variance)) if self.df > 0 else math.inf
 
 
+def means_by_record(values: Floats, records: Codes, *, count: int) -> Floats:
+    """The mean of each record's values, of which each has the number of its record, from 0 to `count` - 1.
+
+    A record without a value, or with one that is NaN, is NaN.
+    """
+    import numpy as np
+
+    sums, counts = np.bincount(records, weights=values, minlength=count), np.bincount(records, minlength=count)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
 def centered(values: Floats, mean: float) -> Floats:
     """The values minus their mean; exactly 0 for values that equal it except for rounding errors."""
     import numpy as np
 
     left = values - mean
     return np.where(np.abs(left) <= ROUNDING * float(np.abs(values).max(initial=0.0)), 0.0, left)
+
+
+def majority(values: Floats, *, tolerance: float) -> float | None:
+    """The value that more than half of one or more values have within the tolerance; None if there is none."""
+    import numpy as np
+
+    median = float(np.sort(values)[len(values) // 2])
+    return median if 2 * int((np.abs(values - median) <= tolerance).sum()) > len(values) else None
 
 
 def spread_of(groups: Groups, influence: Floats) -> Spread:

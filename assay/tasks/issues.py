@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SHOWN_CHARACTERS = 80
 REQUIRED = "Input should be "
 """Start of Pydantic's messages about a value of the wrong type or size."""
+MOST_VALUES = 100_000
+"""Values in a YAML file, aliases written out."""
 YAML_TAG = "tag:yaml.org,2002:"
 MERGE = f"{YAML_TAG}merge"
 SCALARS = {
@@ -122,7 +124,10 @@ class YamlDocument:
         try:
             text = read_text(path)
             self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            if self._root is None or not self._collect_invalid_scalars(self._root, seen_nodes=set()):
+            if self._root is not None and _expanded(self._root, {}) > MOST_VALUES:
+                line, self._root = self._root.start_mark.line + 1, None
+                self._report(line, f"its aliases stand for more than {MOST_VALUES:,} values", "write the values out")
+            elif self._root is None or not self._collect_invalid_scalars(self._root, seen_nodes=set()):
                 self.value = yaml.safe_load(text)
         except FileNotFoundError:
             self._report(1, "no such file", "`assay init TASK` creates a task folder")
@@ -239,6 +244,17 @@ class YamlDocument:
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
                 self._collect_repeated_keys(item, seen_nodes=seen_nodes)
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """The number of values in the node with every alias written out; an alias within its own node counts as one value."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 1  # until it is counted
+        inner = [part for pair in node.value for part in (pair if isinstance(node, yaml.MappingNode) else (pair,))]
+        known[id(node)] = 1 + sum(_expanded(part, known) for part in inner)
+    return known[id(node)]
 
 
 def located_paths(error: ValidationError) -> list[tuple[str | int, ...]]:

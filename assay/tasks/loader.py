@@ -14,7 +14,9 @@ from pydantic import BaseModel, ValidationError
 
 from assay.errors import UsageError, did_you_mean
 from assay.records.statuses import Stage
+from assay.tasks.adopt_spec import AdoptSpec
 from assay.tasks.case import Case, few_shot_cases
+from assay.tasks.fields.schedule_spec import ScheduleSpec
 from assay.tasks.files import is_inside, is_present, read_text, reason
 from assay.tasks.golden import read_cases, turn_issues
 from assay.tasks.issues import (
@@ -28,7 +30,7 @@ from assay.tasks.issues import (
 )
 from assay.tasks.output_model import load_output_model, output_schema, source_of, strict_schema, value_issue
 from assay.tasks.rubric import Rubric, judge_content
-from assay.tasks.spec import VARIABLE_BLOCKS, ScheduleSpec, TaskSpec
+from assay.tasks.spec import VARIABLE_BLOCKS, TaskSpec
 from assay.tasks.task import DEFAULT_VARIANT, Catalog, Task, Versions, versions_of
 from assay.tasks.templates import rendering_issues, template_issues
 from assay.tasks.user_code import UserCodeError, user_code
@@ -227,7 +229,7 @@ class _Reading(_SpecFile):
         self.report(*route_findings(spec, model))
         rubrics = self.rubrics(spec, model)
         cases = self.cases(spec, model)
-        self.report(*few_shot_findings(spec, cases), *gate_findings(spec, cases))
+        self.report(*few_shot_findings(spec, cases), *gate_findings(spec, cases, rubrics=rubrics))
         if model is not None and CASES not in self.unreadable:
             self.report(*label_findings(spec, cases, fields=model.model_fields))
         if self.issues or model is None:
@@ -349,6 +351,7 @@ class Outline:
     schedule: ScheduleSpec | None
     issues: str | None
     stage: Stage = Stage.SHADOW
+    adopt: AdoptSpec | None = None
 
 
 def outline(folder: Path) -> Outline:
@@ -358,4 +361,4 @@ def outline(folder: Path) -> Outline:
         return Outline(
             folder.name, "This task folder has issues.", None, None, str(TaskValidationError(reading.issues))
         )
-    return Outline(folder.name, spec.description, spec.owner, spec.schedule, None, spec.stage)
+    return Outline(folder.name, spec.description, spec.owner, spec.schedule, None, spec.stage, spec.adopt)

@@ -47,7 +47,8 @@ class BinaryScale(Block):
 class Rubric(Block):
     """One criterion with either a binary scale or numbered levels; each verdict or level has a description.
 
-    `needs` names the keys of `sees` that a judge must set; `prompt` is a Jinja template that replaces the default
+    `ordered: false` states that the levels are categories without an order: agreement with people is then not weighted
+    by distance, and there is no mean. `needs` names the keys of `sees` that a judge must set; `prompt` is a Jinja template that replaces the default
     instructions.
     """
 
@@ -56,6 +57,7 @@ class Rubric(Block):
     guidance: str = ""
     binary: BinaryScale | None = None
     levels: Annotated[dict[int, Text], Field(min_length=FEWEST_LEVELS, max_length=MOST_LEVELS)] | None = None
+    ordered: bool = True
     needs: tuple[Literal["sources", "reference"], ...] = ()
     prompt: Text | None = None
 
@@ -63,6 +65,10 @@ class Rubric(Block):
     def _has_one_scale(self) -> Rubric:
         if (self.binary is None) == (self.levels is None):
             raise LocatedError((("levels",), "set exactly one of `binary` and `levels`"))
+        if not self.ordered and self.levels is None:
+            raise LocatedError(
+                (("ordered",), "`ordered: false` needs `levels`; a binary scale has no order to set aside")
+            )
         return self
 
     @property
@@ -148,7 +154,9 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
     """Returns everything that determines a judge's scores; scores are comparable only if it is equal."""
     return {
         "code": CODE_VERSION,
-        "rubric": rubric.model_dump(mode="json", by_alias=True, exclude={"prompt"}),
+        "rubric": rubric.model_dump(
+            mode="json", by_alias=True, exclude={"prompt", *(("ordered",) if rubric.ordered else ())}
+        ),
         "prompt": rubric.prompt or shipped_text(DEFAULT_PROMPT),
         "material": shipped_text(MATERIAL),
         "schema": strict_schema(vote_model(rubric)),

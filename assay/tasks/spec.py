@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from assay.bounds import MOST_USD
-from assay.records.statuses import Stage
-from assay.tasks.block import Block, Lifetime, Name, PositiveUsd, Share, Usd, lifetime_s, refuse_repeated
-from assay.tasks.fields.cron import cron_issue
+from assay.records.statuses import ResultKind, Stage
+from assay.tasks.adopt_spec import AdoptSpec
+from assay.tasks.block import Block, Lifetime, LocatedError, Name, PositiveUsd, Share, Usd, lifetime_s, refuse_repeated
 from assay.tasks.fields.patterns import pattern_issue
 from assay.tasks.fields.request_parameters import valid_parameters
+from assay.tasks.fields.robustness_spec import RobustnessSpec
+from assay.tasks.fields.schedule_spec import ScheduleSpec
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.judge_spec import JudgeSpec
 
+CUSTOM = "custom"
+"""Type of the checks that run the task's own code."""
 LOGPROB = "logprob"
 """Name of the confidence that is computed from token probabilities instead of read from an output field."""
 
@@ -40,16 +43,23 @@ class ConversationSpec(Block):
         return lifetime_s(self.ttl)
 
 
+class RecordIdSpec(Block):
+    """The column that identifies a row; with `hash`, the id is a keyed hash of its value, because the value is personal."""
+
+    column: Column
+    hash: bool = False
+
+
 class InputSpec(Block):
     """The source of records and the meaning of its columns.
 
     `fields` maps a prompt variable to a column; `expected` maps an output field to the column that contains its expected
     value, if the data include one; `slices` maps a slice name to a column. `record_id` is a column, or several columns
-    that together identify a row: the id is then a keyed hash of their values.
+    that together identify a row: the id is then a keyed hash of their values, as it is with `hash: true`.
     """
 
     source: str | None = None
-    record_id: Column | Annotated[tuple[Column, ...], Field(min_length=1)]
+    record_id: Column | RecordIdSpec | Annotated[tuple[Column, ...], Field(min_length=1)]
     fields: Annotated[dict[str, Column], Field(min_length=1)]
     expected: dict[str, Column] = {}
     cluster_id: Column | None = None
@@ -65,14 +75,31 @@ class InputSpec(Block):
     @property
     def id_columns(self) -> tuple[str, ...]:
         """The columns that identify a row."""
+        if isinstance(self.record_id, RecordIdSpec):
+            return (self.record_id.column,)
         return (self.record_id,) if isinstance(self.record_id, str) else self.record_id
+
+    @property
+    def hashes_record_id(self) -> bool:
+        """True if the id of a record is a keyed hash of one column, for which `hash` is true."""
+        return isinstance(self.record_id, RecordIdSpec) and self.record_id.hash
+
+    @property
+    def has_derived_id(self) -> bool:
+        """True if the id of a record is a keyed hash of one or several columns."""
+        return self.hashes_record_id or isinstance(self.record_id, tuple)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that the task reads, without duplicates, in a stable order."""
+        return tuple(dict.fromkeys((*self.id_columns, *self.columns_beside_id)))
+
+    @property
+    def columns_beside_id(self) -> tuple[str, ...]:
+        """Every column that the task reads for something other than the record id."""
         turns = (self.conversation.id, self.conversation.turn) if self.conversation else ()
         optional = [column for column in (self.cluster_id, *turns, self.subject, self.tenant) if column]
-        named = [*self.id_columns, *self.fields.values(), *self.expected.values(), *optional, *self.slices.values()]
+        named = [*self.fields.values(), *self.expected.values(), *optional, *self.slices.values()]
         return tuple(dict.fromkeys(named))
 
 
@@ -195,6 +222,14 @@ class CheckSpec(BaseModel):
         """The parameters of the check type, without `name` and `type`."""
         return dict(self.model_extra or {})
 
+    @property
+    def result_kind(self) -> ResultKind | None:
+        """What the check gives; None for a custom check without `gives`."""
+        if self.type != CUSTOM:
+            return ResultKind.PASS
+        gives = self.parameters.get("gives")
+        return ResultKind(gives) if gives in tuple(ResultKind) else None
+
 
 class ThresholdSpec(Block):
     """Thresholds: the lowest acceptable reliability, and the highest acceptable cost per correct prediction."""
@@ -208,29 +243,6 @@ class SlaSpec(Block):
 
     latency_ms: Annotated[int, Field(gt=0)]
     share: Share = 0.95
-
-
-class ScheduleSpec(Block):
-    """When the task runs; the schedule is off until it is turned on in Dagster."""
-
-    cron: str
-    timezone: str = "UTC"
-
-    @field_validator("cron")
-    @classmethod
-    def _is_cron(cls, value: str) -> str:
-        if issue := cron_issue(value):
-            raise ValueError(issue)
-        return value.strip()
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: "Europe" is a folder of zones
-            raise ValueError("expected an IANA time zone such as UTC or Europe/Berlin") from error
-        return value
 
 
 class MaskingSpec(Block):
@@ -305,6 +317,7 @@ class TaskSpec(Block):
     fallback_counts: bool = False
     thresholds: ThresholdSpec = ThresholdSpec()
     gate: GateSpec | None = None
+    robustness: RobustnessSpec = RobustnessSpec()
     sla: SlaSpec | None = None
     schedule: ScheduleSpec | None = None
     stage: Stage = Stage.SHADOW
@@ -313,6 +326,7 @@ class TaskSpec(Block):
     masking: MaskingSpec = MaskingSpec()
     reuse: Annotated[str, Field(pattern=r"^(always|never|within [0-9]{1,5} (hours|days))$")] = "always"
     variants: dict[str, dict[str, Any]] = {}
+    adopt: AdoptSpec | None = None
 
     @field_validator("parameters")
     @classmethod
@@ -326,6 +340,15 @@ class TaskSpec(Block):
         routes = [("routes", index, "name") for index in range(len(self.routes))]
         refuse_repeated(self.scorers, [*checks, *judges], "name among checks and judges")
         refuse_repeated([route.name for route in self.routes], routes, "name among routes")
+        return self
+
+    @model_validator(mode="after")
+    def _adopted_names_are_free(self) -> TaskSpec:
+        taken = (
+            [name for name in self.adopt.answers if name in self.variants or name == "default"] if self.adopt else []
+        )
+        if taken:
+            raise LocatedError(*((("adopt", "answers", name), f"{name!r} is the name of a variant") for name in taken))
         return self
 
     @property

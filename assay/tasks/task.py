@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from assay.errors import UsageError
+from assay.records.statuses import ResultKind
 from assay.tasks.spec import REQUEST_BLOCKS, CheckSpec, MaskingSpec, RouteSpec, TaskSpec
 
 if TYPE_CHECKING:
@@ -76,6 +77,25 @@ class Task:
     """Rubrics by judge name."""
     git_sha: str | None = None
     """The commit from which prompts, routes and output were read; None for the working tree."""
+
+    @property
+    def result_kinds(self) -> dict[str, ResultKind]:
+        """See `result_kinds_of`."""
+        return result_kinds_of(self.spec, self.rubrics)
+
+
+def result_kinds_of(spec: TaskSpec, rubrics: Mapping[str, Rubric]) -> dict[str, ResultKind]:
+    """What each scorer gives by its definition; without custom checks that do not state it in `gives`.
+
+    A judge gives a number if its rubric has levels and no `passes` separates them. `rubrics` are by judge name; a judge
+    without one is left out.
+    """
+    stated = {check.name: check.result_kind for check in spec.checks}
+    for judge in spec.judges:
+        if judge.name in rubrics:
+            is_number = rubrics[judge.name].levels is not None and judge.passes is None
+            stated[judge.name] = ResultKind.NUMBER if is_number else ResultKind.PASS
+    return {name: kind for name, kind in stated.items() if kind is not None}
 
 
 def versions_of(

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from assay.errors import printable
+from assay.formatting.spreadsheet import defused
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from assay.report.scorecard import Scorecard
+    from assay.report.block import Scorecard
     from assay.runs.summary import RunSummary
 
 PIPED_WIDTH = 120
@@ -84,9 +85,9 @@ def write_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, style: 
     if style == "csv":
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(columns)
+        writer.writerow([defused(name) for name in columns])
         for row in rows:
-            writer.writerow(["" if value is None else _exact(value) for value in row])
+            writer.writerow([_csv_cell(value) for value in row])
         shown = text.getvalue()
         sys.stdout.write(printable(shown) if sys.stdout.isatty() else shown)  # a file gets the exact values
         return
@@ -110,9 +111,7 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
     if style == "json":
         write_json(asdict(summary))
         return
-    cost = (
-        "unpriced" if summary.cost_usd is None and summary.unpriced_calls else f"${summary.cost_usd or Decimal(0):.6f}"
-    )
+    unknown = summary.unknown_billing_calls
     rows = [
         ("run", summary.run_id),
         ("status", summary.status),
@@ -126,19 +125,18 @@ def write_summary(summary: RunSummary, *, style: str) -> None:
         ("calls", f"{summary.calls:,}"),
         ("tokens in / out", f"{summary.input_tokens:,} / {summary.output_tokens:,}"),
         (
-            "cost",
-            cost
-            + (
-                f" (calls with unknown billing: {summary.unknown_billing_calls})"
-                if summary.unknown_billing_calls
-                else ""
-            ),
+            "inference cost",
+            _cost(summary.cost_usd) + (f" (calls with unknown billing: {unknown})" if unknown else ""),
         ),
     ]
     if summary.judge_calls:
-        judge_cost = "unpriced" if summary.judge_cost_usd is None else f"${summary.judge_cost_usd:.6f}"
-        rows.append(("judge calls", f"{summary.judge_calls:,}, cost {judge_cost}"))
+        rows.append(("judge cost", f"{_cost(summary.judge_cost_usd)} for {summary.judge_calls:,} calls"))
+        rows.append(("total cost", _cost(summary.total_cost_usd)))
     write_table((summary.task, ""), rows)
+
+
+def _cost(amount: Decimal | None) -> str:
+    return "unpriced" if amount is None else f"${amount:.6f}"
 
 
 def _json_escape(match: re.Match[str]) -> str:
@@ -153,6 +151,13 @@ def _counts(counts: dict[str, int]) -> str:
 def _cell(value: Any) -> str:
     """Formats a value as text, with floats rounded to six significant digits."""
     return f"{value:.6g}" if isinstance(value, float) else _exact(value)
+
+
+def _csv_cell(value: Any) -> str:
+    """Formats a value exactly; text that a spreadsheet would execute is defused, numbers are not."""
+    if value is None:
+        return ""
+    return _exact(value) if isinstance(value, int | float | Decimal) else defused(_exact(value))
 
 
 def _exact(value: Any) -> str:

@@ -8,7 +8,12 @@ ROUTE_RUN = Statement(
     """
     select run_id, data_date, variant, inference_version
     from runs
-    where task = @task and event = 'finished' and status = 'completed' and (run_id = @which or variant = @which)
+    where
+        task = @task
+        and event = 'finished'
+        and status = 'completed'
+        and purpose != 'perturb'
+        and (run_id = @which or variant = @which)
     order by if(run_id = @which, 0, 1), occurred_at desc
     limit 1
     """,
@@ -88,7 +93,7 @@ LATEST_RECORD = Statement(
     """
     select run_id, record_id, input, input_hash, tenant_id, subject_key
     from records
-    where task = @task and record_id = @record_id
+    where task = @task and record_id = @record_id and population != 'perturbed'
     order by landed_at desc
     limit 1
     """,

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from assay.errors import ServiceUnreachable, UsageError, foreign_text
 from assay.performance.lean_import import load_queries, load_writes
 from assay.settings import Settings
+from assay.settings.proxies import is_loopback, proxy_for
+from assay.warehouse.one_select import READING, require_select, statement_kind
 from assay.warehouse.refusals import refusal
 from assay.warehouse.schema import LANDING
 
@@ -44,13 +46,13 @@ class Warehouse:
         return self.settings.dataset(LANDING)
 
     def check(self) -> None:
-        """Checks that the local warehouse accepts connections; does nothing for BigQuery itself.
+        """Checks that the local warehouse accepts connections; does nothing for BigQuery itself or behind a proxy.
 
         Raises:
             ServiceUnreachable: no connection can be opened.
         """
         endpoint = self.settings.bigquery_endpoint
-        if endpoint is None:
+        if endpoint is None or proxy_for(endpoint) is not None:
             return
         place = urlsplit(endpoint)
         try:
@@ -75,6 +77,14 @@ class Warehouse:
         if self._write_client is None:
             self._write_client = _connect_writer(self.settings)
         return self._write_client
+
+    @property
+    def write_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Metadata of each call of `write_client`: the token of the local warehouse."""
+        endpoint = self.settings.bigquery_grpc_endpoint
+        if endpoint is None or not is_loopback(endpoint):
+            return ()
+        return (("authorization", f"Bearer {self.settings.local_token}"),)
 
     def stream(
         self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING
@@ -113,10 +123,29 @@ class Warehouse:
                 page_size=PAGE_ROWS, timeout=QUERY_SECONDS, retry=short_retry()
             )
 
-    def statement_type(self, sql: str, *, dataset: str = LANDING) -> str | None:
-        """Returns BigQuery's type of the statement (SELECT, SCRIPT, …) from a free dry run, or None if not reported."""
+    def select(
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, dataset: str = LANDING, what: str
+    ) -> bigquery.table.RowIterator:
+        """As `query`, for SQL that a person stated in `what`: a single SELECT, by its text and by a free dry run.
+
+        Raises:
+            UsageError: it is anything else, and nothing was executed; or BigQuery rejected it.
+            ServiceUnreachable: the warehouse does not respond.
+        """
+        require_select(statement_kind(sql), what=what)
         with reachable(self.settings):
-            return self._start(sql, None, dataset, dry_run=True).statement_type or None
+            found = self._start(sql, parameters, dataset, dry_run=True).statement_type
+        require_select(found or READING, what=what)  # the emulator reports no type if brackets precede the SELECT
+        return self.query(sql, parameters, dataset=dataset)
+
+    def stream_select(
+        self, sql: str, parameters: Mapping[str, object] | None = None, *, what: str
+    ) -> Iterator[dict[str, Any]]:
+        """As `stream`, with the checks of `select`, which precede the first row."""
+        rows = self.select(sql, parameters, what=what)
+        with reachable(self.settings):
+            for row in rows:
+                yield dict(row.items())
 
     def _start(
         self, sql: str, parameters: Mapping[str, object] | None, dataset: str, *, dry_run: bool = False
@@ -196,7 +225,9 @@ def _connect_writer(settings: Settings) -> BigQueryWriteClient:
             return BigQueryWriteClient()
     import grpc
 
-    channel = grpc.insecure_channel(settings.bigquery_grpc_endpoint)
+    direct = is_loopback(settings.bigquery_grpc_endpoint)
+    options = [("grpc.enable_http_proxy", 0)] if direct else []
+    channel = grpc.insecure_channel(settings.bigquery_grpc_endpoint, options=options)
     return BigQueryWriteClient(transport=BigQueryWriteGrpcTransport(channel=channel))
 
 
@@ -204,16 +235,22 @@ def _connect(settings: Settings) -> bigquery.Client:
     load_queries()
     from google.api_core.client_options import ClientOptions
     from google.auth.credentials import AnonymousCredentials
+    from google.auth.transport.requests import AuthorizedSession
     from google.cloud import bigquery
 
     if settings.bigquery_endpoint is None:
         with reachable(settings):
             return bigquery.Client(project=settings.project, location=settings.location)
+    session = AuthorizedSession(AnonymousCredentials())
+    if is_loopback(settings.bigquery_endpoint):
+        session.trust_env = False  # no proxy
+        session.headers["Authorization"] = f"Bearer {settings.local_token}"
     return bigquery.Client(
         project=settings.project,
         location=settings.location,
-        credentials=AnonymousCredentials(),
+        credentials=session.credentials,
         client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
+        _http=session,
     )
 
 

@@ -35,7 +35,7 @@ source as (
 
 deduplicated as (
 
-    {{{{ deduplicate_landing('source', key=[{key}], keep='{keep}') }}}}
+    {{{{ deduplicate_landing('source', key=[{key}], keep='{keep}'{prefer}) }}}}
 
 ),
 
@@ -101,6 +101,7 @@ def render_model(table: TableSchema) -> str:
         table=table.name,
         key=", ".join(f"'{column}'" for column in table.key),
         keep=table.keep,
+        prefer="" if table.prefer is None else f', prefer="{table.prefer}"',
         columns="\n".join(f"        {column.name}," for column in table.columns),
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +29,14 @@ ROW_BYTES = 9_500_000
 """Maximum size of one row, so that a request can contain it together with the schema."""
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
+COMPARE = "compare the table with its schema: `assay warehouse diff`."
 STAMPS = ("landed_at", "row_hash")
 """Columns that the writer fills in; records do not have them."""
+
+
+REPORT = "report this as a defect, with the message; the other rows are kept and land when the run is resumed."
+NO_VALUE_OF_THE_TYPE = (ValueError, TypeError, OverflowError)
+"""What pyarrow raises for a value that is not of the type: its own errors derive from the first two."""
 
 
 class LandingWriter:
@@ -60,20 +68,20 @@ class LandingWriter:
         arrow, requests = schema.arrow_schema(), []
         for batch in batches(rows, schema, arrow, landed_at=self._now()):
             _refuse_oversize(batch, schema)
-            requests.append(self._request(schema, arrow, batch))
+            requests.append((self._request(schema, arrow, batch), batch))
 
         with reachable(self._warehouse.settings):
-            for request in requests:
-                self._send(schema, request)
+            for request, batch in requests:
+                self._send(schema, request, batch)
         return len(rows)
 
-    def _send(self, schema: TableSchema, request: types.AppendRowsRequest) -> None:
+    def _send(self, schema: TableSchema, request: types.AppendRowsRequest, batch: pa.RecordBatch) -> None:
         from google.api_core import exceptions
 
         wait = FIRST_WAIT_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                self._append(schema, request)
+                self._append(schema, request, batch)
             except (exceptions.ServerError, exceptions.Aborted, exceptions.ResourceExhausted) as error:
                 if attempt == ATTEMPTS:
                     where = self._warehouse.settings.bigquery_grpc_endpoint or "BigQuery"
@@ -87,28 +95,29 @@ class LandingWriter:
             else:
                 return
 
-    def _append(self, schema: TableSchema, request: types.AppendRowsRequest) -> None:
+    def _append(self, schema: TableSchema, request: types.AppendRowsRequest, batch: pa.RecordBatch) -> None:
         from google.api_core import exceptions
 
         try:
             # The library would retry for a day; `_send` limits the number of attempts.
-            client = self._warehouse.write_client
-            answers = list(client.append_rows(iter([request]), retry=None, timeout=CALL_SECONDS))
+            client, metadata = self._warehouse.write_client, self._warehouse.write_metadata
+            answers = list(client.append_rows(iter([request]), retry=None, timeout=CALL_SECONDS, metadata=metadata))
         except exceptions.ResourceExhausted:
             raise
         except exceptions.ClientError as error:
             raise UsageError(
                 f"Landing table {schema.name} rejected the request: {foreign_text(error.message)}",
-                next_step="compare the table with its schema: `assay warehouse diff`.",
+                next_step=COMPARE,
             ) from error
         if not answers:
             raise exceptions.ServiceUnavailable("the stream closed without a response")
         for answer in answers:
-            if answer.row_errors or answer.error.code:
-                detail = answer.row_errors[0].message if answer.row_errors else answer.error.message
+            if answer.row_errors:
+                raise _rejected_row(schema, batch, answer.row_errors[0])
+            if answer.error.code:
                 raise UsageError(
-                    f"Landing table {schema.name} rejected a row: {foreign_text(detail)}",
-                    next_step="compare the table with its schema: `assay warehouse diff`.",
+                    f"Landing table {schema.name} rejected the rows: {foreign_text(answer.error.message)}",
+                    next_step=COMPARE,
                 )
 
     def _request(self, schema: TableSchema, arrow: pa.Schema, batch: pa.RecordBatch) -> types.AppendRowsRequest:
@@ -129,11 +138,19 @@ class LandingWriter:
 def batches(
     rows: Sequence[Row], schema: TableSchema, arrow: pa.Schema, *, landed_at: datetime
 ) -> Iterator[pa.RecordBatch]:
-    """Yields the rows as Arrow batches that each fit in a request; a row that is too large is a batch of its own."""
+    """Yields the rows as Arrow batches that each fit in a request; a row that is too large is a batch of its own.
+
+    Raises:
+        UsageError: a column cannot hold a value, or a required one is missing; the message names row and column.
+    """
     import pyarrow as pa
 
-    columns = column_values(rows, schema, landed_at=landed_at)
-    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, arrow, strict=True)]
+    try:
+        columns = column_values(rows, schema, landed_at=landed_at)
+        arrays = [pa.array(values, type=field.type) for values, field in zip(columns, arrow, strict=True)]
+        _refuse_missing(arrays, schema)
+    except NO_VALUE_OF_THE_TYPE as error:
+        raise _unfit(rows, schema, arrow, error) from error
     batch = pa.RecordBatch.from_arrays(arrays, schema=arrow)
     pieces = min(len(rows), -(-batch.nbytes // REQUEST_BYTES)) or 1
     size = -(-len(rows) // pieces)
@@ -141,11 +158,61 @@ def batches(
         yield from _fitting(batch.slice(start, size))
 
 
+def _refuse_missing(arrays: Sequence[pa.Array], schema: TableSchema) -> None:
+    for array, column in zip(arrays, schema.columns, strict=True):
+        if array.null_count and column.mode == "REQUIRED":
+            raise ValueError(f"{column.name} is missing")
+
+
+def _unfit(rows: Sequence[Row], schema: TableSchema, arrow: pa.Schema, error: Exception) -> UsageError:
+    """The error of the first value that its column cannot hold, or that is missing."""
+    for row in rows:
+        for column, field in zip(schema.columns, arrow, strict=True):
+            value = None if column.name in STAMPS else getattr(row, column.name)
+            is_missing = value is None and column.mode == "REQUIRED" and column.name not in STAMPS
+            if is_missing or not _fits(value, field):
+                found, why = ("no value", "the column is required") if is_missing else (type(value).__name__, error)
+                name = _name_of(schema, partial(getattr, row))
+                return UsageError(
+                    f"A row for landing table {schema.name} ({name}) cannot be landed: column {column.name}: expected a "
+                    f"value of the type {field.type}, found {found} ({foreign_text(why)})",
+                    next_step=REPORT,
+                )
+    return UsageError(f"Rows for landing table {schema.name} cannot be landed: {foreign_text(error)}", next_step=REPORT)
+
+
+def _fits(value: Any, field: pa.Field) -> bool:
+    import pyarrow as pa
+
+    try:
+        pa.array([value], type=field.type)
+    except NO_VALUE_OF_THE_TYPE:
+        return False
+    return True
+
+
+def _rejected_row(schema: TableSchema, batch: pa.RecordBatch, rejection: Any) -> UsageError:
+    """The error of a row that BigQuery rejected; its message names the column by its name or as a path."""
+    row = batch.slice(rejection.index, 1).to_pylist()
+    name = _name_of(schema, row[0].__getitem__) if row else f"row {rejection.index} of the request"
+    words = set(re.findall(r"\w+", rejection.message))
+    columns = [column for column in batch.schema.names if column in words]
+    where = f": column {', '.join(columns)}" if columns else ""
+    return UsageError(
+        f"Landing table {schema.name} rejected the row {name}{where}: {foreign_text(rejection.message)}",
+        next_step=COMPARE,
+    )
+
+
+def _name_of(schema: TableSchema, value_of: Callable[[str], Any]) -> str:
+    return ", ".join(f"{column} {value_of(column)}" for column in schema.key)
+
+
 def _refuse_oversize(batch: pa.RecordBatch, schema: TableSchema) -> None:
     if batch.nbytes <= ROW_BYTES:
         return
     row = batch.to_pylist()[0]
-    name = ", ".join(f"{column} {row[column]}" for column in schema.key)
+    name = _name_of(schema, row.__getitem__)
     largest = max(batch.schema.names, key=lambda column: batch.column(column).nbytes)
     raise UsageError(
         f"A row for landing table {schema.name} ({name}) is too large: {batch.nbytes:,} bytes, expected at most "

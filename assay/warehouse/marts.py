@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from assay.errors import AssayError, UsageError
 from assay.settings import Settings, process_environment
 from assay.warehouse.client import Warehouse
+from assay.warehouse.dbt_progress import DbtProgress
 
 DBT_PROJECT = "dbt_project"
 BUILD_SECONDS = 1800
@@ -22,8 +24,10 @@ class MartsNotBuilt(AssayError):
     """dbt failed; the message contains the last lines of its output and the path of its log."""
 
 
-def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
-    """Builds every model and runs its tests.
+def build_marts(
+    settings: Settings, *, select: Sequence[str] = (), report: Callable[[str], None] = lambda _: None
+) -> None:
+    """Builds every model and runs its tests; `report` gets the progress.
 
     Raises:
         MartsNotBuilt: a model or a test failed.
@@ -36,29 +40,73 @@ def build_marts(settings: Settings, *, select: Sequence[str] = ()) -> None:
             next_step=f"run the command in a project with a {DBT_PROJECT}/ folder.",
         )
     chosen = ("--select", *select) if select else ()
-    ended = run_dbt(settings, *BUILD, *chosen, target=settings.state_dir / "dbt", timeout_s=BUILD_SECONDS)
+    ended = run_dbt(
+        settings,
+        *BUILD,
+        *chosen,
+        target=settings.state_dir / "dbt",
+        timeout_s=BUILD_SECONDS,
+        line=DbtProgress(report).line,
+    )
     if ended.returncode:
         raise MartsNotBuilt(f"dbt build failed (see {_logs(settings) / 'dbt.log'}):\n{last_lines(ended)}")
 
 
 def run_dbt(
-    settings: Settings, verb: str, *options: str, target: Path, timeout_s: float
+    settings: Settings,
+    verb: str,
+    *options: str,
+    target: Path,
+    timeout_s: float,
+    line: Callable[[str], None] = lambda _: None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a dbt command on the project's models with the settings of this process; dbt writes to `target`."""
+    """Runs a dbt command on the project's models with the settings of this process; dbt writes to `target`.
+
+    `line` gets each line of the output, which includes that of stderr.
+
+    Raises:
+        TimeoutExpired: the command did not end in time.
+    """
     project = settings.root / DBT_PROJECT
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "dbt.cli.main", verb, *options),
-            *("--project-dir", str(project), "--profiles-dir", str(project)),
-            *("--target-path", str(target), "--log-path", str(_logs(settings))),
-        ],
+    command = [
+        *(sys.executable, "-m", "dbt.cli.main", verb, *options),
+        *("--project-dir", str(project), "--profiles-dir", str(project)),
+        *("--target-path", str(target), "--log-path", str(_logs(settings))),
+    ]
+    running = subprocess.Popen(
+        command,
         cwd=settings.root,
         env=process_environment(settings),
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=timeout_s,
-        check=False,
     )
+    expired = threading.Event()
+
+    def stop() -> None:
+        expired.set()
+        running.kill()
+
+    limit = threading.Timer(timeout_s, stop)
+    limit.start()
+    with running:
+        try:
+            output = _followed(running, line)
+        finally:
+            limit.cancel()
+            running.kill()  # does nothing if the process has ended
+    if expired.is_set():
+        raise subprocess.TimeoutExpired(command, timeout_s, output)
+    return subprocess.CompletedProcess(command, running.returncode, output, "")
+
+
+def _followed(running: subprocess.Popen[str], line: Callable[[str], None]) -> str:
+    lines = []
+    for text in running.stdout or ():
+        lines.append(text)
+        line(text.rstrip())
+    running.wait()
+    return "".join(lines)
 
 
 def last_lines(ended: subprocess.CompletedProcess[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,17 +11,6 @@ from assay.performance.lean_import import load_queries
 from assay.warehouse.client import Warehouse, place, reachable
 from assay.warehouse.refusals import unknown_column
 from assay.warehouse.statement import REPORTING
-
-READING = "SELECT"
-NOT_CODE = re.compile(
-    r"""
-    --[^\r\n]* | \#[^\r\n]* | /\*.*?\*/                      # comments
-    | (?P<three>"{3}|'{3}) (?:\\.|[^\\])*? (?P=three)         # texts of several lines
-    | "(?:\\.|[^"\\\r\n])*" | '(?:\\.|[^'\\\r\n])*'       # texts of one line
-    | `(?:\\.|[^`\\\r\n])*`                                  # quoted names
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,30 +40,8 @@ def read_only(warehouse: Warehouse, sql: str) -> Result:
 
 
 def _result(warehouse: Warehouse, sql: str) -> Result:
-    kind = _kind_by_words(sql)
-    if kind == READING:
-        kind = warehouse.statement_type(sql, dataset=REPORTING) or READING
-    if kind != READING:
-        raise UsageError(
-            f"assay query runs only a single SELECT statement, found {kind}",
-            next_step="use a different tool to change data.",
-        )
-    found = warehouse.query(sql, dataset=REPORTING)
+    found = warehouse.select(sql, dataset=REPORTING, what="assay query")
     return Result(tuple(field.name for field in found.schema), _rows(warehouse, found))
-
-
-def _kind_by_words(sql: str) -> str:
-    """Returns the kind of a statement according to its first word, or SCRIPT if it contains a semicolon.
-
-    This check precedes the dry run, because the emulator executes scripts in a dry run.
-    """
-    words = NOT_CODE.sub(" ", sql).strip().rstrip(";").strip()
-    if not words:
-        return "nothing"
-    if ";" in words:
-        return "SCRIPT"
-    first = words.lstrip("( \t\r\n").split(None, 1)[0].upper()
-    return READING if first in ("SELECT", "WITH", "FROM") else first
 
 
 def _rows(warehouse: Warehouse, found: Any) -> Iterator[tuple[Any, ...]]:

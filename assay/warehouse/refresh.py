@@ -24,7 +24,7 @@ def refresh_marts(warehouse: Warehouse, task: str, *, report: Callable[[str], No
         )
     if not _in_marts(warehouse, latest["run_id"]) or _views_missing(warehouse):
         report("building the marts (dbt build) …")
-        build_marts(warehouse.settings)
+        build_marts(warehouse.settings, report=lambda line: report(f"    {line}"))
     return str(latest["run_id"])
 
 

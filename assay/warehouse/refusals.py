@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from assay.errors import UsageError, did_you_mean, foreign_text
 from assay.settings import Settings
+from assay.settings.proxies import is_loopback
 from assay.warehouse.schema import LANDING, landing_tables
 from assay.warehouse.statement import MARTS, REPORTING
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 DATASETS = (LANDING, REPORTING, MARTS, "intermediate", "staging")
 MODELS = "dbt_project/models"
 MIGRATE = "create the landing tables with `assay warehouse migrate`."
-BUILD = "build the marts with `assay report TASK`."
+TOKEN = "run `assay up`, which restarts services that have another token, or correct ASSAY_LOCAL_TOKEN."
+BUILD = "build the marts with `assay report TASK --refresh`."
 NOT_FOUND = re.compile(r"Not found: (?:Table|Dataset) [\w-]+[.:](?P<dataset>\w+)(?:\.(?P<table>[\w$*-]+))?")
 UNKNOWN_COLUMN = re.compile(
     r"""
@@ -34,12 +36,15 @@ CANDIDATES = re.compile(r"Candidate bindings: (.*)")
 
 def refusal(error: GoogleAPICallError, where: str, settings: Settings) -> UsageError:
     """Returns an error with the warehouse's own message, without the URL and job id that `error.message` adds."""
-    from google.api_core.exceptions import NotFound
+    from google.api_core.exceptions import Forbidden, NotFound
 
-    text = stated(error)
+    text, next_step = stated(error), ""
+    if isinstance(error, NotFound):
+        next_step = _next_step(text, settings)
+    elif isinstance(error, Forbidden) and is_loopback(settings.bigquery_endpoint or ""):
+        next_step = TOKEN
     return UsageError(
-        f"The warehouse at {where} rejected the request: {foreign_text(text).rstrip('.')}",
-        next_step=_next_step(text, settings) if isinstance(error, NotFound) else "",
+        f"The warehouse at {where} rejected the request: {foreign_text(text).rstrip('.')}", next_step=next_step
     )
 
 

@@ -29,7 +29,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableSchema:
-    """One landing table; `key` and `keep` define which duplicates staging removes."""
+    """One landing table; `key`, `keep` and `prefer` define which duplicates staging removes.
+
+    Of the rows with one key, those for which the condition `prefer` holds go before the others.
+    """
 
     name: str
     description: str
@@ -39,6 +42,7 @@ class TableSchema:
     partition: str
     cluster: tuple[str, ...]
     columns: tuple[Column, ...]
+    prefer: str | None = None
 
     def bigquery_fields(self) -> list[bigquery.SchemaField]:
         """Returns the columns as BigQuery schema fields."""
@@ -77,6 +81,7 @@ def read_schema(path: Path) -> TableSchema:
         partition=content["partition"],
         cluster=tuple(content["cluster"]),
         columns=tuple(Column(**column) for column in content["fields"]),
+        prefer=content.get("prefer"),
     )
 
 

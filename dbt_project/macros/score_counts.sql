@@ -12,6 +12,8 @@
         countif(first_status = 'fallback') as n_fallback,
         countif(has_output and is_passed) as n_delivered_passed,
         countif(has_output and not is_decided) as n_delivered_undecided,
-        countif(has_output and is_measured) > 0
-        and countif(has_output and is_decided) = 0 as is_measure
+        coalesce(
+            logical_or(gives = 'number'),
+            countif(has_output and is_measured) > 0 and countif(has_output and is_decided) = 0
+        ) as is_measure
 {%- endmacro %}

@@ -22,7 +22,7 @@ def test_every_internal_name_that_is_imported_exists() -> None:
     (aliases,) = [module for module in modules("orchestration") if module.name == ALIASES]
     imported = list(internal_imports(aliases))
 
-    assert len(imported) == 3
+    assert len(imported) == 6
     assert [name for name in imported if not hasattr(import_module(name[0]), name[1])] == []
 
 

@@ -49,7 +49,8 @@ def test_every_package_is_in_a_layer() -> None:
 
 
 def test_only_its_own_package_imports_a_module_of_statements() -> None:
-    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "assay").rglob("queries.py")}
+    places = [*(ROOT / "assay").rglob("queries.py"), *(ROOT / "assay").rglob("queries/")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in places}
     protected = {
         name: contract["allowed_importers"]
         for contract in CONTRACTS

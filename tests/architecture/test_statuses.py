@@ -43,7 +43,9 @@ ORDINARY = {
     "missing": "a type of error of pydantic",
     "model": "a field of task.yml, a column, an option",
     "none": "what a list without members reads as, a method of intervals",
+    "number": "a type of JSON, a word of reasons",
     "random": "a folder of /proc",
+    "robustness": "a block of task.yml, a key of an evaluation",
     "run": "a command, a row of the scorecard",
     "score": "a stage in spans",
     "semantic_cache": "a table",
@@ -54,6 +56,10 @@ ORDINARY = {
 """Values of enums that are words of something else too: a literal only where a place says status."""
 
 PLACES = {
+    ("assay/adoption/inspect_log.py", "max_tokens"): "a stop reason, in the words of Inspect",
+    ("assay/adoption/inspect_log.py", "model_length"): "a stop reason, in the words of Inspect",
+    ("assay/adoption/render.py", "answered"): "the name of a field of the JSON output",
+    ("assay/adoption/variants.py", "adopted"): "a key of the content whose hash is the inference version",
     ("assay/checks/__init__.py", "failed"): "the name of a function, in `__all__`",
     ("assay/checks/__init__.py", "unscored"): "the name of a function, in `__all__`",
     ("assay/cli/evals/evaluate.py", "eval"): "the name of the command",
@@ -84,12 +90,16 @@ PLACES = {
     ("assay/labels/csv_rows.py", "failed"): "what a person may write in a CSV file",
     ("assay/labels/csv_rows.py", "pass"): "what a person may write in a CSV file",
     ("assay/report/intervals.py", "clustered"): "a word of the scorecard",
-    ("assay/report/render.py", "failed"): "the name of a column",
-    ("assay/report/render.py", "unscored"): "the name of a column",
+    ("assay/report/blocks/scorers.py", "failed"): "the name of a column",
+    ("assay/report/blocks/scorers.py", "unscored"): "the name of a column",
+    ("assay/request_guard.py", "server"): "a field of an ASGI scope",
     ("assay/runs/forecast/forecast.py", "unpriced"): "a word of the forecast",
     ("assay/scoring/judges/prompts.py", "system"): "the role of a message",
     ("assay/scoring/judges/prompts.py", "user"): "the role of a message",
+    ("assay/tasks/adopt_spec.py", "adopted"): "a keyword of an option",
+    ("assay/tasks/gate_spec.py", "any"): "the name of all kinds of perturbation in a rule",
     ("assay/tasks/gate_spec.py", "cost_per_correct"): "pydantic tells blocks of task.yml apart by a literal",
+    ("assay/tasks/gate_spec.py", "flaky_share"): "pydantic tells blocks of task.yml apart by a literal",
     ("assay/tasks/gate_spec.py", "judge_calibrated"): "pydantic tells blocks of task.yml apart by a literal",
     ("assay/tasks/gate_spec.py", "lower_bound"): "pydantic tells blocks of task.yml apart by a literal",
     ("assay/tasks/gate_spec.py", "no_regression"): "pydantic tells blocks of task.yml apart by a literal",
@@ -100,11 +110,15 @@ PLACES = {
     ("assay/tasks/spec.py", "user"): "the role of a message",
     ("assay/terminal/output.py", "unpriced"): "a word of the summary",
     ("assay/warehouse/client.py", "STRING"): "a type of BigQuery",
+    ("orchestration/adoption_asset.py", "adopted"): "the name of an asset",
     ("orchestration/metadata.py", "reused"): "the name of a figure in Dagster",
 }
 """File and word that are no status there, with the reason."""
 
-MADE_BY_DBT = {"reason_kind": "the kinds of reasons that `routing.escalations` has, told apart by their beginning"}
+MADE_BY_DBT = {
+    "average": "the beginning of the name of a metric",
+    "reason_kind": "the kinds of reasons that `routing.escalations` has, told apart by their beginning",
+}
 """Columns of marts with values that no row of the engine has."""
 
 FREE_TEXT = frozenset({"fault", "reason"})

@@ -34,7 +34,7 @@ def test_no_function_nests_deeper_than_three_blocks() -> None:
 
 def test_no_asset_body_is_longer_than_25_lines() -> None:
     assets = [f for module in modules("orchestration") for f in functions(module) if is_asset(f.node)]
-    assert len(assets) == 6
+    assert len(assets) == 7
     assert [asset.place for asset in assets if asset.lines > ASSET_LINES] == []
 
 

@@ -1,6 +1,6 @@
 """Every benchmark by one command, or those that are named; ends with 1 if one missed its target or could not be run.
 
-    python -m tests.benchmarks [cpu latency memory faults kill kill_batch limits semantic_cache cascade speculation run_memory]
+    python -m tests.benchmarks [cpu latency memory faults kill kill_batch limits semantic_cache cascade speculation run_memory report variants adoption looks]
 
 Each part is a command of its own and says what it measures; targets of all of them are in docs/reference/performance.md.
 """
@@ -23,11 +23,16 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "faults": (ENGINE, "faults"),
     "kill": (ENGINE, "kill"),
     "kill_batch": (ENGINE, "kill_batch"),
+    "machine": (ENGINE, "machine"),
     "limits": ("tests.benchmarks.rate_limits",),
     "semantic_cache": ("tests.benchmarks.semantic_cache",),
     "cascade": ("tests.benchmarks.cascade",),
     "speculation": ("tests.benchmarks.speculation",),
     "run_memory": ("tests.benchmarks.run_memory",),
+    "report": ("tests.benchmarks.report",),
+    "variants": ("tests.benchmarks.variants",),
+    "adoption": ("tests.benchmarks.adoption",),
+    "looks": ("tests.benchmarks.looks",),
 }
 
 

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings = project(folder / "project", warehouse, port)
             measured = [measure(settings, rows) for rows in options.rows]
     growth = measured[-1].peak_mib - measured[0].peak_mib
-    _say(f"difference {growth:.0f} MiB, at most {options.limit_mib} MiB wanted")
+    say(f"difference {growth:.0f} MiB, at most {options.limit_mib} MiB wanted")
     return int(growth > options.limit_mib)
 
 
@@ -68,20 +68,29 @@ def measure(settings: Settings, rows: int) -> Measured:
     """Runs the task over so many rows; its line of the table is printed."""
     source = settings.root / f"rows-{rows}.csv"
     write_rows(source, rows)
+    output, peak_mib, seconds = measured_command(
+        settings, "run", TASK, "--input", str(source), "--reuse", "never", "--format", "json"
+    )
+    done = Measured(rows, json.loads(output)["predictions"], peak_mib, seconds)
+    say(f"{rows:>9,} rows  {done.predictions:>9,} predictions  {done.peak_mib:6.0f} MiB  {done.seconds:7.0f} s")
+    return done
+
+
+def measured_command(settings: Settings, *arguments: str) -> tuple[str, float, float]:
+    """The output of an `assay` command, its peak resident memory in MiB and its time in seconds."""
     assay = str(Path(sys.executable).with_name("assay"))
-    command = [assay, "run", TASK, "--input", str(source), "--reuse", "never", "--format", "json"]
     environment = {**os.environ, **settings.child_environment()}
     began = time.monotonic()
-    with (settings.root / f"run-{rows}.log").open("w+") as log:
-        process = subprocess.Popen(command, cwd=settings.root, env=environment, stdout=subprocess.PIPE, stderr=log)
+    with (settings.root / f"{arguments[0]}.log").open("w+") as log:
+        process = subprocess.Popen(
+            [assay, *arguments], cwd=settings.root, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
         peak = Peak(process.pid)
         output, _ = process.communicate()
         log.seek(0)
         if process.returncode:
-            raise SystemExit(f"assay run over {rows} rows ended with {process.returncode}:\n{log.read()[-3000:]}")
-    done = Measured(rows, json.loads(output)["predictions"], peak.kib() / MIB, time.monotonic() - began)
-    _say(f"{rows:>9,} rows  {done.predictions:>9,} predictions  {done.peak_mib:6.0f} MiB  {done.seconds:7.0f} s")
-    return done
+            raise SystemExit(f"assay {' '.join(arguments)} ended with {process.returncode}:\n{log.read()[-3000:]}")
+    return output, peak.kib() / MIB, time.monotonic() - began
 
 
 class Peak:
@@ -116,7 +125,12 @@ def project(root: Path, warehouse: Endpoints, port: int) -> Settings:
     scaffold_task(root / "tasks", TASK)
     providers = f"local:\n  base_url: http://127.0.0.1:{port}/v1\n  concurrency: {CONCURRENCY}\n"
     (root / "providers.yml").write_text(providers, encoding="utf-8")
-    settings = Settings(root=root, bigquery_endpoint=warehouse.rest, bigquery_grpc_endpoint=warehouse.grpc)
+    settings = Settings(
+        root=root,
+        bigquery_endpoint=warehouse.rest,
+        bigquery_grpc_endpoint=warehouse.grpc,
+        local_token=warehouse.token,
+    )
     migrate(Warehouse(settings), report=lambda _: None)
     return settings
 
@@ -150,7 +164,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Prints a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

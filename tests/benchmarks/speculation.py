@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from assay.local.model_server import MODEL_ID, PATIENT_THREADS, SPECULATIONS
+from assay.settings.local_token import TOKEN_VARIABLE
 from tests.benchmarks.engine.tables import Result
+from tests.emulator import TOKEN
 
 READY_S, CALL_S = 120.0, 300.0
 TEXTS = (
@@ -90,7 +92,7 @@ def _post(port: int, body: dict[str, Any]) -> dict[str, Any]:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/chat/completions",
         data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        headers={"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"},
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=CALL_S) as answer:
@@ -105,7 +107,10 @@ def _server(speculation: str) -> Iterator[int]:
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "assay.local.model_server", "--port", str(port), "--speculation", speculation]
     process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **PATIENT_THREADS}
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **PATIENT_THREADS, TOKEN_VARIABLE: TOKEN},
     )
     try:
         _wait_until_ready(port)

@@ -116,7 +116,7 @@ class Bench:
             writer = csv.writer(file)
             writer.writerow(("record_id", "annotator", "label", "scorer"))
             writer.writerows((*label, scorer) for label in labels)
-        import_labels(self.project.warehouse, self.task, path, run_id=run_id)
+        import_labels(self.project, self.task, path, run_id=run_id)
 
     def calibrate(self, run_id: str | None = None) -> Calibrations:
         """What the command does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from assay.labels.questions import LabelingQuestion, Level
 from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import AnnotatorKind
 from assay.statistics.measured import Status, proportion_interval
+from tests.paths import SHARED
 
 BINARY = (Level("fail", 0.0, False, "It fails."), Level("pass", 1.0, True, "It passes."))
 GRADED = tuple(Level(str(value), float(value), value >= 3, "So.") for value in (1, 2, 3, 4))
@@ -341,3 +343,31 @@ def test_labels_that_miss_one_prediction_have_the_bounds_of_its_two_cases() -> N
     assert (human.value, human.status) == (None, Status.UNSCORED)
     assert (human.low, human.high) == pytest.approx((proportion_interval(20, 40).low, proportion_interval(21, 40).high))
     assert "for the 1 of 40 predictions without a label" in str(human.reason)
+
+
+def test_categories_without_an_order_have_nominal_agreement_and_ordered_levels_quadratic() -> None:
+    """Kappa of R's irr (kappa2) for raters 2 and 3 of its data set `anxiety`, on the categories that both used."""
+    path = SHARED / "data" / "stats" / "irr_anxiety.csv"
+    if not path.is_file():
+        pytest.skip("../shared/data/stats is not beside the checkout")
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [(float(row["rater2"]), float(row["rater3"])) for row in csv.DictReader(file)]
+    used = sorted({value for row in rows for value in row})
+    levels = tuple(Level(f"{value:g}", value, None, "So.") for value in used)
+    answers = [answer(n, passed=None) for n in range(len(rows))]
+    given = {
+        "answers": [replace(one, status="scored", value=first) for one, (first, _) in zip(answers, rows, strict=True)],
+        "labels": [
+            replace(label(n, passed=None), label=f"{second:g}", value=second) for n, (_, second) in enumerate(rows)
+        ],
+        "source": drawn(range(len(rows))),
+    }
+
+    ordered = by_metric(calibrated(question=asked(levels), **given))
+    nominal = by_metric(calibrated(question=replace(asked(levels), is_ordered=False), **given))
+
+    assert ordered["cohens_kappa"].measured.value == pytest.approx(0.2520325, abs=1e-6)
+    assert nominal["cohens_kappa"].measured.value == pytest.approx(-0.006289308, abs=1e-6)
+    assert (ordered["cohens_kappa"].details or {})["weighting"] == "quadratic"
+    assert (nominal["cohens_kappa"].details or {})["weighting"] == "nominal"
+    assert nominal["length_bias"].measured.value is None

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from assay.checks import CheckResult, ScoredItem, build_scorer
+from assay.checks.registry import parameter_errors, scorer_version
 from assay.errors import UsageError
 
 SUBJECT = ScoredItem(output={"a": "secret"}, expected=None, input={"text": "hello"}, status="ok")
 
 
-def judge(folder: Path, source: str, name: str = "score") -> CheckResult:
+def judge(folder: Path, source: str, name: str = "score", **parameters: str) -> CheckResult:
     (folder / "scorers.py").write_text(source, "utf-8")
-    return build_scorer("custom", {"function": f"scorers.py:{name}"}, task_dir=folder)(SUBJECT)
+    return build_scorer("custom", {"function": f"scorers.py:{name}", **parameters}, task_dir=folder)(SUBJECT)
 
 
 def test_a_bool_is_passed_or_not(tmp_path: Path) -> None:
@@ -28,6 +29,37 @@ def test_a_number_is_a_value_without_a_verdict(tmp_path: Path) -> None:
 def test_a_judged_is_taken_as_it_is(tmp_path: Path) -> None:
     source = "from assay.checks import unscored\ndef score(subject): return unscored('no table in it')\n"
     assert judge(tmp_path, source) == CheckResult("unscored", None, None, None, "no table in it")
+
+
+@pytest.mark.parametrize(
+    ("gives", "answer", "expected"),
+    [
+        ("number", "1", ("scored", None, 1.0)),
+        ("number", "0.0", ("scored", None, 0.0)),
+        ("number", "True", ("failed", None, None)),
+        ("number", "passed(False)", ("failed", None, None)),
+        ("number", "unscored('none')", ("unscored", None, None)),
+        ("pass", "False", ("scored", False, 0.0)),
+        ("pass", "1", ("failed", None, None)),
+        ("pass", "measured(0.5)", ("failed", None, None)),
+    ],
+)
+def test_a_result_of_another_kind_than_stated_is_failed(
+    tmp_path: Path, gives: str, answer: str, expected: tuple[object, ...]
+) -> None:
+    source = f"from assay.checks import measured, passed, unscored\ndef score(subject): return {answer}\n"
+    judged = judge(tmp_path, source, gives=gives)
+    assert (judged.status, judged.passed, judged.value) == expected
+    assert judged.status != "failed" or f"task.yml states `gives: {gives}`" in (judged.explanation or "")
+
+
+def test_gives_is_pass_or_number_and_part_of_the_version(tmp_path: Path) -> None:
+    (tmp_path / "scorers.py").write_text("def score(subject): return 1\n", "utf-8")
+    plain = {"function": "scorers.py:score"}
+    (error,) = parameter_errors("custom", {**plain, "gives": "numbers"})
+    versions = {scorer_version("custom", given, task_dir=tmp_path) for given in (plain, {**plain, "gives": "number"})}
+    assert str(error) == "custom: parameter 'gives': expected pass or number, found 'numbers'"
+    assert len(versions) == 2
 
 
 def test_an_exception_is_failed_with_its_type_and_line_and_no_content(tmp_path: Path) -> None:

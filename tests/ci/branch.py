@@ -1,11 +1,10 @@
-"""A branch of a project, and the script that CI runs on it, in a process of its own."""
+"""A branch of a project, and the scripts that CI runs on it, each in a process of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from tests.end_to_end.repository import git
 from tests.end_to_end.workplace import Workplace
 from tests.fakes.gh import Gh
 
-SCRIPT = ROOT / "scripts" / "ci_evals.py"
 MARKER = "<!-- assay:evals -->"
 COMMENTS = "repos/team/project/issues/7/comments"
 
@@ -25,6 +23,7 @@ class Branch:
 
     place: Workplace
     gh: Gh
+    comment: subprocess.CompletedProcess[str] | None = None
 
     @property
     def start(self) -> str:
@@ -36,16 +35,42 @@ class Branch:
         """The summary of the job."""
         return self.gh.folder / "summary.md"
 
+    @property
+    def result(self) -> Path:
+        """The file that one job hands to the other."""
+        return self.gh.folder / "evals.json"
+
     def judged(self, *options: str, base: str = "main") -> subprocess.CompletedProcess[str]:
-        """The script has run on what is checked out."""
+        """Both jobs have run on what is checked out; `comment` is the second one, if there was a result."""
+        self.result.unlink(missing_ok=True)
         variables = self.place.variables(
             PATH=f"{self.gh.folder}:{os.environ['PATH']}",
             GITHUB_REPOSITORY="team/project",
             GITHUB_STEP_SUMMARY=str(self.summary),
-            PR_NUMBER="7",
-            GH_TOKEN="token of the job",
         )
-        command: Sequence[str] = [sys.executable, str(SCRIPT), "--base", base, *options]
+        command = ["ci_evals.py", "--base", base, "--result", str(self.result), *options]
+        done = self._run(command, variables, cwd=self.place.root)
+        self.comment = self.told() if self.result.exists() else None
+        return done
+
+    def told(self) -> subprocess.CompletedProcess[str]:
+        """The result is on the pull request, posted by the job that has the token."""
+        variables = {
+            "PATH": f"{self.gh.folder}:{os.environ['PATH']}",
+            "GITHUB_REPOSITORY": "team/project",
+            "PR_NUMBER": "7",
+            "GH_TOKEN": "token of the job",
+        }
+        return self._run(["ci_comment.py", "--result", str(self.result)], variables, cwd=ROOT)
+
+    def _run(self, command: list[str], variables: dict[str, str], *, cwd: Path) -> subprocess.CompletedProcess[str]:
+        script, *arguments = command
         return subprocess.run(
-            command, cwd=self.place.root, env=variables, capture_output=True, text=True, timeout=180, check=False
+            [sys.executable, str(ROOT / "scripts" / script), *arguments],
+            cwd=cwd,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
         )

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from assay.formatting.markdown import escaped
 from tests.ci.branch import COMMENTS, MARKER, Branch
 from tests.end_to_end.repository import committed, git, repository
 from tests.end_to_end.workplace import Workplace
-from tests.evaluation.scenario import cases, evaluated_task, obeying, prompt
+from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated_task, obeying, prompt
 from tests.fakes.gh import BOT, Gh
 from tests.fakes.model_endpoint import ModelEndpoint
 
@@ -34,24 +35,25 @@ def test_a_prompt_made_worse_fails_and_is_told_in_one_comment(branch: Branch, na
     [body] = branch.gh.bodies
     assert body.startswith(f"{MARKER}\n")
     assert f"evaluated against the merge base `{branch.start[:12]}`" in body
-    assert f"### Assay: {name} FAIL" in body
-    assert "| not_worse | reliability at most 3 points below the champion |" in body
+    assert f"### Assay: {escaped(name)} FAIL" in body
+    assert "| not\\_worse | reliability at most 3 points below the champion |" in body
     assert f"@{branch.start}" in body
-    assert body in branch.summary.read_text("utf-8")
+    assert body.removeprefix(f"{MARKER}\n") in branch.summary.read_text("utf-8")
 
 
 def test_the_next_push_updates_the_comment(branch: Branch, name: str) -> None:
+    evaluated_task(branch.place, name, cases(150), gate={"rules": [FLOOR, NOT_WORSE], "looks": 3})
     branch.place.write(f"tasks/{name}/user.j2", prompt(70))
     committed(branch.place, "Shorten the prompt")
     assert branch.judged().returncode == 1
-    branch.place.write(f"tasks/{name}/user.j2", prompt(97))
+    branch.place.write(f"tasks/{name}/user.j2", prompt(100))
     committed(branch.place, "Say it better")
 
     done = branch.judged()
 
     assert done.returncode == 0, done.stderr
     [body] = branch.gh.bodies
-    assert f"### Assay: {name} PASS" in body
+    assert f"### Assay: {escaped(name)} PASS" in body
     written = [(method, path) for method, path, _ in branch.gh.calls if method != "GET"]
     assert written == [("POST", COMMENTS), ("PATCH", "repos/team/project/issues/comments/1000")]
 
@@ -90,8 +92,8 @@ def test_a_new_task_is_judged_by_its_absolute_rules(branch: Branch, name: str, m
 
     assert done.returncode == 1, done.stderr
     [body] = branch.gh.bodies
-    assert f"### Assay: {new} FAIL" in body
-    assert "no version serves @stage:ga yet: only absolute rules are decided" in body
+    assert f"### Assay: {escaped(new)} FAIL" in body
+    assert "no version serves `@stage:ga` yet: only absolute rules are decided" in body
     assert len(model.asked) == 60
 
 
@@ -105,7 +107,7 @@ def test_a_task_with_an_issue_is_an_error_and_keeps_no_other_from_being_judged(b
     assert done.returncode == 3
     [body] = branch.gh.bodies
     assert "### Assay: broken could not be evaluated\n\n```text\nassay: tasks/broken/task.yml:" in body
-    assert f"### Assay: {name} PASS" in body
+    assert f"### Assay: {escaped(name)} PASS" in body
 
 
 def test_a_task_that_is_removed_is_named_only(branch: Branch, name: str, model: ModelEndpoint) -> None:
@@ -125,8 +127,10 @@ def test_a_token_that_may_not_comment_changes_nothing_about_the_decision(branch:
     done = refusing.judged()
 
     assert done.returncode == 0
-    assert "::warning::No comment on the pull request" in done.stdout
-    assert "HTTP 403" in done.stdout
+    assert refusing.comment is not None
+    assert refusing.comment.returncode == 0
+    assert "::warning::No comment on the pull request" in refusing.comment.stdout
+    assert "HTTP 403" in refusing.comment.stdout
     assert "is removed" in refusing.summary.read_text("utf-8")
 
 
@@ -187,6 +191,26 @@ def test_a_comment_is_no_longer_than_github_takes(branch: Branch, name: str) -> 
     assert 50_000 < len(body) < 65_536
     assert body.endswith("| a | line |\n\nTruncated; see the job summary for the full text.\n")
     assert branch.summary.read_text("utf-8").count("| a | line |") == 9000
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read (FileNotFoundError)"),
+        (b"{", "cannot be read (JSONDecodeError)"),
+        (b"[" * 900_000, "cannot be read (RecursionError)"),
+        (b'{"body": ["x"], "is_new": true}', "expected `body` as text"),
+        (b'{"body": "' + b"x" * 1_000_000 + b'", "is_new": true}', "is larger than 1,000,000 bytes"),
+    ],
+)
+def test_a_result_that_code_of_the_branch_has_forged_is_not_posted(
+    branch: Branch, content: bytes | None, reason: str
+) -> None:
+    if content is not None:
+        branch.result.write_bytes(content)
+    done = branch.told()
+    assert (done.returncode, branch.gh.bodies) == (0, [])
+    assert reason in done.stdout
 
 
 def test_a_base_that_the_clone_has_not_is_said(branch: Branch) -> None:

@@ -1,4 +1,4 @@
-"""The workflows of CI: shell that parses and holds nothing of a stranger's, few permissions, actions of a stated version."""
+"""The workflows of CI: shell that parses and holds nothing of a stranger's, few permissions, actions of a stated commit."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from scripts import ci_evals
+from scripts import ci_comment, ci_evals
 from tests.architecture.source import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-PINNED = re.compile(r"^[\w.-]+/[\w./-]+@(v\d+(\.\d+)*|[0-9a-f]{40})$")
+PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")
 READS = re.compile(r"environ\.get\(\"(\w+)\"\)")
 GIVEN_BY_GITHUB = {"GITHUB_STEP_SUMMARY", "GITHUB_REPOSITORY"}
 
@@ -50,19 +51,17 @@ def test_nothing_is_put_into_shell_by_the_workflow(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_action_has_a_version_and_every_job_a_time_limit(path: Path) -> None:
+def test_every_action_is_a_commit_and_every_job_a_time_limit(path: Path) -> None:
     assert [step["uses"] for step in steps(path) if "uses" in step and not PINNED.match(step["uses"])] == []
     assert all(job["timeout-minutes"] <= 60 for job in read(path)["jobs"].values())
 
 
-@pytest.mark.parametrize(
-    ("name", "permissions"),
-    [("ci.yml", {"contents": "read"}), ("evals.yml", {"contents": "read", "pull-requests": "write"})],
-)
-def test_permissions_are_those_that_are_needed(name: str, permissions: dict[str, str]) -> None:
-    workflow = read(ROOT / ".github" / "workflows" / name)
-    assert workflow["permissions"] == permissions
-    assert all("permissions" not in job for job in workflow["jobs"].values())
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_only_the_job_that_comments_may_do_more_than_read(path: Path) -> None:
+    workflow = read(path)
+    assert workflow["permissions"] == {"contents": "read"}
+    more = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert more in ({}, {"comment": {"contents": "read", "pull-requests": "write"}})
 
 
 def test_evals_run_on_pull_requests_that_change_tasks_and_with_no_more_rights_than_these() -> None:
@@ -76,17 +75,26 @@ def test_evals_see_the_branch_itself_with_its_history() -> None:
     assert checkout["ref"] == "${{ github.event.pull_request.head.sha }}"
 
 
-def test_evals_give_their_script_what_it_reads() -> None:
-    source = Path(ci_evals.__file__).read_text("utf-8")
-    [step] = [step for step in evals()["jobs"]["evals"]["steps"] if "ci_evals.py" in step.get("run", "")]
-    assert (ROOT / "scripts" / "ci_evals.py").is_file()
-    assert set(READS.findall(source)) - GIVEN_BY_GITHUB <= step["env"].keys()
+@pytest.mark.parametrize(("job", "script"), [("evals", ci_evals), ("comment", ci_comment)])
+def test_evals_give_their_scripts_what_they_read(job: str, script: ModuleType) -> None:
+    path = Path(str(script.__file__))
+    [step] = [step for step in evals()["jobs"][job]["steps"] if path.name in step.get("run", "")]
+    assert set(READS.findall(path.read_text("utf-8"))) - GIVEN_BY_GITHUB <= step["env"].keys()
     assert set(re.findall(r"\$(\w+)", step["run"])) <= step["env"].keys()
-    assert "GH_TOKEN" in step["env"]
 
 
-def test_secrets_and_the_token_are_seen_by_one_step_only() -> None:
-    job = evals()["jobs"]["evals"]
-    holders = [step.get("name") for step in job["steps"] if re.search(r"secrets\.|github\.token", str(step))]
-    assert holders == ["Evaluate and comment"]
-    assert "secrets." not in str(job["env"])
+def test_the_token_is_in_a_job_that_runs_no_code_of_the_pull_request() -> None:
+    jobs = evals()["jobs"]
+    holders = [(name, step.get("name")) for name, job in jobs.items() for step in job["steps"] if holds_secret(step)]
+    assert holders == [("evals", "Evaluate"), ("comment", "Comment")]
+    assert not any("secrets." in str({**job, "steps": None}) for job in jobs.values())
+    assert "github.token" not in str(jobs["evals"])
+    [checkout] = [step["with"] for step in jobs["comment"]["steps"] if "checkout" in step.get("uses", "")]
+    assert checkout["ref"] == "${{ github.event.pull_request.base.sha }}"
+    assert [step["run"] for step in jobs["comment"]["steps"] if "run" in step] == [
+        "python3 scripts/ci_comment.py --result result/evals.json"
+    ]
+
+
+def holds_secret(step: dict[str, Any]) -> bool:
+    return re.search(r"secrets\.|github\.token", str(step)) is not None

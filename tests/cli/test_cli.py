@@ -108,7 +108,7 @@ def test_query_of_nothing_prints_an_empty_result(place: Workplace) -> None:
 
 @pytest.mark.parametrize("sql", ["drop table dev_landing.runs", "select 1; drop table dev_landing.runs", ""])
 def test_query_refuses_what_is_no_select_and_does_not_do_it(place: Workplace, sql: str) -> None:
-    assert "assay query runs only a single SELECT statement" in result(place, "query", sql, code=3)
+    assert "assay query: expected a single SELECT statement, found" in result(place, "query", sql, code=3)
     assert place.query("select count(*) as n from runs")[0]["n"] >= 0
 
 

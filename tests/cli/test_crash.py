@@ -168,10 +168,10 @@ def test_help_that_nobody_reads_is_no_failed_gate(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]])
-def test_a_full_disk_under_stdout_exits_3(arguments: list[str]) -> None:
+def test_a_full_disk_under_stdout_exits_5(arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run([str(ASSAY), *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == 3
+    assert done.returncode == 5
     assert done.stderr.startswith("assay: system: No space left on device; free disk space; the traceback is in ")
 
 

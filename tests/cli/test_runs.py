@@ -17,8 +17,8 @@ def task(place: Workplace, name: str) -> str:
     """A task with a whole run, a limited one and one cut short by its budget, in that order."""
     place.rows("in.csv", numbered_rows(6))
     place.task(name)
-    for options in ([], ["--limit", "2"], ["--budget", "0", "--reuse", "never"]):
-        place.run(name, "--input", "in.csv", *options)
+    for options, code in (([], 0), (["--limit", "2"], 0), (["--budget", "0", "--reuse", "never"], 3)):
+        assert place.command("run", name, "--input", "in.csv", *options).returncode == code
     return name
 
 
@@ -58,6 +58,16 @@ def test_an_option_that_selects_nothing_exits_3(
 ) -> None:
     done = place.command(*(task if argument == "TASK" else argument for argument in arguments))
     assert (done.returncode, message in " ".join(done.stderr.split())) == (3, True), done.stderr
+
+
+def test_a_report_needs_no_marts_and_shows_as_many_wrong_answers_as_wanted(place: Workplace, task: str) -> None:
+    shown = json.loads(place.command("report", task, "--format", "json").stdout)
+    assert shown["run"]["is_complete"]
+    assert shown["version"]["models"][0]["n_calls"] > 0
+    assert len(shown["wrong"]) == min(10, shown["n_wrong_records"])
+    hidden = json.loads(place.command("report", task, "--format", "json", "--wrong", "0").stdout)
+    assert (hidden["wrong"], hidden["n_wrong_records"]) == ([], None)
+    assert place.command("report", task, "--wrong", "1000").returncode == 3
 
 
 def test_a_warehouse_that_does_not_respond_exits_5(place: Workplace, name: str) -> None:

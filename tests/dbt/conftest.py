@@ -12,6 +12,7 @@ import pytest
 
 from tests.dbt import expected
 from tests.dbt.calibration_scenario import calibration_rows
+from tests.dbt.classes.classes_scenario import classes_rows
 from tests.dbt.engine_scenario import engine_rows
 from tests.dbt.gate_scenario import gate_rows
 from tests.dbt.hostile_scenario import hostile_rows
@@ -64,7 +65,8 @@ def built(emulator: Endpoints, tmp_path_factory: pytest.TempPathFactory) -> Buil
     project.succeed("run")
     empty_run, models = project.results(), project.models()
     rows: dict[str, list[Row]] = {}
-    for scenario in (landing_rows, engine_rows, repeats_rows, calibration_rows, gate_rows, hostile_rows):
+    scenarios = (landing_rows, engine_rows, repeats_rows, calibration_rows, classes_rows, gate_rows, hostile_rows)
+    for scenario in scenarios:
         for table, table_rows in scenario(SEED).items():
             rows.setdefault(table, []).extend(table_rows)
     append(emulator, rows, env=ENV)

@@ -22,6 +22,7 @@ KEYS = {
     "predictions": (["prediction_id"], "first"),
     "scores": (["score_id"], "last"),
     "estimates": (["estimate_id"], "last"),
+    "answer_counts": (["answer_count_id"], "last"),
     "batches": (["chunk_hash", "state"], "last"),
     "budget_entries": (["lease_id", "event", "sequence"], "last"),
     "comparisons": (["comparison_id"], "last"),
@@ -71,9 +72,10 @@ def _predictions(tables: Tables) -> Frame:
     frame["run_status"] = frame.run_id.map(runs.run_status)
     frame["run_finished_at"] = frame.run_id.map(runs.run_finished_at)
     frame["population_kind"] = frame.population.str.split(":").str[0]
-    identity = ["tenant_id", "task", "stage", "variant", "data_date", "population_kind", "record_id", "epoch"]
+    identity = ["tenant_id", "task", "stage", "variant", "data_date", "population_kind", "record_id"]
     whole = frame[frame.run_id.isin(whole_runs(tables))].sort_values("run_finished_at")
-    frame["is_current"] = frame.prediction_id.isin(whole.drop_duplicates(identity, keep="last").prediction_id)
+    newest = whole.groupby(identity).run_id.transform("last")
+    frame["is_current"] = frame.prediction_id.isin(whole[whole.run_id == newest].prediction_id)
     frame["first_status"] = frame.first_status.where(frame.first_status.notna(), frame.status)
     frame["is_answered"] = frame.first_status.isin(["ok", "repaired"])
     verdicts = _verdicts(tables["scores"])
@@ -96,11 +98,13 @@ def _predictions(tables: Tables) -> Frame:
 
 
 def whole_runs(tables: Tables) -> set[str]:
-    """The completed runs in which every row of the input was read and every record requested."""
+    """The completed runs in which every row of the input was read, unchanged, and every record requested."""
     answers, found = tables["predictions"], set()
     for run in tables["runs"].itertuples():
         limit = json.loads(run.config).get("limit")
         skipped = (answers.status[answers.run_id == run.run_id] == "skipped_budget").any()
+        if run.purpose == "perturb":
+            continue
         if run.run_status == "completed" and not skipped and (limit is None or limit > run.rows_read):
             found.add(run.run_id)
     return found
@@ -279,6 +283,11 @@ def cost_daily(tables: Tables) -> Frame:
                 if judging.is_unpriced.any()
                 else judging.cost_usd.fillna(judging.cost_upper_usd).sum()
             }
+            | {
+                "total_cost_usd": None
+                if whole.is_unpriced.any()
+                else cost + judging.cost_usd.fillna(judging.cost_upper_usd).sum()
+            }
         )
     return pd.DataFrame(found)
 
@@ -286,9 +295,9 @@ def cost_daily(tables: Tables) -> Frame:
 def cost_per_correct(tables: Tables) -> Frame:
     """One row for each run."""
     answers, all_calls, found = predictions(tables), calls(tables), []
-    all_calls = all_calls[all_calls.purpose != "judge"]
     for run_id in tables["runs"].run_id:
-        mine, cell = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
+        mine, whole = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
+        cell, judging = whole[whole.purpose != "judge"], whole[whole.purpose == "judge"]
         eligible = mine[mine.is_eligible]
         correct, unscored = (sum(value is wanted for value in eligible.is_correct) for wanted in (True, None))
         requested = int((mine.first_status != "skipped_budget").sum())
@@ -309,6 +318,11 @@ def cost_per_correct(tables: Tables) -> Frame:
             {"run_id": run_id, "n_correct": correct, "cost_status": status, "calls": len(cell)}
             | {"n_unjudged": requested - len(eligible), "n_reused": int((mine.answer_source == "reused").sum())}
             | {name: None if usd is None or not of else usd * share / of for name, (usd, of) in amounts.items()}
+            | {
+                "total_cost_usd": None
+                if whole.is_unpriced.any()
+                else cell.cost_usd.sum() + judging.cost_usd.fillna(judging.cost_upper_usd).sum()
+            }
         )
     return pd.DataFrame(found)
 

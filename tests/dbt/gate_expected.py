@@ -14,13 +14,16 @@ import pandas as pd
 
 from tests.dbt.expected import Frame, Tables
 
-COMPARED = ["task", "candidate_variant", "metric", "population", "slice"]
+COMPARED = ["task", "candidate_variant", "metric", "population", "slice", "is_pair", "other"]
 LOOKS = ("golden@", "golden:gate@")
 
 
 def comparisons(tables: Tables) -> Frame:
-    """One row for each comparison."""
+    """One row for each comparison of two variants."""
     frame = tables["comparisons"]
+    frame = frame[frame.perturbation.isna()]
+    is_pair = frame.family_size.notna()
+    frame = frame.assign(is_pair=is_pair, other=frame.champion_variant.where(is_pair, ""))
     newest = {place: own.occurred_at.max() for place, own in frame.groupby(COMPARED)}
     return pd.DataFrame(
         [
@@ -28,13 +31,44 @@ def comparisons(tables: Tables) -> Frame:
                 **{"comparison_id": row.comparison_id, "compared_at": row.occurred_at, "difference": row.difference},
                 **{"n_discordant": row.gains + row.losses, "discordance": (row.gains + row.losses) / row.n},
                 **{"margin": row.margin, "needed": row.needed, "n_clusters": row.clusters, "status": row.status},
-                "is_improvement_shown": bool(row.status != "inconclusive" and row.low > 0),
-                "is_regression_shown": bool(row.status != "inconclusive" and row.high < 0),
+                "is_improvement_shown": bool(row.status != "inconclusive" and _low(row) > 0),
+                "is_regression_shown": bool(row.status != "inconclusive" and _high(row) < 0),
                 "is_latest": row.occurred_at == newest[tuple(getattr(row, name) for name in COMPARED)],
             }
             for row in frame.itertuples()
         ]
     )
+
+
+def robustness(tables: Tables) -> Frame:
+    """One row for each comparison of perturbed with original input."""
+    frame = tables["comparisons"]
+    frame = frame[frame.perturbation.notna()]
+    places = ["task", "candidate_variant", "perturbation", "metric", "slice"]
+    newest = {place: own.occurred_at.max() for place, own in frame.groupby(places)}
+    return pd.DataFrame(
+        [
+            {
+                **{"comparison_id": row.comparison_id, "perturbation": row.perturbation, "n_changed": row.n},
+                **{
+                    "n_unchanged": row.n_left_out,
+                    "perturbed_run_id": row.candidate_run_id,
+                    "variant": row.candidate_variant,
+                },
+                "is_drop_shown": bool(row.difference < 0 and row.adjusted_p <= 0.05),
+                "is_latest": row.occurred_at == newest[tuple(getattr(row, name) for name in places)],
+            }
+            for row in frame.itertuples()
+        ]
+    )
+
+
+def _low(row: Any) -> float:
+    return row.simultaneous_low if row.is_pair else row.low
+
+
+def _high(row: Any) -> float:
+    return row.simultaneous_high if row.is_pair else row.high
 
 
 def gates(tables: Tables) -> Frame:

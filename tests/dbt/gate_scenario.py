@@ -35,7 +35,10 @@ def gate_rows(seed: int) -> dict[str, list[Row]]:
         "task_versions": [task_version_row(task) for task in TASKS],
         "golden_cases": [row for place in GOLDEN_SETS for row in _golden_cases(*place)],
         "runs": [row for number in range(60) for row in _run(number, rng)],
-        "comparisons": [row for number in range(40) for row in _comparisons(number, rng)],
+        "comparisons": [
+            *(row for number in range(40) for row in _comparisons(number, rng)),
+            *(row for number in range(0, 40, 2) for row in _robustness(number, random.Random(f"{seed}/{number}"))),
+        ],
         "gates": [_gate(number, rng) for number in range(40)],
     }
     return {table: with_duplicates(table, table_rows, rng) for table, table_rows in rows.items()}
@@ -84,6 +87,21 @@ def _comparisons(number: int, rng: random.Random) -> list[Row]:
     ]
 
 
+def _robustness(number: int, rng: random.Random) -> list[Row]:
+    """Perturbed input against original input of the same version, later than the comparison of variants."""
+    evaluation = f"e{number:02}"
+    shared = _decided(evaluation, number, rng) | {
+        **{"candidate_run_id": f"{evaluation}/perturbed", "champion_run_id": f"{evaluation}/new", "status": "ok"},
+        **{"champion_variant": "default", "champion_inference_version": "i0", "population": "perturbed"},
+    }
+    return [
+        shared | _figures(rng) | {"comparison_id": key, "row_hash": key, "metric": "reliability", "slice": "overall"}
+        | {"perturbation": kind, "adjusted_p": rng.choice((0.0, 0.04, 0.05, 0.06, 1.0)), "n_left_out": rng.randint(0, 9)}
+        for kind in rng.sample(("typos", "case", "markup"), 2)
+        for key in [f"{evaluation}/{kind}"]
+    ]  # fmt: skip
+
+
 def _figures(rng: random.Random) -> Row:
     n, difference = rng.randint(1, 300), rng.uniform(-0.2, 0.2)
     half = rng.uniform(0.01, 0.2)
@@ -95,8 +113,17 @@ def _figures(rng: random.Random) -> Row:
         **{"difference": difference, "low": difference - half, "high": difference + half, "p_value": rng.random()},
         **{"lower": difference - 0.8 * half, "upper": difference + 0.8 * half, "detectable": 1.4 * half},
         **{"margin": 0.05 if is_asked else None, "needed": rng.randint(50, 5000) if is_asked else None},
+        **_family(difference, half, rng),
         **{"method": "score", "status": rng.choice(("ok", "warning", "inconclusive")), "reason": None},
     }
+
+
+def _family(difference: float, half: float, rng: random.Random) -> Row:
+    """A pair of several variants has wider bounds; a comparison with a champion has none of them."""
+    if rng.random() < 0.5:
+        return dict.fromkeys(("adjusted_p", "simultaneous_low", "simultaneous_high", "family_size"))
+    low, high = difference - 1.5 * half, difference + 1.5 * half
+    return {"adjusted_p": rng.random(), "simultaneous_low": low, "simultaneous_high": high, "family_size": 3}
 
 
 def _gate(number: int, rng: random.Random) -> Row:

@@ -73,6 +73,8 @@ def engine_task(name: str) -> Any:
             judges=(SimpleNamespace(name="tone", sample=sample),),
         ),
         versions=SimpleNamespace(golden_set="g1", policy="p1", scorers=dict.fromkeys(SCORERS, "s2")),
+        rubrics={},
+        result_kinds={},  # as for custom checks, which do not state what they give
     )
 
 

@@ -22,11 +22,11 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 def connect(endpoints: Endpoints) -> bigquery.Client:
     """A client of the emulator."""
     from google.api_core.client_options import ClientOptions
-    from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
+    from google.oauth2.credentials import Credentials
 
     options = ClientOptions(api_endpoint=endpoints.rest)
-    return bigquery.Client(project=PROJECT, credentials=AnonymousCredentials(), client_options=options)
+    return bigquery.Client(project=PROJECT, credentials=Credentials(endpoints.token), client_options=options)
 
 
 def create_landing(endpoints: Endpoints, *, env: str) -> None:
@@ -53,7 +53,8 @@ def append(endpoints: Endpoints, rows: Rows, *, env: str) -> None:
         for table, table_rows in rows.items():
             for start in range(0, len(table_rows), ROWS_A_REQUEST):
                 request = _request(table, table_rows[start : start + ROWS_A_REQUEST], env=env)
-                answers = list(client.append_rows(iter([request]), timeout=TIMEOUT_S))
+                metadata = [("authorization", f"Bearer {endpoints.token}")]
+                answers = list(client.append_rows(iter([request]), timeout=TIMEOUT_S, metadata=metadata))
                 assert not any(answer.error.code or answer.row_errors for answer in answers), answers
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assay.settings.local_token import DBT_TOKEN_VARIABLE
+from tests.emulator import TOKEN
 from tests.paths import ROOT
 
 DBT_PROJECT = ROOT / "dbt_project"
@@ -63,6 +65,7 @@ class DbtProject:
             "ASSAY_PROJECT": self.project,
             "ASSAY_BIGQUERY_ENDPOINT": self.endpoint,
             "ASSAY_DBT_TARGET": "local",
+            DBT_TOKEN_VARIABLE: TOKEN,
             "DO_NOT_TRACK": "1",
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }

@@ -36,6 +36,7 @@ SCORERS = {"exact": 1, "judge": 2}
 TASK_OF_ENGINE: Any = SimpleNamespace(
     spec=SimpleNamespace(correct=tuple(SCORERS), fallback_counts=False, judges=()),
     versions=SimpleNamespace(golden_set="g1", policy="p1", scorers=dict.fromkeys(SCORERS, "s2")),
+    rubrics={},
 )
 
 

@@ -76,6 +76,7 @@ RUNS = (
     PlannedRun(run_id="r18", task="tickets", size=30, day=2, population="input", limit=100),
     PlannedRun(run_id="r19", task="tickets", size=60, day=4, population="input", second_chances=0.4),
     PlannedRun(run_id="r20", task="extract", size=40, day=4, population="input", second_chances=0.4),
+    PlannedRun(run_id="r21", task="tickets", size=60, day=5, population="perturbed", passing_share=0.0),
 )
 SCORERS = {"tickets": ("exact", "judge"), "extract": ("exact",), "chat": ("exact",)}
 STATUSES = ("fallback", "refused", "invalid_output", "failed", "skipped_budget")
@@ -104,7 +105,7 @@ def landing_rows(seed: int) -> dict[str, list[Row]]:
 
 def _add_run(rows: dict[str, list[Row]], scene: Scene) -> None:
     run, rng, started_at = scene.run, scene.rng, scene.started_at
-    prefix = "case" if run.population.startswith("golden") else "row"
+    prefix = "row" if run.population == "input" else "case"
     records = [record_row(scene, f"{prefix}{i}", i) for i in range(run.size)]
     rows["records"] += records
     for i in range(run.rejected):
@@ -262,7 +263,8 @@ def record_row(scene: Scene, record_id: str, position: int) -> Row:
 
 def run_events(run: PlannedRun, n_predictions: int, started_at: datetime) -> list[Row]:
     shared = {
-        **{"purpose": "eval", "variant": run.variant, "stage": run.stage, "task_version_id": f"{run.task}-v1"},
+        **{"purpose": "perturb" if run.population == "perturbed" else "eval"},
+        **{"variant": run.variant, "stage": run.stage, "task_version_id": f"{run.task}-v1"},
         **{"inference_version": run.inference_version, "golden_set_version": "g1", "policy_version": "p1"},
         **{
             "epochs": run.epochs,
@@ -317,7 +319,7 @@ SPOILED: Mapping[str, Row] = {
     "golden_cases": {"split": "gate", "expected": "{}"},
 }
 """What the losing copy of a duplicate says, so that keeping the wrong one changes a figure."""
-LATEST_WINS = ("runs", "scores", "estimates", "batches", "budget_entries", "comparisons", "gates")
+LATEST_WINS = ("runs", "scores", "estimates", "answer_counts", "batches", "budget_entries", "comparisons", "gates")
 
 
 def with_duplicates(table: str, rows: list[Row], rng: random.Random) -> list[Row]:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.dbt import calibration_expected, engine_expected, expected, gate_expected, repeats_expected
+from tests.dbt.classes import classes_expected
 from tests.dbt.conftest import Built
 from tests.dbt.runs import runs_expected
 from tests.paths import ROOT
@@ -21,6 +22,9 @@ REPORTS = [
     ("rpt_reliability_daily", runs_expected.reliability_daily, [*DAILY, "population"]),
     ("rpt_run_scores", runs_expected.run_scores, ["run_id", "population", "scorer", "scorer_version"]),
     ("rpt_runs", runs_expected.runs, ["run_id"]),
+    ("rpt_run_classes", classes_expected.classes, ["run_id", "population", "slice", "scorer", "label"]),
+    ("rpt_run_class_averages", classes_expected.averages, ["run_id", "population", "slice", "scorer", "average"]),
+    ("rpt_run_confusion", classes_expected.confusion, ["answer_count_id"]),
     ("rpt_repeats", repeats_expected.repeats, [*CELL, "slice", "k"]),
     ("rpt_flaky_records", repeats_expected.flaky_records, [*CELL, "data_date", "record_id"]),
     ("rpt_scores", expected.scores, [*CELL, "scorer", "scorer_version"]),
@@ -36,6 +40,7 @@ REPORTS = [
     ("rpt_batches", engine_expected.batches, ["run_id", "provider"]),
     ("rpt_budget", engine_expected.budget, ["month", "task"]),
     ("rpt_comparisons", gate_expected.comparisons, ["comparison_id"]),
+    ("rpt_robustness", gate_expected.robustness, ["comparison_id"]),
     ("rpt_gates", gate_expected.gates, ["gate_id"]),
     ("rpt_gate_rules", gate_expected.gate_rules, ["gate_id", "rule_number"]),
     ("rpt_gate_split_uses", gate_expected.gate_split_uses, ["task", "golden_set_version"]),
@@ -110,7 +115,7 @@ def test_what_judges_did_not_sample_is_in_no_rate(built: Built) -> None:
 
 def test_no_partial_run_has_a_current_prediction(built: Built) -> None:
     runs = built.frame("reporting.rpt_runs").set_index("run_id")
-    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "out_of_budget"}
+    assert set(runs.partial_reason.dropna()) == {"not_completed", "limited", "out_of_budget", "perturbed"}
     current = built.frame("marts.fct_predictions").query("is_current").run_id
     assert not set(current) & set(runs.index[~runs.is_whole])
     assert {"r02", "r03", "r18"} <= set(current)

@@ -16,6 +16,7 @@ from assay.report.scorecard import ReportedRun, read_scorecard
 from assay.settings import load_settings
 from assay.statistics.measured import Measured
 from assay.warehouse.client import Warehouse
+from orchestration.scorecard_metadata import scorecard_numbers
 from tests.dbt.conftest import Built
 from tests.dbt.expected import Frame, Tables, kleene_and
 from tests.dbt.hostile_scenario import REQUIRED, RUNS, SCORERS, SLA_MS, engine_task
@@ -70,6 +71,8 @@ class Run:
     gate: Outcomes
     report: Mapping[str, Any]
     marts: Mapping[str, Frame]
+    plotted: Mapping[str, float | int]
+    """The numbers that Dagster plots."""
 
     @property
     def requested(self) -> list[dict[str, Any]]:
@@ -98,7 +101,7 @@ class Run:
 @pytest.fixture(scope="module")
 def warehouse(built: Built) -> Warehouse:
     endpoints = {"ASSAY_BIGQUERY_ENDPOINT": built.endpoints.rest, "ASSAY_BIGQUERY_GRPC_ENDPOINT": built.endpoints.grpc}
-    return Warehouse(load_settings(endpoints))
+    return Warehouse(load_settings({**endpoints, "ASSAY_LOCAL_TOKEN": built.endpoints.token}))
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +131,10 @@ def _read(tables: Tables, warehouse: Warehouse, marts: Mapping[str, Frame], name
         (row.metric, None if pd.isna(row.scorer) else row.scorer): row for row in found.itertuples(index=False)
     }
     gate = read_outcomes(warehouse, engine_task(name), run_id=run_id, data_date=rows[0]["data_date"])
-    report = json.loads(json.dumps(read_scorecard(warehouse, name, ReportedRun(run_id=run_id)).as_dict(), default=str))
-    return Run(name, rows, scores, estimates, gate, report, marts)
+    card = read_scorecard(warehouse, name, ReportedRun(run_id=run_id))
+    report = json.loads(json.dumps(card.as_dict(), default=str))
+    plotted = {key: number.value for key, number in scorecard_numbers(card).items() if number.value is not None}
+    return Run(name, rows, scores, estimates, gate, report, marts, plotted)
 
 
 def test_the_runs_are_hostile(runs: dict[str, Run]) -> None:
@@ -163,6 +168,9 @@ def test_reliability_is_the_same_everywhere(runs: dict[str, Run], task: str) -> 
     _same(_of_gate(run.gate.rate("reliability", "overall").measured), wanted)
     for row in (*marts, report):
         _same((row["n_eligible"], row["reliability"], row["worst_case"], row["best_case"]), wanted)
+    plotted = run.plotted["first_try/n"], run.plotted["first_try/n_unscored"]
+    assert (*plotted, run.plotted["first_try/rate"]) == (wanted.n, wanted.unscored, pytest.approx(wanted.value))
+    assert [run.plotted["first_try/low"], run.plotted["first_try/high"]] == [report["low"], report["high"]]
 
 
 @pytest.mark.parametrize("task", HOSTILE)
@@ -242,6 +250,7 @@ def test_the_share_within_the_sla_is_the_same_everywhere(built: Built, runs: dic
     mart = _mart(run, "rpt_latency", run_id=HOSTILE[task].run_id)
     for row in (mart, run.report["run"]):
         assert (row["n_requested"], row["share_within_sla"]) == (len(latencies), pytest.approx(share, abs=TOLERANCE))
+    assert (run.plotted["sla/n"], run.plotted["sla/share"]) == (len(latencies), pytest.approx(share, abs=TOLERANCE))
 
 
 @pytest.mark.parametrize("task", HOSTILE)
@@ -258,6 +267,7 @@ def test_the_cost_per_correct_prediction_counts_unscored_ones_as_not_correct(
         low = total * sampled / (wanted.passed + wanted.unscored)
         assert float(row["cost_per_correct_low_usd"]) == pytest.approx(low, abs=2e-9)
         assert (row["cost_status"], row["n_unscored"]) == ("unscored", wanted.unscored)
+    assert run.plotted["cost_per_correct_usd"] == pytest.approx(total * sampled / wanted.passed, abs=2e-9)
     origins = {row["call_id"]: row["prediction_id"] for row in _records(built.tables["predictions"], "h00")}
     ids = [origins.get(row["call_id"], row["prediction_id"]) for row in run.judged]
     gate = run.gate.cost_per_correct("overall", level=0.9)

@@ -64,4 +64,5 @@ def environment(endpoints: Endpoints, *, env: str) -> dict[str, str]:
         "ASSAY_BIGQUERY_ENDPOINT": endpoints.rest,
         "ASSAY_BIGQUERY_GRPC_ENDPOINT": endpoints.grpc,
         "ASSAY_HASH_KEY": "k" * 32,
+        "ASSAY_LOCAL_TOKEN": endpoints.token,
     }

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from assay.evaluation.power.plan_gate import PowerOptions, plan_gate
 from assay.evaluation.power.render import tables
 from assay.project import open_project
 from assay.settings import Settings
+from assay.statistics.looks import look_at
 from assay.statistics.power import Plan, records_to_pass
 from tests.docs.pages import ROOT
 
@@ -20,10 +23,20 @@ def test_the_records_that_let_equal_variants_pass_are_those_of_power() -> None:
 
     assert found == {
         share: [
-            records_to_pass(Plan(n=1, discordance=share / 100, margin=margin)) for margin in (0.01, 0.02, 0.05, 0.1)
+            records_to_pass(Plan(n=1, discordance=share / 100, margin=margin, error=look_at(1, planned=None).error))
+            for margin in (0.01, 0.02, 0.05, 0.1)
         ]
         for share in (2, 5, 10, 20)
     }
+
+
+def test_the_error_rates_of_looks_are_those_of_the_gate() -> None:
+    rows = re.findall(r"^\| (\d+) \| ([\d.]+)% \| ([\d.]+)% \|$", PAGE, re.MULTILINE)
+
+    assert len(rows) == 4
+    for number, error, left in rows:
+        look = look_at(int(number), planned=None)
+        assert (float(error), float(left)) == pytest.approx((100 * look.error, 100 * look.left), abs=5e-4), number
 
 
 def test_the_plan_of_the_shipped_task_is_what_the_command_shows() -> None:

@@ -50,5 +50,6 @@ def migrate_dev(endpoints: Endpoints) -> None:
         project=PROJECT,
         bigquery_endpoint=endpoints.rest,
         bigquery_grpc_endpoint=endpoints.grpc,
+        local_token=endpoints.token,
     )
     migrate(Warehouse(settings), report=lambda _: None)

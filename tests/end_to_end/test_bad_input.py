@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.emulator import Endpoints
-from tests.end_to_end.workplace import Workplace, numbered_rows
-from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, well
+from tests.end_to_end.workplace import CONCURRENCY, Workplace, numbered_rows
+from tests.fakes.model_endpoint import Asked, ModelEndpoint, React, Reaction, failing, well
 from tests.paths import SHARED
 
 USAGE, DOOR, UNREACHABLE = 3, 4, 5
@@ -140,6 +141,66 @@ def test_a_refused_key_stops_the_run_with_what_to_check(place: Workplace, model:
     assert "Provider 'openai': HTTP 401: Incorrect API key provided; check the key" in message
     assert f"--resume {place.query('select run_id from runs where task = @t limit 1', t=name)[0]['run_id']}" in message
     assert runs(place, name) == [("started", "running"), ("finished", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (429, "billing_not_active", "raise the account's quota"),
+        (404, "model_not_found", "correct `model` of the route"),
+        (400, "unsupported_parameter", "change `parameters` in task.yml"),
+    ],
+)
+def test_an_error_that_affects_every_record_stops_the_run_at_once(
+    place: Workplace, model: ModelEndpoint, name: str, status: int, code: str, words: str
+) -> None:
+    model.react = failing(status, code=code, message="not for this account")
+    place.rows("in.csv", numbered_rows(200))
+    message = said(place, USAGE, "run", place.task(name), "--input", "in.csv")
+    assert f"Provider 'openai': HTTP {status}: not for this account; {words}" in message
+    assert model.count <= CONCURRENCY
+
+
+def test_an_endpoint_that_rejects_every_request_is_not_asked_for_every_record(
+    place: Workplace, model: ModelEndpoint, name: str
+) -> None:
+    model.react = failing(400, message="this account may not do that")
+    place.rows("in.csv", numbered_rows(200))
+    message = said(place, USAGE, "run", place.task(name), "--input", "in.csv")
+    assert "The first 20 requests of route 'first' were rejected. Provider 'openai': HTTP 400: this account" in message
+    assert model.count <= 20 + CONCURRENCY
+
+
+@pytest.mark.parametrize("reaction", [failing(400), failing(503), lambda _: Reaction(text="I would rather not.")])
+def test_a_run_without_a_valid_response_does_not_exit_0(
+    place: Workplace, model: ModelEndpoint, name: str, reaction: React
+) -> None:
+    model.react = reaction
+    place.rows("in.csv", TEN)
+    done = place.command("run", place.task(name), "--input", "in.csv")
+    assert done.returncode == USAGE, done.stderr
+    assert "None of the 10 requests of run" in done.stderr
+    assert runs(place, name) == [("started", "running"), ("finished", "completed")]
+
+
+@pytest.mark.parametrize(
+    "reaction",
+    [Reaction(status=429, headers={"Retry-After": "7200"}), Reaction(hangs=True)],
+    ids=["told to wait", "hangs"],
+)
+def test_a_deadline_ends_every_wait(place: Workplace, model: ModelEndpoint, name: str, reaction: Reaction) -> None:
+    model.react = lambda _: reaction
+    place.rows("in.csv", numbered_rows(20))
+    began = time.monotonic()
+    done = place.command("run", place.task(name, deadline_s=2), "--input", "in.csv")
+    assert time.monotonic() - began < 40  # seven hundred waits of the endpoint would fit in what it asked for
+    assert done.returncode == USAGE
+    assert "None of the 20 requests of run" in done.stderr
+    [row] = place.query(
+        "select countif(error_type = 'timeout' or error_type = 'rate_limited') as n from predictions where task = @t",
+        t=name,
+    )
+    assert row["n"] == 20
 
 
 def test_a_missing_key_is_told_by_its_variable(place: Workplace, name: str) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from assay.formatting.markdown import escaped
 from tests.end_to_end.repository import committed, git, repository
 from tests.end_to_end.workplace import Workplace
 from tests.evaluation.scenario import cases, evaluated_task, obeying, prompt
@@ -65,9 +66,9 @@ def test_markdown_is_a_comment_for_a_pull_request(place: Workplace, name: str, m
     done = place.command("eval", task, "--champion", "@main", "--format", "markdown", timeout_s=120)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"### Assay: {task} PASS\n")
+    assert done.stdout.startswith(f"### Assay: {escaped(task)} PASS\n")
     assert len(model.asked) == 150
-    assert "| not_worse | reliability at most 3 points below the champion |" in done.stdout
+    assert "| not\\_worse | reliability at most 3 points below the champion |" in done.stdout
     assert "candidate and champion are the same version" in done.stdout
 
 
@@ -104,3 +105,32 @@ def test_an_interrupted_evaluation_goes_on_with_what_is_landed(
 
     assert (done.returncode, asked, len(model.asked)) == (0, 60, 60)
     assert json.loads(done.stdout)["candidate"]["is_reused"] is True
+
+
+def test_several_variants_are_ranked_and_the_command_exits_0(place: Workplace, name: str) -> None:
+    task = evaluated_task(place, name, cases(150), variants={"close": 94, "worse": 60})
+
+    done = place.command("eval", task, "--variants", "all", "--format", "json", timeout_s=120)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    ranks = {one["variant"]: (one["rank"]["best"], one["rank"]["worst"]) for one in found["variants"]}
+    assert ranks == {"default": (1, 2), "close": (1, 2), "worse": (3, 3)}
+    assert found["leaders"] == ["default", "close"]
+    overall = [one for one in found["comparisons"] if (one["metric"], one["slice"]) == ("reliability", "overall")]
+    assert [(one["first"], one["second"], one["better"]) for one in overall] == [
+        ("default", "close", None),
+        ("default", "worse", "default"),
+        ("close", "worse", "close"),
+    ]
+    table = place.command("eval", task, "--variants", "default,worse", timeout_s=120)
+    assert "default is the most reliable" in table.stdout and "too high on average" in table.stderr
+
+
+def test_several_variants_and_a_gate_are_refused(place: Workplace, name: str) -> None:
+    task = evaluated_task(place, name, cases(20), variants={"close": 94})
+
+    done = place.command("eval", task, "--variants", "all", "--gate")
+
+    assert done.returncode == 3
+    assert "--variants cannot be combined with --gate" in done.stderr

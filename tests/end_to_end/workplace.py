@@ -106,6 +106,7 @@ class Workplace:
             "ASSAY_ROOT": str(self.root),
             "ASSAY_BIGQUERY_ENDPOINT": self.endpoints.rest,
             "ASSAY_BIGQUERY_GRPC_ENDPOINT": self.endpoints.grpc,
+            "ASSAY_LOCAL_TOKEN": self.endpoints.token,
             **self.environment,
             **more,
         }

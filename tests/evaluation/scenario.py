@@ -43,8 +43,8 @@ def prompt(right: int) -> str:
 
 
 def obeying(asked: Asked) -> Reaction:
-    """Right or wrong as the prompt says."""
-    found = re.search(r"right until (\d+) of 100: text number (\d+)", asked.prompt)
+    """Right or wrong as the prompt says, whatever its blanks are."""
+    found = re.search(r"right until (\d+) of 100: text number (\d+)", " ".join(asked.prompt.split()))
     assert found is not None
     label = RIGHT if int(found[2]) % 100 < int(found[1]) else WRONG
     return Reaction(text=json.dumps({"label": label, "note": "n"}))
@@ -58,6 +58,7 @@ def evaluated_task(
     right: int = 95,
     rules: Sequence[Mapping[str, Any]] = (FLOOR, NOT_WORSE),
     variants: Mapping[str, int] | None = None,
+    more_checks: Sequence[Mapping[str, Any]] = (),
     **edits: Any,
 ) -> str:
     """A task that is right `right` times of a hundred, with variants that are so as often as they say."""
@@ -67,7 +68,7 @@ def evaluated_task(
         name,
         cases=labelled,
         prompt=prompt(right),
-        checks=[LABEL_RIGHT],
+        checks=[LABEL_RIGHT, *more_checks],
         correct=["label_right"],
         **{"gate": {"rules": list(rules)}, **edits},
         variants={variant: {"prompts": {"user": f"{variant}.j2"}} for variant in variants or {}},

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from assay.evaluation.comparisons import compared, comparison_id, regression_margins
-from assay.evaluation.evidence import GateInputs, RuleEvidence, evidence_for, gate_rules
+from assay.evaluation.evidence import GateInputs, RuleEvidence, evidence_for
 from assay.evaluation.verdict import decide, gate_waivers
 from assay.records.statuses import RuleKind, RuleState
 from assay.scoring.estimates import estimate_id
+from assay.tasks.gate_rule import gate_rules
 from assay.tasks.gate_spec import GateSpec
 from assay.tasks.spec import SlaSpec
 from tests.evaluation.scenario import outcomes

@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
+from scipy.stats import binomtest
+
 from assay.evaluation.comparisons import compared
 from assay.evaluation.outcomes import Outcomes, PredictionOutcome
 from assay.records.keys import ClusterKey, RecordKey
 from assay.records.statuses import PredictionStatus, ScoreStatus
 from assay.scoring.landed_scores import LandedVerdict
 from assay.scoring.tally import own_outcome
+from assay.statistics.repeats import RepeatMetric
 
 
 def answer(record: str, *, tenant: str = "default", **fields: Any) -> PredictionOutcome:
@@ -128,3 +132,41 @@ def test_cost_is_of_all_answers_for_the_correct_ones() -> None:
 
     assert measured.value is not None
     assert abs(measured.value - 0.02) < 1e-12
+
+
+def test_pass_hat_k_and_flaky_records_are_rates_of_records() -> None:
+    """30 of 40 records are right in both epochs, 6 in one of them, 4 in none."""
+    right = [(True, True)] * 30 + [(True, False)] * 6 + [(False, False)] * 4
+    found = Outcomes.of(answer(f"r{i:02}", epoch=e, is_correct=own[e]) for i, own in enumerate(right) for e in (0, 1))
+
+    hat, at, flaky = (
+        found.repeated(metric, 2, "overall").measured
+        for metric in (RepeatMetric.PASS_HAT, RepeatMetric.PASS_AT, RepeatMetric.FLAKY)
+    )
+
+    assert [(one.value, one.n, one.method) for one in (hat, at, flaky)] == [
+        (0.75, 40, "clopper_pearson"),
+        (0.9, 40, "clopper_pearson"),
+        (0.15, 40, "clopper_pearson"),
+    ]
+    exact = binomtest(6, 40).proportion_ci(0.9)
+    assert (flaky.low, flaky.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_records_of_one_cluster_are_not_independent_in_pass_hat_k() -> None:
+    rows = [
+        answer(f"r{i:02}", epoch=e, is_correct=i // 4 != 3, cluster=ClusterKey("default", f"c{i // 4}"))
+        for i in range(48)
+        for e in (0, 1)
+    ]
+
+    found = Outcomes.of(rows).repeated(RepeatMetric.PASS_HAT, 2, "overall").measured
+
+    assert (found.n, found.clusters) == (48, 12)
+    assert found.low is not None and found.low < binomtest(44, 48).proportion_ci(0.9).low
+
+
+def test_records_without_enough_epochs_have_no_pass_hat_k() -> None:
+    found = Outcomes.of([answer("a", is_correct=True)]).repeated(RepeatMetric.PASS_HAT, 3, "overall")
+
+    assert (found.measured.value, found.measured.reason) == (None, "no record has 3 epochs: evaluate with --epochs 3")

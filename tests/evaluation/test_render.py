@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from assay.evaluation.evaluation import Evaluation, rule_content
-from assay.evaluation.evidence import GateRule, RuleEvidence
+from assay.evaluation.evidence import RuleEvidence
 from assay.evaluation.render import as_values, facts, markdown, table_notes, tables
 from assay.evaluation.verdict import GateOutcome
+from assay.formatting.markdown import escaped
 from assay.records.statuses import RuleKind, RuleState
-from assay.report.gate import gate_rule_rows
+from assay.report.blocks.gate import gate_rule_rows
+from assay.tasks.gate_rule import GateRule
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
 from tests.fakes.model_endpoint import ModelEndpoint
 from tests.runs.bench import Bench
@@ -45,7 +47,7 @@ def outcome(kind: RuleKind, **fields: Any) -> GateOutcome:
 def test_people_read_the_decision_first_with_what_was_compared(found: Evaluation) -> None:
     shown = dict(facts(found))
 
-    assert shown["decision"] == "FAIL: a rule is not met"
+    assert shown["decision"] == "FAIL: not met: floor, not_worse"
     assert shown["candidate"].startswith("worse (inference version ") and found.candidate.run_id in shown["candidate"]
     assert shown["population"] == "golden:gate, 60 records"
     assert shown["stage"] == "beta; an inconclusive decision blocks"
@@ -63,11 +65,11 @@ def test_small_slices_without_a_rule_are_landed_but_not_shown(found: Evaluation)
     notes = list(table_notes(found))
     assert 0 < small < len(left) == len(found.compared) - len(comparisons)
     assert notes[0] == (
-        f"landed in `comparisons`, but not in the table: {small} of slices with fewer than 20 records, "
+        f"landed in comparisons, but not in the table: {small} of slices with fewer than 20 records, "
         f"{len(left) - small} of single scorers in slices"
     )
     assert f"among {len(comparisons)} comparisons of equal variants" in notes[1]
-    assert all(f"{note[0].upper()}{note[1:]}." in markdown(found) for note in notes)
+    assert all(f"{escaped(note[0].upper() + note[1:])}." in markdown(found) for note in notes)
 
 
 def test_a_test_and_an_interval_that_disagree_are_explained(found: Evaluation) -> None:

@@ -11,11 +11,13 @@ import pytest
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
-from assay.evaluation.evidence import GateRule, RuleEvidence, absolute_evidence, golden_evidence, regression_evidence
-from assay.evaluation.verdict import GateVerdict, Waiver, decide, holm
+from assay.evaluation.evidence import RuleEvidence, absolute_evidence, golden_evidence, regression_evidence
+from assay.evaluation.verdict import GateVerdict, Waiver, decide
 from assay.records.statuses import RuleDecision, RuleKind, RuleState
 from assay.statistics.measured import Measured, Status
+from assay.statistics.multiple.family import holm
 from assay.statistics.paired import Pairs, compare
+from assay.tasks.gate_rule import GateRule
 
 TODAY = date(2026, 11, 26)
 REGRESSION = GateRule(name="no worse", kind=RuleKind.NO_REGRESSION, metric="correct", threshold=0.02)

@@ -16,3 +16,7 @@ class ListQuery:
         """The rows, one by one."""
         self.calls.append((sql, dict(parameters)))
         yield from self._rows
+
+    def stream_select(self, sql: str, parameters: Mapping[str, object], *, what: str) -> Iterator[dict[str, object]]:
+        """As `stream`: its statements are single SELECTs."""
+        return self.stream(sql, parameters)

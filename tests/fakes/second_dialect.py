@@ -69,7 +69,7 @@ class SecondDialect(ChatDialect):
             tokens=self.token_usage(usage),
         )
 
-    def read_error(self, content: object) -> StatedError:
+    def read_error(self, content: object, *, status: int | None = None) -> StatedError:
         if not isinstance(content, dict):
             return StatedError("")
         return StatedError(str(content.get("trouble") or ""), SORTS.get(str(content.get("sort"))))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
-from assay.inference.budgets.ledger import BudgetLease
-from assay.inference.budgets.worker_lease import WarehouseSpend
+from assay.inference.budgets.ledger import BudgetLease, nano
+from assay.inference.budgets.worker_lease import WarehouseSpend, account_names
 from assay.inference.request import RunFacts
 from assay.records import BudgetEntry
+from assay.records.statuses import BudgetEvent
 
 ZERO = Decimal(0)
 
@@ -20,7 +21,6 @@ class Spendings:
 
     def __init__(self) -> None:
         self.entries: list[BudgetEntry] = []
-        self.leases: tuple[BudgetLease, ...] = ()
         self._paid: list[tuple[str, str, date, Decimal]] = []
 
     def pay(self, run_id: str, usd: str, *, task: str = "triage", month: date = date(2026, 11, 1)) -> None:
@@ -39,7 +39,26 @@ class Spendings:
             run_usd=self.of_run(facts.run_id, data_date=facts.data_date),
             task_usd=sum((usd for _, task, _, usd in this_month if task == facts.task), ZERO),
             month_usd=sum((usd for *_, usd in this_month), ZERO),
-            leases=self.leases,
+            leases=self._open_leases(),
+        )
+
+    def _open_leases(self) -> tuple[BudgetLease, ...]:
+        """The leases that no entry has settled, as the landed entries tell of them."""
+        settled = {row.lease_id for row in self.entries if row.event is BudgetEvent.SETTLE}
+        names = dict.fromkeys(row.lease_id for row in self.entries if row.lease_id not in settled)
+        return tuple(self._open_lease([row for row in self.entries if row.lease_id == name]) for name in names)
+
+    def _open_lease(self, rows: Sequence[BudgetEntry]) -> BudgetLease:
+        first = rows[0]
+        return BudgetLease(
+            lease_id=first.lease_id,
+            run_id=first.run_id,
+            task=first.task,
+            data_date=first.data_date,
+            accounts=account_names(first.run_id, first.task, month=first.month),
+            run_landed=nano(self.of_run(first.run_id, data_date=first.data_date)),
+            stands_in=True,
+            amount=nano(sum((row.amount_usd for row in rows), ZERO)),
         )
 
     def of_run(self, run_id: str, *, data_date: date) -> Decimal:

@@ -97,7 +97,7 @@ def test_the_declared_fallback_is_the_answer_when_every_route_failed(task: Task)
         (httpx2.Response(200, content=b"[" * 99_999, headers={"content-type": "application/json"}), "failed", "server", "error"),
         (httpx2.Response(200, content=b"\xff\xfe", headers={"content-type": "application/json"}), "failed", "server", "error"),
         (httpx2.Response(403, html="<h1>Blocked</h1>"), "failed", "bad_request", "error"),
-        (error(404, "no such model"), "failed", "bad_request", "error"),
+        (error(404, "no such page"), "failed", "bad_request", "error"),
         (error(500), "failed", "server", "error"),
         (error(429), "failed", "rate_limited", "error"),
         (error(504), "failed", "timeout", "error"),

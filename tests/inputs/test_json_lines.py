@@ -62,3 +62,10 @@ def test_columns_are_the_keys_of_all_first_rows(desk: Desk) -> None:
 def test_a_json_array_is_refused_with_the_command_that_converts_it(desk: Desk, content: str) -> None:
     with pytest.raises(UsageError, match=r"jq -c"):
         desk.rows("a.jsonl", content)
+
+
+def test_a_line_of_millions_of_values_is_rejected_before_they_are_in_memory(desk: Desk) -> None:
+    many = '{"id": 1, "text": [' + "[]," * 2_000_000 + "0]}"
+    rows = list(desk.open(desk.write("a.jsonl", f'{many}\n{{"id": 2, "text": "x"}}\n')).rows())
+    assert [row.reason for row in rows] == ["oversize_cell", None]
+    assert rows[0].explanation == "line 1: expected at most 2,000,000 JSON values, found more"

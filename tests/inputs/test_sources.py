@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
+from assay.inputs.sources import source_issue
 from tests.fakes.queries import ListQuery
 from tests.inputs.conftest import Desk
 
@@ -35,6 +36,22 @@ def test_a_query_is_given_its_date_as_a_parameter(desk: Desk) -> None:
     list(source.rows())
     assert query.calls == [(sql, {"data_date": date(2024, 5, 1)})]
     assert source.label == f"query:{hashlib.sha256(sql.encode()).hexdigest()[:12]}"
+
+
+@pytest.mark.parametrize("before", ["-- weekly sample\n", "# note\n", "/* note */", "(", "\n\t( /* a */ -- b\n("])
+def test_comments_and_brackets_may_precede_the_select(desk: Desk, before: str) -> None:
+    sql = f"{before}select 1 as id, 'hi' as text" + ")" * before.count("(")
+    source = desk.open(sql, ListQuery([{"id": 1}]))
+    assert source.label.startswith("query:")
+    assert source_issue(sql) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [("select 1; select 2", "SCRIPT"), ("call p()", "CALL"), ("-- a\ninsert into x select 1", "INSERT")],
+)
+def test_a_task_states_only_a_select(spec: str, found: str) -> None:
+    assert source_issue(spec) == f"a single SELECT statement, not {found}"
 
 
 def test_looking_at_the_columns_does_not_run_the_query_twice(desk: Desk) -> None:
@@ -70,7 +87,10 @@ def test_a_query_without_rows_is_refused(desk: Desk) -> None:
         ("notes.txt", "does not exist"),
         ("in/tickets", "does not exist"),
         ("tickets.csv.gz", "does not exist"),
-        ("drop table x", "is not recognized"),
+        ("drop table x", "SQL of the input: expected a single SELECT statement, found DROP; nothing was executed"),
+        ("select 1 as id; drop table x", "found SCRIPT"),
+        ("-- note\n(delete from x where true)", "not recognized"),
+        ("load data.csv", "does not exist"),
         ("a`b.c", "is not recognized"),
         ("", "is not recognized"),
         ("raw.tickets", "needs a warehouse"),

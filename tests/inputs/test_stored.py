@@ -97,9 +97,20 @@ def test_a_purge_removes_what_has_expired_and_nothing_else(desk: Desk) -> None:
     old = desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
     new = desk.spool("a.csv", lifetime=Lifetime.of_days(9, now=NOW))
     (desk.root / "snapshots" / "mine").mkdir()
-    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=2)) == 1
+    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=2)) == 0
+    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=3)) == 1
     assert sorted(path.name for path in (desk.root / "snapshots").iterdir()) == ["mine", new.directory.name]
     assert not old.directory.exists()
+
+
+def test_a_clock_that_is_ahead_for_a_while_removes_no_snapshot(desk: Desk) -> None:
+    desk.write("a.csv", "id\n1\n")
+    kept = desk.spool("a.csv", lifetime=Lifetime.of_days(30, now=NOW))
+    for days in (1, 400, 400.9, 2, 500, 3):  # twice ahead, each time for less than a day
+        assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=days)) == 0
+    assert open_snapshot(kept.directory, now=NOW + timedelta(days=3)).record_count == 1
+    expiry = [purge_expired(desk.root / "snapshots", NOW + timedelta(days=days)) for days in (31, 32)]
+    assert expiry == [0, 1]
 
 
 def test_a_purge_removes_what_a_killed_run_left_a_day_ago(desk: Desk) -> None:
@@ -117,8 +128,10 @@ def test_a_purge_is_not_stopped_by_a_damaged_manifest(desk: Desk) -> None:
     damaged = desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
     desk.spool("a.csv", lifetime=Lifetime.of_days(1, now=NOW))
     replace(damaged.directory / "manifest.json", b"?")
-    assert purge_expired(desk.root / "snapshots", NOW + timedelta(days=2)) == 1
-    assert purge_expired(desk.root / "snapshots", datetime.now(UTC) + timedelta(days=31)) == 1
+    purges = [NOW + timedelta(days=2), NOW + timedelta(days=3)]
+    assert [purge_expired(desk.root / "snapshots", now) for now in purges] == [0, 1]
+    later = [datetime.now(UTC) + timedelta(days=31), datetime.now(UTC) + timedelta(days=33)]
+    assert [purge_expired(desk.root / "snapshots", now) for now in later] == [0, 1]
 
 
 def test_a_purge_where_no_snapshot_was_ever_made_removes_nothing(desk: Desk) -> None:

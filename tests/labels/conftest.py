@@ -148,6 +148,8 @@ def tab(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.goto(address)
+        # The page that sets the cookie opens the next one.
+        page.wait_for_url(lambda url: "key=" not in url, wait_until="domcontentloaded", timeout=4 * QUICK_MS)
         return page
 
     yield open_at

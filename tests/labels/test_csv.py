@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.labels.csv_export import export_labels, unquoted
+from assay.formatting.spreadsheet import restored
+from assay.labels.csv_export import export_labels
 from assay.labels.csv_import import ImportSummary, import_labels
 from assay.records.evaluation import Score
 from assay.warehouse.landing import LandingWriter
@@ -22,7 +23,7 @@ Staged = Callable[..., Stage]
 
 def taken(stage: Stage, text: str, **options: str | None) -> ImportSummary:
     path = stage.place.write("labels.csv", text)
-    return import_labels(stage.project.warehouse, stage.task, path, **options)
+    return import_labels(stage.project, stage.task, path, **options)
 
 
 def refusal(stage: Stage, text: str, **options: str | None) -> str:
@@ -89,7 +90,7 @@ def test_an_exported_file_comes_back_as_it_was(staged: Staged, tmp_path: Path) -
     path = tmp_path / "labels.csv"
     assert export_labels(stage.project.warehouse, stage.name, path, run_id=None) == 4
     assert "\n=1+1" not in path.read_text("utf-8"), "a spreadsheet would compute it"
-    assert import_labels(stage.project.warehouse, stage.task, path).unchanged == 4
+    assert import_labels(stage.project, stage.task, path).unchanged == 4
     assert stage.labels() == before
 
 
@@ -97,7 +98,7 @@ def test_an_exported_file_comes_back_as_it_was(staged: Staged, tmp_path: Path) -
 def test_what_a_spreadsheet_would_compute_is_quoted_and_comes_back(text: str) -> None:
     from assay.labels.csv_export import _cell
 
-    assert unquoted(_cell(text)) == text
+    assert restored(_cell(text)) == text
     assert not _cell(text).startswith(("=", "@", "-", "+"))
 
 
@@ -210,13 +211,13 @@ def test_a_file_that_is_not_utf8_is_refused(staged: Staged) -> None:
     stage = staged(1)
     path = stage.place.write("labels.csv", "record_id,passed\nr\xe9,true\n".encode("latin-1"))
     with pytest.raises(UsageError, match="is not UTF-8 text"):
-        import_labels(stage.project.warehouse, stage.task, path)
+        import_labels(stage.project, stage.task, path)
 
 
 def test_a_file_that_is_not_there_is_said(staged: Staged) -> None:
     stage = staged(1)
     with pytest.raises(UsageError, match="cannot be read: No such file or directory"):
-        import_labels(stage.project.warehouse, stage.task, stage.place.root / "none.csv")
+        import_labels(stage.project, stage.task, stage.place.root / "none.csv")
 
 
 def test_the_kind_of_an_annotator_is_read_and_written_and_an_empty_cell_is_an_expert(
@@ -230,7 +231,7 @@ def test_the_kind_of_an_annotator_is_read_and_written_and_an_empty_cell_is_an_ex
     assert taken(stage, text).unchanged == 3
     path = tmp_path / "labels.csv"
     assert export_labels(stage.project.warehouse, stage.name, path, run_id=None) == 3
-    assert import_labels(stage.project.warehouse, stage.task, path).unchanged == 3
+    assert import_labels(stage.project, stage.task, path).unchanged == 3
     assert taken(stage, text.replace("User", "expert")).replaced == 1
 
 

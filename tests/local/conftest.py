@@ -10,6 +10,7 @@ import pytest
 
 from assay.local import processes, stack, state
 from assay.settings import Ports, Settings
+from tests.emulator import TOKEN
 
 
 def free_ports(count: int) -> list[int]:
@@ -30,6 +31,7 @@ def local_settings(root: Path) -> Settings:
         bigquery_endpoint=f"http://127.0.0.1:{rest}",
         bigquery_grpc_endpoint=f"127.0.0.1:{grpc}",
         ports=Ports(bigquery_rest=rest, bigquery_grpc=grpc, model_server=model, dagster=dagster),
+        local_token=TOKEN,
     )
 
 

@@ -14,7 +14,7 @@ from assay.settings import Settings
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import LandingWriter
 from assay.warehouse.migrate import migrate
-from tests.emulator import running_emulator
+from tests.emulator import TOKEN, running_emulator
 
 ROUNDS = 15
 ROWS = 100
@@ -46,6 +46,10 @@ def _content(number: int) -> Content:
     )
 
 
+def _settings(root: Path, rest: str, grpc: str) -> Settings:
+    return Settings(root=root, bigquery_endpoint=rest, bigquery_grpc_endpoint=grpc, local_token=TOKEN)
+
+
 def _append(settings: Settings) -> None:
     writer = LandingWriter(Warehouse(settings))
     for _ in range(ROUNDS):
@@ -54,7 +58,7 @@ def _append(settings: Settings) -> None:
 
 def append_for_ever(root: Path, rest: str, grpc: str) -> None:
     """Several clients append at once and say so each time; the process is to be killed."""
-    settings = Settings(root=root, bigquery_endpoint=rest, bigquery_grpc_endpoint=grpc)
+    settings = _settings(root, rest, grpc)
 
     def client() -> None:
         while True:
@@ -74,7 +78,7 @@ def _query(settings: Settings) -> None:
 
 def test_queries_and_appends_at_the_same_time_all_end(tmp_path: Path) -> None:
     with running_emulator(tmp_path / "emulator", as_shipped=True) as endpoints:
-        settings = Settings(root=tmp_path, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
+        settings = _settings(tmp_path, endpoints.rest, endpoints.grpc)
         migrate(Warehouse(settings), report=lambda _: None)
         threads = [threading.Thread(target=work, args=(settings,), daemon=True) for work in (_append, _query) * 2]
         for thread in threads:
@@ -88,7 +92,7 @@ def test_queries_and_appends_at_the_same_time_all_end(tmp_path: Path) -> None:
 
 def test_clients_that_are_killed_in_the_middle_of_an_append_keep_nobody_else_from_appending(tmp_path: Path) -> None:
     with running_emulator(tmp_path / "emulator", as_shipped=True) as endpoints:
-        settings = Settings(root=tmp_path, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
+        settings = _settings(tmp_path, endpoints.rest, endpoints.grpc)
         migrate(Warehouse(settings), report=lambda _: None)
         command = [sys.executable, "-c", CLIENT, str(tmp_path), endpoints.rest, endpoints.grpc]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from assay.errors import UsageError
-from assay.local.model_server import weights_file
+from assay.local.model_server import SLOTS, weights_file
+from tests.emulator import TOKEN
 
 SCHEMA = {
     "type": "object",
@@ -18,13 +20,14 @@ SCHEMA = {
     "required": ["category", "urgent"],
     "additionalProperties": False,
 }
+HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
 
 
 def ask(port: int, text: str, **more: object) -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         body = {"model": "smollm2-135m", "messages": [{"role": "user", "content": text}], "max_tokens": 40, **more}
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), HEADERS)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:
@@ -79,3 +82,25 @@ def test_a_weights_package_that_is_missing_is_named_with_the_remedy() -> None:
 def test_a_package_without_weights_is_refused() -> None:
     with pytest.raises(UsageError, match=r"must contain exactly one \.gguf file, but contains 0"):
         weights_file("assay")
+
+
+def test_requests_whose_clients_have_left_hold_no_slot(model_port: int) -> None:
+    body = {"messages": [{"role": "user", "content": "Count to ten thousand."}], "max_tokens": 1500, "ignore_eos": True}
+    for _ in range(2 * SLOTS):  # each would take a slot for most of a minute
+        connection = http.client.HTTPConnection("127.0.0.1", model_port, timeout=60)
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), HEADERS)
+        time.sleep(0.3)
+        connection.close()
+    assert ask(model_port, "Hello", max_tokens=1)[0] == 200
+
+
+def test_an_answer_can_be_streamed(model_port: int) -> None:
+    body = {"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 5, "stream": True}
+    connection = http.client.HTTPConnection("127.0.0.1", model_port, timeout=60)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), HEADERS)
+    answer = connection.getresponse()
+    lines = [line for line in answer.read().decode().splitlines() if line]
+    connection.close()
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from google.api_core.exceptions import GoogleAPICallError
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from google.oauth2.credentials import Credentials
 
 from assay.records import Content
 from assay.settings import Settings
@@ -102,7 +102,12 @@ def test_quick_emulators_share_no_tables(tmp_path: Path) -> None:
 
 def outcomes(endpoints: Endpoints) -> Iterator[Outcome]:
     """What each of the statements returned, one after the other."""
-    settings = Settings(root=Path("nowhere"), bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc)
+    settings = Settings(
+        root=Path("nowhere"),
+        bigquery_endpoint=endpoints.rest,
+        bigquery_grpc_endpoint=endpoints.grpc,
+        local_token=endpoints.token,
+    )
     warehouse = Warehouse(settings)
     migrate(warehouse, report=lambda _: None)
     connection, appended = client(endpoints), 0
@@ -135,7 +140,7 @@ def run(connection: bigquery.Client, statement: str) -> Outcome:
 def client(endpoints: Endpoints) -> bigquery.Client:
     """A connection to the emulator."""
     return bigquery.Client(
-        project=PROJECT, credentials=AnonymousCredentials(), client_options={"api_endpoint": endpoints.rest}
+        project=PROJECT, credentials=Credentials(endpoints.token), client_options={"api_endpoint": endpoints.rest}
     )
 
 

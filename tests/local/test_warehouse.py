@@ -19,12 +19,12 @@ ROWS = [{"id": n, "text": f"row {n}"} for n in range(3)]
 
 def client(settings: Settings):  # type: ignore[no-untyped-def]
     from google.api_core.client_options import ClientOptions
-    from google.auth.credentials import AnonymousCredentials
     from google.cloud import bigquery
+    from google.oauth2.credentials import Credentials
 
     return bigquery.Client(
         project=settings.project,
-        credentials=AnonymousCredentials(),
+        credentials=Credentials(settings.local_token),
         client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint),
     )
 
@@ -49,7 +49,8 @@ def test_data_survive_down_and_up(settings: Settings, up: Up) -> None:
     up("warehouse")
     write_rows(settings)
     stack.down(settings, report=lambda _: None)
-    assert [path.name for path in (settings.state_dir / "bigquery").iterdir()] == ["bqemulator.duckdb"]
+    kept = sorted(path.name for path in (settings.state_dir / "bigquery").iterdir())
+    assert kept == ["bqemulator.duckdb", "uploads"]
     up("warehouse")
     assert rows(settings) == ROWS
 

@@ -18,7 +18,8 @@ from tests.emulator import running_emulator
 from tests.oracles.googlesql import Analyzer, Field, NotGoogleSQL
 from tests.oracles_assay.relations import relations
 
-PLACES = ("assay/warehouse/statement.py", *sorted(str(path) for path in Path("assay").rglob("queries.py")))
+QUERIES = (*Path("assay").rglob("queries.py"), *Path("assay").rglob("queries/[!_]*.py"))
+PLACES = ("assay/warehouse/statement.py", *sorted(map(str, QUERIES)))
 """Where statements are kept: beside their package's code, and those of several packages in the warehouse."""
 
 
@@ -60,7 +61,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
     root: Path = tmp_path_factory.mktemp("oracle")
     with running_emulator(root / "emulator") as endpoints:
-        made = Warehouse(Settings(root=root, bigquery_endpoint=endpoints.rest, bigquery_grpc_endpoint=endpoints.grpc))
+        places = {"bigquery_endpoint": endpoints.rest, "bigquery_grpc_endpoint": endpoints.grpc}
+        made = Warehouse(Settings(root=root, local_token=endpoints.token, **places))  # type: ignore[arg-type]
         for dataset, tables in relations().items():
             place = f"{made.settings.project}.{made.settings.dataset(dataset)}"
             made.client.create_dataset(place, timeout=TIMEOUT_S)
@@ -72,7 +74,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 
 def test_every_package_with_statements_is_read_and_no_name_is_used_twice() -> None:
-    assert len(PLACES) == 13
+    assert len(PLACES) == 21
     assert len(STATEMENTS) == sum(len(statements_of(place)) for place in PLACES)
 
 

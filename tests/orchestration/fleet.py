@@ -23,7 +23,6 @@ import pytest
 import yaml
 
 from assay.local.dagster_parts import write_instance
-from orchestration.answers_asset import MODEL_POOL
 from tests.end_to_end.workplace import until
 from tests.orchestration.daily import DAY, Daily
 
@@ -120,12 +119,6 @@ def workers_of_steps(home: Path, *, under_way: bool = False) -> dict[str, list[s
                 if event and under_way and (event.is_step_success or event.is_step_failure):
                     begun.pop(str(event.step_key), None)
     return begun
-
-
-def allow_shards(home: Path, at_a_time: int) -> None:
-    """So many shards may be answered at a time, as `dagster instance concurrency set` says it."""
-    with instance_in(home) as instance:
-        instance.event_log_storage.set_concurrency_slots(MODEL_POOL, at_a_time)
 
 
 def processes_of_shards(home: Path) -> set[int | None]:

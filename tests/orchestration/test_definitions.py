@@ -65,13 +65,13 @@ def test_task_asset_states_owner_group_kinds_and_partitions(away: Workplace, nam
     assert node.description
 
 
-def test_answers_are_made_together_in_the_pool_of_model_calls(away: Workplace) -> None:
+def test_answers_are_made_together_and_no_pool_limits_model_calls(away: Workplace) -> None:
     away.task("sorting")
     graph = definitions(away).resolve_asset_graph()
     both = {dg.AssetKey(["sorting", "responses"]), dg.AssetKey(["sorting", "predictions"])}
     node = graph.get(dg.AssetKey(["sorting", "predictions"]))
     assert set(node.execution_set_asset_keys) == both
-    assert node.pools == {"model_calls"}
+    assert node.pools == set()
 
 
 def test_every_check_blocks_what_comes_after(away: Workplace) -> None:

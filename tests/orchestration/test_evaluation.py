@@ -71,6 +71,9 @@ def test_a_gate_that_fails_stops_the_day_before_a_row_is_asked(daily: Daily) -> 
     assert materialised(result) == {f"{task}/evaluation"}
     assert f"{task}/evaluation: gate" in failure_of(result, task)
     assert (gate_of(result).severity, gate_of(result).description[:11]) == (dg.AssetCheckSeverity.ERROR, "FAIL; floor")
+    numbers = {key: value.value for key, value in gate_of(result).metadata.items() if key.startswith("rule/floor/")}
+    assert numbers["rule/floor/n"] == 60
+    assert 0 <= numbers["rule/floor/lower"] < numbers["rule/floor/value"] < numbers["rule/floor/threshold"] <= 1
     assert daily.workplace.model.count == 60
     assert {row["purpose"] for row in daily.landed("runs", task)} == {"eval"}
 
@@ -125,6 +128,16 @@ def test_the_page_of_an_evaluation_shows_rules_comparisons_and_what_it_cost(dail
     assert (landed["data_date"].isoformat(), landed["decision"]) == (DAY, shown["decision"])
     assert {landed["candidate_run_id"], landed["champion_run_id"]} == {shown["candidate_run_id"], shown["champion_run_id"]}  # fmt: skip
     assert "text number" not in str(shown)
+
+
+def test_a_rule_on_robustness_is_measured_without_an_option(daily: Daily) -> None:
+    robust = {"name": "robust", "type": "robustness", "kind": "whitespace", "margin": 0.1}
+    task = task_at(daily, "beta", "robust", rules=[robust])
+    result = job(daily, task)
+    assert (result.success, gate_of(result).passed) == (True, True)
+    shown = metadata_of(result, task, "evaluation")
+    assert "| whitespace | reliability | overall |" in shown["robustness"]
+    assert (shown["openai.calls"], daily.workplace.model.count) == (120, 120 + ROWS)
 
 
 def test_the_next_day_asks_the_rows_and_no_case_again(daily: Daily) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from assay.settings import load_settings
 from orchestration.build import build_defs
-from orchestration.executors import celery_config, executor_of
+from orchestration.instance.executors import celery_config, executor_of
 from tests.end_to_end.workplace import Workplace
 
 REDIS = "redis://:open-sesame@127.0.0.1:6379/0"
@@ -19,7 +19,7 @@ import sys
 sys.modules[sys.argv[1]] = None
 from assay.errors import UsageError
 from assay.settings import Settings, WorkerSettings
-from orchestration.executors import executor_of
+from orchestration.instance.executors import executor_of
 from pathlib import Path
 try:
     executor_of(Settings(root=Path("."), workers=WorkerSettings(executor=sys.argv[2], broker="redis://h", backend="redis://h")))

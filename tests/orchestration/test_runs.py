@@ -121,6 +121,10 @@ def test_metadata_has_counts_tokens_cost_and_the_scorecard(daily: Daily) -> None
     assert shown["openai.total_tokens"] == shown["openai.prompt_tokens"] + shown["openai.completion_tokens"] > 0
     assert shown["cost_usd"] > 0
     assert "|" in shown["scorecard"]
+    assert (shown["first_try/rate"], shown["first_try/n"], shown["delivered/rate"]) == (1.0, 6, 1.0)
+    assert 0 < shown["first_try/low"] < shown["first_try/high"] == 1.0
+    assert 0 < shown["latency/p50_ms"] <= shown["latency/p99_ms"]
+    assert shown["cost_per_correct_usd"] > 0
     assert metadata_of(result, task, "records")["rows"] == 6
 
 

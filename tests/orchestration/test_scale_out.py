@@ -20,7 +20,6 @@ from tests.orchestration.conftest import with_dbt
 from tests.orchestration.daily import Daily, checks_of
 from tests.orchestration.fleet import (
     Worker,
-    allow_shards,
     ended,
     home_of,
     job,
@@ -67,7 +66,6 @@ def test_shard_that_cannot_go_on_leaves_the_run_open_and_the_run_keeps_its_shard
 def test_processes_of_one_machine_answer_the_shards_of_a_run(daily: Daily) -> None:
     task, home = daily.task("sorting_in_processes", rows=40), home_of(daily)
     variables = daily.workplace.variables(ASSAY_DAGSTER_EXECUTOR="multiprocess", DAGSTER_HOME=str(home))
-    allow_shards(home, 2)
     with job(daily, task, variables, shards=2) as process:
         assert ended(process, within_s=600) == 0, said(daily, task)
     assert len(processes_of_shards(home)) == 2
@@ -129,7 +127,6 @@ def loss(tmp_path_factory: pytest.TempPathFactory, parsed: Path, emulator: Endpo
             ASSAY_DAGSTER_HOME=str(home_of(daily)),
             DAGSTER_HOME=str(home_of(daily)),
         )
-        allow_shards(home_of(daily), 2)
         with (
             worker("near", root, variables),
             worker("far", far, {**variables, "ASSAY_ROOT": str(far)}) as doomed,
@@ -156,12 +153,14 @@ def kill_in_the_middle(story: Loss, doomed: Worker) -> None:
 
 
 @needs_redis
+@pytest.mark.verify
 def test_run_ends_by_itself_after_a_worker_was_killed(loss: Loss) -> None:
     assert loss.exit_code == 0, said(loss.daily, loss.task)
     assert [row["status"] for row in loss.daily.landed("runs", loss.task)] == ["running", "completed"]
 
 
 @needs_redis
+@pytest.mark.verify
 def test_both_workers_had_a_part_and_only_what_the_killed_one_had_was_begun_again(loss: Loss) -> None:
     assert {name for names in loss.shards.values() for name in names} == {NEAR, FAR}
     again = {step for step, names in loss.shards.items() if len(names) > 1}
@@ -171,6 +170,7 @@ def test_both_workers_had_a_part_and_only_what_the_killed_one_had_was_begun_agai
 
 
 @needs_redis
+@pytest.mark.verify
 def test_every_record_has_one_answer_and_only_a_flush_was_asked_again(loss: Loss) -> None:
     predictions = loss.daily.landed("predictions", loss.task)
     assert len({row["prediction_id"] for row in predictions}) == len({row["record_id"] for row in predictions}) == ROWS
@@ -181,6 +181,7 @@ def test_every_record_has_one_answer_and_only_a_flush_was_asked_again(loss: Loss
 
 
 @needs_redis
+@pytest.mark.verify
 def test_both_workers_stay_within_one_limit(loss: Loss) -> None:
     seconds = 10.0
     assert loss.endpoint.most_within(seconds) <= 1.1 * seconds * PER_MINUTE / 60  # two limits would be twice as much

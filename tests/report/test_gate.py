@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from assay.report.gate import gate_facts, gate_rule_rows
+from assay.report.blocks.gate import gate_rule_rows
 from assay.report.render import facts, html, markdown, sections
-from assay.report.scorecard import Scorecard
+from tests.report.cards import scorecard
 from tests.report.test_render import HOSTILE, Elements, card
 
 GATE: dict[str, Any] = {
@@ -24,13 +24,19 @@ RULE: dict[str, Any] = {
 SPLIT = {"n_gate_cases": 124, "n_runs": 7, "n_inference_versions": 3}
 
 
+def gate_facts(gate: dict[str, Any] | None, split: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """The single values about gates on a scorecard with them."""
+    whole = scorecard(**{**card().as_dict(), "gate": gate, "gate_split": split})
+    return [fact for fact in facts(whole) if "gate" in fact[0]]
+
+
 def test_the_decision_stands_with_what_it_was_about_and_the_uses_of_the_gate_split() -> None:
-    assert list(gate_facts(GATE, SPLIT)) == [
+    assert gate_facts(GATE, SPLIT) == [
         ("latest gate", "FAIL, blocks at beta · short against @main · golden:gate · 2026-03-02 09:30 UTC by ci"),
         ("gate split", "124 cases, used by 7 runs of 3 inference versions since it last changed"),
     ]
     earlier = {**GATE, "previous_decision": "PASS", "previous_decided_at": datetime(2026, 3, 1, tzinfo=UTC)}
-    assert ("previous gate", "PASS, 2026-03-01 00:00 UTC") in list(gate_facts(earlier, None))
+    assert ("previous gate", "PASS, 2026-03-01 00:00 UTC") in gate_facts(earlier, None)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +63,7 @@ def test_a_scorecard_without_a_decision_says_nothing_of_gates() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_hostile_reason_adds_nothing_to_the_page(text: str) -> None:
     pages = [
-        Elements(html(Scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": ({**RULE, "reason": reason},)})))
+        Elements(html(scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": ({**RULE, "reason": reason},)})))
         for reason in ("plain", text)
     ]
 
@@ -66,8 +72,8 @@ def test_a_hostile_reason_adds_nothing_to_the_page(text: str) -> None:
 
 
 def test_a_gate_about_another_version_than_the_run_says_so() -> None:
-    own = Scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": (RULE,)})
-    other = Scorecard(**{**own.as_dict(), "gate": {**GATE, "candidate_inference_version": "other"}})
+    own = scorecard(**{**card().as_dict(), "gate": GATE, "gate_rules": (RULE,)})
+    other = scorecard(**{**own.as_dict(), "gate": {**GATE, "candidate_inference_version": "other"}})
     assert [section.title for section in sections(own)][-1] == "Gate"
     assert [section.title for section in sections(other)][-1] == "Gate, of variant short, not of this run"
     assert "gate is about" not in dict(facts(own))

@@ -11,9 +11,12 @@ import pytest
 
 from assay.formatting import milliseconds, percent, usd
 from assay.records.statuses import RunPurpose
+from assay.report.block import Scorecard
+from assay.report.blocks.run import PURPOSES
+from assay.report.blocks.scorers import ScorersBlock
 from assay.report.intervals import METHODS, REASONS, WARNINGS, explained, explained_estimate, interval, legend
-from assay.report.render import PURPOSES, facts, html, markdown, run_markdown, sections
-from assay.report.scorecard import Scorecard
+from assay.report.render import facts, html, markdown, run_markdown, sections
+from tests.report.cards import scorecard
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -35,7 +38,8 @@ RUN: dict[str, Any] = {
     "cost_usd": Decimal("0.1"), "n_unpriced_calls": 0, "reference_cost_per_correct_usd": Decimal("0.0002"),
     "n_wire_answers": 990, "p50_ms": 100.0, "p90_ms": 200.0, "p99_ms": 1500.0, "share_within_sla": 0.99,
     "meets_sla": True, "sla_latency_ms": 30000, "sla_share": 0.95, "run_status": "completed", "is_whole": True,
-    "partial_reason": None, "n_skipped": 0,
+    "partial_reason": None, "n_skipped": 0, "n_requested": 990, "judge_cost_usd": Decimal(0), "total_cost_usd": Decimal("0.1"),
+    "cost_per_correct_interval": {"value": 0.00012, "low": 0.00011, "high": 0.000133, "level": 0.95, "status": "ok", "reason": None},
 }  # fmt: skip
 RATE: dict[str, Any] = {
     "population": "input", "slice": "overall", "n_eligible": 990, "n_correct": 800, "reliability": 0.808, "low": 0.782,
@@ -62,7 +66,7 @@ FAILURE = {"status": "failed", "error_type": "timeout", "n_predictions": 3, "sha
 def card(
     *, run: dict[str, Any] | None = None, rate: dict[str, Any] | None = None, text: str = "kind=plain"
 ) -> Scorecard:
-    return Scorecard(
+    return scorecard(
         task="sorting",
         run={**RUN, **(run or {})},
         reliability=({**RATE, **(rate or {})}, {**RATE, "slice": text}),
@@ -141,7 +145,7 @@ def test_hostile_text_adds_nothing_to_the_markdown(text: str) -> None:
 
     assert len(hostile) == len(plain)
     assert [_cells(line) for line in hostile] == [_cells(line) for line in plain]
-    assert not re.search(r"<\w|(?<!\\)[`*\[]|(?<!\\)!\[", "\n".join(hostile))
+    assert not re.search(r"<\w|(?<!\\)[*\[]|(?<!\\)!\[", "\n".join(hostile))
 
 
 @pytest.mark.parametrize("value", [NAN, float("inf"), None, Decimal("NaN")])
@@ -218,20 +222,20 @@ def repeated(k: int, **given: Any) -> dict[str, Any]:
 def test_repeats_show_the_first_ks_and_the_last_with_their_intervals() -> None:
     rows = [repeated(k) for k in range(1, 9)]
     odd = repeated(2, pass_at_k=None, pass_at_k_method="worst_and_best_case", pass_at_k_status="unscored")
-    whole = Scorecard(**{**card().as_dict(), "repeats": (*rows, repeated(1, slice="kind=a"), {**odd, "k": 8})})
+    whole = scorecard(**{**card().as_dict(), "repeats": (*rows, repeated(1, slice="kind=a"), {**odd, "k": 8})})
 
     (section,) = [section for section in sections(whole) if section.title.startswith("Repeats")]
     columns, shown = section.columns, section.rows
 
     assert [row[1] for row in shown] == ["1", "2", "3", "5", "8", "8"]
     assert len(columns) == len(shown[0])
-    assert shown[0][2:] == ("50.0%", "40.0 – 60.0% (clustered: 12 clusters)") * 2
-    assert shown[-1][2:4] == ("–", "40.0 – 60.0% (worst to best case)")
+    assert shown[0][2:] == ("200", *("50.0%", "40.0 – 60.0% (clustered: 12 clusters)") * 2)
+    assert shown[-1][3:5] == ("–", "40.0 – 60.0% (worst to best case)")
 
 
 def test_flaky_records_are_counted_where_there_are_several_epochs() -> None:
     once, several, none = (
-        dict(facts(Scorecard(**{**card().as_dict(), "repeats": repeats, "flaky": flaky})))
+        dict(facts(scorecard(**{**card().as_dict(), "repeats": repeats, "flaky": flaky})))
         for repeats, flaky in (
             ((), ()),
             ((repeated(1), repeated(2)), ({"population": "input", "n_flaky": 17},)),
@@ -266,13 +270,31 @@ def test_a_cost_with_unscored_predictions_has_its_lower_bound() -> None:
     run = {"cost_status": "unscored", "n_unscored": 12, "cost_per_correct_low_usd": Decimal("0.0001")}
 
     shown = dict(facts(card(run=run)))["cost per correct prediction"]
-    assert shown == "$0.000120; $0.000100 if all 12 unscored predictions were correct"
+    assert shown == (
+        "$0.000120, 95% interval $0.000110 – $0.000133; $0.000100 if all 12 unscored predictions were correct"
+    )
+
+
+def test_a_cost_without_an_interval_gives_the_reason() -> None:
+    none = {"low": None, "high": None, "level": 0.95, "reason": "total cost is 0: no interval"}
+
+    shown = dict(facts(card(run={"cost_per_correct_interval": none})))["cost per correct prediction"]
+    assert shown == "$0.000120, total cost is 0: no interval"
+
+
+def test_costs_are_shown_by_what_they_paid_for() -> None:
+    judged = {"judge_cost_usd": Decimal("0.02"), "total_cost_usd": Decimal("0.12")}
+
+    shown = dict(facts(card(run=judged)))
+    assert shown["inference cost"] == "$0.100000 for 1,000 calls"
+    assert (shown["judge cost"], shown["total cost"]) == ("$0.020000", "$0.120000")
+    assert "judge cost" not in dict(facts(card()))
 
 
 def test_two_pass_rates_are_shown_where_fallback_values_make_them_differ() -> None:
-    plain = card().scorers[0]
+    plain = card().of(ScorersBlock).scorers[0]
     replaced = {**plain, "n_no_output": 13, "n_fallback": 13, "delivered_pass_rate": 0.895}
-    whole = Scorecard(**{**card().as_dict(), "scorers": (plain, replaced)})
+    whole = scorecard(**{**card().as_dict(), "scorers": (plain, replaced)})
 
     (checks,) = [section for section in sections(whole) if section.title == "Checks"]
     columns, rows = checks.columns, checks.rows
@@ -292,7 +314,7 @@ def test_small_slices_and_slices_of_the_dev_split_are_counted_but_not_shown() ->
     small = {**RATE, "slice": "kind=rare", "n_eligible": 4}
     dev = {**RATE, "slice": "kind=plain", "population": "golden:dev"}
     shown = card()
-    whole = Scorecard(**{**shown.as_dict(), "reliability": (RATE, small, dev)})
+    whole = scorecard(**{**shown.as_dict(), "reliability": (RATE, small, dev)})
 
     assert "kind=rare" not in html(whole)
     assert "2 slices in the dev split or with fewer than 5 predictions" in html(whole)
@@ -321,7 +343,7 @@ def test_a_runs_own_markdown_gives_the_reason_for_no_interval() -> None:
 
 
 def test_routes_and_caches_are_shown_with_what_they_saved() -> None:
-    shown = markdown(Scorecard(**{**card().as_dict(), "routing": (ROUTE, LAST), "caching": CACHES}))
+    shown = markdown(scorecard(**{**card().as_dict(), "routing": (ROUTE, LAST), "caching": CACHES}))
 
     assert [line for line in shown.partition("## Routing and caching")[2].splitlines() if line][2:] == [
         "| route cheap | 700 | 70.0% | 200 (check 50, confidence 150) | $0.010000 | $0.080000 (10 unknown) |",
@@ -334,7 +356,7 @@ def test_routes_and_caches_are_shown_with_what_they_saved() -> None:
 
 @pytest.mark.parametrize("caching", [None, NO_CACHES])
 def test_nothing_is_said_of_routes_and_caches_where_one_route_gave_all(caching: dict[str, Any] | None) -> None:
-    shown = Scorecard(**{**card().as_dict(), "routing": (ROUTE,), "caching": caching})
+    shown = scorecard(**{**card().as_dict(), "routing": (ROUTE,), "caching": caching})
 
     assert "Routing and caching" not in markdown(shown) + html(shown)
 
@@ -343,7 +365,7 @@ def test_nothing_is_said_of_routes_and_caches_where_one_route_gave_all(caching: 
 def test_a_hostile_name_of_a_route_adds_nothing_to_the_page(text: str) -> None:
     pages = [
         Elements(
-            html(Scorecard(**{**card().as_dict(), "routing": ({**ROUTE, "route": name}, LAST), "caching": CACHES}))
+            html(scorecard(**{**card().as_dict(), "routing": ({**ROUTE, "route": name}, LAST), "caching": CACHES}))
         )
         for name in ("plain", text)
     ]

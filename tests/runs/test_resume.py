@@ -12,9 +12,11 @@ import pytest
 
 from assay.errors import InputRejected, ServiceUnreachable, UsageError
 from assay.records.row import Row
+from assay.runs.requests.journal.journal import Journal
 from assay.runs.requests.request_stage import Interrupted, RequestStage
 from assay.runs.resume import reopen
 from assay.runs.run import Run
+from assay.runs.shards import WHOLE
 from assay.runs.summary import open_requests
 from tests.end_to_end.workplace import Workplace, numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing, hanging, well
@@ -76,6 +78,39 @@ def test_a_finished_run_can_be_reopened_and_asks_nothing(bench: Bench, model: Mo
     summary = bench.run(bench.place.task(name), input=bench.place.rows("in.csv", TWENTY))
     assert bench.go_on(summary.run_id).predictions == 20
     assert model.count == 20
+
+
+def ends(bench: Bench, run_id: str) -> list[str]:
+    sql = "select status from runs where run_id = @run and event = 'finished' order by occurred_at"
+    return [row["status"] for row in bench.place.query(sql, run=run_id)]
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "code"),
+    [("no key", 3), ("another process", 3), ("journals cannot be written", 3), ("stopped at once", 130)],
+)
+def test_a_run_that_completed_stays_completed(bench: Bench, name: str, obstacle: str, code: int) -> None:
+    place = bench.place
+    run_id = bench.run(place.task(name), input=place.rows("in.csv", TWENTY)).run_id
+    journal = bench.project.journal_dir(run_id) / str(WHOLE)
+    if obstacle == "no key":
+        place.write("providers.yml", f"openai: {{base_url: '{place.model.url}', api_key_env: NO_SUCH_API_KEY}}\n")
+    elif obstacle == "another process":
+        held = Journal(journal)
+        held.open()
+    elif obstacle == "journals cannot be written":
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.write_text("a file where a folder is expected")
+    if obstacle == "stopped at once":
+        stop = asyncio.Event()
+        stop.set()
+        answering = RequestStage(bench.project, reopen(bench.project, run_id), Told(), stop=stop)
+        with pytest.raises(Interrupted):
+            asyncio.run(answering.answer_all())
+    else:
+        done = place.command("run", name, "--resume", run_id)
+        assert done.returncode == code, done.stderr
+    assert ends(bench, run_id) == ["completed"]
 
 
 def test_a_changed_input_file_is_refused_and_the_right_one_taken(bench: Bench, name: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from assay.inference.request import RunFacts
@@ -16,8 +17,9 @@ from assay.records.keys import ClusterKey
 from assay.scoring.estimates import estimates, is_correct, tally_of
 from assay.scoring.tally import Tallied, Tally
 from assay.statistics.measured import Measured
+from assay.statistics.multiple.slices import slice_differences
 from assay.statistics.rates import rate
-from assay.statistics.sampling import Sampling
+from assay.statistics.sampling import Groups, Sampling
 from assay.tasks.task import Task
 from tests.fakes.task_folder import TaskFolder
 from tests.statistics.named_repeats import pass_at_k, pass_hat_k, variance_split
@@ -301,10 +303,21 @@ def test_what_a_judge_was_not_to_judge_is_in_no_rate(task: Task) -> None:
 
 
 def test_a_scorer_that_says_neither_passed_nor_failed_has_no_pass_rate(task: Task) -> None:
-    failed = tallied(1, False, status="failed", verdicts={"label_right": score("label_right", None, "unscored")})
-    rows = landed(task, [tallied(0, None, verdicts={"label_right": score("label_right", None)}), failed])
+    failed = tallied(1, False, status="failed", verdicts={"mine": score("mine", None, "unscored")})
+    rows = landed(task, [tallied(0, None, verdicts={"mine": score("mine", None)}), failed])
 
-    assert [row.metric for row in rows] == ["reliability", "quality_when_answered"]
+    assert [row.metric for row in rows if row.metric != "mean"] == ["reliability", "quality_when_answered"]
+
+
+def test_a_slice_in_which_nothing_is_scored_has_no_rate_of_a_scorer_that_gives_numbers(task: Task) -> None:
+    failed = tallied(1, None, slices=("k=x",), verdicts={"mine": score("mine", None, "failed")})
+    measured = replace(score("mine", None), value=3.0)
+    rows = landed(task, [tallied(0, None, verdicts={"mine": measured}), failed])
+
+    assert {(row.metric, row.slice, row.scorer) for row in rows if row.scorer} == {
+        ("mean", "overall", "mine"),
+        ("mean", "k=x", "mine"),
+    }
 
 
 def test_too_much_unscored_leaves_the_worst_and_the_best_case(task: Task) -> None:
@@ -351,3 +364,32 @@ def test_an_estimate_names_the_versions_it_speaks_of(task: Task) -> None:
     assert found.golden_set_version == task.versions.golden_set
     assert found.policy_version == task.versions.policy
     assert (found.inference_version, found.evaluation_id, found.run_id) == ("v", "run-1", "run-1")
+
+
+def test_each_slice_lands_against_the_rest_of_its_population(task: Task) -> None:
+    rows = landed(
+        task,
+        [
+            tallied(number, number % 10 != 0 if number >= 60 else number % 2 == 0, slices=(kind(number), "size=all"))
+            for number in range(300)
+        ],
+    )
+
+    found = {row.slice: row for row in rows if row.metric == "slice_difference"}
+
+    values = np.array([float(number % 10 != 0 if number >= 60 else number % 2 == 0) for number in range(300)])
+    inside, records = np.arange(300) < 60, np.arange(300)
+    members = {"kind=rare": inside, "kind=usual": ~inside, "size=all": np.ones(300, dtype=bool)}
+    groups = Groups.numbered(records, records=records)
+    expected = {one.slice: one for one in slice_differences(values, groups, records=records, slices=members)}
+    assert set(found) == set(expected)
+    rare, test = found["kind=rare"], expected["kind=rare"].test
+    assert test is not None and (rare.value, rare.low, rare.high, rare.n) == (0.5 - 0.9, test.low, test.high, 60)
+    details = json.loads(rare.details or "")
+    assert (details["rate"], details["rest_rate"], details["n_rest"], details["tested_slices"]) == (0.5, 0.9, 240, 2)
+    assert details["adjusted_p"] == test.p < 0.001
+    assert (found["size=all"].status, found["size=all"].low) == ("too_few", None)
+
+
+def kind(number: int) -> str:
+    return "kind=rare" if number < 60 else "kind=usual"

@@ -72,7 +72,7 @@ def test_a_run_with_clusters_and_epochs_has_the_interval_of_both(bench: Bench, m
     assert (expected["n"], expected["clusters"], expected["status"]) == (144, 12, "warning")
     assert figures(landed["pass_hat_3", "overall"]) == figures(vars_of(pass_hat_k(outcomes, sampling, k=3)))
     assert {metric for metric, _ in landed} == {
-        *("reliability", "quality_when_answered", "pass_rate"),
+        *("reliability", "quality_when_answered", "pass_rate", "slice_difference"),
         *(f"pass_{kind}_{k}" for kind in ("at", "hat") for k in (1, 2, 3)),
     }
     assert {slice for _, slice in landed} == {"overall", "kind=a", "kind=b"}
@@ -100,7 +100,7 @@ def test_scoring_again_replaces_the_estimates(bench: Bench, model: ModelEndpoint
     score_run(bench.project, reopen(bench.project, run_id), report=lambda _: None)
 
     ids = [row["estimate_id"] for row in bench.place.query(FIGURES, run=run_id)]
-    assert len(ids) == 2 * len(set(ids)) == 2 * 3 * 3
+    assert len(ids) == 2 * len(set(ids)) == 2 * (3 * 3 + 2)
 
 
 def vars_of(measured: Any) -> dict[str, Any]:

@@ -19,25 +19,37 @@ HALF = 0.5
 PRECISION = 1e-6
 """Smaller literals are the rounding noise of the arithmetic."""
 NO_THRESHOLDS = {
+    "cost_ratio_gate.py": {"STEPS", "WIDEST"},
+    "mean_power.py": {"FAR"},
     "agreement.py": {"MOST_VALUES"},
     "bootstrap.py": {"DRAWN_AT_ONCE"},
     "calibrate.py": {"CHUNK_ROWS"},
-    "exact_tests.py": {"NUISANCE_POINTS", "SPREAD", "BISECTIONS"},
+    "estimates.py": {"TOLERANCE"},
+    "classes.py": {"MOST_CLASSES", "MOST_CONFUSED"},
+    "counts.py": {"MOST_LABELS", "MOST_TEXTS", "FIRST_WITHOUT"},
+    "fields.py": {"REMEMBERED"},
+    "looks.py": {"UNCOUNTED"},
+    "slices.py": {"MOST_DRAWN"},
+    "exact_tests.py": {"NUISANCE_POINTS", "SPREAD", "BISECTIONS", "REMEMBERED"},
     "judge_bias.py": {"PREFERS"},
     "paired_bounds.py": {"NO_SKEWNESS"},
     "power.py": {"SPREAD", "SAMPLES", "SEARCH_SAMPLES", "SEED", "TINY", "MOST_SIMULATED"},
     "prompts.py": {"FENCE_CHARACTERS"},
     "rate_bounds.py": {"SMALLEST_ERROR", "LARGEST_ERROR"},
-    "render.py": {"BAR_WIDTH", "BAR_HEIGHT"},
+    "render.py": {"BAR_WIDTH", "BAR_HEIGHT", "MOST_CHARACTERS"},
     "repeats.py": {"ALWAYS_SHOWN", "ALSO_SHOWN"},
+    "run.py": {"SHORT_HASH", "SHORT_COMMIT"},
     "sampling.py": {"PLACES", "ROUNDING"},
     "score_stage.py": {"CHUNK_PREDICTIONS", "CHUNK_ESTIMATES", "OWNER_ONLY"},
+    "scorecard.py": {"WRONG_SHOWN", "MOST_TRIED"},
+    "source.py": {"AT_ONCE"},
     "tally.py": {"UNSCORED", "MEASURED", "LEFT_OUT", "NO_OUTPUT", "OF_FALLBACK", "SHARED"},
     "threshold.py": {"EXIT_CODES", "CANDIDATES", "DIGITS", "KEEP_ALL", "ESCALATE_ALL", "LOGITS", "GRID"},
     "tune.py": {"SEED", "MIN_QUESTIONS", "TEXTS_AT_ONCE"},
     "verdict.py": {"EXIT_CODES"},
     "gate_rules.py": {"EXIT_CODES"},
     "verdicts.py": {"EXPLANATION_CHARACTERS"},
+    "wrong.py": {"LONGEST_TEXT"},
 }
 """Sizes of chunks and tables, codes, the precision of a computation, layout: no decision changes with them."""
 
@@ -46,6 +58,7 @@ NO_THRESHOLDS = {
     ("variable", "value"),
     [
         ("fewest_outcomes", conventions.FEWEST_OUTCOMES),
+        ("error", conventions.ERROR),
     ],
 )
 def test_the_dbt_project_has_the_same_thresholds(variable: str, value: float) -> None:

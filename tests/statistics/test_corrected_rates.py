@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import chi2_contingency
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.statistics.corrected_rates import (
+from assay.statistics.labels.corrected_rates import (
     CorrectedRate,
     Shares,
     human_rate,
@@ -18,8 +18,8 @@ from assay.statistics.corrected_rates import (
     ppi_rate,
     rogan_gladen_rate,
 )
-from assay.statistics.label_groups import jeffreys_bounds
-from assay.statistics.labeled_sample import Calibration, JudgedSample, Strata
+from assay.statistics.labels.label_groups import jeffreys_bounds
+from assay.statistics.labels.labeled_sample import Calibration, JudgedSample, Strata
 from assay.statistics.measured import Status, exact_bounds, proportion_interval
 
 RANDOM = Calibration(design="random", frame="production answers of 2026-11-01", drawn_on=date(2026, 11, 2))

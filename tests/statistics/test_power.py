@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from statsmodels.stats.power import TTestPower
 
-from assay.evaluation.evidence import GateRule, regression_evidence
+from assay.evaluation.evidence import regression_evidence
 from assay.evaluation.verdict import decide
 from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.effects import mde_of_plan, minimum_detectable_effect, records_for, records_needed
 from assay.statistics.paired import Pairs, compare
 from assay.statistics.power import Plan, records_to_pass, verdict_probabilities
 from assay.statistics.sampling import Sampling
+from assay.tasks.gate_rule import GateRule
 
 
 def decision(gains: int, losses: int, n: int, *, margin: float) -> RuleDecision:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from assay.evaluation.evidence import GateRule, absolute_evidence
+from assay.evaluation.evidence import absolute_evidence
 from assay.evaluation.verdict import decide
 from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.power import lower_bounds, probability_of_clearing, records_to_clear
 from assay.statistics.rates import gate_rate
+from assay.tasks.gate_rule import GateRule
 
 
 def decision(successes: int, n: int, *, bar: float) -> RuleDecision:

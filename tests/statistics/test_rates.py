@@ -13,8 +13,9 @@ from statsmodels.regression.linear_model import OLS, WLS
 from statsmodels.stats.proportion import proportion_confint
 
 from assay.statistics.conventions import LEVEL
+from assay.statistics.cost_ratio import cost_per_correct
 from assay.statistics.measured import Measured, Status, exact_bounds, wilson_bounds
-from assay.statistics.rates import cost_per_correct, mean, rate, score_at_effective_n
+from assay.statistics.rates import mean, rate, score_at_effective_n
 from assay.statistics.sampling import Groups, Sampling, _satterthwaite, spread_of
 
 RANDOM_SEED = 20
@@ -400,11 +401,15 @@ def test_the_cost_of_a_correct_answer_is_bounded_when_one_is_correct() -> None:
     assert 0 < found.low < found.value < found.high < float("inf")
 
 
-def test_all_correct_at_one_price_still_has_an_interval() -> None:
-    found = cost_per_correct([0.5] * 60, [True] * 60)
+@pytest.mark.parametrize(
+    ("n", "reason"), [(60, "all costs are the same"), (1, "one record or cluster shows no variation")]
+)
+def test_a_mean_cost_without_an_interval_gives_none_to_the_cost_per_correct(n: int, reason: str) -> None:
+    found = cost_per_correct([0.5] * n, [True] * n)
 
     assert found.value == pytest.approx(0.5)
-    assert found.low <= 0.5 < found.high
+    assert (found.low, found.high, found.status) == (None, None, Status.TOO_FEW)
+    assert reason in (found.reason or "")
 
 
 @pytest.mark.parametrize(

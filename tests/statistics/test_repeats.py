@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 
 from assay.statistics.measured import Status
 from assay.statistics.rates import rate
+from assay.statistics.repeats import RepeatMetric, repeated_bounds
 from assay.statistics.sampling import Sampling
 from tests.statistics.named_repeats import pass_at_k, pass_hat_k, variance_split
 
@@ -123,3 +124,30 @@ def test_no_component_is_below_zero_and_one_record_has_no_split() -> None:
     assert found is not None and found.record == 0.0
     assert variance_split([1, 0, 1], records=list("aaa")) is None
     assert variance_split([None, None], records=list("ab")) is None
+
+
+def _by_counting(own: tuple[float, ...], metric: RepeatMetric, k: int) -> float:
+    if metric is RepeatMetric.FLAKY:
+        return float(len(set(own)) > 1)
+    judge = all if metric is RepeatMetric.PASS_HAT else any
+    choices = list(combinations(own, k))
+    return sum(judge(value == 1 for value in choice) for choice in choices) / len(choices)
+
+
+@pytest.mark.parametrize("metric", list(RepeatMetric))
+def test_unscored_epochs_leave_a_record_between_its_worst_and_its_best_completion(metric: RepeatMetric) -> None:
+    options, k = (0.0, 1.0, np.nan), 2
+    epochs = [*product(options, repeat=3), *product(options, repeat=2)]
+
+    lowest, highest = repeated_bounds(epochs, metric=metric, k=k)
+
+    for own, low, high in zip(epochs, lowest, highest, strict=True):
+        completions = product(*[(0.0, 1.0) if np.isnan(value) else (value,) for value in own])
+        values = [_by_counting(completion, metric, k) for completion in completions]
+        assert (low, high) == pytest.approx((min(values), max(values))), own
+
+
+def test_a_record_with_fewer_epochs_is_not_measured() -> None:
+    lowest, _ = repeated_bounds([[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]], metric=RepeatMetric.PASS_HAT, k=3)
+
+    assert lowest.tolist() == [1.0]

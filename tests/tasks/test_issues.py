@@ -219,6 +219,12 @@ def test_yaml_of_endless_depth_is_an_issue_and_no_crash(folder: TaskFolder) -> N
     assert [issue.problem for issue in folder.issues()] == ["YAML is nested too deeply"]
 
 
+def test_aliases_that_stand_for_a_billion_values_are_an_issue_at_once(folder: TaskFolder) -> None:
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    folder.write("task.yml", "\n".join(["a0: &a0 [x]", *levels]))
+    assert [issue.problem for issue in folder.issues()] == ["its aliases stand for more than 100,000 values"]
+
+
 def test_a_missing_spec_says_how_to_get_one(folder: TaskFolder) -> None:
     (folder.path / "task.yml").unlink()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import pty
@@ -12,8 +13,10 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
+from assay.formatting.spreadsheet import restored
 from assay.inference.request import RequestResult
 from assay.runs.progress import RunProgress
+from assay.terminal.output import write_rows
 from assay.terminal.progress import run_progress, run_view
 from tests.inference.telemetry.rows import call, failed_call, prediction
 from tests.paths import ROOT
@@ -110,3 +113,15 @@ def _everything(terminal: int) -> str:
             break
         parts.append(part)
     return b"".join(parts).decode()
+
+
+def test_a_csv_file_contains_no_formulas_and_every_number(capsys: pytest.CaptureFixture[str]) -> None:
+    """Prefixes of OWASP's list for CSV injection, and their full-width forms."""
+    texts = ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "\uff1d1", "'=1", "plain", "a=1"]
+    numbers = [-1, -1.5, Decimal("-2.50"), True, None]
+    write_rows(["=n", *"abcdefghij", *"klmno"], [[*texts, *numbers]], style="csv")
+    header, row = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    assert header[0] == "'=n"
+    assert row[: len(texts)] == [*(f"'{text}" for text in texts[:9]), "plain", "a=1"]
+    assert [restored(cell) for cell in row[: len(texts)]] == texts
+    assert row[len(texts) :] == ["-1", "-1.5", "-2.5", "true", ""]

@@ -27,6 +27,7 @@ def settings(endpoints: Endpoints) -> Settings:
         project=PROJECT,
         bigquery_endpoint=endpoints.rest,
         bigquery_grpc_endpoint=endpoints.grpc,
+        local_token=endpoints.token,
         hash_key=b"k" * 32,
     )
 

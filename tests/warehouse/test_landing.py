@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import grpc
 import orjson
 import pytest
+from google.cloud.bigquery_storage_v1 import types
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.records import LANDING_RECORDS
 from assay.records.row import Row
 from assay.records.statuses import ANSWERED, AnswerSource, PredictionStatus, Stage
+from assay.settings import Settings
 from assay.warehouse.client import Warehouse
 from assay.warehouse.landing import REQUEST_BYTES, LandingWriter, batches, column_values
 from assay.warehouse.schema import landing_tables
@@ -96,6 +103,73 @@ def test_a_row_that_no_request_can_hold_is_refused_by_name(warehouse: Warehouse)
     ):
         LandingWriter(warehouse).append([record])
     assert landed(warehouse, "contents", "huge") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"cost_usd": Decimal("1e29")},
+            r"column cost_usd: expected a value of the type decimal128\(38, 9\), found Decimal",
+        ),
+        ({"input_tokens": 2**63}, r"column input_tokens: expected a value of the type int64, found int"),
+        ({"input_tokens": "many"}, r"column input_tokens: expected a value of the type int64, found str"),
+        ({"provider": "\ud800"}, r"column provider: expected a value of the type string, found str"),
+        (
+            {"run_id": None},
+            r"column run_id: expected a value of the type string, found no value \(the column is required\)",
+        ),
+    ],
+)
+def test_a_value_that_no_column_can_hold_is_refused_by_row_and_column(
+    bare: Warehouse, changes: dict[str, Any], message: str
+) -> None:
+    rows = [full("responses", call_id=f"c{n}", **(changes if n == 2 else {})) for n in range(4)]
+    with pytest.raises(
+        UsageError, match=rf"^A row for landing table responses \(call_id c2\) cannot be landed: {message}"
+    ):
+        LandingWriter(bare).append(rows)
+
+
+def test_a_row_that_bigquery_rejects_is_named_with_its_column() -> None:
+    message = "Field cost_usd: Value 1 out of range for NUMERIC(10, 2)"
+    with rejecting_endpoint(row=1, message=message) as port:
+        settings = Settings(
+            root=Path("nowhere"),
+            project="p",
+            bigquery_endpoint="http://127.0.0.1:9",
+            bigquery_grpc_endpoint=f"127.0.0.1:{port}",
+        )
+        with pytest.raises(
+            UsageError, match=r"responses rejected the row call_id c1: column cost_usd: Field cost_usd: Value 1 out"
+        ):
+            LandingWriter(Warehouse(settings)).append([full("responses", call_id=f"c{n}") for n in range(3)])
+
+
+@contextmanager
+def rejecting_endpoint(*, row: int, message: str) -> Iterator[int]:
+    """The Storage Write API as it rejects one row of a request: `AppendRowsResponse.row_errors`."""
+    error = types.RowError(index=row, code=types.RowError.RowErrorCode.FIELDS_ERROR, message=message)
+    answer = types.AppendRowsResponse(row_errors=[error])
+
+    def append(requests: Iterator[Any], _: grpc.ServicerContext) -> Iterator[types.AppendRowsResponse]:
+        for _request in requests:
+            yield answer
+
+    handler = grpc.stream_stream_rpc_method_handler(
+        append,
+        request_deserializer=types.AppendRowsRequest.deserialize,
+        response_serializer=types.AppendRowsResponse.serialize,
+    )
+    service = "google.cloud.bigquery.storage.v1.BigQueryWrite"
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {"AppendRows": handler})])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(None).wait()
 
 
 def test_the_largest_amount_of_bigquery_s_numeric_fits() -> None:

@@ -27,11 +27,11 @@ def project(warehouse: Warehouse) -> Warehouse:
 @pytest.mark.parametrize(
     ("table", "step"),
     [
-        ("rpt_reliability", "build the marts with `assay report TASK`."),
-        ("rpt_reliability_weekly", "did you mean 'rpt_reliability_daily'? If it is missing as well, build the marts with `assay report TASK`."),
-        ("dev_marts.fct_predictions", "build the marts with `assay report TASK`."),
-        ("dev_marts.fct_prediction", "did you mean 'fct_predictions'? If it is missing as well, build the marts with `assay report TASK`."),
-        ("dev_staging.stg_landing__runs", "build the marts with `assay report TASK`."),
+        ("rpt_reliability", "build the marts with `assay report TASK --refresh`."),
+        ("rpt_reliability_weekly", "did you mean 'rpt_reliability_daily'? If it is missing as well, build the marts with `assay report TASK --refresh`."),
+        ("dev_marts.fct_predictions", "build the marts with `assay report TASK --refresh`."),
+        ("dev_marts.fct_prediction", "did you mean 'fct_predictions'? If it is missing as well, build the marts with `assay report TASK --refresh`."),
+        ("dev_staging.stg_landing__runs", "build the marts with `assay report TASK --refresh`."),
         ("dev_landing.rnus", "did you mean 'runs'?"),
         ("runs", "write dev_landing.runs."),
         ("fct_predictions", "write dev_marts.fct_predictions."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -11,13 +9,12 @@ from pydantic import AfterValidator, Field
 from assay.checks.check import Flag, OutputCheck
 from assay.checks.output_schema import TEXT
 from assay.checks.scoring import CheckResult, JsonObject, ScoredItem, passed, shown, text_at
+from assay.tasks.fields.patterns import compiled_pattern, pattern_issue
 
 
 def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    if issue := pattern_issue(pattern):
+        raise ValueError(issue)
     return pattern
 
 
@@ -25,13 +22,13 @@ class Regex(OutputCheck):
     """Passes if the pattern matches anywhere in the text; with `must_match: false`, if it does not."""
 
     type: ClassVar[str] = "regex"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     scored_types: ClassVar[frozenset[str]] = TEXT
 
     pattern: Annotated[
         str,
         AfterValidator(_compiles),
-        Field(min_length=1, description="a regular expression of Python's re module"),
+        Field(min_length=1, description="a regular expression in RE2 syntax"),
     ]
     must_match: Flag = True
 
@@ -40,10 +37,6 @@ class Regex(OutputCheck):
         text = text_at(output, self.field)
         wanted = "a match of" if self.must_match else "no match of"
         return passed(
-            bool(self._compiled.search(text)) is self.must_match,
+            bool(compiled_pattern(self.pattern).search(text)) is self.must_match,
             f"{self.field}: expected {wanted} {self.pattern!r}, found {shown(text)}",
         )
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self.pattern)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from assay.cli.opening import DAY, STYLES, opened_project
 from assay.cli.option_types import OUTPUT_FILE, BoundedInteger
 from assay.errors import UsageError
+
+if TYPE_CHECKING:
+    from assay.warehouse.client import Warehouse
 
 
 @click.command()
@@ -24,23 +28,36 @@ from assay.errors import UsageError
     type=OUTPUT_FILE,
     help="Also write the scorecard as a web page.",
 )
+@click.option(
+    "--wrong",
+    type=BoundedInteger(0, 100),
+    default=10,
+    show_default=True,
+    help="Number of wrong answers to show with their masked content; 0 hides them.",
+)
+@click.option("--refresh", is_flag=True, help="Also build the marts if they lack the task's latest run; takes minutes.")
 def report(
-    task: str, run_id: str | None, variant: str | None, data_date: datetime | None, style: str, html_file: Path | None
+    task: str,
+    run_id: str | None,
+    variant: str | None,
+    data_date: datetime | None,
+    style: str,
+    html_file: Path | None,
+    wrong: int,
+    refresh: bool,
 ) -> None:
     """Show the scorecard of a run: reliability with its confidence interval, cost, latency, failures."""
+    from assay.adoption.variants import ADOPTED
     from assay.report.render import html, markdown
-    from assay.report.scorecard import ReportedRun, read_scorecard, selected_run
+    from assay.report.scorecard import ReportedRun, read_scorecard
     from assay.tasks.loader import find_task
     from assay.terminal.output import note, write_json, write_scorecard, write_text
-    from assay.warehouse.refresh import refresh_marts
 
     project = opened_project()
     find_task(project.settings.tasks_dir, task)
-    selected = ReportedRun(run_id=run_id, variant=variant, data_date=data_date.date() if data_date else None)
-    if selected.described:
-        selected_run(project.warehouse, task, selected)  # before the marts are built, which takes minutes
-    refresh_marts(project.warehouse, task, report=note)
-    card = read_scorecard(project.warehouse, task, selected)
+    name = variant.removeprefix(ADOPTED) if variant is not None else None
+    selected = ReportedRun(run_id=run_id, variant=name, data_date=data_date.date() if data_date else None)
+    card = read_scorecard(project.warehouse, task, selected, wrong=wrong)
     if html_file is not None:
         _write_page(html_file, html(card))
         note(f"wrote the scorecard to {html_file}")
@@ -50,6 +67,15 @@ def report(
         write_text(markdown(card))
     else:
         write_scorecard(card)
+    if refresh:
+        _refresh(project.warehouse, task)
+
+
+def _refresh(warehouse: Warehouse, task: str) -> None:
+    from assay.terminal.output import note
+    from assay.warehouse.refresh import refresh_marts
+
+    refresh_marts(warehouse, task, report=note)
 
 
 def _write_page(path: Path, text: str) -> None:

@@ -27,8 +27,9 @@ def init(task: str) -> None:
 def check(task: str | None, style: str) -> None:
     """Validate task folders; each issue is printed with its file and line."""
     from assay.project import check_tasks
+    from assay.runs.id_warnings import id_warnings
     from assay.tasks.loader import find_task, task_names
-    from assay.terminal.output import write_json, write_table
+    from assay.terminal.output import note, write_json, write_table
 
     project = opened_project()
     names = [find_task(project.settings.tasks_dir, task).name] if task else list(task_names(project.settings.tasks_dir))
@@ -39,6 +40,9 @@ def check(task: str | None, style: str) -> None:
         write_table(
             ("task", "inference", "golden set", "policy", "cases", "variants"), [tuple(row.values()) for row in good]
         )
+    for name in (overview["task"] for overview in good):
+        for warning in id_warnings(project, project.task(name)):
+            note(f"warning: task '{name}': {warning}")
     if issues:
         raise AssayError("\n".join(str(issue) for issue in issues))
     if not names:

@@ -75,7 +75,7 @@ def review(
         return
     from assay.labels.fill_queue import FillOptions
     from assay.records.statuses import SamplePurpose
-    from assay.statistics.labeled_sample import SamplingDesign
+    from assay.statistics.labels.labeled_sample import SamplingDesign
 
     options = FillOptions(
         purpose=SamplePurpose(fill),
@@ -97,7 +97,7 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
 
     from assay.labels.fill_queue import fill_queue
     from assay.records.statuses import SamplePurpose
-    from assay.statistics.labeled_sample import SamplingDesign
+    from assay.statistics.labels.labeled_sample import SamplingDesign
     from assay.terminal.output import note, write_json, write_table
 
     _refuse(SERVING, "with --fill")
@@ -172,7 +172,7 @@ def import_file(task: str, file: Path, run_id: str | None, annotator: str | None
     from assay.terminal.output import note, write_json, write_table
 
     project = opened_project()
-    done = import_labels(project.warehouse, project.task(task), file, run_id=run_id, annotator=annotator)
+    done = import_labels(project, project.task(task), file, run_id=run_id, annotator=annotator)
     for remark in done.remarks:
         note(remark)
     if style == "json":

@@ -34,6 +34,18 @@ MOST = 10_000_000
     help="True rate to assume for rules on a rate; default: the latest estimate.",
 )
 @click.option(
+    "--mean",
+    type=FiniteNumber(-1e12, 1e12),
+    metavar="M",
+    help="True mean to assume for rules on a mean; default: the latest estimate.",
+)
+@click.option(
+    "--sd",
+    type=FiniteNumber(1e-12, 1e12),
+    metavar="S",
+    help="Standard deviation of the numbers or, for no_regression, of the differences of the records.",
+)
+@click.option(
     "--clusters",
     type=BoundedInteger(2, MOST),
     metavar="G",
@@ -47,6 +59,14 @@ MOST = 10_000_000
     metavar="X",
     help="Factor by which clustering increases the number of records.",
 )
+@click.option(
+    "--look",
+    type=BoundedInteger(1, 10_000),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Number of the look at the same gate cases; each look has a smaller share of the error rate.",
+)
 @click.option("--format", "style", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def power(
     task: str,
@@ -54,8 +74,11 @@ def power(
     discordance: float | None,
     difference: float | None,
     rate: float | None,
+    mean: float | None,
+    sd: float | None,
     clusters: int | None,
     design_effect: float,
+    look: int,
     style: str,
 ) -> None:
     """Compute the minimum detectable effect of each rule, and the number of records that it needs."""
@@ -68,8 +91,11 @@ def power(
         discordance=discordance,
         difference=difference,
         rate=rate,
+        mean=mean,
+        sd=sd,
         clusters=clusters,
         design_effect=design_effect,
+        look=look,
     )
     plan = plan_gate(opened_project(), task, options)
     if style == "table":

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 def up() -> None:
     """Start the local stack: warehouse emulator, model server, Dagster."""
     from assay.local import stack
+    from assay.settings import with_local_token
     from assay.terminal.output import note
     from assay.warehouse.client import Warehouse
     from assay.warehouse.migrate import migrate
 
-    settings = open_settings(writes=True)
+    settings = with_local_token(open_settings(writes=True))
     wanted = stack.PARTS if settings.is_local else [part for part in stack.PARTS if part != "warehouse"]
     parts = stack.up(settings, parts=wanted, report=note)
     migrate(Warehouse(settings), report=note)
@@ -55,9 +56,11 @@ def demo() -> None:
 
 
 def _show_parts(parts: Sequence[PartStatus], *, style: str = "table") -> None:
-    from assay.terminal.output import write_rows
+    from assay.terminal.output import note, write_rows
 
     columns = ("part", "state", "address", "pid", "log")
     write_rows(
         columns, [(part.name, str(part.state), part.url, part.pid, str(part.log)) for part in parts], style=style
     )
+    for page in [part.page for part in parts if part.page]:
+        note(f"Open Dagster's page, once: {page}")  # a line of its own, because a table would wrap it

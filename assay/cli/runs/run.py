@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project
+from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project, seen_from_here
 from assay.cli.option_types import INTEGER, OUTPUT_FILE, epochs_option
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
@@ -94,7 +93,7 @@ def run(
         style=style,
     )
     project = opened_project(writes=True)
-    given = replace(given, input_spec=_seen_from_here(input_spec, project.settings.root))
+    given = replace(given, input_spec=seen_from_here(input_spec, project.settings.root))
     if dry_run:
         _forecast_only(project, given)
     else:
@@ -145,6 +144,7 @@ class _Arguments:
 
 def _run(project: Project, given: _Arguments) -> None:
     from assay.records.statuses import RunStatus
+    from assay.runs.summary import refuse_unanswered
     from assay.scoring.score_stage import write_predictions
     from assay.terminal.output import note, write_summary
 
@@ -167,6 +167,7 @@ def _run(project: Project, given: _Arguments) -> None:
             "predictions have landed",
             next_step=_resume_hint(current),
         )
+    refuse_unanswered(summary)
     if given.style == "table":
         note(f"next: assay report {given.task}")
 
@@ -179,14 +180,6 @@ def _forecast_only(project: Project, given: _Arguments) -> None:
 
     current, _ = _resumed(project, given, given.resume_id)
     write_forecast(forecast(project, current), style=given.style)
-
-
-def _seen_from_here(spec: str | None, root: Path) -> str | None:
-    """Makes a file path in the working directory absolute; other paths are relative to the project folder."""
-    # os.path, because Path raises an error for SQL text that is too long for a file name.
-    if spec is None or os.path.isfile(root / spec) or not os.path.isfile(spec):  # noqa: PTH113 - see above
-        return spec
-    return os.path.abspath(spec)  # noqa: PTH100 - see above
 
 
 def _opened(project: Project, given: _Arguments) -> tuple[Run, int]:

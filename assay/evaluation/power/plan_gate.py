@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.comparisons import MetricSlice
-from assay.evaluation.evidence import GateRule, gate_rules
+from assay.evaluation.power.queries import LATEST_COMPARISONS, LATEST_MEANS, LATEST_RATES
 from assay.evaluation.power.rule_plans import (
     Assumption,
     AssumptionSource,
+    MeanPlan,
     RatePlan,
     RegressionPlan,
     Sample,
     count_tested,
+    plan_mean,
     plan_rate,
     plan_regression,
 )
-from assay.evaluation.queries import LATEST_COMPARISONS, LATEST_RATES
+from assay.evaluation.power.unplanned import unplanned
 from assay.project import Project
 from assay.records.statuses import GoldenSplit, RuleKind
 from assay.statistics.conventions import ASSUMED_DISCORDANCE
+from assay.statistics.looks import Look, look_at
 from assay.tasks.case import Case
+from assay.tasks.gate_rule import MEANS, GateRule, gate_rules
 from assay.tasks.gate_spec import GATE_SPLIT, OVERALL
 from assay.tasks.task import Task
-from assay.tasks.validation.gate import gate_of
+from assay.tasks.validation.gate import corrected_by, gate_of
 from assay.warehouse.client import Warehouse
 
 Landed = Mapping[MetricSlice, Mapping[str, Any]]
@@ -34,7 +38,10 @@ Landed = Mapping[MetricSlice, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerOptions:
-    """Assumptions given for a plan; None for those to look up. `n` applies to every rule, whatever its slice."""
+    """Assumptions given for a plan; None for those to look up. `n` applies to every rule, whatever its slice.
+
+    `look` is the number of the look at the gate cases, which decides with which error rate a rule passes.
+    """
 
     n: int | None = None
     discordance: float | None = None
@@ -42,15 +49,22 @@ class PowerOptions:
     rate: float | None = None
     clusters: int | None = None
     design_effect: float = 1.0
+    look: int = 1
+    mean: float | None = None
+    """The true mean of rules `mean`."""
+    sd: float | None = None
+    """The standard deviation of the numbers, or of the differences of the records for `no_regression`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatePlan:
-    """The plans of a task's rules, in the order of `task.yml`; `notes` list the rules without a plan."""
+    """The plans of a task's rules, in the order of `task.yml`; `notes` say why other rules have no plan."""
 
     task: str
+    look: Look
     regressions: tuple[RegressionPlan, ...]
     rates: tuple[RatePlan, ...]
+    means: tuple[MeanPlan, ...]
     notes: tuple[str, ...]
 
 
@@ -63,29 +77,50 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
     """
     task = project.task(name)
     _validate(options)
-    rules = gate_rules(gate_of(task.spec), task.spec.sla)
-    comparing = [rule for rule in rules if rule.kind is RuleKind.NO_REGRESSION]
-    rating = [rule for rule in rules if rule.kind is RuleKind.LOWER_BOUND]
+    gate = gate_of(task.spec)
+    rules, look = gate_rules(gate, task.spec.sla), _look(task, options)
+    corrected = {corrected_by(judge.name) for judge in task.spec.judges} - set(task.versions.scorers)
+    plain = [rule for rule in rules if rule.metric not in corrected]
+    comparing = [rule for rule in plain if rule.kind is RuleKind.NO_REGRESSION]
+    rating = [rule for rule in plain if rule.kind is RuleKind.LOWER_BOUND and rule.scorer is None]
     compared = _compared(project.warehouse, name) if comparing and options.discordance is None else {}
     rated, notes = _rated(project.warehouse, name, options) if rating and options.rate is None else ({}, [])
-    others = [rule.name for rule in rules if rule not in (*comparing, *rating)]
-    if others:
-        notes.append(f"not planned: {', '.join(others)}")
+    means = tuple(_mean_plans(project.warehouse, task, plain, options, error=look.error))
+    planned = {rule.name for rule in (*comparing, *rating, *(one.rule for one in means))}
+    others = [rule for rule in rules if rule.name not in planned]
+    notes += [unplanned(rule, is_corrected=rule.metric in corrected) for rule in others]
     return GatePlan(
         task=name,
+        look=look,
         regressions=tuple(
             plan_regression(
                 rule,
                 _sample(task, rule, options),
                 discordance=_discordance(rule, options, compared),
                 tested=count_tested(rules),
+                error=look.error,
                 difference=options.difference,
             )
             for rule in comparing
         ),
-        rates=tuple(plan_rate(rule, _sample(task, rule, options), rate=_rate(rule, options, rated)) for rule in rating),
+        rates=tuple(
+            plan_rate(rule, _sample(task, rule, options), rate=_rate(rule, options, rated), error=look.error)
+            for rule in rating
+        ),
+        means=means,
         notes=tuple(notes),
     )
+
+
+def _look(task: Task, options: PowerOptions) -> Look:
+    look = look_at(options.look, planned=gate_of(task.spec).looks)
+    if not look.error:
+        raise UsageError(
+            f"--look {look.number}: the gate of task '{task.name}' plans {look.planned} looks at the same cases, and no error "
+            "rate is left after them",
+            next_step="raise `looks` in the gate of task.yml, or add gate cases.",
+        )
+    return look
 
 
 def _validate(options: PowerOptions) -> None:
@@ -149,6 +184,40 @@ def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Land
         if options.discordance is None:
             raise
         return {}, ["the warehouse does not respond: pass --rate for rules on a rate"]
+
+
+def _mean_plans(
+    warehouse: Warehouse, task: Task, rules: Sequence[GateRule], options: PowerOptions, *, error: float
+) -> Iterator[MeanPlan]:
+    """The plans of rules on a mean whose standard deviation, and mean for a rule `mean`, are given or landed."""
+    absolute = [rule for rule in rules if rule.kind in MEANS]
+    are_given = options.sd is not None and options.mean is not None
+    landed = _means(warehouse, task.name) if absolute and not are_given else {}
+    for rule in rules:
+        row = landed.get(MetricSlice(rule.metric, rule.slice))
+        mean = _number(options.mean, row, "value") if rule.kind in MEANS else None
+        sd = _number(options.sd, row if rule.kind in MEANS else None, "sd")
+        is_known = sd is not None and (mean is not None or rule.kind is RuleKind.MEAN_NO_REGRESSION)
+        if sd is not None and is_known and rule.kind in (*MEANS, RuleKind.MEAN_NO_REGRESSION):
+            yield plan_mean(rule, _sample(task, rule, options), mean=mean, sd=sd, error=error)
+
+
+def _means(warehouse: Warehouse, name: str) -> Landed:
+    """Landed means; none if the warehouse does not respond, because the rules then have a note of their own."""
+    try:
+        return _by_metric_slice(warehouse, LATEST_MEANS.sql, name)
+    except ServiceUnreachable:
+        return {}
+
+
+def _number(given: float | None, row: Mapping[str, Any] | None, column: str) -> Assumption | None:
+    """The given number, or else that of the latest run, which must be above 0 for a standard deviation."""
+    if given is not None:
+        return Assumption(value=given, source=AssumptionSource.GIVEN, detail="as given")
+    if row is None or (column == "sd" and not row[column] > 0):
+        return None
+    detail = f"of {row['n']} predictions ({row['data_date']})"
+    return Assumption(value=row[column], source=AssumptionSource.LANDED, detail=detail)
 
 
 def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:

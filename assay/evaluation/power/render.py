@@ -6,20 +6,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from assay.evaluation.power.plan_gate import GatePlan
-from assay.evaluation.power.rule_plans import RatePlan, RegressionPlan, Sample
+from assay.evaluation.power.rule_plans import MeanPlan, RatePlan, RegressionPlan, Sample
 from assay.formatting import NOTHING, percent
 from assay.formatting.gate_rules import ONLY_REPORTED
 from assay.records.statuses import RuleDecision
+from assay.statistics.looks import Look, look_at
 from assay.statistics.power import VerdictProbabilities
-from assay.tasks.gate_spec import OVERALL
+from assay.tasks.gate_spec import OVERALL, REPEATED
 
 PLAIN_COLUMNS = (
     *("rule", "type", "metric", "slice", "bar", "n", "n_min", "is_gated", "clusters", "design_effect"),
     *("discordance", "discordance_source", "rate", "rate_source", "detectable", "needed", "to_pass"),
     *("passing", "failing", "inconclusive", "difference"),
     *("passing_at_difference", "failing_at_difference", "inconclusive_at_difference"),
+    *("mean", "mean_source", "sd", "sd_source", "look", "look_error"),
 )
 """`passing`, `failing` and `inconclusive` are probabilities for equal variants or at the assumed rate."""
+Plans = RegressionPlan | RatePlan | MeanPlan
 Table = tuple[str, Sequence[str], list[tuple[str, ...]]]
 
 
@@ -38,6 +41,9 @@ def tables(plan: GatePlan) -> Iterator[Table]:
     if plan.rates:
         columns = ["rule", "threshold", "n", "true rate", "passes", "n to pass"]
         yield "Rate of the candidate", columns, [_rate(one) for one in plan.rates]
+    if plan.means:
+        columns = ["rule", "limit", "n", "true mean", "SD", "passes", "n to pass"]
+        yield "Mean of a scorer, in its unit", columns, [_mean(one) for one in plan.means]
 
 
 def facts(plan: GatePlan) -> Iterator[str]:
@@ -47,14 +53,25 @@ def facts(plan: GatePlan) -> Iterator[str]:
         yield f"{_place(regression)}: {percent(discordance.value)} differ, {discordance.detail}{_few(regression)}"
     for one in plan.rates:
         shown = f"{percent(one.rate.value)}, {one.rate.detail}" if one.rate else "unknown; pass --rate"
-        yield f"{_place(one)}: true rate {shown}{_few(one)}"
+        repeated = REPEATED.match(one.rule.metric)
+        epochs = f"; needs --epochs {repeated[2]}" if repeated else ""
+        yield f"{_place(one)}: true rate {shown}{epochs}{_few(one)}"
+    for mean in plan.means:
+        of = f"true mean {mean.mean.value:.4g}, {mean.mean.detail}" if mean.mean else "equal variants"
+        yield f"{_place(mean)}: {of}; SD {mean.sd.value:.4g}, {mean.sd.detail}{_few(mean)}"
+    yield _look(plan.look)
     yield from plan.notes
 
 
 def plain_rows(plan: GatePlan) -> list[tuple[Any, ...]]:
     """One row per rule, with values in the order of `PLAIN_COLUMNS`."""
-    values = [*map(_regression_values, plan.regressions), *map(_rate_values, plan.rates)]
-    return [tuple(row.get(name) for name in PLAIN_COLUMNS) for row in values]
+    values = [
+        *map(_regression_values, plan.regressions),
+        *map(_rate_values, plan.rates),
+        *map(_mean_values, plan.means),
+    ]
+    look = {"look": plan.look.number, "look_error": plan.look.error}
+    return [tuple((row | look).get(name) for name in PLAIN_COLUMNS) for row in values]
 
 
 def _regression(plan: RegressionPlan) -> tuple[str, ...]:
@@ -77,12 +94,39 @@ def _rate(plan: RatePlan) -> tuple[str, ...]:
     return plan.rule.name, percent(plan.rule.threshold), _count(plan.sample), rate, passing, _records(plan.to_pass)
 
 
-def _place(plan: RegressionPlan | RatePlan) -> str:
+def _mean(plan: MeanPlan) -> tuple[str, ...]:
+    is_margin = plan.mean is None
+    return (
+        plan.rule.name,
+        f"margin {plan.rule.threshold:g}" if is_margin else f"{plan.rule.threshold:g}",
+        _count(plan.sample),
+        f"{plan.mean.value:.4g} {plan.mean.source}" if plan.mean else "equal",
+        f"{plan.sd.value:.4g} {plan.sd.source}",
+        f"{100 * plan.passing:.0f}%",
+        _records(plan.to_pass),
+    )
+
+
+def _look(look: Look) -> str:
+    """The look that is planned for, and what later looks at the same cases need."""
+    planned = f"planned for look {look.number} at the gate cases: a rule passes at {look.requirement}"
+    later = look_at(look.number + 1, planned=look.planned)
+    if not later.error:
+        return f"{planned}; it is the last of the {look.planned} looks that the gate plans"
+    if later.error < look.error:
+        return (
+            f"{planned}; look {later.number} passes at {later.requirement} and needs more records: plan it with "
+            f"--look {later.number}, or set `looks` in the gate"
+        )
+    return f"{planned}, as does each of the {look.planned} looks that the gate plans; more looks need more records"
+
+
+def _place(plan: Plans) -> str:
     place = "" if plan.rule.slice == OVERALL else f" in {plan.rule.slice}"
     return f"{plan.rule.name}, {plan.rule.metric}{place}"
 
 
-def _few(plan: RegressionPlan | RatePlan) -> str:
+def _few(plan: Plans) -> str:
     outcome = RuleDecision.INCONCLUSIVE.value if plan.rule.slice == OVERALL else ONLY_REPORTED
     few = f"; {plan.sample.n:,} records are fewer than n_min {plan.rule.n_min:,}, so the rule is {outcome}"
     return "" if plan.is_gated else few
@@ -120,7 +164,20 @@ def _rate_values(plan: RatePlan) -> dict[str, Any]:
     }
 
 
-def _rule_values(plan: RegressionPlan | RatePlan) -> dict[str, Any]:
+def _mean_values(plan: MeanPlan) -> dict[str, Any]:
+    return {
+        **_rule_values(plan),
+        **_sample_values(plan.sample),
+        "mean": plan.mean.value if plan.mean else None,
+        "mean_source": plan.mean.source if plan.mean else None,
+        "sd": plan.sd.value,
+        "sd_source": plan.sd.source,
+        "passing": plan.passing,
+        "to_pass": plan.to_pass,
+    }
+
+
+def _rule_values(plan: Plans) -> dict[str, Any]:
     rule = plan.rule
     return {
         **{

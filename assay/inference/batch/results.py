@@ -13,10 +13,14 @@ from typing import BinaryIO, Self
 
 import orjson
 
+from assay.bounds import has_too_many_values
 from assay.inference.endpoint.batch_dialect import BatchDialect, CustomId, read_custom_id
+from assay.inference.endpoint.body_limit import MOST_BODY_BYTES
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.records.keys import RequestPlace
+
+PIECE_BYTES = 1_000_000
 
 
 class BatchResults:
@@ -28,6 +32,7 @@ class BatchResults:
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
         self._found: dict[RequestPlace, tuple[CustomId, int, int]] = {}
+        self._repeated: list[tuple[CustomId, int, int]] = []
         self._stack = ExitStack()
         self._files: list[BinaryIO] = []
 
@@ -36,6 +41,7 @@ class BatchResults:
         for number, file in enumerate(self._files):
             for offset, line in _lines(file):
                 self._note(number, offset, line)
+        self._prefer_responses()
         return self
 
     def __exit__(
@@ -53,10 +59,11 @@ class BatchResults:
         if entry is None:
             return (self._sent or {})[place].call_id, None
         name, number, offset = entry
-        self._files[number].seek(offset)
-        return name.call_id, self._dialect.read_line(orjson.loads(self._files[number].readline()))
+        return name.call_id, self._read(number, offset)
 
     def _note(self, number: int, offset: int, line: bytes) -> None:
+        if has_too_many_values(line):
+            return
         try:
             content = orjson.loads(line)
         except orjson.JSONDecodeError:  # a truncated file ends in an incomplete line
@@ -64,8 +71,19 @@ class BatchResults:
         name = read_custom_id(self._dialect.custom_id(content)) if isinstance(content, dict) else None
         if name is None or (self._sent is not None and self._sent.get(name.place) != name):
             return
-        # Response files come first: an error does not replace a response to the same request.
-        self._found.setdefault(name.place, (name, number, offset))
+        line_place = (name, number, offset)
+        if self._found.setdefault(name.place, line_place) is not line_place:
+            self._repeated.append(line_place)
+
+    def _prefer_responses(self) -> None:
+        """Of several lines for one request, the first response counts, wherever errors stand."""
+        for name, number, offset in self._repeated:
+            if not isinstance(self.outcome(name.place)[1], Reply) and isinstance(self._read(number, offset), Reply):
+                self._found[name.place] = (name, number, offset)
+
+    def _read(self, number: int, offset: int) -> Reply | CallFailure:
+        self._files[number].seek(offset)
+        return self._dialect.read_line(orjson.loads(self._files[number].readline(MOST_BODY_BYTES)))
 
 
 def not_in_results(status: str) -> CallFailure:
@@ -74,8 +92,13 @@ def not_in_results(status: str) -> CallFailure:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines with their offsets; a line beyond the limit of a response counts as no line."""
     offset = 0
-    for line in file:
-        if line.strip():
-            yield offset, line
-        offset += len(line)
+    while line := file.readline(MOST_BODY_BYTES):
+        begin, offset = offset, offset + len(line)
+        if len(line) == MOST_BODY_BYTES and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = file.readline(PIECE_BYTES)
+                offset += len(line)
+        elif line.strip():
+            yield begin, line

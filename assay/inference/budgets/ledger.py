@@ -50,6 +50,11 @@ class BudgetLease:
         """The amount that other workers must not spend."""
         return max(self.amount, self.spent)
 
+    @property
+    def kept(self) -> int:
+        """The amount that this lease does not return soon: what it has spent, or all of it if it lasts on its own terms."""
+        return self.spent if self.lasts_s is None else self.outstanding
+
     def due(self, run_landed: int) -> int:
         """Amount at which an expired lease is settled: the cost landed since it began, plus the calls in progress."""
         return min(self.outstanding, max(run_landed - self.run_landed, self.spent) + self.held)
@@ -59,12 +64,14 @@ class BudgetLease:
 class Extension:
     """Response to a request to extend a lease; amounts are in billionths of a USD.
 
-    `granted` was added to the lease; `remaining` is left under the caps if no other worker spends; `lent` is held by
-    other leases; `expired` are the leases that now have to be settled.
+    `granted` was added to the lease; `remaining` is left under the caps if no other worker spends; `attainable` is left
+    once the other workers have returned all that they have not spent; `lent` is held by other leases; `expired` are the
+    leases that now have to be settled.
     """
 
     granted: int
     remaining: int
+    attainable: int
     lent: int
     expired: tuple[BudgetLease, ...] = ()
 
@@ -137,6 +144,7 @@ class Books:
                 self.spent[account] = max(0, self.spent[account] - counted)
         others = [(other, at) for other, at in self.leases.values() if other.lease_id != lease.lease_id]
         lent = {name: sum(other.outstanding for other, _ in others if name in other.accounts) for name in caps}
+        kept = {name: sum(other.kept for other, _ in others if name in other.accounts) for name in caps}
         left = min(cap - self.spent[name] - lent[name] - lease.outstanding for name, cap in caps.items())
         least, wanted = growth
         granted = min(wanted, max(least, left // SHARE_OF_WHAT_IS_LEFT)) if left >= least else 0
@@ -145,6 +153,7 @@ class Books:
         return Extension(
             granted=granted,
             remaining=min(cap - self.spent[name] - lease.spent for name, cap in caps.items()),
+            attainable=min(cap - self.spent[name] - kept[name] - lease.spent for name, cap in caps.items()),
             lent=max(lent.values()),
             expired=tuple(other for other, expires_at in others if expires_at < now),
         )

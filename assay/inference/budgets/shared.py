@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from assay.errors import AssayError, ServiceUnreachable
-from assay.inference.budgets.ledger import Extension
+from assay.inference.budgets.ledger import Extension, usd
 from assay.inference.budgets.worker_lease import LeaseDeps, WorkerLease
 from assay.inference.cancelling import cancel_and_wait
 
@@ -30,14 +30,15 @@ This avoids one row in the warehouse per call close to the cap.
 class LeaseTimes:
     """Intervals of a lease, in seconds: it is renewed every `renew_s` and covers `ahead_s` of calls.
 
-    At the cap, a worker retries every `poll_s`; if only other workers hold the remaining amount, it gives up after
-    `patience_s`. The run stops if the ledger does not respond for `unreachable_s`.
+    At the cap, a worker retries every `poll_s`; if only other workers hold the amount that it needs, it gives up once none
+    of them has spent or returned anything for `patience_s`. The run stops if the ledger does not respond for
+    `unreachable_s`.
     """
 
     renew_s: float = 10.0
     ahead_s: float = 10.0
     poll_s: float = 0.5
-    patience_s: float = 20.0
+    patience_s: float = 600.0
     unreachable_s: float = 30.0
 
 
@@ -54,7 +55,8 @@ class SharedBudget:
         self._turn = asyncio.Lock()
         self._settled = asyncio.Event()
         self._taken_usd = ZERO
-        self._taken_since = self._granted_at = self._clock()
+        self._taken_since = self._moved_at = self._clock()
+        self._others = (0, 0)
         self._quiet_until = self._denied_until = self._clock()
         self._low_usd = ZERO
         self._failure: AssayError | None = None
@@ -132,8 +134,7 @@ class SharedBudget:
 
     async def _may_come_free(self, estimate_usd: Decimal, found: Extension) -> bool:
         """Waits for an amount that other calls or workers may return; True if the ledger should be queried again."""
-        cap = self._lease.cap_usd
-        if cap is not None and self._lease.run_spent_usd + estimate_usd > cap:
+        if usd(found.attainable) < estimate_usd:
             return False
         if found.expired:  # the expired leases are settled by now
             return True
@@ -146,7 +147,7 @@ class SharedBudget:
             with suppress(ServiceUnreachable):  # the next reservation raises it
                 await self._lease.renew(ZERO)
             return True
-        if not found.lent or self._clock() - self._granted_at > self._times.patience_s:
+        if not found.lent or self._clock() - self._moved_at > self._times.patience_s:
             return False
         await self._sleep(self._times.poll_s)
         return True
@@ -161,9 +162,10 @@ class SharedBudget:
     async def _grown(self, least_usd: Decimal, wanted_usd: Decimal) -> Extension:
         found = await self._lease.grow(least_usd, wanted_usd=wanted_usd)
         now = self._clock()
-        if found.granted:
-            self._granted_at = now
-        else:
+        if found.granted or (found.attainable, found.lent) != self._others:
+            self._moved_at = now
+        self._others = (found.attainable, found.lent)
+        if not found.granted:
             self._quiet_until = now + self._times.poll_s
         self._low_usd = self._lease.free_usd / 2
         return found

@@ -133,11 +133,11 @@ class WorkerLease:
             found = await self._extended(self._stated, least_usd, wanted_usd)
             self._begins = False
             self.good_until = requested_at + self.parts.ttl_s
-            self.amount_usd += usd(found.granted)
             self.cap_usd = spent + usd(found.remaining)
             if found.granted:
                 self._entries += 1
                 await self.parts.land([self._entry(BudgetEvent.RESERVE, usd(found.granted), sequence=self._entries)])
+                await self._take_up(usd(found.granted))
             for lease in found.expired:
                 await self._settle_expired(lease)
             return found
@@ -190,6 +190,16 @@ class WorkerLease:
             "The budget ledger loses its accounts as soon as they are opened; Redis must not evict data",
             next_step="set maxmemory-policy to noeviction, then resume the run.",
         )
+
+    async def _take_up(self, granted_usd: Decimal) -> None:
+        """Adds a landed grant to the lease, unless the ledger has lost its data since it made the grant.
+
+        The other workers would then not know of the grant: they restored the leases before its row had landed.
+        """
+        lease, caps = self._stated(), self._accounts()
+        grown = replace(lease, amount=lease.amount + nano(granted_usd))
+        if await self.parts.ledger.extend(grown, caps=caps, least=0, wanted=0) is not None:
+            self.amount_usd += granted_usd
 
     async def _begin_again(self) -> None:
         """Begins a new lease for amounts not yet on the accounts: calls in progress, and spending that has not landed."""

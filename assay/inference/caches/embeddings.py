@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from assay.inference.caches.batcher import Batcher
+from assay.inference.endpoint.body_limit import bounded
+from assay.inference.endpoint.client import bounded_client
 from assay.inference.keys import new_id
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class OpenAIEmbedder:
             api_key=endpoint.api_key,
             max_retries=0,
             timeout=CALL_SECONDS,
-            http_client=endpoint.http_client,
+            http_client=bounded(endpoint.http_client) if endpoint.http_client else bounded_client(endpoint.base_url),
         )
         self._note = note
         self._clock = clock

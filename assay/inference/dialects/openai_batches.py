@@ -25,10 +25,13 @@ from assay.inference.endpoint.batch_dialect import (
     CustomId,
     ProviderBatch,
 )
+from assay.inference.endpoint.body_limit import STREAMED, is_too_large
+from assay.inference.endpoint.client import bounded_client
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure, FailureKind
-from assay.inference.endpoint.replies import Reply, broken_off, timed_out
+from assay.inference.endpoint.replies import Reply, broken_off, timed_out, too_large
 from assay.inference.endpoint.responses import MESSAGE_CHARACTERS, read_response
+from assay.inference.endpoint.secrets import without_key
 from assay.records.statuses import ProviderBatchStatus
 
 if TYPE_CHECKING:
@@ -122,9 +125,12 @@ class OpenAIBatchTransport(BatchTransport):
     async def download(self, file_id: str, path: Path) -> None:
         """See `BatchTransport.download`."""
         partial = path.with_name(f"{path.name}.partial")
+        headers = {"Accept-Encoding": STREAMED}
         async with (
             self._tried(FILE_SECONDS),
-            self._openai.files.with_streaming_response.content(file_id, timeout=FILE_SECONDS) as response,
+            self._openai.files.with_streaming_response.content(
+                file_id, timeout=FILE_SECONDS, extra_headers=headers
+            ) as response,
         ):
             with partial.open("wb") as file:
                 async for piece in response.iter_bytes():
@@ -141,7 +147,12 @@ class OpenAIBatchTransport(BatchTransport):
         if self._client is None:
             from openai import AsyncOpenAI
 
-            self._client = AsyncOpenAI(base_url=self._base_url, api_key=self._api_key, max_retries=0)
+            self._client = AsyncOpenAI(
+                base_url=self._base_url,
+                api_key=self._api_key,
+                max_retries=0,
+                http_client=bounded_client(self._base_url),
+            )
         return self._client
 
     @asynccontextmanager
@@ -158,9 +169,11 @@ class OpenAIBatchTransport(BatchTransport):
         except openai.APIStatusError as error:
             response = error.response
             failure = read_response(self._chat, error.status_code, response.headers, response.content)
+            failure = without_key(failure, response.content, self._api_key)
             raise BatchCallFailed(failure if isinstance(failure, CallFailure) else broken_off()) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            raise BatchCallFailed(broken_off()) from error
+            failure = too_large() if is_too_large(error) else broken_off()
+            raise BatchCallFailed(failure) from error
         except openai.APIResponseValidationError as error:
             failure = CallFailure(FailureKind.SERVER, "the endpoint's response is not JSON", http_status=200)
             raise BatchCallFailed(failure) from error

@@ -5,16 +5,19 @@ Sources: OpenAI's API reference for "Create chat completion", "Error codes" and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import orjson
 
 from assay.inference.dialects.openai_batches import OpenAIBatches
 from assay.inference.endpoint.dialect import BodySettings, BodyWriter, ChatDialect, StatedError
-from assay.inference.endpoint.failures import CallFailure, FailureKind
+from assay.inference.endpoint.failures import ANSWERED, CallFailure, FailureKind
 from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.endpoint.replies import Reply, StopReason, text_or_none, unreadable, writable
+from assay.inference.endpoint.responses import error_failure
 from assay.inference.routing.confidence import answer_confidence
 from assay.inference.usage import TokenUsage, first_count
 from assay.records.statuses import FinishReason
@@ -24,9 +27,29 @@ PATH = "/chat/completions"
 PROMPT_CACHE_KEY = "prompt_cache_key"
 CODE_KINDS = {
     "insufficient_quota": FailureKind.OUT_OF_QUOTA,
+    "billing_not_active": FailureKind.OUT_OF_QUOTA,
+    "billing_hard_limit_reached": FailureKind.OUT_OF_QUOTA,
+    "insufficient_balance": FailureKind.OUT_OF_QUOTA,
+    FailureKind.MODEL_NOT_FOUND: FailureKind.MODEL_NOT_FOUND,
+    "invalid_model": FailureKind.MODEL_NOT_FOUND,
+    "DeploymentNotFound": FailureKind.MODEL_NOT_FOUND,
+    "unsupported_parameter": FailureKind.PARAMETER_REFUSED,
+    "unknown_parameter": FailureKind.PARAMETER_REFUSED,
+    "unsupported_value": FailureKind.PARAMETER_REFUSED,
     FinishReason.CONTENT_FILTER: FailureKind.CONTENT_FILTER,
     "content_policy_violation": FailureKind.CONTENT_FILTER,
 }
+"""Kinds of failure by the value of `code` or `type` in an error object, which endpoints use interchangeably."""
+CREDIT = re.compile(r"credit balance is too low|insufficient (?:balance|credits?)|exceeded your current quota", re.I)
+NO_MODEL = re.compile(
+    r"\bmodel\b.*\b(?:not (?:exist|found)|unknown)\b|\b(?:unknown|invalid|no such) model\b|\bmodel: ", re.I
+)
+SCHEMA_MODE = re.compile(r"response_format|json_schema", re.I)
+OF_A_RECORD = frozenset({"messages", "prediction"})
+"""Fields of a request that differ between records; an error that names another one affects every record."""
+REQUEST_IS_WRONG = frozenset({400, 404, 422})
+BAD_GATEWAY = 502
+"""Status of an error inside a response that states none: the gateway's upstream failed."""
 STOPS: dict[str, StopReason] = {
     FinishReason.LENGTH: StopReason.LENGTH,
     FinishReason.CONTENT_FILTER: StopReason.CONTENT_FILTER,
@@ -85,6 +108,8 @@ class OpenAIChat(ChatDialect):
         """The reply in the first choice of a chat completion."""
         choices = content.get("choices")
         if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+            if isinstance(content.get("error"), dict | str):
+                return self._error_inside(content, limits)
             return unreadable("the endpoint's response has no choices", limits)
         choice = choices[0]
         message = choice.get("message")
@@ -106,16 +131,64 @@ class OpenAIChat(ChatDialect):
             tokens=token_usage(usage),
         )
 
-    def read_error(self, content: object) -> StatedError:
+    def read_error(self, content: object, *, status: int | None = None) -> StatedError:
         """The message and the kind of failure in `error`, or in the body itself, which some endpoints send."""
         error = content.get("error", content) if isinstance(content, dict) else content
-        if isinstance(error, dict):
-            return StatedError(str(error.get("message") or ""), CODE_KINDS.get(str(error.get("code") or "")))
-        return StatedError(error if isinstance(error, str) else "")
+        if not isinstance(error, dict):
+            message = error if isinstance(error, str) else ""
+            return StatedError(message, _kind_of_message(message, status))
+        message = _message(error)
+        codes = (text_or_none(error.get(name)) or "" for name in ("code", "type"))
+        kind = next((CODE_KINDS[code] for code in codes if code in CODE_KINDS), None)
+        return StatedError(message, kind or _kind_of_object(error, status) or _kind_of_message(message, status))
+
+    def _error_inside(self, content: Mapping[str, Any], limits: RateHeaders | None) -> CallFailure:
+        """The failure of a response with status 200 that holds an error object, as gateways send; its code decides."""
+        error = content["error"]
+        code = error.get("code") if isinstance(error, dict) else None
+        status = int(code) if isinstance(code, int | str) and re.fullmatch(r"[45][0-9]{2}", str(code)) else None
+        found = error_failure(self.read_error(content, status=status), status=status or BAD_GATEWAY, limits=limits)
+        if status is None:  # it may be billed
+            return replace(
+                found, http_status=ANSWERED, message=found.message.replace(f"HTTP {BAD_GATEWAY}", "HTTP 200", 1)
+            )
+        return found
 
     def token_usage(self, usage: Mapping[str, Any] | None) -> TokenUsage | None:
         """See `token_usage` below."""
         return token_usage(usage)
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    message = error.get("message")
+    if isinstance(message, str) or not message:
+        return message or ""
+    try:
+        return str(message)
+    except RecursionError:
+        return ""
+
+
+def _kind_of_object(error: Mapping[str, Any], status: int | None) -> FailureKind | None:
+    """The kind of failure by the parameter that the error names, or by the input that a gateway flagged."""
+    metadata = error.get("metadata")
+    if isinstance(metadata, dict) and "flagged_input" in metadata:
+        return FailureKind.CONTENT_FILTER
+    parameter = re.split(r"[.\[]", text_or_none(error.get("param")) or "", maxsplit=1)[0]
+    if not parameter or parameter in OF_A_RECORD or status not in REQUEST_IS_WRONG:
+        return None
+    return FailureKind.MODEL_NOT_FOUND if parameter == "model" else FailureKind.PARAMETER_REFUSED
+
+
+def _kind_of_message(message: str, status: int | None) -> FailureKind | None:
+    """The kind of failure by the words of endpoints that state no code."""
+    if CREDIT.search(message):
+        return FailureKind.OUT_OF_QUOTA
+    if status not in REQUEST_IS_WRONG:
+        return None
+    if NO_MODEL.search(message):
+        return FailureKind.MODEL_NOT_FOUND
+    return FailureKind.PARAMETER_REFUSED if SCHEMA_MODE.search(message) else None
 
 
 def token_usage(raw: Mapping[str, Any] | None) -> TokenUsage | None:

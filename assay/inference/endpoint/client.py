@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from assay.inference.endpoint.body_limit import bounded, is_too_large
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
-from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
 from assay.inference.endpoint.responses import read_response
+from assay.inference.endpoint.secrets import body_without_key, without_key
+from assay.settings.proxies import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -35,6 +38,13 @@ class ModelClient(Protocol):
         ...
 
 
+def bounded_client(base_url: str) -> httpx2.AsyncClient:
+    """Returns a client with bounded responses; for a loopback address, it ignores the proxies of the environment."""
+    from openai import DefaultAsyncHttpxClient
+
+    return bounded(DefaultAsyncHttpxClient(base_url=base_url, trust_env=not is_loopback(base_url)))
+
+
 class ReferenceClient:
     """The reference transport: the client of the `openai` package, with its retries disabled."""
 
@@ -44,10 +54,14 @@ class ReferenceClient:
         from openai import AsyncOpenAI
 
         self._dialect = dialect
+        self._api_key = api_key
         self._headers = dialect.headers(api_key)
 
         self._client: AsyncOpenAI = AsyncOpenAI(
-            base_url=base_url, api_key=api_key, max_retries=0, http_client=http_client
+            base_url=base_url,
+            api_key=api_key,
+            max_retries=0,
+            http_client=bounded(http_client) if http_client else bounded_client(base_url),
         )
 
     async def complete(self, body: bytes, *, model: str, timeout_s: float) -> Reply | CallFailure:
@@ -74,7 +88,8 @@ class ReferenceClient:
             answer = error.response
         # Of repeated headers, the first one counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
-        return read_response(self._dialect, answer.status_code, first, answer.content)
+        content = body_without_key(answer.content, self._api_key)
+        return without_key(read_response(self._dialect, answer.status_code, first, content), content, self._api_key)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""
@@ -90,6 +105,8 @@ def _connection_failure(error: Exception, timeout_s: float) -> CallFailure:
     import httpx2
     import openai
 
+    if is_too_large(error):
+        return too_large()
     if isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return never_connected()
     return timed_out(timeout_s) if isinstance(error, openai.APITimeoutError) else broken_off()

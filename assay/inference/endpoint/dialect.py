@@ -88,8 +88,11 @@ class ChatDialect(ABC):
         """
 
     @abstractmethod
-    def read_error(self, content: object) -> StatedError:
-        """The message and the kind of failure in the JSON body of an error response; never raises."""
+    def read_error(self, content: object, *, status: int | None = None) -> StatedError:
+        """The message and the kind of failure in the JSON body of an error response; never raises.
+
+        `status` is the HTTP status, or the one that the body states; None if there is none.
+        """
 
     @abstractmethod
     def token_usage(self, usage: Mapping[str, Any] | None) -> TokenUsage | None:

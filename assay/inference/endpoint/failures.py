@@ -22,6 +22,8 @@ class FailureKind(StrEnum):
     BAD_REQUEST = "bad_request"
     AUTH = "auth"
     OUT_OF_QUOTA = "out_of_quota"
+    MODEL_NOT_FOUND = "model_not_found"
+    PARAMETER_REFUSED = "parameter_refused"
 
 
 ANSWERED = 200
@@ -29,7 +31,9 @@ ANSWERED = 200
 RETRYABLE = frozenset({FailureKind.RATE_LIMITED, FailureKind.TIMEOUT, FailureKind.CONNECT, FailureKind.SERVER})
 """Kinds that are retried on the same route."""
 
-STOPS_THE_RUN = frozenset({FailureKind.AUTH, FailureKind.OUT_OF_QUOTA})
+STOPS_THE_RUN = frozenset(
+    {FailureKind.AUTH, FailureKind.OUT_OF_QUOTA, FailureKind.MODEL_NOT_FOUND, FailureKind.PARAMETER_REFUSED}
+)
 """Kinds that affect every record, so that all further records would fail as well."""
 
 

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import httptools
+
+from assay.inference.endpoint.body_limit import (
+    MOST_BODY_BYTES,
+    MOST_HEAD_BYTES,
+    MOST_SENT_BYTES,
+    ResponseTooLarge,
+    decoded,
+)
 
 if TYPE_CHECKING:
     from asyncio import Transport
@@ -21,8 +28,7 @@ READ_HEADERS = frozenset(
     {"content-type", "content-encoding", "content-length", "transfer-encoding", "date", "location"}
 )
 """Headers that are read; all others are discarded."""
-ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
-CODINGS = ("gzip", "x-gzip", "deflate")
+FIRST_FINAL_STATUS = 200
 
 
 class BrokenOff(Exception):
@@ -41,14 +47,15 @@ class HttpAnswer:
 class Http1Connection(asyncio.Protocol):
     """A connection for one exchange at a time; `is_reusable` is True if another exchange may follow."""
 
-    __slots__ = ("_body", "_current", "_parser", "_transport", "_waiter", "idle_since", "is_reusable")
+    __slots__ = ("_body", "_current", "_parser", "_received", "_transport", "_waiter", "idle_since", "is_reusable")
 
     def __init__(self) -> None:
         self._transport: Transport | None = None
         self._waiter: asyncio.Future[HttpAnswer] | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._current = HttpAnswer()
-        self._body: list[bytes] = []
+        self._body = bytearray()
+        self._received = 0
         self.is_reusable = True
         self.idle_since = 0.0
 
@@ -58,8 +65,9 @@ class Http1Connection(asyncio.Protocol):
         return self.is_reusable and self._waiter is None and self._transport is not None
 
     def post(self, request: bytes) -> asyncio.Future[HttpAnswer]:
-        """Sends the request; the future resolves to the whole response or raises `BrokenOff`."""
+        """Sends the request; the future resolves to the whole response or raises `BrokenOff` or `ResponseTooLarge`."""
         self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self._received = 0
         if self._transport is None:
             self._fail("the connection was closed")
         else:
@@ -85,11 +93,16 @@ class Http1Connection(asyncio.Protocol):
         if self._waiter is None:
             self.close()
             return
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._fail("the response is not HTTP")
             self.close()
+        else:
+            if self._waiter is not None and self._is_too_large():
+                self._end(ResponseTooLarge())
+                self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`; a response without a stated length is complete if the endpoint closed the connection."""
@@ -116,11 +129,11 @@ class Http1Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Stores a chunk of the body."""
-        self._body.append(body)
+        self._body += body
 
     def on_message_complete(self) -> None:
         """Completes the response; discards an interim response (1xx), because the final one follows."""
-        if 100 <= self._current.status < 200:
+        if 100 <= self._current.status < FIRST_FINAL_STATUS:
             self._current = HttpAnswer()
             return
         self.is_reusable = self.is_reusable and self._parser.should_keep_alive()
@@ -132,37 +145,29 @@ class Http1Connection(asyncio.Protocol):
 
     def _complete(self) -> None:
         answer, self._current = self._current, HttpAnswer()
-        answer.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        answer.body = bytes(self._body)
         self._body.clear()
         waiter, self._waiter = self._waiter, None
         if waiter is None or waiter.done():
             return
         try:
             answer.body = decoded(answer.body, answer.headers)
+        except ResponseTooLarge as error:
+            waiter.set_exception(error)
         except zlib.error:
             waiter.set_exception(BrokenOff("the body does not match its Content-Encoding"))
         else:
             waiter.set_result(answer)
 
+    def _is_too_large(self) -> bool:
+        """True if the response so far exceeds a limit; the parser itself keeps a header of any length."""
+        most = MOST_SENT_BYTES if self._current.status >= FIRST_FINAL_STATUS else MOST_HEAD_BYTES
+        return self._received > most or len(self._body) > MOST_BODY_BYTES
+
     def _fail(self, reason: str) -> None:
+        self._end(BrokenOff(reason))
+
+    def _end(self, error: Exception) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_exception(BrokenOff(reason))
-
-
-def decoded(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The decompressed body.
-
-    Raises:
-        zlib.error: the body is not compressed in the way that its headers state.
-    """
-    coding = headers.get("content-encoding", "").strip().lower()
-    if not body or coding not in CODINGS:  # a body in an encoding that was not requested is returned unchanged
-        return body
-    # `deflate` data has a zlib header, as specified, or none; the low four bits of the first byte show which.
-    is_bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
-    unpacking = zlib.decompressobj(-zlib.MAX_WBITS if is_bare else ZLIB_OR_GZIP)
-    plain = unpacking.decompress(body) + unpacking.flush()
-    if not unpacking.eof:
-        raise zlib.error("the body was cut off")
-    return plain
+            waiter.set_exception(error)

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from assay.inference.endpoint.body_limit import MOST_BODY_BYTES, MOST_HEAD_BYTES
 from assay.inference.endpoint.failures import ANSWERED, CallFailure, FailureKind
 from assay.inference.endpoint.rate_headers import RateHeaders
 from assay.inference.usage import TokenUsage
@@ -63,6 +64,14 @@ def never_connected() -> CallFailure:
 def broken_off() -> CallFailure:
     """The failure of a call whose connection ended after the request was sent; it may be billed."""
     return CallFailure(FailureKind.CONNECT, "the connection was lost before the response was complete", broke_off=True)
+
+
+def too_large() -> CallFailure:
+    """The failure of a call whose response exceeds a limit of `body_limit`; it may be billed."""
+    message = (
+        f"the response is larger than {MOST_BODY_BYTES // 1_000_000} MB, or its head than {MOST_HEAD_BYTES // 1024} KB"
+    )
+    return CallFailure(FailureKind.SERVER, message, broke_off=True)
 
 
 def unreadable(message: str, limits: RateHeaders | None) -> CallFailure:

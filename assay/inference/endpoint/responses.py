@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import orjson
 
+from assay.errors import printable
 from assay.inference.endpoint.dialect import ChatDialect, StatedError
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.rate_headers import RateHeaders, read_rate_headers
 from assay.inference.endpoint.replies import Reply, text_or_none, unreadable
 
 MESSAGE_CHARACTERS = 500
+MOST_ERROR_BYTES = 262_144
+"""An error response beyond this size is not parsed; its beginning is the message."""
 ERROR_KINDS = {
     401: FailureKind.AUTH,
     402: FailureKind.OUT_OF_QUOTA,
@@ -59,13 +63,16 @@ def _status_failure(
     dialect: ChatDialect, status: int, headers: Mapping[str, str], content: bytes, limits: RateHeaders | None
 ) -> CallFailure:
     is_page = "html" in headers.get("content-type", "").lower()
-    error = _stated(dialect, content, is_page=is_page)
-    stated = error.message
+    error = _stated(dialect, content, status=status, is_page=is_page)
     if status in REDIRECTS:
-        stated = (
-            f"the endpoint redirects to {headers.get('location', 'an unknown URL')}; check base_url in providers.yml"
-        )
-    message = (text_or_none(stated) or "")[:MESSAGE_CHARACTERS]
+        goes_to = headers.get("location", "an unknown URL")
+        error = replace(error, message=f"the endpoint redirects to {goes_to}; check base_url in providers.yml")
+    return error_failure(error, status=status, limits=limits, is_page=is_page)
+
+
+def error_failure(error: StatedError, *, status: int, limits: RateHeaders | None, is_page: bool = False) -> CallFailure:
+    """The failure that an endpoint states, with the kind that its words or the status determine."""
+    message = printable(text_or_none(error.message) or "")[:MESSAGE_CHARACTERS]
     return CallFailure(
         error.kind or _status_kind(status, is_page=is_page),
         f"HTTP {status}: {message}".rstrip(": "),
@@ -75,13 +82,13 @@ def _status_failure(
     )
 
 
-def _stated(dialect: ChatDialect, content: bytes, *, is_page: bool) -> StatedError:
+def _stated(dialect: ChatDialect, content: bytes, *, status: int, is_page: bool) -> StatedError:
     """The message and the kind of failure in an error response; the content of an HTML page is ignored."""
     try:
-        body = json.loads(content)
+        body = json.loads(content[:MOST_ERROR_BYTES])
     except (ValueError, RecursionError):
-        return StatedError("" if is_page else content.decode("utf-8", "replace"))
-    return dialect.read_error(body)
+        return StatedError("" if is_page else content[:MOST_ERROR_BYTES].decode("utf-8", "replace"))
+    return dialect.read_error(body, status=status)
 
 
 def _status_kind(status: int, *, is_page: bool) -> FailureKind:

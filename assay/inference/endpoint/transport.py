@@ -12,12 +12,14 @@ import ssl
 from collections import deque
 from urllib.parse import quote, urlsplit
 
+from assay.inference.endpoint.body_limit import ResponseTooLarge
 from assay.inference.endpoint.client import connect_seconds
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.http1 import BrokenOff, Http1Connection, HttpAnswer
-from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out
+from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
 from assay.inference.endpoint.responses import read_response
+from assay.inference.endpoint.secrets import body_without_key, without_key
 from assay.version import code_version
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -33,6 +35,7 @@ class LeanClient:
     def __init__(self, dialect: ChatDialect, *, base_url: str, api_key: str) -> None:
         parts = urlsplit(base_url)
         self._dialect = dialect
+        self._api_key = api_key
         self._base_url = base_url.rstrip("/")
         self._host = _ascii_host(parts.hostname or "")
         self._port = parts.port or PORTS[parts.scheme]
@@ -64,12 +67,15 @@ class LeanClient:
             answer = await waiter
         except BrokenOff:
             return broken_off()
+        except ResponseTooLarge:
+            return too_large()
         except TimeoutError:
             return timed_out(timeout_s)
         finally:
             alarm.cancel()
             self._give_back(connection, loop.time())
-        return read_response(self._dialect, answer.status, answer.headers, answer.body)
+        content = body_without_key(answer.body, self._api_key)
+        return without_key(read_response(self._dialect, answer.status, answer.headers, content), content, self._api_key)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

@@ -90,8 +90,11 @@ class RunLog:
         self._file.handle(logging.LogRecord("assay.run", logging.INFO, __file__, 0, text, None, None))
 
     def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+        """Closes the file; what it could not store is reported as for a line."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._file.report(error)
 
 
 class _LogFile(RotatingFileHandler):
@@ -103,10 +106,14 @@ class _LogFile(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class names it
         """See `logging.Handler.handleError`."""
+        self.report(sys.exc_info()[1])
+
+    def report(self, error: BaseException | None) -> None:
+        """Writes the first error to stderr."""
         if not self._is_reported:
             self._is_reported = True
             sys.stderr.write(
-                f"assay: {self.baseFilename} cannot be written ({sys.exc_info()[1]}); events of the run are not logged.\n"
+                f"assay: {self.baseFilename} cannot be written ({error}); events of the run are not logged.\n"
             )
 
 

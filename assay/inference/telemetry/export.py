@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from assay.errors import UsageError
 from assay.inference.telemetry.protocol import Delivery
 from assay.inference.telemetry.spans import OpenTelemetryTracing, RunIds, TracedRun
+from assay.settings.proxies import is_loopback
 from assay.version import code_version
 
 REQUEST_SECONDS = 3.0
@@ -120,6 +121,7 @@ def otlp_exporter(endpoint: str) -> SpanExporter:
         UsageError: the exporter is not installed.
     """
     try:
+        import requests
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise UsageError(
@@ -132,4 +134,8 @@ def otlp_exporter(endpoint: str) -> SpanExporter:
     if not library.handlers:
         library.addHandler(logging.NullHandler())
         library.propagate = False
-    return OTLPSpanExporter(endpoint=endpoint, timeout=REQUEST_SECONDS)
+    session = None  # the library's own
+    if is_loopback(endpoint):
+        session = requests.Session()
+        session.trust_env = False  # no proxy
+    return OTLPSpanExporter(endpoint=endpoint, timeout=REQUEST_SECONDS, session=session)

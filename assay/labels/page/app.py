@@ -21,10 +21,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from assay.errors import AssayError, ServiceUnreachable, UsageError
-from assay.labels.page.guard import Guard
+from assay.labels.page.guard import guarded_page
 from assay.labels.page.render import blocks, choices, reflowed
 from assay.labels.queue import LabelingProgress, annotator_name
 from assay.labels.session import LabelingItem, LabelingSession
+from assay.request_guard import RequestGuard
 
 FOLDER = Path(__file__).parent
 REFRESH_AFTER_S = 20.0
@@ -113,7 +114,7 @@ class LabelingPage:
         return self.templates.get_template(name).render(values)
 
 
-def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> Guard:
+def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> RequestGuard:
     """Returns the web application of a session; `hosts` lists the accepted host names."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
     page = LabelingPage(session, environment)
@@ -129,7 +130,7 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> G
     app = Starlette(
         routes=routes, exception_handlers={AssayError: _error_response(409), ValueError: _error_response(400)}
     )
-    return Guard(app, key, hosts, f"assay_review_{session.task.name}")
+    return guarded_page(app, key=key, hosts=hosts, task=session.task.name)
 
 
 def _error_response(status: int) -> Callable[[Request, Exception], Response]:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from assay.errors import UsageError
 from assay.labels.page.app import make_app
-from assay.labels.page.guard import KEY_PARAMETER, LOOPBACK, page_key
+from assay.labels.page.guard import KEY_PARAMETER, page_key
 from assay.labels.session import LabelingSession
+from assay.request_guard import LOOPBACK
 
 GRACE_S = 3
 BACKLOG = 128

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from assay.warehouse.statement import Statement
+from assay.warehouse.call_costs import CALL_SUMS, RUN_COSTS, landed_calls
+from assay.warehouse.statement import COMPLETED, Statement, first_landed, last_landed, over
 
 LISTED_RUNS = Statement(
-    """
-    with events as (
-        select *
-        from runs
-        where @task = '' or task = @task
-        qualify row_number() over (partition by run_id, event order by landed_at desc) = 1
-    ),
-
+    over(
+        last_landed("events", "run_id, event", "select * from runs where @task = '' or task = @task", prefer=COMPLETED),
+        """
     listed as (
         select
             run_id,
@@ -34,48 +30,51 @@ LISTED_RUNS = Statement(
         group by run_id
         order by started_at desc, run_id
         limit 1000
-    ),
+    )""",
+        first_landed(
+            "answers",
+            "prediction_id",
+            """
+        select * from predictions
+        where run_id in (select run_id from listed) and data_date in (select data_date from listed)
+            """,
+        ),
+        landed_calls("run_id in (select run_id from listed) and data_date in (select data_date from listed)"),
+        CALL_SUMS,
+        RUN_COSTS,
+        then=""",
 
-    answers as (
+    counted as (
         select
             run_id,
-            count(distinct prediction_id) as predictions,
-            count(distinct if(status in ('ok', 'repaired'), prediction_id, null)) as answered,
-            count(distinct if(status = 'skipped_budget', prediction_id, null)) as skipped
-        from predictions
-        where run_id in (select run_id from listed) and data_date in (select data_date from listed)
-        group by run_id
-    ),
-
-    calls as (
-        select distinct run_id, call_id, cost_usd, billing
-        from responses
-        where run_id in (select run_id from listed) and data_date in (select data_date from listed)
-    ),
-
-    costs as (
-        select
-            run_id,
-            count(*) as calls,
-            countif(cost_usd is null and billing = 'known') as unpriced_calls,
-            sum(cost_usd) as cost_usd
-        from calls
+            count(*) as predictions,
+            countif(status in ('ok', 'repaired')) as answered,
+            countif(status = 'skipped_budget') as skipped,
+            countif(answer_source = 'adopted') as adopted
+        from answers
         group by run_id
     )
 
     select
         listed.*,
-        coalesce(answers.predictions, 0) as predictions,
-        coalesce(answers.answered, 0) as answered,
-        coalesce(answers.skipped, 0) as skipped,
-        coalesce(costs.calls, 0) as calls,
-        if(coalesce(costs.unpriced_calls, 0) = 0, coalesce(costs.cost_usd, 0), null) as cost_usd
+        coalesce(counted.predictions, 0) as predictions,
+        coalesce(counted.answered, 0) as answered,
+        coalesce(counted.skipped, 0) as skipped,
+        coalesce(counted.adopted, 0) as adopted,
+        coalesce(call_sums.calls, 0) as calls,
+        coalesce(call_sums.judge_calls, 0) as judge_calls,
+        if(run_costs.run_id is null, 0, run_costs.cost_usd) as cost_usd,
+        if(run_costs.run_id is null, 0, run_costs.judge_cost_usd) as judge_cost_usd,
+        if(run_costs.run_id is null, 0, run_costs.total_cost_usd) as total_cost_usd
     from listed
-    left join answers
-        on listed.run_id = answers.run_id
-    left join costs
-        on listed.run_id = costs.run_id
+    left join counted
+        on listed.run_id = counted.run_id
+    left join call_sums
+        on listed.run_id = call_sums.run_id
+    left join run_costs
+        on listed.run_id = run_costs.run_id
     order by listed.started_at desc, listed.run_id
     """,
+    ),
     (("task", "STRING"),),
 )

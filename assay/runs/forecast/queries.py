@@ -107,7 +107,12 @@ LATEST_REQUESTED = Statement(
     """
     select run_id, data_date
     from runs
-    where task = @task and inference_version = @inference_version and event = 'finished' and calls > 0
+    where
+        task = @task
+        and inference_version = @inference_version
+        and event = 'finished'
+        and calls > 0
+        and (run_id = @run_id or purpose != 'perturb')
     order by if(run_id = @run_id, 0, 1), occurred_at desc
     limit 1
     """,

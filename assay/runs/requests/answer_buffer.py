@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from assay.errors import AssayError
 from assay.inference.request import RequestResult
 from assay.inference.telemetry.protocol import Events, NoEvents
 from assay.ports import RowSink
@@ -80,11 +81,11 @@ class AnswerBuffer:
             self._keep(RequestResult(None, (row,)))
 
     def _keep(self, answered: RequestResult) -> None:
-        if self._journal is not None and answered.responses:
-            self._journal.answered(answered)
         self._waiting.append(answered)
         if self._oldest is None:
             self._oldest = self._clock()
+        if self._journal is not None and answered.responses:
+            self._journal.answered(answered)  # last: if the disk fails, the result is landed all the same
 
     @property
     def is_empty(self) -> bool:
@@ -103,6 +104,7 @@ class AnswerBuffer:
 
         Raises:
             ServiceUnreachable: the warehouse does not accept the rows; they stay in the buffer.
+            UsageError: the journal has no space for another page; the rows have landed.
         """
         landing = asyncio.create_task(self._flush())
         try:
@@ -117,12 +119,12 @@ class AnswerBuffer:
 
     async def _flush(self) -> None:
         async with self._flushing:
-            batch, oldest = self._waiting, self._oldest
-            if not batch and not self._entries:
+            if not self._waiting and not self._entries:
                 return
-            self._waiting, self._oldest = [], None
-            entries, self._entries, began = self._entries, [], self._clock()
-            page = self._journal.turn_page() if self._journal is not None else 0
+            page, failure = self._turned_page()
+            batch, oldest, entries = self._waiting, self._oldest, self._entries
+            self._waiting, self._oldest, self._entries = [], None, []
+            began = self._clock()
             try:
                 # Encoding runs in the thread too: results that arrive meanwhile are read and journaled at once.
                 await asyncio.to_thread(self._append, (entries, *rows_of(batch)))
@@ -133,8 +135,17 @@ class AnswerBuffer:
                 raise
             self.landed += len(batch)
             self._report(len(batch), began)
+            if failure is not None:
+                raise failure
             if self._journal is not None:
                 self._journal.forget(page)
+
+    def _turned_page(self) -> tuple[int, AssayError | None]:
+        """Returns the number of the closed page; if the disk has no space for another, the error, to be raised later."""
+        try:
+            return self._journal.turn_page() if self._journal is not None else 0, None
+        except AssayError as failure:
+            return 0, failure
 
     def _append(self, tables: Sequence[Sequence[Row]]) -> None:
         for rows in tables:

@@ -32,8 +32,7 @@ LEASE_SECONDS = 30.0
 """Time in seconds after which a worker's lease expires unless it is renewed."""
 BATCH_LEASE_SECONDS = float(ACCOUNT_DAYS * 86_400)
 """Time in seconds that an uncollected batch reserves its budget: as long as an account is kept."""
-TIMES = LeaseTimes(renew_s=LEASE_SECONDS / 3, patience_s=LEASE_SECONDS + 5)
-"""A worker that is blocked by a cap waits longer than the lease of a killed worker lasts."""
+TIMES = LeaseTimes(renew_s=LEASE_SECONDS / 3)
 
 
 @dataclass(frozen=True, slots=True)

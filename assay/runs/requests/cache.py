@@ -17,6 +17,7 @@ from assay.inference.caches.protocol import AnswerCache, NoCache
 from assay.inference.request import RunFacts
 from assay.project import StageContext
 from assay.records import Response, SemanticCacheEntry
+from assay.records.statuses import RunPurpose
 from assay.runs.requests.queries import SEMANTIC_ENTRIES
 from assay.runs.run import Run
 from assay.settings import Settings
@@ -57,7 +58,8 @@ def open_cache(context: StageContext, run: Run, sinks: CacheSinks) -> AnswerCach
     spec, layers = run.task.spec.cache, list[AnswerCache]()
     not_before = since.timestamp()
     # The exact cache is looked up first and opened last, so that nothing stays open if the other cannot be opened.
-    if spec.semantic is not None and spec.semantic.threshold is not None:
+    # A perturbed text is similar to the original: the cache would return the answer that it is compared with.
+    if spec.semantic is not None and spec.semantic.threshold is not None and run.purpose != RunPurpose.PERTURB:
         layers.append(_semantic_cache(context, run.facts, spec.semantic, sinks, not_before=not_before))
     if spec.exact is not None:
         exact = exact_cache(context.settings, run.task.name, spec.exact, warn=sinks.warn, not_before=not_before)

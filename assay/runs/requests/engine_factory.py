@@ -26,7 +26,7 @@ from assay.project import StageContext
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED, RunObserver
 from assay.runs.run import Run
-from assay.settings import proxy_for
+from assay.settings.proxies import proxy_for
 from assay.tasks.spec import RouteSpec
 from assay.tasks.task import Task
 

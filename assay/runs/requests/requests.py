@@ -34,20 +34,26 @@ class RunRequests:
     shard: Shard = WHOLE
 
     def __iter__(self) -> Iterator[Request | RequestResult]:
-        done = OrderedRows(self._begin_done())
+        open_places = self.open_places()
         earlier = self.earlier(datetime.now(UTC))
         # The warehouse runs both queries while the other dependencies of the first call are prepared.
         self.context.prices.load()
+        for record, epoch in open_places:
+            found = earlier.at(RequestPlace(record.position, epoch))
+            request = self.request(record, epoch, first=first_of(found))
+            yield self.reused(request, found) if found is not None and found["is_answered"] else request
+
+    def open_places(self) -> Iterator[tuple[MaskedRecord, int]]:
+        """Returns the records and epochs without a landed prediction, in order; the query starts immediately."""
+        return self._without(OrderedRows(self._begin_done()))
+
+    def _without(self, done: OrderedRows) -> Iterator[tuple[MaskedRecord, int]]:
         for record in self.guard.records(shard=self.shard):
             if not isinstance(record, MaskedRecord):
                 continue
             for epoch in range(self.run.options.epochs):
-                place = RequestPlace(record.position, epoch)
-                if done.at(place) is not None:
-                    continue
-                found = earlier.at(place)
-                request = self.request(record, epoch, first=first_of(found))
-                yield self.reused(request, found) if found is not None and found["is_answered"] else request
+                if done.at(RequestPlace(record.position, epoch)) is None:
+                    yield record, epoch
 
     def earlier(self, now: datetime) -> OrderedRows:
         """Returns the outcomes of earlier runs that count at this time, by place."""

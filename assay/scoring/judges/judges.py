@@ -141,7 +141,12 @@ def judges_of(settings: Settings, run: Run, guard: RecordMasker) -> tuple[RunJud
             spec=judge,
             rubric=task.rubrics[judge.name],
             version=task.versions.scorers[judge.name],
-            rows=JudgeRows(judge.name, task.versions.scorers[judge.name], guard.masker.scrub),
+            rows=JudgeRows(
+                judge.name,
+                task.versions.scorers[judge.name],
+                guard.masker.scrub,
+                gives=task.result_kinds.get(judge.name),
+            ),
             sample=_sample(settings, run, judge),
         )
         for judge in task.spec.judges

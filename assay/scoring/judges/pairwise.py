@@ -7,14 +7,14 @@ LLM-as-a-Judge with MT-Bench and Chatbot Arena", NeurIPS 2023, section 3.3.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import orjson
 from pydantic import ConfigDict, Field
 
-from assay.inference.engine import Engine
+from assay.inference.engine import Engine, RunAborted
 from assay.inference.keys import judge_key
 from assay.inference.request import Request, RequestResult
 from assay.records import Prediction
@@ -28,6 +28,7 @@ from assay.tasks.rubric import MATERIAL, PAIR_PROMPT, JudgeVote, Rubric, judge_c
 
 Side = Literal["a", "b", "tie"]
 Shown = Literal["first", "second", "tie"]
+Keep = Callable[[RequestResult], Awaitable[object]]
 
 
 # The title and description are part of the response schema that is sent to the model; do not change them.
@@ -75,14 +76,6 @@ class PairPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preferred:
-    """A preference, and the rows of the calls that were made for it."""
-
-    preference: Preference
-    calls: RequestResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PairJudge:
     """Compares pairs with one juror of a judge."""
 
@@ -102,19 +95,35 @@ class PairJudge:
             engine=factory.engine(prompt, juror, cache=factory.cache),
         )
 
-    async def prefer(self, place: PairPlace, pair: PredictionPair) -> Preferred:
+    async def prefer(self, place: PairPlace, pair: PredictionPair, *, keep: Keep) -> Preference:
         """Sends both orders concurrently and returns the preference; a tie if they disagree.
+
+        `keep` receives the rows of each order's calls, also if the other order fails.
 
         Raises:
             NothingToJudge: the judge needs a reference and the record has none.
-            RunAborted: see `Engine.answer`.
+            AssayError: the run cannot continue; see `Engine.answer`.
         """
+        requests = [self._request(place, pair, swapped=swapped) for swapped in (False, True)]
         straight, swapped = await asyncio.gather(
-            *(self.engine.answer(self._request(place, pair, swapped=swapped)) for swapped in (False, True))
+            *(self._answered(request, keep) for request in requests), return_exceptions=True
         )
-        assert straight.prediction is not None and swapped.prediction is not None  # Neither task was cancelled.
-        calls = RequestResult(None, (*straight.responses, *swapped.responses), (*straight.contents, *swapped.contents))
-        return Preferred(preference=preference_of(straight.prediction, swapped.prediction), calls=calls)
+        for ended in (straight, swapped):
+            if isinstance(ended, BaseException):
+                raise ended
+        assert isinstance(straight, Prediction) and isinstance(swapped, Prediction)
+        return preference_of(straight, swapped)
+
+    async def _answered(self, request: Request, keep: Keep) -> Prediction:
+        try:
+            answered = await self.engine.answer(request)
+        except RunAborted as stopped:
+            await keep(RequestResult(None, tuple(stopped.work.responses), tuple(stopped.work.contents)))
+            raise stopped.error from stopped
+        await keep(RequestResult(None, answered.responses, answered.contents))
+        if answered.prediction is None:
+            raise asyncio.CancelledError
+        return answered.prediction
 
     def _request(self, place: PairPlace, pair: PredictionPair, *, swapped: bool) -> Request:
         parts = pair_material(self.spec, pair, swapped=swapped)

@@ -131,9 +131,8 @@ class PairStage(JudgePass[_PairRequest]):
         preferences: list[Preference] = []
         try:
             for juror in self._jurors:
-                preferred = await juror.prefer(_pair_place(request.landed), request.pair)
-                await buffer.add(preferred.calls)
-                preferences.append(preferred.preference)
+                place = _pair_place(request.landed)
+                preferences.append(await juror.prefer(place, request.pair, keep=buffer.add))
         except NothingToJudge as reason:
             preferences = [Preference(status=ScoreStatus.UNSCORED, explanation=str(reason))]
         self.found[request.key] = preferred_of_several(preferences)

@@ -18,7 +18,7 @@ from assay.inference.endpoint.failures import FailureKind
 from assay.inference.keys import score_id, vote_id
 from assay.records import Prediction
 from assay.records.evaluation import Score
-from assay.records.statuses import ANSWERED, PredictionStatus, ScorerKind, ScoreStatus
+from assay.records.statuses import ANSWERED, PredictionStatus, ResultKind, ScorerKind, ScoreStatus
 from assay.scoring.score_rows import ScoredPrediction
 from assay.tasks.judge_spec import JudgeSpec
 from assay.tasks.rubric import FAIL, PASS
@@ -45,6 +45,7 @@ class JudgeRows:
     scorer: str
     version: str
     scrub: Callable[[str], str]
+    gives: ResultKind | None = None
 
     def vote(
         self,
@@ -75,6 +76,7 @@ class JudgeRows:
             value=judgment.value,
             label=judgment.label,
             passed=judgment.passed,
+            gives=self.gives,
             status=judgment.status,
             explanation=self.scrub(explanation) if explanation is not None else None,
             **columns,

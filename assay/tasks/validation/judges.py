@@ -83,8 +83,22 @@ def _scale_issues(judge: JudgeSpec, rubric: Rubric, place: YamlPath, *, decides:
         if judge.passes is not None:
             yield TaskFinding((*place, "passes"), "no `passes`, because the rubric is binary", shown(judge.passes))
         return
+    if not rubric.ordered:
+        yield from _unordered_issues(judge, place, decides=decides)
+        return
     levels = ", ".join(map(str, sorted(rubric.levels)))
     if judge.passes is None and decides:
         yield TaskFinding(place, f"`passes`, a level of the rubric ({levels}), because `correct` names the judge")
     elif judge.passes is not None and judge.passes not in rubric.levels:
         yield TaskFinding((*place, "passes"), f"a level of the rubric ({levels})", shown(judge.passes))
+
+
+def _unordered_issues(judge: JudgeSpec, place: YamlPath, *, decides: bool) -> Iterator[TaskFinding]:
+    """Yields what needs an order of the levels, which the rubric denies by `ordered: false`."""
+    because = "because the levels of the rubric have no order"
+    if judge.passes is not None:
+        yield TaskFinding((*place, "passes"), f"no `passes`, {because}", shown(judge.passes))
+    if judge.jury == "mean":
+        yield TaskFinding((*place, "jury"), f"`majority`, {because}", shown(judge.jury))
+    if decides:
+        yield TaskFinding(place, f"a judge that passes or fails in `correct`; this one does not, {because}")

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from assay.errors import did_you_mean
-from assay.records.statuses import GoldenSplit
+from assay.records.statuses import GoldenSplit, ResultKind
 from assay.tasks.case import Case
 from assay.tasks.issues import TaskFinding, shown
 from assay.tasks.spec import TaskSpec
@@ -36,21 +36,35 @@ def reference_findings(
     for index, entity in enumerate(spec.masking.entities):
         if entity not in catalog.masking_entities:
             yield unknown(("masking", "entities", index), entity, "one of", catalog.masking_entities)
-    for index, name in enumerate(spec.correct):
-        if name not in spec.scorers:
-            yield unknown(("correct", index), name, "a check or judge of the task", spec.scorers)
+    yield from _correct_findings(spec)
     for index, check in enumerate(spec.checks):
         for finding in catalog.check_findings(check, folder, output):
             yield finding.under("checks", index)
     yield from _input_findings(spec, catalog)
 
 
+def _correct_findings(spec: TaskSpec) -> Iterator[TaskFinding]:
+    """Yields names in `correct` that are no scorers, or scorers that give a number, which is never correct."""
+    for index, name in enumerate(spec.correct):
+        if name not in spec.scorers:
+            yield unknown(("correct", index), name, "a check or judge of the task", spec.scorers)
+        elif name in (check.name for check in spec.checks if check.result_kind is ResultKind.NUMBER):
+            yield TaskFinding(
+                ("correct", index), "a scorer that passes or fails", f"{shown(name)}, which gives a number"
+            )
+
+
 def _input_findings(spec: TaskSpec, catalog: Catalog) -> Iterator[TaskFinding]:
+    for index, name in enumerate(spec.robustness.fields or ()):
+        if name not in spec.input.fields:
+            yield unknown(("robustness", "fields", index), name, "a field of `input.fields`", spec.input.fields)
     for index, expectation in enumerate(spec.input.expectations):
         for finding in catalog.expectation_findings(expectation):
             yield finding.under("input", "expectations", index)
     if spec.input.source is not None and (expected := catalog.source_issue(spec.input.source)):
         yield TaskFinding(("input", "source"), expected, shown(spec.input.source))
+    if spec.adopt is not None and (expected := catalog.source_issue(spec.adopt.input)):
+        yield TaskFinding(("adopt", "input"), expected, shown(spec.adopt.input))
     if EXAMPLES_VARIABLE in spec.input.fields:
         problem = f"`{EXAMPLES_VARIABLE}` is reserved for the examples in templates"
         yield TaskFinding(
@@ -64,6 +78,8 @@ def output_findings(spec: TaskSpec, model: type[BaseModel]) -> Iterator[TaskFind
     for name in spec.input.expected:
         if name not in fields:
             yield unknown(("input", "expected", name), name, known, fields)
+    if spec.adopt is not None and spec.adopt.field is not None and spec.adopt.field not in fields:
+        yield unknown(("adopt", "field"), spec.adopt.field, known, fields)
     for index, name in enumerate(spec.cache.semantic.compare if spec.cache.semantic else ()):
         if name not in fields:
             yield unknown(("cache", "semantic", "compare", index), name, known, fields)

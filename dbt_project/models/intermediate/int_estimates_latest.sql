@@ -21,6 +21,7 @@ run_estimates as (
                 inference_version,
                 metric,
                 coalesce(scorer, ''),
+                coalesce(label, ''),
                 population,
                 slice
             order by occurred_at desc, landed_at desc, estimate_id desc
@@ -39,6 +40,7 @@ final as (
         metric,
         scorer,
         scorer_version,
+        label,
         population,
         slice,
         method,

@@ -42,6 +42,7 @@ final as (
         cast(json_value(rule, '$.n') as int64) as n,
         json_value(rule, '$.method') as method,
         json_value(rule, '$.status') as status,
+        cast(json_value(rule, '$.p_passing') as float64) as p_passing,
         cast(json_value(rule, '$.adjusted_p') as float64) as adjusted_p,
         array_to_string(json_value_array(rule, '$.estimate_ids'), ', ') as evidence_ids,
         json_value(rule, '$.waiver.owner') as waiver_owner,

@@ -3,7 +3,9 @@ with
 predictions as (
 
     select * from {{ ref('fct_predictions') }}
-    where answer_source = 'wire'
+    where
+        answer_source = 'wire'
+        or (answer_source = 'adopted' and end_to_end_ms is not null)
 
 ),
 
@@ -13,7 +15,8 @@ responses as (
 
 ),
 
--- Batch, cached and reused predictions are excluded, because no one waited for them.
+-- Batch, cached and reused predictions are excluded, because no one waited for them. An adopted
+-- prediction has the latency that its source states, and no route or model of a call.
 final as (
 
     select

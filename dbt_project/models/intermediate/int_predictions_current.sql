@@ -24,16 +24,17 @@ completed as (
 
 ),
 
--- Golden cases and input rows may share ids, so they are ranked separately.
+-- Golden cases and input rows may share ids, so they are ranked separately. All epochs of a record
+-- are from one run: those of an earlier run with more epochs may be of another version.
 current_predictions as (
 
     select *
     from completed
     where true
     qualify
-        row_number() over (
+        rank() over (
             partition by
-                tenant_id, task, stage, variant, data_date, population_kind, record_id, epoch
+                tenant_id, task, stage, variant, data_date, population_kind, record_id
             order by run_finished_at desc, run_id desc
         ) = 1
 

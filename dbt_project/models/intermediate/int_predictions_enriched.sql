@@ -63,7 +63,13 @@ final as (
         predictions.error_type,
         predictions.started_at,
         predictions.finished_at,
-        predictions.end_to_end_ms,
+        if(
+            predictions.answer_source = 'adopted',
+            predictions.adopted_latency_ms,
+            predictions.end_to_end_ms
+        ) as end_to_end_ms,
+        predictions.adopted_model,
+        predictions.adopted_cost_usd,
     from predictions
     left join runs
         on predictions.run_id = runs.run_id

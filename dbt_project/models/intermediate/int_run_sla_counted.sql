@@ -42,7 +42,8 @@ timed as (
         predictions.run_id,
         case
             when predictions.first_prediction_id is not null then firsts.end_to_end_ms
-            when coalesce(predictions.answer_source, 'wire') = 'wire' then predictions.end_to_end_ms
+            when coalesce(predictions.answer_source, 'wire') in ('wire', 'adopted')
+                then predictions.end_to_end_ms
             else origins.end_to_end_ms
         end as latency_ms,
     from predictions
@@ -58,7 +59,7 @@ timed as (
 
 ),
 
--- A prediction without a latency is not within the SLA.
+-- A prediction without a latency is not within the SLA; if none has one, nothing was measured.
 final as (
 
     select
@@ -66,7 +67,11 @@ final as (
         count(*) as n_requested,
         max(task_versions.sla_latency_ms) as sla_latency_ms,
         max(task_versions.sla_share) as sla_share,
-        countif(timed.latency_ms <= task_versions.sla_latency_ms) as n_within_sla,
+        if(
+            count(timed.latency_ms) = 0,
+            null,
+            countif(timed.latency_ms <= task_versions.sla_latency_ms)
+        ) as n_within_sla,
     from timed
     inner join runs
         on timed.run_id = runs.run_id

@@ -19,7 +19,8 @@ priced as (
         predictions.run_id,
         predictions.answer_source,
         responses.cost_usd,
-        predictions.answer_source != 'wire' and responses.cost_usd is null as is_unpriced,
+        predictions.answer_source not in ('wire', 'adopted')
+        and responses.cost_usd is null as is_unpriced,
     from predictions
     left join responses
         on predictions.call_id = responses.call_id
@@ -31,7 +32,7 @@ final as (
     select
         run_id,
         count(*) as n_predictions,
-        countif(answer_source is not null) as n_sourced,
+        countif(answer_source != 'adopted') as n_sourced,
         countif(answer_source = 'wire') as n_wire,
         countif(answer_source = 'exact_cache') as n_exact_cache,
         countif(answer_source = 'semantic_cache') as n_semantic_cache,

@@ -26,6 +26,7 @@ counted as (
         coalesce(predictions.n_skipped, 0) as n_skipped,
         case
             when runs.run_status != 'completed' then 'not_completed'
+            when runs.purpose = 'perturb' then 'perturbed'
             when runs.row_limit <= coalesce(runs.rows_read, runs.row_limit) then 'limited'
             when coalesce(predictions.n_skipped, 0) > 0 then 'out_of_budget'
         end as partial_reason,

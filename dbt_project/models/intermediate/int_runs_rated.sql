@@ -13,7 +13,7 @@ shares as (
         safe_divide(n_correct, n_eligible) as worst_case,
         safe_divide(n_correct + n_unscored, n_eligible) as best_case,
         safe_divide(n_answered_correct, n_answered) as answered_correct_share,
-        safe_divide(n_delivered_correct, n_eligible) as delivered_rate,
+        safe_divide(n_delivered_correct, n_eligible) as delivered_share,
     from counted
 
 ),
@@ -23,6 +23,7 @@ final as (
     select
         *,
         if(n_unscored < n_eligible, worst_case, null) as reliability,
+        if(n_delivered_unscored < n_eligible, delivered_share, null) as delivered_rate,
         if(n_answered_scored > 0, answered_correct_share, null) as quality_when_answered,
         epochs = 1
         and n_clusters = n_eligible

@@ -40,6 +40,7 @@ final as (
         {{ prediction_counts() }},
         countif(is_eligible and is_second_chance) as n_second_chances,
         countif(is_eligible and is_delivered_correct) as n_delivered_correct,
+        countif(is_eligible and is_delivered_correct is null) as n_delivered_unscored,
         count(distinct if(is_eligible, cluster_key, null)) as n_clusters,
         count(distinct if(is_eligible, epoch, null)) as epochs,
     from sliced

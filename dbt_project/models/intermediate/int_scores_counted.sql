@@ -39,6 +39,7 @@ judged as (
         scores.status = 'scored' and coalesce(scores.is_passed, false) as is_passed,
         scores.status = 'scored' and scores.is_passed is not null as is_decided,
         scores.status = 'scored' and scores.is_passed is null as is_measured,
+        scores.gives,
     from scores
     inner join predictions
         on scores.prediction_id = predictions.prediction_id

@@ -3,6 +3,7 @@ with
 comparisons as (
 
     select * from {{ ref('stg_landing__comparisons') }}
+    where perturbation is null
 
 ),
 
@@ -39,16 +40,28 @@ final as (
         lower,
         upper,
         p_value,
+        adjusted_p,
+        simultaneous_low,
+        simultaneous_high,
+        family_size,
         detectable,
         margin,
         needed,
         method,
         status,
         reason,
-        status != 'inconclusive' and low > 0 as is_improvement_shown,
-        status != 'inconclusive' and high < 0 as is_regression_shown,
+        status != 'inconclusive' and coalesce(simultaneous_low, low) > 0 as is_improvement_shown,
+        status != 'inconclusive' and coalesce(simultaneous_high, high) < 0 as is_regression_shown,
         row_number() over (
-            partition by task, candidate_variant, metric, population, slice
+            -- A pair of several variants does not replace the comparison with a champion.
+            partition by
+                task,
+                candidate_variant,
+                if(family_size is null, '', champion_variant),
+                family_size is null,
+                metric,
+                population,
+                slice
             order by occurred_at desc, landed_at desc, comparison_id asc
         ) = 1 as is_latest,
         golden_set_version,

@@ -62,6 +62,11 @@ final as (
         reasoning_tokens,
         if(n_unpriced_calls = 0, cost_priced_usd, null) as cost_usd,
         if(n_unpriced_judge_calls = 0, judge_cost_priced_usd, null) as judge_cost_usd,
+        if(
+            n_unpriced_calls + n_unpriced_judge_calls = 0,
+            cost_priced_usd + judge_cost_priced_usd,
+            null
+        ) as total_cost_usd,
         cost_priced_usd,
         n_unpriced_calls,
         n_unpriced_calls > 0 as is_unpriced,

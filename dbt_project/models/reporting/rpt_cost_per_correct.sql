@@ -26,6 +26,9 @@ predictions as (
         countif(is_eligible and is_correct is null) as n_unscored,
         countif(answer_source = 'reused') as n_reused,
         countif(answer_source in ('exact_cache', 'semantic_cache')) as n_cached,
+        countif(answer_source = 'adopted') as n_adopted,
+        countif(answer_source = 'adopted' and adopted_cost_usd is null) as n_adopted_unpriced,
+        sum(adopted_cost_usd) as adopted_cost_usd,
     from {{ ref('fct_predictions') }}
     group by run_id
 
@@ -49,14 +52,22 @@ joined as (
         coalesce(predictions.n_unscored, 0) as n_unscored,
         coalesce(predictions.n_reused, 0) as n_reused,
         coalesce(predictions.n_cached, 0) as n_cached,
+        coalesce(predictions.n_adopted, 0) as n_adopted,
+        coalesce(predictions.n_adopted_unpriced, 0) as n_adopted_unpriced,
         coalesce(calls.calls, 0) as calls,
         coalesce(calls.n_unpriced_calls, 0) as n_unpriced_calls,
         coalesce(calls.n_billing_unknown_calls, 0) as n_billing_unknown_calls,
-        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_usd, 0), null)
-            as cost_usd,
+        case
+            when predictions.n_adopted_unpriced > 0 then null
+            when predictions.n_adopted > 0 then predictions.adopted_cost_usd
+            when coalesce(calls.n_unpriced_calls, 0) = 0 then coalesce(calls.cost_usd, 0)
+        end as cost_usd,
         if(calls.run_id is null, 0, calls.judge_cost_usd) as judge_cost_usd,
-        if(coalesce(calls.n_unpriced_calls, 0) = 0, coalesce(calls.cost_upper_usd, 0), null)
-            as cost_upper_usd,
+        case
+            when predictions.n_adopted_unpriced > 0 then null
+            when predictions.n_adopted > 0 then predictions.adopted_cost_usd
+            when coalesce(calls.n_unpriced_calls, 0) = 0 then coalesce(calls.cost_upper_usd, 0)
+        end as cost_upper_usd,
         calls.reference_cost_usd,
     from runs
     left join calls
@@ -66,6 +77,7 @@ joined as (
 
 ),
 
+-- The cost of adopted predictions is what their source states; it was not paid by Assay.
 -- An unscored prediction is not correct; the lower bound counts it as correct. Where judges scored
 -- a sample, the correct predictions of the run are extrapolated from it.
 judged as (
@@ -75,7 +87,7 @@ judged as (
         n_correct * (n_eligible + n_unjudged) as n_correct_scaled,
         (n_correct + n_unscored) * (n_eligible + n_unjudged) as n_correct_scaled_at_best,
         case
-            when n_unpriced_calls > 0 then 'unpriced'
+            when n_unpriced_calls > 0 or n_adopted_unpriced > 0 then 'unpriced'
             when n_correct = 0 then 'none_correct'
             when n_billing_unknown_calls > 0 then 'billing_unknown'
             when n_unscored > 0 then 'unscored'
@@ -89,6 +101,7 @@ final as (
 
     select
         * except (n_correct_scaled, n_correct_scaled_at_best),
+        cost_usd + judge_cost_usd as total_cost_usd,
         safe_divide(cost_usd * n_eligible, n_correct_scaled) as cost_per_correct_usd,
         safe_divide(cost_usd * n_eligible, n_correct_scaled_at_best) as cost_per_correct_low_usd,
         safe_divide(cost_upper_usd * n_eligible, n_correct_scaled) as cost_per_correct_upper_usd,

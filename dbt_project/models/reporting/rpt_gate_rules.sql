@@ -39,6 +39,7 @@ final as (
         rules.n,
         rules.method,
         rules.status,
+        rules.p_passing,
         rules.adjusted_p,
         rules.evidence_ids,
         rules.waiver_owner,

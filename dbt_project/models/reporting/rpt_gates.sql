@@ -55,6 +55,8 @@ final as (
         lag(gates.decision) over of_task as previous_decision,
         lag(gates.occurred_at) over of_task as previous_decided_at,
         lead(gates.gate_id) over of_task is null as is_latest,
+        gates.look,
+        gates.look_error,
         gates.golden_set_version,
         gates.policy_version,
         gates.decided_by,

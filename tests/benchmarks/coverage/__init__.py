@@ -19,5 +19,6 @@ FAMILIES: tuple[str, ...] = (
     "one_sided",
     "power",
     "degenerate",
+    "multiple",
 )
 """Modules of this folder, in the order in which they run."""

@@ -12,8 +12,9 @@ from itertools import product
 
 import numpy as np
 
+from assay.statistics.cost_ratio import ClusterTotals, cost_per_correct, cost_per_correct_of_clusters
 from assay.statistics.measured import Status
-from assay.statistics.rates import cost_per_correct, mean
+from assay.statistics.rates import mean
 from tests.benchmarks.coverage.cells import CONSERVATIVE, Cell, Figure, Tallies, generator
 from tests.benchmarks.coverage.resampling import BCA_ROWS, BCA_SAMPLES, bca, student
 
@@ -29,6 +30,14 @@ AMOUNTS: dict[str, tuple[Draw, float, int]] = {
 """How an amount is drawn, its mean, and from how many rows on the band is wanted."""
 RATES = (0.2, 0.8, 0.97)
 Z = 1.959964
+CLUSTERED_RATES = (0.3, 0.8, 0.98)
+CLUSTERS = ((200, 1), (20, 10), (50, 10), (200, 10))
+"""How many clusters, and their mean number of rows; 1 is independent rows."""
+TAILS = (0.5, 1.0)
+"""Sigma of the log-normal costs."""
+ALIKE = 0.2
+"""Correlation of two outcomes of one cluster."""
+OF_CLUSTERS = (0.93, 1.0)
 
 
 def cells(samples: int) -> Iterator[Cell]:
@@ -39,6 +48,9 @@ def cells(samples: int) -> Iterator[Cell]:
     for rate, n in product(RATES, ROWS):
         key = f"amounts/cost per correct rate={rate} n={n}"
         yield Cell(key, partial(run_ratio, key, rate, n, samples))
+    for rate, (clusters, size), tail in product(CLUSTERED_RATES, CLUSTERS, TAILS):
+        key = f"amounts/cost per correct of clusters G={clusters} size={size} rate={rate} sigma={tail}"
+        yield Cell(key, partial(run_clusters, key, rate, clusters, size, tail, samples))
 
 
 def run(key: str, name: str, n: int, samples: int) -> list[Figure]:
@@ -70,4 +82,40 @@ def run_ratio(key: str, rate: float, n: int, samples: int) -> list[Figure]:
             ratio = float(costs.sum() / correct.sum())
             half = Z * float((costs - ratio * correct).std() / n**0.5 / correct.mean())
             tallies["naive: delta, normal"].add(ratio - half, ratio + half, truth)
+    return tallies.figures()
+
+
+def run_clusters(key: str, rate: float, clusters: int, size: int, tail: float, samples: int) -> list[Figure]:
+    """Figures for the interval from totals by cluster, of uneven sizes, whose costs and outcomes are alike.
+
+    Each cluster has a rate and a price level of its own; a wrong answer costs half as much again.
+    """
+    random = generator(key)
+    truth = float(np.exp(tail**2 / 2)) * (rate + 1.5 * (1 - rate)) / rate
+    settings = {"clusters": clusters, "size": size, "rate": rate, "sigma": tail}
+    tallies = Tallies(key, settings, {"shipped": OF_CLUSTERS})
+    for _ in range(samples):
+        sizes = np.ones(clusters, dtype=int) if size == 1 else 1 + random.poisson(size - 1, clusters)
+        codes = np.repeat(np.arange(clusters), sizes)
+        room = (1 - ALIKE) / ALIKE
+        rates = np.full(clusters, rate) if size == 1 else random.beta(rate * room, (1 - rate) * room, clusters)
+        level = random.lognormal(0, tail * 0.5**0.5, clusters)[codes]
+        correct = random.random(len(codes)) < rates[codes]
+        costs = level * random.lognormal(0, tail * 0.5**0.5, len(codes)) * np.where(correct, 1.0, 1.5)
+        spent, right = (np.bincount(codes, weights=values) for values in (costs, correct.astype(float)))
+        found = cost_per_correct_of_clusters(
+            ClusterTotals(
+                requests=sizes.astype(float),
+                costs_usd=spent,
+                costs_upper_usd=spent,
+                eligible=sizes.astype(float),
+                correct=right,
+                unscored=np.zeros(clusters),
+                has_clusters=size > 1,
+            )
+        )
+        tallies["shipped"].add(found.low, found.high, truth, too_few=found.status is not Status.OK)
+        ratio, n = float(spent.sum() / right.sum()), len(codes)
+        half = Z * float((costs - ratio * correct).std() / n**0.5 / correct.mean())
+        tallies["naive: delta, independent rows"].add(ratio - half, ratio + half, truth)
     return tallies.figures()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from assay.statistics.conventions import ERROR, FEWEST_DISSENTING, FEWEST_LABELED, FEWEST_OUTCOMES, TAIL_ERROR
-from assay.statistics.label_groups import jeffreys_bounds
+from assay.statistics.labels.label_groups import jeffreys_bounds
 from assay.statistics.measured import exact_bounds, wilson_bounds
 
 Floats = NDArray[np.float64]

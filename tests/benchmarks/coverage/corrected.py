@@ -14,8 +14,8 @@ from itertools import product
 
 import numpy as np
 
-from assay.statistics.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
-from assay.statistics.labeled_sample import Calibration, JudgedSample, Strata
+from assay.statistics.labels.corrected_rates import human_rate, ppi_rate, rogan_gladen_rate
+from assay.statistics.labels.labeled_sample import Calibration, JudgedSample, Strata
 from assay.statistics.measured import Measured, Status, wilson_bounds
 from tests.benchmarks.coverage.cells import BAND, CONSERVATIVE, Cell, Figure, Tallies, generator
 

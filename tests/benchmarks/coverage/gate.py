@@ -12,11 +12,12 @@ from datetime import date
 from functools import lru_cache, partial
 from itertools import product
 
-from assay.evaluation.evidence import GateRule, regression_evidence
+from assay.evaluation.evidence import regression_evidence
 from assay.evaluation.verdict import decide
 from assay.records.statuses import RuleDecision, RuleKind
 from assay.statistics.paired import PairedComparison, compare
 from assay.statistics.power import Plan, verdict_probabilities
+from assay.tasks.gate_rule import GateRule
 from tests.benchmarks.coverage.cells import Cell, Figure, Settings, generator
 from tests.benchmarks.coverage.paired import cluster_differences, counts, outcomes, pairs_of
 

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks.engine import cpu, faults, kill, kill_batch, latency, memory
+from tests.benchmarks.engine import cpu, faults, kill, kill_batch, latency, machine, memory
 from tests.benchmarks.engine.stand import Stand, standing
 from tests.benchmarks.engine.tables import Result
 from tests.paths import ROOT
 
 ENDPOINT = ROOT.parent / "shared" / "bench" / "mock_openai.py"
-PARTS = ("cpu", "latency", "memory", "faults", "kill", "kill_batch")
+PARTS = ("cpu", "latency", "memory", "faults", "kill", "kill_batch", "machine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +41,7 @@ def _measures(options: argparse.Namespace) -> dict[str, Callable[[Stand], list[R
         "kill_batch": lambda stand: kill_batch.measure(
             stand, kill_batch.BatchKillOptions(records=options.kill_records, kills=options.kills)
         ),
+        "machine": lambda stand: machine.measure(stand, machine.MachineOptions(records=options.records)),
         "faults": lambda stand: faults.measure(
             stand, faults.FaultOptions(records=options.records, alone=not options.no_single_faults)
         ),
@@ -53,7 +54,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mock", type=Path, default=ENDPOINT, help="the endpoint's script (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="turns of cpu and latency, alternated")
     parser.add_argument("--rows", type=int, default=8000, help="rows a turn of cpu")
-    parser.add_argument("--records", type=int, default=10_000, help="records of each run of faults")
+    parser.add_argument("--records", type=int, default=10_000, help="records of each run of faults and machine")
     parser.add_argument(
         "--no-single-faults", action="store_true", help="leave out the runs with one kind of fault each"
     )

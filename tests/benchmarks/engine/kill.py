@@ -145,14 +145,14 @@ def _sent_again(before: Keys, after: Keys) -> int:
 
 
 @contextmanager
-def leg_of(stand: Stand, arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """The command under way; it has ended after the block."""
+def leg_of(stand: Stand, arguments: Sequence[str], **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """The command under way, with these variables besides; it has ended after the block."""
     assay = str(Path(sys.executable).with_name("assay"))
     with log_of(stand).open("a") as log:
         process = subprocess.Popen(
             [assay, "run", PLAIN, *arguments, "--format", "json"],
             cwd=stand.settings.root,
-            env=stand.environment(),
+            env={**stand.environment(), **variables},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

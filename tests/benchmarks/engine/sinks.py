@@ -16,7 +16,7 @@ class EncodedAndDropped(LandingWriter):
 
     requests = 0
 
-    def _append(self, schema: Any, request: Any) -> None:
+    def _append(self, schema: Any, request: Any, batch: Any) -> None:
         self.requests += 1
         type(request).pb(request).ByteSize()
 

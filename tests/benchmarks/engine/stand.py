@@ -87,7 +87,12 @@ def standing(folder: Path, script: Path) -> Iterator[Stand]:
     workload.write_task(root / "tasks", IMPATIENT, masking=False, timeout_s=IMPATIENT_S)
     (root / "providers.yml").write_text("", encoding="utf-8")
     with running_emulator(folder / "emulator", as_shipped=True) as warehouse, running_endpoint(script) as endpoint:
-        environment = {**os.environ, "ASSAY_ROOT": str(root), "ASSAY_HASH_KEY": HASH_KEY}
+        environment = {
+            **os.environ,
+            "ASSAY_ROOT": str(root),
+            "ASSAY_HASH_KEY": HASH_KEY,
+            "ASSAY_LOCAL_TOKEN": warehouse.token,
+        }
         settings = replace(
             load_settings(environment), bigquery_endpoint=warehouse.rest, bigquery_grpc_endpoint=warehouse.grpc
         )

@@ -32,6 +32,8 @@ def runs(tables: Tables) -> Frame:
         reason = None if run.run_id in whole else "out_of_budget"
         if limit is not None and limit <= run.rows_read:
             reason = "limited"
+        if run.purpose == "perturb":
+            reason = "perturbed"
         if run.run_status != "completed":
             reason = "not_completed"
         rows.append(
@@ -93,11 +95,12 @@ def run_scores(tables: Tables) -> Frame:
 def _rates(key: tuple[str, str, str], cell: Frame, tables: Tables) -> dict[str, Any]:
     run_id, population, name = key
     eligible = cell[cell.is_eligible]
-    n, correct, unscored, delivered = len(eligible), 0, 0, 0
+    n, correct, unscored, delivered, unknown = len(eligible), 0, 0, 0, 0
     for row in eligible.itertuples():
         correct += row.is_correct is True
         unscored += row.is_correct is None
         delivered += row.is_delivered_correct is True
+        unknown += row.is_delivered_correct is None
     again = eligible[eligible.first_prediction_id.notna() & ~eligible.first_status.isin(["ok", "repaired"])]
     again = again[(again.status != again.first_status) | (again.calls > 0)]
     rates: dict[str, Any] = {
@@ -110,7 +113,7 @@ def _rates(key: tuple[str, str, str], cell: Frame, tables: Tables) -> dict[str, 
         "n_unjudged": int((cell.first_status != "skipped_budget").sum()) - n,
         **{"worst_case": correct / n if n else None, "best_case": (correct + unscored) / n if n else None},
         **{"reliability": correct / n if n > unscored else None, "n_delivered_correct": delivered},
-        **{"delivered_rate": delivered / n if n else None, "low": None, "high": None},
+        **{"delivered_rate": delivered / n if n > unknown else None, "low": None, "high": None},
     }
     found = landed_estimate(_place(cell, name), eligible, tables)
     if found is not None:

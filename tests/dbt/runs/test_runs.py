@@ -8,12 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from assay.report.queries import REPORT_LAST_CALLING_RUN
+from assay.report.blocks.reliability import ReliabilityBlock
+from assay.report.blocks.run import RunBlock
+from assay.report.queries.runs import LAST_CALLING_RUN
 from assay.report.runs.listing import list_runs
 from assay.report.scorecard import ReportedRun, read_scorecard
 from assay.settings import Settings
 from assay.warehouse.client import Warehouse
-from assay.warehouse.statement import REPORTING
 from tests.dbt.conftest import Built
 from tests.dbt.expected import calls, whole_runs
 from tests.dbt.project import ENV
@@ -25,7 +26,12 @@ from tests.emulator import PROJECT
 def warehouse(built: Built) -> Warehouse:
     rest, grpc = built.endpoints.rest, built.endpoints.grpc
     settings = Settings(
-        root=Path("nowhere"), project=PROJECT, env=ENV, bigquery_endpoint=rest, bigquery_grpc_endpoint=grpc
+        root=Path("nowhere"),
+        project=PROJECT,
+        env=ENV,
+        bigquery_endpoint=rest,
+        bigquery_grpc_endpoint=grpc,
+        local_token=built.endpoints.token,
     )
     return Warehouse(settings)
 
@@ -43,9 +49,10 @@ def test_the_list_of_runs_says_what_the_marts_say(built: Built, warehouse: Wareh
 
 def test_the_last_run_that_made_calls_is_the_one_that_ended_last(built: Built, warehouse: Warehouse) -> None:
     version = {"task": "tickets", "variant": "default", "stage": "beta", "inference_version": "i1"}
-    [found] = warehouse.stream(REPORT_LAST_CALLING_RUN.sql, version, dataset=REPORTING)
+    [found] = warehouse.stream(LAST_CALLING_RUN.sql, version)
     runs = built.tables["runs"]
     own = runs[(runs.task == "tickets") & (runs.variant == "default") & (runs.stage == "beta")]
+    own = own[own.purpose != "perturb"]
     own = own[(own.run_status == "completed") & own.run_id.isin(calls(built.tables).run_id)]
     assert found["run_id"] == own.sort_values("run_finished_at").run_id.iloc[-1]
 
@@ -54,9 +61,9 @@ def test_a_report_is_about_one_whole_run_and_says_which(built: Built, warehouse:
     card = read_scorecard(warehouse, "tickets")
     runs = built.tables["runs"].query("task == 'tickets' and variant == 'default'")
     newest = runs[runs.run_id.isin(whole_runs(built.tables))].sort_values("run_finished_at").run_id.iloc[-1]
-    assert card.run["run_id"] == newest
-    [overall] = [row for row in card.reliability if row["slice"] == "overall"]
-    assert overall["n_eligible"] == card.run["n_eligible"]
+    assert card.of(RunBlock).run["run_id"] == newest
+    [overall] = [row for row in card.of(ReliabilityBlock).reliability if row["slice"] == "overall"]
+    assert overall["n_eligible"] == card.of(RunBlock).run["n_eligible"]
 
 
 @pytest.mark.parametrize(
@@ -70,5 +77,5 @@ def test_a_report_is_about_one_whole_run_and_says_which(built: Built, warehouse:
 )
 def test_a_run_is_selected_by_id_variant_or_day(warehouse: Warehouse, selected: ReportedRun, run_id: str) -> None:
     card = read_scorecard(warehouse, "tickets", selected)
-    assert card.run["run_id"] == run_id
-    assert {row["population"] for row in card.reliability} == {"golden:gate"}
+    assert card.of(RunBlock).run["run_id"] == run_id
+    assert {row["population"] for row in card.of(ReliabilityBlock).reliability} == {"golden:gate"}

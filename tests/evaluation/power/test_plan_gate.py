@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.power.plan_gate import GatePlan, PowerOptions, plan_gate
@@ -17,9 +18,10 @@ from assay.project import open_project
 from assay.settings import Settings
 from tests.end_to_end.workplace import Workplace
 from tests.evaluation.scenario import FLOOR, NOT_WORSE, cases, evaluated, evaluated_task, obeying
-from tests.fakes.model_endpoint import ModelEndpoint
+from tests.fakes.model_endpoint import ModelEndpoint, Reaction
 from tests.fakes.task_folder import TaskFolder
 from tests.runs.bench import Bench
+from tests.scoring.judges.scenario import SAFE
 
 IN_SLICE = {**NOT_WORSE, "name": "phones", "slice": "channel=phone", "n_min": 50}
 
@@ -113,6 +115,80 @@ def test_tables_say_what_a_rule_asks_and_how_likely_each_verdict_is(bench: Bench
         "phones, reliability in channel=phone: 10.0% differ, assumed, because no comparison has landed yet; "
         "20 records are fewer than n_min 50, so the rule is only reported"
     ) in list(facts(plan))
+
+
+WORDS = {"name": "words", "type": "custom", "function": "checks.py:words", "gives": "number"}
+ON_MEANS = [
+    {"name": "short", "type": "mean", "metric": "words", "at_most": 12},
+    {"name": "not_longer", "type": "no_regression", "metric": "words", "margin": 1.0, "higher_is_better": False},
+]
+
+
+def with_words(bench: Bench, name: str, rules: list[dict[str, Any]], **edits: Any) -> str:
+    bench.place.write(f"tasks/{name}/checks.py", "def words(item):\n    return len(item.output['note'].split())\n")
+    return evaluated_task(bench.place, name, cases(80), rules=rules, more_checks=[WORDS], **edits)
+
+
+def test_rules_on_means_are_planned_with_a_given_or_landed_standard_deviation(
+    bench: Bench, name: str, model: ModelEndpoint
+) -> None:
+    model.react = lambda asked: Reaction(text=json.dumps({"label": "question", "note": "w " * (8 + len(asked.prompt) % 2 + int(asked.prompt[-1]) % 5)}))  # fmt: skip
+    task = with_words(bench, name, ON_MEANS)
+
+    nothing, given = planned(bench, task), planned(bench, task, mean=11.0, sd=4.0)
+    evaluated(bench, task, candidate="default")
+    (landed,) = planned(bench, task).means
+
+    assert nothing.means == () and [note for note in nothing.notes if "pass --sd" in note] == list(nothing.notes)
+    assert [one.rule.name for one in given.means] == ["short", "not_longer"]
+    error = 0.0475 * 0.5
+    expected = [stats.nct.sf(stats.t.ppf(1 - error, 79), 79, distance / (4 / 80**0.5)) for distance in (1.0, 1.0)]
+    assert [one.passing for one in given.means] == pytest.approx(expected)
+    row = bench.place.query(
+        "select value, details from estimates where task = @t and metric = 'mean' and slice = 'overall' and details is not null",
+        t=task,
+    )[0]
+    assert (landed.mean and landed.mean.value, landed.sd.value) == (row["value"], row["details"]["sd"])
+    assert [title for title, _, _ in tables(given)] == ["Mean of a scorer, in its unit"]
+
+
+def test_each_rule_without_a_plan_has_its_reason(bench: Bench, name: str) -> None:
+    rules = [
+        {"name": "calibrated", "type": "judge_calibrated", "judge": "safe", "kappa": 0.6, "labels": 100},
+        {"name": "enough", "type": "golden_cases", "at_least": 10},
+        {"name": "steady", "type": "flaky_share", "at_most": 0.1},
+        {"name": "robust", "type": "robustness", "margin": 0.1},
+        {"name": "cheap", "type": "cost_per_correct", "at_most_usd": 0.1},
+        {"name": "really_safe", "type": "lower_bound", "metric": "corrected_safe", "at_least": 0.9},
+        {"name": "not_less_safe", "type": "no_regression", "metric": "corrected_safe", "margin": 0.1},
+        {"name": "recalled", "type": "lower_bound", "metric": "macro_f1", "scorer": "label_right", "at_least": 0.8},
+        {"name": "twice", "type": "lower_bound", "metric": "pass_hat_2", "at_least": 0.8},
+        *ON_MEANS,
+    ]
+    found = planned(bench, with_words(bench, name, rules, judges=[SAFE]), rate=0.9)
+
+    assert [one.rule.name for one in found.rates] == ["twice"] and found.rates[0].passing is not None
+    assert any(line.endswith("as given; needs --epochs 2") for line in facts(found))
+    unplanned = [rule["name"] for rule in rules if rule["name"] != "twice"]
+    assert [note.split(" ")[0] for note in found.notes] == unplanned
+    assert all(" is not planned: " in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("looks", "look", "said"),
+    [
+        (None, 1, "planned for look 1 at the gate cases: a rule passes at p ≤ 4.75%; look 2 passes at p ≤ 0.125%"),
+        (2, 1, "planned for look 1 at the gate cases: a rule passes at p ≤ 2.5%, as does each of the 2 looks"),
+        (2, 2, "planned for look 2 at the gate cases: a rule passes at p ≤ 2.5%; it is the last of the 2 looks"),
+    ],
+)
+def test_the_look_of_a_plan_and_what_a_later_one_needs_are_said(
+    bench: Bench, name: str, looks: int | None, look: int, said: str
+) -> None:
+    gate = {"rules": [NOT_WORSE], **({"looks": looks} if looks else {})}
+    task = evaluated_task(bench.place, name, cases(80), gate=gate)
+
+    assert any(line.startswith(said) for line in facts(planned(bench, task, look=look)))
 
 
 def test_machines_get_a_row_for_each_rule(place: Workplace, name: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from assay.evaluation.evidence import GateRule
 from assay.evaluation.power.rule_plans import Assumption, Sample, count_tested, plan_rate, plan_regression
 from assay.records.statuses import RuleKind
 from assay.statistics.effects import records_needed
 from assay.statistics.power import Plan, VerdictProbabilities, verdict_probabilities
+from assay.tasks.gate_rule import GateRule
 
 NOT_WORSE = GateRule(name="not_worse", kind=RuleKind.NO_REGRESSION, metric="reliability", threshold=0.05, n_min=15)
 FLOOR = GateRule(name="floor", kind=RuleKind.LOWER_BOUND, metric="reliability", threshold=0.8)

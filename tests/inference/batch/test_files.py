@@ -15,6 +15,7 @@ from assay.inference.batch.chunk import Chunk, ChunkFile, names_of, read_names
 from assay.inference.batch.results import BatchResults
 from assay.inference.dialects.openai_chat import OpenAIChat
 from assay.inference.endpoint.batch_dialect import CustomId, read_custom_id
+from assay.inference.endpoint.body_limit import MOST_BODY_BYTES
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
 from assay.inference.providers import BatchLimits
@@ -166,6 +167,33 @@ def test_strange_lines_are_passed_over(tmp_path: Path) -> None:
     assert [isinstance(outcome, Reply) for outcome in outcomes] == [True, False, False, False]
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([error(NAMES[0], "batch_expired"), answer(NAMES[0])], []),
+        ([answer(NAMES[0], "", 500), answer(NAMES[0]), answer(NAMES[0], "later")], [error(NAMES[0], "batch_expired")]),
+        ([answer(NAMES[0]), error(NAMES[0], "batch_expired")], []),
+        ([error(NAMES[0], "batch_expired")], [error(NAMES[0], "batch_expired"), answer(NAMES[0])]),
+    ],
+)
+def test_the_first_answer_of_several_lines_counts_wherever_errors_stand(
+    tmp_path: Path, first: list[dict[str, Any]], second: list[dict[str, Any]]
+) -> None:
+    with results(tmp_path, [*first, answer(NAMES[1])], second, names=NAMES) as found:
+        outcomes = [found.outcome(name.place) for name in NAMES[:2]]
+    assert [call_id for call_id, _ in outcomes] == [name.call_id for name in NAMES[:2]]
+    assert [outcome.text for _, outcome in outcomes if isinstance(outcome, Reply)] == ["well", "well"]
+
+
 def test_an_answer_beside_an_error_stands(tmp_path: Path) -> None:
     with results(tmp_path, [answer(NAMES[0])], [error(NAMES[0], "batch_expired")], names=NAMES) as found:
         assert isinstance(found.outcome((0, 0))[1], Reply)
+
+
+def test_a_line_beyond_the_limit_of_a_response_counts_as_no_line(tmp_path: Path) -> None:
+    huge = orjson.dumps(answer(NAMES[0], "x" * (MOST_BODY_BYTES + 10)))
+    many = orjson.dumps(answer(NAMES[1], "")).replace(b'"id"', b'"x":[' + b"[]," * 2_000_000 + b'0],"id"')
+    with results(tmp_path, [huge, many, answer(NAMES[2])], names=NAMES) as found:
+        outcomes = [found.outcome(name.place)[1] for name in NAMES[:3]]
+    assert outcomes[:2] == [None, None]
+    assert isinstance(outcomes[2], Reply)

@@ -22,6 +22,11 @@ TIMES = LeaseTimes(renew_s=1e9, poll_s=0.01, patience_s=0.05, unreachable_s=0.05
 """Never renewed by itself, and quick to give up: tests renew when they want to."""
 
 
+def in_november() -> datetime:
+    """The time by which processes book: the month of `facts` and of what `Spendings` are paid."""
+    return NOVEMBER
+
+
 def facts(run_id: str = "r1", *, task: str = "triage") -> RunFacts:
     return RunFacts(
         run_id=run_id,

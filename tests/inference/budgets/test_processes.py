@@ -19,7 +19,7 @@ from assay.inference.budgets.shared import LeaseTimes, SharedBudget, open_shared
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
 from assay.inference.budgets.worker_lease import Caps, LeaseDeps
 from tests.fakes.spending import Spendings
-from tests.inference.budgets.bank import facts, spend
+from tests.inference.budgets.bank import facts, in_november, spend
 from tests.paths import ROOT
 from tests.redis_server import RedisServer, needs_redis, running_redis
 
@@ -90,6 +90,7 @@ async def calls_after_the_death(place: str, calls: int) -> int:
         ttl_s=TTL_S,
         spending=spendings,
         land=spendings.land,
+        now=in_november,
     )
     budget = await open_shared_budget(parts, times=LeaseTimes(renew_s=TTL_S / 6, poll_s=0.05, patience_s=0.0))
     until, paid_for = time.monotonic() + 20, await until_refused(budget)
@@ -128,6 +129,7 @@ def test_a_redis_that_restarts_and_forgets_does_not_lend_twice(server: RedisServ
                     ttl_s=60.0,
                     spending=spendings,
                     land=spendings.land,
+                    now=in_november,
                 ),
                 times=LeaseTimes(renew_s=30.0, poll_s=0.05, patience_s=1.0, unreachable_s=30.0),
             )

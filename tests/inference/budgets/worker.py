@@ -18,7 +18,7 @@ from assay.inference.budgets.shared import LeaseTimes, open_shared_budget
 from assay.inference.budgets.sqlite_ledger import SqliteLedger
 from assay.inference.budgets.worker_lease import Caps, LeaseDeps
 from tests.fakes.spending import Spendings
-from tests.inference.budgets.bank import facts
+from tests.inference.budgets.bank import facts, in_november
 
 
 async def work(place: str, run_id: str, *numbers: str) -> None:
@@ -38,6 +38,7 @@ async def work(place: str, run_id: str, *numbers: str) -> None:
         ttl_s=ttl_s,
         spending=spendings,
         land=spendings.land,
+        now=in_november,
     )
     budget = await open_shared_budget(parts, times=LeaseTimes(renew_s=ttl_s / 6, poll_s=0.02, patience_s=1.0))
     for _ in range(calls):

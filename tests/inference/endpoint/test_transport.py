@@ -18,6 +18,10 @@ from assay.inference.endpoint.replies import Reply
 from assay.inference.endpoint.transport import LeanClient
 from tests.fakes.wire import Asked, End, Played, WireEndpoint, answer, closed_port, head
 
+TRANSPORTS_WITH_KEY: dict[str, Callable[[str, str], ModelClient]] = {
+    "reference": lambda url, key: ReferenceClient(OpenAIChat(), base_url=url, api_key=key),
+    "lean": lambda url, key: LeanClient(OpenAIChat(), base_url=url, api_key=key),
+}
 BODY = '{"model": "m", "messages": [{"role": "user", "content": "é \\ud83d\\ude00 \\u0000"}]}'.encode()
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2}
 ASKED_OF_BOTH = ("authorization", "content-type", "content-length", "accept", "accept-encoding")
@@ -167,7 +171,7 @@ def test_an_answer_is_the_same_reply(played: Played, reply: Reply) -> None:
         ("[" * 100_000, "the endpoint's response is not JSON (RecursionError)"),
         ("[]", "the endpoint's response is not a JSON object"),
         ('{"choices": []}', "the endpoint's response has no choices"),
-        ('{"error": {"message": "busy"}}', "the endpoint's response has no choices"),
+        ('{"error": {"message": "busy"}}', "HTTP 200: busy"),
     ],
 )
 def test_a_success_that_cannot_be_read_is_a_failure_of_the_server(body: str | bytes, message: str) -> None:
@@ -351,3 +355,41 @@ def test_an_endpoint_without_tls_where_it_is_wanted_is_sent_nothing(make: Callab
             return outcome, endpoint.asked
 
     assert asyncio.run(called()) == (CallFailure(FailureKind.CONNECT, "no connection could be made"), [])
+
+
+KEY = "sk-1234567890abcdef"
+ESCAPED = KEY.replace("s", "\\u0073")
+
+
+@pytest.mark.parametrize("key", [KEY, ESCAPED])
+@pytest.mark.parametrize("make", TRANSPORTS_WITH_KEY.values(), ids=TRANSPORTS_WITH_KEY)
+def test_a_key_that_the_endpoint_echoes_is_removed(make: Callable[[str, str], ModelClient], key: str) -> None:
+    usage = f', "usage": {{"prompt_tokens": 3, "note": "{KEY}"}}'
+    answered = f'{{"id": "{key}", "model": "{key}", "choices": [{{"message": {{"content": "a {key} b"}}}}]{usage}}}'
+    played = (
+        answer(answered),
+        answer(f'{{"error": {{"message": "bad key {key}"}}}}', status="401 No"),
+        answer(f"no {KEY}", status="500 Error", kind="text/plain"),
+        answer("", status="307 Moved", Location=f"http://127.0.0.1/{KEY}"),
+    )
+
+    async def outcomes() -> list[Outcome]:
+        async with WireEndpoint(*played).listening() as endpoint:
+            client = make(endpoint.url, KEY)
+            found = [await client.complete(BODY, model="m", timeout_s=TIMEOUT_S) for _ in played]
+            await client.close()
+        return found
+
+    found = asyncio.run(outcomes())
+    assert [KEY in repr(outcome) for outcome in found] == [False] * 4
+    assert isinstance(found[0], Reply)
+    assert found[0].text == "a <API_KEY> b"
+    assert ["<API_KEY>" in repr(outcome) for outcome in found] == [True] * 4
+
+
+def test_control_characters_in_the_message_of_an_endpoint_are_replaced() -> None:
+    hostile = "a\x1b[31m\x1b]0;title\x07b\r\x00\u202ec\x9b"
+    outcome = outcome_of(answer(json.dumps({"error": {"message": hostile}}), status="400 Bad"))
+    assert isinstance(outcome, CallFailure)
+    assert outcome.message.replace("\ufffd", "").isprintable()
+    assert "a\ufffd[31m" in outcome.message

@@ -58,6 +58,7 @@ def test_everything_can_be_done_by_keyboard_alone(staged: Staged, tab: Tab) -> N
     stage.fill(annotators=("ana",))
     with stage.page() as served:
         page = tab(served.address)
+        page.wait_for_selector("#name:focus")
         page.keyboard.type("Ana")
         page.keyboard.press("Enter")
         page.wait_for_selector(".choice")
@@ -232,6 +233,7 @@ def test_what_a_model_answers_is_shown_and_never_run(staged: Staged, tab: Tab, t
         page.on("console", lambda message: messages.append(message.text))
         page.on("dialog", lambda dialog: messages.append(dialog.message))
         page.goto(served.address)
+        page.wait_for_url(lambda url: "key=" not in url, wait_until="domcontentloaded")
         assert page.evaluate("window.pwned") is None
         assert page.locator("#item script, #item img, #item h1").count() == 0
         assert page.locator(".output .text").first.inner_text() == text

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from assay.runs.requests import budget as budgeting
 from assay.runs.requests.budget import LEDGERS
 from assay.runs.run import Run
 from tests.end_to_end.workplace import Workplace, numbered_rows
@@ -73,11 +72,7 @@ def test_a_landed_batch_frees_what_it_did_not_cost(bench: BatchBench, name: str,
     assert bench.submit(started(bench, task)).requests == 8
 
 
-def test_a_run_on_the_wire_leaves_batches_their_money(
-    bench: BatchBench, name: str, one: Decimal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # No worker holds a lease here whose end would have to be waited for.
-    monkeypatch.setattr(budgeting, "TIMES", replace(budgeting.TIMES, patience_s=2.0))
+def test_a_run_on_the_wire_leaves_batches_their_money(bench: BatchBench, name: str, one: Decimal) -> None:
     task = capped(bench, name, one * 8 + one / 2)
     bench.submit(started(bench, task))
     online = bench.admit(task, input=bench.place.rows("online.csv", numbered_rows(4)), reuse="never")

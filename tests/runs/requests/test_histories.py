@@ -145,7 +145,11 @@ def delivered_rate(predictions: list[Prediction]) -> float:
 
 
 def warehouse_of(endpoints: Endpoints) -> Warehouse:
-    places = {"bigquery_endpoint": endpoints.rest, "bigquery_grpc_endpoint": endpoints.grpc}
+    places = {
+        "bigquery_endpoint": endpoints.rest,
+        "bigquery_grpc_endpoint": endpoints.grpc,
+        "local_token": endpoints.token,
+    }
     return Warehouse(Settings(root=Path("nowhere"), project=PROJECT, **places))  # type: ignore[arg-type]
 
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from assay.errors import UsageError
 from assay.inference.budgets.run_budget import RunBudget
 from assay.inference.caches.protocol import NoCache
+from assay.inference.request import RequestResult
+from assay.records import Content, Response
 from assay.runs.masked_records import RecordMasker
 from assay.runs.observation import UNOBSERVED
 from assay.runs.requests.engine_factory import call_rows
 from assay.scoring.judges.engine_factory import JudgeEngineFactory, clients_of, limiter_of
-from assay.scoring.judges.pairwise import PairJudge, PairPlace, PredictionPair, Preferred, inconsistent_share
+from assay.scoring.judges.pairwise import PairJudge, PairPlace, PredictionPair, Preference, inconsistent_share
 from assay.scoring.judges.prompts import JudgedMaterial
 from tests.end_to_end.workplace import numbered_rows
 from tests.fakes.model_endpoint import Asked, ModelEndpoint, Reaction, failing
@@ -38,12 +42,33 @@ def prefers_good(asked: Asked) -> Reaction:
     return better(asked, "first" if is_first else "second")
 
 
-def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str, Any] = BAD) -> Preferred:
-    """What the task's judge prefers, asked in a run that is admitted."""
+@dataclass
+class Preferred:
+    """A preference, and the rows of the calls that were kept."""
+
+    preference: Preference
+    responses: list[Response]
+    contents: list[Content]
+
+
+def preferred(
+    bench: Bench,
+    name: str,
+    *,
+    a: dict[str, Any] = GOOD,
+    b: dict[str, Any] = BAD,
+    kept: list[RequestResult] | None = None,
+) -> Preferred:
+    """What the task's judge prefers, asked in a run that is admitted; `kept` receives the rows of the calls."""
+    kept = [] if kept is None else kept
+
+    async def keep(answered: RequestResult) -> None:
+        kept.append(answered)
+
     run = bench.admit(judging(bench.place, name, SAFE), input=bench.place.rows("in.csv", numbered_rows(1)))
     project, [spec] = bench.project, run.task.spec.judges
 
-    async def ask() -> Preferred:
+    async def ask() -> Preference:
         parts = JudgeEngineFactory(
             context=project,
             run=run,
@@ -57,11 +82,24 @@ def preferred(bench: Bench, name: str, *, a: dict[str, Any] = GOOD, b: dict[str,
         try:
             judge = PairJudge.of(parts, spec, run.task.rubrics[spec.name], juror=spec.routes[0])
             judged = JudgedMaterial(status="ok", fields={"text": "How high?"}, output=None, expected=None)
-            return await judge.prefer(PLACE, PredictionPair(judged=judged, a=a, b=b))
+            return await judge.prefer(PLACE, PredictionPair(judged=judged, a=a, b=b), keep=keep)
         finally:
             await parts.close()
 
-    return asyncio.run(ask())
+    preference = asyncio.run(ask())
+    return Preferred(
+        preference, [row for one in kept for row in one.responses], [row for one in kept for row in one.contents]
+    )
+
+
+def test_an_order_that_stops_the_run_loses_no_call_of_the_other(bench: Bench, model: ModelEndpoint, name: str) -> None:
+    model.react = lambda asked: failing(401)(asked) if asked.number == 1 else Reaction(text="{}", delay_s=0.3)
+    kept: list[RequestResult] = []
+
+    with pytest.raises(UsageError, match="HTTP 401"):
+        preferred(bench, name, kept=kept)
+
+    assert len({row.call_id for one in kept for row in one.responses}) == model.count >= 2
 
 
 @pytest.mark.parametrize(("a", "b", "side"), [(GOOD, BAD, "a"), (BAD, GOOD, "b")])
@@ -73,9 +111,9 @@ def test_the_same_answer_preferred_in_both_orders_is_better(
     found = preferred(bench, name, a=a, b=b)
 
     assert (found.preference.better, found.preference.is_consistent) == (side, True)
-    assert [row.purpose for row in found.calls.responses] == ["judge", "judge"]
+    assert [row.purpose for row in found.responses] == ["judge", "judge"]
     assert model.count == 2
-    assert len(found.calls.contents) == 2
+    assert len(found.contents) == 2
 
 
 @pytest.mark.parametrize("shown", ["first", "second"])

@@ -12,11 +12,13 @@ from tests.fakes.task_folder import TaskFolder, case
 GATE = "gate:\n  rules:\n"
 FLOOR = "    - name: floor\n      type: lower_bound\n      at_least: 0.8\n"
 NOT_WORSE = "    - name: not_worse\n      type: no_regression\n      margin: 0.05\n"
+MEAN = "    - name: short\n      type: mean\n      at_least: 5\n"
 LATENCY = "    - name: fast\n      type: latency\n"
 COST = "    - name: cheap\n      type: cost_per_correct\n      at_most_usd: 0.01\n"
 CALIBRATED = (
     "    - name: trusted\n      type: judge_calibrated\n      judge: safe\n      kappa: 0.6\n      labels: 100\n"
 )
+ROBUST = "    - name: robust\n      type: robustness\n      margin: 0.1\n"
 CASES = "    - name: enough\n      type: golden_cases\n      at_least: 100\n"
 WAIVER = "  waivers:\n    - {rule: floor, owner: ana, reason: known, expires: 2026-01-31}\n"
 JUDGE = (
@@ -52,8 +54,18 @@ def test_a_gate_with_every_kind_of_rule_is_read_in_its_order(folder: TaskFolder)
 @pytest.mark.parametrize(
     ("gate", "line", "expected", "found"),
     [
+        (FLOOR + "      metric: recall\n", 5, "the check that compares the classes (label_right, mine)", "no `scorer`"),
+        (FLOOR + "      metric: recall\n      scorer: label_right\n", 5, "`label`, the class that the recall is of", "'recall'"),
+        (FLOOR + "      metric: macro_f1\n      scorer: label_right\n      label: a\n", 7, "no `label`: an average", "'a'"),
+        (FLOOR + "      metric: reliability\n      scorer: mine\n", 5, "a metric of classes (precision, recall", "'reliability'"),
+        (MEAN + "      metric: label_right\n", 5, "a scorer that gives a number: a custom check with `gives: number`", "'label_right'"),
+        (MEAN + "      metric: mine\n", 5, "`gives: number` on the check 'mine'", "a custom check without `gives`"),
+        (MEAN + "      metric: mine\n      at_most: 3\n", 3, "exactly one of `at_least` and `at_most`", ""),
+        (NOT_WORSE.replace("0.05", "5"), 4, "a margin below 1, because the metric is a rate", ""),
         (FLOOR + "      metric: label_rigth\n", 5, "one of reliability, label_right, mine", "'label_rigth'"),
         (NOT_WORSE + "      metric: safe\n", 5, "one of reliability, label_right, mine", "'safe'"),
+        (ROBUST + "      metric: label_rigth\n", 5, "one of reliability, label_right, mine", "'label_rigth'"),
+        (ROBUST + "      kind: typo\n", 5, "`gate.rules.0.kind` must be 'typos', 'case'", "'typo'"),
         (FLOOR + "      slice: kind=rare\n", 5, "overall, or a slice of gate cases (kind=odd, kind=plain)", "'kind=rare'"),
         (FLOOR + "      slice: kind=shown\n", 5, "overall, or a slice of gate cases", "'kind=shown'"),
         (FLOOR + "      slice: rare\n", 5, "`gate.rules.0.slice`: ", "'rare'"),
@@ -85,6 +97,24 @@ def test_an_issue_in_a_gate_names_file_line_expected_and_found(
     assert [(issue.file, issue.line - start) for issue in issues] == [("tasks/sorting/task.yml", line)]
     assert expected in f"{issues[0].problem}{issues[0].expected}"
     assert found in f"{issues[0].found}; {issues[0].next_step}"
+
+
+@pytest.mark.parametrize("rule", [FLOOR, NOT_WORSE, ROBUST])
+def test_a_rule_on_a_rate_rejects_a_scorer_that_gives_a_number(folder: TaskFolder, rule: str) -> None:
+    folder.edit("    function: checks.py:is_short\n", "    function: checks.py:is_short\n    gives: number\n")
+    start = with_gate(folder, GATE + rule + "      metric: mine\n")
+
+    found = [(issue.line - start, issue.expected, issue.found) for issue in folder.issues()]
+
+    assert [(line, wanted.startswith("a scorer that passes or fails")) for line, wanted, _ in found] == [(5, True)]
+    assert found[0][2] == "'mine', which gives a number"
+
+
+def test_a_rule_on_a_mean_accepts_the_number_that_a_check_states(folder: TaskFolder) -> None:
+    folder.edit("    function: checks.py:is_short\n", "    function: checks.py:is_short\n    gives: number\n")
+    with_gate(folder, GATE + MEAN + "      metric: mine\n")
+
+    assert folder.load().result_kinds == {"label_right": "pass", "mine": "number"}
 
 
 def test_without_correct_no_rule_can_speak_of_correct_answers(folder: TaskFolder) -> None:
@@ -127,3 +157,15 @@ def test_a_gate_is_policy_and_changes_nothing_else(folder: TaskFolder) -> None:
 
     assert after.policy != before.policy
     assert (after.inference, after.golden_set, after.scorers) == (before.inference, before.golden_set, before.scorers)
+
+
+def test_a_rule_needs_a_kind_that_the_task_measures(folder: TaskFolder) -> None:
+    folder.edit("thresholds:\n", "robustness: {kinds: [typos, markup], fields: [txt]}\nthresholds:\n")
+    with_gate(folder, GATE + ROBUST + "      kind: case\n")
+
+    issues = [str(issue) for issue in folder.issues()]
+
+    assert any("any, typos, markup (the kinds of `robustness`)" in issue and "'case'" in issue for issue in issues), (
+        issues
+    )
+    assert any("a field of `input.fields`" in issue and "txt" in issue for issue in issues), issues

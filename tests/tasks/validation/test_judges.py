@@ -163,3 +163,41 @@ def test_judges_leave_what_is_asked_and_decided_as_it_was(folder: TaskFolder) ->
 
     after = folder.load().versions
     assert (after.inference, after.policy, after.golden_set) == (before.inference, before.policy, before.golden_set)
+
+
+UNORDERED = RUBRIC + "ordered: false\n"
+
+
+@pytest.mark.parametrize(
+    ("judges", "correct", "expected"),
+    [
+        (BRIEF, "label_right", "no `passes`, because the levels of the rubric have no order"),
+        (BRIEF.replace("    passes: 2\n", "    jury: mean\n"), "label_right", "`majority`, because the levels"),
+        (BRIEF.replace("    passes: 2\n", ""), "brief", "a judge that passes or fails in `correct`"),
+    ],
+)
+def test_levels_without_an_order_neither_pass_nor_have_a_mean(
+    folder: TaskFolder, judges: str, correct: str, expected: str
+) -> None:
+    with_judges(folder, judges, correct=correct)
+    folder.write("rubrics/brief.yml", UNORDERED)
+
+    assert expected in str(only(folder).expected)
+
+
+def test_a_binary_scale_has_no_order_to_deny(folder: TaskFolder) -> None:
+    with_judges(folder, BRIEF.replace("    passes: 2\n", ""))
+    folder.write("rubrics/brief.yml", "criterion: A\nquestion: B?\nbinary: {pass: good, fail: bad}\nordered: false\n")
+
+    assert "`ordered: false` needs `levels`" in str(only(folder))
+
+
+def test_only_a_rubric_that_denies_the_order_changes_its_version(folder: TaskFolder) -> None:
+    with_judges(folder, BRIEF.replace("    passes: 2\n", ""))
+    before = folder.load().versions.scorers["brief"]
+
+    folder.write("rubrics/brief.yml", RUBRIC + "ordered: true\n")
+    same = folder.load().versions.scorers["brief"]
+    folder.write("rubrics/brief.yml", UNORDERED)
+
+    assert before == same != folder.load().versions.scorers["brief"]

@@ -30,7 +30,7 @@ def lines(folder: TaskFolder) -> list[str]:
     [
         ("    field: label", "    field: lable", "task.yml:29: check 'label_right': exact_match: parameter 'field': expected a field of the output (label), found 'lable'; did you mean 'label'?"),
         ("    type: exact_match\n", "    type: numeric_range\n    min: 1\n", "task.yml:30: check 'label_right': numeric_range: parameter 'field': expected a field whose value is of type integer or number, found 'label' of type string"),
-        ("    field: label", "    field: label\n    strp: true", "task.yml:30: check 'label_right': exact_match: parameter 'strp' is unknown; expected field, ignore_case, strip; did you mean 'strip'?"),
+        ("    field: label", "    field: label\n    strp: true", "task.yml:30: check 'label_right': exact_match: parameter 'strp' is unknown; expected field, ignore_case, strip, classes; did you mean 'strip'?"),
         ("correct: [label_right]", "correct:\n  - mine\n  - label_rigth", "task.yml:35: expected a check or judge of the task (label_right, mine); found 'label_rigth'; did you mean 'label_right'?"),
         ("correct: [label_right]", "correct: [label_right]\nmasking:\n  entities:\n    - US_SSN\n    - EMAIL_ADRESS", "task.yml:37: expected one of CREDIT_CARD, EMAIL_ADDRESS, IBAN_CODE, PHONE_NUMBER, US_SSN; found 'EMAIL_ADRESS'; did you mean 'EMAIL_ADDRESS'?"),
         ("correct: [label_right]", "correct: [label_right]\ncache:\n  semantic:\n    provider: cheap\n    model: m\n    compare:\n      - lable", "task.yml:39: expected a field of Answer (label); found 'lable'; did you mean 'label'?"),

@@ -92,6 +92,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 project=PROJECT,
                 bigquery_endpoint=endpoints.rest,
                 bigquery_grpc_endpoint=endpoints.grpc,
+                local_token=endpoints.token,
                 hash_key=b"k" * 32,
             )
         )

@@ -7,25 +7,34 @@ row. The journal drops rows as soon as they are landed.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from assay.errors import UsageError
+from assay.errors import UsageError, disk_errors
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import RequestResult
 from assay.records import Content, Prediction, Response
 from assay.records.evaluation import Score
-from assay.runs.requests.journal.pages import Page, forget_pages, last_numbers, read_pages
+from assay.runs.requests.journal.pages import (
+    PAGE_BYTES,
+    SPARE_BYTES,
+    Page,
+    forget_pages,
+    last_numbers,
+    read_pages,
+)
 from assay.runs.requests.journal.rows import LAYOUT, LAYOUTS, call_from, call_line, record_from, values_of
 
 LOCK = "lock"
 OWNER_ONLY = 0o600
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,11 @@ class Journal:
 
         Raises:
             UsageError: another process on this machine is working on this run.
+            UsageError: the folder cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
+        with disk_errors("The journal", self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -71,30 +82,44 @@ class Journal:
         self._last, self._files = last_numbers(self._folder)
 
     def recover(self) -> Recovered:
-        """Returns the content left by earlier processes."""
+        """Returns the content left by earlier processes; damaged lines are copied next to the journal and reported."""
         answers: list[RequestResult] = []
         sent: dict[str, CallFacts] = {}
+        damaged: list[bytes] = []
         for line in self._lines():
-            if isinstance(line, dict):
-                call = call_from(line)
-                sent[call.call_id] = call
+            try:
+                found = _read(line)
+            except (ValueError, TypeError, LookupError, ArithmeticError):
+                damaged.append(line)
                 continue
-            answers.append(_answered(line))
-            for response in answers[-1].responses:
+            if isinstance(found, CallFacts):
+                sent[found.call_id] = found
+                continue
+            answers.append(found)
+            for response in found.responses:
                 sent.pop(response.call_id, None)
+        if damaged:
+            self._keep_damaged(damaged)
         known = {response.call_id for answered in answers for response in answered.responses}
         lost = [call for call_id, call in sent.items() if call_id not in known]
         return Recovered(tuple(answers), tuple(lost))
 
     def forget_earlier(self) -> None:
         """Deletes the content left by earlier processes; it must be landed."""
-        forget_pages(self._folder, but=(page.path for page in (*self._pages, *self._free)))
+        with disk_errors("The journal", self._folder):
+            forget_pages(self._folder, but=(page.path for page in (*self._pages, *self._free)))
 
     def dispatched(self, call: CallFacts) -> None:
-        """See `CallJournal.dispatched`."""
+        """See `CallJournal.dispatched`.
+
+        Raises:
+            UsageError: the disk has no space for the call or its response, so that it must not be sent.
+        """
+        if not self._free:
+            self._free.append(self._new_page(0, size=SPARE_BYTES))
         line = orjson.dumps(call_line(call), default=str, option=orjson.OPT_APPEND_NEWLINE)
+        self._write(line)  # first: a call that cannot be journaled is not sent
         self._under_way[call.call_id] = line
-        self._write(line)
 
     def answered(self, answered: RequestResult) -> None:
         """Stores the result with its rows until it is landed."""
@@ -138,20 +163,43 @@ class Journal:
         if fitting is not None:
             self._free.remove(fitting)
         else:
-            self._files += 1
-            fitting = Page(self._folder / f"{self._files}.journal", len(first), layout=LAYOUT)
+            fitting = self._new_page(len(first))
         self._last += 1
         fitting.begin(self._last)
         fitting.write(first)
         self._pages.append(fitting)
 
-    def _lines(self) -> Iterator[Any]:
+    def _new_page(self, at_least: int, *, size: int = PAGE_BYTES) -> Page:
+        self._files += 1
+        return Page(self._folder / f"{self._files}.journal", at_least, layout=LAYOUT, size=size)
+
+    def _keep_damaged(self, lines: Sequence[bytes]) -> None:
+        copy = self._folder.with_name(f"{self._folder.name}.damaged")
+        with disk_errors("The copy of damaged lines", copy):
+            file = os.open(copy, os.O_CREAT | os.O_WRONLY | os.O_APPEND, OWNER_ONLY)
+            with os.fdopen(file, "ab") as kept:
+                kept.write(b"".join(line + b"\n" for line in lines))
+        LOG.warning(
+            "The journal %s has %d damaged lines, copied to %s: their calls may have been paid for and are not recorded; "
+            "requests without a prediction are sent again.",
+            self._folder,
+            len(lines),
+            copy,
+        )
+
+    def _lines(self) -> Iterator[bytes]:
         for content in read_pages(self._folder, layouts=LAYOUTS):
-            for line in content.splitlines():
-                try:
-                    yield orjson.loads(line)
-                except orjson.JSONDecodeError:  # the last line of a process that was killed while writing it
-                    continue
+            yield from content.splitlines()
+
+
+def _read(line: bytes) -> CallFacts | RequestResult:
+    """The call or the result in a line.
+
+    Raises:
+        ValueError, TypeError, LookupError, ArithmeticError: the line is damaged.
+    """
+    content = orjson.loads(line)
+    return call_from(content) if isinstance(content, dict) else _answered(content)
 
 
 def _answered(line: list[tuple[str, list[Any]]]) -> RequestResult:

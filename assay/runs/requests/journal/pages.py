@@ -12,11 +12,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from assay.errors import UsageError
+from assay.errors import UsageError, disk_errors
 
 HEAD = struct.Struct("<QQQ")
 """The page's number, the end of the written bytes, and the layout of the lines."""
 PAGE_BYTES = 4_000_000
+SPARE_BYTES = 1_000_000
+"""Size of a spare page: enough for the responses of the calls in progress."""
 PAGES = "*.journal"
 OWNER_ONLY = 0o600
 
@@ -28,17 +30,12 @@ class Page:
         UsageError: the disk has no space for the page; if space were reserved later, a full disk would kill the process.
     """
 
-    def __init__(self, path: Path, at_least: int, *, layout: int) -> None:
+    def __init__(self, path: Path, at_least: int, *, layout: int, size: int = PAGE_BYTES) -> None:
         self.path = path
         self._layout = layout
-        self._size = max(PAGE_BYTES, HEAD.size + at_least)
-        try:
+        self._size = max(size, HEAD.size + at_least)
+        with disk_errors("The journal", path):
             self._map = _mapped(path, self._size)
-        except OSError as error:
-            raise UsageError(
-                f"The journal {path} cannot be written: {error.strerror}",
-                next_step="free space or fix permissions, then resume.",
-            ) from error
         self.number = 0
         self._end = HEAD.size
 
@@ -78,10 +75,14 @@ class Page:
 def _mapped(path: Path, size: int) -> mmap.mmap:
     """Maps the file's bytes into memory, with disk space reserved for all of them."""
     with os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY), "r+b") as file:
-        if sys.platform == "linux":
-            os.posix_fallocate(file.fileno(), 0, size)
-        file.truncate(size)
-        return mmap.mmap(file.fileno(), size)
+        try:
+            if sys.platform == "linux":
+                os.posix_fallocate(file.fileno(), 0, size)
+            file.truncate(size)
+            return mmap.mmap(file.fileno(), size)
+        except OSError:
+            path.unlink()  # what was reserved may be what others lack
+            raise
 
 
 def read_pages(folder: Path, *, layouts: frozenset[int]) -> Iterator[bytes]:

@@ -28,14 +28,20 @@ NAMES = {table: tuple(field.name for field in fields(kind)) for table, kind in K
 OF_A_CALL = ("call_id", "purpose", "attempt", "trace_id", "started_at", "estimate_usd", "queue_ms")
 OF_ITS_REQUEST = ("record_id", "position", "epoch", "key", "input_hash", "tenant_id", "subject_key")
 """Fields in the journal line of a dispatched call, in addition to its route."""
-ADDED = {
-    Prediction.table: frozenset({"first_prediction_id", "first_status", "first_finished_at"}),
-    Score.table: frozenset({"annotator_kind"}),
-}
-"""Fields that earlier journals lack; their rows have the default."""
-NAMES_EARLIER = {
-    table: tuple(name for name in names if name not in ADDED.get(table, ())) for table, names in NAMES.items()
-}
+ADOPTED = frozenset(name for name in NAMES[Prediction.table] if name.startswith("adopted_"))
+ADDED: tuple[Mapping[str, frozenset[str]], ...] = (
+    {Score.table: frozenset({"gives"})},
+    {Prediction.table: ADOPTED, Score.table: frozenset({"expected_label", "gives"})},
+    {
+        Prediction.table: ADOPTED | {"first_prediction_id", "first_status", "first_finished_at"},
+        Score.table: frozenset({"expected_label", "annotator_kind", "gives"}),
+    },
+)
+"""Fields that journals of each earlier version lack, newest version first; their rows have the default."""
+NAMES_EARLIER = tuple(
+    {table: tuple(name for name in names if name not in added.get(table, ())) for table, names in NAMES.items()}
+    for added in ADDED
+)
 
 
 def _layout(names: Mapping[str, tuple[str, ...]]) -> int:
@@ -44,7 +50,7 @@ def _layout(names: Mapping[str, tuple[str, ...]]) -> int:
 
 
 LAYOUT = _layout(NAMES)
-LAYOUTS = frozenset({LAYOUT, _layout(NAMES_EARLIER)})
+LAYOUTS = frozenset({LAYOUT, *map(_layout, NAMES_EARLIER)})
 """Layouts of the journals that can be read."""
 READERS: dict[Any, Callable[[Any], Any]] = {
     datetime: datetime.fromisoformat,
@@ -84,7 +90,8 @@ def call_from(line: Mapping[str, Any]) -> CallFacts:
 def record_from(table: str, values: Sequence[Any]) -> Row:
     """Returns the row that was written as these JSON values."""
     readers = _readers(table)
-    names = NAMES[table] if len(values) == len(NAMES[table]) else NAMES_EARLIER[table]
+    known = (NAMES[table], *(earlier[table] for earlier in NAMES_EARLIER))
+    names = next((found for found in known if len(found) == len(values)), NAMES[table])
     named = zip(names, values, strict=True)
     return KINDS[table](**{name: _read(readers.get(name), value) for name, value in named})
 

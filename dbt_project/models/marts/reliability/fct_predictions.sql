@@ -74,6 +74,8 @@ final as (
         predictions.started_at,
         predictions.finished_at,
         predictions.end_to_end_ms,
+        predictions.adopted_model,
+        predictions.adopted_cost_usd,
         current_predictions.prediction_id is not null as is_current,
         judged.is_eligible,
         judged.is_answered,

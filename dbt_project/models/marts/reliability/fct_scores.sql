@@ -47,6 +47,7 @@ enriched as (
         scores.value,
         scores.label,
         scores.passed as is_passed,
+        scores.gives,
         scores.status,
         scores.call_id,
         scores.occurred_at as scored_at,

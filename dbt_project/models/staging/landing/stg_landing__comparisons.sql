@@ -62,6 +62,12 @@ final as (
         golden_set_version,
         policy_version,
         code_version,
+        adjusted_p,
+        simultaneous_low,
+        simultaneous_high,
+        family_size,
+        kind,
+        perturbation,
     from deduplicated
 
 )

@@ -55,6 +55,7 @@ final as (
         calibration,
         details,
         kind,
+        label,
     from deduplicated
 
 )

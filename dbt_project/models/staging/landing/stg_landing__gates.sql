@@ -46,6 +46,8 @@ final as (
         policy_version,
         decided_by,
         code_version,
+        look,
+        look_error,
     from deduplicated
 
 )

@@ -53,6 +53,11 @@ final as (
         first_prediction_id,
         first_status,
         first_finished_at,
+        adopted_model,
+        adopted_cost_usd,
+        adopted_latency_ms,
+        adopted_input_tokens,
+        adopted_output_tokens,
     from deduplicated
 
 )

@@ -44,6 +44,8 @@ final as (
         call_id,
         subject_key,
         masking_version,
+        expected_label,
+        gives,
     from deduplicated
 
 )

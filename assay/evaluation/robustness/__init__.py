@@ -1,0 +1,1 @@
+"""How much worse the candidate is on perturbed input than on the original input."""

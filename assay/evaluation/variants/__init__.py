@@ -1,0 +1,1 @@
+"""Compares several variants of a task with each other."""

@@ -1,0 +1,1 @@
+"""Classes in the outputs of a run: confusion matrix, distribution of answers, precision, recall and F1."""

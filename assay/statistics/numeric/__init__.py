@@ -1,0 +1,1 @@
+"""Means of scores in their own unit, and differences of means."""

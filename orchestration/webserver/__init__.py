@@ -1,0 +1,1 @@
+"""Dagster's web server of the local stack."""

@@ -1,0 +1,1 @@
+"""Faults of the machine that tests cause: a disk that refuses writes."""
