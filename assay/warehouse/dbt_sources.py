@@ -35,7 +35,7 @@ source as (
 
 deduplicated as (
 
-    {{{{ deduplicate_landing('source', key=[{key}], keep='{keep}'{prefer}) }}}}
+    {deduplicate}
 
 ),
 
@@ -97,11 +97,15 @@ def render_source(tables: Sequence[TableSchema]) -> str:
 
 def render_model(table: TableSchema) -> str:
     """Renders the SQL of a staging model: one row per key, with the columns in the order of the schema file."""
+    key = ", ".join(f"'{column}'" for column in table.key)
+    arguments = f"'source', key=[{key}], keep='{table.keep}'"
+    call = f"{{{{ deduplicate_landing({arguments}) }}}}"
+    if table.prefer is not None:
+        arguments += f', prefer="{table.prefer}"'
+        call = f"{{{{\n        deduplicate_landing(\n            {arguments}\n        )\n    }}}}"
     return MODEL.format(
         table=table.name,
-        key=", ".join(f"'{column}'" for column in table.key),
-        keep=table.keep,
-        prefer="" if table.prefer is None else f', prefer="{table.prefer}"',
+        deduplicate=call,
         columns="\n".join(f"        {column.name}," for column in table.columns),
     )
 

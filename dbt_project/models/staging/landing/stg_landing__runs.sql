@@ -12,7 +12,11 @@ source as (
 
 deduplicated as (
 
-    {{ deduplicate_landing('source', key=['run_id', 'event'], keep='latest', prefer="status = 'completed'") }}
+    {{
+        deduplicate_landing(
+            'source', key=['run_id', 'event'], keep='latest', prefer="status = 'completed'"
+        )
+    }}
 
 ),
 
