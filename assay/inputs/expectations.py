@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from assay.errors import UsageError, foreign_text
 from assay.inputs.supported_expectations import expectation_columns
+from assay.tasks.fields.patterns import Pattern, compiled_pattern
 
 CHUNK_ROWS = 20_000
+REGEX = "_match_regex"
+"""Part of the names of expectations that match patterns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,7 @@ class Suite:
         """Raises UsageError if Great Expectations rejects a configuration."""
         self.columns = tuple(dict.fromkeys(column for one in expectations for column in expectation_columns(one)))
         chunks = _chunks()
-        self._validators = [
-            _Validator(str(one["type"]), expectation_columns(one), _load(one), chunks) for one in expectations
-        ]
+        self._validators = [_validator(one, chunks) for one in expectations]
 
     def violations(self, cells: Mapping[str, list[object]]) -> list[Violation]:
         """The first violation of each row in a chunk that has one.
@@ -45,8 +46,46 @@ class Suite:
         return list(first.values())
 
 
+class _Validator(Protocol):
+    def violations(self, cells: Mapping[str, list[object]]) -> Iterator[Violation]:
+        """Yields the rows of a chunk that violate one expectation."""
+        ...
+
+
+def _validator(expectation: Mapping[str, object], chunks: Any) -> _Validator:
+    kind, columns, loaded = str(expectation["type"]), expectation_columns(expectation), _load(expectation)
+    if REGEX not in kind:
+        return _FrameValidator(kind, columns, loaded, chunks)
+    kwargs: Any = expectation["kwargs"]
+    patterns = [compiled_pattern(str(text)) for text in kwargs.get("regex_list") or [kwargs["regex"]]]
+    return _PatternValidator(kind, columns[0], patterns, is_any="_not_" in kind or kwargs.get("match_on") != "all")
+
+
 @dataclass(frozen=True, slots=True)
-class _Validator:
+class _PatternValidator:
+    """An expectation that matches patterns anywhere in the text of a value; nulls hold.
+
+    Great Expectations would match with Python's `re`, whose time on hostile text may be exponential. RE2's is linear.
+    """
+
+    kind: str
+    column: str
+    patterns: Sequence[Pattern]
+    is_any: bool
+    """True if one matching pattern decides, False if all must match."""
+
+    def violations(self, cells: Mapping[str, list[object]]) -> Iterator[Violation]:
+        wanted, combined = "_not_" not in self.kind, any if self.is_any else all
+        for index, value in enumerate(cells[self.column]):
+            if value is None or value != value:  # NaN
+                continue
+            text = str(value)
+            if combined(pattern.search(text) is not None for pattern in self.patterns) is not wanted:
+                yield Violation(index, self.column, f"{self.kind} does not hold for column {self.column!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class _FrameValidator:
     """One expectation of Great Expectations, and the definition of the chunks it validates."""
 
     kind: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from assay.errors import did_you_mean
 from assay.tasks.block import LocatedError
+from assay.tasks.fields.patterns import pattern_issue
 from assay.tasks.issues import TaskFinding, shown, stated
 
 EVERY_ROW = ("mostly", "row_condition", "condition_parser")
@@ -23,10 +23,8 @@ KEYS = frozenset({"type", "kwargs", *DOCUMENTATION})
 
 
 def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"invalid regular expression of Python's re module: {error}") from error
+    if issue := pattern_issue(text):
+        raise ValueError(f"invalid regular expression: {issue}")
     return text
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import orjson
+
 from assay.errors import UsageError
 from assay.inference.keys import content_hash
 from assay.labels.questions import WITHDRAWN
@@ -127,6 +129,11 @@ class LabelQueue:
     def counted(self, key: ItemKey) -> dict[str, SubmittedLabel]:
         """Returns the labels of the item by person, except withdrawn ones."""
         return {person: given for person, given in self.labels.get(key, {}).items() if given.counts}
+
+    def listed(self) -> list[str]:
+        """Returns the people to whom samples were assigned when the queue was filled; none if anyone may label."""
+        parameters = {assignment.sampling_parameters for assignment in self.assignments.values()}
+        return sorted({name for given in parameters for name in orjson.loads(given).get("annotators", ())})
 
     def waiting_for(self, person: str, *, held: Iterable[ItemKey] = ()) -> Iterator[Assignment]:
         """Yields one assignment for each item that the person can label: first their own, then open ones.

@@ -103,6 +103,11 @@ class LabelingSession:
         """Number of assignments for the current wording of the questions."""
         return len(self._queue.assignments)
 
+    @property
+    def listed(self) -> list[str]:
+        """The people to whom samples in the queue were assigned; none if anyone may label."""
+        return self._queue.listed()
+
     def warm(self) -> None:
         """Loads the libraries for landing rows and masking notes, so that saving the first label is fast."""
         _ = self._context.warehouse.write_client

@@ -26,11 +26,6 @@ INTERVAL_TITLE = f"{100 * LEVEL:g}% interval"
 BOUNDS_TITLE = f"one-sided {100 * (1 - ERROR):g}% bounds"
 """Title of the column that shows the bounds of gate rules."""
 
-MAX_UNSCORED_SHARE = 0.01
-"""Up to this share, unscored rows are omitted; above it, the bounds are those of the worst and the best case.
-
-ADR 4. Omitting 1% of the rows changes a rate by at most about one percentage point.
-"""
 FEWEST_OUTCOMES = 5
 """Number of successes or failures below which bounds are exact, because Wilson's coverage falls below its level.
 

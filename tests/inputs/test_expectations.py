@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assay.errors import UsageError
-from assay.inputs.expectations import Suite
+from assay.inputs.expectations import Suite, _chunks, _FrameValidator, _load
 from assay.inputs.supported_expectations import SUPPORTED
 
 # Great Expectations imports modules that Python is about to drop.
@@ -74,3 +74,30 @@ def test_every_allowed_expectation_finds_the_row_that_breaks_it(kind: str) -> No
     breaking = {"expect_column_values_to_not_be_null": None, "expect_column_values_to_be_between": 1}
     cells: dict[str, list[object]] = {"n": [breaking.get(kind, "xx")], "m": ["zz"]}
     assert [violation.index for violation in judge.violations({name: cells[name] for name in judge.columns})] == [0]
+
+
+PATTERNS = ["^y$", "y", "", "^$", "[0-9]+", "(a|b)c", "(?i)Y", "\\.", "ü", "^\\s*$", "x{2,3}", "^.*b"]
+VALUES: list[object] = [
+    "y", "xyx", "", " ", "x", "xx", "xxxx", "abc", "Ac", "a\nb", "ü", "1.5", 1.5, 10, True, None, float("nan"), "Y", "b",
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:This pattern is interpreted as a regular expression, and has match groups")
+@pytest.mark.parametrize("kind", sorted(kind for kind in SUPPORTED if "_match_regex" in kind))
+@pytest.mark.parametrize("match_on", ["any", "all"])
+def test_patterns_find_the_rows_that_great_expectations_finds(kind: str, match_on: str) -> None:
+    is_list = kind.endswith("list")
+    chosen = list(zip(PATTERNS, [*PATTERNS[1:], PATTERNS[0]], strict=True)) if is_list else PATTERNS
+    for given in chosen:
+        kwargs: dict[str, object] = {"regex_list": list(given)} if is_list else {"regex": given}
+        if kind == "expect_column_values_to_match_regex_list":
+            kwargs["match_on"] = match_on
+        declared = {"type": kind, "kwargs": {"column": "n", **kwargs}}
+        theirs = _FrameValidator(kind, ("n",), _load(declared), _chunks())
+        expected = sorted(violation.index for violation in theirs.violations({"n": VALUES}))
+        assert broken(kind, VALUES, **kwargs) == expected, given
+
+
+def test_a_pattern_that_backtracks_takes_linear_time() -> None:
+    text = "a" * 100_000 + "!"  # Python's re would try 2 ** 100,000 ways
+    assert broken("expect_column_values_to_match_regex", [text, "aaa"], regex="^(a+)+$") == [0]

@@ -71,6 +71,7 @@ def test_an_expectation_has_an_issue_exactly_if_great_expectations_rejects_it(
     [
         ("expect_column_values_to_match_regex", {"column": "n"}),
         ("expect_column_values_to_match_regex", {"column": "n", "regex": "("}),
+        ("expect_column_values_to_match_regex", {"column": "n", "regex": "a(?=b)"}),
         ("expect_column_values_to_match_regex_list", {"column": "n", "regex_list": ["("]}),
         ("expect_column_values_to_be_in_set", {"column": ""}),
     ],

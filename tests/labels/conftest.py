@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from assay.labels.fill_queue import FillOptions, FillSummary, fill_queue
@@ -27,6 +29,7 @@ __all__ = ["endpoints", "model", "name", "place"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 QUICK_MS = 15_000
+ADDRESS = re.compile(r"labeling page(?: of (?P<person>[^:]+))?: (?P<url>http://\S+)")
 
 
 @dataclass
@@ -76,14 +79,18 @@ class Stage:
 
     @contextmanager
     def page(self, *arguments: str, port: int = 0) -> Iterator[Served]:
-        """The page is served by the command; its address is known."""
+        """The page is served by the command; its addresses are known."""
+        options = dict(zip(arguments[::2], arguments[1::2], strict=True))
+        given = options.get("--annotator") or options.get("--annotators")
+        expected = len(given.split(",") if given else self.desk().listed) or 1
         process = self.place.start("review", self.name, "--port", str(port), *arguments)
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
+            lines = [process.stdout.readline() for _ in range(expected)]
+            if not lines[-1]:
                 raise RuntimeError(process.stderr.read() if process.stderr else "no address")
-            yield Served(line.removeprefix("labeling page: ").strip(), process)
+            found = (ADDRESS.fullmatch(line.strip()) for line in lines)
+            yield Served({match["person"] or "": match["url"] for match in found if match}, process)
         finally:
             process.kill()
             process.communicate()
@@ -91,10 +98,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Served:
-    """The address that the command printed, and its process."""
+    """The addresses that the command printed, by person, and its process; that of the home page has the name ''."""
 
-    address: str
+    addresses: Mapping[str, str]
     process: subprocess.Popen[str]
+
+    @property
+    def address(self) -> str:
+        """The first address."""
+        return next(iter(self.addresses.values()))
 
     @property
     def origin(self) -> str:
@@ -109,8 +121,13 @@ class Served:
         return self.address.partition("key=")[2]
 
     def of(self, person: str) -> str:
-        """The address of one person's page."""
-        return f"{self.origin}/label/{person}?key={self.key}"
+        """The address of one person's page: their own or, if anyone may label, that of who has entered the name."""
+        if person in self.addresses:
+            return self.addresses[person]
+        with httpx.Client(timeout=30, follow_redirects=False) as client:
+            client.get(self.addresses[""])
+            entered = client.get(f"{self.origin}/enter", params={"name": person})
+        return self.origin + entered.headers["location"]
 
 
 @pytest.fixture

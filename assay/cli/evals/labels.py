@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from assay.errors import AssayError
 if TYPE_CHECKING:
     from assay.labels.fill_queue import FillOptions
 
-FILLING = ("size", "design", "allocation", "by", "annotators", "per_item", "seed", "run_id", "scorers", "style")
+FILLING = ("size", "design", "allocation", "by", "per_item", "seed", "run_id", "scorers", "style")
 SERVING = ("annotator", "kind", "host", "port")
 
 
@@ -36,7 +37,9 @@ SERVING = ("annotator", "kind", "host", "port")
 @click.option("--allocation", type=click.Choice(["proportional", "neyman"]), default="proportional", show_default=True, help="With --design stratified: how items are allocated to strata.")  # fmt: skip
 @click.option("--by", multiple=True, metavar="SLICE", help="With --design stratified: stratify only by these slices.")
 @click.option(
-    "--annotators", metavar="A,B", help="With --fill: people to whom the items are assigned; default: any annotator."
+    "--annotators",
+    metavar="A,B",
+    help="People who label: each gets an address of their own; with --fill, the items are assigned to them.",
 )
 @click.option("--per-item", type=BoundedInteger(1, 20), default=1, show_default=True, help="With --fill: number of people who label each item.")  # fmt: skip
 @click.option(
@@ -70,8 +73,9 @@ def review(
     style: str,
 ) -> None:
     """Open the labeling page or, with --fill, add items to its queue."""
+    names = tuple(name for name in (annotators or "").split(",") if name.strip())
     if fill is None:
-        _serve(task, annotator=annotator, kind=kind, host=host, port=port)
+        _serve(task, annotators=(annotator,) if annotator else names, kind=kind, host=host, port=port)
         return
     from assay.labels.fill_queue import FillOptions
     from assay.records.statuses import SamplePurpose
@@ -83,7 +87,7 @@ def review(
         design=SamplingDesign(design),
         allocation=allocation,
         by=by or None,
-        annotators=tuple(name for name in (annotators or "").split(",") if name.strip()),
+        annotators=names,
         per_item=per_item,
         seed=seed,
         run_id=run_id,
@@ -122,17 +126,17 @@ def _fill(name: str, options: FillOptions, *, style: str) -> None:
     note(f"next: assay review {task.name}")
 
 
-def _serve(name: str, *, annotator: str | None, kind: str, host: str, port: int) -> None:
+def _serve(name: str, *, annotators: tuple[str, ...], kind: str, host: str, port: int) -> None:
     from assay.labels.page.serving import serve
     from assay.labels.queue import annotator_name
     from assay.labels.session import LabelingSession
     from assay.records.statuses import AnnotatorKind
-    from assay.terminal.output import note, write_text
+    from assay.terminal.output import note
 
     _refuse(FILLING, "without --fill")
     project = opened_project()
     task = project.task(name)
-    person = annotator_name(annotator) if annotator else None
+    people = list(dict.fromkeys(annotator_name(annotator) for annotator in annotators))
     session = LabelingSession(project, task, kind=AnnotatorKind(kind))
     if not session.size:
         note(f"the queue is empty; fill it with: assay review {task.name} --fill calibration --size 100")
@@ -145,10 +149,16 @@ def _serve(name: str, *, annotator: str | None, kind: str, host: str, port: int)
         session,
         host=host,
         port=port,
-        secret=project.settings.hash_key,
-        person=person,
-        ready=lambda address: write_text(f"labeling page: {address}"),
+        people=people or session.listed,
+        ready=_write_addresses,
     )
+
+
+def _write_addresses(addresses: Mapping[str, str]) -> None:
+    from assay.terminal.output import write_text
+
+    for person, address in addresses.items():
+        write_text(f"labeling page of {person}: {address}" if person else f"labeling page: {address}")
 
 
 @click.group()

@@ -77,6 +77,9 @@ def table_notes(evaluation: VariantEvaluation) -> Iterator[str]:
         if pair.test.is_significant and pair.test.interval_covers_zero:
             reason = _disagreement(pair, comparisons=len(family.pairs))
             yield f"{_names(pair, labels)}: significant although the simultaneous interval contains 0, because {reason}"
+    for one in evaluation.ranking.variants:
+        if one.cost.reason:
+            yield f"cost per correct of {one.side.label}: {one.cost.reason}"
     yield from _selection(evaluation)
     found = evaluation.variants
     yield from uncompared(found.task, {one.metric for one in evaluation.families}, found.measuring)

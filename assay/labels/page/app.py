@@ -21,11 +21,10 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from assay.errors import AssayError, ServiceUnreachable, UsageError
-from assay.labels.page.guard import guarded_page
+from assay.labels.page.guard import GuardedPage, PageKeys
 from assay.labels.page.render import blocks, choices, reflowed
 from assay.labels.queue import LabelingProgress, annotator_name
 from assay.labels.session import LabelingItem, LabelingSession
-from assay.request_guard import RequestGuard
 
 FOLDER = Path(__file__).parent
 REFRESH_AFTER_S = 20.0
@@ -37,6 +36,7 @@ class LabelingPage:
     """The route handlers of one labeling session."""
 
     session: LabelingSession
+    keys: PageKeys
     templates: jinja2.Environment
 
     def home(self, request: Request) -> Response:
@@ -50,19 +50,19 @@ class LabelingPage:
             person = annotator_name(request.query_params.get("name", ""))
         except UsageError as error:
             return self._home(str(error), 400)
-        return RedirectResponse(f"/label/{quote(person, safe='')}", 303)
+        return RedirectResponse(self.keys.address(person), 303)
 
     def label(self, request: Request) -> Response:
         """Shows the page of one annotator with their next item."""
-        try:
-            person = annotator_name(request.path_params["person"])
-        except UsageError as error:
-            return self._home(str(error), 400)
+        person = annotator_name(request.path_params["person"])
         item = self.session.next_item(person)
         if item is None:
             self.session.refresh(after_s=REFRESH_AFTER_S)
             item = self.session.next_item(person)
-        html = self._render("label.html", person=person, task=self.session.task.name, item=self._item(person, item))
+        base = f"/label/{quote(person, safe='')}"
+        html = self._render(
+            "label.html", base=base, person=person, task=self.session.task.name, item=self._item(person, item)
+        )
         return HTMLResponse(html)
 
     def look(self, request: Request) -> Response:
@@ -106,7 +106,12 @@ class LabelingPage:
 
     def _home(self, error: str | None, status: int) -> Response:
         html = self._render(
-            "home.html", task=self.session.task, people=self.session.progress(), session=self.session, error=error
+            "home.html",
+            base="",
+            task=self.session.task,
+            people=self.session.progress(),
+            session=self.session,
+            error=error,
         )
         return HTMLResponse(html, status)
 
@@ -114,10 +119,11 @@ class LabelingPage:
         return self.templates.get_template(name).render(values)
 
 
-def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> RequestGuard:
+def make_app(session: LabelingSession, *, keys: PageKeys, hosts: tuple[str, ...]) -> GuardedPage:
     """Returns the web application of a session; `hosts` lists the accepted host names."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), autoescape=True)
-    page = LabelingPage(session, environment)
+    page = LabelingPage(session, keys, environment)
+    files = StaticFiles(directory=FOLDER / "static")
     routes = [
         Route("/", page.home),
         Route("/enter", page.enter),
@@ -125,12 +131,13 @@ def make_app(session: LabelingSession, *, key: str, hosts: tuple[str, ...]) -> R
         Route("/label/{person}/beside", page.look),
         Route("/label/{person}/save", page.save, methods=["POST"]),
         Route("/label/{person}/undo", page.undo, methods=["POST"]),
-        Mount("/static", StaticFiles(directory=FOLDER / "static")),
+        Mount("/label/{person}/static", files),
+        Mount("/static", files),
     ]
     app = Starlette(
         routes=routes, exception_handlers={AssayError: _error_response(409), ValueError: _error_response(400)}
     )
-    return guarded_page(app, key=key, hosts=hosts, task=session.task.name)
+    return GuardedPage(app, keys, hosts)
 
 
 def _error_response(status: int) -> Callable[[Request, Exception], Response]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from assay.errors import UsageError
 from assay.labels.page.app import make_app
-from assay.labels.page.guard import KEY_PARAMETER, page_key
+from assay.labels.page.guard import ANYONE, PageKeys
 from assay.labels.session import LabelingSession
 from assay.request_guard import LOOPBACK
 
@@ -17,9 +17,17 @@ BACKLOG = 128
 
 
 def serve(
-    session: LabelingSession, *, host: str, port: int, secret: bytes, person: str | None, ready: Callable[[str], None]
+    session: LabelingSession,
+    *,
+    host: str,
+    port: int,
+    people: Sequence[str],
+    ready: Callable[[Mapping[str, str]], None],
 ) -> None:
-    """Serves the page until the process is interrupted; `ready` is called with the page's address.
+    """Serves the page until the process is interrupted.
+
+    `ready` is called with the address of each person in `people`; each opens only that person's items. Without people,
+    it gets the address of the home page, for `ANYONE`, where people enter any name.
 
     Raises:
         UsageError: the port is in use, or `host` is not an address of this machine.
@@ -27,15 +35,15 @@ def serve(
     import uvicorn
 
     listening = _bound(host, port)
-    key = page_key(secret, session.task.name)
+    keys = PageKeys(session.task.name)
     names = (*LOOPBACK, f"[{host}]" if ":" in host else host, socket.gethostname())
     hosts = LOOPBACK if host in ("127.0.0.1", "localhost", "::1") else (*names, *_addresses(host))
     shown = f"[{host}]" if ":" in host else host
-    path = f"/label/{person.replace(' ', '%20')}" if person else "/"
-    ready(f"http://{shown}:{listening.getsockname()[1]}{path}?{KEY_PARAMETER}={key}")
+    origin = f"http://{shown}:{listening.getsockname()[1]}"
+    ready({person: origin + keys.address(person) for person in people or (ANYONE,)})
     threading.Thread(target=session.warm, name="warm", daemon=True).start()
     config = uvicorn.Config(
-        make_app(session, key=key, hosts=hosts),
+        make_app(session, keys=keys, hosts=hosts),
         log_level="warning",
         access_log=False,
         lifespan="off",

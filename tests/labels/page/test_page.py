@@ -55,13 +55,14 @@ def label_all(page: Page, key: str = "2") -> int:
 
 def test_everything_can_be_done_by_keyboard_alone(staged: Staged, tab: Tab) -> None:
     stage = staged(5)
-    stage.fill(annotators=("ana",))
+    stage.fill()
     with stage.page() as served:
         page = tab(served.address)
         page.wait_for_selector("#name:focus")
         page.keyboard.type("Ana")
         page.keyboard.press("Enter")
         page.wait_for_selector(".choice")
+        page.wait_for_url(lambda url: "key=" not in url)
         assert page.url == f"{served.origin}/label/ana"
         given = {record(page): "right"}
         press(page, "2")
@@ -181,7 +182,7 @@ def test_a_reload_goes_on_where_one_left(staged: Staged, tab: Tab) -> None:
         assert page.inner_text(".progress").strip() == "3 of 4"
 
 
-def test_a_killed_server_loses_no_label_and_the_page_goes_on_with_the_next_one(staged: Staged, tab: Tab) -> None:
+def test_a_killed_server_loses_no_label_and_the_page_says_how_to_go_on(staged: Staged, tab: Tab) -> None:
     stage = staged(4)
     stage.fill(annotators=("ana",))
     with stage.page() as served:
@@ -194,7 +195,9 @@ def test_a_killed_server_loses_no_label_and_the_page_goes_on_with_the_next_one(s
         page.wait_for_selector("#trouble:not([hidden])")
         assert page.inner_text("#trouble").startswith("Not saved yet, retrying.")
         with stage.page(port=port) as again:
-            assert again.key == served.key
+            page.wait_for_function("() => document.getElementById('trouble').textContent.includes('new address')")
+            assert again.of("ana") != served.of("ana")
+            page.goto(again.of("ana"))
             page.wait_for_function(SAVED)
             assert page.locator("#trouble").is_hidden()
             assert label_all(page) == 2
@@ -305,8 +308,34 @@ def test_an_unknown_host_or_no_key_gets_no_page(staged: Staged, tab: Tab) -> Non
     stage.fill()
     with stage.page() as served:
         page = tab("about:blank")
-        assert page.goto(f"{served.origin}/label/ana").status == 403  # type: ignore[union-attr]
-        assert page.goto(f"{served.origin.replace('127.0.0.1', 'localhost')}/?key={served.key}").status == 200  # type: ignore[union-attr]
+        assert status(page, f"{served.origin}/label/ana") == 403
+        assert status(page, served.address.replace("127.0.0.1", "localhost")) == 200
+
+
+@pytest.mark.parametrize("given", [(), ("--annotators", "cleo, Ana")])
+def test_nobody_labels_under_a_name_that_is_not_theirs(staged: Staged, tab: Tab, given: tuple[str, ...]) -> None:
+    stage = staged(2)
+    stage.fill(annotators=("ana", "ben"), per_item=2)
+    listed = ("cleo", "ana") if given else ("ana", "ben")
+    with stage.page(*given) as served:
+        assert tuple(served.addresses) == listed
+        page = tab(served.addresses["ana"])
+        first = record(page)
+        for path in ("/", "/enter?name=cleo", "/label/cleo", "/label/dora", "/label/ben"):
+            assert status(page, served.origin + path) == 403
+        page.goto(served.addresses["ana"])
+        for person in ("ben", "cleo"):
+            save = f"""fetch('/label/{person}/save', {{method: 'POST', headers: {{'content-type': 'application/json'}},
+                body: '{{"assignment_id": "{shown(page)}", "choice": "right", "note": null}}'}}).then(r => r.status)"""
+            assert page.evaluate(save) == 403
+        press(page, "2")
+    assert [(row["record_id"], row["annotator"]) for row in stage.labels()] == [(first, "ana")]
+
+
+def status(page: Page, address: str) -> int:
+    response = page.goto(address)
+    assert response is not None
+    return response.status
 
 
 def contrast(page: Page, selector: str) -> float:

@@ -6,7 +6,7 @@ const place = document.getElementById("item");
 const status = document.getElementById("status");
 const trouble = document.getElementById("trouble");
 const help = document.getElementById("help");
-const base = `/label/${encodeURIComponent(place.dataset.person)}`;
+const base = place.dataset.base;
 const unsavedKey = `assay-unsaved:${place.dataset.task}:${place.dataset.person}`;
 const retryDelaysMs = [500, 1000, 2000, 4000];
 let busy = false;
@@ -32,7 +32,7 @@ async function request(path, body) {
   const response = await fetch(base + path, body === undefined ? {} : post);
   if (response.status >= 500) throw new TypeError((await response.json().catch(() => ({}))).message || "The server reported an error.");
   const content = response.headers.get("content-type")?.startsWith("application/json") ? await response.json() : { message: await response.text() };
-  return { ok: response.ok, ...content };
+  return { ok: response.ok, refused: response.status === 403, ...content };
 }
 
 // Retries until the server responds; a rejected request is shown as an error and not retried.
@@ -66,7 +66,8 @@ async function send(label) {
   localStorage.setItem(unsavedKey, JSON.stringify(label));
   status.textContent = "Saving…";
   const result = await requestWithRetry("/save", label);
-  localStorage.removeItem(unsavedKey);
+  if (!result.refused) localStorage.removeItem(unsavedKey);
+  else showError("Not saved: the server was restarted. Your label is kept in this browser and is saved when you open the new address that `assay review` printed for you.");
   if (result.ok) {
     show(result.html);
   }
