@@ -26,6 +26,11 @@ INTERVAL_TITLE = f"{100 * LEVEL:g}% interval"
 BOUNDS_TITLE = f"one-sided {100 * (1 - ERROR):g}% bounds"
 """Title of the column that shows the bounds of gate rules."""
 
+MAX_UNSCORED_SHARE = 0.01
+"""Largest share of records that the fit of a route may leave out because they could not be scored.
+
+A fit has no worst case for them, unlike a rate (ADR 9); leaving out 1% changes a rate by at most about one point.
+"""
 FEWEST_OUTCOMES = 5
 """Number of successes or failures below which bounds are exact, because Wilson's coverage falls below its level.
 
@@ -58,8 +63,9 @@ FEW_CLUSTERS = 30
 """Number of clusters below which a result carries a warning: ADR 7, "Consequences"."""
 
 FEWEST_MEASURED = 50
-"""Number of records or clusters below which no rule decides on a mean of scores without a known range.
+"""Number of records or clusters of equal weight below which no rule decides on a mean of scores without a known range.
 
+Of unequal clusters, it is Kish's effective number.
 docs/reference/coverage.md, "One-sided errors of rules on a mean", is the source of this value and the next one.
 """
 MEAN_ERROR_SHARE = 0.5

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from assay.statistics.conventions import ERROR, FEWEST_MEASURED, GATE_LEVEL
+from assay.statistics.conventions import ERROR, GATE_LEVEL
 from assay.statistics.cost_ratio import ClusterTotals, cost_per_correct_of_clusters, cost_rows, unpriced_reason
 from assay.statistics.measured import Status, joined, unmeasured
 from assay.statistics.numeric.means import MEAN_BOUNDS, MeanBounds, too_few_deviating, too_few_measured
@@ -46,8 +46,7 @@ def gate_cost_per_correct(
     measured = cost_per_correct_of_clusters(ClusterTotals.of(costs, hits, groups), level=GATE_LEVEL)
     if measured.value is None or measured.low is None:
         return GateRate(measured, None)
-    few = too_few_measured(groups) if groups.count < FEWEST_MEASURED else None
-    few = joined(few, too_few_deviating(costs, groups, size=float(costs.max()), what="cost"))
+    few = joined(too_few_measured(groups), too_few_deviating(costs, groups, size=float(costs.max()), what="cost"))
     if few is not None:
         undecided = replace(measured, status=Status.INCONCLUSIVE, reason=joined(few, measured.reason))
         return GateRate(undecided, None)

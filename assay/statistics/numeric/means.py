@@ -109,7 +109,7 @@ def gate_mean(
     """`scored_mean` for a gate rule: low and high are one-sided bounds, whose error rate is at most `ERROR`.
 
     With a scale, they are the bounds of a rate (`gate_rate`). Without one, they keep the error rate in at least
-    `FEWEST_MEASURED` records or clusters (`MeanBounds`), of which `FEWEST_DISCORDANT` differ from the usual number; with
+    `FEWEST_MEASURED` records or clusters of equal weight (`MeanBounds`), of which `FEWEST_DISCORDANT` differ from the usual number; with
     fewer or with unscored predictions, the status is inconclusive. `sampling` has one entry per prediction.
 
     Raises:
@@ -132,7 +132,7 @@ def gate_mean(
         return GateRate(replace(measured, low=None, high=None, status=Status.INCONCLUSIVE), None)
     mean_bounds = MeanBounds.of(means_by_record(found, records, count=count), groups)
     decided = replace(measured, low=mean_bounds.lower(ERROR), high=mean_bounds.upper(ERROR), method=MEAN_BOUNDS)
-    few = too_few_measured(groups) if groups.count < FEWEST_MEASURED else None
+    few = too_few_measured(groups)
     if few is not None and decided.status is not Status.INCONCLUSIVE:
         decided = replace(decided, reason=joined(few, decided.reason))
     if few is not None or decided.status is Status.TOO_FEW:
@@ -272,10 +272,16 @@ def unscored_values(unscored: int, n: int) -> str:
     return f"{unscored} of {n} unscored ({unscored / n:.1%}), without bounds: the mean is of the others"
 
 
-def too_few_measured(groups: Groups) -> str:
-    """The reason why no rule decides on a mean of few groups."""
+def too_few_measured(groups: Groups) -> str | None:
+    """The reason why no rule decides on a mean of few groups, or of few that have most of the weight; None if it does."""
     what = "clusters" if groups.are_clusters else "records"
-    return f"{groups.count} {what}: a rule on a mean needs at least {FEWEST_MEASURED}"
+    needed = f"a rule on a mean needs at least {FEWEST_MEASURED}"
+    if groups.count < FEWEST_MEASURED:
+        return f"{groups.count} {what}: {needed}"
+    equal = math.floor(groups.equal_groups + ROUNDING)
+    if equal < FEWEST_MEASURED:
+        return f"{groups.count} {what} of unequal weight, worth {equal} of equal weight: {needed}"
+    return None
 
 
 def too_few_deviating(values: Floats, groups: Groups, *, size: float, what: str) -> str | None:

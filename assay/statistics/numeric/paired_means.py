@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from assay.errors import UsageError
 from assay.statistics.bootstrap import bca_interval
-from assay.statistics.conventions import ERROR, FEWEST_CLUSTERS, FEWEST_MEASURED
+from assay.statistics.conventions import ERROR, FEWEST_CLUSTERS
 from assay.statistics.effects import mde_of_plan, records_for
 from assay.statistics.measured import Status, joined
 from assay.statistics.numeric.means import MeanBounds, ScoreScale, too_few_deviating, too_few_measured
@@ -119,7 +119,7 @@ class _MeanDifferences:
         """The status of the comparison, with the reason if it is not ok."""
         groups, n = self.groups, self.groups.n
         few = joined(
-            too_few_measured(groups) if groups.count < FEWEST_MEASURED else None,
+            too_few_measured(groups),
             too_few_deviating(self.values, groups, size=self.size, what="difference"),
         )
         if self.unscored:

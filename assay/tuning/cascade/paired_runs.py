@@ -16,6 +16,7 @@ from assay.records.keys import ClusterKey, InputKey
 from assay.records.statuses import ANSWERED
 from assay.scoring.estimates import is_correct
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
+from assay.statistics.conventions import MAX_UNSCORED_SHARE
 from assay.tasks.spec import LOGPROB, RouteSpec
 from assay.tasks.task import Task
 from assay.tuning.cascade.threshold import NEVER_KEPT, RoutePair
@@ -23,11 +24,6 @@ from assay.tuning.queries import ROUTE_ANSWERS, ROUTE_RUN
 from assay.warehouse.client import Warehouse
 
 GOLDEN = "golden"
-MAX_UNSCORED_SHARE = 0.01
-"""Largest share of records that a fit may leave out because they could not be scored.
-
-A fit has no worst case for them, unlike a rate (ADR 9); leaving out 1% changes a rate by at most about one point.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ FAMILIES: tuple[str, ...] = (
     "gate",
     "one_sided",
     "power",
+    "mean_rules",
     "degenerate",
     "multiple",
 )

@@ -73,6 +73,21 @@ def test_a_rule_is_not_decided_on_constant_few_or_unscored_numbers(values: list[
     assert gate_mean(values, scale=None).measured.status is Status.INCONCLUSIVE
 
 
+def test_unequal_clusters_count_as_the_effective_number_of_equal_ones() -> None:
+    random, sizes = np.random.default_rng(5), [300, *[4] * 99]  # Kish: 696² / (300² + 99 · 16)
+    clusters = [cluster for cluster, size in enumerate(sizes) for _ in range(size)]
+    values = random.normal(20, 5, len(clusters)).tolist()
+
+    uneven = gate_mean(values, Sampling(clusters=clusters), scale=None)
+    even = gate_mean(values, Sampling(clusters=[place // 8 for place in range(len(values))]), scale=None)
+
+    assert (uneven.bounds is None or uneven.measured.status is Status.INCONCLUSIVE) and uneven.measured.clusters == 100
+    assert "100 clusters of unequal weight, worth 5 of equal weight: a rule on a mean needs" in (
+        uneven.measured.reason or ""
+    )
+    assert even.measured.status is Status.OK
+
+
 @pytest.mark.parametrize(
     ("n", "sigma", "limit"), [(50, 0.5, 0.05), (50, 1.0, 0.05), (200, 1.0, 0.05), (200, 1.5, 0.055)]
 )
