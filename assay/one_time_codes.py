@@ -16,7 +16,7 @@ DAGSTER_PAGE = "dagster-webserver"
 
 def new_code(token: str, *, page: str, clock: Callable[[], float] = time.time) -> str:
     """Returns a code that opens the page once within `VALID_S` seconds; the token cannot be derived from it."""
-    stated = f"{int(clock() * 1000)}.{secrets.token_urlsafe(9)}"
+    stated = f"{_milliseconds(clock())}.{secrets.token_urlsafe(9)}"
     return f"{stated}.{_signature(token, page, stated)}"
 
 
@@ -32,7 +32,7 @@ class OneTimeCodes:
 
     def __post_init__(self) -> None:
         """Notes the start of the server, because it does not know which codes were used before."""
-        self.started = self.clock()
+        self.started = _milliseconds(self.clock()) / 1000
 
     def accept(self, code: str) -> bool:
         """True if the code is valid and was not used before; afterwards it is used."""
@@ -46,6 +46,11 @@ class OneTimeCodes:
             return False
         self.used[code] = issued
         return True
+
+
+def _milliseconds(seconds: float) -> int:
+    """Returns the time as a code states it, so that a code of the same millisecond is not earlier than the start."""
+    return int(seconds * 1000)
 
 
 def _signature(token: str, page: str, stated: str) -> str:

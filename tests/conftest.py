@@ -31,7 +31,7 @@ FIRST = (
 def unit_of(nodeid: str) -> str:
     """What is run by one process, in the order of its tests: the file, or the folder whose set-up is dear."""
     file = nodeid.split("::", 1)[0]
-    return DEAR.get(file.rpartition("/")[0], file)
+    return next((unit for folder, unit in DEAR.items() if file.startswith(f"{folder}/")), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

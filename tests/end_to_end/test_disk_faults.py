@@ -54,7 +54,8 @@ def undisturbed(place: Workplace, task: str, disk: FaultyDisk, error: int) -> in
 def test_a_disk_that_fails_loses_no_paid_answer(
     place: Workplace, model: ModelEndpoint, name: str, disk: FaultyDisk, error: str
 ) -> None:
-    sweep(place, model, name, disk, ERRORS[error], points=(0.3, 0.7))
+    # Without file handles, a run waits half a minute for a warehouse that it cannot reach.
+    sweep(place, model, name, disk, ERRORS[error], points=(0.3,) if error == "out of file handles" else (0.3, 0.7))
 
 
 @needs_compiler

@@ -171,6 +171,11 @@ def test_a_code_opens_nothing_later_or_after_a_restart() -> None:
     assert accepting.accept(new_code(TOKEN, page="page", clock=lambda: now[0]))
 
 
+def test_a_code_of_the_millisecond_in_which_the_server_started_opens_the_page() -> None:
+    accepting = OneTimeCodes(TOKEN, "page", clock=lambda: 1000.0007)
+    assert accepting.accept(new_code(TOKEN, page="page", clock=lambda: 1000.0009))
+
+
 def test_a_browser_states_its_origin_when_it_writes(opened: TestClient) -> None:
     assert opened.post("/", content=b"{}", headers=JSON).status_code == 403
     assert opened.post("/", content=b"{}", headers={**JSON, "origin": HERE}).status_code == 200
