@@ -85,7 +85,7 @@ def test_a_key_ends_with_its_session(client: TestClient) -> None:
     assert KEYS._secret.hex() not in repr(KEYS)
 
 
-@pytest.mark.parametrize("key", ["", "wrong", KEYS.of("ana")[:-1]])
+@pytest.mark.parametrize("key", ["", "wrong", KEYS.of("ana")[:-1]], ids=["none", "wrong", "cut"])
 def test_another_key_opens_nothing(key: str) -> None:
     with TestClient(page(KEYS), base_url=HERE) as client:
         assert client.get("/label/ana", params={"key": key}).status_code == 403
