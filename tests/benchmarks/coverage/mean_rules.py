@@ -15,6 +15,7 @@ from itertools import product
 import numpy as np
 
 from assay.statistics.conventions import ERROR
+from assay.statistics.measured import Status
 from assay.statistics.numeric.means import MeanBounds, gate_mean
 from assay.statistics.sampling import Groups, Sampling
 from tests.benchmarks.coverage.cells import Cell, Figure, generator
@@ -74,7 +75,7 @@ def run(key: str, scores: Scores, samples: int) -> list[Figure]:
         found = gate_mean(values.tolist(), Sampling(clusters=codes.tolist()), scale=None)
         bounds = MeanBounds.of(values, Groups(codes, np.ones(len(codes)), int(codes[-1]) + 1, True, False))
         naive = (bounds.lower(ERROR) >= scores.mean, bounds.upper(ERROR) < scores.mean)
-        is_open = found.measured.status.value == "inconclusive"
+        is_open = found.measured.status is Status.INCONCLUSIVE
         open_ += is_open
         wrong += (naive[0] and not is_open, naive[1] and not is_open, *naive)
     settings = {
