@@ -12,8 +12,8 @@ from assay.inputs.supported_expectations import expectation_columns
 from assay.tasks.fields.patterns import Pattern, compiled_pattern
 
 CHUNK_ROWS = 20_000
-REGEX = "_match_regex"
-"""Part of the names of expectations that match patterns."""
+REGEX, NO_REGEX = "_match_regex", "_to_not_match_regex"
+"""Part of the names of expectations that match patterns, and of those whose patterns must not match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ def _validator(expectation: Mapping[str, object], chunks: Any) -> _Validator:
         return _FrameValidator(kind, columns, loaded, chunks)
     kwargs: Any = expectation["kwargs"]
     patterns = [compiled_pattern(str(text)) for text in kwargs.get("regex_list") or [kwargs["regex"]]]
-    return _PatternValidator(kind, columns[0], patterns, is_any="_not_" in kind or kwargs.get("match_on") != "all")
+    wanted = NO_REGEX not in kind
+    return _PatternValidator(kind, columns[0], patterns, wanted, is_any=not wanted or kwargs.get("match_on") != "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +72,18 @@ class _PatternValidator:
     kind: str
     column: str
     patterns: Sequence[Pattern]
+    wanted: bool
+    """True if the patterns must match, False if they must not."""
     is_any: bool
     """True if one matching pattern decides, False if all must match."""
 
     def violations(self, cells: Mapping[str, list[object]]) -> Iterator[Violation]:
-        wanted, combined = "_not_" not in self.kind, any if self.is_any else all
+        combined = any if self.is_any else all
         for index, value in enumerate(cells[self.column]):
             if value is None or value != value:  # NaN
                 continue
             text = str(value)
-            if combined(pattern.search(text) is not None for pattern in self.patterns) is not wanted:
+            if combined(pattern.search(text) is not None for pattern in self.patterns) is not self.wanted:
                 yield Violation(index, self.column, f"{self.kind} does not hold for column {self.column!r}")
 
 
