@@ -13,8 +13,8 @@ from assay.warehouse.client import Warehouse
 from assay.warehouse.reading import read_only
 from tests.dbt.conftest import Built
 from tests.dbt.hostile_scenario import RUNS
-from tests.dbt.notebook import KEEP, NOTEBOOK, environment, executed, frames
 from tests.dbt.project import ENV
+from tests.dbt.reading.notebook import KEEP, NOTEBOOK, environment, executed, frames
 from tests.docs.pages import command_lines
 from tests.emulator import Endpoints
 
