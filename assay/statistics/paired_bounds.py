@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
-from assay.statistics.conventions import ERROR, FEWEST_OUTCOMES
+from assay.statistics.conventions import ERROR, FEWEST_OUTCOMES, HALL_RANGE
 from assay.statistics.exact_tests import difference_above_p, difference_bounds, rate_bounds
 from assay.statistics.one_sided import OneSidedBounds, WidestOneSided, two_sided_p
 
@@ -254,7 +254,8 @@ class StudentBounds:
     """Student's t for a mean with a standard error; the degrees of freedom may be fractional.
 
     `skewness` is the skewness of the mean (sum of cubed influences / sum of squares ** 1.5). A one-sided bound is the
-    wider one of Student's t and Hall's transformation of it, which removes skewness (J. R. Stat. Soc. B 54 (1992) 221).
+    wider one of Student's t and Hall's transformation of it, which removes skewness (J. R. Stat. Soc. B 54 (1992) 221);
+    beyond the transformation's range (`HALL_RANGE`), both have the ratio of its end.
     If losses come from few clusters, Student's t alone has up to twice the nominal error rate. The interval contains
     both one-sided bounds.
     """
@@ -273,12 +274,12 @@ class StudentBounds:
     def lower(self, error: float) -> float:
         """The lower bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return max(-1.0, self.mean - max(quantile, hall(quantile, self.skewness)) * self.standard_error)
+        return max(-1.0, self.mean - max(quantile, _skewed(quantile, self.skewness)) * self.standard_error)
 
     def upper(self, error: float) -> float:
         """The upper bound at one-sided error rate `error`."""
         quantile = self._quantile(error)
-        return min(1.0, self.mean + max(quantile, hall(quantile, -self.skewness)) * self.standard_error)
+        return min(1.0, self.mean + max(quantile, _skewed(quantile, -self.skewness)) * self.standard_error)
 
     @property
     def p_value(self) -> float:
@@ -302,9 +303,7 @@ class StudentBounds:
     def _p(self, statistic: float, skewness: float) -> float:
         from scipy.special import stdtr
 
-        cubic = (1 + skewness * statistic / 3) ** 3
-        unskewed = (cubic - 1) / skewness + skewness / 6 if abs(skewness) > NO_SKEWNESS else statistic
-        return float(stdtr(self.df, -min(statistic, unskewed)))
+        return float(stdtr(self.df, -min(statistic, _unskewed(statistic, skewness))))
 
     def _quantile(self, error: float) -> float:
         from scipy.special import stdtrit
@@ -369,3 +368,27 @@ def hall(quantile: float, skewness: float) -> float:
     if abs(skewness) <= NO_SKEWNESS:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / 6)) - 1)
+
+
+def unskewed(statistic: float, skewness: float) -> float:
+    """Hall's transformation of a statistic, the inverse of `hall`."""
+    if abs(skewness) <= NO_SKEWNESS:
+        return statistic
+    return ((1 + skewness * statistic / 3) ** 3 - 1) / skewness + skewness / 6
+
+
+def _unskewed(statistic: float, skewness: float) -> float:
+    """`unskewed` within `HALL_RANGE`, and in proportion beyond it."""
+    if abs(skewness * statistic) <= HALL_RANGE:
+        return unskewed(statistic, skewness)
+    end = math.copysign(HALL_RANGE / abs(skewness), statistic)
+    return statistic * unskewed(end, skewness) / end
+
+
+def _skewed(quantile: float, skewness: float) -> float:
+    """The inverse of `_unskewed` at a positive quantile."""
+    if abs(skewness) <= NO_SKEWNESS:
+        return quantile
+    end = HALL_RANGE / abs(skewness)
+    last = unskewed(end, skewness)
+    return hall(quantile, skewness) if quantile <= last else quantile * end / last

@@ -30,6 +30,7 @@ from assay.statistics.measured import (
     wilson_bounds,
 )
 from assay.statistics.one_sided import OneSidedBounds, SpanningBounds
+from assay.statistics.paired_bounds import hall
 from assay.statistics.rate_bounds import bounds_of, few_outcomes_n
 from assay.statistics.sampling import INDEPENDENT, ROUNDING, Groups, Sampling, Spread, centered, spread_of
 
@@ -303,15 +304,7 @@ def grouped_mean(values: Floats, groups: Groups, *, level: float = LEVEL) -> Mea
         same = "all amounts are the same" if groups.count > 1 else "one record or cluster shows no variation"
         return replace(found, status=Status.TOO_FEW, reason=f"{same}: no interval")
     status, reason = _status(groups, few=False)
-    half = spread.half((1 - level) / 2)
-    low, high = value - _unskewed(half, spread), value - _unskewed(-half, spread)
-    return replace(found, low=low, high=high, method=MEAN, status=status, reason=reason)
-
-
-def _unskewed(distance: float, spread: Spread) -> float:
-    """The inverse of Hall's transformation: distance of the mean from a bound, given the distance without skewness."""
-    tilt = spread.skewness / math.sqrt(spread.groups)
+    half, tilt = spread.half((1 - level) / 2), spread.skewness / math.sqrt(spread.groups)
     unit = math.sqrt(max(spread.variance, spread.independent_variance))
-    if abs(tilt) < 1e-9:
-        return distance
-    return unit * 3 / tilt * (math.cbrt(1 + tilt * (distance / unit - tilt / 6)) - 1)
+    low, high = (value - unit * hall(reach / unit, tilt) for reach in (half, -half))
+    return replace(found, low=low, high=high, method=MEAN, status=status, reason=reason)

@@ -1,7 +1,7 @@
 """Landing rows of hostile runs: two tenants with equal cluster ids, fallbacks, failures, failed judges, a spent budget.
 
 Belongs here: making rows, by the helpers of `scenario.py`, and the estimates that the engine lands for them. What every
-report must state of them is computed in `hostile_expected.py`.
+report must state of them is computed in `test_hostile.py`.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.stats import binom, bootstrap, ttest_rel
+from scipy.stats import t as student
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -437,3 +438,22 @@ def test_every_outcome_of_a_small_table_is_covered_as_promised() -> None:
             wrong += likely * (found.lower > gain - loss)
     assert covered >= 0.93
     assert wrong <= 0.05
+
+
+@pytest.mark.parametrize("skewness", [-0.9, -0.39, -0.1, 0.0, 0.1, 0.39, 0.9])
+@pytest.mark.parametrize("df", [4.4, 30.0])
+def test_skewed_bounds_do_not_jump_at_small_error_rates_and_agree_with_their_p_values(
+    df: float, skewness: float
+) -> None:
+    bounds = StudentBounds(mean=0.0, standard_error=0.01, df=df, skewness=skewness)
+    reaches = []
+    for error in (0.1, 0.05, 0.025, 0.01, 0.005, 0.001, 0.05 / 182, 1e-5):
+        quantile = float(student.ppf(1 - error, df))
+        low, high = bounds.lower(error), bounds.upper(error)
+        if max(-low, high) < 1:
+            assert bounds.p_above(low) == pytest.approx(error, rel=1e-6)
+            assert bounds.p_below(high) == pytest.approx(error, rel=1e-6)
+        assert quantile * 0.01 <= min(-low, high) + 1e-12
+        assert max(-low, high) <= min(1.0, 2 * quantile * 0.01)
+        reaches.append(max(-low, high) / quantile)
+    assert reaches == pytest.approx(sorted(reaches))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from assay.statistics.conventions import ERROR, FEWEST_DISCORDANT, FEWEST_MEASURED, GATE_LEVEL, LEVEL, MEAN_ERROR_SHARE
 from assay.statistics.measured import Measured, Status, joined, unmeasured
 from assay.statistics.one_sided import OneSidedBounds
-from assay.statistics.paired_bounds import hall
+from assay.statistics.paired_bounds import hall, unskewed
 from assay.statistics.rates import GateRate, floats, gate_rate_between, grouped_mean, grouped_rate, spanning
 from assay.statistics.sampling import (
     INDEPENDENT,
@@ -238,9 +238,7 @@ class MeanBounds:
     def _p(self, statistic: float, skewness: float) -> float:
         from scipy.special import stdtr
 
-        cubic = (1 + skewness * statistic / 3) ** 3
-        unskewed = (cubic - 1) / skewness + skewness / 6 if abs(skewness) > 1e-9 else statistic
-        return min(1.0, float(stdtr(self.df, -min(statistic, unskewed))) / MEAN_ERROR_SHARE)
+        return min(1.0, float(stdtr(self.df, -min(statistic, unskewed(statistic, skewness)))) / MEAN_ERROR_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
