@@ -26,6 +26,7 @@ DISK = {
     "read-only (EROFS)": errno.EROFS,
     "no file handles (EMFILE)": errno.EMFILE,
 }
+CLOCK = {"the clock jumps 40 days ahead": "+40d", "the clock jumps 40 days back": "-40d"}
 CLOCK_LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
 LATENCY_S = 0.02
 LANDED = """
@@ -61,7 +62,8 @@ def measure(stand: Stand, options: MachineOptions) -> list[Result]:
             variables = disk.variables(error=error, fails_from=max(1, round(moment * calls)))
             source = _source(stand, options, f"d{error}x{number}")
             _line(stand, options, result, source=source, fault=name, at=f"{moment:.0%}", variables=variables)
-    _clock_line(stand, options, result)
+    for name, shift in CLOCK.items():
+        _clock_line(stand, options, result, fault=name, shift=shift)
     result.notes.append(
         "Sent again: requests beyond one per record, at most those in flight when the fault came. A row that landed twice has "
         "one id and is read once."
@@ -121,7 +123,7 @@ def _leg(stand: Stand, arguments: list[str], variables: Mapping[str, str]) -> tu
     return leg.returncode, json.loads(output) if output.strip().startswith("{") else {}
 
 
-def _clock_line(stand: Stand, options: MachineOptions, result: Result) -> None:
+def _clock_line(stand: Stand, options: MachineOptions, result: Result, *, fault: str, shift: str) -> None:
     found = [path for pattern in CLOCK_LIBRARIES for path in Path("/").glob(pattern.lstrip("/"))]
     if not found:
         result.notes.append("The clock that jumps was not measured: install Debian's package `faketime`.")
@@ -134,12 +136,12 @@ def _clock_line(stand: Stand, options: MachineOptions, result: Result) -> None:
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    source = _source(stand, options, "clock")
+    source = _source(stand, options, f"clock{shift[0]}")
     before = stand.endpoint.stats()["requests"]
     with leg_of(stand, ["--input", str(source)], **variables) as leg:
         while stand.endpoint.stats()["requests"] - before < options.records // 2 and leg.poll() is None:
             time.sleep(0.02)
-        stamp.write_text("+40d", encoding="ascii")
+        stamp.write_text(shift, encoding="ascii")
         leg.communicate(timeout=LEG_S)
     code = leg.returncode
     resumed, summary = _leg(stand, ["--resume", run_id_of(stand)], {})
@@ -147,7 +149,7 @@ def _clock_line(stand: Stand, options: MachineOptions, result: Result) -> None:
     (counts,) = stand.project(in_flight=options.in_flight).warehouse.stream(LANDED, {"run_id": summary["run_id"]})
     lost = options.records - counts["predictions"]
     right = resumed == 0 and lost == 0 and counts["calls"] == sent == options.records
-    met = result.wants(right, f"clock: exit {code}, {resumed}, {counts}, sent {sent}")
+    met = result.wants(right, f"{fault}: exit {code}, {resumed}, {counts}, sent {sent}")
     twice = counts["landed"] - counts["predictions"]
     cells = (f"{options.records:,}", f"{counts['predictions']:,}", lost, twice, sent - options.records)
-    result.row("the clock jumps 40 days ahead", "50%", code, *cells, f"0 lost, none sent again: {met}")
+    result.row(fault, "50%", code, *cells, f"0 lost, none sent again: {met}")
