@@ -16,6 +16,7 @@ from assay.errors import AssayError, ServiceUnreachable, UsageError
 from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
 from assay.inference.calls import STOPPED, BudgetReached, CallMaker, RenderedPrompt, RequestState
+from assay.inference.cancelling import within
 from assay.inference.endpoint.backoff import Backoff
 from assay.inference.endpoint.circuit import Circuits
 from assay.inference.endpoint.failures import RETRYABLE, STOPS_THE_RUN, CallFailure, FailureKind
@@ -180,8 +181,7 @@ class Engine:
         If the budget is used up, an earlier route's low-confidence response is kept.
         """
         try:
-            async with asyncio.timeout(work.deadline - self.clock()):
-                return await self._request_route(work, route, messages)
+            return await within(work.deadline - self.clock(), self._request_route(work, route, messages))
         except TimeoutError:
             return self._too_late(work)
         except BudgetReached:

@@ -96,9 +96,13 @@ def _accepted(content: dict[str, Any], model: type[BaseModel]) -> Valid | Invali
         if is_stop(error):
             raise
         return Invalid(f"the output model {model.__name__} rejects it ({type(error).__name__})")
-    if _has_non_finite(output):
+    if NULL in written and _has_non_finite(output):
         return Invalid("it contains a number that is not finite, which JSON cannot represent")
     return Valid(output, written)
+
+
+NULL = "null"
+"""What JSON text contains in place of a number that is not finite."""
 
 
 def _has_non_finite(value: object) -> bool:

@@ -31,7 +31,7 @@ from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply, broken_off, timed_out, too_large
 from assay.inference.endpoint.responses import MESSAGE_CHARACTERS, read_response
-from assay.inference.endpoint.secrets import without_key
+from assay.inference.endpoint.secrets import read_without_key
 from assay.records.statuses import ProviderBatchStatus
 
 if TYPE_CHECKING:
@@ -168,8 +168,9 @@ class OpenAIBatchTransport(BatchTransport):
             raise BatchCallFailed(timed_out(timeout_s)) from error
         except openai.APIStatusError as error:
             response = error.response
-            failure = read_response(self._chat, error.status_code, response.headers, response.content)
-            failure = without_key(failure, response.content, self._api_key)
+            failure = read_without_key(
+                self._chat, error.status_code, response.headers, response.content, key=self._api_key
+            )
             raise BatchCallFailed(failure if isinstance(failure, CallFailure) else broken_off()) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             failure = too_large() if is_too_large(error) else broken_off()

@@ -14,8 +14,7 @@ from assay.inference.endpoint.body_limit import bounded, is_too_large
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
-from assay.inference.endpoint.responses import read_response
-from assay.inference.endpoint.secrets import body_without_key, without_key
+from assay.inference.endpoint.secrets import read_without_key
 from assay.settings.proxies import is_loopback
 
 if TYPE_CHECKING:
@@ -88,8 +87,7 @@ class ReferenceClient:
             answer = error.response
         # Of repeated headers, the first one counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
-        content = body_without_key(answer.content, self._api_key)
-        return without_key(read_response(self._dialect, answer.status_code, first, content), content, self._api_key)
+        return read_without_key(self._dialect, answer.status_code, first, answer.content, key=self._api_key)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.responses import read_response
 
 SHORTEST_KEY = 12
 """A shorter key, such as `none` of a local model server, may be part of any text and protects nothing."""
@@ -15,19 +18,27 @@ ESCAPE = b"\\u"
 REMOVED = "<API_KEY>"
 
 
-def body_without_key(body: bytes, key: str) -> bytes:
-    """The body with a placeholder in place of the key."""
+def read_without_key(
+    dialect: ChatDialect, status: int, headers: Mapping[str, str], body: bytes, *, key: str
+) -> Reply | CallFailure:
+    """`read_response` with a placeholder in place of the key, also where JSON escapes characters of the key."""
+    if len(key) < SHORTEST_KEY:
+        return read_response(dialect, status, headers, body)
     secret = key.encode()
-    return body.replace(secret, REMOVED.encode()) if len(secret) >= SHORTEST_KEY and secret in body else body
-
-
-def without_key(outcome: Reply | CallFailure, content: bytes, key: str) -> Reply | CallFailure:
-    """The outcome with a placeholder in place of the key, also where the JSON in `content` escaped characters of the key."""
+    content = body.replace(secret, REMOVED.encode()) if secret in body else body
+    outcome = read_response(dialect, status, headers, content)
     if isinstance(outcome, CallFailure):
-        is_echoed = len(key) >= SHORTEST_KEY and key in outcome.message
-        return replace(outcome, message=outcome.message.replace(key, REMOVED)) if is_echoed else outcome
-    if ESCAPE not in content or len(key) < SHORTEST_KEY:
-        return outcome
-    texts = {name: getattr(outcome, name) for name in TEXTS}
+        return failure_without_key(outcome, key)
+    return _reply_without_key(outcome, key) if ESCAPE in content else outcome
+
+
+def failure_without_key(failure: CallFailure, key: str) -> CallFailure:
+    """The failure with a placeholder in place of the key."""
+    is_echoed = len(key) >= SHORTEST_KEY and key in failure.message
+    return replace(failure, message=failure.message.replace(key, REMOVED)) if is_echoed else failure
+
+
+def _reply_without_key(reply: Reply, key: str) -> Reply:
+    texts = {name: getattr(reply, name) for name in TEXTS}
     found = {name: text.replace(key, REMOVED) for name, text in texts.items() if text is not None and key in text}
-    return replace(outcome, **found) if found else outcome
+    return replace(reply, **found) if found else reply

@@ -18,8 +18,7 @@ from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.http1 import BrokenOff, Http1Connection, HttpAnswer
 from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
-from assay.inference.endpoint.responses import read_response
-from assay.inference.endpoint.secrets import body_without_key, without_key
+from assay.inference.endpoint.secrets import read_without_key
 from assay.version import code_version
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -74,8 +73,7 @@ class LeanClient:
         finally:
             alarm.cancel()
             self._give_back(connection, loop.time())
-        content = body_without_key(answer.body, self._api_key)
-        return without_key(read_response(self._dialect, answer.status, answer.headers, content), content, self._api_key)
+        return read_without_key(self._dialect, answer.status, answer.headers, answer.body, key=self._api_key)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""
