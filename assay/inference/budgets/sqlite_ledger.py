@@ -15,7 +15,8 @@ import orjson
 from assay.errors import ServiceUnreachable
 from assay.inference.budgets.ledger import ACCOUNT_DAYS, Books, BudgetLease, Extension, lease_facts, lease_of
 
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 30.0
+"""SQLite's lock is not fair: on a busy machine, one of many workers may wait for seconds."""
 DAY_SECONDS = 86_400
 TABLES = """
 create table if not exists accounts (name text primary key, spent integer not null, touched_at real not null);
