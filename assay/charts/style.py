@@ -12,6 +12,8 @@ WIDTH = 250
 """Width of the plotting area in pixels; with labels, a chart is at most about 450 pixels wide."""
 ROW_HEIGHT = 26
 LABEL_PIXELS = 220
+WIDER_FONT, TITLE_PIXELS = 40, 18
+"""Space beside labels: where a page lacks the fonts in `FONT`, theirs are up to a sixth wider than what was measured."""
 TEXT_PIXELS, LEAST_TEXT_PIXELS = 12, 11
 """Size of text in a chart, and the least size to which a narrow page shrinks it."""
 LABEL_CHARACTERS = 24
@@ -46,11 +48,12 @@ def styled(chart: Any, *, title: str, description: str) -> alt.TopLevelMixin:
     """
     found: alt.TopLevelMixin = (
         chart.properties(description=f"{title}. {description}")
-        .configure(font=FONT, background="white", padding={"left": 14, "right": 14, "top": 6, "bottom": 6})
+        .configure(font=FONT, background="white", padding={"left": WIDER_FONT, "right": 14, "top": 6, "bottom": 6})
         .configure_axis(
             labelColor=INK, titleColor=QUIET, titleFontWeight="normal", labelFontSize=TEXT_PIXELS, titleFontSize=TEXT_PIXELS,
             gridColor="#eaeef2", domainColor="#d0d7de", tickColor="#d0d7de", labelLimit=LABEL_PIXELS,
         )
+        .configure_axisLeft(titlePadding=TITLE_PIXELS)
         .configure_legend(labelColor=INK, titleColor=QUIET, labelFontSize=TEXT_PIXELS, titleFontSize=TEXT_PIXELS, orient="bottom")
         .configure_view(stroke=None)
     )  # fmt: skip

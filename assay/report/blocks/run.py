@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def facts(card: Scorecard) -> Iterator[Fact]:
         f"{row['adopted_model']} (adopted, {row['n_predictions']:,} predictions)"
         for row in block.version["adopted_models"]
     ]
-    yield "model", "; ".join([*map(_model_text, block.version["models"]), *stated]) or NOTHING
+    yield "model", "; ".join([*_model_texts(block.version["models"]), *stated]) or NOTHING
     yield "prompt", _prompt_text(block.version)
     yield "inference version", run["inference_version"]
     yield "rows", _rows_text(run)
@@ -96,13 +96,15 @@ def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:SHORT_HASH]
 
 
-def _model_text(model: Mapping[str, Any]) -> str:
-    requested = f"{model['provider']}/{model['request_model']}"
-    if not model["n_calls"]:
-        return requested
-    answered = model["response_model"]
-    served = "" if answered in (None, model["request_model"]) else f" served as {answered}"
-    return f"{requested}{served} ({model['n_calls']:,} calls)"
+def _model_texts(models: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each model with its number of calls; a call without a response is one of the model that was requested."""
+    calls: dict[str, int] = {}
+    for model in models:
+        answered = model["response_model"]
+        served = "" if answered in (None, model["request_model"]) else f" served as {answered}"
+        text = f"{model['provider']}/{model['request_model']}{served}"
+        calls[text] = calls.get(text, 0) + model["n_calls"]
+    return [f"{text} ({n:,} calls)" if n else text for text, n in calls.items()]
 
 
 def _prompt_text(version: Mapping[str, Any]) -> str:
