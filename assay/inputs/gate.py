@@ -16,7 +16,8 @@ ADVICE: dict[str, str] = {
     RejectionReason.RAGGED_ROW: "quote cells that contain the delimiter or a line break",
     RejectionReason.UNREADABLE_ROW: "write one JSON object per line",
     RejectionReason.MISSING_ID: "fill in the record id",
-    RejectionReason.DUPLICATE_ID: "make ids unique, or set on_duplicate: first to keep the first copy",
+    RejectionReason.DUPLICATE_ID: "make ids unique, across tenants too (`record_id: [TENANT, ID]`), or set on_duplicate: "
+    "first to keep the first copy",
     RejectionReason.MISSING_CONVERSATION: "fill in the conversation id",
     RejectionReason.BAD_TURN: "number the turns of each conversation 1, 2, 3, …",
     RejectionReason.DUPLICATE_TURN: "give each turn of a conversation a unique number",

@@ -9,6 +9,7 @@ from assay.evaluation.outcomes import Outcomes
 from assay.evaluation.sides import EvaluatedVariant
 from assay.evaluation.variants.comparisons import PairFamily, RecordTable
 from assay.evaluation.variants.sides import VariantSet
+from assay.records.statuses import ANSWERED
 from assay.statistics.conventions import ERROR, LEVEL, RESAMPLES
 from assay.statistics.measured import Measured
 from assay.statistics.multiple.pairwise import VariantPair
@@ -72,10 +73,13 @@ def ranked_variants(found: VariantSet, families: Sequence[PairFamily]) -> Varian
 
 
 def latency_quantiles(outcomes: Outcomes) -> tuple[float | None, float | None]:
-    """Median and 95th percentile of the latencies in milliseconds; None if no prediction has one."""
+    """Median and 95th percentile of the latencies of answered predictions, in milliseconds; None if none has one.
+
+    As on the scorecard, failed predictions count in the share within the SLA only.
+    """
     import numpy as np
 
-    known = [row.latency_ms for row in outcomes.rows if row.latency_ms is not None]
+    known = [row.latency_ms for row in outcomes.rows if row.latency_ms is not None and row.status in ANSWERED]
     if not known:
         return None, None
     p50, p95 = np.percentile(known, (50, 95))

@@ -94,7 +94,7 @@ def _cost_per_correct(run: Mapping[str, Any]) -> str:
 def _latency_facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     if run["n_wire_answers"]:
         points = (f"P{point} {milliseconds(run[f'p{point}_ms'])}" for point in (50, 90, 99))
-        yield "latency", f"{' · '.join(points)} of {run['n_wire_answers']:,} predictions"
+        yield "latency", f"{' · '.join(points)} of {run['n_wire_answers']:,} answered predictions"
     if run["share_within_sla"] is not None:
         met = "met" if run["meets_sla"] else "MISSED"
         within, target = percent(run["share_within_sla"]), percent(run["sla_share"])

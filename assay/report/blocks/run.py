@@ -18,7 +18,7 @@ from assay.report.source import RunSource
 
 PURPOSES: dict[str, str] = {
     RunPurpose.SCORE: "run of the input",
-    RunPurpose.EVAL: "run of the golden set",
+    RunPurpose.EVAL: "run of an evaluation",
     RunPurpose.SHADOW: "shadow run",
     RunPurpose.CANARY: "canary run",
     RunPurpose.LATENCY: "latency run",
