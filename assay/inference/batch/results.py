@@ -18,6 +18,7 @@ from assay.inference.endpoint.batch_dialect import BatchDialect, CustomId, read_
 from assay.inference.endpoint.body_limit import MOST_BODY_BYTES
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply
+from assay.inference.endpoint.secrets import KeyRemover
 from assay.records.keys import RequestPlace
 
 PIECE_BYTES = 1_000_000
@@ -26,9 +27,16 @@ PIECE_BYTES = 1_000_000
 class BatchResults:
     """Finds lines in a batch's result files by the place of their request; only line offsets are kept in memory."""
 
-    def __init__(self, dialect: BatchDialect, paths: Sequence[Path], *, names: Collection[CustomId] | None) -> None:
-        """`names` are the custom ids that were sent; if None, every line with a custom id in Assay's format is read."""
+    def __init__(
+        self, dialect: BatchDialect, paths: Sequence[Path], *, names: Collection[CustomId] | None, key: str = ""
+    ) -> None:
+        """Reads the files.
+
+        `names` are the custom ids that were sent; if None, every line with a custom id in Assay's format is read. `key` is
+        removed from every line.
+        """
         self._dialect = dialect
+        self._remover = KeyRemover(key)
         self._paths = tuple(paths)
         self._sent = {name.place: name for name in names} if names is not None else None
         self._found: dict[RequestPlace, tuple[CustomId, int, int]] = {}
@@ -83,7 +91,8 @@ class BatchResults:
 
     def _read(self, number: int, offset: int) -> Reply | CallFailure:
         self._files[number].seek(offset)
-        return self._dialect.read_line(orjson.loads(self._files[number].readline(MOST_BODY_BYTES)))
+        line = self._remover.content(self._files[number].readline(MOST_BODY_BYTES))
+        return self._dialect.read_line(orjson.loads(line))
 
 
 def not_in_results(status: str) -> CallFailure:

@@ -31,7 +31,7 @@ from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure, FailureKind
 from assay.inference.endpoint.replies import Reply, broken_off, timed_out, too_large
 from assay.inference.endpoint.responses import MESSAGE_CHARACTERS, read_response
-from assay.inference.endpoint.secrets import read_without_key
+from assay.inference.endpoint.secrets import KeyRemover
 from assay.records.statuses import ProviderBatchStatus
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class OpenAIBatchTransport(BatchTransport):
         self._chat = chat
         self._base_url = base_url
         self._api_key = api_key
+        self._remover = KeyRemover(api_key)
         self._client: AsyncOpenAI | None = None
 
     async def upload(self, path: Path, *, chunk_hash: str) -> str:
@@ -106,7 +107,7 @@ class OpenAIBatchTransport(BatchTransport):
                 metadata={CHUNK_KEY: chunk_hash, RUN_KEY: run_id},
                 timeout=CALL_SECONDS,
             )
-        return _seen(made)
+        return self._seen(made)
 
     async def page(self, after: str | None) -> BatchPage:
         """See `BatchTransport.page`."""
@@ -114,13 +115,13 @@ class OpenAIBatchTransport(BatchTransport):
 
         async with self._tried(CALL_SECONDS):
             page = await self._openai.batches.list(limit=PAGE, after=after or omit, timeout=CALL_SECONDS)
-        return BatchPage([_seen(batch) for batch in page.data], page.has_more)
+        return BatchPage([self._seen(batch) for batch in page.data], page.has_more)
 
     async def retrieve(self, batch_id: str) -> ProviderBatch:
         """See `BatchTransport.retrieve`."""
         async with self._tried(CALL_SECONDS):
             found = await self._openai.batches.retrieve(batch_id, timeout=CALL_SECONDS)
-        return _seen(found)
+        return self._seen(found)
 
     async def download(self, file_id: str, path: Path) -> None:
         """See `BatchTransport.download`."""
@@ -141,6 +142,23 @@ class OpenAIBatchTransport(BatchTransport):
         """See `BatchTransport.close`."""
         if self._client is not None:
             await self._client.close()
+
+    def _seen(self, batch: Batch) -> ProviderBatch:
+        ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at)
+        ended = next((moment for moment in ends if moment), None)
+        reason = _reason(batch)
+        return ProviderBatch(
+            batch_id=batch.id,
+            status=batch.status,
+            has_ended=batch.status in ENDED,
+            chunk_hash=(batch.metadata or {}).get(CHUNK_KEY),
+            created_at=datetime.fromtimestamp(batch.created_at, UTC),
+            input_file_id=batch.input_file_id or None,
+            output_file_id=batch.output_file_id or None,
+            error_file_id=batch.error_file_id or None,
+            ended_at=datetime.fromtimestamp(ended, UTC) if ended else None,
+            reason=reason and self._remover.text(reason),
+        )
 
     @property
     def _openai(self) -> AsyncOpenAI:
@@ -168,9 +186,7 @@ class OpenAIBatchTransport(BatchTransport):
             raise BatchCallFailed(timed_out(timeout_s)) from error
         except openai.APIStatusError as error:
             response = error.response
-            failure = read_without_key(
-                self._chat, error.status_code, response.headers, response.content, key=self._api_key
-            )
+            failure = self._remover.read_response(self._chat, error.status_code, response.headers, response.content)
             raise BatchCallFailed(failure if isinstance(failure, CallFailure) else broken_off()) from error
         except (openai.APIConnectionError, httpx2.HTTPError) as error:
             failure = too_large() if is_too_large(error) else broken_off()
@@ -178,23 +194,6 @@ class OpenAIBatchTransport(BatchTransport):
         except openai.APIResponseValidationError as error:
             failure = CallFailure(FailureKind.SERVER, "the endpoint's response is not JSON", http_status=200)
             raise BatchCallFailed(failure) from error
-
-
-def _seen(batch: Batch) -> ProviderBatch:
-    ends = (batch.completed_at, batch.failed_at, batch.expired_at, batch.cancelled_at)
-    ended = next((moment for moment in ends if moment), None)
-    return ProviderBatch(
-        batch_id=batch.id,
-        status=batch.status,
-        has_ended=batch.status in ENDED,
-        chunk_hash=(batch.metadata or {}).get(CHUNK_KEY),
-        created_at=datetime.fromtimestamp(batch.created_at, UTC),
-        input_file_id=batch.input_file_id or None,
-        output_file_id=batch.output_file_id or None,
-        error_file_id=batch.error_file_id or None,
-        ended_at=datetime.fromtimestamp(ended, UTC) if ended else None,
-        reason=_reason(batch),
-    )
 
 
 def _reason(batch: Batch) -> str | None:

@@ -14,7 +14,7 @@ from assay.inference.endpoint.body_limit import bounded, is_too_large
 from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
-from assay.inference.endpoint.secrets import read_without_key
+from assay.inference.endpoint.secrets import KeyRemover
 from assay.settings.proxies import is_loopback
 
 if TYPE_CHECKING:
@@ -38,10 +38,15 @@ class ModelClient(Protocol):
 
 
 def bounded_client(base_url: str) -> httpx2.AsyncClient:
-    """Returns a client with bounded responses; for a loopback address, it ignores the proxies of the environment."""
+    """Returns a client with bounded responses, which follows no redirects.
+
+    For a loopback address, it ignores the proxies of the environment.
+    """
     from openai import DefaultAsyncHttpxClient
 
-    return bounded(DefaultAsyncHttpxClient(base_url=base_url, trust_env=not is_loopback(base_url)))
+    return bounded(
+        DefaultAsyncHttpxClient(base_url=base_url, follow_redirects=False, trust_env=not is_loopback(base_url))
+    )
 
 
 class ReferenceClient:
@@ -53,7 +58,7 @@ class ReferenceClient:
         from openai import AsyncOpenAI
 
         self._dialect = dialect
-        self._api_key = api_key
+        self._remover = KeyRemover(api_key)
         self._headers = dialect.headers(api_key)
 
         self._client: AsyncOpenAI = AsyncOpenAI(
@@ -87,7 +92,7 @@ class ReferenceClient:
             answer = error.response
         # Of repeated headers, the first one counts; the library would join them.
         first = dict(reversed(answer.headers.multi_items()))
-        return read_without_key(self._dialect, answer.status_code, first, answer.content, key=self._api_key)
+        return self._remover.read_response(self._dialect, answer.status_code, first, answer.content)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

@@ -18,7 +18,7 @@ from assay.inference.endpoint.dialect import ChatDialect
 from assay.inference.endpoint.failures import CallFailure
 from assay.inference.endpoint.http1 import BrokenOff, Http1Connection, HttpAnswer
 from assay.inference.endpoint.replies import Reply, broken_off, never_connected, timed_out, too_large
-from assay.inference.endpoint.secrets import read_without_key
+from assay.inference.endpoint.secrets import KeyRemover
 from assay.version import code_version
 
 KEEP_ALIVE_SECONDS = 30.0
@@ -34,7 +34,7 @@ class LeanClient:
     def __init__(self, dialect: ChatDialect, *, base_url: str, api_key: str) -> None:
         parts = urlsplit(base_url)
         self._dialect = dialect
-        self._api_key = api_key
+        self._remover = KeyRemover(api_key)
         self._base_url = base_url.rstrip("/")
         self._host = _ascii_host(parts.hostname or "")
         self._port = parts.port or PORTS[parts.scheme]
@@ -73,7 +73,7 @@ class LeanClient:
         finally:
             alarm.cancel()
             self._give_back(connection, loop.time())
-        return read_without_key(self._dialect, answer.status, answer.headers, answer.body, key=self._api_key)
+        return self._remover.read_response(self._dialect, answer.status, answer.headers, answer.body)
 
     async def close(self) -> None:
         """See `ModelClient.close`."""

@@ -58,8 +58,9 @@ def land_batch(session: BatchSession, batch: Batch) -> Batch:
     counts: Counter[LineOutcome] = Counter()
     paid_usd = Decimal(0)
     sink = LandingWriter(session.context.warehouse)
-    dialect = batches_of(session.context.providers[batch.provider])
-    with BatchResults(dialect, files, names=names) as results:
+    provider = session.context.providers[batch.provider]
+    key = provider.api_key(session.context.settings)
+    with BatchResults(batches_of(provider), files, names=names, key=key) as results:
         for answers in chunks(_answers(session, batch, results, counts), CHUNK_ANSWERS):
             land_answers(sink, answers)
             paid_usd += sum((paid(answered.responses) for answered in answers), Decimal(0))
