@@ -14,13 +14,13 @@ from pathlib import Path
 
 LONGEST_FOREIGN_TEXT = 2000
 FREE_SPACE = "free space on the disk or fix the permissions, then repeat the command; a run is resumed."
+MORE_FILES = "raise the limit of open files (`ulimit -n`), then repeat the command; a run is resumed."
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters of ASCII, except tab and newline, and of ISO 8859 (C1)."""
 
 
-DISK_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
-)
+TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+DISK_ERRORS = TOO_MANY_FILES | {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOMEM}
 SQLITE_PRIMARY_CODE = 0xFF
 SQLITE_DISK_ERRORS = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
@@ -58,6 +58,10 @@ class UsageError(AssayError):
     """A usage or configuration error (exit code 3)."""
 
 
+class RunInUse(UsageError):
+    """Another process works on the run, so nothing was sent or landed; `next_step` states how to go on."""
+
+
 class InputRejected(AssayError):
     """The input was rejected before any paid call (exit code 4); the reasons are landed under `run_id`."""
 
@@ -84,6 +88,8 @@ def disk_errors(what: str, path: Path, *, next_step: str = FREE_SPACE) -> Iterat
     try:
         yield
     except OSError as error:
+        if error.errno in TOO_MANY_FILES:
+            next_step = MORE_FILES
         raise UsageError(
             f"{what} {path} cannot be written: {error.strerror or type(error).__name__}", next_step=next_step
         ) from error

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from assay.errors import AssayError, ServiceUnreachable, UsageError
+from assay.errors import AssayError, RunInUse, ServiceUnreachable, UsageError
 from assay.performance.process import fast_loop, settled_memory
 from assay.project import StageContext
 from assay.records.statuses import RunStatus
@@ -38,6 +38,8 @@ def answer(
         try:
             with asyncio.Runner(loop_factory=fast_loop()) as runner, settled_memory():
                 runner.run(_answer(answering, handle_signals=handle_signals))
+        except RunInUse:  # the process that works on the run lands its end
+            raise
         except AssayError as error:
             if shard == WHOLE:
                 _record_stop(context.warehouse, run, error, seen)

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from assay.errors import AssayError, ServiceUnreachable, UsageError
+from assay.errors import ServiceUnreachable, UsageError
 from assay.inference.caches.protocol import AnswerCache, CachedAnswer, NoCache, PaidAnswer
 from assay.inference.call_rows import CallFacts
 from assay.inference.calls import STOPPED, BudgetReached, CallMaker, RenderedPrompt, RequestState
@@ -59,9 +59,9 @@ NOT_PAID = RouteFailure(PredictionStatus.SKIPPED_BUDGET, "budget", "the run's bu
 
 
 class RunAborted(Exception):
-    """Raised when an error that affects every record stops the run; holds the error and the rows of the calls made."""
+    """Raised when an error stops the run; holds the error and the rows of the calls made."""
 
-    def __init__(self, error: AssayError, work: RequestState) -> None:
+    def __init__(self, error: Exception, work: RequestState) -> None:
         super().__init__(str(error))
         self.error = error
         self.work = work
@@ -117,7 +117,9 @@ class Engine:
             return self._unanswered(
                 work, RouteFailure(PredictionStatus.FAILED, FailureKind.BAD_REQUEST.value, str(error))
             )
-        except AssayError as error:  # from the budget or the journal, perhaps after calls that are paid for
+        except RunAborted:
+            raise
+        except Exception as error:  # whatever fails, the rows of calls that are paid for land
             raise RunAborted(error, work) from error
         except asyncio.CancelledError:
             if not work.responses:

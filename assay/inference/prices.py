@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,8 +130,8 @@ class PriceBook:
         return f"{self._reference.provider}:{self._reference.model}"
 
     def load(self) -> None:
-        """Imports the data of `genai-prices`, which would otherwise delay the first lookup."""
-        import genai_prices.data  # noqa: F401
+        """Reads what a lookup needs, which would otherwise delay the first one, or fail after a call that is paid for."""
+        self.reference_price(TokenUsage(1, 1, 1, 1, 1), on=datetime.now(UTC).date())
 
     def price(
         self, usage: TokenUsage, *, provider: str, model: str, on: date, tier: str | None = None, is_batch: bool = False
@@ -160,11 +161,19 @@ class PriceBook:
             rates: _Rates | None = _fixed_rates(fixed, batch)
         else:
             context = dict(BATCH_CONTEXT) if is_batch else {"service_tier": tier} if tier else {}
-            rates = _listed_rates(provider, model, on=on, context=context, batch=batch)
+            try:
+                rates = _listed_rates(provider, model, on=on, context=context, batch=batch)
+            except OSError:  # of the files of the price list; a call that is paid for is kept, with an unknown cost
+                return None
         if len(self._rates) >= RATES_KEPT:
             self._rates.clear()
         self._rates[key] = rates
         return rates
+
+
+@cache
+def _version() -> str:
+    return version("genai-prices")
 
 
 def _fixed_rates(entry: _Fixed, batch: _BatchShare | None) -> _Rates:
@@ -192,7 +201,7 @@ def _listed_rates(
         return None
     share = None if has_own else batch
     starts = _bracket_starts(found.model_price)
-    source = f"genai-prices {version('genai-prices')}, {found.provider.id}:{found.model.id}, on {on}"
+    source = f"genai-prices {_version()}, {found.provider.id}:{found.model.id}, on {on}"
     return _Rates(
         starts,
         tuple(_unit_prices(_in_bracket(found.model_price, above)) for above in (-1, *starts)),

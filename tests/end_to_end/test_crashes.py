@@ -97,6 +97,24 @@ def test_a_killed_run_ends_whole(
     whole(place, name)
 
 
+def test_the_loser_of_two_resumes_lands_nothing_and_says_who_works(
+    place: Workplace, model: ModelEndpoint, name: str
+) -> None:
+    with start(place, name) as process:
+        until(lambda: model.count >= CONCURRENCY)
+        model.react = late(8.0)  # it works on while the other one tries
+        run_id, before = run_of(place, name), finished(place, name)
+        refused = place.command("run", name, "--resume", run_id)
+        model.react = well
+        assert (refused.returncode, refused.stdout) == (3, "")
+        assert f"Another process on this machine is working on run {run_id}" in refused.stderr
+        assert "have landed" not in refused.stderr
+        assert finished(place, name) == before == []
+        process.communicate(timeout=60)
+    assert finished(place, name) == ["completed"]
+    whole(place, name)
+
+
 def test_ctrl_c_lands_what_was_sent_and_says_how_to_go_on(place: Workplace, model: ModelEndpoint, name: str) -> None:
     with start(place, name) as process:
         until(lambda: model.count >= 100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import httpx2
@@ -204,6 +205,32 @@ def test_a_stopped_run_keeps_the_rows_of_the_calls_made(task: Task) -> None:
         rig(task, error(500), error(401)).answer()
 
     assert [row.error_type for row in stopped.value.work.responses] == ["server", "auth"]
+
+
+def test_an_error_that_nobody_expects_keeps_the_rows_of_the_calls_made(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("assay.inference.engine.validate", failing)
+    with pytest.raises(RunAborted) as stopped:
+        rig(task, GOOD).answer()
+
+    assert isinstance(stopped.value.error, OSError)
+    assert [row.billing for row in stopped.value.work.responses] == ["known"]
+
+
+def test_a_price_list_that_cannot_be_read_loses_no_call(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rig(task, GOOD)
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("assay.inference.prices._listed", failing)
+    made_row = prediction(made.answer())
+
+    assert made_row.status == "ok"
 
 
 @pytest.mark.parametrize("fault", [httpx2.ConnectError("refused"), httpx2.ConnectTimeout("silent")])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from assay.errors import AssayError
+from assay.errors import AssayError, RunInUse
 from assay.project import StageContext
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
     """
     from assay.records.statuses import UnfinishedRunStatus
     from assay.runs.batches.batch_run import advance_batches, wait_for_batches
-    from assay.runs.batches.session import BatchesInUse
     from assay.runs.summary import open_requests
     from assay.terminal.output import note, write_json
 
@@ -32,7 +31,7 @@ def run_batches(context: StageContext, run: Run, *, again: bool, wait: bool, sty
             if wait
             else advance_batches(context, run, again=again)
         )
-    except BatchesInUse:
+    except RunInUse:
         raise
     except AssayError as error:
         error.then = f"No batch is submitted twice; resume with: {resume_command}"

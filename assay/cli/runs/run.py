@@ -14,7 +14,7 @@ from assay.cli.opening import CONTINUE, DAY, STAGES, STYLES, opened_project, see
 from assay.cli.option_types import INTEGER, OUTPUT_FILE, epochs_option
 from assay.cli.runs.batching import run_batches
 from assay.cli.runs.forecasting import forecast_of_new, report_forecast, write_forecast
-from assay.errors import AssayError
+from assay.errors import AssayError, RunInUse
 from assay.project import StageContext
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _answered(context: StageContext, current: Run, requests: int) -> RunSummary:
         with run_progress(requests) as progress:
             answer(context, current, progress)
         return finish(context, current, report=counter("scored", every=5000))
-    except Interrupted:
+    except (Interrupted, RunInUse):
         raise
     except AssayError as error:
         error.then = f"All predictions so far have landed; {_resume_hint(current)}"

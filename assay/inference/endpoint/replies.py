@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from assay.errors import TOO_MANY_FILES
 from assay.inference.endpoint.body_limit import MOST_BODY_BYTES, MOST_HEAD_BYTES
 from assay.inference.endpoint.failures import ANSWERED, CallFailure, FailureKind
 from assay.inference.endpoint.rate_headers import RateHeaders
@@ -56,9 +57,11 @@ def timed_out(timeout_s: float) -> CallFailure:
     return CallFailure(FailureKind.TIMEOUT, f"no response within {timeout_s:g} s", broke_off=True)
 
 
-def never_connected() -> CallFailure:
-    """The failure of a call that was not sent because no connection was made."""
-    return CallFailure(FailureKind.CONNECT, "no connection could be made", broke_off=False)
+def never_connected(error: BaseException | None = None) -> CallFailure:
+    """The failure of a call that was not sent because no connection was made; names the cause if it is of this machine."""
+    is_own = isinstance(error, OSError) and error.errno in TOO_MANY_FILES
+    cause = ": too many open files on this machine; raise `ulimit -n`" if is_own else ""
+    return CallFailure(FailureKind.CONNECT, f"no connection could be made{cause}", broke_off=False)
 
 
 def broken_off() -> CallFailure:

@@ -58,8 +58,8 @@ class LeanClient:
         until = loop.time() + timeout_s
         try:
             connection = self._free(loop.time()) or await self._connected(timeout_s)
-        except (OSError, TimeoutError, UnicodeError):  # UnicodeError: the host name is invalid
-            return never_connected()
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: the host name is invalid
+            return never_connected(error)
         waiter = connection.post(b"%b%d\r\n\r\n%b" % (head, len(body), body))
         alarm = loop.call_at(until, _expire, waiter)
         try:

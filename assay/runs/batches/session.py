@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from assay.errors import UsageError
+from assay.errors import RunInUse, UsageError
 from assay.inference.batch.chunk import OWNER_ONLY
 from assay.inference.batch.client import BatchClient
 from assay.inference.endpoint.batch_dialect import BatchDialect, ProviderBatch
@@ -55,10 +55,6 @@ class BatchApi(Protocol):
     async def close(self) -> None:
         """Closes connections."""
         ...
-
-
-class BatchesInUse(UsageError):
-    """Another process on this machine is working on the run's batches; the next step states how to resume the run."""
 
 
 def connect_batches(settings: Settings, provider: Provider) -> BatchApi:
@@ -190,7 +186,7 @@ def _lock(lock: int, run: Run) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise BatchesInUse(
+        raise RunInUse(
             f"Another process on this machine is working on the batches of run {run.run_id}",
             next_step=f"wait until it exits, then: assay run {run.task.name} --resume {run.run_id}",
         ) from error

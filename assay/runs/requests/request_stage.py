@@ -84,7 +84,7 @@ class RequestStage:
     shard: Shard = WHOLE
     observed: RunObserver = UNOBSERVED
     grace_s: float = GRACE_SECONDS
-    _failure: AssayError | None = None
+    _failure: Exception | None = None
     _halt: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer_all(self) -> None:
@@ -198,7 +198,7 @@ class RequestStage:
             self._fail(error)
         return None
 
-    def _fail(self, error: AssayError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self._halt.set()
 

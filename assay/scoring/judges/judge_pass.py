@@ -52,7 +52,7 @@ class JudgePass(ABC, Generic[PassRequest]):
         self.context, self.run, self.guard = context, run, RecordMasker(run, context)
         self.report, self.observed = report, observed
         self._judges = tuple(judges)
-        self._failure: AssayError | None = None
+        self._failure: Exception | None = None
         self._halt = asyncio.Event()
 
     @abstractmethod
@@ -114,6 +114,6 @@ class JudgePass(ABC, Generic[PassRequest]):
         except AssayError as error:
             self._fail(error)
 
-    def _fail(self, error: AssayError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
         self._halt.set()

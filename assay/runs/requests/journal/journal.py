@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from assay.errors import UsageError, disk_errors
+from assay.errors import RunInUse, disk_errors
 from assay.inference.call_rows import CallFacts
 from assay.inference.request import RequestResult
 from assay.records import Content, Prediction, Response
@@ -64,7 +64,7 @@ class Journal:
         """Locks the journal for this process.
 
         Raises:
-            UsageError: another process on this machine is working on this run.
+            RunInUse: another process on this machine is working on this run.
             UsageError: the folder cannot be written.
         """
         with disk_errors("The journal", self._folder):
@@ -75,7 +75,7 @@ class Journal:
         except BlockingIOError as error:
             os.close(self._lock)
             self._lock = None
-            raise UsageError(
+            raise RunInUse(
                 f"Another process on this machine is working on run {self._folder.parent.name}",
                 next_step="wait until it exits, or stop it and resume the run.",
             ) from error
