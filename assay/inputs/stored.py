@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from assay.errors import UsageError
+from assay.errors import UsageError, disk_errors
 from assay.inputs.manifest import (
     DEFAULT_DAYS,
     MANIFEST,
@@ -175,9 +175,10 @@ def purge_expired(directory_of_snapshots: Path, now: datetime) -> int:
     purged = 0
     folders = (entry for entry in directory_of_snapshots.iterdir() if entry.is_dir() and not entry.is_symlink())
     for folder in sorted(folders):
-        if _is_abandoned(folder, now) or _is_marked(folder, now):
-            _remove(folder)
-            purged += 1
+        with disk_errors("The snapshot", folder):
+            if _is_abandoned(folder, now) or _is_marked(folder, now):
+                _remove(folder)
+                purged += 1
     return purged
 
 
@@ -218,7 +219,8 @@ def _is_marked(folder: Path, now: datetime) -> bool:
     """True if the snapshot has been expired for a day, by a mark that is made when this is first seen."""
     mark = folder / MARK
     if not _is_expired(folder, now):
-        mark.unlink(missing_ok=True)
+        if mark.exists():  # otherwise nothing is written, which a read-only disk would refuse
+            mark.unlink(missing_ok=True)
         return False
     try:
         marked_at = datetime.fromtimestamp(mark.stat().st_mtime, UTC)

@@ -90,7 +90,7 @@ def faults_of(place: Workplace, model: ModelEndpoint, task: str, code: int, told
         found.append(f"exit code {code}")
     if "Traceback" in told or "this is a bug" in told:
         found.append("a traceback")
-    if code == 5 and not re.search(r"cannot be written|does not respond|cannot be read", told):
+    if code == 5 and not re.search(r"cannot be (written|read|opened|used|compared)|does not respond", told):
         found.append(f"no cause told: {told}")
     run_id = next(iter(re.findall(r"^run (\S+): ", told, re.MULTILINE)), None)
     sent = model.count

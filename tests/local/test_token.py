@@ -32,7 +32,7 @@ Up = Callable[..., dict[str, stack.PartStatus]]
 def root(tmp_path: Path) -> Path:
     """A project's folder."""
     (tmp_path / "tasks").mkdir()
-    (tmp_path / "providers.yml").touch()
+    (tmp_path / "providers.yml").write_text("openai:\n  base_url: http://127.0.0.1:9/v1\n", encoding="utf-8")
     return tmp_path
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.workplace import until
-from tests.fakes.model_endpoint import late
+from tests.fakes.model_endpoint import late, well
 from tests.orchestration.daily import DAY, Daily
 from tests.orchestration.fleet import home_of, instance_in, job
 
@@ -91,7 +91,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 @pytest.mark.verify
 def test_the_second_job_of_a_day_pays_nothing(daily: Daily) -> None:
-    daily.workplace.model.react = late(0.5)
+    daily.workplace.model.react = late(5.0)  # a minute in all: the second job meets the first one on a slow machine too
     task = daily.task("sorting_twice", rows=200)
     home = home_of(daily)
     variables = daily.workplace.variables(DAGSTER_HOME=str(home))
@@ -99,6 +99,7 @@ def test_the_second_job_of_a_day_pays_nothing(daily: Daily) -> None:
         until(lambda: daily.workplace.model.count > 0, within_s=300)
         with job(daily, task, variables) as second:
             assert second.wait(300) == 1
+        daily.workplace.model.react = well
         assert first.wait(300) == 0
     assert daily.workplace.model.count == 200
     assert len({row["run_id"] for row in daily.landed("runs", task)}) == 1
