@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from assay.warehouse.statement import Statement
+from assay.warehouse.call_costs import first_outcome_costs
+from assay.warehouse.statement import Statement, first_landed, over
 
 EVALUATED_BEFORE = Statement(
     """
@@ -46,53 +47,28 @@ EVALUATED_BEFORE = Statement(
 )
 
 EVALUATED_ANSWERS = Statement(
-    """
-    with answers as (
-        select *
-        from predictions
-        where run_id = @run_id and data_date = @data_date
-        qualify row_number() over (partition by prediction_id order by landed_at) = 1
-    ),
-
-    inputs as (
-        select record_id, population, slices, cluster_id
-        from records
-        where run_id = @run_id and data_date = @data_date
-        qualify row_number() over (partition by record_id order by landed_at) = 1
-    ),
-
-    -- The cost and latency of a reused or cached answer are those of the run that requested it.
-    origins as (
-        select call_id, run_id, request_key, end_to_end_ms
-        from predictions
+    over(
+        first_landed(
+            "answers", "prediction_id", "select * from predictions where run_id = @run_id and data_date = @data_date"
+        ),
+        first_landed("inputs", "record_id", "select * from records where run_id = @run_id and data_date = @data_date"),
+        # What an earlier run requested counts with its first outcome, and with the cost and latency of that.
+        first_outcome_costs("task = @task"),
+        first_landed(
+            "origins",
+            "call_id",
+            """
+        select * from predictions
         where
             task = @task
             and answer_source = 'wire'
             and call_id in (select call_id from answers where answer_source != 'wire')
-        qualify row_number() over (partition by call_id order by landed_at) = 1
-    ),
+            """,
+        ),
+        then="""
 
-    -- What an earlier run requested counts with its first outcome, and with the cost and latency of that.
-    firsts as (
-        select prediction_id, run_id, request_key, end_to_end_ms
-        from predictions
-        where task = @task and prediction_id in (select first_prediction_id from answers)
-        qualify row_number() over (partition by prediction_id order by landed_at) = 1
-    ),
-
-    calls as (
-        select distinct run_id, call_id, request_key, coalesce(cost_usd, cost_upper_usd) as usd
-        from responses
-        where task = @task and purpose != 'judge'
-    ),
-
-    paid as (
-        select run_id, request_key, if(countif(usd is null) = 0, sum(usd), null) as usd, count(*) as calls
-        from calls
-        group by run_id, request_key
-    )
-
-    -- No call was made for an adopted answer: its cost and latency are what its source states.
+    -- No call was made for an adopted answer: its cost and latency are what its source states. Calls of unknown billing
+    -- count at their upper estimate.
     select
         answers.prediction_id as prediction_id,
         answers.tenant_id as tenant_id,
@@ -102,12 +78,7 @@ EVALUATED_ANSWERS = Statement(
         inputs.population as population,
         inputs.slices as slices,
         inputs.cluster_id as cluster_id,
-        case
-            when answers.answer_source = 'adopted' then answers.adopted_cost_usd
-            when paid.calls is not null then paid.usd
-            when firsts.prediction_id is not null then 0
-            when answers.answer_source is null or answers.answer_source = 'wire' then 0
-        end as cost_usd,
+        first_costs.cost_upper_usd as cost_usd,
         case
             when answers.answer_source = 'adopted' then answers.adopted_latency_ms
             when answers.first_prediction_id is not null then firsts.end_to_end_ms
@@ -117,16 +88,15 @@ EVALUATED_ANSWERS = Statement(
     from answers
     inner join inputs
         on answers.record_id = inputs.record_id
+    inner join first_costs
+        on answers.prediction_id = first_costs.prediction_id
     left join origins
         on answers.answer_source != 'wire' and answers.call_id = origins.call_id
     left join firsts
         on answers.first_prediction_id = firsts.prediction_id
-    left join paid
-        on
-            coalesce(firsts.run_id, origins.run_id, answers.run_id) = paid.run_id
-            and coalesce(firsts.request_key, origins.request_key, answers.request_key) = paid.request_key
     order by tenant_id, record_id, epoch
     """,
+    ),
     (("task", "STRING"), ("run_id", "STRING"), ("data_date", "DATE")),
 )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from assay.formatting import usd
 from assay.report.queries.costs import CLUSTER_COSTS
@@ -12,20 +12,13 @@ from assay.statistics.conventions import LEVEL
 from assay.statistics.cost_ratio import ClusterTotals, cost_per_correct_of_clusters
 from assay.statistics.measured import Measured, unmeasured
 
-if TYPE_CHECKING:
-    from assay.statistics.sampling import Floats
-
-COLUMNS = ("n_requests", "n_records", "n_eligible", "n_correct", "n_unscored", "cost_usd", "cost_upper_usd")
+COLUMNS = ("n_records", "n_eligible", "n_correct", "n_unscored", "first_cost_usd", "first_cost_upper_usd")
 SHOWN = ("value", "low", "high", "level", "method", "clusters", "status", "reason")
 
 
-def cost_interval(source: RunSource, costs: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the bounds, or the reason why there are none, as plain values.
-
-    `costs` has the inference cost of the run, also with the upper estimates of calls of unknown billing; None if a price
-    is missing.
-    """
-    found = _measured(source, costs)
+def cost_interval(source: RunSource) -> dict[str, Any]:
+    """Returns the bounds, or the reason why there are none, as plain values."""
+    found = _measured(source.rows(CLUSTER_COSTS))
     return {name: getattr(found, name) for name in SHOWN}
 
 
@@ -37,30 +30,22 @@ def interval_text(interval: Mapping[str, Any]) -> str:
     return f"{bounds} ({interval['reason']})" if interval["reason"] else bounds
 
 
-def _measured(source: RunSource, costs: Mapping[str, Any]) -> Measured:
+def _measured(rows: Sequence[Mapping[str, Any]]) -> Measured:
     import numpy as np
 
-    if costs["cost_usd"] is None:
-        return unmeasured("no interval: a call or an adopted prediction has no price", level=LEVEL)
-    rows = source.rows(CLUSTER_COSTS)
+    if any(row["n_first_unpriced"] for row in rows):
+        return unmeasured("no interval: the cost of a prediction is unknown", level=LEVEL)
+    if not rows:
+        return unmeasured("no interval: no prediction counts", level=LEVEL)
     columns = {name: np.array([float(row[name] or 0) for row in rows]) for name in COLUMNS}
-    requests = columns["n_requests"]
-    if not requests.any():
-        return unmeasured("no interval: no prediction was requested", level=LEVEL)
     return cost_per_correct_of_clusters(
         ClusterTotals(
-            requests=requests,
-            costs_usd=_whole(columns["cost_usd"], requests, total=float(costs["cost_usd"])),
-            costs_upper_usd=_whole(columns["cost_upper_usd"], requests, total=float(costs["cost_upper_usd"])),
+            requests=columns["n_eligible"],
+            costs_usd=columns["first_cost_usd"],
+            costs_upper_usd=columns["first_cost_upper_usd"],
             eligible=columns["n_eligible"],
             correct=columns["n_correct"],
             unscored=columns["n_unscored"],
             has_clusters=bool((columns["n_records"] > 1).any()),
         )
     )
-
-
-def _whole(costs: Floats, requests: Floats, *, total: float) -> Floats:
-    """The costs with those of no single prediction (embeddings, requests that the budget stopped), shared evenly."""
-    shared: Floats = (total - costs.sum()) * requests / requests.sum()
-    return costs + shared

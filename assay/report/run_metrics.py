@@ -21,6 +21,11 @@ STATEMENTS = (RATE_COUNTS, PREDICTION_COUNTS, ROW_COUNTS, TASK_VERSION, CALL_COS
 IDENTITY = ("run_id", "data_date", "variant", "stage", "purpose", "inference_version", "run_status")
 COUNTED = ("n_eligible", "n_unjudged", "n_correct", "n_unscored")
 SUMMED = (*("calls", "n_unpriced_calls", "n_billing_unknown_calls"), *("judge_cost_usd", "reference_cost_usd"))
+FIRST = (
+    *("n_first_unpriced", "n_first_billing_unknown_calls", "n_first_unreferenced"),
+    *("first_cost_usd", "first_cost_upper_usd", "first_reference_cost_usd"),
+)
+"""Sums of `CLUSTER_COSTS` over the clusters."""
 LEDGER = ("rows_read", "rows_rejected", "records")
 PERCENTILES = ("n_wire_answers", "p50_ms", "p90_ms", "p99_ms")
 NUMERIC = Decimal("1e-9")
@@ -53,8 +58,9 @@ def run_metrics(source: RunSource) -> dict[str, Any]:
         "n_reused": landed["n_reused"],
         "n_cached": landed["n_cached"],
         "n_adopted": landed["n_adopted"],
-        **_costs(paid, counts),
-        "cost_per_correct_interval": cost_interval(source, paid if paid["is_priced"] else {"cost_usd": None}),
+        **_costs(paid),
+        **_cost_per_correct(source.rows(CLUSTER_COSTS), counts),
+        "cost_per_correct_interval": cost_interval(source),
         **_chosen(run, LEDGER),
         "is_complete": _is_complete(run, {**landed, **source.aggregate(ROW_COUNTS)}),
         **_chosen(source.aggregate(LATENCY), PERCENTILES),
@@ -98,42 +104,53 @@ def _with_adopted(paid: dict[str, Any], landed: dict[str, Any]) -> dict[str, Any
     return {**paid, "is_priced": is_priced, "cost_usd": stated, "cost_upper_usd": stated}
 
 
-def _costs(paid: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]:
-    """Returns the columns of `rpt_cost_per_correct`.
-
-    Where judges scored a sample, the number of correct predictions of the run is extrapolated from it.
-    """
-    n, correct, unscored = counts["n_eligible"], counts["n_correct"], counts["n_unscored"]
-    requested = n + counts["n_unjudged"]
-    is_priced = paid["is_priced"]
-    cost = Decimal(paid["cost_usd"]) if is_priced else None
+def _costs(paid: dict[str, Any]) -> dict[str, Any]:
+    """Returns the columns of `rpt_cost_per_correct` about the calls that the run itself made."""
+    cost = Decimal(paid["cost_usd"]) if paid["is_priced"] else None
     return {
         **_chosen(paid, SUMMED),
         "cost_usd": cost,
         "total_cost_usd": None if cost is None or paid["judge_cost_usd"] is None else cost + paid["judge_cost_usd"],
-        "cost_per_correct_usd": _per(cost, n, correct * requested),
-        "cost_per_correct_low_usd": _per(cost, n, (correct + unscored) * requested),
-        "cost_per_correct_upper_usd": _per(paid["cost_upper_usd"] if is_priced else None, n, correct * requested),
-        "cost_status": _cost_status(paid, counts),
-        "reference_cost_per_correct_usd": _per(paid["reference_cost_usd"], n, correct * requested),
     }
 
 
-def _cost_status(paid: dict[str, Any], counts: dict[str, int]) -> CostStatus:
-    if not paid["is_priced"]:
+def _cost_per_correct(clusters: Iterable[dict[str, Any]], counts: dict[str, int]) -> dict[str, Any]:
+    """Returns the columns of `rpt_cost_per_correct` about the first outcomes, in whatever run they were paid for."""
+    rows = list(clusters)
+    sums = {name: sum(row[name] or 0 for row in rows) for name in FIRST}
+    correct, at_best = counts["n_correct"], counts["n_correct"] + counts["n_unscored"]
+    has_reference = not sums["n_first_unreferenced"] and any(
+        row["first_reference_cost_usd"] is not None for row in rows
+    )
+    is_priced = bool(rows) and not sums["n_first_unpriced"]
+    cost, upper = (sums[name] if is_priced else None for name in ("first_cost_usd", "first_cost_upper_usd"))
+    return {
+        "first_cost_usd": cost,
+        "n_first_unpriced": sums["n_first_unpriced"],
+        "cost_per_correct_usd": _per(cost, correct),
+        "cost_per_correct_low_usd": _per(cost, at_best),
+        "cost_per_correct_upper_usd": _per(upper, correct),
+        "cost_status": _cost_status(sums, counts),
+        "reference_cost_per_correct_usd": _per(sums["first_reference_cost_usd"] if has_reference else None, correct),
+    }
+
+
+def _cost_status(sums: dict[str, Any], counts: dict[str, int]) -> CostStatus:
+    """Returns why the cost per correct prediction is unknown or uncertain; unscored predictions may be correct."""
+    if sums["n_first_unpriced"]:
         return CostStatus.UNPRICED
     if not counts["n_correct"]:
-        return CostStatus.NONE_CORRECT
-    if paid["n_billing_unknown_calls"]:
+        return CostStatus.UNSCORED if counts["n_unscored"] else CostStatus.NONE_CORRECT
+    if sums["n_first_billing_unknown_calls"]:
         return CostStatus.BILLING_UNKNOWN
     return CostStatus.UNSCORED if counts["n_unscored"] else CostStatus.OK
 
 
-def _per(cost: Any, n: int, correct: int) -> Decimal | None:
-    """Returns cost x n / correct as BigQuery divides NUMERIC, or None if it is unknown or nothing is correct."""
+def _per(cost: Any, correct: int) -> Decimal | None:
+    """Returns cost / correct as BigQuery divides NUMERIC, or None if it is unknown or nothing is correct."""
     if cost is None or not correct:
         return None
-    return (Decimal(cost) * n / correct).quantize(NUMERIC, ROUND_HALF_UP)
+    return (Decimal(cost) / correct).quantize(NUMERIC, ROUND_HALF_UP)
 
 
 def _within_sla(source: RunSource, landed: dict[str, Any]) -> dict[str, Any]:

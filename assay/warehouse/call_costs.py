@@ -5,13 +5,15 @@
 - *Judge cost* (`judge_cost_usd`): the calls of judges, of unknown billing at their upper estimate. NULL where a call has
   no price.
 - *Total cost* (`total_cost_usd`): their sum.
+- *Cost of a first outcome*: the calls that made it, in whatever run they were paid for. The cost per correct prediction is of
+  these; second chances, embeddings and judges are in the costs above and not in it.
 
 `rpt_cost_per_correct` has the same columns.
 """
 
 from __future__ import annotations
 
-from assay.warehouse.statement import first_landed
+from assay.warehouse.statement import first_landed, joined
 
 
 def landed_calls(where: str) -> str:
@@ -91,3 +93,105 @@ RUN_COSTS = """
         from inference_costs
     )"""
 """The costs of each run from `calls`, `call_sums` and the predictions `answers`; a run without either has no row."""
+
+
+def first_outcome_costs(where: str) -> str:
+    """Returns the expressions `firsts`, `calls` and `first_costs` of the predictions `answers`, as `int_first_outcomes_priced`.
+
+    `where` is a condition on the rows of `predictions` and `responses` that may have made the first outcomes. `first_costs`
+    has one row per prediction: `cost_usd` (NULL where a price is missing, or the first outcome or its calls are no longer
+    landed), `cost_upper_usd` with calls of unknown billing at their upper estimate, and the cost at the reference model.
+    """
+    firsts = first_landed("firsts", "prediction_id", _FIRSTS.format(where=where))
+    return joined(firsts, landed_calls(_OF_REQUESTS.format(where=where)), _FIRST_COSTS)
+
+
+_FIRSTS = """
+        select * from predictions
+        where {where} and prediction_id in (select first_prediction_id from answers)
+"""
+
+_OF_REQUESTS = """
+            {where}
+            and request_key in (
+                select request_key from answers
+                union all
+                select request_key from firsts
+                union all
+                select request_key
+                from responses
+                where
+                    {where}
+                    and call_id in (
+                        select call_id from answers
+                        union all
+                        select call_id from firsts
+                    )
+            )"""
+
+_FIRST_COSTS = """
+    outcomes as (
+        select
+            answers.prediction_id as prediction_id,
+            answers.first_prediction_id is not null and firsts.prediction_id is null as is_lost,
+            coalesce(firsts.answer_source, if(firsts.prediction_id is null, answers.answer_source, null), 'wire') as source,
+            coalesce(firsts.call_id, answers.call_id) as call_id,
+            coalesce(firsts.run_id, answers.run_id) as run_id,
+            coalesce(firsts.request_key, answers.request_key) as request_key,
+            if(firsts.prediction_id is null, answers.adopted_cost_usd, firsts.adopted_cost_usd) as adopted_cost_usd
+        from answers
+        left join firsts
+            on answers.first_prediction_id = firsts.prediction_id
+    ),
+
+    request_costs as (
+        select
+            run_id,
+            request_key,
+            logical_or(is_unpriced) as is_unpriced,
+            countif(billing = 'unknown') as n_billing_unknown_calls,
+            sum(coalesce(cost_usd, 0)) as cost_usd,
+            sum(coalesce(cost_usd, cost_upper_usd, 0)) as cost_upper_usd,
+            sum(reference_cost_usd) as reference_cost_usd,
+            countif(reference_cost_usd is null and coalesce(input_tokens, output_tokens) is not null) as n_unreferenced
+        from calls
+        where purpose not in ('judge', 'embedding')
+        group by run_id, request_key
+    ),
+
+    -- A cached prediction costs what the request did whose response it repeats.
+    requested_outcomes as (
+        select
+            outcomes.prediction_id as prediction_id,
+            outcomes.source as source,
+            outcomes.adopted_cost_usd as adopted_cost_usd,
+            outcomes.is_lost or (outcomes.source not in ('wire', 'adopted') and calls.call_id is null) as is_lost,
+            if(outcomes.source = 'wire', outcomes.run_id, calls.run_id) as run_id,
+            if(outcomes.source = 'wire', outcomes.request_key, calls.request_key) as request_key
+        from outcomes
+        left join calls
+            on outcomes.source not in ('wire', 'adopted') and outcomes.call_id = calls.call_id
+    ),
+
+    first_costs as (
+        select
+            requested_outcomes.prediction_id as prediction_id,
+            coalesce(request_costs.n_billing_unknown_calls, 0) as n_billing_unknown_calls,
+            case
+                when requested_outcomes.is_lost or request_costs.is_unpriced then null
+                when requested_outcomes.source = 'adopted' then requested_outcomes.adopted_cost_usd
+                else coalesce(request_costs.cost_usd, 0)
+            end as cost_usd,
+            case
+                when requested_outcomes.is_lost or request_costs.is_unpriced then null
+                when requested_outcomes.source = 'adopted' then requested_outcomes.adopted_cost_usd
+                else coalesce(request_costs.cost_upper_usd, 0)
+            end as cost_upper_usd,
+            request_costs.reference_cost_usd as reference_cost_usd,
+            coalesce(request_costs.n_unreferenced, 0) + if(requested_outcomes.is_lost, 1, 0) as n_unreferenced
+        from requested_outcomes
+        left join request_costs
+            on
+                requested_outcomes.run_id = request_costs.run_id
+                and requested_outcomes.request_key = request_costs.request_key
+    )"""

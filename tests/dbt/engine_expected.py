@@ -130,6 +130,8 @@ def batches(tables: Tables) -> Frame:
         row["last_landed_at"] = landed.occurred_at.max() if len(landed) else None
         row["calls"], row["n_unpriced_calls"] = len(paid), int(paid.is_unpriced.sum())
         row["cost_usd"] = None if paid.is_unpriced.any() else paid.cost_usd.sum()
+        if paid.empty and row["n_lines_answered"]:  # answered lines whose calls are not in the marts
+            row |= dict.fromkeys(("calls", "n_unpriced_calls", "cost_usd"))
         found.append(row)
     return pd.DataFrame(found)
 
@@ -149,10 +151,18 @@ def budget(tables: Tables) -> Frame:
         row["month_cap_usd"] = _newest_cap(entries[entries.month == month], "month_cap_usd")
         row["calls"], row["n_unpriced_calls"] = len(mine), int(mine.is_unpriced.sum())
         row["spent_usd"], row["month_spent_usd"] = mine.upper.sum(), paid.upper.sum()
-        row["share_of_task_cap"] = row["spent_usd"] / row["task_cap_usd"] if row["task_cap_usd"] else None
-        row["share_of_month_cap"] = row["month_spent_usd"] / row["month_cap_usd"] if row["month_cap_usd"] else None
+        if mine.empty and row["settled_usd"]:  # settled amounts whose calls are not in the marts
+            row |= dict.fromkeys(("calls", "n_unpriced_calls", "spent_usd"))
+        if paid.empty and row["settled_usd"]:
+            row["month_spent_usd"] = None
+        row["share_of_task_cap"] = _share(row["spent_usd"], row["task_cap_usd"])
+        row["share_of_month_cap"] = _share(row["month_spent_usd"], row["month_cap_usd"])
         found.append(row)
     return pd.DataFrame(found)
+
+
+def _share(spent: float | None, cap: float | None) -> float | None:
+    return None if spent is None or not cap else spent / cap
 
 
 def _lent(entries: Frame) -> dict[str, Any]:

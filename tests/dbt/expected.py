@@ -292,32 +292,63 @@ def cost_daily(tables: Tables) -> Frame:
     return pd.DataFrame(found)
 
 
+def first_calls(tables: Tables) -> dict[str, list[int] | None]:
+    """Prediction to the places of the calls that made its first outcome, in any run; None if that is no longer landed."""
+    rows = {row.prediction_id: row for row in tables["predictions"].itertuples()}
+    every_call = calls(tables)
+    of_call = {row.call_id: (row.task, row.run_id, row.request_key) for row in every_call.itertuples()}
+    made = every_call[~every_call.purpose.isin(["judge", "embedding"])]
+    of_request = {key: list(cell.index) for key, cell in made.groupby(["run_id", "request_key"])}
+    found: dict[str, list[int] | None] = {}
+    for prediction, row in rows.items():
+        first = rows.get(row.first_prediction_id) if isinstance(row.first_prediction_id, str) else row
+        if first is None:
+            found[prediction] = None
+        elif first.answer_source in ("exact_cache", "semantic_cache", "reused"):
+            task, *origin = of_call.get(first.call_id, (None, None, None))
+            found[prediction] = of_request.get((origin[0], origin[1]), []) if task == first.task else None
+        else:
+            found[prediction] = of_request.get((first.run_id, first.request_key), [])
+    return found
+
+
 def cost_per_correct(tables: Tables) -> Frame:
-    """One row for each run."""
+    """One row for each run with predictions."""
     answers, all_calls, found = predictions(tables), calls(tables), []
-    for run_id in tables["runs"].run_id:
+    made_by = first_calls(tables)
+    for run_id in answers.run_id.unique():
         mine, whole = answers[answers.run_id == run_id], all_calls[all_calls.run_id == run_id]
         cell, judging = whole[whole.purpose != "judge"], whole[whole.purpose == "judge"]
         eligible = mine[mine.is_eligible]
         correct, unscored = (sum(value is wanted for value in eligible.is_correct) for wanted in (True, None))
         requested = int((mine.first_status != "skipped_budget").sum())
-        unpriced, unknown = cell.is_unpriced.any(), (cell.billing == "unknown").any()
-        reasons = [("unpriced", unpriced), ("none_correct", not correct), ("billing_unknown", unknown)]
-        status = next((name for name, holds in [*reasons, ("unscored", unscored)] if holds), "ok")
-        share = len(eligible) / requested if requested else None
+        made = [made_by[prediction] for prediction in eligible.prediction_id]
+        n_lost = sum(one is None for one in made)
+        n_unpriced = n_lost + sum(all_calls.is_unpriced[one].any() for one in made if one is not None)
+        first = all_calls.loc[[call for one in made if one is not None for call in one]]
+        reasons = [
+            ("unpriced", n_unpriced),
+            ("none_correct", not correct and not unscored),
+            ("unscored", not correct),
+            ("billing_unknown", (first.billing == "unknown").any()),
+            ("unscored", unscored),
+        ]
+        has_reference = not n_lost and (first.reference_cost_usd.notna() | first.input_tokens.isna()).all()
+        cost, upper = first.cost_usd.sum(), first.cost_usd.fillna(first.cost_upper_usd).sum()
         amounts = {
-            "cost_per_correct_usd": (None if unpriced else cell.cost_usd.sum(), correct),
-            "cost_per_correct_low_usd": (None if unpriced else cell.cost_usd.sum(), correct + unscored),
-            "cost_per_correct_upper_usd": (
-                None if unpriced else cell.cost_usd.fillna(cell.cost_upper_usd).sum(),
+            "cost_per_correct_usd": (None if n_unpriced else cost, correct),
+            "cost_per_correct_low_usd": (None if n_unpriced else cost, correct + unscored),
+            "cost_per_correct_upper_usd": (None if n_unpriced else upper, correct),
+            "reference_cost_per_correct_usd": (
+                first.reference_cost_usd.sum(min_count=1) if has_reference else None,
                 correct,
             ),
-            "reference_cost_per_correct_usd": (cell.reference_cost_usd.sum(), correct),
         }
         found.append(
-            {"run_id": run_id, "n_correct": correct, "cost_status": status, "calls": len(cell)}
+            {"run_id": run_id, "n_correct": correct, "calls": len(cell), "n_first_unpriced": n_unpriced}
+            | {"cost_status": next((name for name, holds in reasons if holds), "ok")}
             | {"n_unjudged": requested - len(eligible), "n_reused": int((mine.answer_source == "reused").sum())}
-            | {name: None if usd is None or not of else usd * share / of for name, (usd, of) in amounts.items()}
+            | {name: None if usd is None or not of else usd / of for name, (usd, of) in amounts.items()}
             | {
                 "total_cost_usd": None
                 if whole.is_unpriced.any()

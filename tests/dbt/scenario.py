@@ -18,6 +18,7 @@ DAY_ONE = date(2026, 3, 2)
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 JSON_COLUMNS = ("scorer_versions", "templates", "output_schema", "parameters", "routes", "checks", "thresholds")
 ANSWERED = ("ok", "repaired", "fallback")
+CACHED = ("exact_cache", "reused")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +128,20 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
     key = f"{run.run_id}/{record['record_id']}/{epoch}"
     status = rng.choices(("ok", "repaired", *STATUSES), weights=_weights(run))[0]
     source = rng.choice(("wire", "wire", "wire", "exact_cache", "reused")) if status in ("ok", "repaired") else None
-    n_calls = 0 if source in ("exact_cache", "reused") or status == "skipped_budget" else 1 + (status == "repaired")
+    earlier = [row for row in rows["predictions"] if row["task"] == run.task and row["run_id"] != run.run_id]
+    origin = _origin(earlier, source, rng)
+    source = "wire" if source in CACHED and origin is None else source
+    n_calls = 0 if source in CACHED or status == "skipped_budget" else 1 + (status == "repaired")
     calls = [response_row(scene, record, epoch, attempt) for attempt in range(1, n_calls + 1)]
     rows["responses"] += calls
     first: Row = {}
     if run.second_chances and rng.random() < run.second_chances:
         first_status = "ok" if source == "reused" else rng.choice(("failed", "invalid_output", "fallback"))
-        first = {"first_prediction_id": f"earlier/{key}", "first_status": first_status, "first_finished_at": started_at}
+        first = {
+            "first_prediction_id": _first(earlier, key, run, rng),
+            "first_status": first_status,
+            "first_finished_at": started_at,
+        }
     rows["predictions"].append(
         common(run, started_at + timedelta(minutes=5), key)
         | {
@@ -146,7 +154,7 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
                 "calls": n_calls,
                 "masking_version": "off",
             },
-            **{"route": "first", "call_id": calls[-1]["call_id"] if source == "wire" else None},
+            **{"route": "first", "call_id": calls[-1]["call_id"] if source == "wire" else origin},
             "error_type": rng.choice(("timeout", "server", None)) if status in ("failed", "invalid_output") else None,
             **{
                 "started_at": started_at,
@@ -159,6 +167,18 @@ def _add_prediction(rows: dict[str, list[Row]], scene: Scene, record: Row, epoch
     if status in ANSWERED:
         for scorer in SCORERS[run.task]:
             rows["scores"] += _scores(scene, key, record, epoch, scorer)
+
+
+def _origin(earlier: list[Row], source: str | None, rng: random.Random) -> str | None:
+    """The call of an earlier run whose answer a cached or reused prediction has; None if no earlier run has one."""
+    calls = [row["call_id"] for row in earlier if row["answer_source"] == "wire"]
+    return rng.choice(calls) if source in CACHED and calls else None
+
+
+def _first(earlier: list[Row], key: str, run: PlannedRun, rng: random.Random) -> str:
+    """The prediction with the first outcome, which in one run is no longer landed."""
+    firsts = [row["prediction_id"] for row in earlier if row.get("first_prediction_id") is None]
+    return rng.choice(firsts) if run.task == "tickets" else f"earlier/{key}"
 
 
 def _weights(run: PlannedRun) -> list[float]:
@@ -220,7 +240,7 @@ def response_row(scene: Scene, record: Row, epoch: int, attempt: int) -> Row:
     return common(run, started_at + timedelta(minutes=4), call_id) | {
         **{
             "call_id": call_id,
-            "request_key": "k",
+            "request_key": f"{run.run_id}/{record['record_id']}/{epoch}",
             "record_id": record["record_id"],
             "epoch": epoch,
             "attempt": attempt,

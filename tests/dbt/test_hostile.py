@@ -259,19 +259,21 @@ def test_the_cost_per_correct_prediction_counts_unscored_ones_as_not_correct(
 ) -> None:
     run, paid = runs[task], _paid(built.tables)
     wanted = Counts.of([run.correct(row) for row in run.judged])
-    total = sum(paid.get(row["prediction_id"], 0.0) for row in run.requested)
-    sampled = len(run.judged) / len(run.requested)
-
-    for row in (_mart(run, "rpt_cost_per_correct", run_id=HOSTILE[task].run_id), run.report["run"]):
-        assert float(row["cost_per_correct_usd"]) == pytest.approx(total * sampled / wanted.passed, abs=2e-9)
-        low = total * sampled / (wanted.passed + wanted.unscored)
-        assert float(row["cost_per_correct_low_usd"]) == pytest.approx(low, abs=2e-9)
-        assert (row["cost_status"], row["n_unscored"]) == ("unscored", wanted.unscored)
-    assert run.plotted["cost_per_correct_usd"] == pytest.approx(total * sampled / wanted.passed, abs=2e-9)
     origins = {row["call_id"]: row["prediction_id"] for row in _records(built.tables["predictions"], "h00")}
     ids = [origins.get(row["call_id"], row["prediction_id"]) for row in run.judged]
-    gate = run.gate.cost_per_correct("overall", level=0.9)
-    assert gate.value == pytest.approx(sum(paid.get(one, 0.0) for one in ids) / wanted.passed, rel=1e-6)
+    total = sum(paid.get(one, 0.0) for one in ids)
+
+    for row in (_mart(run, "rpt_cost_per_correct", run_id=HOSTILE[task].run_id), run.report["run"]):
+        assert float(row["first_cost_usd"]) == pytest.approx(total, abs=2e-9)
+        assert float(row["cost_per_correct_usd"]) == pytest.approx(total / wanted.passed, abs=2e-9)
+        low = total / (wanted.passed + wanted.unscored)
+        assert float(row["cost_per_correct_low_usd"]) == pytest.approx(low, abs=2e-9)
+        assert (row["cost_status"], row["n_unscored"]) == ("unscored", wanted.unscored)
+    assert run.plotted["cost_per_correct_usd"] == pytest.approx(total / wanted.passed, abs=2e-9)
+    gate = run.gate.cost_per_correct("overall", level=0.95)
+    assert gate.value == pytest.approx(total / wanted.passed, rel=1e-6)
+    shown = run.report["run"]["cost_per_correct_interval"]
+    assert [shown["low"], shown["high"]] == pytest.approx([gate.low, gate.high], rel=1e-6)
 
 
 def _paid(tables: Tables) -> dict[str, float]:

@@ -275,6 +275,18 @@ def test_a_cost_with_unscored_predictions_has_its_lower_bound() -> None:
     )
 
 
+def test_a_cost_is_unscored_and_not_none_correct_if_nothing_is_known_to_be_correct() -> None:
+    run = {"cost_status": "unscored", "n_unscored": 12, "cost_per_correct_low_usd": Decimal("0.0001")}
+
+    shown = dict(facts(card(run={**run, "cost_per_correct_usd": None})))["cost per correct prediction"]
+    assert shown == "– (unscored); $0.000100 if all 12 unscored predictions were correct"
+
+
+def test_a_cost_states_the_predictions_that_are_at_the_cost_of_an_earlier_request() -> None:
+    shown = dict(facts(card(run={"n_reused": 900, "n_cached": 20})))["cost per correct prediction"]
+    assert shown.endswith(", with 920 reused predictions at the cost of their request")
+
+
 def test_a_cost_without_an_interval_gives_the_reason() -> None:
     none = {"low": None, "high": None, "level": 0.95, "reason": "total cost is 0: no interval"}
 

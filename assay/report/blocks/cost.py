@@ -38,14 +38,16 @@ def read(source: RunSource) -> CostBlock:
 
 def facts(card: Scorecard) -> Iterator[Fact]:
     """Yields cost and latency, and the run that they are from if it is another."""
-    block = card.of(CostBlock)
-    run = block.asked or card.of(RunBlock).run
+    block, own = card.of(CostBlock), card.of(RunBlock).run
+    run = block.asked or own
+    yield "cost per correct prediction", _cost_per_correct(own)
     if block.asked is not None:
         yield (
             "no calls",
-            f"cost and latency below are from run {run['run_id']} · {run['data_date']}, the last run that made calls",
+            f"costs and latency below are from run {run['run_id']} · {run['data_date']}, the last run that made calls",
         )
-    yield from _cost_facts(block, run)
+    yield from _cost_facts(run)
+    yield from _reference_facts(block, own)
     yield from _latency_facts(run)
 
 
@@ -58,15 +60,8 @@ def _calling_run(source: RunSource) -> RunSource | None:
     return found
 
 
-def _cost_facts(block: CostBlock, run: Mapping[str, Any]) -> Iterator[Fact]:
-    is_stated = run["cost_status"] not in (CostStatus.UNPRICED, CostStatus.NONE_CORRECT)
+def _cost_facts(run: Mapping[str, Any]) -> Iterator[Fact]:
     unpriced = f", {run['n_unpriced_calls']} calls unpriced" if run["n_unpriced_calls"] else ""
-    free = run["n_reused"] + run["n_cached"]
-    partly = f", without {free:,} predictions that this run reused at no cost" if free else ""
-    yield (
-        "cost per correct prediction",
-        _cost_per_correct(run) + partly if is_stated else f"{NOTHING} ({run['cost_status']})",
-    )
     if run.get("n_adopted"):
         yield "inference cost", f"{usd(run['cost_usd'])}, as the source states for {run['n_adopted']:,} predictions"
     else:
@@ -74,6 +69,9 @@ def _cost_facts(block: CostBlock, run: Mapping[str, Any]) -> Iterator[Fact]:
     if run["judge_cost_usd"] != 0:
         yield "judge cost", usd(run["judge_cost_usd"])
     yield "total cost", usd(run["total_cost_usd"])
+
+
+def _reference_facts(block: CostBlock, run: Mapping[str, Any]) -> Iterator[Fact]:
     if block.reference_model and run["reference_cost_per_correct_usd"] is not None:
         price = usd(run["reference_cost_per_correct_usd"])
         yield (
@@ -84,11 +82,17 @@ def _cost_facts(block: CostBlock, run: Mapping[str, Any]) -> Iterator[Fact]:
 
 def _cost_per_correct(run: Mapping[str, Any]) -> str:
     """Returns the cost with its interval, and with unscored predictions the cost if all of them were correct."""
-    cost = f"{usd(run['cost_per_correct_usd'])}, {interval_text(run['cost_per_correct_interval'])}"
-    if not run["n_unscored"]:
-        return cost
-    low = usd(run["cost_per_correct_low_usd"])
-    return f"{cost}; {low} if all {run['n_unscored']:,} unscored predictions were correct"
+    if run["cost_status"] in (CostStatus.UNPRICED, CostStatus.NONE_CORRECT):
+        return f"{NOTHING} ({run['cost_status']})"
+    if run["cost_per_correct_usd"] is None:
+        cost = f"{NOTHING} ({run['cost_status']})"
+    else:
+        cost = f"{usd(run['cost_per_correct_usd'])}, {interval_text(run['cost_per_correct_interval'])}"
+    if run["n_unscored"] and run["cost_per_correct_low_usd"] is not None:
+        low = usd(run["cost_per_correct_low_usd"])
+        cost = f"{cost}; {low} if all {run['n_unscored']:,} unscored predictions were correct"
+    earlier = run["n_reused"] + run["n_cached"]
+    return f"{cost}, with {earlier:,} reused predictions at the cost of their request" if earlier else cost
 
 
 def _latency_facts(run: Mapping[str, Any]) -> Iterator[Fact]:

@@ -1,58 +1,32 @@
-"""Statement of the costs and outcomes of one run by cluster, for the interval of the cost per correct prediction."""
+"""Statement of the costs and outcomes of one run by cluster, for the cost per correct prediction and its interval."""
 
 from __future__ import annotations
 
-from assay.report.queries.expressions import JUDGED, OF_VERSION, RESPONSES
+from assay.report.queries.expressions import JUDGED, OF_VERSION
+from assay.warehouse.call_costs import first_outcome_costs
 from assay.warehouse.statement import Statement, over
 
 CLUSTER_COSTS = Statement(
     over(
         *JUDGED,
-        RESPONSES,
-        then=""",
-
-    paid as (
-        select
-            request_key,
-            sum(coalesce(cost_usd, 0)) as cost_usd,
-            sum(coalesce(cost_usd, cost_upper_usd, 0)) as cost_upper_usd
-        from calls
-        where purpose != 'judge'
-        group by request_key
-    ),
-
-    -- Predictions with the same request share its cost. A record without a cluster is a cluster of its own.
-    requested as (
+        first_outcome_costs("task = @task and data_date between @first_day and @last_day"),
+        then="""
+    -- A record without a cluster is a cluster of its own.
+    , requested as (
         select
             judged.tenant_id as tenant_id,
             judged.record_id as record_id,
-            judged.is_eligible as is_eligible,
             judged.is_correct as is_correct,
             if(
                 judged.cluster_id is null,
                 concat(judged.tenant_id, ' record ', judged.record_id),
                 concat(judged.tenant_id, ' cluster ', judged.cluster_id)
             ) as cluster_key,
-            cast(
-                if(
-                    answers.answer_source = 'adopted',
-                    answers.adopted_cost_usd,
-                    paid.cost_usd / count(*) over (partition by answers.request_key)
-                ) as float64
-            ) as cost_usd,
-            cast(
-                if(
-                    answers.answer_source = 'adopted',
-                    answers.adopted_cost_usd,
-                    paid.cost_upper_usd / count(*) over (partition by answers.request_key)
-                ) as float64
-            ) as cost_upper_usd
+            first_costs.* except (prediction_id)
         from judged
-        inner join answers
-            on judged.prediction_id = answers.prediction_id
-        left join paid
-            on answers.request_key = paid.request_key
-        where judged.outcome != 'skipped_budget'
+        inner join first_costs
+            on judged.prediction_id = first_costs.prediction_id
+        where judged.is_eligible
     ),
 
     n_clusters as (
@@ -71,18 +45,21 @@ CLUSTER_COSTS = Statement(
     )
 
     select
-        count(*) as n_requests,
         count(distinct concat(tenant_id, ' ', record_id)) as n_records,
-        countif(is_eligible) as n_eligible,
-        countif(is_eligible and is_correct) as n_correct,
-        countif(is_eligible and is_correct is null) as n_unscored,
-        sum(cost_usd) as cost_usd,
-        sum(cost_upper_usd) as cost_upper_usd
+        count(*) as n_eligible,
+        countif(is_correct) as n_correct,
+        countif(is_correct is null) as n_unscored,
+        countif(cost_usd is null) as n_first_unpriced,
+        sum(n_billing_unknown_calls) as n_first_billing_unknown_calls,
+        sum(cost_usd) as first_cost_usd,
+        sum(cost_upper_usd) as first_cost_upper_usd,
+        sum(reference_cost_usd) as first_reference_cost_usd,
+        sum(n_unreferenced) as n_first_unreferenced
     from grouped
     group by group_key
     order by group_key
     """,
     ),
-    OF_VERSION,
+    (*OF_VERSION, ("first_day", "DATE"), ("last_day", "DATE")),
 )
-"""One row per cluster; its sums are the counts and the inference cost of `rpt_cost_per_correct`."""
+"""One row per cluster of the eligible predictions; its sums are the counts and costs of first outcomes of `rpt_cost_per_correct`."""

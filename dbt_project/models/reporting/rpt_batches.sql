@@ -60,15 +60,20 @@ batch_calls as (
 
 ),
 
+-- A landed batch without a call is not free: the marts do not have its calls yet.
 final as (
 
     select
         counted.*,
         timestamp_diff(current_timestamp(), counted.oldest_open_at, millisecond)
             as oldest_open_age_ms,
-        coalesce(batch_calls.calls, 0) as calls,
-        coalesce(batch_calls.n_unpriced_calls, 0) as n_unpriced_calls,
-        if(batch_calls.run_id is null, 0, batch_calls.cost_usd) as cost_usd,
+        coalesce(batch_calls.calls, if(counted.n_lines_answered > 0, null, 0)) as calls,
+        coalesce(batch_calls.n_unpriced_calls, if(counted.n_lines_answered > 0, null, 0))
+            as n_unpriced_calls,
+        case
+            when batch_calls.run_id is not null then batch_calls.cost_usd
+            when counted.n_lines_answered = 0 then 0
+        end as cost_usd,
     from counted
     left join batch_calls
         on counted.run_id = batch_calls.run_id and counted.provider = batch_calls.provider

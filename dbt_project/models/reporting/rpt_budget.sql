@@ -72,6 +72,7 @@ spent as (
 
 ),
 
+-- Settled amounts without a call are not free: the marts do not have their calls yet.
 joined as (
 
     select
@@ -84,10 +85,11 @@ joined as (
         coalesce(reservations.reserved_usd, 0) as reserved_usd,
         coalesce(reservations.open_reserved_usd, 0) as open_reserved_usd,
         coalesce(reservations.settled_usd, 0) as settled_usd,
-        coalesce(spent.calls, 0) as calls,
-        coalesce(spent.n_unpriced_calls, 0) as n_unpriced_calls,
-        coalesce(spent.spent_usd, 0) as spent_usd,
-        sum(coalesce(spent.spent_usd, 0)) over (
+        coalesce(spent.calls, if(reservations.settled_usd > 0, null, 0)) as calls,
+        coalesce(spent.n_unpriced_calls, if(reservations.settled_usd > 0, null, 0))
+            as n_unpriced_calls,
+        coalesce(spent.spent_usd, if(reservations.settled_usd > 0, null, 0)) as spent_usd,
+        sum(coalesce(spent.spent_usd, if(reservations.settled_usd > 0, null, 0))) over (
             partition by coalesce(spent.month, reservations.month)
         ) as month_spent_usd,
     from spent

@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_merged') }}
+    select * from {{ ref('int_runs_built') }}
 
 ),
 
@@ -12,14 +12,17 @@ calls as (
 
 ),
 
+first_outcomes as (
+
+    select * from {{ ref('int_run_first_outcomes_summed') }}
+
+),
+
 predictions as (
 
     select
         run_id,
-        case
-            when count(distinct population) > 1 then 'several'
-            else max(population)
-        end as population,
+        if(count(distinct population) > 1, 'several', max(population)) as population,
         countif(is_eligible) as n_eligible,
         countif(first_status != 'skipped_budget' and not is_eligible) as n_unjudged,
         countif(is_eligible and is_correct) as n_correct,
@@ -46,14 +49,14 @@ joined as (
         runs.run_status,
         runs.inference_version,
         predictions.population,
-        coalesce(predictions.n_eligible, 0) as n_eligible,
-        coalesce(predictions.n_unjudged, 0) as n_unjudged,
-        coalesce(predictions.n_correct, 0) as n_correct,
-        coalesce(predictions.n_unscored, 0) as n_unscored,
-        coalesce(predictions.n_reused, 0) as n_reused,
-        coalesce(predictions.n_cached, 0) as n_cached,
-        coalesce(predictions.n_adopted, 0) as n_adopted,
-        coalesce(predictions.n_adopted_unpriced, 0) as n_adopted_unpriced,
+        predictions.n_eligible,
+        predictions.n_unjudged,
+        predictions.n_correct,
+        predictions.n_unscored,
+        predictions.n_reused,
+        predictions.n_cached,
+        predictions.n_adopted,
+        predictions.n_adopted_unpriced,
         coalesce(calls.calls, 0) as calls,
         coalesce(calls.n_unpriced_calls, 0) as n_unpriced_calls,
         coalesce(calls.n_billing_unknown_calls, 0) as n_billing_unknown_calls,
@@ -69,27 +72,31 @@ joined as (
             when coalesce(calls.n_unpriced_calls, 0) = 0 then coalesce(calls.cost_upper_usd, 0)
         end as cost_upper_usd,
         calls.reference_cost_usd,
+        coalesce(first_outcomes.n_first_unpriced, 0) as n_first_unpriced,
+        coalesce(first_outcomes.n_first_billing_unknown_calls, 0) as n_first_billing_unknown_calls,
+        first_outcomes.first_cost_usd,
+        first_outcomes.first_cost_upper_usd,
+        first_outcomes.first_reference_cost_usd,
     from runs
+    inner join predictions
+        on runs.run_id = predictions.run_id
     left join calls
         on runs.run_id = calls.run_id
-    left join predictions
-        on runs.run_id = predictions.run_id
+    left join first_outcomes
+        on runs.run_id = first_outcomes.run_id
 
 ),
 
 -- The cost of adopted predictions is what their source states; it was not paid by Assay.
--- An unscored prediction is not correct; the lower bound counts it as correct. Where judges scored
--- a sample, the correct predictions of the run are extrapolated from it.
+-- An unscored prediction is not correct; the lower bound counts it as correct.
 judged as (
 
     select
         *,
-        n_correct * (n_eligible + n_unjudged) as n_correct_scaled,
-        (n_correct + n_unscored) * (n_eligible + n_unjudged) as n_correct_scaled_at_best,
         case
-            when n_unpriced_calls > 0 or n_adopted_unpriced > 0 then 'unpriced'
-            when n_correct = 0 then 'none_correct'
-            when n_billing_unknown_calls > 0 then 'billing_unknown'
+            when n_first_unpriced > 0 then 'unpriced'
+            when n_correct = 0 then if(n_unscored > 0, 'unscored', 'none_correct')
+            when n_first_billing_unknown_calls > 0 then 'billing_unknown'
             when n_unscored > 0 then 'unscored'
             else 'ok'
         end as cost_status,
@@ -100,13 +107,12 @@ judged as (
 final as (
 
     select
-        * except (n_correct_scaled, n_correct_scaled_at_best),
+        * except (n_first_billing_unknown_calls, first_cost_upper_usd, first_reference_cost_usd),
         cost_usd + judge_cost_usd as total_cost_usd,
-        safe_divide(cost_usd * n_eligible, n_correct_scaled) as cost_per_correct_usd,
-        safe_divide(cost_usd * n_eligible, n_correct_scaled_at_best) as cost_per_correct_low_usd,
-        safe_divide(cost_upper_usd * n_eligible, n_correct_scaled) as cost_per_correct_upper_usd,
-        safe_divide(reference_cost_usd * n_eligible, n_correct_scaled)
-            as reference_cost_per_correct_usd,
+        safe_divide(first_cost_usd, n_correct) as cost_per_correct_usd,
+        safe_divide(first_cost_usd, n_correct + n_unscored) as cost_per_correct_low_usd,
+        safe_divide(first_cost_upper_usd, n_correct) as cost_per_correct_upper_usd,
+        safe_divide(first_reference_cost_usd, n_correct) as reference_cost_per_correct_usd,
     from judged
 
 )

@@ -15,7 +15,7 @@ responses as (
 
 runs as (
 
-    select * from {{ ref('int_runs_merged') }}
+    select * from {{ ref('int_runs_built') }}
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_merged') }}
+    select * from {{ ref('int_runs_built') }}
 
 ),
 

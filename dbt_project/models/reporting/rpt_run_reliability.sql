@@ -2,7 +2,8 @@ with
 
 runs as (
 
-    select * from {{ ref('int_runs_counted') }}
+    select counted.* from {{ ref('int_runs_counted') }} as counted
+    where counted.run_id in (select built.run_id from {{ ref('int_runs_built') }} as built)
 
 ),
 
@@ -102,8 +103,7 @@ final as (
         case
             when is_estimated then estimate_reason
             when n_eligible = 0 then 'no prediction'
-            when not is_wilson_valid
-                then 'no estimate of the run covers exactly these predictions'
+            when not is_wilson_valid then 'no estimate of the run covers exactly these predictions'
             when n_unscored > 0 then {{ unscored_reason() }}
         end as interval_reason,
         n_answered,

@@ -8,7 +8,8 @@ counted as (
 
 runs as (
 
-    select * from {{ ref('int_runs_counted') }}
+    select counted.* from {{ ref('int_runs_counted') }} as counted
+    where counted.run_id in (select built.run_id from {{ ref('int_runs_built') }} as built)
 
 ),
 
