@@ -59,7 +59,7 @@ class UsageError(AssayError):
 
 
 class RunInUse(UsageError):
-    """Another process works on the run, so nothing was sent or landed; `next_step` states how to go on."""
+    """Another process works on the run, so nothing was sent or landed; `next_step` states how to continue."""
 
 
 class InputRejected(AssayError):

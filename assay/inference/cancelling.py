@@ -25,7 +25,7 @@ async def cancel_and_wait(*tasks: asyncio.Task[Any] | None) -> None:
 
 
 async def within(seconds: float, work: Awaitable[T]) -> T:
-    """The result of the work, which is cancelled after so many seconds.
+    """The result of the work, which is cancelled after this time.
 
     As `asyncio.timeout` does, at a fifth of its cost, which every request would pay.
 
