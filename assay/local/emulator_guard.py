@@ -79,6 +79,9 @@ def guard_emulator(token: str) -> None:
     from bqemulator.jobs import executor
     from bqemulator.storage.engine import DuckDBEngine
 
+    from assay.request_head import bound_request_heads
+
+    bound_request_heads()
     create_server = grpc.aio.server
 
     def guarded_app(context: Any) -> RequestGuard:

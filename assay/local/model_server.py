@@ -94,7 +94,9 @@ def serve(params: CommonParams, *, port: int, token: str) -> None:
     from xllamacpp import Server
 
     from assay.local.model_proxy import model_proxy
+    from assay.request_head import bound_request_heads
 
+    bound_request_heads()
     server = Server(params)  # stops when it is freed
     sys.stdout.write(f"{MODEL_ID} at http://{HOST}:{port}\n")
     app = model_proxy(params.hostnames[0], token=token)

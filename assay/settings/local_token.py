@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from assay.errors import UsageError
 from assay.settings.hash_key import fix_of
-from assay.settings.secret_file import private_folder, secret_file
+from assay.settings.secret_file import private_folder, require_trusted_folder, secret_file
 
 TOKEN_VARIABLE = "ASSAY_LOCAL_TOKEN"
 DBT_TOKEN_VARIABLE = "DBT_ENV_SECRET_LOCAL_TOKEN"
@@ -21,13 +22,14 @@ def local_token(env: Mapping[str, str], root: Path) -> str:
     """The configured token, or the project's own; an empty string if the project's stack was never started.
 
     Raises:
-        UsageError: the token is not valid, or its file cannot be read.
+        UsageError: the token is not valid, or its file cannot be read or is of another user.
     """
-    if stated := env.get(TOKEN_VARIABLE):
-        return _valid(stated, TOKEN_VARIABLE)
     path = root / ".assay" / TOKEN_FILE
     with _readable(path):
-        return _stated(path) if path.exists() else ""
+        require_trusted_folder(path.parent)  # also where the variables hold both secrets, for the rest of the state
+        if stated := env.get(TOKEN_VARIABLE):
+            return _valid(stated, TOKEN_VARIABLE)
+        return _stated(path) if os.path.lexists(path) else ""
 
 
 def create_local_token(root: Path, *, configured: str = "") -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from assay.one_time_codes import DAGSTER_PAGE, OneTimeCodes
 from assay.request_guard import RequestGuard
+from assay.request_head import bound_request_heads
 from assay.settings import served_token
 from orchestration.dagster_internals import webserver
 
@@ -16,6 +17,7 @@ def main() -> None:
     cli, create_app = webserver()
     token = served_token()
     codes = OneTimeCodes(token, DAGSTER_PAGE)
+    bound_request_heads()
 
     def guarded_app(*arguments: Any, **options: Any) -> RequestGuard:
         return RequestGuard(create_app(*arguments, **options), token, cookie=COOKIE, opens=codes.accept, how=HOW)

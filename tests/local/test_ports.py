@@ -11,6 +11,7 @@ import pytest
 from assay.local import processes, stack
 from assay.settings import Settings
 from tests.emulator import TOKEN
+from tests.endless_heads import HEADERS, http2_head, http_head, pipelined, resident_bytes, sent_until_closed
 from tests.local.conftest import end
 from tests.local.guarded import BEARER, TARGETS, Sent, Target, exchange, send, started
 
@@ -33,6 +34,9 @@ FORMS = (
     "multipart/form-data; boundary=x",
     "text/plain;application/json",
 )
+MAX_SENT_BYTES = 16_000_000
+"""More than the buffers of both sockets hold after the server has stopped reading."""
+MAX_GROWTH_BYTES = 10_000_000
 EVERY = [pytest.param(target, id=f"{target.name} {target.method} {target.path[:28]}") for target in TARGETS]
 
 
@@ -104,6 +108,28 @@ def test_no_call_of_the_storage_api_is_answered_without_the_token(
             list(call(iter([b""]), metadata=metadata, timeout=20))
     assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
     assert TOKEN not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+@pytest.mark.parametrize("server", ["warehouse", "model", "dagster"])
+def test_no_program_without_the_token_fills_the_memory_with_a_head(running: Settings, server: str, kind: str) -> None:
+    port = Target(server, "GET", "/").port(running)
+    before = resident_bytes(_pids(running))
+    assert sent_until_closed(port, http_head(kind)) < MAX_SENT_BYTES
+    assert resident_bytes(_pids(running)) - before < MAX_GROWTH_BYTES
+
+
+@pytest.mark.parametrize("server", ["warehouse", "model", "dagster"])
+def test_pipelined_requests_are_not_kept_in_memory(running: Settings, server: str) -> None:
+    before = resident_bytes(_pids(running))
+    sent_until_closed(Target(server, "GET", "/").port(running), pipelined())
+    assert resident_bytes(_pids(running)) - before < MAX_GROWTH_BYTES
+
+
+def test_the_metadata_of_a_call_of_the_storage_api_is_bounded(running: Settings) -> None:
+    before = resident_bytes(_pids(running))
+    sent_until_closed(running.ports.bigquery_grpc, http2_head())  # gRPC reads it all and keeps none of it
+    assert resident_bytes(_pids(running)) - before < 10 * MAX_GROWTH_BYTES
 
 
 def test_every_port_listens_on_the_loopback_only(running: Settings) -> None:

@@ -34,6 +34,9 @@ def serve(
     """
     import uvicorn
 
+    from assay.request_head import bound_request_heads
+
+    bound_request_heads()
     listening = _bound(host, port)
     keys = PageKeys(session.task.name)
     names = (*LOOPBACK, f"[{host}]" if ":" in host else host, socket.gethostname())
