@@ -16,7 +16,8 @@ from assay.scoring.estimates import is_correct, is_counted
 from assay.scoring.landed_scores import LandedVerdict, read_verdicts
 from assay.scoring.means import without_output
 from assay.scoring.tally import has_output, measured_value, own_outcome
-from assay.statistics.classification import gate_average_metric, gate_class_metric
+from assay.statistics.classes.averages import gate_average_metric
+from assay.statistics.classes.metrics import gate_class_metric
 from assay.statistics.conventions import GATE_LEVEL
 from assay.statistics.cost_ratio import cost_per_correct
 from assay.statistics.cost_ratio_gate import gate_cost_per_correct

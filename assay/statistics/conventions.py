@@ -62,6 +62,14 @@ Cameron, Gelbach & Miller, Rev. Econ. Stat. 90 (2008) 414; docs/reference/covera
 FEW_CLUSTERS = 30
 """Number of clusters below which a result carries a warning: ADR 7, "Consequences"."""
 
+FEWEST_OF_CLASS = 5
+"""Number of records, or of clusters, that should have a class, below which no rule decides on an average over classes.
+
+Chosen by simulation: tests/benchmarks/coverage, family "averages".
+"""
+MOST_OF_RARE_CLASSES = 0.1
+"""Share of the rows that such classes may have together in an average that is weighted by support: same simulation."""
+
 FEWEST_MEASURED = 50
 """Number of records or clusters of equal weight below which no rule decides on a mean of scores without a known range.
 

@@ -1,6 +1,7 @@
-"""Power of a comparison and of a lower-bound rule: MDE, records needed, and probability of each verdict.
+"""Power of a comparison and of a lower-bound rule: records needed, and probability of each verdict.
 
-The probabilities are enumerated for the bounds that a gate uses (`paired_bounds.py`, `measured.py`).
+The probabilities are those of the bounds that a gate uses (`paired_bounds.py`, `rate_bounds.py`): enumerated for
+independent records, simulated for clusters.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from assay.statistics.conventions import ERROR, FEWEST_CLUSTERS, FEWEST_DISCORDA
 from assay.statistics.differences import binary_bounds
 from assay.statistics.exact_tests import difference_above_p
 from assay.statistics.measured import Status
+from assay.statistics.rate_bounds import bounds_of
+from assay.statistics.rates import undecided_clusters
 from assay.statistics.sampling import Groups
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -37,7 +42,8 @@ class Plan:
 
     `difference` is the true difference, candidate minus champion. `rules` is the number of tested rules of the gate:
     the FAIL of one rule is adjusted for all of them. `error` is the largest p-value with which the rule passes.
-    Clustered records have the number of `clusters` and a design effect of at least 1.
+    Clustered records have the number of `clusters` and a design effect of at least 1; `sizes` has the number of records
+    of each cluster, and is empty if they are equal.
 
     Raises:
         ValueError: a value is out of range, or the difference is larger than the discordance.
@@ -50,6 +56,7 @@ class Plan:
     rules: int = 1
     clusters: int | None = None
     design_effect: float = 1.0
+    sizes: tuple[int, ...] = ()
     error: float = ERROR
 
     def __post_init__(self) -> None:
@@ -84,16 +91,24 @@ def records_to_pass(plan: Plan, *, chance: float = POWER) -> int | None:
     if plan.difference <= -plan.margin:
         return None
     clustered = plan.clusters is not None or plan.design_effect > 1
-    samples, nearest = (SEARCH_SAMPLES, 50) if clustered else (SAMPLES, 100)
-    low, high = 0, 64
-    while verdict_probabilities(_resized(plan, high), samples=samples).passing < chance:
+    samples = SEARCH_SAMPLES if clustered else SAMPLES
+
+    def passing(n: int) -> float:
+        return verdict_probabilities(_resized(plan, n), samples=samples).passing
+
+    return _fewest_records(passing, start=64, chance=chance, nearest=50 if clustered else 100)
+
+
+def _fewest_records(passing: Callable[[int], float], *, start: int, chance: float, nearest: int) -> int | None:
+    """The number of records that pass with probability `chance`, to within 1 / `nearest`; None above `MOST_RECORDS`."""
+    low, high = 0, start
+    while passing(high) < chance:
         low, high = high, 2 * high
         if high > MOST_RECORDS:
             return None
     while high - low > max(1, high // nearest):
         middle = (low + high) // 2
-        passing = verdict_probabilities(_resized(plan, middle), samples=samples).passing
-        low, high = (low, middle) if passing >= chance else (middle, high)
+        low, high = (low, middle) if passing(middle) >= chance else (middle, high)
     return high
 
 
@@ -111,8 +126,11 @@ def verdict_probabilities(plan: Plan, *, samples: int = SAMPLES) -> VerdictProba
 
 
 def _resized(plan: Plan, n: int) -> Plan:
-    clusters = max(2, round(plan.clusters * n / plan.n)) if plan.clusters is not None else None
-    return replace(plan, n=n, clusters=clusters)
+    return replace(plan, n=n, clusters=_resized_clusters(plan, n))
+
+
+def _resized_clusters(plan: Plan | RateSample, n: int) -> int | None:
+    return max(2, round(plan.clusters * n / plan.n)) if plan.clusters is not None else None
 
 
 def _student(plan: Plan) -> tuple[float, float]:
@@ -140,10 +158,9 @@ def _simulated(plan: Plan, samples: int) -> tuple[float, float]:
     """
     import numpy as np
 
-    random, sizes = np.random.default_rng(SEED), _cluster_sizes(plan)
-    codes = np.repeat(np.arange(len(sizes)), sizes)
-    groups = Groups.numbered(codes, records=np.arange(plan.n))
-    correlation = min(1.0, (plan.design_effect - 1) / max(plan.n / len(sizes) - 1, plan.design_effect - 1, TINY))
+    random = np.random.default_rng(SEED)
+    groups, correlation = _clustered(plan)
+    codes = groups.codes
     shares = [(plan.discordance + plan.difference) / 2, (plan.discordance - plan.difference) / 2, 1 - plan.discordance]
     passing = failing = 0
     for sample in range(samples):
@@ -156,11 +173,21 @@ def _simulated(plan: Plan, samples: int) -> tuple[float, float]:
     return passing / samples, failing / samples
 
 
-def _cluster_sizes(plan: Plan) -> Counts:
+def _clustered(plan: Plan | RateSample) -> tuple[Groups, float]:
+    """The clusters of a plan's records, and the intraclass correlation that gives the design effect.
+
+    More or fewer clusters than `sizes` have its quantiles. The correlation follows from Kish's design effect of means.
+    """
     import numpy as np
 
     clusters = plan.clusters or max(2, plan.n // math.ceil(plan.design_effect))
-    return np.full(clusters, plan.n // clusters) + (np.arange(clusters) < plan.n % clusters)
+    sizes = np.full(clusters, plan.n // clusters) + (np.arange(clusters) < plan.n % clusters)
+    if plan.sizes:
+        sizes = np.sort(plan.sizes)[((np.arange(clusters) + 0.5) * len(plan.sizes) / clusters).astype(np.intp)]
+    codes = np.repeat(np.arange(clusters), sizes)
+    excess = plan.design_effect - 1
+    correlation = min(1.0, excess / max(float((sizes**2).sum()) / len(codes) - 1, excess, TINY))
+    return Groups.numbered(codes, records=np.arange(len(codes))), correlation
 
 
 def _varying(random: np.random.Generator, shares: Floats, codes: Counts, correlation: float) -> Floats:
@@ -260,27 +287,81 @@ def probability_of_clearing(n: int, *, rate: float, threshold: float, error: flo
     return float(min(1.0, binom.pmf(successes, n, rate)[clear].sum()))
 
 
-def records_to_clear(rate: float, *, threshold: float, chance: float = POWER, error: float = ERROR) -> int | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateSample:
+    """Planned records of which each succeeds with probability `rate`, and their clusters, as in `Plan`."""
+
+    n: int
+    rate: float
+    clusters: int | None = None
+    design_effect: float = 1.0
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def is_clustered(self) -> bool:
+        """True if the gate treats the records as clusters."""
+        return (self.clusters is not None and self.clusters < self.n) or self.design_effect > 1
+
+
+def probability_of_rate(sample: RateSample, *, threshold: float, error: float = ERROR, samples: int = SAMPLES) -> float:
+    """Probability that the gate's lower bound of a rate, at this error rate, reaches the threshold.
+
+    Independent records: enumerated. Clusters: drawn samples are decided as the gate decides (`_simulated_rate`); above
+    `MOST_SIMULATED` records, noncentral Student's t.
+    """
+    from scipy.special import stdtrit
+    from scipy.stats import nct
+
+    if not sample.is_clustered:
+        return probability_of_clearing(sample.n, rate=sample.rate, threshold=threshold, error=error)
+    if sample.n <= MOST_SIMULATED:
+        return _simulated_rate(sample, threshold, error, samples)
+    clusters = sample.clusters or sample.n // math.ceil(sample.design_effect)
+    deviation = math.sqrt(sample.rate * (1 - sample.rate) * sample.design_effect / sample.n)
+    if clusters < FEWEST_CLUSTERS or deviation == 0:
+        return float(clusters >= FEWEST_CLUSTERS and sample.rate > threshold)
+    quantile = stdtrit(clusters - 1.0, 1 - error)
+    return float(nct.sf(quantile, clusters - 1.0, (sample.rate - threshold) / deviation))
+
+
+@lru_cache(maxsize=256)
+def _simulated_rate(sample: RateSample, threshold: float, error: float, samples: int) -> float:
+    """Share of drawn samples whose lower bound reaches the threshold; rates vary between clusters (beta-binomial)."""
+    import numpy as np
+
+    random = np.random.default_rng(SEED)
+    groups, correlation = _clustered(sample)
+    if undecided_clusters(groups) is not None:
+        return 0.0
+    own, passing = np.full(groups.count, sample.rate), 0
+    for _ in range(samples):
+        if correlation == 1:
+            own = (random.random(groups.count) < sample.rate).astype(np.float64)
+        elif correlation > 0 and 0 < sample.rate < 1:
+            weight = (1 - correlation) / correlation
+            own = random.beta(sample.rate * weight, (1 - sample.rate) * weight, groups.count)
+        values = (random.random(groups.n) < own[groups.codes]).astype(np.float64)
+        passing += bounds_of(values, groups).lower(error) >= threshold
+    return passing / samples
+
+
+def records_to_clear(
+    sample: RateSample, *, threshold: float, chance: float = POWER, error: float = ERROR
+) -> int | None:
     """Number of records with which the lower bound reaches the threshold with probability `chance`, to within 1%.
 
-    None if the rate is not above the threshold, or if more than ten million records are needed. The probability
-    increases in steps, so it may be slightly lower with a few more records.
+    With clusters, to within about 5%; larger plans have more clusters of the same sizes. None if the rate is not above
+    the threshold, or if more than ten million records are needed. The probability increases in steps, so it may be
+    slightly lower with a few more records.
     """
-    if rate <= threshold:
+    if sample.rate <= threshold:
         return None
-    low, high = 0, 16
-    while probability_of_clearing(high, rate=rate, threshold=threshold, error=error) < chance:
-        low, high = high, 2 * high
-        if high > MOST_RECORDS:
-            return None
-    while high - low > max(1, high // 100):
-        middle = (low + high) // 2
-        low, high = (
-            (low, middle)
-            if probability_of_clearing(middle, rate=rate, threshold=threshold, error=error) >= chance
-            else (middle, high)
-        )
-    return high
+
+    def passing(n: int) -> float:
+        resized = replace(sample, n=n, clusters=_resized_clusters(sample, n))
+        return probability_of_rate(resized, threshold=threshold, error=error, samples=SEARCH_SAMPLES)
+
+    return _fewest_records(passing, start=16, chance=chance, nearest=50 if sample.is_clustered else 100)
 
 
 def lower_bounds(successes: Counts, n: int, *, error: float = ERROR) -> Floats:

@@ -250,11 +250,19 @@ def _error(spread: Spread) -> float | None:
     return math.sqrt(spread.variance) if 0 < spread.variance < math.inf else None
 
 
-def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
+def undecided_clusters(groups: Groups) -> str | None:
+    """The reason why clusters are inconclusive: too few of them, or one that is too large; None if they decide."""
     if groups.are_clusters and groups.count < FEWEST_CLUSTERS:
-        return Status.INCONCLUSIVE, f"{groups.count} clusters: at least {FEWEST_CLUSTERS} are needed"
+        return f"{groups.count} clusters: at least {FEWEST_CLUSTERS} are needed"
     if groups.are_clusters and groups.largest_share > MOST_OF_ONE_CLUSTER:
-        return Status.INCONCLUSIVE, f"one cluster has {groups.largest_share:.0%} of the rows, more than half"
+        return f"one cluster has {groups.largest_share:.0%} of the rows, more than half"
+    return None
+
+
+def _status(groups: Groups, *, few: bool) -> tuple[Status, str | None]:
+    undecided = undecided_clusters(groups)
+    if undecided is not None:
+        return Status.INCONCLUSIVE, undecided
     if groups.count < FEWEST_CLUSTERS:
         return Status.TOO_FEW, f"{groups.count} records: at least {FEWEST_CLUSTERS} are needed"
     if few:

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from assay.statistics.classification import classification
-from assay.statistics.sampling import Sampling
+from assay.statistics.classes.averages import gate_average_metric
+from assay.statistics.classes.classification import classification
+from assay.statistics.classes.metrics import ClassRows
+from assay.statistics.measured import Status
+from assay.statistics.sampling import Groups, Sampling
 from tests.paths import SHARED
 
 PRODUCTS = SHARED / "data" / "classification" / "ecommerce_products_4llms.csv"
@@ -108,3 +111,69 @@ def test_labels_that_do_not_fit_are_refused() -> None:
         classification(["a", "b"], ["a"])
     with pytest.raises(ValueError, match="found 'c'"):
         classification(["a"], ["c"], labels=["a", "b"])
+
+
+def drawn(random: np.random.Generator, shares: list[float], n: int) -> tuple[list[str], list[str]]:
+    """Expected and answered classes: 85% are right, wrong answers in proportion to the other classes."""
+    expected = random.choice(len(shares), n, p=shares)
+    other = np.array([random.choice(len(shares), p=without(shares, one)) for one in expected])
+    answered = np.where(random.random(n) < 0.85, expected, other)
+    return [str(one) for one in expected], [str(one) for one in answered]
+
+
+def without(shares: list[float], one: int) -> np.ndarray:
+    left = np.array(shares)
+    left[one] = 0
+    return left / left.sum()
+
+
+def test_a_macro_average_with_rare_classes_does_not_fail_at_its_true_value() -> None:
+    random, samples, shares = np.random.default_rng(2), 150, [0.55, *[0.05] * 9]
+    joint = np.array([[share * (0.85 if one == other else 0.15 * without(shares, one)[other]) for other in range(10)] for one, share in enumerate(shares)])  # fmt: skip
+    true = float((2 * joint.diagonal() / (joint.sum(0) + joint.sum(1))).mean())
+    failed = dict.fromkeys((50, 200), 0)
+    for n in failed:
+        for _ in range(samples):
+            found = gate_average_metric(*drawn(random, shares, n), Sampling(), metric="f1", weighted=False)
+            assert found.bounds is not None
+            failed[n] += found.measured.status is not Status.INCONCLUSIVE and found.bounds.upper(0.05) < true
+
+    assert max(failed.values()) / samples <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / samples)
+
+
+def test_an_average_names_the_classes_with_few_records_and_decides_nothing() -> None:
+    expected, answered = ["a"] * 40 + ["b"] * 40 + ["c"] * 4, ["a"] * 40 + ["b"] * 40 + ["c"] * 3 + ["d"]
+
+    gate = gate_average_metric(expected, answered, Sampling(), metric="f1", weighted=False).measured
+    shown = classification(expected, answered).macro.f1
+
+    assert (gate.status, shown.status) == (Status.INCONCLUSIVE, Status.TOO_FEW)
+    assert all(
+        (one.reason or "").startswith("fewer than 5 records should have the class c (4), d (0)")
+        for one in (gate, shown)
+    )
+    for metric in ("f1", "precision", "recall"):
+        weighted = gate_average_metric(expected, answered, Sampling(), metric=metric, weighted=True).measured
+        assert weighted.status is not Status.INCONCLUSIVE  # c has 5% of the rows
+
+
+def test_records_of_a_class_are_counted_by_cluster() -> None:
+    labels = ["a"] * 40 + ["b"] * 40
+    sampling = Sampling(clusters=[*range(20), *range(20), *[20, 21, 22, 23] * 10])
+
+    assert "b (4)" in (
+        gate_average_metric(labels, labels, sampling, metric="recall", weighted=False).measured.reason or ""
+    )
+
+
+def test_the_bias_of_f1_is_that_of_many_samples() -> None:
+    random, n, samples = np.random.default_rng(4), 60, 20_000
+    hits, misses, false = random.multinomial(n, [0.12, 0.04, 0.04, 0.8], samples)[:, :3].T
+    f1 = 2 * hits / (2 * hits + misses + false)
+    true = 0.24 / 0.32
+    rows = [(1, 1)] * 12 + [(1, 0)] * 4 + [(0, 1)] * 4 + [(0, 0)] * 80
+    truth, given = np.array(rows, dtype=bool).T
+
+    bias = ClassRows.of(Groups.of(100), truth, given, undefined=0.0).bias("f1", Groups.of(100)) * 100 / n
+
+    assert bias == pytest.approx(f1.mean() - true, rel=0.2) and bias < 0

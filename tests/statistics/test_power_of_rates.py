@@ -11,8 +11,16 @@ from scipy.stats import binom
 from assay.evaluation.evidence import absolute_evidence
 from assay.evaluation.verdict import decide
 from assay.records.statuses import RuleDecision, RuleKind
-from assay.statistics.power import lower_bounds, probability_of_clearing, records_to_clear
+from assay.statistics.measured import Status
+from assay.statistics.power import (
+    RateSample,
+    lower_bounds,
+    probability_of_clearing,
+    probability_of_rate,
+    records_to_clear,
+)
 from assay.statistics.rates import gate_rate
+from assay.statistics.sampling import Sampling
 from assay.tasks.gate_rule import GateRule
 
 
@@ -54,16 +62,56 @@ def test_the_bounds_are_those_of_the_estimate() -> None:
 
 
 def test_as_many_records_as_it_says_pass_and_clearly_fewer_do_not() -> None:
-    needed = records_to_clear(0.9, threshold=0.8)
+    needed = records_to_clear(RateSample(n=100, rate=0.9), threshold=0.8)
 
     assert needed is not None
     assert probability_of_clearing(needed, rate=0.9, threshold=0.8) >= 0.8
     assert probability_of_clearing(int(needed * 0.85), rate=0.9, threshold=0.8) < 0.8
-    assert records_to_clear(0.8, threshold=0.8) is None
-    assert records_to_clear(0.8000001, threshold=0.8) is None
+    assert records_to_clear(RateSample(n=100, rate=0.8), threshold=0.8) is None
+    assert records_to_clear(RateSample(n=100, rate=0.8000001), threshold=0.8) is None
 
 
 @pytest.mark.parametrize("wrong", [{"n": 0}, {"rate": 1.2}, {"threshold": -0.1}])
 def test_figures_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected n >= 1"):
         probability_of_clearing(**{"n": 10, "rate": 0.5, "threshold": 0.5, **wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "size", "effect", "share", "bar"),
+    [
+        (12, 20, 2, 0.9, 0.8),
+        (30, 10, 3, 0.9, 0.8),
+        (30, 10, 2, 0.97, 0.92),
+        (60, 5, 1.8, 0.98, 0.95),
+        (30, 10, 1, 0.99, 0.95),
+    ],
+)
+def test_clusters_pass_as_often_as_the_gate_decides(
+    clusters: int, size: int, effect: float, share: float, bar: float
+) -> None:
+    random, codes, samples = np.random.default_rng(5), np.repeat(np.arange(clusters), size), 400
+    correlation, passes = (effect - 1) / (size - 1), 0
+    for _ in range(samples):
+        own = np.full(clusters, share)
+        if correlation:
+            own = random.beta(share * (1 / correlation - 1), (1 - share) * (1 / correlation - 1), clusters)
+        found = gate_rate((random.random(len(codes)) < own[codes]).tolist(), Sampling(clusters=codes.tolist()))
+        decides = found.bounds is not None and found.measured.status is not Status.INCONCLUSIVE
+        passes += decides and found.bounds.lower(0.0475) >= bar  # type: ignore[union-attr]
+
+    planned = RateSample(n=len(codes), rate=share, clusters=clusters, design_effect=effect)
+
+    found_share = probability_of_rate(planned, threshold=bar, error=0.0475)
+    assert found_share == pytest.approx(passes / samples, abs=3 * np.sqrt(0.25 / samples))
+
+
+def test_few_clusters_or_one_large_one_never_pass() -> None:
+    eight = RateSample(n=200, rate=0.95, clusters=8)
+    one_large = RateSample(n=200, rate=0.95, clusters=20, sizes=(120, *(4,) * 19, 4))
+
+    assert probability_of_rate(eight, threshold=0.6) == probability_of_rate(one_large, threshold=0.6) == 0
+    assert records_to_clear(eight, threshold=0.6) == pytest.approx(250, rel=0.06)  # ten clusters of 25
+    many = RateSample(n=40_000, rate=0.9, clusters=9)
+    assert probability_of_rate(many, threshold=0.6) == 0
+    assert probability_of_rate(RateSample(n=40_000, rate=0.9, clusters=400), threshold=0.6) == pytest.approx(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from assay.errors import ServiceUnreachable, UsageError
 from assay.evaluation.comparisons import MetricSlice
-from assay.evaluation.power.queries import LATEST_COMPARISONS, LATEST_MEANS, LATEST_RATES
+from assay.evaluation.power.mean_plans import GivenScores, mean_plans
+from assay.evaluation.power.queries import LATEST_COMPARISONS, LATEST_RATES
 from assay.evaluation.power.rule_plans import (
     Assumption,
     AssumptionSource,
@@ -17,7 +19,6 @@ from assay.evaluation.power.rule_plans import (
     RegressionPlan,
     Sample,
     count_tested,
-    plan_mean,
     plan_rate,
     plan_regression,
 )
@@ -85,7 +86,11 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
     rating = [rule for rule in plain if rule.kind is RuleKind.LOWER_BOUND and rule.scorer is None]
     compared = _compared(project.warehouse, name) if comparing and options.discordance is None else {}
     rated, notes = _rated(project.warehouse, name, options) if rating and options.rate is None else ({}, [])
-    means = tuple(_mean_plans(project.warehouse, task, plain, options, error=look.error))
+    on_means = [rule for rule in plain if rule.kind in (*MEANS, RuleKind.MEAN_NO_REGRESSION)]
+    samples = {rule.name: _sample(task, rule, options) for rule in (*comparing, *rating, *on_means)}
+    means = tuple(
+        mean_plans(project.warehouse, task, on_means, given=_given(options), samples=samples, error=look.error)
+    )
     planned = {rule.name for rule in (*comparing, *rating, *(one.rule for one in means))}
     others = [rule for rule in rules if rule.name not in planned]
     notes += [unplanned(rule, is_corrected=rule.metric in corrected) for rule in others]
@@ -95,7 +100,7 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
         regressions=tuple(
             plan_regression(
                 rule,
-                _sample(task, rule, options),
+                samples[rule.name],
                 discordance=_discordance(rule, options, compared),
                 tested=count_tested(rules),
                 error=look.error,
@@ -104,8 +109,7 @@ def plan_gate(project: Project, name: str, options: PowerOptions) -> GatePlan:
             for rule in comparing
         ),
         rates=tuple(
-            plan_rate(rule, _sample(task, rule, options), rate=_rate(rule, options, rated), error=look.error)
-            for rule in rating
+            plan_rate(rule, samples[rule.name], rate=_rate(rule, options, rated), error=look.error) for rule in rating
         ),
         means=means,
         notes=tuple(notes),
@@ -141,9 +145,10 @@ def _validate(options: PowerOptions) -> None:
 def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
     cases = list(_gate_cases(task, rule.slice))
     n = len(cases) if options.n is None else options.n
-    clusters = options.clusters
+    clusters, sizes = options.clusters, Counter[str | tuple[str]]()
     if clusters is None and options.n is None and any(case.cluster_id for case in cases):
-        clusters = len({case.cluster_id or case.case_id for case in cases})
+        sizes = Counter(case.cluster_id or (case.case_id,) for case in cases)
+        clusters = len(sizes)
     if clusters is not None and (clusters > n or n < 2):
         raise UsageError(
             f"Rule '{rule.name}' (records: {n}, clusters: {clusters}) needs at least 2 clusters, and no more clusters than "
@@ -160,7 +165,14 @@ def _sample(task: Task, rule: GateRule, options: PowerOptions) -> Sample:
         raise UsageError(
             f"Rule '{rule.name}' has too few records ({n}) for --design-effect", next_step="pass --n 2 or more."
         )
-    return Sample(n=n, clusters=clusters, design_effect=options.design_effect)
+    return Sample(
+        n=n, clusters=clusters, design_effect=options.design_effect, sizes=tuple(sorted(sizes.values(), reverse=True))
+    )
+
+
+def _given(options: PowerOptions) -> GivenScores:
+    is_clustered = options.clusters is not None or options.design_effect > 1
+    return GivenScores(mean=options.mean, sd=options.sd, is_clustered=is_clustered)
 
 
 def _gate_cases(task: Task, name: str) -> Iterator[Case]:
@@ -184,40 +196,6 @@ def _rated(warehouse: Warehouse, name: str, options: PowerOptions) -> tuple[Land
         if options.discordance is None:
             raise
         return {}, ["the warehouse does not respond: pass --rate for rules on a rate"]
-
-
-def _mean_plans(
-    warehouse: Warehouse, task: Task, rules: Sequence[GateRule], options: PowerOptions, *, error: float
-) -> Iterator[MeanPlan]:
-    """The plans of rules on a mean whose standard deviation, and mean for a rule `mean`, are given or landed."""
-    absolute = [rule for rule in rules if rule.kind in MEANS]
-    are_given = options.sd is not None and options.mean is not None
-    landed = _means(warehouse, task.name) if absolute and not are_given else {}
-    for rule in rules:
-        row = landed.get(MetricSlice(rule.metric, rule.slice))
-        mean = _number(options.mean, row, "value") if rule.kind in MEANS else None
-        sd = _number(options.sd, row if rule.kind in MEANS else None, "sd")
-        is_known = sd is not None and (mean is not None or rule.kind is RuleKind.MEAN_NO_REGRESSION)
-        if sd is not None and is_known and rule.kind in (*MEANS, RuleKind.MEAN_NO_REGRESSION):
-            yield plan_mean(rule, _sample(task, rule, options), mean=mean, sd=sd, error=error)
-
-
-def _means(warehouse: Warehouse, name: str) -> Landed:
-    """Landed means; none if the warehouse does not respond, because the rules then have a note of their own."""
-    try:
-        return _by_metric_slice(warehouse, LATEST_MEANS.sql, name)
-    except ServiceUnreachable:
-        return {}
-
-
-def _number(given: float | None, row: Mapping[str, Any] | None, column: str) -> Assumption | None:
-    """The given number, or else that of the latest run, which must be above 0 for a standard deviation."""
-    if given is not None:
-        return Assumption(value=given, source=AssumptionSource.GIVEN, detail="as given")
-    if row is None or (column == "sd" and not row[column] > 0):
-        return None
-    detail = f"of {row['n']} predictions ({row['data_date']})"
-    return Assumption(value=row[column], source=AssumptionSource.LANDED, detail=detail)
 
 
 def _by_metric_slice(warehouse: Warehouse, sql: str, name: str) -> Landed:

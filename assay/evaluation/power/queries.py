@@ -41,7 +41,7 @@ LATEST_RATES = Statement(
 
 LATEST_MEANS = Statement(
     """
-    select scorer as metric, slice, value, n, data_date, cast(json_value(details, '$.sd') as float64) as sd
+    select scorer as metric, slice, value, n, run_id, data_date, cast(json_value(details, '$.sd') as float64) as sd
     from estimates
     where
         task = @task

@@ -10,6 +10,7 @@ from assay.evaluation.power.rule_plans import MeanPlan, RatePlan, RegressionPlan
 from assay.formatting import NOTHING, percent
 from assay.formatting.gate_rules import ONLY_REPORTED
 from assay.records.statuses import RuleDecision
+from assay.statistics.conventions import FEWEST_CLUSTERS
 from assay.statistics.looks import Look, look_at
 from assay.statistics.power import VerdictProbabilities
 from assay.tasks.gate_spec import OVERALL, REPEATED
@@ -19,7 +20,7 @@ PLAIN_COLUMNS = (
     *("discordance", "discordance_source", "rate", "rate_source", "detectable", "needed", "to_pass"),
     *("passing", "failing", "inconclusive", "difference"),
     *("passing_at_difference", "failing_at_difference", "inconclusive_at_difference"),
-    *("mean", "mean_source", "sd", "sd_source", "look", "look_error"),
+    *("mean", "mean_source", "sd", "sd_source", "is_resampled", "look", "look_error"),
 )
 """`passing`, `failing` and `inconclusive` are probabilities for equal variants or at the assumed rate."""
 Plans = RegressionPlan | RatePlan | MeanPlan
@@ -55,10 +56,10 @@ def facts(plan: GatePlan) -> Iterator[str]:
         shown = f"{percent(one.rate.value)}, {one.rate.detail}" if one.rate else "unknown; pass --rate"
         repeated = REPEATED.match(one.rule.metric)
         epochs = f"; needs --epochs {repeated[2]}" if repeated else ""
-        yield f"{_place(one)}: true rate {shown}{epochs}{_few(one)}"
+        yield f"{_place(one)}: true rate {shown}{epochs}{_clusters(one)}{_few(one)}"
     for mean in plan.means:
         of = f"true mean {mean.mean.value:.4g}, {mean.mean.detail}" if mean.mean else "equal variants"
-        yield f"{_place(mean)}: {of}; SD {mean.sd.value:.4g}, {mean.sd.detail}{_few(mean)}"
+        yield f"{_place(mean)}: {of}; SD {mean.sd.value:.4g}, {mean.sd.detail}; {_shape(mean)}{_few(mean)}"
     yield _look(plan.look)
     yield from plan.notes
 
@@ -105,6 +106,24 @@ def _mean(plan: MeanPlan) -> tuple[str, ...]:
         f"{100 * plan.passing:.0f}%",
         _records(plan.to_pass),
     )
+
+
+def _clusters(plan: RatePlan) -> str:
+    """The assumption about clusters, and their number if it decides nothing."""
+    count = plan.sample.clusters
+    if count is None or count >= plan.sample.n:
+        return ""
+    if count < FEWEST_CLUSTERS:
+        return f"; {count} clusters are inconclusive: at least {FEWEST_CLUSTERS} are needed"
+    return f"; rates of clusters vary (beta-binomial) with design effect {plan.sample.design_effect:g}"
+
+
+def _shape(plan: MeanPlan) -> str:
+    """The distribution of the scores, on which the probability depends."""
+    if plan.is_resampled:
+        return "samples are drawn from the scores of that run"
+    scores = "differences" if plan.mean is None else "scores"
+    return f"{scores} are assumed to be normal, and a rule passes less often if a few are very large or few vary"
 
 
 def _look(look: Look) -> str:
@@ -172,6 +191,7 @@ def _mean_values(plan: MeanPlan) -> dict[str, Any]:
         "mean_source": plan.mean.source if plan.mean else None,
         "sd": plan.sd.value,
         "sd_source": plan.sd.source,
+        "is_resampled": plan.is_resampled,
         "passing": plan.passing,
         "to_pass": plan.to_pass,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -9,11 +10,12 @@ from enum import StrEnum
 from assay.records.statuses import RuleKind
 from assay.statistics.conventions import ERROR
 from assay.statistics.effects import minimum_detectable_effect, records_needed
-from assay.statistics.numeric.mean_power import probability_of_mean, records_to_mean
+from assay.statistics.numeric.mean_power import LandedScores, NormalScores
 from assay.statistics.power import (
     Plan,
+    RateSample,
     VerdictProbabilities,
-    probability_of_clearing,
+    probability_of_rate,
     records_to_clear,
     records_to_pass,
     verdict_probabilities,
@@ -43,11 +45,32 @@ class Assumption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Number and clustering of the records from which a rule is decided."""
+    """Number and clustering of the records from which a rule is decided.
+
+    `sizes` has the number of records of each cluster, where it is known; otherwise, clusters are equal.
+    """
 
     n: int
     clusters: int | None = None
     design_effect: float = 1.0
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def equal_clusters(self) -> float | None:
+        """Effective number of clusters of equal size (Kish, Survey Sampling, Wiley 1965, §11.7); None without clusters."""
+        if self.clusters is None or self.clusters >= self.n:
+            return None
+        return sum(self.sizes) ** 2 / sum(size**2 for size in self.sizes) if self.sizes else float(self.clusters)
+
+    @property
+    def cluster_size(self) -> float | None:
+        """Number of records per cluster of equal weight.
+
+        Without clusters, those of the smallest clusters that can have the design effect; None if it is 1.
+        """
+        if self.equal_clusters is None:
+            return float(math.ceil(self.design_effect)) if self.design_effect > 1 else None
+        return self.n / self.equal_clusters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +121,15 @@ class RatePlan:
 class MeanPlan:
     """The plan of a rule on a mean, or on a difference of means of equal variants, for which `mean` is None.
 
-    `sd` is the standard deviation of the numbers, or of the differences of the records.
+    `sd` is the standard deviation of the numbers, or of the differences of the records. `is_resampled` is true if the
+    scores of a run were resampled; otherwise, they are assumed to be normal.
     """
 
     rule: GateRule
     sample: Sample
     mean: Assumption | None
     sd: Assumption
+    is_resampled: bool = False
     passing: float
     to_pass: int | None
 
@@ -140,16 +165,16 @@ def plan_regression(
         rules=tested,
         clusters=sample.clusters,
         design_effect=sample.design_effect,
+        sizes=sample.sizes,
         error=error,
     )
+    effect = {"discordance": plan.discordance, "design_effect": plan.design_effect}
     return RegressionPlan(
         rule=rule,
         sample=sample,
         discordance=discordance,
-        mde=minimum_detectable_effect(plan.n, discordance=plan.discordance, design_effect=plan.design_effect)
-        if sample.n
-        else None,
-        needed=records_needed(rule.threshold, discordance=plan.discordance, design_effect=plan.design_effect)
+        mde=minimum_detectable_effect(plan.n, clusters=sample.equal_clusters, **effect) if sample.n else None,
+        needed=records_needed(rule.threshold, cluster_size=sample.cluster_size if sample.clusters else None, **effect)
         if rule.threshold <= plan.discordance
         else None,
         to_pass=records_to_pass(plan),
@@ -160,31 +185,64 @@ def plan_regression(
 
 
 def plan_rate(rule: GateRule, sample: Sample, *, rate: Assumption | None, error: float = ERROR) -> RatePlan:
-    """The plan of one rule on a rate; the number of records is divided by the design effect."""
-    effective = int(sample.n / sample.design_effect)
-    if rate is None or effective < 1:
+    """The plan of one rule on a rate, whose records have the clusters of the sample."""
+    if rate is None or not sample.n:
         return RatePlan(rule=rule, sample=sample, rate=rate)
-    independent = records_to_clear(rate.value, threshold=rule.threshold, error=error)
+    planned = RateSample(
+        n=sample.n,
+        rate=rate.value,
+        clusters=sample.clusters,
+        design_effect=sample.design_effect,
+        sizes=sample.sizes,
+    )
     return RatePlan(
         rule=rule,
         sample=sample,
         rate=rate,
-        passing=probability_of_clearing(effective, rate=rate.value, threshold=rule.threshold, error=error),
-        to_pass=None if independent is None else round(independent * sample.design_effect),
+        passing=probability_of_rate(planned, threshold=rule.threshold, error=error),
+        to_pass=records_to_clear(planned, threshold=rule.threshold, error=error),
     )
 
 
-def plan_mean(
-    rule: GateRule, sample: Sample, *, mean: Assumption | None, sd: Assumption, error: float = ERROR
-) -> MeanPlan:
-    """The plan of one rule on a mean; without an assumed `mean`, of a no-regression rule for equal variants."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanAssumptions:
+    """The assumed mean, None for equal variants, and standard deviation; whether the scores have a known range."""
+
+    mean: Assumption | None
+    sd: Assumption
+    is_scaled: bool = False
+
+
+def plan_mean(rule: GateRule, sample: Sample, assumed: MeanAssumptions, *, error: float = ERROR) -> MeanPlan:
+    """The plan of one rule on a mean of normal scores; without a mean, of a no-regression rule for equal variants."""
+    mean = assumed.mean
     if mean is None:
         distance = rule.threshold
     else:
         distance = rule.threshold - mean.value if rule.kind in AT_MOST else mean.value - rule.threshold
-    spread = {"distance": distance, "sd": sd.value, "error": error, "design_effect": sample.design_effect}
-    passing = probability_of_mean(sample.n, clusters=sample.clusters, **spread) if sample.n else 0.0
-    return MeanPlan(rule=rule, sample=sample, mean=mean, sd=sd, passing=passing, to_pass=records_to_mean(**spread))
+    scores = NormalScores(
+        distance=distance,
+        sd=assumed.sd.value,
+        error=error,
+        cluster_size=sample.cluster_size,
+        design_effect=sample.design_effect,
+        is_scaled=assumed.is_scaled,
+    )
+    passing = scores.passing(sample.n) if sample.n else 0.0
+    return MeanPlan(rule=rule, sample=sample, mean=mean, sd=assumed.sd, passing=passing, to_pass=scores.records())
+
+
+def plan_landed_mean(rule: GateRule, sample: Sample, assumed: MeanAssumptions, scores: LandedScores) -> MeanPlan:
+    """The plan of one rule on a mean of scores that are drawn from those of a run."""
+    return MeanPlan(
+        rule=rule,
+        sample=sample,
+        mean=assumed.mean,
+        sd=assumed.sd,
+        is_resampled=True,
+        passing=scores.passing(sample.n) if sample.n else 0.0,
+        to_pass=scores.records_to_pass(),
+    )
 
 
 def _probabilities(plan: Plan, sample: Sample) -> VerdictProbabilities:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assay.records.statuses import RuleKind
+from assay.statistics.conventions import FEWEST_OF_CLASS
 from assay.tasks.gate_rule import GateRule
 
 OF_KIND = {
@@ -15,7 +16,10 @@ OF_KIND = {
     RuleKind.ROBUSTNESS: "the discordance is that between original and perturbed input; run `assay eval --perturb` once, and pass the share "
     "of records that differ as --discordance to plan a no_regression rule with this margin",
 }
-OF_CLASSES = "the bounds rest on the cases of the class, not on all cases; evaluate once, and add cases of the class until the bound meets the limit"
+OF_CLASSES = (
+    "the bounds rest on the cases of the class, not on all cases; evaluate once, and add cases of the class until the bound meets the limit; "
+    f"an average needs at least {FEWEST_OF_CLASS} cases of each class"
+)
 OF_CORRECTED = (
     "the bounds depend on the number of labels and on the errors of the judge; `assay calibrate` shows them for the labels so far, and more "
     "labels narrow them"

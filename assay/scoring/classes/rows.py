@@ -14,7 +14,7 @@ from assay.records.evaluation import ClassCount, Estimate
 from assay.scoring.classes.counts import FIRST_WITHOUT, ClassTally, FieldCell, FieldCodes
 from assay.scoring.estimates import EstimateFacts, estimate_row
 from assay.scoring.tally import PopulationSlice, Tally
-from assay.statistics.classification import Classification, coded_classification
+from assay.statistics.classes.classification import Classification, coded_classification
 from assay.statistics.conventions import LEVEL
 from assay.statistics.measured import Measured, joined, unmeasured
 from assay.statistics.sampling import Groups

@@ -19,6 +19,7 @@ FAMILIES: tuple[str, ...] = (
     "one_sided",
     "power",
     "mean_rules",
+    "averages",
     "degenerate",
     "multiple",
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
 
-from assay.statistics.classification import classification
+from assay.statistics.classes.classification import classification
 from tests.dbt.scenario import DAY_ONE, START, Row, with_duplicates
 
 RUNS = (("r01", "tickets", "golden:gate"), ("r10", "extract", "input"))

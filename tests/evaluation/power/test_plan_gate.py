@@ -150,6 +150,11 @@ def test_rules_on_means_are_planned_with_a_given_or_landed_standard_deviation(
     )[0]
     assert (landed.mean and landed.mean.value, landed.sd.value) == (row["value"], row["details"]["sd"])
     assert [title for title, _, _ in tables(given)] == ["Mean of a scorer, in its unit"]
+    assert (landed.is_resampled, given.means[0].is_resampled) == (True, False)
+    assert any("drawn from the scores of that run" in line for line in facts(planned(bench, task)))
+    assert sum("assumed to be normal" in line for line in facts(given)) == 2
+    shifted = planned(bench, task, mean=13.0).means[0]
+    assert (shifted.passing, shifted.to_pass, landed.passing) == (0, None, 1)
 
 
 def test_each_rule_without_a_plan_has_its_reason(bench: Bench, name: str) -> None:
