@@ -170,16 +170,12 @@ def judge_content(judge: JudgeSpec, rubric: Rubric) -> Mapping[str, Any]:
 
 
 def _prompt_issues(prompt: str, document: YamlDocument) -> list[ValidationIssue]:
-    from jinja2 import TemplateSyntaxError
-
-    from assay.tasks.templates import reads
+    from assay.tasks.templates import reads, syntax_issue
 
     line, wanted = document.line(["prompt"]), ", ".join(sorted(PROMPT_VARIABLES))
-    try:
-        unknown = reads(prompt) - PROMPT_VARIABLES
-    except TemplateSyntaxError as error:
-        problem = f"`prompt` is not a valid Jinja template: {error.message or 'syntax error'}"
-        return [ValidationIssue(document.file, line, problem=problem)]
+    if issue := syntax_issue(prompt):
+        return [ValidationIssue(document.file, line, problem=f"`prompt` is {issue.problem}")]
+    unknown = reads(prompt) - PROMPT_VARIABLES
     found = [
         ValidationIssue(document.file, line, problem=f"unknown variable `{name}` in `prompt`; expected one of {wanted}")
         for name in sorted(unknown)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import random
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import UsageError
-from assay.formatting.spreadsheet import restored
+from assay.formatting.spreadsheet import defused, restored
 from assay.labels.csv_export import export_labels
 from assay.labels.csv_import import ImportSummary, import_labels
 from assay.records.evaluation import Score
@@ -18,6 +22,8 @@ from assay.warehouse.landing import LandingWriter
 from tests.fakes.landed_run import Answer, answers, land_run, prediction_of
 from tests.labels.conftest import Stage
 
+FORMULA_CELL = re.compile("[=+\\-@\uff1d]")
+"""A cell that may be computed."""
 Staged = Callable[..., Stage]
 
 
@@ -100,6 +106,38 @@ def test_what_a_spreadsheet_would_compute_is_quoted_and_comes_back(text: str) ->
 
     assert restored(_cell(text)) == text
     assert not _cell(text).startswith(("=", "@", "-", "+"))
+
+
+def _cells(raw: str, separator: str) -> list[str]:
+    """The cells of a file in the eyes of a spreadsheet whose separator is another one than that of the file."""
+    return [cell for row in csv.reader(io.StringIO(raw, newline=""), delimiter=separator) for cell in row]
+
+
+@pytest.mark.parametrize("first", ["r1", "1", ""])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_no_text_is_a_formula_behind_any_separator_and_all_come_back(first: str, separator: str) -> None:
+    """Random texts of signs, separators and quotes, each read with the separators of other languages."""
+    chance = random.Random(7)
+    for _ in range(3000):
+        text = "".join(chance.choices("=+-@\uff1d;,|\t\n\r\"' a12.e]", k=chance.randint(1, 9)))
+        assert restored(defused(text)) == text
+        file = io.StringIO(newline="")
+        csv.writer(file).writerow([first, defused(text)])
+        if separator != ",":
+            found = [cell for cell in _cells(file.getvalue(), separator)[1:] if FORMULA_CELL.match(cell)]
+            assert found == [], (text, file.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x;=1+1", "x;'=1+1"), ('x;"=1+1";', "x;'\"=1+1\";"), ("x\t@a", "x\t'@a"), ("x|+1+1", "x|'+1+1"), ("x\n-1+a", "x\n'-1+a"),
+        ("x,=1", "x,'=1"), ("x;'=1", "x;''=1"), ("x;-1", "x;'-1"), ("[1,-2.5,-1e3]", "[1,-2.5,-1e3]"), ("x; yes", "x; yes"),
+        ('["a","-b"]', '["a","-b"]'), ("x,-2+a", "x,'-2+a"), ("x;\uff1d1", "x;'\uff1d1"),
+    ],
+)  # fmt: skip
+def test_an_apostrophe_is_only_where_a_formula_would_begin(text: str, expected: str) -> None:
+    assert (defused(text), restored(expected)) == (expected, text)
 
 
 def test_withdrawn_labels_are_not_exported(staged: Staged, tmp_path: Path) -> None:

@@ -122,6 +122,14 @@ def test_a_csv_file_contains_no_formulas_and_every_number(capsys: pytest.Capture
     write_rows(["=n", *"abcdefghij", *"klmno"], [[*texts, *numbers]], style="csv")
     header, row = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
     assert header[0] == "'=n"
-    assert row[: len(texts)] == [*(f"'{text}" for text in texts[:9]), "plain", "a=1"]
+    assert row[: len(texts)] == [
+        *(f"'{text}" for text in texts[:4]),
+        "'\t'=1",
+        "'\r'=1",
+        "'\n'=1",
+        *(f"'{text}" for text in texts[7:9]),
+        "plain",
+        "a=1",
+    ]
     assert [restored(cell) for cell in row[: len(texts)]] == texts
     assert row[len(texts) :] == ["-1", "-1.5", "-2.5", "true", ""]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from assay.tasks.case import Case, few_shot_cases
 from assay.tasks.issues import ValidationIssue
@@ -14,22 +15,25 @@ from assay.tasks.spec import TaskSpec
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.nodes import Node
+
+    from assay.tasks.templates.bounded_environment import BoundedEnvironment
 
 EXAMPLES_VARIABLE = "few_shot"
+RESERVED_FRAMES = 200
+Result = TypeVar("Result")
 PREDICTION = "prediction"
 """Role of the template that renders the predicted output; the other roles are messages."""
 
 
 @lru_cache(maxsize=1)
-def environment() -> ImmutableSandboxedEnvironment:
-    """Returns the Jinja environment of all templates: sandboxed, strict, without HTML escaping or a loader."""
+def environment() -> BoundedEnvironment:
+    """Returns the Jinja environment of all templates: bounded, strict, without HTML escaping or a loader."""
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    shared = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
+    from assay.tasks.templates.bounded_environment import BoundedEnvironment
+
+    shared = BoundedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
     shared.filters["tojson"] = _json_text
     return shared
 
@@ -111,24 +115,67 @@ def _line_of(error: Exception) -> int:
     return frames[-1].lineno or 1 if frames else 1
 
 
+@dataclass(frozen=True, slots=True)
+class SyntaxIssue:
+    """Why a text is no template, with the line in the text."""
+
+    line: int
+    problem: str
+
+
+def syntax_issue(text: str) -> SyntaxIssue | None:
+    """Returns why the text cannot be compiled, or None.
+
+    It is compiled `RESERVED_FRAMES` deeper in the stack than necessary, because a run compiles it at another depth.
+    """
+    from jinja2 import TemplateSyntaxError
+    from jinja2.parser import Parser
+
+    parser: Parser | None = None
+    try:
+        parser = Parser(environment(), text)
+        tree = _deeper(RESERVED_FRAMES, parser.parse)
+        parser = None
+        _deeper(RESERVED_FRAMES, lambda: environment().compile(text))  # finds also unknown filters and tests
+    except TemplateSyntaxError as error:
+        return SyntaxIssue(error.lineno, f"not a valid Jinja template: {error.message or 'syntax error'}")
+    except RecursionError:
+        line = parser.stream.current.lineno if parser else _deepest_line(tree)
+        return SyntaxIssue(line, "not a valid Jinja template: too deeply nested")
+    except Exception as error:  # noqa: BLE001 - Python's own compiler rejects the code that Jinja has made of the text
+        line = parser.stream.current.lineno if parser else _deepest_line(tree)
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
+        return SyntaxIssue(line, f"not a valid Jinja template: {reason or type(error).__name__}")
+    return None
+
+
+def _deeper(frames: int, work: Callable[[], Result]) -> Result:
+    return work() if frames == 0 else _deeper(frames - 1, work)
+
+
+def _deepest_line(tree: Node) -> int:
+    """The line of the most deeply nested part."""
+    level = last = [tree]
+    while level:
+        last, level = level, [child for node in level for child in node.iter_child_nodes()]
+    return last[0].lineno or 1
+
+
 def template_issues(
     templates: Mapping[str, str], *, spec: TaskSpec, shown: Callable[[str], str]
 ) -> list[ValidationIssue]:
     """Returns syntax errors, and variables that match no input field, each with its line."""
-    from jinja2 import TemplateSyntaxError, meta, nodes
+    from jinja2 import meta, nodes
 
     known = {*spec.input.fields, EXAMPLES_VARIABLE}
     files = spec.prompts.files
     found: list[ValidationIssue] = []
     for role, text in templates.items():
         file = shown(files[role] or role)
-        try:
-            tree = environment().parse(text)
-            environment().compile(text)  # finds unknown filters and tests, which parsing does not
-        except TemplateSyntaxError as error:
-            problem = f"not a valid Jinja template: {error.message or 'syntax error'}"
-            found.append(ValidationIssue(file, error.lineno, problem=problem))
+        if issue := syntax_issue(text):
+            found.append(ValidationIssue(file, issue.line, problem=issue.problem))
             continue
+        tree = environment().parse(text)
         unknown = meta.find_undeclared_variables(tree) - known
         lines = {name.name: name.lineno for name in reversed(list(tree.find_all(nodes.Name)))}
         wanted = ", ".join(sorted(known))
