@@ -21,11 +21,12 @@ https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-f
 def escaped(text: str) -> str:
     """Returns the text on one line, as Markdown that shows it and does nothing: no link, no mention, no HTML."""
     line = " ".join(printable(text).split())
+    signs = _signs_and_formulas if line.count("$") > 1 else _signs  # one alone, before a cost, begins no formula
     parts, end = [], 0
     for found in LIVE.finditer(line):
-        parts += [_signs(line[end : found.start()]), f"`{found[0]}`"]
+        parts += [signs(line[end : found.start()]), f"`{found[0]}`"]
         end = found.end()
-    return "".join([*parts, _signs(line[end:])])
+    return "".join([*parts, signs(line[end:])])
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -35,6 +36,10 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
 
 def _signs(text: str) -> str:
     return SIGNS.sub(r"\\\1", escape(text, quote=False))
+
+
+def _signs_and_formulas(text: str) -> str:
+    return _signs(text).replace("$", r"\$")
 
 
 def _line(cells: Sequence[str]) -> str:

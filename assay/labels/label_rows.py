@@ -45,13 +45,15 @@ def label_row(
     """Returns the `scores` row of a label; without a level, its status is `unscored` and it has no value.
 
     Raises:
-        ValueError: the choice is neither a level of the question, nor `cannot_tell`, nor `withdrawn`.
+        ValueError: the choice is neither a level of the question, nor `cannot_tell`, nor `withdrawn`, or the note is too long.
     """
     level = question.level(label.choice)
     if level is None and label.choice not in (CANNOT_TELL, WITHDRAWN):
         known = ", ".join([*(level.label for level in question.levels), CANNOT_TELL])
         raise ValueError(f"{question.scorer}: expected one of {known}, found {label.choice!r}")
-    note = (label.note or "").strip()[:MAX_NOTE_CHARACTERS]
+    note = (label.note or "").strip()
+    if len(note) > MAX_NOTE_CHARACTERS:
+        raise ValueError(f"The note has {len(note):,} characters: expected at most {MAX_NOTE_CHARACTERS:,}.")
     return prediction.row(
         score_id=label_id(prediction.prediction_id, question.scorer, question.version, label.annotator),
         occurred_at=at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from assay.bounds import MOST_INTEGER
 from assay.records.statuses import GoldenSplit
 from assay.tasks.case import Case
-from assay.tasks.files import is_present, read_file, reason
+from assay.tasks.files import is_inside, is_present, read_file, reason
 from assay.tasks.issues import ValidationIssue, pydantic_issue, shown
 from assay.tasks.spec import TaskSpec
 
@@ -38,6 +39,8 @@ def read_cases(path: Path, *, shown_as: str, issues: list[ValidationIssue]) -> t
     if not is_present(path):
         return (), ()
     try:
+        if not is_inside(path, path.parent):
+            raise FileNotFoundError(errno.ENOENT, "the path leads out of the task folder")
         content = read_file(path)
     except OSError as error:
         issues.append(ValidationIssue(shown_as, 1, problem=f"the file cannot be read: {reason(error)}"))

@@ -37,6 +37,19 @@ def test_a_label_lands_at_once_as_a_human_score(staged: Staged) -> None:
     ]
 
 
+def test_a_note_beyond_the_bound_is_refused_and_not_cut(staged: Staged) -> None:
+    stage = staged(1)
+    stage.fill(annotators=("ana",))
+    desk = stage.desk()
+    item = desk.next_item("ana")
+    assert item is not None
+    with pytest.raises(ValueError, match="The note has 4,001 characters: expected at most 4,000"):
+        desk.save("ana", item.assignment_id, "right", "x" * 4001)
+    assert stage.labels() == []
+    desk.save("ana", item.assignment_id, "right", "x" * 4000)
+    assert [len(row["explanation"]) for row in stage.labels()] == [4000]
+
+
 def test_a_desk_opened_again_goes_on_where_the_last_one_ended(staged: Staged) -> None:
     stage = staged(5)
     stage.fill(annotators=("ana",))

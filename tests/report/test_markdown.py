@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from assay.errors import printable
 from assay.evaluation.render import page_markdown
-from assay.formatting.markdown import markdown_table
+from assay.formatting.markdown import escaped, markdown_table
 
 LIVE = [
     "@octocat please look",
@@ -37,6 +37,8 @@ LIVE = [
     "&#64;octocat &amp; &lt;b&gt;",
     "right\u202eto left\u2066 \x1b[31m",
     "- [ ] task",
+    "$x^2$ and $$y$$",
+    "$`x`$ costs $1",
 ]
 
 
@@ -84,6 +86,10 @@ def test_a_cell_shows_its_text_and_nothing_is_live(text: str) -> None:
     assert REFERENCE.findall(" ".join(part for in_code, part in shown.texts if not in_code)) == []
     whole = " ".join("".join(part for _, part in shown.texts).split())
     assert whole == f"name text a {' '.join(printable(text).split())} b last"
+
+
+def test_a_pair_of_dollars_is_no_formula_and_one_alone_stays() -> None:
+    assert [escaped(text) for text in ("$a$", "a $0.05", "$1 or $2")] == [r"\$a\$", "a $0.05", r"\$1 or \$2"]
 
 
 @pytest.mark.parametrize("text", LIVE)

@@ -283,3 +283,16 @@ def test_an_invalid_file_of_the_folder_is_described_in_a_sentence(folder: TaskFo
     (issue,) = folder.issues()
 
     assert str(issue) == ("tasks/sorting/output.py:1: no such file; create it, or correct `output.model` in task.yml")
+
+
+def test_a_golden_set_that_is_a_link_out_of_the_task_folder_is_refused(folder: TaskFolder) -> None:
+    cases = folder.path / "cases.jsonl"
+    inner = cases.rename(folder.path / "kept.jsonl")
+    cases.symlink_to(inner.name)
+    assert folder.issues() == []
+    outer = inner.rename(folder.path.parent / "cases.jsonl")
+    cases.unlink()
+    cases.symlink_to(outer)
+    assert "the file cannot be read: the path leads out of the task folder" in [
+        issue.problem for issue in folder.issues()
+    ]
