@@ -50,10 +50,12 @@ def _scan(text: str, start: int) -> tuple[int | None, list[str] | None]:
             continue
         if character in BRACES:
             opened.append(character)
-        elif character in BRACES.values():
-            opened.pop()
-            if not opened:
-                return index + 1, None
+            continue
+        if character not in BRACES.values():
+            continue
+        opened.pop()
+        if not opened:
+            return index + 1, None
     return None, opened if place is _Place.OUTSIDE else None
 
 

@@ -60,16 +60,16 @@ def renderer(text: str) -> Render:
     from jinja2 import StrictUndefined, nodes
 
     parts: list[tuple[bool, str]] = []
+    printed: list[nodes.Node] = []
     for block in environment().parse(text).body:
-        if not isinstance(block, nodes.Output):
+        printed.extend(block.nodes if isinstance(block, nodes.Output) else (block,))
+    for node in printed:
+        if isinstance(node, nodes.TemplateData):
+            parts.append((False, node.data))
+        elif isinstance(node, nodes.Name):
+            parts.append((True, node.name))
+        else:
             return compiled(text).render
-        for node in block.nodes:
-            if isinstance(node, nodes.TemplateData):
-                parts.append((False, node.data))
-            elif isinstance(node, nodes.Name):
-                parts.append((True, node.name))
-            else:
-                return compiled(text).render
 
     def render(variables: Mapping[str, object]) -> str:
         return "".join(
